@@ -1,0 +1,1 @@
+"""The generative families; nothing here knows of HTTP, Redis or RQ."""

@@ -1,0 +1,87 @@
+"""A batched function with its policy, and the one place that pads, stacks, runs and unstacks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+Row = tuple[Tensor, ...]  # arguments of a batched function, without the batch dimension
+
+
+class SeamError(TypeError):
+    """A story or a batched function broke the contract of the seam."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model's weights lie, and in which precision."""
+
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Batched(Generic[T]):
+    """A function over a batch, and the policy for calling it; built once per loaded model.
+
+    `fn` takes tensors with a leading batch dimension and returns a tensor, or a tuple of tensors,
+    with as many rows. `example` is one row of its arguments: it warms up, proves determinism, and
+    fills a batch up to `rows`. Identity is the key, so two models never share a batch.
+    """
+
+    fn: Callable[..., Any]
+    example: tuple[Tensor, ...]
+    rows: int | None = 4  # a fixed batch to pad to; None only where rows are proved independent
+    dtype: torch.dtype = torch.float32  # floating rows are cast to it, and results back to float32
+    channels_last: bool = False
+    grad: bool = False
+
+    def __post_init__(self) -> None:
+        if torch.is_inference_mode_enabled():  # flows resume under inference mode
+            raise SeamError("a Batched is built once per loaded model, never inside a flow")
+        if self.rows is not None and self.rows < 1:
+            raise ValueError("rows must be at least 1")
+
+
+def run_together(run: Batched[T], rows: Sequence[Row], device: torch.device) -> list[T]:
+    """Pad, stack, run, unstack: each row, all of one shape, gets its own row of the result."""
+    size = run.rows or len(rows)
+    results: list[T] = []
+    for start in range(0, len(rows), size):
+        results += _run_batch(run, rows[start : start + size], size, device)
+    return results
+
+
+def _run_batch(run: Batched[T], rows: Sequence[Row], size: int, device: torch.device) -> list[T]:
+    count = len(rows)
+    padded = [*rows, *[run.example] * (size - count)]
+    with torch.inference_mode(not run.grad):
+        columns = [_column(run, tensors, device) for tensors in zip(*padded, strict=True)]
+        return _unstack(run.fn(*columns), size)[:count]
+
+
+def _column(run: Batched[Any], tensors: Row, device: torch.device) -> Tensor:
+    column = torch.stack(tensors)  # (B, ...)
+    if column.device != device:
+        column = column.to(device, non_blocking=True)
+    if column.is_floating_point() and column.dtype != run.dtype:
+        column = column.to(run.dtype)
+    if run.channels_last and column.ndim == 4:
+        column = column.contiguous(memory_format=torch.channels_last)
+    return column
+
+
+def _unstack(out: Any, size: int) -> list[Any]:
+    if isinstance(out, tuple):
+        return list(zip(*(_unstack(part, size) for part in out), strict=True))
+    if not isinstance(out, Tensor) or out.ndim == 0 or out.shape[0] != size:
+        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise SeamError(f"a batched function must return {size} rows, got {shape}")
+    if out.requires_grad:
+        out = out.detach()
+    if out.is_floating_point() and out.dtype != torch.float32:
+        out = out.float()
+    return list(out.unbind(0))

@@ -1,0 +1,108 @@
+"""Checkpoints with their weights: strict load, atomic save, and import of foreign files."""
+
+import os
+import pickle
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from models.batching import Place
+from models.header import CheckpointError, Header, file_sha256, read_header
+
+N = TypeVar("N", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory: its card, its weights by name, and the hash of its file."""
+
+    header: Header
+    tensors: dict[str, Tensor]
+    sha256: str
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises CheckpointError if it is truncated, foreign or not safetensors."""
+    header = read_header(path)
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path.name} can't be read: {error}") from None
+    return Checkpoint(header, tensors, file_sha256(path))
+
+
+def save(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint: whole or not at all, and the same bytes for the same content."""
+    whole = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+        draft = Path(folder) / path.name
+        save_file(whole, draft, metadata={"atelier": header.model_dump_json()})
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.rename(path)
+
+
+def build_net(make: Callable[..., N], checkpoint: Checkpoint, place: Place) -> N:
+    """The net of a checkpoint, its weights in place, ready to run (no gradients, no dropout).
+
+    Raises CheckpointError for a configuration the net refuses and for a missing, unknown or
+    misshapen tensor, which it names.
+    """
+    config: dict[str, Any] = dict(checkpoint.header.net)
+    try:
+        with torch.device("meta"):
+            net = make(**config)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"the net can't be built from its header: {error}") from None
+    _check_names_and_shapes(net.state_dict(), checkpoint.tensors)
+    net.load_state_dict({k: _placed(t, place) for k, t in checkpoint.tensors.items()}, assign=True)
+    return net.eval().requires_grad_(False)
+
+
+def _check_names_and_shapes(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    for name in sorted(own.keys() ^ given.keys()):
+        side = "lacks the" if name in own else "has an unknown"
+        raise CheckpointError(f"the checkpoint {side} tensor {name}")
+    for name, tensor in given.items():
+        if own[name].shape != tensor.shape:
+            want, got = tuple(own[name].shape), tuple(tensor.shape)
+            raise CheckpointError(f"tensor {name} has shape {got}, the net wants {want}")
+
+
+def _placed(tensor: Tensor, place: Place) -> Tensor:
+    return tensor.to(place.device, place.dtype if tensor.is_floating_point() else None)
+
+
+def read_foreign(path: Path, key: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a foreign file (safetensors, or torch weights), under `key` if given."""
+    try:
+        held: Any = load_file(path)
+    except SafetensorError:
+        held = _read_pickled_weights(path)
+    if key is not None:
+        if not isinstance(held, dict) or key not in held:
+            raise CheckpointError(f"{path.name} has no entry {key!r}; it has {_names(held)}")
+        held = held[key]
+    if not isinstance(held, dict) or not all(isinstance(t, Tensor) for t in held.values()):
+        raise CheckpointError(f"{path.name} is no state dict; name its entry: {_names(held)}")
+    return {str(name): tensor for name, tensor in held.items()}
+
+
+def _read_pickled_weights(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path.name} holds no plain weights: {reason}") from None
+
+
+def _names(held: Any) -> str:
+    return ", ".join(sorted(map(str, held))[:10]) if isinstance(held, dict) else type(held).__name__

@@ -1,0 +1,105 @@
+"""The seam: a family tells one request's story, and awaits a row of work where it needs a net.
+
+A flow is a coroutine, but this is not asyncio: the only thing it may await is a `Step` (or
+several, by `together`). Whoever drives it groups waiting steps of equal key, stacks their rows,
+runs once and hands each row back.
+
+Laws:
+
+1. All randomness comes from the request's own CPU generator, is drawn in the flow and passed as
+   rows. Item i of n has a seed of its own. Batch-mates never matter.
+2. `Batched.fn` may be called again with the same rows: it is pure, or writes at an explicit slot
+   and position. So a failed batch is retried row by row and only the guilty request fails.
+3. Nothing per-request lives on a module, except by slot.
+4. A step should cost a millisecond or more; a fast autoregressive family advances many samples.
+5. Cancel is `flow.close()`; `with` blocks give back what they hold.
+6. Padding, dtype, device and memory format belong to `run_together`, never to a story.
+7. A slot is zeroed when taken, slot 0 is scratch for padding rows, and a family declares how many
+   items it can hold, so that a flow never waits for a slot.
+8. An artifact that is not finite fails its own flow.
+9. Only out-of-memory and ordinary errors are split row by row; a lost device ends the process.
+"""
+
+from collections.abc import Callable, Coroutine, Generator, Hashable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Artifact
+from models.batching import Batched, SeamError, run_together
+
+T = TypeVar("T")
+P_contra = TypeVar("P_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step(Generic[T]):
+    """One row of batched work. Awaiting it gives this row of the result."""
+
+    run: Batched[T]
+    row: tuple[Tensor, ...]  # arguments without the batch dimension
+    progress: tuple[int, int] = (0, 1)  # done, of: how far the flow is once this step has run
+    preview: Callable[[T], Artifact] | None = None  # called only if a preview is due
+    delta: str | None = None  # text that is final now: always delivered, in order
+    key: Hashable = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.run, Batched):
+            raise SeamError("Step.run must be a Batched: a function made per request never batches")
+        shapes = tuple((r.shape, r.dtype) for r in self.row)
+        object.__setattr__(self, "key", (self.run, shapes))
+
+    def __await__(self) -> Generator[tuple["Step[Any]", ...], tuple[Any, ...], T]:
+        (result,) = yield (self,)
+        return result  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class together:  # noqa: N801 - reads as a verb: await together(a, b)
+    """Several rows of one flow at once: frames, cutouts, the points of an interpolation."""
+
+    steps: tuple[Step[Any], ...]
+
+    def __init__(self, *steps: Step[Any]) -> None:
+        if not steps:
+            raise SeamError("together() needs at least one step")
+        object.__setattr__(self, "steps", steps)
+
+    def __await__(self) -> Generator[tuple[Step[Any], ...], tuple[Any, ...], tuple[Any, ...]]:
+        return (yield self.steps)
+
+
+Flow = Coroutine[tuple[Step[Any], ...], tuple[Any, ...], tuple[Artifact, ...]]
+
+
+class Family(Protocol[P_contra]):
+    """A loaded model: how one request's story goes, and what admission must know."""
+
+    batched: tuple[Batched[Any], ...]  # every function its flows await
+    max_items: int  # flows it can hold at once
+    item_bytes: int  # memory that one item in flight takes at most, weights aside
+
+    def generate(self, params: P_contra, rng: torch.Generator) -> Flow: ...
+
+
+def resume(flow: Flow, results: tuple[Any, ...] | None) -> tuple[Step[Any], ...]:
+    """Run a flow to its next await. Call under inference mode. Raises StopIteration at its end."""
+    steps = flow.send(results)  # type: ignore[arg-type]
+    if type(steps) is not tuple or not all(isinstance(step, Step) for step in steps):
+        raise SeamError(f"a flow may await a Step and nothing else, got {type(steps).__name__}")
+    return steps
+
+
+def run_alone(flow: Flow, device: torch.device | None = None) -> tuple[Artifact, ...]:
+    """Drive one flow by itself: the reference that every batched run must equal, bit for bit."""
+    device = device or torch.device("cpu")
+    results: tuple[Any, ...] | None = None
+    with torch.inference_mode():
+        while True:
+            try:
+                steps = resume(flow, results)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            results = tuple(run_together(s.run, [s.row], device)[0] for s in steps)
