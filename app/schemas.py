@@ -1,0 +1,137 @@
+"""What clients see: the envelope around every job, list, card and error."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.families import Modality
+from models.params import MAX_SEED
+
+Status = Literal["queued", "in_progress", "canceling", "completed", "failed", "canceled", "expired"]
+TERMINAL: frozenset[str] = frozenset({"completed", "failed", "canceled", "expired"})
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ErrorDetail(Schema):
+    message: str
+    type: str
+    param: str | None = None
+    code: str
+
+
+class ErrorBody(Schema):
+    """The one shape of every error."""
+
+    error: ErrorDetail
+
+
+class Progress(Schema):
+    """How far a job is: value in [0, 1], and steps summed over its items."""
+
+    value: float = Field(ge=0, le=1)
+    step: int = Field(ge=0)
+    steps: int = Field(ge=0)
+
+
+class Output(Schema):
+    """One artifact of a job; its seed, posted alone, repeats the file."""
+
+    index: int
+    url: str
+    sha256: str
+    content_type: str
+    bytes: int
+    seed: int = Field(ge=0, le=MAX_SEED)
+    width: int | None = None
+    height: int | None = None
+
+
+class Usage(Schema):
+    """Where the time went, in milliseconds: waiting, and device time of its steps."""
+
+    queue_ms: int | None = None
+    compute_ms: int | None = None
+
+
+class JobUrls(Schema):
+    self: str
+    events: str
+    cancel: str
+
+
+class Job(Schema):
+    """An accepted request, from its acceptance to long after its end."""
+
+    id: str
+    object: Literal["job"] = "job"
+    type: str
+    model: str
+    status: Status
+    input: dict[str, Any]
+    queue_position: int | None = Field(None, description="Jobs before it, at most; 0 is next.")
+    progress: Progress
+    attempt: int = Field(description="How often it has been started.")
+    seed: int
+    created_at: int
+    started_at: int | None = None
+    completed_at: int | None = None
+    expires_at: int | None = None
+    outputs: list[Output] = []
+    determinism: Literal["bitwise", "none"] | None = None
+    usage: Usage = Usage()
+    error: ErrorDetail | None = None
+    metadata: dict[str, str] = {}
+    urls: JobUrls
+
+
+class JobList(Schema):
+    object: Literal["list"] = "list"
+    data: list[Job]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class JobDeleted(Schema):
+    id: str
+    object: Literal["job.deleted"] = "job.deleted"
+    deleted: Literal[True] = True
+
+
+class StoredArtifact(Schema):
+    """An input that was posted, to be named by its hash in later requests."""
+
+    sha256: str
+    content_type: str
+    bytes: int
+
+
+class ModelCard(Schema):
+    """What a checkpoint is, can do and can't do."""
+
+    id: str
+    object: Literal["model"] = "model"
+    modality: Modality
+    family: str
+    title: str
+    description: str
+    limitations: str
+    state: Literal["unloaded", "loading", "ready", "failed"]
+    determinism: Literal["bitwise", "none"] | None
+    params: dict[str, Any] = Field(description="JSON schema of its request.")
+    labels: list[str]
+    sha256: str
+    bytes: int
+    licence: str
+    data: str
+    data_licence: str
+    recipe: dict[str, Any]
+    quality: dict[str, Any]
+
+
+class ModelList(Schema):
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
