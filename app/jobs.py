@@ -1,0 +1,214 @@
+"""Jobs in Redis: accept, fetch, list, cancel, delete. The only file of app/ that imports rq."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+import redis.asyncio
+from rq.serializers import JSONSerializer
+from rq.utils import now, utcformat
+
+from app.errors import NotFound, RateLimited, Unprocessable
+from app.records import JOB_TYPES, index_key, public_job, queue_name
+from app.schemas import Job, JobList, Status
+from app.scripts import AsyncScripts, Scripts
+from app.settings import Settings
+
+FUNCTION = "atelier.generate"  # what RQ's record names; no worker but ours knows it
+CALL: str = JSONSerializer.dumps([FUNCTION, None, [], {}]).decode()  # type: ignore[no-untyped-call]
+BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+STATUSES: tuple[Status, ...] = (
+    "queued",
+    "in_progress",
+    "canceling",
+    "completed",
+    "failed",
+    "canceled",
+    "expired",
+)
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A request that has passed validation: what to make, for whom, with which checkpoint."""
+
+    owner: str
+    type: str
+    model: str
+    sha256: str
+    input: dict[str, Any]  # what the client sees back: params, n, seed, output_format
+    seed: int
+    items: int
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Idempotency:
+    """A client's key, scoped to it and its path, and the hash of its own canonical body."""
+
+    key: str
+    request: str
+
+    @classmethod
+    def of(cls, owner: str, path: str, key: str, body: Any) -> "Idempotency":
+        scope = hashlib.sha256(f"{path}\n{key}".encode()).hexdigest()
+        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+        return cls(f"atelier:idem:{owner}:{scope}", hashlib.sha256(canonical.encode()).hexdigest())
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An answer to a submission: a new job, or the one its idempotency key made before."""
+
+    job: Job
+    replayed: bool
+
+
+class Jobs:
+    """What changes jobs, over a blocking connection. Raises what a client may read."""
+
+    def __init__(self, connection: "redis.Redis", settings: Settings) -> None:
+        self._scripts = Scripts(connection)
+        self._settings = settings
+
+    def submit(self, new: NewJob, idempotency: Idempotency | None = None) -> Accepted:
+        """Accept a job; when this returns, it is on disk and in its queue.
+
+        Raises RateLimited (queue_full, with the seconds until a place comes free), and
+        Unprocessable where the idempotency key was used for another body.
+        """
+        queue = queue_name(new.model, new.sha256)
+        record = self._record(new)
+        key, request = (idempotency.key, idempotency.request) if idempotency else ("", "")
+        limit, deadline = self._settings.queue_limit, self._settings.job_deadline
+        flat = [part for pair in record.items() for part in pair]
+        suffix = "".join(secrets.choice(BASE32) for _ in range(16))
+        answer = self._scripts.run(
+            "submit", suffix, new.owner, new.type, queue, key, request, limit, deadline, *flat
+        )
+        match answer:
+            case ["new", job_id, created, position]:
+                record |= {"status": "queued", "attempt": "0", "created": created}
+                record |= {"type": new.type}
+                return Accepted(public_job(job_id, record, position), replayed=False)
+            case ["replay", job_id]:
+                return Accepted(self.fetch(new.owner, job_id), replayed=True)
+            case ["full", seconds]:
+                raise RateLimited(
+                    f"{limit} jobs are waiting for this model; try again later",
+                    code="queue_full",
+                    retry_after=seconds,
+                )
+        raise Unprocessable(
+            "this Idempotency-Key was used with another body", code="idempotency_key_reuse"
+        )
+
+    def _record(self, new: NewJob) -> dict[str, str]:
+        """The fields of the job's hash: ours, and what RQ's own tools want to find there."""
+        settings, stamp = self._settings, utcformat(now())
+        return {
+            "model": new.model,
+            "sha256": new.sha256,
+            "input": json.dumps(new.input),
+            "seed": str(new.seed),
+            "items": str(new.items),
+            "metadata": json.dumps(new.metadata),
+            "keep_result": str(settings.result_ttl),
+            "keep_record": str(settings.record_ttl),
+            "keep_orphans": str(settings.orphan_ttl),
+            "data": CALL,
+            "description": f"{new.type} by {new.model}",
+            "created_at": stamp,
+            "enqueued_at": stamp,
+            "timeout": str(int(settings.job_deadline)),
+        }
+
+    def fetch(self, owner: str, job_id: str) -> Job:
+        return job_of(job_id, self._scripts.run("view", owner, job_id))
+
+    def cancel(self, owner: str, job_id: str) -> Job:
+        """Ask for the job's end; asked again, or of an ended job, it changes nothing."""
+        self._scripts.run("cancel", owner, job_id)
+        return self.fetch(owner, job_id)
+
+    def delete(self, owner: str, job_id: str) -> None:
+        """Cancel the job if it is active, and drop its record and its hold on artifacts."""
+        if not self._scripts.run("delete", owner, job_id):
+            raise _not_found()
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which jobs to list: newest first or oldest first, after one that was seen."""
+
+    status: Status | None = None
+    type: str | None = None
+    after: str | None = None
+    limit: int = 20
+    order: Literal["asc", "desc"] = "desc"
+
+
+class JobReader:
+    """What reads jobs, over an asyncio connection."""
+
+    def __init__(self, connection: "redis.asyncio.Redis") -> None:
+        self._redis = connection
+        self._scripts = AsyncScripts(connection)
+
+    async def fetch(self, owner: str, job_id: str) -> Job:
+        return (await self.snapshot(owner, job_id))[0]
+
+    async def snapshot(self, owner: str, job_id: str) -> tuple[Job, str]:
+        """A job, and the id of its newest event, read at one moment."""
+        view = await self._scripts.run("view", owner, job_id)
+        return job_of(job_id, view), view[2] if view else "0-0"
+
+    async def list(self, owner: str, page: Page) -> JobList:
+        """One page. It reads `limit` ids of each list concerned, however long the lists are."""
+        ids = await self._ids(owner, page)
+        jobs = [await self._scripts.run("view", owner, job_id) for job_id in ids[: page.limit]]
+        data = [job_of(i, view) for i, view in zip(ids, jobs, strict=False) if view]
+        return JobList(
+            data=data,
+            first_id=data[0].id if data else None,
+            last_id=data[-1].id if data else None,
+            has_more=len(ids) > page.limit,
+        )
+
+    async def _ids(self, owner: str, page: Page) -> Sequence[str]:
+        descending = page.order == "desc"
+        start, end = ("+", "-") if descending else ("-", "+")
+        if page.after:
+            start = f"({page.after}"
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in _lists(owner, page):
+                pipe.zrange(
+                    key, start, end, desc=descending, bylex=True, offset=0, num=page.limit + 1
+                )
+            found = await pipe.execute()
+        return sorted((i for ids in found for i in ids), reverse=descending)[: page.limit + 1]
+
+
+def job_of(job_id: str, view: Any) -> Job:
+    """The public job from what the script `view` read. Raises NotFound where there is none."""
+    if not view:
+        raise _not_found()
+    flat, position, _ = view
+    record = dict(zip(flat[::2], flat[1::2], strict=True))
+    return public_job(job_id, record, None if position < 0 else position)
+
+
+def _lists(owner: str, page: Page) -> list[str]:
+    if page.status is None and page.type is None:
+        return [index_key(owner)]
+    types = [page.type] if page.type else list(JOB_TYPES)
+    statuses = [page.status] if page.status else list(STATUSES)
+    return [index_key(owner, t, s) for t in types for s in statuses]
+
+
+def _not_found() -> NotFound:
+    return NotFound("no such job", code="job_not_found")

@@ -1,0 +1,156 @@
+-- Words that every script shares: each script is this text followed by its own.
+--
+-- One script is one transition of a job, atomic and on this server's clock. All of them keep RQ's
+-- own records true (rq:job, rq:queue, rq:wip, rq:finished, rq:failed, rq:canceled, executions), so
+-- that `rq info`, its registries and dashboards show what is so.
+
+local function now()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) + tonumber(t[2]) / 1e6
+end
+
+local function stamp(seconds) return string.format('%.6f', seconds) end
+
+local function job_key(job) return 'rq:job:' .. job end
+local function events_key(job) return 'atelier:events:' .. job end
+local function artifact_key(sha) return 'atelier:artifact:' .. sha end
+local function inflight_key(worker) return 'atelier:inflight:' .. worker end
+
+-- A hash as a table of its fields.
+local function record_of(job)
+  local flat, record = redis.call('HGETALL', job_key(job)), {}
+  for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end
+  return record
+end
+
+-- Append to the job's event log, and ring for those who follow it.
+local function emit(job, event, data)
+  redis.call('XADD', events_key(job), 'MAXLEN', '~', 200, '*', 'event', event, 'data', data)
+  redis.call('PUBLISH', 'atelier:wake', job)
+end
+
+-- Move the job to its owner's list of this type and public status.
+local function place(job, record, status)
+  local list = 'atelier:jobs:' .. record.owner .. ':' .. record.type .. ':'
+  if record.indexed then redis.call('ZREM', list .. record.indexed, job) end
+  redis.call('ZADD', list .. status, 0, job)
+  redis.call('HSET', job_key(job), 'indexed', status)
+  record.indexed = status
+end
+
+-- Forget the job's running execution, in our records and RQ's.
+local function leave(job, record)
+  local execution, worker = record.execution, record.worker_name
+  if not execution or execution == '' then return end
+  local both = job .. ':' .. execution
+  redis.call('DEL', 'rq:execution:' .. both, 'rq:executions:' .. job)
+  redis.call('ZREM', 'rq:wip:' .. record.origin, both)
+  redis.call('SREM', 'rq:worker:' .. worker .. ':executions', both)
+  redis.call('SREM', inflight_key(worker), job)
+end
+
+-- How long one place in this queue takes to come free: a moving mean of the time between ends.
+local function note_pace(queue, at)
+  local key = 'atelier:pace:' .. queue
+  local seen = redis.call('HMGET', key, 'last', 'interval')
+  if seen[1] and redis.call('LLEN', 'rq:queue:' .. queue) > 0 then
+    local gap = at - tonumber(seen[1])
+    local mean = seen[2] and (0.8 * tonumber(seen[2]) + 0.2 * gap) or gap
+    redis.call('HSET', key, 'interval', stamp(mean))
+  end
+  redis.call('HSET', key, 'last', stamp(at))
+  redis.call('EXPIRE', key, 3600)
+end
+
+local REGISTRY = { finished = 'rq:finished:', failed = 'rq:failed:', canceled = 'rq:canceled:' }
+local PUBLIC = { finished = 'completed', failed = 'failed', canceled = 'canceled' }
+
+-- The one way a job ends. `outcome` is RQ's word: finished, failed or canceled.
+local function finish(job, record, outcome, fields, at)
+  leave(job, record)
+  local result_ttl, record_ttl = tonumber(record.keep_result), tonumber(record.keep_record)
+  local expires = at + result_ttl
+  redis.call('HSET', job_key(job), 'status', outcome, 'ended', stamp(at),
+    'expires', stamp(expires), unpack(fields))
+  redis.call('ZADD', REGISTRY[outcome] .. record.origin, math.floor(expires + record_ttl), job)
+  redis.call('ZADD', 'atelier:expiry', expires, job)
+  place(job, record, PUBLIC[outcome])
+  emit(job, PUBLIC[outcome], cjson.encode({ job_id = job, status = PUBLIC[outcome] }))
+  redis.call('EXPIRE', events_key(job), math.ceil(result_ttl) + 60)
+  note_pace(record.origin, at)
+end
+
+local function failure(code, message)
+  return cjson.encode({ message = message, type = 'server_error', code = code })
+end
+
+-- Back to the front of its queue: it stays in progress for those who look, and starts again.
+local function put_back(job, record, at)
+  if record.cancel_requested then
+    finish(job, record, 'canceled', {}, at)
+    return
+  end
+  leave(job, record)
+  redis.call('HSET', job_key(job), 'status', 'queued', 'execution', '')
+  redis.call('LPUSH', 'rq:queue:' .. record.origin, job)
+  redis.call('PUBLISH', 'atelier:work', record.origin)
+end
+
+-- Jobs sorted so that putting each back at the front in turn restores their order.
+local function newest_first(jobs)
+  local tickets = {}
+  for _, job in ipairs(jobs) do
+    tickets[job] = tonumber(redis.call('HGET', job_key(job), 'ticket') or 0)
+  end
+  table.sort(jobs, function(a, b)
+    if tickets[a] ~= tickets[b] then return tickets[a] > tickets[b] end
+    return a > b
+  end)
+  return jobs
+end
+
+-- One reference less to these bytes; with the last one gone they may be swept.
+local function drop_reference(sha, owner, at, orphan_ttl, record_ttl)
+  local key = artifact_key(sha)
+  if redis.call('HINCRBY', key, 'owner:' .. owner, -1) <= 0 then
+    redis.call('HDEL', key, 'owner:' .. owner)
+    redis.call('HSET', key, 'was:' .. owner, 1)
+  end
+  if redis.call('HINCRBY', key, 'refs', -1) <= 0 then
+    redis.call('ZADD', 'atelier:orphans', at + orphan_ttl, sha)
+    redis.call('EXPIRE', key, math.ceil(orphan_ttl + record_ttl) + 60)
+  end
+end
+
+local function add_reference(sha, owner, content_type, bytes)
+  local key = artifact_key(sha)
+  redis.call('HSET', key, 'content_type', content_type, 'bytes', bytes)
+  redis.call('HINCRBY', key, 'owner:' .. owner, 1)
+  redis.call('HINCRBY', key, 'refs', 1)
+  redis.call('HDEL', key, 'was:' .. owner)
+  redis.call('PERSIST', key)
+  redis.call('ZREM', 'atelier:orphans', sha)
+end
+
+local function drop_outputs(record, at)
+  if record.expired or not record.outputs then return end
+  for _, output in ipairs(cjson.decode(record.outputs)) do
+    drop_reference(output.sha256, record.owner, at,
+      tonumber(record.keep_orphans), tonumber(record.keep_record))
+  end
+end
+
+-- No trace of the job is left, but its last event, for a minute, for those who follow it.
+local function erase(job, record, at)
+  leave(job, record)
+  drop_outputs(record, at)
+  if record.status == 'queued' then redis.call('LREM', 'rq:queue:' .. record.origin, 1, job) end
+  for _, registry in pairs(REGISTRY) do redis.call('ZREM', registry .. record.origin, job) end
+  redis.call('ZREM', 'atelier:expiry', job)
+  local list = 'atelier:jobs:' .. record.owner
+  redis.call('ZREM', list, job)
+  redis.call('ZREM', list .. ':' .. record.type .. ':' .. record.indexed, job)
+  redis.call('DEL', job_key(job), 'atelier:preview:' .. job)
+  redis.call('EXPIRE', events_key(job), 60)
+end
+

@@ -1,0 +1,49 @@
+-- Accept a job: its record, its idempotency and its place in the queue, all or nothing.
+-- ARGV: suffix, owner, type, queue, idempotency key or '', request hash, queue limit, deadline,
+--       then the record's fields and values.
+-- Returns {'new', job, created, position} | {'replay', job} | {'reuse'} | {'full', seconds}.
+local suffix, owner, kind, queue, idem, request = unpack(ARGV, 1, 6)
+local limit, deadline = tonumber(ARGV[7]), tonumber(ARGV[8])
+local at = now()
+
+if idem ~= '' then
+  local seen = redis.call('HMGET', idem, 'job', 'request')
+  if seen[1] and redis.call('EXISTS', job_key(seen[1])) == 1 then
+    if seen[2] ~= request then return { 'reuse' } end
+    return { 'replay', seen[1] }
+  end
+end
+
+local list = 'rq:queue:' .. queue
+local waiting = redis.call('LLEN', list)
+if waiting >= limit then
+  local interval = redis.call('HGET', 'atelier:pace:' .. queue, 'interval')
+  local wait = interval and math.ceil(tonumber(interval)) or 10
+  return { 'full', math.max(1, math.min(wait, 300)) }
+end
+
+-- A ULID: ids sort by this server's time, so the lists need no other order.
+local BASE32 = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+local ms, time = math.floor(at * 1000), ''
+for _ = 1, 10 do
+  local digit = ms % 32
+  time = BASE32:sub(digit + 1, digit + 1) .. time
+  ms = (ms - digit) / 32
+end
+local job = 'job_' .. time .. suffix
+
+local created = stamp(at)
+redis.call('HSET', job_key(job), 'status', 'queued', 'origin', queue, 'owner', owner, 'type', kind,
+  'attempt', 0, 'created', created, 'deadline', stamp(at + deadline),
+  'ticket', redis.call('INCR', 'atelier:tickets:' .. queue), unpack(ARGV, 9))
+redis.call('SADD', 'rq:queues', list)
+redis.call('RPUSH', list, job)
+redis.call('ZADD', 'atelier:jobs:' .. owner, 0, job)
+place(job, { owner = owner, type = kind }, 'queued')
+emit(job, 'status', cjson.encode({ job_id = job, status = 'queued' }))
+if idem ~= '' then
+  redis.call('HSET', idem, 'job', job, 'request', request)
+  redis.call('EXPIRE', idem, 86400)
+end
+redis.call('PUBLISH', 'atelier:work', queue)
+return { 'new', job, created, waiting }

@@ -1,0 +1,17 @@
+-- Read a job with its place in the queue and the id of its newest event, all of one moment.
+-- ARGV: owner, job. Returns {record, jobs before it or -1, event id} or nil.
+local owner, job = ARGV[1], ARGV[2]
+local flat = redis.call('HGETALL', job_key(job))
+local record = {}
+for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end
+if record.owner ~= owner then return nil end
+
+local position = -1
+if record.status == 'queued' then
+  -- Tickets count jobs as they come, so no list is scanned; jobs canceled since are counted in.
+  local head = redis.call('LINDEX', 'rq:queue:' .. record.origin, 0)
+  local first = head and redis.call('HGET', job_key(head), 'ticket')
+  if first then position = math.max(0, tonumber(record.ticket) - tonumber(first)) end
+end
+local newest = redis.call('XREVRANGE', events_key(job), '+', '-', 'COUNT', 1)
+return { flat, position, newest[1] and newest[1][1] or '0-0' }

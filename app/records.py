@@ -1,0 +1,123 @@
+"""What Redis holds of a job, and how a client sees it: key names, the hash, and the public Job.
+
+`rq:job:<id>` is RQ's own hash with fields of ours beside it. RQ's `status` is the only truth about
+where a job stands; the public status follows from it, so that the two can't disagree:
+
+| RQ status                      | public status |
+|--------------------------------|---------------|
+| queued, never started          | queued        |
+| queued, started before         | in_progress   |
+| started                        | in_progress   |
+| started, cancel asked          | canceling     |
+| finished                       | completed     |
+| finished, artifacts swept      | expired       |
+| failed                         | failed        |
+| canceled, stopped              | canceled      |
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from app.schemas import ErrorDetail, Job, JobUrls, Output, Progress, Status, Usage
+
+WORK = "atelier:work"  # pub/sub: there is something new for workers
+WAKE = "atelier:wake"  # pub/sub: the job of this id has a new event; the stream is the truth
+
+JOB_TYPES = ("image",)
+ENDED: dict[str, Status] = {"failed": "failed", "canceled": "canceled", "stopped": "canceled"}
+
+Hash = Mapping[str, str]
+
+
+def job_key(job_id: str) -> str:
+    return f"rq:job:{job_id}"
+
+
+def events_key(job_id: str) -> str:
+    return f"atelier:events:{job_id}"
+
+
+def artifact_key(sha256: str) -> str:
+    """Hash of a stored artifact: content_type, bytes, and `owner:<name>` counts of references."""
+    return f"atelier:artifact:{sha256}"
+
+
+def lease_key(worker: str) -> str:
+    return f"atelier:lease:{worker}"
+
+
+def queue_name(model: str, sha256: str) -> str:
+    """One queue a checkpoint: a job pins the bytes of its model, and only their holders read it."""
+    return f"model:{model}@{sha256[:12]}"
+
+
+def index_key(owner: str, job_type: str = "", status: str = "") -> str:
+    """Sorted set of job ids (by time, as they sort): all of an owner's, or of a type and status."""
+    return f"atelier:jobs:{owner}:{job_type}:{status}" if status else f"atelier:jobs:{owner}"
+
+
+def public_status(record: Hash) -> Status:
+    """The status a client sees, by the table above."""
+    status = record["status"]
+    if status == "finished":
+        return "expired" if record.get("expired") else "completed"
+    if status in ENDED:
+        return ENDED[status]
+    if status == "started" and record.get("cancel_requested"):
+        return "canceling"
+    return "in_progress" if status == "started" or int(record["attempt"]) else "queued"
+
+
+def public_job(job_id: str, record: Hash, position: int | None = None) -> Job:
+    """The job as a client sees it."""
+    status = public_status(record)
+    outputs = json.loads(record.get("outputs") or "[]")
+    error = record.get("error")
+    return Job(
+        id=job_id,
+        type=record["type"],
+        model=record["model"],
+        status=status,
+        input=json.loads(record["input"]),
+        queue_position=position if status == "queued" else None,
+        progress=_progress(record, done=status in ("completed", "expired")),
+        attempt=int(record["attempt"]),
+        seed=int(record["seed"]),
+        created_at=int(float(record["created"])),
+        started_at=_seconds(record.get("started")),
+        completed_at=_seconds(record.get("ended")),
+        expires_at=_seconds(record.get("expires")),
+        outputs=[_output(o) for o in outputs],
+        determinism=record.get("determinism") or None,  # type: ignore[arg-type]
+        usage=_usage(record),
+        error=ErrorDetail.model_validate_json(error) if error else None,
+        metadata=json.loads(record.get("metadata") or "{}"),
+        urls=job_urls(job_id),
+    )
+
+
+def job_urls(job_id: str) -> JobUrls:
+    own = f"/jobs/{job_id}"
+    return JobUrls(self=own, events=f"{own}/events", cancel=f"{own}/cancel")
+
+
+def _output(stored: dict[str, Any]) -> Output:
+    return Output(url=f"/artifacts/{stored['sha256']}", **stored)
+
+
+def _progress(record: Hash, done: bool) -> Progress:
+    step, steps = (int(x) for x in (record.get("progress") or "0/0").split("/"))
+    if done:
+        return Progress(value=1, step=steps, steps=steps)
+    return Progress(value=step / steps if steps else 0, step=step, steps=steps)
+
+
+def _usage(record: Hash) -> Usage:
+    started, compute = record.get("started"), record.get("compute_ms")
+    waited = round(1000 * (float(started) - float(record["created"]))) if started else None
+    return Usage(queue_ms=waited, compute_ms=int(compute) if compute else None)
+
+
+def _seconds(stamp: str | None) -> int | None:
+    return int(float(stamp)) if stamp else None
