@@ -43,12 +43,14 @@ class Step(Generic[T]):
     progress: tuple[int, int] = (0, 1)  # done, of: how far the flow is once this step has run
     preview: Callable[[T], Artifact] | None = None  # called only if a preview is due
     delta: str | None = None  # text that is final now: always delivered, in order
-    key: Hashable = field(init=False)
+    shapes: Hashable = field(init=False)
+    key: Hashable = field(init=False)  # steps of equal key share a batch
 
     def __post_init__(self) -> None:
         if not isinstance(self.run, Batched):
             raise SeamError("Step.run must be a Batched: a function made per request never batches")
         shapes = tuple((r.shape, r.dtype) for r in self.row)
+        object.__setattr__(self, "shapes", shapes)
         object.__setattr__(self, "key", (self.run, shapes))
 
     def __await__(self) -> Generator[tuple["Step[Any]", ...], tuple[Any, ...], T]:

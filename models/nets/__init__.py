@@ -1,0 +1,1 @@
+"""Pure modules: batch in, batch out."""

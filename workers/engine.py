@@ -1,0 +1,151 @@
+"""Continuous batching over flows: no Redis, no HTTP, and no clock but the one it is given.
+
+A tick runs the rows whose turn it is as one batch and hands each flow its own. Flows come and go
+between any two ticks.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from models.artifacts import Artifact
+from models.batching import Batched, SeamError, run_together
+from models.flow import Flow, Step, resume
+from workers.schedule import Row, Schedule, Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """A step of a flow has run. `preview` draws what it looks like by now, if anyone cares."""
+
+    id: Hashable
+    progress: tuple[int, int]  # done, of
+    preview: Callable[[], Artifact] | None
+    delta: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    id: Hashable
+    artifacts: tuple[Artifact, ...]
+    seconds: float  # device time of the batches it took part in
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    id: Hashable
+    error: Exception
+
+
+Event = Advanced | Finished | Failed
+
+
+class Engine:
+    """Drives flows together. Used by one thread."""
+
+    def __init__(
+        self, device: torch.device, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._device = device
+        self._clock = clock
+        self._seats: dict[Hashable, Seat] = {}
+        self._schedule = Schedule(clock)
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    @torch.inference_mode()
+    def add(self, id: Hashable, flow: Flow) -> list[Event]:  # noqa: A002
+        """Take a flow in and run it to its first await."""
+        if id in self._seats:
+            raise ValueError(f"a flow with id {id!r} is running")
+        seat = self._seats[id] = Seat(id, flow)
+        return self._resume(seat, None)
+
+    def learn(self, run: Batched[Any], seconds: float) -> None:
+        """What a micro-batch of this function cost at its warm-up."""
+        self._schedule.learn(Step(run, run.example), seconds)
+
+    def cancel(self, id: Hashable) -> None:  # noqa: A002
+        """Close a flow; what it holds is given back. It may just have ended: that is fine."""
+        if seat := self._seats.get(id):
+            self._remove(seat)
+
+    @torch.inference_mode()
+    def tick(self) -> list[Event]:
+        """Run one batch: the rows whose turn it is. Raises only when the device is lost."""
+        rows = self._schedule.take()
+        if not rows:
+            return []
+        start = self._clock()
+        outcomes = self._run(rows)
+        self._schedule.charge(rows, self._clock() - start)
+        events: list[Event] = []
+        for row, outcome in zip(rows, outcomes, strict=True):
+            if row.seat.id in self._seats:  # another row of its own may have failed it
+                events += self._deliver(row, outcome)
+        return events
+
+    def _run(self, rows: Sequence[Row]) -> list[Any]:
+        """A result or an exception for each row: a failing batch is split, so the guilty pay."""
+        try:
+            return run_together(rows[0].step.run, [r.step.row for r in rows], self._device)
+        except torch.AcceleratorError:
+            raise  # the device is lost: the process ends, and quarantine decides who was to blame
+        except Exception as error:
+            if len(rows) == 1:
+                return [error]
+            size = len(rows) // 2 if is_out_of_memory(error) else 1
+            parts = [rows[i : i + size] for i in range(0, len(rows), size)]
+            return [outcome for part in parts for outcome in self._run(part)]
+
+    def _deliver(self, row: Row, outcome: Any) -> list[Event]:
+        seat, step = row.seat, row.step
+        if isinstance(outcome, Exception):
+            return self._fail(seat, outcome)
+        seat.results[row.index] = outcome
+        seat.missing -= 1
+        draw = step.preview
+        preview = None if draw is None else lambda: draw(outcome)
+        events: list[Event] = [Advanced(seat.id, step.progress, preview, step.delta)]
+        if not seat.missing:
+            events += self._resume(seat, tuple(seat.results))
+        return events
+
+    def _resume(self, seat: Seat, results: tuple[Any, ...] | None) -> list[Event]:
+        try:
+            seat.steps = resume(seat.flow, results)
+        except StopIteration as end:
+            return self._end(seat, end.value)
+        except Exception as error:
+            return self._fail(seat, error)
+        seat.results, seat.missing = [None] * len(seat.steps), len(seat.steps)
+        self._schedule.wait(seat)
+        return []
+
+    def _end(self, seat: Seat, value: Any) -> list[Event]:
+        if not isinstance(value, tuple) or not all(isinstance(a, Artifact) for a in value):
+            return self._fail(seat, SeamError("a flow must return a tuple of artifacts"))
+        del self._seats[seat.id]
+        return [Finished(seat.id, value, seat.served)]
+
+    def _fail(self, seat: Seat, error: Exception) -> list[Event]:
+        self._remove(seat)
+        return [Failed(seat.id, error)]
+
+    def _remove(self, seat: Seat) -> None:
+        del self._seats[seat.id]
+        self._schedule.leave(seat)
+        try:
+            seat.flow.close()
+        except Exception:  # it awaited again, or failed at giving back: it is out all the same
+            return
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the device, or the machine, had no memory left for a batch."""
+    on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return on_cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)

@@ -1,0 +1,119 @@
+"""Whose turn it is: the waiting rows of every key, and what each key's batches have cost.
+
+The turn goes to the key with the flow that has been served the least device time, its next batch
+counted twice: as time it will have had, and as time the others wait for it. So a short job is not
+held up by long ones. A key passed over for `PATIENCE` rounds goes first, so that none starves. A turn takes only as many rows as fit in `TURN_SECONDS`, by what the key has cost.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from models.batching import Batched
+from models.flow import Flow, Step
+
+TURN_SECONDS = 0.05
+PATIENCE = 4  # rounds, one round being the cost of all waiting keys together
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """A flow in the engine, and what its current await still lacks."""
+
+    id: Hashable
+    flow: Flow
+    served: float = 0.0  # device seconds of the batches it took part in
+    steps: tuple[Step[Any], ...] = ()
+    results: list[Any] = field(default_factory=list)
+    missing: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    seat: Seat
+    index: int  # among the steps that its seat awaits together
+    step: Step[Any]
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """The waiting rows of one key, and since when they have been passed over."""
+
+    since: float
+    rows: list[Row] = field(default_factory=list)
+
+
+class Schedule:
+    """Rows come in one by one and leave in batches of equal key."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._groups: dict[Hashable, _Group] = {}
+        self._costs: WeakKeyDictionary[Batched[Any], dict[Hashable, float]] = WeakKeyDictionary()
+
+    def wait(self, seat: Seat) -> None:
+        """Every step that this seat awaits is now a waiting row."""
+        for index, step in enumerate(seat.steps):
+            group = self._groups.get(step.key)
+            if group is None:
+                group = self._groups[step.key] = _Group(self._clock())
+            group.rows.append(Row(seat, index, step))
+
+    def leave(self, seat: Seat) -> None:
+        """None of this seat's rows waits any longer."""
+        for key in {step.key for step in seat.steps}:
+            if group := self._groups.get(key):
+                group.rows = [row for row in group.rows if row.seat is not seat]
+                if not group.rows:
+                    del self._groups[key]
+
+    def take(self) -> list[Row]:
+        """The rows whose turn it is: one key's, least served first; none if nobody waits."""
+        if not self._groups:
+            return []
+        key = self._next_key()
+        group = self._groups.pop(key)
+        limit = self._most(group.rows[0].step)
+        if limit is None or limit >= len(group.rows):
+            return group.rows
+        group.rows.sort(key=lambda row: row.seat.served)  # stable: then in order of arrival
+        rows, group.rows = group.rows[:limit], group.rows[limit:]
+        group.since = self._clock()
+        self._groups[key] = group
+        return rows
+
+    def charge(self, rows: list[Row], seconds: float) -> None:
+        """Note what a batch cost: to its key, and in full to every flow that took part."""
+        step = rows[0].step
+        each = seconds / -(-len(rows) // (step.run.rows or 1))
+        known = self._cost(step) or each
+        self.learn(step, 0.7 * known + 0.3 * each)
+        for seat in {row.seat for row in rows}:
+            seat.served += seconds
+
+    def learn(self, step: Step[Any], seconds: float) -> None:
+        """A micro-batch like this takes so long: measured, or known from the model's warm-up."""
+        self._costs.setdefault(step.run, {})[step.shapes] = seconds
+
+    def _next_key(self) -> Hashable:
+        if len(self._groups) == 1:
+            return next(iter(self._groups))
+        round_cost = sum(self._cost(group.rows[0].step) for group in self._groups.values())
+        oldest = min(self._groups, key=lambda key: self._groups[key].since)
+        if self._clock() - self._groups[oldest].since > PATIENCE * round_cost > 0:
+            return oldest
+        return min(self._groups, key=self._turn)
+
+    def _turn(self, key: Hashable) -> tuple[float, float]:
+        group = self._groups[key]
+        served = min(row.seat.served for row in group.rows)
+        return served + 2 * self._cost(group.rows[0].step), group.since
+
+    def _most(self, step: Step[Any]) -> int | None:
+        cost = self._cost(step)
+        return (step.run.rows or 1) * max(1, int(TURN_SECONDS / cost)) if cost else None
+
+    def _cost(self, step: Step[Any]) -> float:
+        """Measured seconds of one micro-batch like this; 0 before the first has run."""
+        return self._costs.get(step.run, {}).get(step.shapes, 0.0)
