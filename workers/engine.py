@@ -1,7 +1,6 @@
 """Continuous batching over flows: no Redis, no HTTP, and no clock but the one it is given.
 
-A tick runs the rows whose turn it is as one batch and hands each flow its own. Flows come and go
-between any two ticks.
+A tick runs the rows whose turn it is as one batch. Flows come and go between any two ticks.
 """
 
 import time

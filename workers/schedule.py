@@ -2,7 +2,8 @@
 
 The turn goes to the key with the flow that has been served the least device time, its next batch
 counted twice: as time it will have had, and as time the others wait for it. So a short job is not
-held up by long ones. A key passed over for `PATIENCE` rounds goes first, so that none starves. A turn takes only as many rows as fit in `TURN_SECONDS`, by what the key has cost.
+held up by long ones. A key passed over for `PATIENCE` rounds goes first, so that none starves.
+A turn takes only as many rows as fit in `TURN_SECONDS`, by what the key has cost.
 """
 
 from collections.abc import Callable, Hashable

@@ -22,7 +22,7 @@ def picture(value: Tensor) -> tuple[Artifact, ...]:
 
 
 async def count(run: Batched[Tensor], start: float, steps: int) -> tuple[Artifact, ...]:
-    x = torch.tensor([start])
+    x = torch.tensor([float(start)])
     for i in range(steps):
         x = await Step(run, (x,), progress=(i + 1, steps), preview=lambda x: picture(x)[0])
     return picture(x)
