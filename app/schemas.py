@@ -71,7 +71,9 @@ class Job(Schema):
     model: str
     status: Status
     input: dict[str, Any]
-    queue_position: int | None = Field(None, description="Jobs before it, at most; 0 is next.")
+    queue_position: int | None = Field(
+        default=None, description="Jobs before it, at most; 0 is next."
+    )
     progress: Progress
     attempt: int = Field(description="How often it has been started.")
     seed: int

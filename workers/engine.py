@@ -30,7 +30,7 @@ class Advanced:
 class Finished:
     id: Hashable
     artifacts: tuple[Artifact, ...]
-    seconds: float  # device time of the batches it took part in
+    seconds: float  # its share of the device time
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Engine:
         if not isinstance(value, tuple) or not all(isinstance(a, Artifact) for a in value):
             return self._fail(seat, SeamError("a flow must return a tuple of artifacts"))
         del self._seats[seat.id]
-        return [Finished(seat.id, value, seat.served)]
+        return [Finished(seat.id, value, seat.used)]
 
     def _fail(self, seat: Seat, error: Exception) -> list[Event]:
         self._remove(seat)

@@ -25,6 +25,7 @@ class Seat:
     id: Hashable
     flow: Flow
     served: float = 0.0  # device seconds of the batches it took part in
+    used: float = 0.0  # its share of them, by rows
     steps: tuple[Step[Any], ...] = ()
     results: list[Any] = field(default_factory=list)
     missing: int = 0
@@ -90,6 +91,8 @@ class Schedule:
         each = seconds / -(-len(rows) // (step.run.rows or 1))
         known = self._cost(step) or each
         self.learn(step, 0.7 * known + 0.3 * each)
+        for row in rows:
+            row.seat.used += seconds / len(rows)
         for seat in {row.seat for row in rows}:
             seat.served += seconds
 

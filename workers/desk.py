@@ -1,0 +1,157 @@
+"""A worker's side of the queue in Redis: look, tell, commit, release, and bury the dead.
+
+Every word here is one script of `workers/lua`, atomic and fenced by the execution that claimed the
+job. Nothing here knows rq, torch or threads; each thread has a desk of its own.
+"""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from app.records import lease_key
+from app.schemas import ErrorDetail
+from app.scripts import Scripts
+from app.settings import Settings
+
+LUA = Path(__file__).parent / "lua"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that this worker owns, for as long as the record names this execution."""
+
+    job: str
+    execution: str
+    record: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A queue this worker could read: whether its model is ready, and for how many items."""
+
+    queue: str
+    ready: bool
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the queue told."""
+
+    verdicts: dict[str, str]  # job -> lost, cancel or deadline
+    claims: list[Claim]
+    wanted: list[str]  # queues whose models should be loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An artifact that lies in the store, as the job's outputs tell it."""
+
+    output: dict[str, Any]
+    content_type: str
+
+    @property
+    def url(self) -> str:
+        return f"/artifacts/{self.output['sha256']}"
+
+    @property
+    def reference(self) -> tuple[str, str, int]:
+        return self.output["sha256"], self.content_type, self.output["bytes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ends, in RQ's words."""
+
+    outcome: str  # finished, failed or canceled
+    outputs: Sequence[Stored] = ()
+    error: ErrorDetail | None = None
+    compute_ms: int = 0
+    determinism: str = ""
+    steps: int = 0
+
+
+class Desk:
+    """Scripts over one blocking connection, in the name of one worker."""
+
+    def __init__(self, connection: "redis.Redis", worker: str, settings: Settings) -> None:
+        self._redis, self._worker, self._settings = connection, worker, settings
+        self._own = Scripts(connection, LUA)
+        self._shared = Scripts(connection)
+
+    def look(self, owned: Sequence[Claim], room: int, rooms: Sequence[Room], stamp: str) -> Look:
+        """What became of the jobs in flight, and which to start; one call to the server."""
+        args: list[Any] = [self._worker, secrets.token_hex(8), room]
+        args += [self._settings.max_affinity_wait, stamp, len(owned)]
+        for claim in owned:
+            args += [claim.job, claim.execution]
+        for place in rooms:
+            args += [place.queue, "ready" if place.ready else "unloaded", place.items]
+        verdicts, claims, wanted = self._own.run("tick", *args)
+        return Look(
+            dict(verdicts),
+            [Claim(j, e, dict(zip(r[::2], r[1::2], strict=True))) for j, e, r in claims],
+            list(wanted),
+        )
+
+    def tell(
+        self, claim: Claim, done: int, steps: int, events: Sequence[tuple[str, Any]] = ()
+    ) -> None:
+        """Note progress and append events. A job that was lost meanwhile hears nothing."""
+        flat = [part for name, data in events for part in (name, json.dumps(data))]
+        self._own.run("progress", claim.job, claim.execution, done, steps, *flat)
+
+    def hold(self, sha256: str) -> bool:
+        """Keep the sweep away from bytes that are about to be stored. False: ask again soon."""
+        return bool(self._shared.run("hold", self._settings.orphan_ttl, sha256))
+
+    def commit(self, claim: Claim, ending: Ending, stamp: str) -> bool:
+        """End the job, once and for all. False if it is not this execution's any more."""
+        outputs = json.dumps([stored.output for stored in ending.outputs])
+        error = ending.error.model_dump_json() if ending.error else ""
+        args: list[Any] = [claim.job, claim.execution, ending.outcome, outputs, error]
+        args += [ending.compute_ms, ending.determinism, f"{ending.steps}/{ending.steps}", stamp]
+        for stored in ending.outputs:
+            args += stored.reference
+        return bool(self._own.run("finish", *args) == "done")
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Put jobs back at the front of their queues, in order, uncharged."""
+        flat = [part for claim in claims for part in (claim.job, claim.execution)]
+        self._own.run("release", self._worker, *flat)
+
+    def renew(self, facts: dict[str, Any]) -> None:
+        """A sign of life: the lease, with what this worker holds."""
+        lease = round(1000 * self._settings.lease)
+        with self._redis.pipeline() as pipe:
+            pipe.set(lease_key(self._worker), json.dumps(facts), px=lease)
+            pipe.zadd("atelier:workers", {self._worker: 0})
+            pipe.execute()
+
+    def resign(self) -> None:
+        with self._redis.pipeline() as pipe:
+            pipe.delete(lease_key(self._worker))
+            pipe.zrem("atelier:workers", self._worker)
+            pipe.execute()
+
+    def lead(self) -> bool:
+        """Whether it is this worker's turn to bury the dead and sweep; a short lock decides."""
+        interval = round(1000 * self._settings.sweep_interval)
+        return bool(self._redis.set("atelier:housekeeper", self._worker, nx=True, px=interval))
+
+    def reap(self) -> list[tuple[str, str, str]]:
+        """Give back what dead workers held: (worker, job, fate) each."""
+        fates = self._own.run("reap", self._settings.lease + self._settings.heartbeat)
+        return [(worker, job, fate) for worker, job, fate in fates]
+
+    def sweep(self) -> list[str]:
+        """End what time has ended. Returns hashes whose bytes are to be deleted."""
+        return list(self._own.run("sweep", 100))
+
+    def swept(self, sha256: str) -> None:
+        self._redis.zrem("atelier:deleting", sha256)

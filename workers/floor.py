@@ -1,0 +1,158 @@
+"""Where a worker's parts meet: what the queue says, the models at hand, the engine, the delivery.
+
+Everything here runs in the worker's main thread. Other threads hand over by queues and ring.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+import redis
+
+from app.records import queue_name
+from app.settings import Settings
+from models.shelf import Entry
+from workers.delivery import DeadlineExceeded, Delivery, ModelUnusable
+from workers.desk import Claim, Desk, Look, Room
+from workers.doorbell import Doorbell
+from workers.engine import Engine
+from workers.host import Host
+from workers.runs import Runs
+
+log = logging.getLogger("atelier.worker")
+
+LOOK_SECONDS = 0.05  # between looks while flows run, unless someone rings: cancels are seen in time
+IDLE_SECONDS = 1.0
+
+
+class Floor:
+    """Claims jobs, runs them, and gives them up; knows no rq."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        host: Host,
+        engine: Engine,
+        delivery: Delivery,
+        bell: Doorbell,
+        settings: Settings,
+    ) -> None:
+        self.bell = bell
+        self.tick_began: float | None = None  # read by the watchdog
+        self._desk, self._host, self._engine, self._delivery = desk, host, engine, delivery
+        self._settings = settings
+        self._runs = Runs(engine, settings.capacity, settings.preview_interval, delivery.send)
+        self._queues: dict[str, Entry] = {}
+        self._closing: set[str] = set()  # models that take no more jobs, to make room for another
+        self._looked = 0.0
+
+    @property
+    def claims(self) -> list[Claim]:
+        return self._runs.claims
+
+    def queue_names(self) -> list[str]:
+        return list(self._queues)
+
+    def facts(self) -> dict[str, object]:
+        """What the lease tells of this worker."""
+        states: dict[str, dict[str, str | None]] = {}
+        for sha256, model in list(self._host.loaded.items()):
+            states[sha256] = {"state": "ready", "determinism": model.proof.determinism}
+        for state, held in (("loading", self._host.loading), ("failed", self._host.refused)):
+            states |= {sha256: {"state": state, "determinism": None} for sha256 in list(held)}
+        capacity = self._settings.capacity
+        return {"capacity": capacity, "in_flight": len(self._runs.claims), "models": states}
+
+    def turn(self, claiming: bool, stamp: Callable[[], str]) -> None:
+        """One look if it is due, one tick if anything waits for one."""
+        if not self._runs.running:
+            self.bell.wait(LOOK_SECONDS if self._runs.unfinished else IDLE_SECONDS)
+            self.look(stamp(), claiming)
+        elif self.bell.wait(0) or time.monotonic() - self._looked > LOOK_SECONDS:
+            self.look(stamp(), claiming)
+        self.tick_began = time.monotonic()
+        self._runs.step()
+        self.tick_began = None
+        self._runs.admit()
+
+    def look(self, stamp: str, claiming: bool = True) -> None:
+        """Ask the queue, and do what it says. While Redis is away, what runs runs on."""
+        self._looked = time.monotonic()
+        self._collect()
+        self._queues = {queue_name(e.id, s): e for s, e in self._host.entries().items()}
+        room = self._settings.capacity - self._runs.items_of()
+        if not claiming or self._runs.alone:
+            room = 0
+        try:
+            look = self._desk.look(self._runs.claims, room, self._rooms(), stamp)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            log.warning("redis unreachable", extra={"reason": type(error).__name__})
+            return
+        self._obey(look)
+        self._runs.admit()
+
+    def _collect(self) -> None:
+        for model in self._host.collect():
+            for run, seconds in model.proof.seconds.items():
+                self._engine.learn(run, seconds)
+        while not self._delivery.settled.empty():
+            self._runs.drop(self._delivery.settled.get().job)
+
+    def _rooms(self) -> list[Room]:
+        """The queues to read, and for how many items each."""
+        rooms = []
+        for queue, entry in self._queues.items():
+            sha256 = entry.sha256
+            if sha256 in self._host.refused:
+                rooms.append(Room(queue, True, 1))  # to be told so
+            elif sha256 in self._host.loaded and sha256 not in self._closing:
+                rooms.append(Room(queue, True, self._room_of(sha256)))
+            elif sha256 not in self._host.loaded and sha256 not in self._host.loading:
+                rooms.append(Room(queue, False, 1))
+        return rooms
+
+    def _room_of(self, sha256: str) -> int:
+        family = self._host.loaded[sha256].family
+        spare = self._settings.run_memory - self._runs.bytes_taken()
+        fits = max(spare // family.item_bytes, 0 if self._runs.unfinished else 1)
+        return int(min(family.max_items - self._runs.items_of(sha256), fits))
+
+    def _obey(self, look: Look) -> None:
+        for job, verdict in look.verdicts.items():
+            if verdict == "deadline":
+                self._runs.end(job, "failed", DeadlineExceeded())
+            else:  # lost: the commit will find out, and nothing is written
+                self._runs.end(job, "canceled")
+        for claim in look.claims:
+            self._start(claim)
+        self._closing = set()
+        for queue in look.wanted:
+            self._closing |= self._host.want(self._queues[queue], self._runs.busy())
+
+    def _start(self, claim: Claim) -> None:
+        sha256 = claim.record["sha256"]
+        model = self._host.loaded.get(sha256)
+        if model is None:
+            refusal = self._host.refused.get(sha256)
+            reason = refusal.reason if refusal else "it is no longer there"
+            self._runs.refuse(claim, ModelUnusable(reason))
+            return
+        try:
+            self._runs.start(claim, model)
+        except ValueError as error:
+            log.error("job unreadable", extra={"job": claim.job}, exc_info=error)
+            self._runs.refuse(claim, error)
+
+    def release(self) -> None:
+        """Put what is not finished back for others."""
+        left = self._runs.unfinished
+        try:
+            self._desk.release(left)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            log.warning("jobs left to the reaper", extra={"reason": type(error).__name__})
+        for claim in left:
+            log.info("job put back", extra={"job": claim.job})
+            self._runs.drop(claim.job)
+
+    def close(self) -> None:
+        self._host.close()

@@ -1,0 +1,141 @@
+"""The models in memory: loaded on first use, proved, and evicted least-recently-used.
+
+Loading runs in a thread of its own, so that running flows go on. A model with flows in flight is
+never evicted; one that does not fit beside them waits until they are done.
+"""
+
+import logging
+import math
+import queue
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from models.batching import Place
+from models.checkpoint import load
+from models.families import FAMILIES
+from models.flow import Family
+from models.header import CheckpointError, read_table
+from models.shelf import Entry, Shelf
+from workers.proof import Proof, prove
+
+log = logging.getLogger("atelier.worker")
+
+RETRY_SECONDS = 10.0  # a model that failed to load is not tried again before
+
+
+@dataclass
+class Loaded:
+    """A model that is ready to run."""
+
+    entry: Entry
+    family: Family[Any]
+    proof: Proof
+    bytes: int
+    used: float  # when it last had a flow
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A model that could not be loaded, why, and when that was."""
+
+    reason: str
+    since: float
+
+
+class Host:
+    """Holds models under a budget of bytes. Used by one thread, which it tells by `ring`."""
+
+    def __init__(self, shelf: Shelf, place: Place, budget: int, ring: Callable[[], None]) -> None:
+        self._shelf, self._place, self._budget, self._ring = shelf, place, budget, ring
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._arrived: queue.SimpleQueue[tuple[str, Loaded | Refused]] = queue.SimpleQueue()
+        self.loaded: dict[str, Loaded] = {}  # by sha256
+        self.refused: dict[str, Refused] = {}
+        self.loading: dict[str, int] = {}  # bytes by sha256
+
+    def entries(self) -> dict[str, Entry]:
+        """Every checkpoint at hand, by the sha256 that jobs pin."""
+        return {entry.sha256: entry for entry in self._shelf.entries().values()}
+
+    def collect(self) -> list[Loaded]:
+        """The models whose loading has ended well since the last look."""
+        fresh: list[Loaded] = []
+        while not self._arrived.empty():
+            sha256, outcome = self._arrived.get()
+            del self.loading[sha256]
+            if isinstance(outcome, Loaded):
+                self.loaded[sha256] = outcome
+                fresh.append(outcome)
+            else:
+                self.refused[sha256] = outcome
+        now = time.monotonic()
+        for sha256, refusal in list(self.refused.items()):
+            if now - refusal.since > RETRY_SECONDS:
+                del self.refused[sha256]
+        return fresh
+
+    def want(self, entry: Entry, busy: Collection[str]) -> set[str]:
+        """Load this model, evicting the idle. Returns the busy ones to drain first, if any."""
+        if entry.sha256 in self.loaded or entry.sha256 in self.loading:
+            return set()
+        need = weight_bytes(entry, self._place)
+        if need > self._budget:
+            reason = f"it takes {need} bytes, and ATELIER_MODEL_MEMORY allows {self._budget}"
+            self.refused[entry.sha256] = Refused(reason, time.monotonic())
+            return set()
+        victims = self._victims(need)
+        if in_use := victims & set(busy) or victims & self.loading.keys():
+            return in_use
+        for sha256 in victims:
+            log.info("model evicted", extra={"model": self.loaded.pop(sha256).entry.id})
+        self.loading[entry.sha256] = need
+        self._loader.submit(self._load, entry, need)
+        return set()
+
+    def _victims(self, need: int) -> set[str]:
+        """The least recently used models whose going makes room."""
+        held = sum(m.bytes for m in self.loaded.values()) + sum(self.loading.values())
+        victims: set[str] = set()
+        for sha256, model in sorted(self.loaded.items(), key=lambda item: item[1].used):
+            if held + need <= self._budget:
+                break
+            victims.add(sha256)
+            held -= model.bytes
+        return victims if held + need <= self._budget else victims | self.loading.keys()
+
+    def _load(self, entry: Entry, need: int) -> None:
+        outcome: Loaded | Refused
+        try:
+            outcome = self._build(entry, need)
+        except CheckpointError as error:
+            outcome = Refused(str(error), time.monotonic())
+        except Exception:
+            log.exception("model failed to load", extra={"model": entry.id})
+            outcome = Refused("it could not be loaded", time.monotonic())
+        self._arrived.put((entry.sha256, outcome))
+        self._ring()
+
+    def _build(self, entry: Entry, need: int) -> Loaded:
+        start = time.perf_counter()
+        checkpoint = load(entry.path)
+        if checkpoint.sha256 != entry.sha256:
+            raise CheckpointError(f"{entry.path.name} has just been replaced")
+        family = FAMILIES[checkpoint.header.family].load(checkpoint, self._place)
+        proof = prove(family.batched, self._place.device)
+        seconds = round(time.perf_counter() - start, 3)
+        facts = {"model": entry.id, "seconds": seconds, "determinism": proof.determinism}
+        log.info("model loaded", extra=facts)
+        return Loaded(entry, family, proof, need, time.monotonic())
+
+    def close(self) -> None:
+        self._loader.shutdown(wait=False, cancel_futures=True)
+
+
+def weight_bytes(entry: Entry, place: Place) -> int:
+    """What a checkpoint's tensors take in memory, in the precision they are run in."""
+    table = read_table(entry.path)
+    shapes: list[list[int]] = [t["shape"] for name, t in table.items() if name != "__metadata__"]
+    return sum(math.prod(shape) for shape in shapes) * place.dtype.itemsize

@@ -1,0 +1,79 @@
+"""What goes on beside the work: signs of life, the watchdog, and burying the dead.
+
+Two threads, each with a desk of its own, so that a slow store never delays a lease.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import redis
+
+from app.settings import Settings
+from app.store import Store, StoreError
+from workers.desk import Desk
+from workers.floor import Floor
+
+log = logging.getLogger("atelier.worker")
+
+HUNG = 70  # exit status of a worker that its watchdog ended
+
+
+def every(seconds: float, act: Callable[[], None], stop: threading.Event) -> threading.Thread:
+    """A daemon thread that acts now and after each pause, through any absence of Redis."""
+
+    def loop() -> None:
+        while not stop.is_set():
+            try:
+                act()
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                log.warning("redis unreachable", extra={"reason": type(error).__name__})
+            except Exception:
+                log.exception("upkeep failed")
+            stop.wait(seconds)
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    return thread
+
+
+class Pulse:
+    """Renews the lease, and ends the process when a step hangs."""
+
+    def __init__(
+        self, desk: Desk, floor: Floor, heartbeat: Callable[[], None], settings: Settings
+    ) -> None:
+        self._desk, self._floor, self._heartbeat = desk, floor, heartbeat
+        self._settings = settings
+        self._facts = {"pid": os.getpid(), "host": socket.gethostname()}
+
+    def beat(self) -> None:
+        began = self._floor.tick_began
+        if began is not None and time.monotonic() - began > self._settings.hang_timeout:
+            log.critical("a step hangs; the worker ends itself")
+            os._exit(HUNG)
+        self._desk.renew(self._facts | self._floor.facts())
+        self._heartbeat()
+
+
+class Housekeeper:
+    """Gives back the jobs of the dead and sweeps what time has ended, one worker at a time."""
+
+    def __init__(self, desk: Desk, store: Store) -> None:
+        self._desk, self._store = desk, store
+
+    def clean(self) -> None:
+        if not self._desk.lead():
+            return
+        for worker, job, fate in self._desk.reap():
+            log.warning("worker lost", extra={"lost": worker, "job": job, "fate": fate})
+        for sha256 in self._desk.sweep():
+            try:
+                self._store.delete(sha256)
+            except StoreError as error:
+                log.warning("artifact not deleted", extra={"reason": str(error)})
+                continue  # it stays noted as being deleted, and is tried again
+            self._desk.swept(sha256)
