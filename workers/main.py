@@ -66,35 +66,54 @@ def wait_for_redis(connection: "redis.Redis") -> None:
             time.sleep(0.2)
 
 
+class Process:
+    """One worker with all its parts and threads, made from settings."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings = settings
+        self.place, bell = place_of(settings), Doorbell()
+        store = Store.open(settings.store_address)
+        delivery = Delivery(self._desk(name), store, rq_stamp, bell.ring)
+        host = Host(Shelf(settings.checkpoints), self.place, settings.model_memory, bell.ring)
+        self.floor = Floor(
+            self._desk(name), host, Engine(self.place.device), delivery, bell, settings
+        )
+        raw = redis.Redis.from_url(settings.redis_address)
+        text = connect(settings)
+        self.worker = BatchWorker(name, raw, text, self.floor, delivery, settings)
+        self._pulse = Pulse(self._desk(name), self.floor, self.worker.heartbeat, settings)
+        self._keeper = Housekeeper(self._desk(name), store)
+        self._last = self._desk(name)
+        self._delivery = delivery
+
+    def _desk(self, name: str) -> Desk:
+        return Desk(connect(self._settings), name, self._settings)
+
+    def work(self) -> None:
+        """Run until told to stop."""
+        over = threading.Event()
+        self._delivery.start()
+        every(self._settings.heartbeat, self._pulse.beat, over)
+        every(self._settings.sweep_interval, self._keeper.clean, over)
+        self.worker.work(logging_level="WARNING")
+        over.set()
+        self.floor.close()
+        self._last.resign()
+
+
 def main() -> int:
+    """The process of `python -m workers.main`."""
     lifeline.watch()
     settings = Settings()
     log.configure(settings.log_level)
     logging.getLogger("rq").setLevel(logging.WARNING)
-    threads = settings.threads or max(1, (os.cpu_count() or 1) // max(1, settings.workers))
-    torch.set_num_threads(threads)
+    cores = os.cpu_count() or 1
+    torch.set_num_threads(settings.threads or max(1, cores // max(1, settings.workers)))
     wait_for_redis(connect(settings))
-
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    place, bell, store = place_of(settings), Doorbell(), Store.open(settings.store_address)
-    delivery = Delivery(Desk(connect(settings), name, settings), store, rq_stamp, bell.ring)
-    host = Host(Shelf(settings.checkpoints), place, settings.model_memory, bell.ring)
-    desk = Desk(connect(settings), name, settings)
-    floor = Floor(desk, host, Engine(place.device), delivery, bell, settings)
-    raw = redis.Redis.from_url(settings.redis_address)
-    worker = BatchWorker(name, raw, connect(settings), floor, delivery, settings)
-
-    stop = threading.Event()
-    pulse = Pulse(Desk(connect(settings), name, settings), floor, worker.heartbeat, settings)
-    keeper = Housekeeper(Desk(connect(settings), name, settings), store)
-    delivery.start()
-    every(settings.heartbeat, pulse.beat, stop)
-    every(settings.sweep_interval, keeper.clean, stop)
-    logger.info("worker ready", extra={"worker": name, "device": str(place.device)})
-    worker.work(logging_level="WARNING")
-    stop.set()
-    floor.close()
-    desk.resign()
+    process = Process(settings, name)
+    logger.info("worker ready", extra={"worker": name, "device": str(process.place.device)})
+    process.work()
     return 0
 
 

@@ -201,7 +201,8 @@ class Runs:
         now = time.monotonic()
         preview = self._preview(run, index, event, now)
         deltas = () if event.delta is None else ((index, event.delta),)
-        if preview or deltas or now - run.told >= TELL_SECONDS:
+        last = event.progress[0] >= event.progress[1]  # then its output tells
+        if preview or deltas or (not last and now - run.told >= TELL_SECONDS):
             run.told = now
             self._send(Told(run.claim, *run.totals(), preview, deltas))
 

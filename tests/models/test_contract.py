@@ -1,0 +1,193 @@
+"""The one contract that every family keeps, on tiny weights and on every shipped checkpoint."""
+
+import dataclasses
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.artifacts import Artifact
+from models.checkpoint import load, save
+from models.draws import seeded
+from models.families import FAMILIES
+from models.flow import Family, Flow, Step, resume, run_alone
+from models.header import CheckpointError, read_header
+from models.params import Params
+from tests.models.families import NETS, PARAMS, load_family, tiny_checkpoint
+from workers.engine import Engine, Failed, Finished
+from workers.proof import prove
+
+CPU = torch.device("cpu")
+SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors"))
+SUBJECTS = [*NETS, *(path.stem for path in SHIPPED)]
+
+Subject = tuple[Family[Params], list[Params], Path]
+
+
+@pytest.fixture(scope="module", params=SUBJECTS)
+def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
+    name = request.param
+    if name in NETS:
+        path = tiny_checkpoint(tmp_path_factory.mktemp(name), name)
+    else:
+        path = next(p for p in SHIPPED if p.stem == name)
+    family = read_header(path).family
+    params = [FAMILIES[family].params.model_validate(p) for p in PARAMS[family]]
+    return load_family(path), params, path
+
+
+def test_every_family_is_tested() -> None:
+    assert set(NETS) == set(PARAMS) == set(FAMILIES)
+
+
+def flow(subject: Subject, seed: int) -> Flow:
+    family, params, _ = subject
+    return family.generate(params[seed % len(params)], seeded(seed))
+
+
+def values(artifacts: tuple[Artifact, ...]) -> list[torch.Tensor]:
+    return [artifact.pixels.clone() for artifact in artifacts]
+
+
+def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
+    return len(a) == len(b) and all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_the_same_seed_gives_the_same_and_the_next_another(subject: Subject) -> None:
+    family, params, _ = subject
+    one, again, other = (
+        values(run_alone(family.generate(params[0], seeded(s)))) for s in (5, 5, 6)
+    )
+    assert same(one, again)
+    assert not same(one, other)
+
+
+def test_params_matter(subject: Subject) -> None:
+    family, params, _ = subject
+    results = [values(run_alone(family.generate(p, seeded(1)))) for p in params]
+    assert all(not same(results[0], other) for other in results[1:])
+
+
+def test_alone_equals_batched_with_random_joins(subject: Subject) -> None:
+    family, _, _ = subject
+    assert prove(family.batched, CPU).determinism == "bitwise"
+    expected = {seed: values(run_alone(flow(subject, seed))) for seed in range(20)}
+    chance, engine = random.Random(3), Engine(CPU)
+    todo, found = list(expected), {}
+    chance.shuffle(todo)
+    while todo or len(engine):
+        for _ in range(chance.randrange(5)):
+            if todo:
+                seed = todo.pop()
+                engine.add(seed, flow(subject, seed))
+        for event in engine.tick():
+            assert not isinstance(event, Failed)
+            if isinstance(event, Finished):
+                found[event.id] = values(event.artifacts)
+    assert all(same(found[seed], expected[seed]) for seed in expected)
+
+
+def test_progress_rises_and_previews_are_artifacts(subject: Subject) -> None:
+    from workers.engine import Advanced
+
+    engine = Engine(CPU)
+    engine.add("x", flow(subject, 1))
+    last = 0.0
+    while len(engine):
+        for event in engine.tick():
+            if isinstance(event, Advanced):
+                done, of = event.progress
+                assert last <= done / of <= 1
+                last = done / of
+                assert event.preview is None or isinstance(event.preview(), Artifact)
+
+
+def steps_of(subject: Subject) -> int:
+    """How many ticks the story takes alone."""
+    engine, count = Engine(CPU), 0
+    engine.add("x", flow(subject, 2))
+    while len(engine):
+        engine.tick()
+        count += 1
+    return count
+
+
+def test_closing_at_every_step_leaves_the_rest_as_it_was(subject: Subject) -> None:
+    expected = values(run_alone(flow(subject, 2)))
+    for ticks in range(steps_of(subject)):
+        engine = Engine(CPU)
+        engine.add("closed", flow(subject, 1))
+        engine.add("kept", flow(subject, 2))
+        for _ in range(ticks):
+            engine.tick()
+        engine.cancel("closed")
+        events = []
+        while len(engine):
+            events += engine.tick()
+        (end,) = [e for e in events if isinstance(e, Finished)]
+        assert end.id == "kept"
+        assert same(values(end.artifacts), expected)
+
+
+async def poisoned(inner: Flow) -> tuple[Artifact, ...]:
+    """A story whose first row is not a number."""
+    steps = resume(inner, None)
+    bad = [
+        dataclasses.replace(s, row=tuple(torch.full_like(t, torch.nan) for t in s.row))
+        if isinstance(s, Step)
+        else s
+        for s in steps
+    ]
+    results = tuple([await step for step in bad])
+    try:
+        while True:
+            results = tuple([await step for step in resume(inner, results)])
+    except StopIteration as end:
+        return tuple(end.value)
+
+
+def test_a_bad_row_fails_alone(subject: Subject) -> None:
+    engine = Engine(CPU)
+    engine.add("bad", poisoned(flow(subject, 1)))
+    expected = {}
+    for seed in range(2, 8):
+        engine.add(seed, flow(subject, seed))
+        expected[seed] = values(run_alone(flow(subject, seed)))
+    ends: dict[Any, Any] = {}
+    while len(engine):
+        ends |= {e.id: e for e in engine.tick() if isinstance(e, Finished | Failed)}
+    assert isinstance(ends.pop("bad"), Failed)
+    assert all(same(values(ends[seed].artifacts), expected[seed]) for seed in expected)
+
+
+def test_a_checkpoint_comes_back_as_it_went(subject: Subject, tmp_path: Path) -> None:
+    _, _, path = subject
+    held = load(path)
+    save(tmp_path / path.name, held.header, held.tensors)
+    assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("fault", ["missing", "extra", "shape", "net", "config"])
+def test_a_checkpoint_that_does_not_fit_is_refused(
+    subject: Subject, tmp_path: Path, fault: str
+) -> None:
+    _, _, path = subject
+    held = load(path)
+    tensors, header = dict(held.tensors), held.header
+    name = next(n for n, t in sorted(tensors.items()) if t.ndim > 1)
+    if fault == "missing":
+        del tensors[name]
+    elif fault == "extra":
+        tensors["surplus"] = torch.zeros(1)
+    elif fault == "shape":
+        tensors[name] = tensors[name][..., :-1].contiguous()
+    elif fault == "net":
+        header = header.model_copy(update={"net": {**header.net, "layers": 3}})
+    else:
+        header = header.model_copy(update={"net": {**header.net, "size": -1}})
+    broken = tmp_path / "broken.safetensors"
+    save(broken, header, tensors)
+    with pytest.raises(CheckpointError, match=name if fault in ("missing", "shape") else None):
+        load_family(broken)

@@ -1,0 +1,36 @@
+"""Noise is the request's own, and the truncated normal is what scipy says it is."""
+
+import math
+
+import pytest
+import torch
+
+from models.draws import normal, seeded, truncated_normal
+from models.params import MAX_SEED, item_seed
+
+
+def test_draws_follow_their_seed_alone() -> None:
+    torch.manual_seed(1)
+    a = normal(seeded(7), 5)
+    torch.manual_seed(2)
+    assert torch.equal(a, normal(seeded(7), 5))
+    assert not torch.equal(a, normal(seeded(8), 5))
+
+
+@pytest.mark.parametrize("bound", [0.1, 0.7, 2.0])
+def test_the_truncated_normal_has_its_closed_form_moments(bound: float) -> None:
+    z = truncated_normal(seeded(0), bound, 200_000).double()
+    phi = math.exp(-bound * bound / 2) / math.sqrt(2 * math.pi)
+    mass = math.erf(bound / math.sqrt(2))
+    variance = 1 - 2 * bound * phi / mass
+    assert z.abs().max() <= bound
+    assert abs(z.mean()) < 0.01
+    assert z.var().item() == pytest.approx(variance, rel=0.02)
+
+
+def test_item_seeds_are_in_range_apart_and_repeat_alone() -> None:
+    seeds = [item_seed(MAX_SEED, i) for i in range(1000)]
+    assert seeds[0] == MAX_SEED
+    assert len(set(seeds)) == 1000
+    assert all(0 <= s <= MAX_SEED for s in seeds)
+    assert [item_seed(s, 0) for s in seeds] == seeds
