@@ -1,0 +1,27 @@
+"""First weights, drawn from a generator of their own instead of torch's global one."""
+
+import math
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def initialise(net: N, rng: torch.Generator) -> N:
+    """Torch's own law, uniform within 1 / sqrt(fan in), for every convolution and linear layer."""
+    for module in net.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            for parameter in module.parameters():
+                nn.init.uniform_(parameter, -bound, bound, generator=rng)
+    return net
+
+
+def scale_normal(net: N, rng: torch.Generator, deviation: float = 0.02) -> N:
+    """N(0, 0.02) for every convolution: Radford et al. 2015 (1511.06434), section 4."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, std=deviation, generator=rng)
+    return net

@@ -1,0 +1,45 @@
+"""Losses as plain functions; each returns one value per row, (B,), unless it says otherwise."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mu, exp logvar) || N(0, 1)) in nats, (B, latent) -> (B,).
+
+    Kingma and Welling 2014 (arXiv 1312.6114), appendix B.
+    """
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
+
+
+def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
+    """-log p(x|z) in nats, summed over the picture: (B, C, H, W) -> (B,).
+
+    x in [0, 1] is taken as the mean of a binary pixel, so the floor is the entropy of x, not 0.
+    """
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+
+
+def pixel_entropy(x: Tensor) -> Tensor:
+    """The least that `bernoulli_nll` can be for x, reached when the logits are those of x, (B,)."""
+    return -(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x)).flatten(1).sum(1)
+
+
+def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """-log D(x) - log(1 - D(G(z))) from logits, (B,): Goodfellow et al. 2014, equation 1."""
+    return F.softplus(-real) + F.softplus(fake)
+
+
+def nonsaturating_generator(fake: Tensor) -> Tensor:
+    """-log D(G(z)) from logits, (B,): Goodfellow et al. 2014 (arXiv 1406.2661), section 3."""
+    return F.softplus(-fake)
+
+
+def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """|grad_x D(x)|^2 on real pictures, (B,): Mescheder et al. 2018 (1801.04406), equation 9."""
+    x = real.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
+    return slope.square().flatten(1).sum(1)

@@ -1,0 +1,1 @@
+"""Figures that say how good generated pictures are; each named for what it is."""

@@ -1,0 +1,63 @@
+"""From the weights of a run to a checkpoint with an honest card."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from pydantic import JsonValue
+from torch import Tensor
+
+from models.checkpoint import save
+from models.header import SUFFIX
+from training.recipe import Data, Recipe
+from training.runs import Run
+
+LARGEST_SINGLE = 10 * 10**6
+"""Bytes of weights above which they are stored as bfloat16."""
+
+
+def publish(
+    recipe: Recipe, weights: dict[str, Tensor], data: Data, run: Run, step: int, out: Path
+) -> Path:
+    """Measure, write the card and save `out/<id>.safetensors`; its path."""
+    quality: dict[str, JsonValue] = dict(recipe.measure(weights, data))
+    header = recipe.card.model_copy(
+        update={
+            "recipe": _how(recipe, data, run, step),
+            "quality": quality,
+            "versions": _versions(),
+        }
+    )
+    path = out / f"{recipe.id}{SUFFIX}"
+    save(path, header, stored(weights))
+    return path
+
+
+def stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """As they are if small, else floating-point weights as bfloat16."""
+    if sum(w.nbytes for w in weights.values()) <= LARGEST_SINGLE:
+        return weights
+    return {k: w.bfloat16() if w.is_floating_point() else w for k, w in weights.items()}
+
+
+def _how(recipe: Recipe, data: Data, run: Run, step: int) -> dict[str, JsonValue]:
+    return {
+        "id": recipe.id,
+        "steps": step,
+        "batch": recipe.batch,
+        "seed": recipe.seed,
+        "train_pictures": len(data.train[0]),
+        "test_pictures": len(data.test[0]),
+        "seconds": round(run.seconds * step / max(run.step, 1)),
+        "processor": platform.machine(),
+        **recipe.settings,
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "numpy": version("numpy"),
+    }

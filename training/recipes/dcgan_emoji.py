@@ -1,0 +1,36 @@
+"""dcgan-emoji: faces and hearts, 64x64 in colour, from the pictures of seven emoji sets."""
+
+from dataclasses import asdict
+
+from models.header import Header
+from training.adversarial import GANLearner, GANSettings, measure_generator
+from training.data.emoji import load_faces
+from training.recipe import Recipe
+
+NET = {"latent": 100, "width": 48, "channels": 3, "size": 64}
+JUDGE = {"width": 48, "channels": 3, "size": 64}
+SETTINGS = GANSettings()
+
+CARD = Header(
+    family="dcgan",
+    net=dict(NET),
+    title="Emoji faces (DCGAN)",
+    description="Faces, cats, monkeys, costumes and hearts as emoji, 64x64 in colour.",
+    limitations="",
+    data="Group smileys-emotion, but for its bubbles and bursts, of seven emoji sets: Noto, "
+    "Noto v1 and FxEmojis; Fluent flat, in colour and 3D; Twemoji (copyright Twitter, Inc and "
+    "other contributors). One caption in ten was held out.",
+    data_licence="Apache-2.0 (Noto, Noto v1, FxEmojis), MIT (Fluent), CC-BY-4.0 (Twemoji)",
+    licence="CC-BY-4.0",
+)
+
+RECIPE = Recipe(
+    id="dcgan-emoji",
+    data=load_faces,
+    learner=lambda device: GANLearner(NET, JUDGE, SETTINGS, device),
+    measure=lambda weights, data: measure_generator(NET, weights, data),
+    card=CARD,
+    settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
+    steps=12_000,
+    batch=32,
+)

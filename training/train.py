@@ -1,0 +1,83 @@
+"""The one training loop: batches to a learner, step by step, so that a stop loses nothing.
+
+Step k sees data and noise that follow from the recipe's seed and k alone; so a run resumed from
+disk goes on to the same bytes as one that was never broken.
+"""
+
+import math
+import time
+
+import torch
+from rich.progress import Progress, TaskID
+
+from training.progress import bar, sheet, write_plot
+from training.recipe import Batch, Data, Learner, Recipe
+from training.runs import Run
+
+SAVE_SECONDS = 180.0
+LOG_EVERY = 20
+SAMPLE_ROWS = 96
+
+
+class TrainingDiverged(Exception):
+    """A loss is no longer finite. The last saved state is from before."""
+
+
+def train(recipe: Recipe, learner: Learner, data: Data, run: Run, steps: int) -> None:
+    """From where the run stands to `steps`; saved every few minutes and at the end."""
+    with bar() as progress:
+        task = progress.add_task(recipe.id, total=steps, completed=run.step, loss=math.nan, speed=0)
+        saved = time.monotonic()
+        while run.step < steps:
+            began = time.monotonic()
+            _advance(recipe, learner, data, run)
+            run.seconds += time.monotonic() - began
+            _show(progress, task, recipe, run)
+            if time.monotonic() - saved > SAVE_SECONDS:
+                save(learner, run)
+                saved = time.monotonic()
+    save(learner, run)
+
+
+def save(learner: Learner, run: Run) -> None:
+    """State, a snapshot of the served weights, a sheet of samples and the plot."""
+    run.save(learner.state())
+    run.snapshot(learner.weights())
+    pictures = learner.sample(SAMPLE_ROWS, torch.Generator().manual_seed(1))
+    sheet(pictures).save(run.folder / f"sample-{run.step:06d}.png")
+    write_plot(run.lines, run.folder / "loss.png")
+
+
+def batch_at(data: Data, step: int, size: int, seed: int) -> Batch:
+    """The step's rows: every epoch is an order of its own, and its incomplete end is left out."""
+    count = len(data.train[0])
+    size = min(size, count)
+    epoch, place = divmod(step, count // size)
+    order = torch.randperm(count, generator=_stream(seed, epoch, 0))
+    rows = order[place * size : (place + 1) * size]
+    return tuple(column[rows] for column in data.train)
+
+
+def _advance(recipe: Recipe, learner: Learner, data: Data, run: Run) -> None:
+    batch = batch_at(data, run.step, recipe.batch, recipe.seed)
+    losses = learner.step(batch, _stream(recipe.seed, run.step, 1))
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise TrainingDiverged(
+                f"{recipe.id}: {name} is {value} at step {run.step}; "
+                f"the last good state is in {run.folder}"
+            )
+    if run.step % LOG_EVERY == 0:
+        run.lines.append((run.step, losses))
+    run.step += 1
+
+
+def _show(progress: Progress, task: TaskID, recipe: Recipe, run: Run) -> None:
+    speed = run.step * recipe.batch / max(run.seconds, 1e-9)
+    loss = run.lines[-1][1]["loss"]
+    progress.update(task, completed=run.step, loss=loss, speed=speed)
+
+
+def _stream(seed: int, index: int, use: int) -> torch.Generator:
+    """A generator of its own for every (seed, index, use); below 2**16 seeds and 2 uses."""
+    return torch.Generator().manual_seed((index * 2 + use) * 2**16 + seed)
