@@ -1,0 +1,245 @@
+"""Artifact bytes by their SHA-256, in a folder (file://) or a bucket (s3://).
+
+StoreError
+├── Missing      there is no such artifact
+├── Full         the disk or its quota is full
+└── Unreachable  the store does not answer, or refuses
+
+1. The only names are 64 hex digits, so that no request reaches another file.
+2. When `put` returns, the bytes are durable: temporary name, fsync, rename, fsync of the folder.
+3. A put of bytes that are there refreshes their time.
+4. Everything blocks; the API calls it from threads.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+NAME = re.compile(r"[0-9a-f]{64}")
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+STALE_DRAFT = 86_400  # seconds after which a draft is what a killed process left
+
+
+class StoreError(Exception):
+    """The store can't do what was asked; the message names no path or host."""
+
+
+class Missing(StoreError):
+    pass
+
+
+class Full(StoreError):
+    pass
+
+
+class Unreachable(StoreError):
+    pass
+
+
+class Store(ABC):
+    """Where artifacts are kept. Safe to share between threads."""
+
+    @staticmethod
+    def open(address: str) -> "Store":
+        """The store of an address: file:///folder or s3://bucket/prefix."""
+        parts = urlsplit(address)
+        if parts.scheme == "file" and parts.path and not parts.netloc:
+            return FolderStore(Path(unquote(parts.path)))
+        if parts.scheme == "s3" and parts.netloc:
+            return BucketStore(parts.netloc, parts.path.strip("/"))
+        raise ValueError("a store is file:///folder or s3://bucket/prefix")
+
+    def put(self, data: bytes) -> str:
+        """Keep these bytes; returns their SHA-256 once they are durable."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        try:
+            self._write(sha256, data)
+        except Missing as error:
+            raise Unreachable("the artifact store is gone") from error
+        return sha256
+
+    def get(self, sha256: str) -> bytes:
+        return self.read(sha256, 0, self.stat(sha256))
+
+    def stat(self, sha256: str) -> int:
+        """Their size in bytes. Raises Missing."""
+        return self._size(_checked(sha256))
+
+    def exists(self, sha256: str) -> bool:
+        try:
+            self.stat(sha256)
+        except Missing:
+            return False
+        return True
+
+    def read(self, sha256: str, start: int, length: int) -> bytes:
+        """The bytes from `start`, `length` of them, fewer at the end. Raises Missing."""
+        return self._read(_checked(sha256), start, length) if length else b""
+
+    def chunks(self, sha256: str, size: int = 2**20) -> Iterator[bytes]:
+        """The bytes in pieces; nothing is held open between two of them."""
+        total = self.stat(sha256)
+        for start in range(0, total, size):
+            yield self.read(sha256, start, min(size, total - start))
+
+    def delete(self, sha256: str) -> None:
+        """Drop these bytes, if they are there."""
+        self._remove(_checked(sha256))
+
+    @abstractmethod
+    def _write(self, name: str, data: bytes) -> None: ...
+
+    @abstractmethod
+    def _size(self, name: str) -> int: ...
+
+    @abstractmethod
+    def _read(self, name: str, start: int, length: int) -> bytes: ...
+
+    @abstractmethod
+    def _remove(self, name: str) -> None: ...
+
+
+def _checked(sha256: str) -> str:
+    if not NAME.fullmatch(sha256):
+        raise Missing("no such artifact")
+    return sha256
+
+
+class FolderStore(Store):
+    """A folder of 256 shards on a local disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._drafts = folder / "drafts"
+        with _disk_errors():
+            self._drafts.mkdir(parents=True, exist_ok=True)
+            for draft in self._drafts.iterdir():
+                with suppress(FileNotFoundError):  # another process tidies too
+                    if draft.stat().st_mtime < time.time() - STALE_DRAFT:
+                        draft.unlink()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name[:2] / name
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = self._path(name)
+        with _disk_errors():
+            if not _refreshed(path, len(data)):
+                if not path.parent.is_dir():
+                    path.parent.mkdir(exist_ok=True)
+                    _sync_folder(self._folder)
+                self._draft(data).rename(path)
+            _sync_folder(path.parent)
+
+    def _draft(self, data: bytes) -> Path:
+        number, name = tempfile.mkstemp(dir=self._drafts)
+        draft = Path(name)
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(number)
+        except OSError:
+            draft.unlink()
+            raise
+        return draft
+
+    def _size(self, name: str) -> int:
+        with _disk_errors():
+            return self._path(name).stat().st_size
+
+    def _read(self, name: str, start: int, length: int) -> bytes:
+        with _disk_errors(), self._path(name).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def _remove(self, name: str) -> None:
+        with _disk_errors():
+            self._path(name).unlink(missing_ok=True)
+
+
+def _refreshed(path: Path, size: int) -> bool:
+    try:
+        os.utime(path)
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _sync_folder(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise Missing("no such artifact") from None
+    except OSError as error:
+        if error.errno in FULL:
+            raise Full("the artifact store is full") from error
+        raise Unreachable("the artifact store can't be used") from error
+
+
+class BucketStore(Store):
+    """An S3 bucket, or what speaks like one.
+
+    Endpoint, region and credentials come from the standard AWS_* variables of the environment
+    (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; AWS_ALLOW_HTTP=true
+    for an endpoint without TLS), which obstore reads by itself.
+    """
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self._bucket = S3Store(
+            bucket,
+            prefix=prefix or None,
+            client_options={
+                "connect_timeout": timedelta(seconds=3),
+                "timeout": timedelta(seconds=60),
+            },
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=15)},
+        )
+
+    def _write(self, name: str, data: bytes) -> None:
+        with _bucket_errors():
+            obstore.put(self._bucket, name, data)
+
+    def _size(self, name: str) -> int:
+        with _bucket_errors():
+            return obstore.head(self._bucket, name)["size"]
+
+    def _read(self, name: str, start: int, length: int) -> bytes:
+        with _bucket_errors():
+            return obstore.get_range(self._bucket, name, start=start, length=length).to_bytes()
+
+    def _remove(self, name: str) -> None:
+        with _bucket_errors(), suppress(FileNotFoundError):
+            obstore.delete(self._bucket, name)
+
+
+@contextmanager
+def _bucket_errors() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise Missing("no such artifact") from None
+    except (BaseError, OSError) as error:
+        raise Unreachable("the artifact store can't be used") from error
