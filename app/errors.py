@@ -6,10 +6,12 @@ AtelierError
 ├── Unauthenticated         401  authentication_error
 ├── Forbidden               403  permission_error
 ├── NotFound                404  invalid_request_error
+├── NotAllowed              405  invalid_request_error
 ├── NotReady                409  conflict_error
 ├── Gone                    410  invalid_request_error
 ├── TooLarge                413  invalid_request_error
 ├── UnsupportedMedia        415  invalid_request_error
+├── OutOfRange              416  invalid_request_error
 ├── RateLimited             429  rate_limit_error      (with Retry-After)
 └── Unavailable             503  server_error          (with Retry-After)
 """
@@ -17,6 +19,8 @@ AtelierError
 from typing import ClassVar
 
 from app.schemas import ErrorBody, ErrorDetail
+
+RETRY = {429, 500, 503}  # a retry may cure these; the others say that it can't
 
 
 class AtelierError(Exception):
@@ -47,7 +51,11 @@ class AtelierError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        """Retry-After with every 429 and 503; x-should-retry where a retry can't help."""
+        if self.status not in RETRY:
+            return {"x-should-retry": "false"}
+        after = self.retry_after or (1 if self.status != 500 else None)
+        return {} if after is None else {"Retry-After": str(after)}
 
 
 class InvalidRequest(AtelierError):
@@ -63,7 +71,7 @@ class Unauthenticated(AtelierError):
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"WWW-Authenticate": "Bearer"}
+        return {"WWW-Authenticate": "Bearer", **super().headers}
 
 
 class Forbidden(AtelierError):
@@ -72,6 +80,10 @@ class Forbidden(AtelierError):
 
 class NotFound(AtelierError):
     status, type, default_code = 404, "invalid_request_error", "not_found"
+
+
+class NotAllowed(AtelierError):
+    status, type, default_code = 405, "invalid_request_error", "method_not_allowed"
 
 
 class NotReady(AtelierError):
@@ -88,6 +100,10 @@ class TooLarge(AtelierError):
 
 class UnsupportedMedia(AtelierError):
     status, type, default_code = 415, "invalid_request_error", "unsupported_media_type"
+
+
+class OutOfRange(AtelierError):
+    status, type, default_code = 416, "invalid_request_error", "invalid_parameter"
 
 
 class RateLimited(AtelierError):

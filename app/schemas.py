@@ -137,3 +137,26 @@ class ModelCard(Schema):
 class ModelList(Schema):
     object: Literal["list"] = "list"
     data: list[ModelCard]
+
+
+class OpenAIModel(Schema):
+    """A model as OpenAI's clients read it."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "atelier"
+
+
+class OpenAIModelList(Schema):
+    object: Literal["list"] = "list"
+    data: list[OpenAIModel]
+
+
+class Alive(Schema):
+    status: Literal["alive"] = "alive"
+
+
+class Ready(Schema):
+    status: Literal["ready"] = "ready"
+    workers: int = Field(description="How many are alive.")

@@ -16,46 +16,82 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ATELIER_", frozen=True, extra="ignore")
 
     # where things are
-    state: Path = Field(default=Path("state"), description="Folder of the embedded store and artifacts.")
-    redis_url: str = Field(default="", description="redis:// or unix:// URL; empty: the embedded server.")
-    store: str = Field(default="", description="file:///folder or s3://bucket/prefix; empty: in `state`.")
-    checkpoints: Path = Field(default=ROOT / "checkpoints", description="Folder of checkpoints to serve.")
-    keys_file: Path | None = Field(default=None, description="API keys, a name and a SHA-256 a line.")
+    state: Path = Field(
+        default=Path("state"), description="Folder of the embedded store and artifacts."
+    )
+    redis_url: str = Field(
+        default="", description="redis:// or unix:// URL; empty: the embedded server."
+    )
+    store: str = Field(
+        default="", description="file:///folder or s3://bucket/prefix; empty: in `state`."
+    )
+    checkpoints: Path = Field(
+        default=ROOT / "checkpoints", description="Folder of checkpoints to serve."
+    )
+    keys_file: Path | None = Field(
+        default=None, description="API keys, a name and a SHA-256 a line."
+    )
 
     # the API
-    host: str = Field(default="127.0.0.1", description="Address to bind; another than loopback needs keys.")
+    host: str = Field(
+        default="127.0.0.1", description="Address to bind; another than loopback needs keys."
+    )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
     max_body: int = Field(default=1_000_000, ge=1, description="Largest JSON body.")
     max_upload: int = Field(default=50_000_000, ge=1, description="Largest uploaded file.")
     queue_limit: int = Field(default=1000, ge=1, description="Jobs that may wait for one model.")
     max_items: int = Field(default=64, ge=1, le=1024, description="Largest n of one request.")
-    default_image_model: str = Field(default="vae-fashion", description="`model` of /generate/image.")
+    default_image_model: str = Field(
+        default="vae-fashion", description="`model` of /generate/image."
+    )
 
     # jobs and results
     result_ttl: float = Field(default=86_400, gt=0, description="How long artifacts are kept.")
-    record_ttl: float = Field(default=7 * 86_400, ge=0, description="How long records outlive them.")
-    job_deadline: float = Field(default=3600, gt=0, description="From acceptance to the end of a job.")
-    orphan_ttl: float = Field(default=3600, gt=0, description="Unreferenced bytes are deleted after this.")
+    record_ttl: float = Field(
+        default=7 * 86_400, ge=0, description="How long records outlive them."
+    )
+    job_deadline: float = Field(
+        default=3600, gt=0, description="From acceptance to the end of a job."
+    )
+    orphan_ttl: float = Field(
+        default=3600, gt=0, description="Unreferenced bytes are deleted after this."
+    )
 
     # workers
-    workers: int = Field(default=1, ge=0, le=64, description="Worker processes that `atelier up` starts.")
+    workers: int = Field(
+        default=1, ge=0, le=64, description="Worker processes that `atelier up` starts."
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        default=default="auto", description="auto: bfloat16 on CUDA, float32 on CPU."
+        default="auto", description="auto: bfloat16 on CUDA, float32 on CPU."
     )
-    threads: int = Field(default=0, ge=0, description="Torch threads a worker; 0: cores by workers.")
+    threads: int = Field(
+        default=0, ge=0, description="Torch threads a worker; 0: cores by workers."
+    )
     capacity: int = Field(default=32, ge=1, description="Items that a worker runs at once.")
     model_memory: int = Field(default=4 * 2**30, ge=1, description="Bytes of models kept loaded.")
-    run_memory: int = Field(default=2 * 2**30, ge=1, description="Bytes that items in flight may take.")
-    max_affinity_wait: float = Field(default=2, ge=0, description="Head start of models already loaded.")
-    drain_grace: float = Field(default=20, ge=0, description="On SIGTERM, time to finish what runs.")
-    hang_timeout: float = Field(default=120, gt=0, description="A step longer than this ends the worker.")
-    preview_interval: float = Field(default=0.5, gt=0, description="Least time between two previews.")
+    run_memory: int = Field(
+        default=2 * 2**30, ge=1, description="Bytes that items in flight may take."
+    )
+    max_affinity_wait: float = Field(
+        default=2, ge=0, description="Head start of models already loaded."
+    )
+    drain_grace: float = Field(
+        default=20, ge=0, description="On SIGTERM, time to finish what runs."
+    )
+    hang_timeout: float = Field(
+        default=120, gt=0, description="A step longer than this ends the worker."
+    )
+    preview_interval: float = Field(
+        default=0.5, gt=0, description="Least time between two previews."
+    )
 
     # how fast death is noticed
     lease: float = Field(default=10, gt=0, description="A worker silent for this long is dead.")
     heartbeat: float = Field(default=2, gt=0, description="Time between a worker's signs of life.")
-    sweep_interval: float = Field(default=3, gt=0, description="Time between looks for the dead and old.")
+    sweep_interval: float = Field(
+        default=3, gt=0, description="Time between looks for the dead and old."
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

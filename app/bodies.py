@@ -1,0 +1,66 @@
+"""Reads the bodies of requests: JSON by its letter, files raw or as a form's `file`."""
+
+from typing import Any
+
+from fastapi import Request
+from pydantic_core import from_json
+from starlette.datastructures import UploadFile
+
+from app.errors import InvalidRequest, TooLarge, Unprocessable, UnsupportedMedia
+
+FILES = ("image/", "audio/", "video/", "application/octet-stream", "application/ogg")
+
+
+async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:
+    """A JSON object, parsed, and its text. Not NaN, not Infinity, not half a surrogate pair.
+
+    The content type must say JSON: a page of another site can post anything else from a
+    visitor's browser to this machine without being asked. Raises InvalidRequest (400),
+    UnsupportedMedia.
+    """
+    kind = _content_type(request)
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise UnsupportedMedia("the body must be JSON, with Content-Type: application/json")
+    text = await request.body()
+    try:
+        body = from_json(text, allow_inf_nan=False, cache_strings="none")
+    except ValueError as error:
+        raise InvalidRequest(f"the body is not valid JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body must be a JSON object")
+    return body, text
+
+
+async def read_file(request: Request, largest: int) -> bytes:
+    """The bytes of an uploaded file: the field `file` of a form, or the whole body."""
+    kind = _content_type(request)
+    if kind == "multipart/form-data":
+        data = await _form_file(request)
+    elif kind.startswith(FILES):
+        data = await request.body()
+    else:
+        raise UnsupportedMedia(
+            "send a form with the field `file`, or the bytes with their own Content-Type"
+        )
+    if len(data) > largest:
+        raise TooLarge(f"the file must have at most {largest} bytes")
+    if not data:
+        raise Unprocessable("file is empty", code="missing_parameter", param="file")
+    return data
+
+
+async def _form_file(request: Request) -> bytes:
+    async with request.form(max_files=1, max_fields=8) as form:
+        for name in form:
+            if name != "file":
+                message = f"{name[:100]} is not a parameter here; known parameters: file"
+                raise Unprocessable(message, code="unknown_parameter", param=name[:100])
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            message = "file is required, as a file"
+            raise Unprocessable(message, code="missing_parameter", param="file")
+        return await file.read()
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

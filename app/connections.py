@@ -1,0 +1,57 @@
+"""The two connections to Redis: a blocking one that changes jobs, an asyncio one that reads.
+
+A command that was sent and not answered may have been carried out, so the blocking client never
+sends one twice: a job would be accepted twice. Reads are tried again.
+"""
+
+import logging
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+REPLIES: dict[str, Any] = {"decode_responses": True, "encoding_errors": "replace"}
+TIMES: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 2}
+MAX_READERS = 64  # connections; more readers wait for one
+WANTED = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+
+
+def connect(settings: Settings) -> "redis.Redis":
+    return redis.Redis.from_url(
+        settings.redis_address, **REPLIES, **TIMES, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def connect_async(settings: Settings) -> "redis.asyncio.Redis":
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        settings.redis_address,
+        max_connections=MAX_READERS,
+        **REPLIES,
+        **TIMES,
+        retry=AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), 2),
+    )
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+async def warn_of_settings(connection: "redis.asyncio.Redis") -> None:
+    """Say loudly where the server would forget jobs that were accepted."""
+    try:
+        found = await connection.config_get(*WANTED)
+    except redis.ResponseError:
+        log.warning("this Redis does not tell its settings; it needs %s", WANTED)
+        return
+    for name, wanted in WANTED.items():
+        if found.get(name) != wanted:
+            log.warning(
+                "ACCEPTED JOBS MAY BE LOST: Redis has %s %s, it needs %s",
+                name,
+                found.get(name),
+                wanted,
+            )

@@ -1,0 +1,41 @@
+"""The event log of a job: a Redis Stream, read here, appended by the scripts' `emit`.
+
+An event's id is its stream id. A reader that names the last event it has seen gets what followed,
+or learns that the log no longer reaches back to it: the log is cut from its old end, so it has all
+that followed an event exactly if it still has that event.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+
+from app.records import events_key
+
+EVENT_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
+BATCH = 256  # events read at once; a log holds about 200
+TERMINAL_EVENTS = frozenset({"completed", "failed", "canceled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry: its stream id, its name, and its data as JSON text."""
+
+    id: str
+    name: str
+    data: str
+
+
+class EventLog:
+    def __init__(self, connection: "redis.asyncio.Redis") -> None:
+        self._redis = connection
+
+    async def after(self, job_id: str, last: str) -> list[Event] | None:
+        """What followed the event `last`, or None where the log does not reach back to it."""
+        if not EVENT_ID.fullmatch(last):
+            return None
+        rows: Any = await self._redis.xrange(events_key(job_id), min=last, count=BATCH)
+        if not rows or rows[0][0] != last:
+            return None
+        return [Event(i, fields["event"], fields["data"]) for i, fields in rows[1:]]

@@ -1,0 +1,106 @@
+"""Every error leaves in the one shape of `ErrorBody`; FastAPI's own never shows."""
+
+import logging
+from typing import Any
+
+import redis
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
+from starlette.exceptions import HTTPException
+
+from app.errors import (
+    AtelierError,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    Unprocessable,
+)
+from app.problems import explain
+from app.store import StoreError
+
+log = logging.getLogger(__name__)
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+# A server that is full, read-only or can't write is away, though it answers.
+AWAY = (OutOfMemoryError, ReadOnlyError, NoPermissionError)
+AWAY_WORDS = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
+
+
+def respond(error: AtelierError) -> Response:
+    return Response(
+        error.body.model_dump_json(), error.status, error.headers, media_type="application/json"
+    )
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(AtelierError, on_own)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(redis.RedisError, on_redis)
+    app.add_exception_handler(StoreError, on_store)
+
+
+async def on_own(request: Request, error: Exception) -> Response:
+    if not isinstance(error, AtelierError):
+        raise error
+    return respond(error)
+
+
+async def on_invalid(request: Request, error: Exception) -> Response:
+    """A query or header that FastAPI refused; bodies are validated by their route."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = [{**e, "loc": e["loc"][1:]} for e in error.errors()]
+    return respond(explain(found, _documented(request)))
+
+
+def _documented(request: Request) -> dict[str, Any]:
+    """The schemas of the parameters of this route, by name, as its document has them."""
+    paths = request.app.openapi()["paths"]
+    operation = paths[request.scope["route"].path_format][request.method.lower()]
+    return {p["name"]: p["schema"] for p in operation.get("parameters", ()) if p["in"] == "query"}
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """What Starlette raises: no such route, no such method, a form that can't be parsed."""
+    if not isinstance(error, HTTPException):
+        raise error
+    match error.status_code:
+        case 404:
+            return respond(NotFound(f"there is nothing at {request.url.path[:200]}"))
+        case 405:
+            response = respond(NotAllowed(f"{request.method} is not allowed here"))
+            response.headers["Allow"] = ", ".join(_allowed(request))
+            return response
+        case 413:
+            return respond(TooLarge("the body is too large"))
+        case 422:
+            return respond(Unprocessable("the request is not valid"))
+        case _:
+            return respond(InvalidRequest("the request can't be parsed"))
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that have a route at this path; one route's own are only some of them."""
+    routes = request.app.routes
+    scopes = [(m, {**request.scope, "method": m}) for m in METHODS]
+    return [m for m, scope in scopes if any(r.matches(scope)[0].value == 2 for r in routes)]
+
+
+async def on_redis(request: Request, error: Exception) -> Response:
+    """Redis is away: the client may try again. A script's own error is ours, and a 500."""
+    away = isinstance(error, AWAY) or str(error).startswith(AWAY_WORDS)
+    if isinstance(error, redis.ResponseError) and not away:
+        raise error
+    log.warning("redis is unavailable: %s", error)
+    return respond(Unavailable("the queue can't be reached; try again", retry_after=1))
+
+
+async def on_store(request: Request, error: Exception) -> Response:
+    log.error("the artifact store failed: %s", error, exc_info=error)
+    message = "artifacts can't be stored or read now; try again"
+    return respond(Unavailable(message, code="store_unavailable", retry_after=5))

@@ -1,0 +1,66 @@
+"""The workers that are alive, and the models each holds, as their leases in Redis say."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import redis.asyncio
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.records import lease_key
+
+log = logging.getLogger(__name__)
+
+WORKERS = "atelier:workers"  # sorted set of worker names; those with a lease are alive
+State = Literal["unloaded", "loading", "ready", "failed"]
+Determinism = Literal["bitwise", "none"]
+
+
+class HeldModel(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    state: Literal["loading", "ready", "failed"]
+    determinism: Determinism | None = None
+
+
+class Lease(BaseModel):
+    """What a worker says of itself with each heartbeat; `models` is by checkpoint sha256."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int = 0
+    host: str = ""
+    capacity: int = 0
+    in_flight: int = 0
+    models: dict[str, HeldModel] = {}
+
+
+async def read_leases(connection: "redis.asyncio.Redis") -> list[Lease]:
+    """The leases that have not run out."""
+    workers: list[Any] = await connection.zrange(WORKERS, 0, -1)
+    if not workers:
+        return []
+    texts: list[Any] = await connection.mget([lease_key(w) for w in workers])
+    return [
+        lease
+        for worker, text in zip(workers, texts, strict=True)
+        if text is not None and (lease := _parsed(worker, text))
+    ]
+
+
+def _parsed(worker: str, text: str) -> Lease | None:
+    try:
+        return Lease.model_validate_json(text)
+    except ValidationError as error:
+        log.warning("the lease of %s can't be read: %s", worker, error.errors()[0]["msg"])
+        return None
+
+
+def held_state(leases: Iterable[Lease], sha256: str) -> tuple[State, Determinism | None]:
+    """How a model stands over all workers: ready if one has it ready, else loading, else failed."""
+    held: Sequence[HeldModel] = [x.models[sha256] for x in leases if sha256 in x.models]
+    for state in ("ready", "loading", "failed"):
+        found = [x for x in held if x.state == state]
+        if found:
+            return state, next((x.determinism for x in found if x.determinism), None)
+    return "unloaded", None

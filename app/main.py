@@ -1,0 +1,110 @@
+"""Wires the HTTP front end together; `python -m app.main` runs it."""
+
+import ipaddress
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from app import handlers, log
+from app.keys import Keys
+from app.middleware import Limit, Limits, Tell
+from app.openapi import Api
+from app.routes import artifacts, generate, health, jobs, models
+from app.services import Services
+from app.settings import Settings
+
+VERSION = "0.1.0"
+EX_CONFIG = 78
+FORM = 2**16  # bytes that a form may add to the file in it
+ROUTERS = (generate.router, jobs.router, artifacts.router, models.router, health.router)
+
+
+def create_app(settings: Settings) -> Api:
+    """The API over these settings. Redis may be away; it is found when it comes."""
+    services = Services(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with services.running():
+            yield
+
+    app = Api(
+        title="Atelier",
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,  # they load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    for router in ROUTERS:
+        app.include_router(router)
+    handlers.install(app)
+    limits = Limits(settings.max_body, {"/artifacts": settings.max_upload + FORM})
+    app.add_middleware(Limit, limits=limits)
+    app.add_middleware(Tell, metrics=services.metrics)
+    return app
+
+
+class Server(uvicorn.Server):
+    """Ends the streams that would otherwise keep a stopping server waiting."""
+
+    def __init__(self, app: Api, settings: Settings) -> None:
+        self._services: Services = app.state.services
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+        super().__init__(config)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._services.wake.close()
+        await super().shutdown(sockets)
+
+
+def exposure(settings: Settings) -> str | None:
+    """What is wrong with binding where the settings say, if anything is."""
+    if settings.keys_file is not None:
+        readable = settings.keys_file.is_file() and Keys(settings.keys_file).read()
+        return None if readable else "ATELIER_KEYS_FILE names no file with a key in it"
+    if settings.host == "localhost":
+        return None
+    try:
+        loopback = ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        loopback = False
+    if loopback:
+        return None
+    return (
+        f"to bind {settings.host or 'every address'}, which others can reach, set keys: "
+        "`atelier keys new NAME` and ATELIER_KEYS_FILE"
+    )
+
+
+def main() -> None:
+    """Serve until a signal comes; exit code 78 where the settings can't be served."""
+    try:
+        settings = Settings()
+        problem = exposure(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"ATELIER_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}"
+    if problem:
+        print(f"atelier: {problem}", file=sys.stderr)
+        raise SystemExit(EX_CONFIG)
+    log.configure(settings.log_level)
+    Server(create_app(settings), settings).run()
+
+
+if __name__ == "__main__":
+    main()

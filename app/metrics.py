@@ -1,0 +1,71 @@
+"""Figures for Prometheus: requests as they are answered, the queue as it is when asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+
+from app.leases import Lease
+
+QUEUES = "rq:queues"  # RQ's set of queue keys
+PREFIX = "rq:queue:model:"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What Redis says of the work: jobs waiting by model, items in flight, workers alive."""
+
+    waiting: Mapping[str, int]
+    in_flight: int
+    workers: int
+
+
+class Metrics:
+    """The figures of one app, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Histogram(
+            "atelier_http_request_seconds",
+            "Time to answer a request.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._waiting = Gauge(
+            "atelier_jobs_waiting",
+            "Jobs waiting for a model.",
+            ("model",),
+            registry=self._registry,
+        )
+        self._in_flight = Gauge(
+            "atelier_items_in_flight", "Items that workers run now.", registry=self._registry
+        )
+        self._workers = Gauge(
+            "atelier_workers_live", "Workers that hold a lease.", registry=self._registry
+        )
+
+    def render(self, load: Load) -> bytes:
+        """The text that Prometheus reads."""
+        self._waiting.clear()
+        for model, jobs in load.waiting.items():
+            self._waiting.labels(model).set(jobs)
+        self._in_flight.set(load.in_flight)
+        self._workers.set(load.workers)
+        return generate_latest(self._registry)
+
+
+async def read_load(connection: "redis.asyncio.Redis", leases: list[Lease]) -> Load:
+    """Counters only: no queue is scanned."""
+    known: set[Any] = await connection.smembers(QUEUES)
+    queues = sorted(q for q in known if q.startswith(PREFIX))
+    async with connection.pipeline(transaction=False) as pipe:
+        for queue in queues:
+            pipe.llen(queue)
+        lengths = await pipe.execute() if queues else []
+    waiting: dict[str, int] = {}
+    for queue, length in zip(queues, lengths, strict=True):
+        model = queue.removeprefix(PREFIX).rpartition("@")[0]
+        waiting[model] = waiting.get(model, 0) + length
+    return Load(waiting, sum(x.in_flight for x in leases), len(leases))

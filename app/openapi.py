@@ -1,0 +1,68 @@
+"""The OpenAPI document: the routes' own, with what only the running service knows.
+
+That is the request of each model in the folder of checkpoints, and whether keys are needed.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from app.catalog import Entry
+from app.services import Services
+from models.families import Modality
+
+DESCRIPTION = """Makes pictures with generative models. A request becomes a job: poll it, follow its
+events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
+
+Every error has one shape: `{"error": {"message", "type", "param", "code"}}`."""
+OPEN = {"/livez", "/readyz"}
+GENERATE: dict[str, Modality] = {"/generate/image": "image"}
+REFS = "#/components/schemas/{model}"
+
+
+class Api(FastAPI):
+    """An app whose document follows the folder of checkpoints; made anew when that changes."""
+
+    described: dict[str, Entry] | None = None
+
+    def openapi(self) -> dict[str, Any]:
+        services: Services = self.state.services
+        if self.openapi_schema is None or self.described is not services.catalog.entries:
+            self.described = services.catalog.entries
+            self.openapi_schema = document(self, services)
+        return self.openapi_schema
+
+
+def document(app: FastAPI, services: Services) -> dict[str, Any]:
+    """The document as of now."""
+    made = get_openapi(
+        title="Atelier", version=app.version, description=DESCRIPTION, routes=app.routes
+    )
+    for path, modality in GENERATE.items():
+        made["paths"][path]["post"]["requestBody"] = _body(made, services, modality)
+    if services.settings.keys_file:
+        schemes = {"key": {"type": "http", "scheme": "bearer"}}
+        made["components"]["securitySchemes"] = schemes
+        for path, operations in made["paths"].items():
+            for operation in operations.values():
+                operation["security"] = [] if path in OPEN else [{"key": []}]
+    return made
+
+
+def _body(made: dict[str, Any], services: Services, modality: Modality) -> dict[str, Any]:
+    """Any of the models' requests; all but the default model's must name it."""
+    entries = [x for _, x in services.catalog.of(modality)]
+    _, found = models_json_schema([(x.request, "validation") for x in entries], ref_template=REFS)
+    schemas = found.get("$defs", {})
+    default = services.settings.default_image_model
+    for entry in entries:
+        schema = schemas[entry.id]
+        if entry.id != default:
+            schema["required"] = ["model", *schema.get("required", [])]
+    made["components"]["schemas"] |= schemas
+    body = {"anyOf": [{"$ref": REFS.format(model=x.id)} for x in entries]}
+    content: dict[str, Any] = {"schema": body if entries else {"type": "object"}}
+    content["examples"] = {x.id: {"value": {"model": x.id, "seed": 1234}} for x in entries}
+    return {"required": True, "content": {"application/json": content}}

@@ -1,0 +1,117 @@
+"""/artifacts: files that clients bring, and files that jobs made."""
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from app.bodies import read_file
+from app.deps import Has, Owner
+from app.documented import ETAG, SHA256, Replies, errors, header, reply
+from app.downloads import read_note, send
+from app.replies import json_reply
+from app.schemas import StoredArtifact
+
+router = APIRouter(tags=["artifacts"])
+log = logging.getLogger("atelier.artifacts")
+
+Sha256 = Annotated[str, Path(description="The SHA-256 of its bytes.", examples=[SHA256])]
+BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+FORM: dict[str, Any] = {
+    "schema": {
+        "type": "object",
+        "required": ["file"],
+        "additionalProperties": False,
+        "properties": {"file": {"type": "string", "format": "binary"}},
+    }
+}
+UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "description": "The bytes with their own Content-Type, or a form with the field `file`.",
+        "content": {"application/octet-stream": BYTES, "image/png": BYTES}
+        | {"multipart/form-data": FORM},
+    }
+}
+STORED = {"sha256": SHA256, "content_type": "image/png", "bytes": 2301}
+RANGES = {
+    "Accept-Ranges": header("Parts can be asked for, in bytes.", "bytes"),
+    "Cache-Control": header("The bytes of a hash never change.", "private, immutable"),
+    "Content-Disposition": header("A name to save it under.", 'inline; filename="ab12.png"'),
+}
+PART = {"Content-Range": header("Which bytes, of how many.", "bytes 0-99/2301")}
+DOWNLOAD: Replies = {
+    200: {
+        "description": "The bytes.",
+        "headers": ETAG | RANGES,
+        "content": {"*/*": BYTES},
+    },
+    206: {
+        "description": "The bytes of the range that was asked for.",
+        "headers": ETAG | RANGES | PART,
+        "content": {"*/*": BYTES},
+    },
+    304: {"description": "The client has it.", "headers": ETAG},
+    **errors(401, 404, 410, 416, 503),
+}
+RANGE = {
+    "parameters": [
+        {
+            "name": "Range",
+            "in": "header",
+            "required": False,
+            "description": "One range of bytes.",
+            "schema": {"type": "string"},
+            "example": "bytes=0-99",
+        }
+    ]
+}
+
+
+@router.post(
+    "/artifacts",
+    summary="Bring a file",
+    status_code=201,
+    response_model=StoredArtifact,
+    responses={
+        201: reply("It is stored.", STORED),
+        **errors(400, 401, 413, 415, 422, 503),
+    },
+    openapi_extra=UPLOAD,
+)
+async def store_artifact(request: Request, services: Has, owner: Owner) -> Response:
+    """Stores a picture, mask, score or sound, to be named by its hash in requests.
+
+    PNG, JPEG, GIF, WebP, WAV, FLAC, MP3, Ogg, MIDI, MP4 and WebM are taken, known by their bytes.
+    It is kept as long as results are; posted again, the time starts anew.
+    """
+    data = await read_file(request, services.settings.max_upload)
+    stored = await run_in_threadpool(services.uploads.keep, owner, data)
+    log.info("stored", extra={"sha256": stored.sha256, "owner": owner, "bytes": stored.bytes})
+    return json_reply(stored, 201)
+
+
+@router.get(
+    "/artifacts/{sha256}",
+    summary="Get a file",
+    response_class=Response,
+    responses=DOWNLOAD,
+    openapi_extra=RANGE,
+)
+async def get_artifact(request: Request, services: Has, owner: Owner, sha256: Sha256) -> Response:
+    """The bytes of an artifact that a job of yours made, or that you brought."""
+    note = await read_note(services.reader_redis, owner, sha256)
+    return await send(request, services.store, note)
+
+
+@router.head(
+    "/artifacts/{sha256}",
+    summary="Ask about a file",
+    response_class=Response,
+    responses=DOWNLOAD,
+)
+async def head_artifact(request: Request, services: Has, owner: Owner, sha256: Sha256) -> Response:
+    """What GET would say, without the bytes."""
+    note = await read_note(services.reader_redis, owner, sha256)
+    return await send(request, services.store, note)

@@ -1,0 +1,67 @@
+"""POST /generate/*: a request becomes a job."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+
+from app.deps import Has, Owner
+from app.documented import JOB_EXAMPLE, QUEUED_EXAMPLE, RETRY_AFTER, Replies, errors, header, reply
+from app.schemas import Job
+from app.submission import Route, generate
+
+router = APIRouter(tags=["generate"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="The same key, path and body make one job, however often it is sent.",
+        examples=["4b1f7c1e"],
+    ),
+]
+Prefer = Annotated[
+    str | None,
+    Header(
+        alias="Prefer",
+        description="`wait=N` waits up to N seconds, at most 60, for the job's end.",
+        examples=["wait=10"],
+    ),
+]
+LOCATION = {"Location": header("Where the job is.", QUEUED_EXAMPLE["urls"]["self"])}
+REPLAYED = {"Idempotent-Replayed": header("`true`: this key made the job before.", "true")}
+APPLIED = {"Preference-Applied": header("The wait that was granted.", "wait=10")}
+
+REPLIES: Replies = {
+    200: {
+        **reply("It ended while the client waited.", JOB_EXAMPLE, LOCATION | REPLAYED | APPLIED),
+        "model": Job,
+    },
+    202: reply("Accepted.", QUEUED_EXAMPLE, LOCATION | REPLAYED | RETRY_AFTER),
+    **errors(400, 401, 404, 413, 415, 422, 429, 503),
+}
+
+
+@router.post(
+    "/generate/image",
+    summary="Make pictures",
+    status_code=202,
+    response_model=Job,
+    responses=REPLIES,
+)
+async def generate_image(
+    request: Request,
+    services: Has,
+    owner: Owner,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Accepts a job that makes `n` pictures with one model.
+
+    The body is the model's own request: see `GET /models/{id}` for its parameters. Item 0 uses
+    the seed unchanged and item i one derived from it; each output's seed, posted alone, repeats
+    its file.
+    """
+    route = Route("image", "image", services.settings.default_image_model)
+    return await generate(request, services, owner, route)

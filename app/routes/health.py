@@ -1,0 +1,55 @@
+"""/livez, /readyz, /metrics: for those who run the service."""
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from app.deps import Has, Owner
+from app.documented import errors, reply
+from app.errors import Unavailable
+from app.leases import read_leases
+from app.metrics import read_load
+from app.replies import json_reply
+from app.schemas import Alive, Ready
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/livez",
+    summary="Is the process alive",
+    response_model=Alive,
+    responses={200: reply("It is.", {"status": "alive"}), **errors()},
+)
+async def livez() -> Response:
+    """Asks nothing of Redis or the workers."""
+    return json_reply(Alive())
+
+
+@router.get(
+    "/readyz",
+    summary="Can it do work",
+    response_model=Ready,
+    responses={200: reply("It can.", {"status": "ready", "workers": 1}), **errors(503)},
+)
+async def readyz(services: Has) -> Response:
+    """503, with the reason, while Redis is away or no worker is alive."""
+    workers = len(await read_leases(services.reader_redis))
+    if not workers:
+        raise Unavailable("no worker is alive", code="no_workers", retry_after=5)
+    return json_reply(Ready(workers=workers))
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {}}}},
+        **errors(401, 503),
+    },
+)
+async def metrics(services: Has, owner: Owner) -> Response:
+    """Requests by route and status, jobs waiting by model, items in flight, workers alive."""
+    leases = await read_leases(services.reader_redis)
+    text = services.metrics.render(await read_load(services.reader_redis, leases))
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

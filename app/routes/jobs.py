@@ -1,0 +1,160 @@
+"""/jobs: look, list, cancel, follow, delete."""
+
+import logging
+import re
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from app.deps import Has, Owner
+from app.documented import (
+    ETAG,
+    JOB_EXAMPLE,
+    JOB_ID,
+    RETRY_AFTER,
+    Replies,
+    errors,
+    reply,
+)
+from app.errors import NotFound
+from app.following import EventStream, Follower
+from app.jobs import Page
+from app.replies import job_reply, job_reply_if_changed, json_reply
+from app.schemas import TERMINAL, Job, JobDeleted, JobList, Status
+
+router = APIRouter(tags=["jobs"])
+log = logging.getLogger("atelier.jobs")
+
+PATTERN = r"^job_[0-9A-HJKMNP-TV-Z]{26}$"
+JobId = Annotated[str, Path(description="The id of a job.", examples=[JOB_ID])]
+JOB_REPLY = reply("The job.", JOB_EXAMPLE)
+
+
+class Listing(BaseModel):
+    """Which jobs to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Status | None = Field(None, description="Only jobs of this status.")
+    type: Literal["image"] | None = Field(None, description="Only jobs that make this.")
+    after: str | None = Field(
+        None, pattern=PATTERN, description="Only jobs that come after this one: `last_id`."
+    )
+    limit: int = Field(20, ge=1, le=100, description="At most so many.")
+    order: Literal["asc", "desc"] = Field("desc", description="By time; newest first is `desc`.")
+
+
+def known(job_id: str) -> str:
+    """An id that could be a job's. Raises NotFound, before anything else is asked, for others."""
+    if not re.fullmatch(PATTERN, job_id):
+        raise NotFound("no such job", code="job_not_found")
+    return job_id
+
+
+LIST_EXAMPLE = {
+    "object": "list",
+    "data": [JOB_EXAMPLE],
+    "first_id": JOB_ID,
+    "last_id": JOB_ID,
+    "has_more": False,
+}
+
+
+@router.get(
+    "/jobs",
+    summary="List your jobs",
+    response_model=JobList,
+    responses={200: reply("A page of jobs.", LIST_EXAMPLE), **errors(401, 422, 503)},
+)
+async def list_jobs(services: Has, owner: Owner, wanted: Annotated[Listing, Query()]) -> Response:
+    """Pages by cursor: pass `last_id` as `after` while `has_more` is true."""
+    page = Page(**wanted.model_dump())
+    return json_reply(await services.reader.list(owner, page))
+
+
+@router.get(
+    "/jobs/{job_id}",
+    summary="Look at a job",
+    response_model=Job,
+    responses={
+        200: reply("The job.", JOB_EXAMPLE, ETAG | RETRY_AFTER),
+        304: {"description": "It is as `If-None-Match` says.", "headers": ETAG},
+        **errors(401, 404, 503),
+    },
+)
+async def get_job(
+    request: Request,
+    services: Has,
+    owner: Owner,
+    job_id: JobId,
+) -> Response:
+    """The job as it is now; `Retry-After` while it is active, an `ETag` always."""
+    return job_reply_if_changed(request, await services.reader.fetch(owner, known(job_id)))
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    summary="Cancel a job",
+    response_model=Job,
+    responses={200: reply("The job.", JOB_EXAMPLE, RETRY_AFTER), **errors(401, 404, 503)},
+)
+async def cancel_job(services: Has, owner: Owner, job_id: JobId) -> Response:
+    """Asks for its end; asked again, or of a job that has ended, nothing changes."""
+    job = await run_in_threadpool(services.jobs.cancel, owner, known(job_id))
+    log.info(job.status, extra={"job": job.id, "owner": owner, "model": job.model})
+    return job_reply(job)
+
+
+DELETED = {"id": JOB_ID, "object": "job.deleted", "deleted": True}
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    summary="Delete a job",
+    response_model=JobDeleted,
+    responses={200: reply("It is gone.", DELETED), **errors(401, 404, 503)},
+)
+async def delete_job(services: Has, owner: Owner, job_id: JobId) -> Response:
+    """Cancels it if it is active; its record goes, and its artifacts that no other job shares."""
+    await run_in_threadpool(services.jobs.delete, owner, known(job_id))
+    log.info("deleted", extra={"job": job_id, "owner": owner})
+    return json_reply(JobDeleted(id=job_id))
+
+
+EVENTS_EXAMPLE = (
+    'event: status\ndata: {"id":"' + JOB_ID + '","status":"queued"}\nid: 1790000000000-0\n\n'
+)
+EVENTS: Replies = {
+    200: {
+        "description": "Events, until the one that ends the job: `status`, `progress`, `preview`, "
+        "`output`, then `completed`, `failed` or `canceled` with the whole job.",
+        "content": {"text/event-stream": {"example": EVENTS_EXAMPLE}},
+    },
+    204: {"description": "`Last-Event-ID` names the job's last event: there is no more."},
+    **errors(401, 404, 503),
+}
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    summary="Follow a job",
+    response_class=EventStream,
+    responses=EVENTS,
+)
+async def follow_job(
+    services: Has,
+    owner: Owner,
+    job_id: JobId,
+    last_event_id: Annotated[
+        str | None,
+        Header(alias="Last-Event-ID", description="The last event that was seen."),
+    ] = None,
+) -> Response:
+    """Server-sent events. A fresh reader first gets the whole job; one that names its last event
+    misses nothing and sees nothing twice."""
+    job, newest = await services.reader.snapshot(owner, known(job_id))
+    if job.status in TERMINAL and last_event_id == newest:
+        return Response(status_code=204)
+    return EventStream(Follower(services, owner, job, newest, last_event_id))

@@ -1,0 +1,104 @@
+"""/models: what can be asked for, and how it stands; and the same in OpenAI's shape."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+
+from app.catalog import Entry
+from app.deps import Has, Owner
+from app.documented import SHA256, errors, reply
+from app.leases import read_leases
+from app.replies import json_reply
+from app.schemas import ModelCard, ModelList, OpenAIModel, OpenAIModelList
+
+router = APIRouter(tags=["models"])
+
+ModelId = Annotated[str, Path(description="The id of a model.", examples=["vae-fashion"])]
+CARD_EXAMPLE: dict[str, Any] = {
+    "id": "vae-fashion",
+    "object": "model",
+    "modality": "image",
+    "family": "vae",
+    "title": "Clothes, by a variational autoencoder",
+    "description": "Draws pieces of clothing, 28 by 28 pixels.",
+    "limitations": "Soft edges; grey only.",
+    "state": "ready",
+    "determinism": "bitwise",
+    "params": {"type": "object", "properties": {"temperature": {"type": "number"}}},
+    "labels": [],
+    "sha256": SHA256,
+    "bytes": 1204224,
+    "licence": "MIT",
+    "data": "Fashion-MNIST",
+    "data_licence": "MIT",
+    "recipe": {"epochs": 20},
+    "quality": {"elbo": -236.1},
+}
+OPENAI_EXAMPLE: dict[str, Any] = {
+    "id": "vae-fashion",
+    "object": "model",
+    "created": 1790000000,
+    "owned_by": "atelier",
+}
+
+
+@router.get(
+    "/models",
+    summary="List models",
+    response_model=ModelList,
+    responses={
+        200: reply("The models.", {"object": "list", "data": [CARD_EXAMPLE]}),
+        **errors(401, 503),
+    },
+)
+async def list_models(services: Has, owner: Owner) -> Response:
+    """Every model that can be asked for: its card, its parameters, and whether it is loaded."""
+    await services.catalog.refresh()
+    leases = await read_leases(services.reader_redis)
+    return json_reply(ModelList(data=[x.card(leases) for _, x in services.catalog.of()]))
+
+
+@router.get(
+    "/models/{model_id}",
+    summary="Look at a model",
+    response_model=ModelCard,
+    responses={200: reply("Its card.", CARD_EXAMPLE), **errors(401, 404, 503)},
+)
+async def get_model(services: Has, owner: Owner, model_id: ModelId) -> Response:
+    """The card of one model. A file that can't be used is 404, with the reason."""
+    await services.catalog.refresh()
+    entry = services.catalog.find(model_id)
+    return json_reply(entry.card(await read_leases(services.reader_redis)))
+
+
+@router.get(
+    "/v1/models",
+    summary="List models, as OpenAI does",
+    tags=["openai"],
+    response_model=OpenAIModelList,
+    responses={
+        200: reply("The models.", {"object": "list", "data": [OPENAI_EXAMPLE]}),
+        **errors(401),
+    },
+)
+async def list_models_openai(services: Has, owner: Owner) -> Response:
+    """The same models in the shape that OpenAI's clients read."""
+    await services.catalog.refresh()
+    return json_reply(OpenAIModelList(data=[_openai(x) for _, x in services.catalog.of()]))
+
+
+@router.get(
+    "/v1/models/{model_id}",
+    summary="Look at a model, as OpenAI does",
+    tags=["openai"],
+    response_model=OpenAIModel,
+    responses={200: reply("The model.", OPENAI_EXAMPLE), **errors(401, 404)},
+)
+async def get_model_openai(services: Has, owner: Owner, model_id: ModelId) -> Response:
+    """One model in the shape that OpenAI's clients read."""
+    await services.catalog.refresh()
+    return json_reply(_openai(services.catalog.find(model_id)))
+
+
+def _openai(entry: Entry) -> OpenAIModel:
+    return OpenAIModel(id=entry.id, created=entry.created)

@@ -1,0 +1,64 @@
+"""What an API process holds open, made once by `create_app` and handed to the routes."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import redis
+
+from app.catalog import Catalog
+from app.connections import connect, connect_async, warn_of_settings
+from app.events import EventLog
+from app.jobs import JobReader, Jobs
+from app.keys import Keys
+from app.metrics import Metrics
+from app.settings import Settings
+from app.store import Store
+from app.uploads import Uploads
+from app.wake import Wake
+
+log = logging.getLogger(__name__)
+
+
+class Services:
+    """Nothing here has talked to Redis yet when it is made; it may be away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.redis = connect(settings)
+        self.reader_redis = connect_async(settings)
+        self.jobs = Jobs(self.redis, settings)
+        self.reader = JobReader(self.reader_redis)
+        self.events = EventLog(self.reader_redis)
+        self.wake = Wake(self.reader_redis)
+        self.catalog = Catalog(settings.checkpoints, settings.max_items)
+        self.store = Store.open(settings.store_address)
+        self.uploads = Uploads(self.redis, self.store, settings)
+        self.keys = Keys(settings.keys_file)
+        self.metrics = Metrics()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Know the models before the first request; leave no connection behind."""
+        await self.catalog.refresh()
+        check = asyncio.create_task(self._check_redis(), name="check-redis")
+        try:
+            yield
+        finally:
+            check.cancel()
+            with suppress(asyncio.CancelledError):
+                await check
+            await self.wake.close()
+            await self.reader_redis.aclose()
+            self.redis.close()
+
+    async def _check_redis(self) -> None:
+        """Look at the server's settings as soon as it answers."""
+        while True:
+            try:
+                await warn_of_settings(self.reader_redis)
+                return
+            except redis.RedisError as error:
+                log.warning("redis is not there yet: %s", error)
+                await asyncio.sleep(2)

@@ -1,0 +1,122 @@
+"""From a validated body to an accepted job: shared by every route that makes something."""
+
+import logging
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request, Response
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from app.bodies import read_json
+from app.catalog import Entry
+from app.errors import Unprocessable
+from app.jobs import Accepted, Idempotency, NewJob
+from app.problems import explain_details
+from app.replies import job_reply
+from app.schemas import TERMINAL, Job
+from app.services import Services
+from app.waiting import wait_for_end
+from models.families import Modality
+from models.params import MAX_SEED, Params
+
+log = logging.getLogger("atelier.jobs")
+
+LONGEST_KEY = 255
+WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,2})"?', re.IGNORECASE)
+LONGEST_WAIT = 60
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a route makes: the type of its jobs, their modality, and its default model."""
+
+    type: str
+    modality: Modality
+    model: str
+
+
+async def generate(request: Request, services: Services, owner: str, route: Route) -> Response:
+    """Validate, accept, and answer: 202, or 200 where the client waits and the job ends in time."""
+    await services.catalog.refresh()
+    body, text = await read_json(request)
+    entry = services.catalog.find(_model_of(body, route), route.modality)
+    new = _new_job(owner, route, entry, _validated(entry, text))
+    accepted = await run_in_threadpool(
+        services.jobs.submit, new, _idempotency(request, owner, body)
+    )
+    request.state.accepted = True
+    _note(accepted, owner)
+    headers = {"Location": accepted.job.urls.self}
+    if accepted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    seconds = preferred_wait(request.headers.getlist("prefer"))
+    if seconds is None:
+        return job_reply(accepted.job, 202, headers)
+    job = await wait_for_end(request, services, owner, accepted.job, seconds)
+    if job.status in TERMINAL:
+        return job_reply(job, 200, {**headers, "Preference-Applied": f"wait={seconds}"})
+    return job_reply(job, 202, headers)
+
+
+def _model_of(body: dict[str, Any], route: Route) -> str:
+    model = body.get("model", route.model)
+    if not isinstance(model, str):
+        raise Unprocessable("model must be a string", param="model")
+    return model
+
+
+def _validated(entry: Entry, text: bytes) -> Params:
+    """The body as this model's request, by the letter: no "4" for 4, no 1.0 for 1."""
+    try:
+        return entry.request.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise explain_details(found, entry.schema["properties"]) from None
+
+
+def _new_job(owner: str, route: Route, entry: Entry, wanted: Params) -> NewJob:
+    given = wanted.model_dump(mode="json")
+    metadata, model = given.pop("metadata"), given.pop("model")
+    if given["seed"] is None:
+        given["seed"] = secrets.randbelow(MAX_SEED + 1)
+    return NewJob(
+        owner=owner,
+        type=route.type,
+        model=model,
+        sha256=entry.sha256,
+        input=given,
+        seed=given["seed"],
+        items=given["n"],
+        metadata=metadata,
+    )
+
+
+def _idempotency(request: Request, owner: str, body: dict[str, Any]) -> Idempotency | None:
+    """By the client's own body, before a seed was chosen for it."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= LONGEST_KEY:
+        message = f"Idempotency-Key must have between 1 and {LONGEST_KEY} characters"
+        raise Unprocessable(message, param="Idempotency-Key")
+    return Idempotency.of(owner, request.url.path, key, body)
+
+
+def preferred_wait(headers: list[str]) -> int | None:
+    """The seconds of `Prefer: wait=N`, of the first that is there and well formed (RFC 7240)."""
+    for preference in ",".join(headers).split(","):
+        match = WAIT.fullmatch(preference.partition(";")[0].strip())
+        if match and int(match[1]) <= LONGEST_WAIT:
+            return int(match[1])
+    return None
+
+
+def _note(accepted: Accepted, owner: str) -> None:
+    job: Job = accepted.job
+    log.info(
+        "replayed" if accepted.replayed else "accepted",
+        extra={"job": job.id, "owner": owner, "model": job.model},
+    )

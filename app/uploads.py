@@ -1,0 +1,85 @@
+"""Files that clients bring: known by their first bytes, stored, and noted as their owner's."""
+
+import hashlib
+import time
+
+import redis
+
+from app.errors import Unavailable, UnsupportedMedia
+from app.schemas import StoredArtifact
+from app.scripts import Scripts
+from app.settings import Settings
+from app.store import Store
+
+# (offset, what stands there, content type); the first that fits counts
+SIGNS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF87a", "image/gif"),
+    (0, b"GIF89a", "image/gif"),
+    (8, b"WEBP", "image/webp"),
+    (8, b"WAVE", "audio/wav"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"OggS", "audio/ogg"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"MThd", "audio/midi"),
+    (4, b"ftyp", "video/mp4"),
+    (0, b"\x1a\x45\xdf\xa3", "video/webm"),
+)
+MP3_FRAMES = {b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2"}
+SUFFIXES = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/gif": "gif",
+    "image/webp": "webp",
+    "audio/wav": "wav",
+    "audio/flac": "flac",
+    "audio/ogg": "ogg",
+    "audio/mpeg": "mp3",
+    "audio/midi": "mid",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+    "text/plain": "txt",
+}
+PATIENCE = 3.0  # seconds to wait for the sweep to finish with the same bytes
+
+
+def sniff(data: bytes) -> str:
+    """The content type, by what the bytes are and not what they are called. Raises
+    UnsupportedMedia for what no model takes."""
+    for offset, sign, kind in SIGNS:
+        if data.startswith(sign, offset) and (offset != 8 or data.startswith(b"RIFF")):
+            return kind
+    if data[:2] in MP3_FRAMES:
+        return "audio/mpeg"
+    raise UnsupportedMedia(
+        "the file must be one of PNG, JPEG, GIF, WebP, WAV, FLAC, MP3, Ogg, MIDI, MP4, WebM"
+    )
+
+
+class Uploads:
+    """Keeps uploaded bytes for as long as results are kept. Blocks."""
+
+    def __init__(self, connection: "redis.Redis", store: Store, settings: Settings) -> None:
+        self._scripts = Scripts(connection)
+        self._store = store
+        self._settings = settings
+
+    def keep(self, owner: str, data: bytes) -> StoredArtifact:
+        """Store the bytes and note them as this owner's. Raises UnsupportedMedia, StoreError."""
+        kind = sniff(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._hold(sha256)
+        self._store.put(data)
+        ttl = self._settings.result_ttl
+        self._scripts.run("keep", owner, sha256, kind, len(data), ttl)
+        return StoredArtifact(sha256=sha256, content_type=kind, bytes=len(data))
+
+    def _hold(self, sha256: str) -> None:
+        """Announce the bytes, so that the sweep leaves them alone before they are noted."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._scripts.run("hold", self._settings.orphan_ttl, sha256):
+            if time.monotonic() > deadline:
+                message = "these bytes are just being deleted; try again"
+                raise Unavailable(message, code="store_unavailable", retry_after=5)
+            time.sleep(0.05)
