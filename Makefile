@@ -1,0 +1,46 @@
+# Everything a newcomer types. `make demo` and `make test` install what they need by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test serve check fix bench chaos train clean
+
+$(VENV)/run.stamp: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,worker]'
+	touch $@
+
+$(VENV)/dev.stamp: pyproject.toml $(VENV)/run.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/run.stamp  ## start the stack, make one thing of every kind, say where it lies
+	$(BIN)/python -m atelier.demo
+
+serve: $(VENV)/run.stamp  ## the whole service on this machine, until Ctrl-C
+	$(BIN)/atelier up
+
+test: $(VENV)/dev.stamp  ## every test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev.stamp  ## format, lint, types, import rules, and the tests that start no stack
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m 'not stack'
+
+fix: $(VENV)/dev.stamp  ## format, and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.stamp  ## every claim of speed against its peer
+	$(BIN)/python -m bench
+
+chaos: $(VENV)/dev.stamp  ## 200 jobs under random kills of workers, API and Valkey
+	$(BIN)/python -m bench.chaos
+
+train: $(VENV)/dev.stamp  ## make a shipped checkpoint anew: make train RECIPE=vae-fashion
+	$(BIN)/atelier train $(RECIPE)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
