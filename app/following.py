@@ -13,7 +13,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 import redis
-from fastapi.sse import EventSourceResponse, format_sse_event
+from fastapi.sse import format_sse_event
+from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from app.errors import NotFound
@@ -29,13 +30,13 @@ COMMENT = b": keepalive\n\n"
 END = {"expired": "completed"}  # the event of a status that has none of its own name
 
 
-class EventStream(EventSourceResponse):
+class EventStream(StreamingResponse):
     """A stream that lets go of everything the moment its client leaves."""
 
     def __init__(self, follower: "Follower") -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         self._events = follower.events()
-        super().__init__(self._events, headers=headers)
+        super().__init__(self._events, headers=headers, media_type="text/event-stream")
 
     async def stream_response(self, send: Send) -> None:
         async with aclosing(self._events):

@@ -10,7 +10,11 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "color_message",  # uvicorn's, for terminals
+}
 
 
 class JsonLines(logging.Formatter):

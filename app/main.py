@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from app import handlers, log
+from app import handlers, lifeline, log
 from app.keys import Keys
 from app.middleware import Limit, Limits, Tell
 from app.openapi import Api
@@ -103,6 +103,7 @@ def main() -> None:
         print(f"atelier: {problem}", file=sys.stderr)
         raise SystemExit(EX_CONFIG)
     log.configure(settings.log_level)
+    lifeline.watch()
     Server(create_app(settings), settings).run()
 
 

@@ -203,8 +203,8 @@ class BucketStore(Store):
     """An S3 bucket, or what speaks like one.
 
     Endpoint, region and credentials come from the standard AWS_* variables of the environment
-    (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; AWS_ALLOW_HTTP=true
-    for an endpoint without TLS), which obstore reads by itself.
+    (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and so on), which
+    obstore reads by itself.
     """
 
     def __init__(self, bucket: str, prefix: str) -> None:
@@ -212,6 +212,7 @@ class BucketStore(Store):
             bucket,
             prefix=prefix or None,
             client_options={
+                "allow_http": True,  # the endpoint says whether; none is tried by itself
                 "connect_timeout": timedelta(seconds=3),
                 "timeout": timedelta(seconds=60),
             },

@@ -140,7 +140,7 @@ EVENTS: Replies = {
 @router.get(
     "/jobs/{job_id}/events",
     summary="Follow a job",
-    response_class=EventStream,
+    response_class=Response,
     responses=EVENTS,
 )
 async def follow_job(

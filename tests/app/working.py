@@ -1,0 +1,67 @@
+"""A worker with no model: it moves jobs by the workers' own scripts."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+
+import workers
+from app.records import lease_key
+from app.scripts import Scripts
+
+LUA = Path(workers.__file__).parent / "lua"
+STAMP = "2026-01-01T00:00:00.000000Z"
+
+
+@dataclass
+class Worker:
+    connection: "redis.Redis"
+    name: str = "w1"
+    running: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._own = Scripts(self.connection, folder=LUA)
+        self._shared = Scripts(self.connection)
+        self._looks = 0
+
+    def lease(self, **models: dict[str, Any]) -> None:
+        """Say that it lives, and what it holds: state and determinism by sha256."""
+        facts = {"pid": 1, "host": "here", "capacity": 32, "in_flight": 3, "models": models}
+        self.connection.zadd("atelier:workers", {self.name: 0})
+        self.connection.set(lease_key(self.name), json.dumps(facts), ex=60)
+
+    def claim(self) -> list[str]:
+        """Start every job that waits."""
+        queues = [q.removeprefix("rq:queue:") for q in self.connection.smembers("rq:queues")]
+        self._looks += 1
+        args: list[Any] = [self.name, f"{self.name}-{self._looks}", 10_000, 2, STAMP]
+        args += [len(self.running)]
+        args += [part for pair in self.running.items() for part in pair]
+        args += [part for q in queues for part in (q, "ready", 10_000)]
+        _, claims, _ = self._own.run("tick", *args)
+        self.running |= {job: execution for job, execution, _ in claims}
+        return [job for job, _, _ in claims]
+
+    def progress(self, job: str, done: int, steps: int, **events: dict[str, Any]) -> None:
+        facts = {"job_id": job, "status": "in_progress", "step": done, "steps": steps}
+        named = {"progress": {**facts, "value": done / steps}, **events}
+        flat = [part for name, data in named.items() for part in (name, json.dumps(data))]
+        self._own.run("progress", job, self.running[job], done, steps, *flat)
+
+    def finish(
+        self, job: str, outcome: str = "finished", *, output: dict[str, Any] | None = None
+    ) -> str:
+        """End the job, with one output of these facts, if any."""
+        error = {"message": "no memory", "type": "server_error", "code": "out_of_memory"}
+        problem = json.dumps(error) if outcome == "failed" else ""
+        outputs = [{"index": 0, "seed": 1, **output}] if output else []
+        args: list[Any] = [job, self.running.pop(job), outcome, json.dumps(outputs), problem]
+        args += [12, "bitwise", "1/1", STAMP]
+        for made in outputs:
+            args += [made["sha256"], made["content_type"], made["bytes"]]
+        return str(self._own.run("finish", *args))
+
+    def sweep(self) -> list[str]:
+        return list(self._own.run("sweep", 100))

@@ -1,0 +1,69 @@
+"""What many tests share: a real Valkey, settings of their own, and tiny checkpoints."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import torch
+
+from app.settings import Settings
+from atelier.embedded import EmbeddedServer
+from models.checkpoint import save
+from models.header import Header
+from models.nets.conv_vae import ConvVAE
+
+NET = {"size": 28, "channels": 1, "width": 4, "latent": 4}
+MODEL = "vae-fashion"
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """The URL of a Valkey that lives as long as the tests; in a short path, for its socket."""
+    with (
+        tempfile.TemporaryDirectory(prefix="atelier-") as folder,
+        EmbeddedServer(Path(folder)) as server,
+    ):
+        yield server.url
+
+
+@pytest.fixture
+def connection(redis_server: str) -> Iterator["redis.Redis"]:
+    """A connection to the server, which a test finds empty."""
+    with redis.Redis.from_url(redis_server, decode_responses=True) as client:
+        client.flushall()
+        yield client
+
+
+def vae_header(**changes: object) -> Header:
+    return Header.model_validate({"family": "vae", "net": NET, "title": "Clothes", **changes})
+
+
+def save_vae(path: Path, **changes: object) -> Path:
+    """A whole checkpoint of a few kilobytes, its header changed as told."""
+    torch.manual_seed(0)
+    save(path, vae_header(**changes), ConvVAE(**NET).state_dict())
+    return path
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Path:
+    """A folder with one tiny model in it."""
+    folder = tmp_path / "checkpoints"
+    save_vae(folder / f"{MODEL}.safetensors")
+    return folder
+
+
+@pytest.fixture
+def settings(
+    tmp_path: Path, redis_server: str, connection: "redis.Redis", checkpoints: Path
+) -> Settings:
+    return Settings(
+        state=tmp_path / "state",
+        redis_url=redis_server,
+        checkpoints=checkpoints,
+        queue_limit=300,
+        max_upload=200_000,
+        max_body=100_000,
+    )
