@@ -22,7 +22,10 @@ from training.recipe import Batch, Data
 
 @dataclass(frozen=True, slots=True)
 class GANSettings:
-    """Rates are Adam's; `half_life` is that of the moving average, in pictures."""
+    """Rates are Adam's; from step `cool_from` to `cool_until` they fall in a line to a fiftieth.
+
+    `half_life` is that of the moving average, in pictures.
+    """
 
     generator_rate: float = 4e-4
     discriminator_rate: float = 4e-4
@@ -31,6 +34,8 @@ class GANSettings:
     r1: float = 1.0
     r1_every: int = 16
     half_life: int = 10_000
+    cool_from: int = 6_000
+    cool_until: int = 12_000
     seed: int = 0
 
 
@@ -62,6 +67,7 @@ class GANLearner:
     def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         real = batch[0].to(self.device).float().div_(127.5).sub_(1)
         real = mirror(real, rng).contiguous(memory_format=torch.channels_last)
+        self._set_rates()
         z = self._latents(len(real), rng)
         fake = self._draw(z)
         judged = self._improve_discriminator(real, fake.detach(), rng)
@@ -98,6 +104,17 @@ class GANLearner:
             "generator_optimiser": self.generator_optimiser,
             "discriminator_optimiser": self.discriminator_optimiser,
         }
+
+    def _set_rates(self) -> None:
+        past = self.steps - self.settings.cool_from
+        part = past / (self.settings.cool_until - self.settings.cool_from)
+        factor = 1 - 0.98 * min(1.0, max(0.0, part))
+        for optimiser, rate in (
+            (self.generator_optimiser, self.settings.generator_rate),
+            (self.discriminator_optimiser, self.settings.discriminator_rate),
+        ):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
 
     def _latents(self, rows: int, rng: torch.Generator) -> Tensor:
         return torch.randn(rows, self.generator.latent, generator=rng).to(self.device)

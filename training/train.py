@@ -26,7 +26,8 @@ class TrainingDiverged(Exception):
 def train(recipe: Recipe, learner: Learner, data: Data, run: Run, steps: int) -> None:
     """From where the run stands to `steps`; saved every few minutes and at the end."""
     with bar() as progress:
-        task = progress.add_task(recipe.id, total=steps, completed=run.step, loss=math.nan, speed=0)
+        task = progress.add_task(recipe.id, total=steps, loss=math.nan, speed=0)
+        _show(progress, task, recipe, run)
         saved = time.monotonic()
         while run.step < steps:
             began = time.monotonic()
@@ -74,7 +75,7 @@ def _advance(recipe: Recipe, learner: Learner, data: Data, run: Run) -> None:
 
 def _show(progress: Progress, task: TaskID, recipe: Recipe, run: Run) -> None:
     speed = run.step * recipe.batch / max(run.seconds, 1e-9)
-    loss = run.lines[-1][1]["loss"]
+    loss = run.lines[-1][1]["loss"] if run.lines else math.nan
     progress.update(task, completed=run.step, loss=loss, speed=speed)
 
 

@@ -8,7 +8,7 @@ from training.recipe import Recipe
 from training.variational import VAELearner, VAESettings, measure_bound
 
 NET = {"size": 28, "channels": 1, "width": 32, "latent": 16}
-STEPS = 8000
+STEPS = 8_000
 SETTINGS = VAESettings(steps=STEPS)
 
 CARD = Header(
@@ -16,7 +16,9 @@ CARD = Header(
     net=dict(NET),
     title="Fashion (VAE)",
     description="Garments, shoes and bags in grey on black, 28x28.",
-    limitations="",
+    limitations="Soft: fabric, prints, buttons and laces are smoothed away. About one picture in "
+    "eight is a blur or a blend of two kinds, such as a shoe and a bag; sandals and bags suffer "
+    "most. The kind can't be chosen. Grey, 28x28 only.",
     data="Fashion-MNIST: 60,000 training pictures of ten kinds (Xiao, Rasul and Vollgraf 2017).",
     data_licence="MIT (copyright 2017 Zalando SE)",
     licence="MIT",

@@ -1,0 +1,62 @@
+import math
+
+import torch
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from training.losses import (
+    bernoulli_nll,
+    kl_to_standard_normal,
+    logistic_discriminator,
+    nonsaturating_generator,
+    pixel_entropy,
+    r1_penalty,
+)
+
+
+def test_kl_equals_that_of_torch_distributions() -> None:
+    mu, logvar = torch.randn(5, 7), torch.randn(5, 7)
+    expected = kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)).sum(1)
+    assert torch.allclose(kl_to_standard_normal(mu, logvar), expected, atol=1e-5)
+
+
+def test_kl_of_the_prior_is_zero() -> None:
+    assert torch.equal(kl_to_standard_normal(torch.zeros(2, 3), torch.zeros(2, 3)), torch.zeros(2))
+
+
+def test_reconstruction_is_the_likelihood_of_binary_pixels() -> None:
+    logits, x = torch.randn(4, 2, 3, 3), torch.rand(4, 2, 3, 3).round()
+    expected = -Bernoulli(logits=logits).log_prob(x).flatten(1).sum(1)
+    assert torch.allclose(bernoulli_nll(logits, x), expected, atol=1e-5)
+
+
+def test_pixel_entropy_is_what_perfect_logits_reach() -> None:
+    x = torch.rand(3, 1, 4, 4).clamp(0.01, 0.99)
+    assert torch.allclose(pixel_entropy(x), bernoulli_nll(torch.logit(x), x), atol=1e-4)
+    assert torch.equal(pixel_entropy(torch.ones(1, 1, 2, 2)), torch.zeros(1))
+
+
+def test_an_undecided_discriminator_pays_log_4_and_its_generator_log_2() -> None:
+    undecided = torch.zeros(3)
+    loss = logistic_discriminator(undecided, undecided)
+    assert torch.allclose(loss, torch.full((3,), math.log(4)))
+    assert torch.allclose(nonsaturating_generator(undecided), torch.full((3,), math.log(2)))
+
+
+def test_losses_are_those_of_the_probabilities() -> None:
+    real, fake = torch.randn(6, dtype=torch.float64), torch.randn(6, dtype=torch.float64)
+    on_real, on_fake = real.sigmoid(), fake.sigmoid()
+    assert torch.allclose(logistic_discriminator(real, fake), -on_real.log() - (1 - on_fake).log())
+    assert torch.allclose(nonsaturating_generator(fake), -on_fake.log())
+
+
+def test_r1_of_a_linear_discriminator_is_its_squared_weight() -> None:
+    weight = torch.randn(3, 4, 4)
+    penalty = r1_penalty(lambda x: (x * weight).sum((1, 2, 3)), torch.rand(2, 3, 4, 4))
+    assert torch.allclose(penalty, weight.square().sum().expand(2), rtol=1e-5)
+
+
+def test_r1_teaches_the_discriminator() -> None:
+    weight = torch.randn(3, 4, 4, requires_grad=True)
+    penalty = r1_penalty(lambda x: (x * weight).sum((1, 2, 3)), torch.rand(2, 3, 4, 4))
+    (slope,) = torch.autograd.grad(penalty.mean(), weight)
+    assert torch.allclose(slope, 2 * weight, rtol=1e-5)
