@@ -23,8 +23,8 @@ from rq.worker.base import BaseWorker, WorkerStatus
 from app.records import WORK, job_key
 from app.scripts import Scripts
 from app.settings import Settings
-from workers.delivery import Delivery
 from workers.floor import Floor
+from workers.upkeep import Upkeep
 
 log = logging.getLogger("atelier.worker")
 
@@ -49,11 +49,11 @@ class BatchWorker(BaseWorker):
         connection: "redis.Redis",
         text: "redis.Redis",
         floor: Floor,
-        delivery: Delivery,
+        upkeep: Upkeep,
         settings: Settings,
     ) -> None:
         super().__init__([], name=name, connection=connection, serializer=JSONSerializer)
-        self._floor, self._delivery, self._settings = floor, delivery, settings
+        self._floor, self._upkeep, self._settings = floor, upkeep, settings
         self._text = text
         self._scripts = Scripts(text)
         self._stop_at: float | None = None
@@ -113,7 +113,11 @@ class BatchWorker(BaseWorker):
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         self._quietly(lambda: super(BatchWorker, self).heartbeat(timeout, pipeline))
 
-    # -- stopping
+    # -- starting and stopping
+
+    def bootstrap(self, *args: Any, **kwargs: Any) -> None:
+        super().bootstrap(*args, **kwargs)
+        self._upkeep.start(self.heartbeat)  # after the birth: RQ takes a sign of life for a twin
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """SIGTERM or Ctrl-C: finish what ends within the grace. Again: stop at once.
@@ -131,7 +135,8 @@ class BatchWorker(BaseWorker):
             signal.signal(signal.SIGTERM, self.request_stop)
 
     def teardown(self) -> None:
-        self._delivery.close(grace=5)
+        self._floor.close()
+        self._upkeep.stop()
         self._quietly(super().teardown)
 
     # -- RQ's commands and upkeep

@@ -155,4 +155,6 @@ class Floor:
             self._runs.drop(claim.job)
 
     def close(self) -> None:
+        """Deliver what is done, then stop the other threads."""
+        self._delivery.close(grace=5)
         self._host.close()

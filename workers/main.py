@@ -5,7 +5,6 @@ import os
 import secrets
 import socket
 import sys
-import threading
 import time
 
 import redis
@@ -23,7 +22,7 @@ from workers.doorbell import Doorbell
 from workers.engine import Engine
 from workers.floor import Floor
 from workers.host import Host
-from workers.upkeep import Housekeeper, Pulse, every
+from workers.upkeep import Housekeeper, Pulse, Upkeep
 
 logger = logging.getLogger("atelier.worker")
 
@@ -73,32 +72,23 @@ class Process:
         self._settings = settings
         self.place, bell = place_of(settings), Doorbell()
         store = Store.open(settings.store_address)
-        delivery = Delivery(self._desk(name), store, rq_stamp, bell.ring)
+        self._delivery = Delivery(self._desk(name), store, rq_stamp, bell.ring)
         host = Host(Shelf(settings.checkpoints), self.place, settings.model_memory, bell.ring)
-        self.floor = Floor(
-            self._desk(name), host, Engine(self.place.device), delivery, bell, settings
-        )
+        engine = Engine(self.place.device)
+        self.floor = Floor(self._desk(name), host, engine, self._delivery, bell, settings)
+        pulse = Pulse(self._desk(name), self.floor, settings)
+        upkeep = Upkeep(pulse, Housekeeper(self._desk(name), store), settings)
         raw = redis.Redis.from_url(settings.redis_address)
-        text = connect(settings)
-        self.worker = BatchWorker(name, raw, text, self.floor, delivery, settings)
-        self._pulse = Pulse(self._desk(name), self.floor, self.worker.heartbeat, settings)
-        self._keeper = Housekeeper(self._desk(name), store)
-        self._last = self._desk(name)
-        self._delivery = delivery
+        self.worker = BatchWorker(name, raw, connect(settings), self.floor, upkeep, settings)
 
     def _desk(self, name: str) -> Desk:
+        """Each thread asks at a desk of its own."""
         return Desk(connect(self._settings), name, self._settings)
 
     def work(self) -> None:
         """Run until told to stop."""
-        over = threading.Event()
         self._delivery.start()
-        every(self._settings.heartbeat, self._pulse.beat, over)
-        every(self._settings.sweep_interval, self._keeper.clean, over)
         self.worker.work(logging_level="WARNING")
-        over.set()
-        self.floor.close()
-        self._last.resign()
 
 
 def main() -> int:

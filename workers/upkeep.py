@@ -22,41 +22,65 @@ log = logging.getLogger("atelier.worker")
 HUNG = 70  # exit status of a worker that its watchdog ended
 
 
-def every(seconds: float, act: Callable[[], None], stop: threading.Event) -> threading.Thread:
-    """A daemon thread that acts now and after each pause, through any absence of Redis."""
+class Upkeep:
+    """The two threads, for as long as the worker works."""
 
-    def loop() -> None:
-        while not stop.is_set():
-            try:
-                act()
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                log.warning("redis unreachable", extra={"reason": type(error).__name__})
-            except Exception:
-                log.exception("upkeep failed")
-            stop.wait(seconds)
+    def __init__(self, pulse: "Pulse", keeper: "Housekeeper", settings: Settings) -> None:
+        self._pulse, self._keeper, self._settings = pulse, keeper, settings
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
 
-    thread = threading.Thread(target=loop, daemon=True)
-    thread.start()
-    return thread
+    def start(self, heartbeat: Callable[[], None]) -> None:
+        self._every(self._settings.heartbeat, lambda: self._pulse.beat(heartbeat))
+        self._every(self._settings.sweep_interval, self._keeper.clean)
+
+    def stop(self) -> None:
+        """No sign of life after this."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join(1)
+        self._pulse.last()
+
+    def _every(self, seconds: float, act: Callable[[], None]) -> None:
+        """Act now and after each pause, through any absence of Redis."""
+
+        def loop() -> None:
+            while not self._over.is_set():
+                attempt(act)
+                self._over.wait(seconds)
+
+        thread = threading.Thread(target=loop, name="upkeep", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+
+def attempt(act: Callable[[], None]) -> None:
+    """Upkeep is tried again later, whatever went wrong."""
+    try:
+        act()
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        log.warning("redis unreachable", extra={"reason": type(error).__name__})
+    except Exception:
+        log.exception("upkeep failed")
 
 
 class Pulse:
     """Renews the lease, and ends the process when a step hangs."""
 
-    def __init__(
-        self, desk: Desk, floor: Floor, heartbeat: Callable[[], None], settings: Settings
-    ) -> None:
-        self._desk, self._floor, self._heartbeat = desk, floor, heartbeat
-        self._settings = settings
+    def __init__(self, desk: Desk, floor: Floor, settings: Settings) -> None:
+        self._desk, self._floor, self._settings = desk, floor, settings
         self._facts = {"pid": os.getpid(), "host": socket.gethostname()}
 
-    def beat(self) -> None:
+    def beat(self, heartbeat: Callable[[], None]) -> None:
         began = self._floor.tick_began
         if began is not None and time.monotonic() - began > self._settings.hang_timeout:
             log.critical("a step hangs; the worker ends itself")
             os._exit(HUNG)
         self._desk.renew(self._facts | self._floor.facts())
-        self._heartbeat()
+        heartbeat()
+
+    def last(self) -> None:
+        attempt(self._desk.resign)
 
 
 class Housekeeper:

