@@ -1,0 +1,65 @@
+"""/livez, /readyz, /metrics, and what is said of a server with other settings."""
+
+import asyncio
+
+import httpx
+import pytest
+import redis
+import redis.asyncio
+
+from app.connections import connect_async, warn_of_settings
+from app.settings import Settings
+from tests.app.test_generate import error_of
+from tests.app.test_jobs import make
+from tests.app.working import Worker
+from tests.conftest import MODEL
+
+
+def test_it_lives(api: httpx.Client) -> None:
+    assert api.get("/livez").json() == {"status": "alive"}
+
+
+def test_it_is_ready_when_a_worker_is_alive(api: httpx.Client, worker: Worker) -> None:
+    answer = api.get("/readyz")
+    assert (answer.status_code, error_of(answer)["code"]) == (503, "no_workers")
+    assert answer.headers["retry-after"] == "5"
+    worker.lease()
+    assert api.get("/readyz").json() == {"status": "ready", "workers": 1}
+    worker.connection.delete("atelier:lease:w1")
+    assert api.get("/readyz").status_code == 503
+
+
+def test_figures_are_of_now(api: httpx.Client, worker: Worker) -> None:
+    make(api, 3)
+    worker.lease()
+    text = api.get("/metrics").text
+    assert f'atelier_jobs_waiting{{model="{MODEL}"}} 3.0' in text
+    assert "atelier_items_in_flight 3.0" in text
+    assert "atelier_workers_live 1.0" in text
+    assert 'seconds_count{method="POST",route="/generate/image",status="202"}' in text
+    worker.claim()
+    assert f'atelier_jobs_waiting{{model="{MODEL}"}} 0.0' in api.get("/metrics").text
+
+
+def test_unknown_paths_share_a_figure(api: httpx.Client) -> None:
+    api.get("/some/path")
+    text = api.get("/metrics").text
+    assert 'route="none",status="404"' in text
+    assert "/some/path" not in text
+
+
+def test_a_server_that_would_forget_is_warned_of(
+    settings: Settings, connection: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    async def check() -> None:
+        async with connect_async(settings) as reader:
+            await warn_of_settings(reader)
+
+    asyncio.run(check())
+    assert caplog.records == []
+    connection.config_set("appendfsync", "everysec")
+    try:
+        asyncio.run(check())
+    finally:
+        connection.config_set("appendfsync", "always")
+    assert "ACCEPTED JOBS MAY BE LOST: Redis has appendfsync everysec" in caplog.text

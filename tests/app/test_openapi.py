@@ -1,0 +1,76 @@
+"""The OpenAPI document is whole: words, examples, errors and headers on every route."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from app.main import ROUTERS
+from app.schemas import ErrorBody, Job, JobDeleted, JobList, ModelCard, ModelList, StoredArtifact
+from tests.conftest import MODEL
+
+EXAMPLES = {
+    "/jobs": JobList,
+    "/jobs/{job_id}": Job,
+    "/jobs/{job_id}/cancel": Job,
+    "/generate/image": Job,
+    "/models": ModelList,
+    "/models/{model_id}": ModelCard,
+    "/artifacts": StoredArtifact,
+}
+
+
+@pytest.fixture
+def document(api: httpx.Client) -> dict[str, Any]:
+    return dict(api.get("/openapi.json").json())
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(p, m, o) for p, by in document["paths"].items() for m, o in by.items()]
+
+
+def test_every_route_is_described(document: dict[str, Any]) -> None:
+    assert len(operations(document)) == sum(len(r.routes) for r in ROUTERS)
+    for path, _, operation in operations(document):
+        assert operation["summary"], path
+        assert operation["description"], path
+        assert {"500"} < set(operation["responses"]), path
+        for parameter in operation.get("parameters", ()):
+            assert parameter["description"], path
+
+
+def test_every_error_has_the_shape_and_an_example(document: dict[str, Any]) -> None:
+    for path, _, operation in operations(document):
+        for status, response in operation["responses"].items():
+            assert response["description"]
+            if status >= "400":
+                content = response["content"]["application/json"]
+                assert content["schema"]["$ref"].endswith("/ErrorBody"), (path, status)
+                ErrorBody.model_validate(content["example"])
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_examples_are_what_they_say(document: dict[str, Any]) -> None:
+    for path, _, operation in operations(document):
+        for status, response in operation["responses"].items():
+            example = response.get("content", {}).get("application/json", {}).get("example")
+            if status < "300" and path in EXAMPLES and example and "deleted" not in example:
+                EXAMPLES[path].model_validate(example)
+            elif example and "deleted" in example:
+                JobDeleted.model_validate(example)
+
+
+def test_the_body_is_any_of_the_models_requests(document: dict[str, Any]) -> None:
+    body = document["paths"]["/generate/image"]["post"]["requestBody"]["content"]
+    content = body["application/json"]
+    assert content["schema"] == {"anyOf": [{"$ref": f"#/components/schemas/{MODEL}"}]}
+    assert content["examples"][MODEL]["value"]["model"] == MODEL
+    schema = document["components"]["schemas"][MODEL]
+    assert schema["additionalProperties"] is False
+    assert "model" not in schema.get("required", [])  # it is the default
+    assert schema["properties"]["n"]["maximum"] == 64
+
+
+def test_nothing_is_loaded_from_elsewhere(api: httpx.Client) -> None:
+    for path in ("/docs", "/redoc"):
+        assert api.get(path).status_code == 404
