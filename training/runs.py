@@ -4,7 +4,7 @@
     snapshot-000400.safetensors   the weights as they would be served at that step
     sample-000400.png, loss.png   for the eye
 
-Only this file of the project calls torch.load, with weights_only, on what it wrote itself.
+state.pt is read with weights_only: it can hold tensors and plain values, never code.
 """
 
 import os

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 LEVELS = (64, 32, 16)
 PATCHES = 128  # from each picture
 PATCH = 7
-PROJECTIONS = 512
+PROJECTIONS = 128
 
 
 def sliced_wasserstein(
@@ -35,6 +35,12 @@ def patch_distances(x: Tensor, y: Tensor, rng: torch.Generator) -> dict[str, flo
         mine, theirs = _patches(in_x, rng), _patches(in_y, rng)
         distances[str(side)] = 1000 * sliced_wasserstein(mine, theirs, rng)
     return distances
+
+
+def mean_patch_distances(many: Tensor, test: Tensor, rng: torch.Generator) -> dict[str, float]:
+    """`patch_distances` to `test`, averaged over parts of `many` as large as `test`."""
+    parts = [patch_distances(part, test, rng) for part in torch.split(many, len(test))]
+    return {side: sum(part[side] for part in parts) / len(parts) for side in parts[0]}
 
 
 def nearest_rms(x: Tensor, known: Tensor) -> Tensor:
