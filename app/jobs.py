@@ -3,6 +3,7 @@
 import hashlib
 import json
 import secrets
+from base64 import b32encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from app.settings import Settings
 
 FUNCTION = "atelier.generate"  # what RQ's record names; no worker but ours knows it
 CALL: str = JSONSerializer.dumps([FUNCTION, None, [], {}]).decode()  # type: ignore[no-untyped-call]
-BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+CROCKFORD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 STATUSES: tuple[Status, ...] = (
     "queued",
     "in_progress",
@@ -86,7 +87,7 @@ class Jobs:
         key, request = (idempotency.key, idempotency.request) if idempotency else ("", "")
         limit, deadline = self._settings.queue_limit, self._settings.job_deadline
         flat = [part for pair in record.items() for part in pair]
-        suffix = "".join(secrets.choice(BASE32) for _ in range(16))
+        suffix = b32encode(secrets.token_bytes(10)).decode().translate(CROCKFORD)
         answer = self._scripts.run(
             "submit", suffix, new.owner, new.type, queue, key, request, limit, deadline, *flat
         )
@@ -197,9 +198,8 @@ def job_of(job_id: str, view: Any) -> Job:
     """The public job from what the script `view` read. Raises NotFound where there is none."""
     if not view:
         raise _not_found()
-    flat, position, _ = view
-    record = dict(zip(flat[::2], flat[1::2], strict=True))
-    return public_job(job_id, record, None if position < 0 else position)
+    text, position, _ = view
+    return public_job(job_id, json.loads(text), None if position < 0 else position)
 
 
 def _lists(owner: str, page: Page) -> list[str]:

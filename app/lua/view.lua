@@ -1,9 +1,8 @@
 -- Read a job with its place in the queue and the id of its newest event, all of one moment.
--- ARGV: owner, job. Returns {record, jobs before it or -1, event id} or nil.
+-- ARGV: owner, job. Returns {record as JSON, jobs before it or -1, event id} or nil: one string
+-- is read many times faster than fifty.
 local owner, job = ARGV[1], ARGV[2]
-local flat = redis.call('HGETALL', job_key(job))
-local record = {}
-for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end
+local record = record_of(job)
 if record.owner ~= owner then return nil end
 
 local position = -1
@@ -14,4 +13,4 @@ if record.status == 'queued' then
   if first then position = math.max(0, tonumber(record.ticket) - tonumber(first)) end
 end
 local newest = redis.call('XREVRANGE', events_key(job), '+', '-', 'COUNT', 1)
-return { flat, position, newest[1] and newest[1][1] or '0-0' }
+return { cjson.encode(record), position, newest[1] and newest[1][1] or '0-0' }
