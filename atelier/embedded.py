@@ -51,25 +51,23 @@ class EmbeddedServer:
     def url(self) -> str:
         return f"unix://{self.socket}"
 
-    def start(self) -> None:
-        """Start it and wait until it answers. Raises NoServer."""
+    def command(self) -> list[str | Path]:
+        """What to run, with its folder made. Raises NoServer."""
         if len(str(self.socket).encode()) > LONGEST_SOCKET:
-            raise NoServer(
-                f"the path of {self.socket} is too long for a socket; use a shorter state"
-            )
+            raise NoServer(f"the path {self.socket} is too long for a socket: use a shorter state")
         data = self.state / "valkey"
         data.mkdir(parents=True, exist_ok=True)
-        self.process = subprocess.Popen(
-            [find_server(), *self._flags(data)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        self._wait_until_it_answers()
-
-    def _flags(self, data: Path) -> list[str]:
         return [
+            find_server(),
             *("--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"),
             *("--dir", str(data), "--save", "", "--appendonly", "yes", "--appendfsync", "always"),
-            *("--maxmemory-policy", "noeviction"),
+            *("--maxmemory-policy", "noeviction", "--logfile", str(data / "log")),
         ]
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises NoServer."""
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL)
+        self._wait_until_it_answers()
 
     def _wait_until_it_answers(self) -> None:
         assert self.process is not None

@@ -63,7 +63,9 @@ class BatchWorker(BaseWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for work. Returns the first claimed job, or None on a request to stop."""
+        """Wait for work. Returns the first claimed job; None on a request to stop, or, where RQ's
+        burst mode gives no timeout, when there is nothing to do.
+        """
         self._show(WorkerStatus.IDLE)
         while not self._stop_requested:
             self._floor.look(rq_stamp())
@@ -71,6 +73,8 @@ class BatchWorker(BaseWorker):
             if claims := self._floor.claims:
                 job = Job(claims[0].job, connection=self.connection, serializer=JSONSerializer)
                 return job, Queue(claims[0].record["origin"], connection=self.connection)
+            if timeout is None and not self._floor.loading:
+                return None
             self._floor.bell.wait(IDLE_SECONDS)
         return None
 

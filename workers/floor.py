@@ -50,6 +50,11 @@ class Floor:
     def claims(self) -> list[Claim]:
         return self._runs.claims
 
+    @property
+    def loading(self) -> bool:
+        """Whether a model is on its way into memory."""
+        return bool(self._host.loading)
+
     def queue_names(self) -> list[str]:
         return list(self._queues)
 

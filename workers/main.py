@@ -85,10 +85,10 @@ class Process:
         """Each thread asks at a desk of its own."""
         return Desk(connect(self._settings), name, self._settings)
 
-    def work(self) -> None:
-        """Run until told to stop."""
+    def work(self, burst: bool = False) -> None:
+        """Run until told to stop; in a burst, until there is nothing to do."""
         self._delivery.start()
-        self.worker.work(logging_level="WARNING")
+        self.worker.work(burst=burst, logging_level="WARNING")
 
 
 def main() -> int:

@@ -1,0 +1,29 @@
+"""The `atelier` command."""
+
+import typer
+
+from atelier import cli_files, cli_jobs, cli_service
+
+app = typer.Typer(
+    name="atelier",
+    help="Images, music, video and stories from generative models, on your own machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(cli_service.up)
+app.command()(cli_service.api)
+app.command()(cli_service.worker)
+app.add_typer(cli_service.keys, name="keys")
+app.add_typer(cli_jobs.generate, name="generate")
+app.command()(cli_jobs.models)
+app.command()(cli_jobs.jobs)
+app.command()(cli_jobs.job)
+app.command()(cli_jobs.cancel)
+app.command()(cli_files.train)
+app.command(name="import")(cli_files.import_)
+app.command()(cli_files.inspect)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,100 @@
+"""`atelier train`, `import` and `inspect`: checkpoints and the files they made."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from app.settings import ROOT
+from atelier.cli_service import fail
+
+out = Console()
+
+Folder = Annotated[
+    Path, typer.Option("--out", help="Folder of checkpoints.", envvar="ATELIER_CHECKPOINTS")
+]
+CHECKPOINTS = ROOT / "checkpoints"
+NEEDS = "pip install 'atelier[{extra}]' brings what this command needs ({missing} is missing)"
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe, named as the checkpoint it makes.")],
+    to: Folder = CHECKPOINTS,
+    runs: Annotated[Path, typer.Option(help="Folder for state, samples and plots.")] = Path("runs"),
+    steps: Annotated[int | None, typer.Option(help="Steps, if not the recipe's own.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with a run that was broken off.")] = False,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train a checkpoint from data that the recipe fetches; it is served as soon as it is there."""
+    try:
+        from training.command import TrainingRefused, run
+        from training.data.cache import DataMissing
+        from training.train import TrainingDiverged
+    except ModuleNotFoundError as error:
+        raise fail(NEEDS.format(extra="train", missing=error.name)) from None
+    try:
+        path = run(recipe, out=to, runs=runs, steps=steps, resume=resume, device=device)
+    except (TrainingRefused, DataMissing, TrainingDiverged) as error:
+        raise fail(str(error)) from None
+    print(path)
+
+
+def import_(
+    family: Annotated[str, typer.Argument(help="Family of the weights: dcgan.")],
+    file: Annotated[Path, typer.Argument(help="Foreign file of weights.", exists=True)],
+    key: Annotated[str | None, typer.Option(help="Entry of the file that holds them.")] = None,
+    name: Annotated[str | None, typer.Option("--id", help="Id; else the file's name.")] = None,
+    to: Folder = CHECKPOINTS,
+    title: Annotated[str, typer.Option(help="A title for its card.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unknown",
+    data: Annotated[str, typer.Option(help="What it was trained on.")] = "unknown",
+) -> None:
+    """Turn a foreign state dict into a checkpoint, once; it is never loaded by the service."""
+    try:
+        from models.foreign import import_weights
+        from models.header import CheckpointError
+    except ModuleNotFoundError as error:
+        raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
+    card = {"title": title, "licence": licence, "data": data, "data_licence": "unknown"}
+    try:
+        path = import_weights(family, file, key, to, name or file.stem.lower(), card)
+    except CheckpointError as error:
+        raise fail(str(error)) from None
+    print(path)
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A picture made here, or a checkpoint.")],
+) -> None:
+    """What made a file, or what a checkpoint is."""
+    from models.header import SUFFIX, CheckpointError, file_sha256, read_header
+
+    if not file.is_file():
+        raise fail(f"no file {file}")
+    if file.suffix == SUFFIX:
+        try:
+            card: Any = read_header(file).model_dump(mode="json")
+        except CheckpointError as error:
+            raise fail(str(error)) from None
+        out.print_json(json.dumps(card | {"sha256": file_sha256(file)}))
+        return
+    out.print_json(_facts_of(file))
+
+
+def _facts_of(file: Path) -> str:
+    try:
+        from PIL import Image, UnidentifiedImageError
+
+        from workers.encode import facts_of
+    except ModuleNotFoundError as error:
+        raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
+    try:
+        with Image.open(file) as picture:
+            facts = facts_of(picture)
+    except (UnidentifiedImageError, OSError):
+        raise fail(f"{file} is no picture and no checkpoint") from None
+    if facts is None:
+        raise fail(f"{file} does not say what made it")
+    return facts

@@ -1,0 +1,124 @@
+"""`atelier up`, `api`, `worker` and `keys`: running the service, and who may ask it."""
+
+import hashlib
+import os
+import re
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from app.settings import Settings
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+keys = typer.Typer(help="API keys: needed to serve others than this machine.", no_args_is_help=True)
+
+Host = Annotated[str | None, typer.Option(help="Address to bind.", envvar="ATELIER_HOST")]
+Port = Annotated[int | None, typer.Option(help="Port; 0 picks a free one.", envvar="ATELIER_PORT")]
+KeysFile = Annotated[Path, typer.Option("--file", help="File of keys.", envvar="ATELIER_KEYS_FILE")]
+
+
+def fail(message: str, status: int = 1) -> typer.Exit:
+    """One clear line, and the exit to raise."""
+    print(f"atelier: {message}", file=sys.stderr)
+    return typer.Exit(status)
+
+
+def settings_with(**given: Any) -> Settings:
+    """The settings of the environment, changed by the options that were given."""
+    try:
+        return Settings(**{k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(map(str, first["loc"])).upper()
+        raise fail(f"ATELIER_{name}: {first['msg']}", 2) from None
+
+
+def up(
+    host: Host = None,
+    port: Port = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder for everything kept.", envvar="ATELIER_STATE")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes.", envvar="ATELIER_WORKERS")
+    ] = None,
+) -> None:
+    """Run the whole service here: embedded Valkey, API and workers, until Ctrl-C."""
+    from app import log
+    from atelier.embedded import NoServer
+    from atelier.up import Refused, Supervisor, free_port
+
+    settings = settings_with(host=host, port=port, state=state, workers=workers)
+    if settings.port == 0:
+        settings = settings.model_copy(update={"port": free_port(settings.host)})
+    log.configure(settings.log_level)
+    try:
+        Supervisor(settings).run()
+    except (Refused, NoServer, OSError) as error:
+        raise fail(str(error)) from None
+
+
+def api(host: Host = None, port: Port = None) -> None:
+    """Run the API alone, over ATELIER_REDIS_URL."""
+    settings = settings_with(host=host, port=port)
+    changed = {"ATELIER_HOST": settings.host, "ATELIER_PORT": str(settings.port)}
+    os.execve(sys.executable, [sys.executable, "-m", "app.main"], os.environ | changed)
+
+
+def worker() -> None:
+    """Run one worker, over ATELIER_REDIS_URL and ATELIER_STORE."""
+    os.execve(sys.executable, [sys.executable, "-m", "workers.main"], os.environ.copy())
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def _names(file: Path) -> list[str]:
+    return [line.split()[0] for line in _lines(file) if line.strip() and line.lstrip()[0] != "#"]
+
+
+def _write(file: Path, lines: list[str]) -> None:
+    """Replace the file whole, for its owner's eyes only."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write("".join(f"{line}\n" for line in lines))
+    draft.replace(file)
+
+
+@keys.command()
+def new(name: str, file: KeysFile = Path("keys")) -> None:
+    """Make a key and print it, once: only its hash is kept."""
+    if not NAME.fullmatch(name):
+        raise fail("a name has up to 64 letters, digits, dots, dashes and underscores", 2)
+    if name in _names(file):
+        raise fail(f"{name} has a key already; remove it first")
+    key = f"atl_{secrets.token_urlsafe(32)}"
+    _write(file, [*_lines(file), f"{name} {hashlib.sha256(key.encode()).hexdigest()}"])
+    print(key)
+
+
+@keys.command("list")
+def list_(file: KeysFile = Path("keys")) -> None:
+    """Whose keys there are."""
+    table = Table("name", title=str(file))
+    for name in _names(file):
+        table.add_row(name)
+    Console().print(table)
+
+
+@keys.command()
+def remove(name: str, file: KeysFile = Path("keys")) -> None:
+    """Take a key away; the API sees it at once."""
+    if name not in _names(file):
+        raise fail(f"{name} has no key in {file}")
+    _write(file, [line for line in _lines(file) if line.split()[:1] != [name]])

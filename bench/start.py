@@ -1,0 +1,81 @@
+"""From acceptance to start, one job at a time on an idle worker, against RQ's SimpleWorker."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import redis
+from rq import Queue
+from rq.job import Job
+
+from bench.bed import Bed, bed, report
+
+JOBS = 200
+
+
+def ours(on: Bed) -> float:
+    """Median seconds between the two stamps that the server's clock set."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", SERVE], env=on.environment, stderr=subprocess.DEVNULL
+    )
+    waits = []
+    for i in range(JOBS + 1):
+        key = f"rq:job:{on.submit(i)}"
+        while on.redis.hget(key, "status") != "finished":
+            time.sleep(0.002)
+        created, started = (float(s or 0) for s in on.redis.hmget(key, "created", "started"))
+        waits.append(started - created)
+        time.sleep(0.005)
+    worker.terminate()
+    worker.wait()
+    return statistics.median(waits[1:])  # the first waited for its model
+
+
+SERVE = """
+import torch
+from app.settings import Settings
+from bench.noop import register
+from workers.main import Process
+register()
+torch.set_num_threads(1)
+Process(Settings(), "bench-start").work()
+"""
+
+
+def simple(on: Bed) -> float:
+    url = on.settings.redis_address
+    connection = redis.Redis.from_url(url)
+    command = [sys.executable, "-m", "rq.cli", "worker", "--quiet", "--url", url]
+    command += ["--worker-class", "rq.worker.SimpleWorker", "peer"]
+    worker = subprocess.Popen(command, env=on.environment, stderr=subprocess.DEVNULL)
+    queue, waits = Queue("peer", connection=connection), []
+    for _ in range(JOBS + 1):
+        job = queue.enqueue("bench.nothing.nothing")
+        while not Job.fetch(job.id, connection).is_finished:
+            time.sleep(0.002)
+        done = Job.fetch(job.id, connection)
+        assert done.started_at is not None
+        assert done.enqueued_at is not None
+        waits.append((done.started_at - done.enqueued_at).total_seconds())
+        time.sleep(0.005)
+    worker.terminate()
+    worker.wait()
+    return statistics.median(waits[1:])
+
+
+def main() -> None:
+    with bed() as on:
+        mine, peer = ours(on), simple(on)
+    report(
+        "acceptance to start, against RQ's SimpleWorker",
+        mine / peer,
+        "5 ms at the median",
+        atelier_ms=1000 * mine,
+        rq_ms=1000 * peer,
+        jobs=JOBS,
+    )
+
+
+if __name__ == "__main__":
+    main()

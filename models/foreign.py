@@ -1,0 +1,68 @@
+"""Foreign weights to checkpoints: the net's configuration is read off the shapes."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from pydantic import JsonValue
+from torch import Tensor
+
+from models.batching import Place
+from models.checkpoint import Checkpoint, build_net, read_foreign, save
+from models.header import SUFFIX, CheckpointError, Header
+from models.nets.dcgan import Generator
+from models.shelf import ID
+
+
+def import_weights(
+    family: str, file: Path, key: str | None, folder: Path, name: str, card: Mapping[str, str]
+) -> Path:
+    """Write `folder/name.safetensors` from a foreign file; it is strict, as all loading is.
+
+    Raises CheckpointError if the weights are not of this family, or the name is taken.
+    """
+    if family not in FOREIGN:
+        known = ", ".join(FOREIGN)
+        raise CheckpointError(f"weights of family {family!r} can't be imported; known: {known}")
+    if not ID.fullmatch(name):
+        raise CheckpointError(f"{name!r} is no id: it has a-z, 0-9, dots, dashes and underscores")
+    path = folder / f"{name}{SUFFIX}"
+    if path.exists():
+        raise CheckpointError(f"{path.name} is there already")
+    header, tensors = FOREIGN[family](read_foreign(file, key), card)
+    save(path, header, tensors)
+    return path
+
+
+def _dcgan(tensors: dict[str, Tensor], card: Mapping[str, str]) -> tuple[Header, dict[str, Tensor]]:
+    """The generator of the widespread DCGAN layout: transposed convolutions named main.N.weight."""
+    tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    layers = [t for n, t in sorted(tensors.items(), key=_place) if n.endswith("weight")]
+    layers = [t for t in layers if t.ndim == 4]
+    if not layers:
+        raise CheckpointError("these weights have no convolutions: not a DCGAN generator")
+    net: dict[str, JsonValue] = {
+        "latent": layers[0].shape[0],
+        "width": layers[-1].shape[0],
+        "channels": layers[-1].shape[1],
+        "size": 2 ** (len(layers) + 1),
+    }
+    for name in [n for n in Generator(**_whole(net)).state_dict() if n not in tensors]:
+        if name.endswith("num_batches_tracked"):  # older files lack this count; it isn't used
+            tensors[name] = torch.tensor(0)
+    header = Header.model_validate({"family": "dcgan", "net": net, **card})
+    build_net(Generator, Checkpoint(header, tensors, ""), Place(torch.device("cpu")))
+    return header, tensors
+
+
+def _whole(net: Mapping[str, JsonValue]) -> dict[str, int]:
+    return {name: value for name, value in net.items() if isinstance(value, int)}
+
+
+def _place(item: tuple[str, Tensor]) -> tuple[int, str]:
+    parts = item[0].split(".")
+    return (int(parts[1]) if len(parts) > 2 and parts[1].isdigit() else -1, item[0])
+
+
+Read = Callable[[dict[str, Tensor], Mapping[str, str]], tuple[Header, dict[str, Tensor]]]
+FOREIGN: dict[str, Read] = {"dcgan": _dcgan}
