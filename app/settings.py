@@ -1,5 +1,8 @@
 """Every setting, read from `ATELIER_*` and nowhere else."""
 
+import hashlib
+import os
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -8,6 +11,16 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST_SOCKET = 100  # bytes of a unix socket's path that every system takes
+
+
+def socket_in(state: Path) -> Path:
+    """Where the embedded server listens: in its state folder, or nearer if that lies too deep."""
+    path = state.resolve() / "valkey.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET:
+        return path
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"atelier-{os.getuid()}-{name}.sock"
 
 
 class Settings(BaseSettings):
@@ -98,7 +111,7 @@ class Settings(BaseSettings):
     @cached_property
     def redis_address(self) -> str:
         """The server to use: the one given, or the embedded one's socket in `state`."""
-        return self.redis_url or f"unix://{self.state.resolve() / 'valkey.sock'}"
+        return self.redis_url or f"unix://{socket_in(self.state)}"
 
     @cached_property
     def store_address(self) -> str:

@@ -14,8 +14,9 @@ from types import TracebackType
 
 import redis
 
+from app.settings import socket_in
+
 START_SECONDS = 20.0
-LONGEST_SOCKET = 100  # bytes of a unix socket's path that every system takes
 
 
 class NoServer(RuntimeError):
@@ -44,7 +45,7 @@ class EmbeddedServer:
 
     def __init__(self, state: Path) -> None:
         self.state = state.resolve()
-        self.socket = self.state / "valkey.sock"
+        self.socket = socket_in(self.state)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,8 +54,6 @@ class EmbeddedServer:
 
     def command(self) -> list[str | Path]:
         """What to run, with its folder made. Raises NoServer."""
-        if len(str(self.socket).encode()) > LONGEST_SOCKET:
-            raise NoServer(f"the path {self.socket} is too long for a socket: use a shorter state")
         data = self.state / "valkey"
         data.mkdir(parents=True, exist_ok=True)
         return [

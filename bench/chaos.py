@@ -1,0 +1,237 @@
+"""Jobs under random kill -9 of workers, API and Valkey: `python -m bench.chaos`.
+
+Post jobs to a running `atelier up`, kill its children at random while they run, and check that no
+job is lost or finished twice, that no status is seen going backwards, and that every artifact's
+hash is the one that a calm run gives.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+from rich.console import Console
+from rich.progress import Progress
+
+from atelier.up import free_port
+
+ORDER = {"queued": 0, "in_progress": 1, "completed": 2, "failed": 2, "canceled": 2}
+out = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many jobs of how many items, and how often each kind of process is killed."""
+
+    jobs: int = 200
+    items: int = 24
+    workers: int = 8
+    api: int = 3
+    valkey: int = 2
+    model: str = "dcgan-emoji"
+    pause: float = 4.0  # seconds between two kills, on average
+
+    @property
+    def victims(self) -> list[str]:
+        return ["worker"] * self.workers + ["api"] * self.api + ["valkey"] * self.valkey
+
+
+@dataclass
+class Seen:
+    """What came of a run."""
+
+    hashes: dict[int, list[str]] = field(default_factory=dict)  # by seed
+    ends: Counter[str] = field(default_factory=Counter)
+    terminal_events: Counter[int] = field(default_factory=Counter)
+    backwards: list[str] = field(default_factory=list)
+    kills: Counter[str] = field(default_factory=Counter)
+    attempts: int = 0
+    seconds: float = 0.0
+
+
+class Service:
+    """An `atelier up` in a temporary folder, and its children by name."""
+
+    def __init__(self, state: Path) -> None:
+        self.port = free_port("127.0.0.1")
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.state = state
+        environment = os.environ | {
+            "ATELIER_LEASE": "4",
+            "ATELIER_HEARTBEAT": "1",
+            "ATELIER_SWEEP_INTERVAL": "1",
+            "ATELIER_DRAIN_GRACE": "2",
+            "ATELIER_THREADS": "1",
+        }
+        command = [sys.executable, "-m", "atelier", "up", "--workers", "2"]
+        command += ["--port", str(self.port), "--state", str(state)]
+        self.log = (state / "log").open("w")
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True
+        )
+        assert self.process.stdout is not None
+        if not self.process.stdout.readline().startswith("ready"):
+            raise RuntimeError(f"the service did not start: {(state / 'log').read_text()[-2000:]}")
+
+    def find(self, kind: str) -> list[int]:
+        """The processes of a kind, below this service."""
+        word = {"worker": "workers.main", "api": "app.main", "valkey": "valkey-server"}[kind]
+        listed = subprocess.run(
+            ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        )
+        rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+        below = {self.process.pid}
+        for _ in range(3):
+            below |= {int(pid) for pid, parent, *_ in rows if int(parent) in below}
+        return [
+            int(r[0])
+            for r in rows
+            if int(r[0]) in below and len(r) > 2 and word in r[2] and "atelier.keeper" not in r[2]
+        ]
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.log.close()
+
+
+def insist(client: httpx.Client, method: str, path: str, **given: Any) -> dict[str, Any]:
+    """Ask until there is an answer: the API may be down, or without its server, for a while."""
+    while True:
+        try:
+            answer = client.request(method, path, **given)
+        except httpx.TransportError:
+            time.sleep(0.1)
+            continue
+        if answer.status_code in (429, 503):
+            time.sleep(0.2)
+            continue
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def post(client: httpx.Client, seed: int, plan: Plan) -> str:
+    body = {"model": plan.model, "n": plan.items, "seed": seed}
+    key = {"Idempotency-Key": f"chaos-{seed}"}
+    job: str = insist(client, "POST", "/generate/image", json=body, headers=key)["id"]
+    return job
+
+
+def kill_at_random(service: Service, plan: Plan, seen: Seen, over: threading.Event) -> None:
+    """Kill the victims in random order, each while the service has something to do."""
+    chance = random.Random(20261124)
+    victims = plan.victims
+    chance.shuffle(victims)
+    for kind in victims:
+        if over.wait(chance.uniform(0.5, 1.5) * plan.pause):
+            return
+        if found := service.find(kind):
+            os.kill(chance.choice(found), signal.SIGKILL)
+            seen.kills[kind] += 1
+
+
+def watch(client: httpx.Client, jobs: dict[int, str], seen: Seen) -> None:
+    """Poll every job until all have ended, and note any status that goes backwards."""
+    last: dict[str, tuple[int, int]] = {}
+    open_jobs = dict(jobs)
+    with Progress(console=out, transient=True) as bar:
+        task = bar.add_task("jobs", total=len(jobs))
+        while open_jobs:
+            for seed, job in list(open_jobs.items()):
+                told = insist(client, "GET", f"/jobs/{job}")
+                rank = (ORDER[told["status"]], told["attempt"])
+                if rank < last.get(job, rank):
+                    seen.backwards.append(f"{job}: {last[job]} then {rank}")
+                last[job] = rank
+                if rank[0] == 2:
+                    seen.hashes[seed] = [output["sha256"] for output in told["outputs"]]
+                    seen.ends[told["status"]] += 1
+                    seen.attempts += told["attempt"]
+                    del open_jobs[seed]
+                    bar.advance(task)
+
+
+def run(plan: Plan, deadly: bool) -> Seen:
+    """All jobs through one service, under kills or in peace."""
+    seen, over = Seen(), threading.Event()
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        service = Service(Path(folder))
+        killer = threading.Thread(target=kill_at_random, args=(service, plan, seen, over))
+        start = time.monotonic()
+        try:
+            if deadly:
+                killer.start()
+            with httpx.Client(base_url=service.url, timeout=10) as client:
+                jobs = {seed: post(client, seed, plan) for seed in range(plan.jobs)}
+                watch(client, jobs, seen)
+                over.set()
+                seen.seconds = time.monotonic() - start
+                count_terminal_events(service, jobs, seen)
+        finally:
+            over.set()
+            if deadly:
+                killer.join()
+            service.stop()
+    return seen
+
+
+def count_terminal_events(service: Service, jobs: dict[int, str], seen: Seen) -> None:
+    url = f"unix://{service.state / 'valkey.sock'}"
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        for seed, job in jobs.items():
+            names = [e["event"] for _, e in client.xrange(f"atelier:events:{job}")]
+            seen.terminal_events[seed] = sum(
+                n in ("completed", "failed", "canceled") for n in names
+            )
+
+
+def verdict(plan: Plan, calm: Seen, wild: Seen) -> list[str]:
+    """What is wrong; nothing, if the promise holds."""
+    faults = [f"status went backwards: {line}" for line in wild.backwards]
+    if wild.ends != Counter(completed=plan.jobs):
+        faults.append(f"jobs ended as {dict(wild.ends)}, not {plan.jobs} completed")
+    twice = [seed for seed, count in wild.terminal_events.items() if count != 1]
+    if twice:
+        faults.append(f"jobs with not exactly one terminal event: {twice}")
+    other = [seed for seed in calm.hashes if calm.hashes[seed] != wild.hashes.get(seed)]
+    if other:
+        faults.append(f"jobs with other bytes than in the calm run: {other}")
+    short = {k: n for k, n in Counter(plan.victims).items() if wild.kills[k] < n}
+    if short:
+        faults.append(f"the jobs were done before all kills: {dict(wild.kills)}")
+    return faults
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("jobs", "items", "workers", "api", "valkey"):
+        parser.add_argument(f"--{name}", type=int, default=vars(Plan)[name])
+    parser.add_argument("--pause", type=float, default=Plan.pause)
+    parser.add_argument("--model", default=Plan.model)
+    plan = Plan(**vars(parser.parse_args()))
+    calm, wild = run(plan, deadly=False), run(plan, deadly=True)
+    faults = verdict(plan, calm, wild)
+    print(
+        f"calm: {calm.seconds:.0f} s; under {dict(wild.kills)} kills: {wild.seconds:.0f} s, "
+        f"{wild.attempts} attempts for {plan.jobs} jobs of {plan.items} items"
+    )
+    print("\n".join(faults) or "none lost, none finished twice, none went back, all bytes equal")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
