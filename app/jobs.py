@@ -1,5 +1,6 @@
 """Jobs in Redis: accept, fetch, list, cancel, delete. The only file of app/ that imports rq."""
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -14,9 +15,10 @@ from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 
 from app.errors import NotFound, RateLimited, Unprocessable
+from app.reads import Reads
 from app.records import JOB_TYPES, index_key, public_job, queue_name
 from app.schemas import Job, JobList, Status
-from app.scripts import AsyncScripts, Scripts
+from app.scripts import Scripts
 from app.settings import Settings
 
 FUNCTION = "atelier.generate"  # what RQ's record names; no worker but ours knows it
@@ -158,20 +160,21 @@ class JobReader:
 
     def __init__(self, connection: "redis.asyncio.Redis") -> None:
         self._redis = connection
-        self._scripts = AsyncScripts(connection)
+        self._reads = Reads(connection, "view")
 
     async def fetch(self, owner: str, job_id: str) -> Job:
         return (await self.snapshot(owner, job_id))[0]
 
     async def snapshot(self, owner: str, job_id: str) -> tuple[Job, str]:
         """A job, and the id of its newest event, read at one moment."""
-        view = await self._scripts.run("view", owner, job_id)
+        view = await self._reads.run("view", owner, job_id)
         return job_of(job_id, view), view[2] if view else "0-0"
 
     async def list(self, owner: str, page: Page) -> JobList:
         """One page. It reads `limit` ids of each list concerned, however long the lists are."""
         ids = await self._ids(owner, page)
-        jobs = [await self._scripts.run("view", owner, job_id) for job_id in ids[: page.limit]]
+        asked = (self._reads.run("view", owner, job_id) for job_id in ids[: page.limit])
+        jobs = await asyncio.gather(*asked)
         data = [job_of(i, view) for i, view in zip(ids, jobs, strict=False) if view]
         return JobList(
             data=data,
