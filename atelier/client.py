@@ -1,0 +1,376 @@
+"""The service from Python: Client, and AsyncClient, which is the same with awaitables.
+
+1. A submit carries an Idempotency-Key, so a call that is tried again makes no second job; every
+   other native call is idempotent by itself. So all calls are tried again, a few times, where
+   that may help: no answer, 429, 503. When, `errors.pause_before_retry` says.
+2. Events are followed at the server's pace; nothing is asked for twice in the hope of news.
+"""
+
+import asyncio
+import json
+import math
+import mimetypes
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from atelier.errors import Outcome, checked, pause_before_retry
+from atelier.jobs import AsyncJob, Job, job_path
+
+LOCAL = "http://127.0.0.1:8000"
+QUIET = 45.0  # seconds; events that are silent for three keepalives are from a dead connection
+PAGE = 100  # jobs asked for at once
+
+Query = Mapping[str, str | int]
+Card = dict[str, Any]
+
+
+@dataclass
+class Listing:
+    """Where a caller is in a list of jobs that comes in pages."""
+
+    status: str | None
+    type: str | None
+    wanted: int | None  # how many are still to be given; None is all
+    after: str | None = None
+    more: bool = True
+
+    @property
+    def query(self) -> Query:
+        size = PAGE if self.wanted is None else min(PAGE, self.wanted)
+        named = {"status": self.status, "type": self.type, "after": self.after}
+        return {k: v for k, v in named.items() if v is not None} | {"limit": size}
+
+    @property
+    def open(self) -> bool:
+        return self.more and self.wanted != 0
+
+    def take(self, answer: httpx.Response) -> list[dict[str, Any]]:
+        page = answer.json()
+        jobs: list[dict[str, Any]] = page["data"]
+        self.after, self.more = page["last_id"], page["has_more"]
+        if self.wanted is not None:
+            self.wanted -= len(jobs)
+        return jobs
+
+
+class Client:
+    """A connection to a service; a context manager. Threads may share it.
+
+    `timeout` is for one call, in seconds; a wait for a job has its own.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 30,
+        max_retries: int = 3,
+    ) -> None:
+        self.max_retries = max_retries
+        self._http = httpx.Client(
+            base_url=url_of(base_url), headers=key_header(api_key), timeout=timeout
+        )
+
+    def image(
+        self,
+        model: str | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> Job:
+        """Ask for pictures. `params` are the model's own: see `model(id)["params"]`."""
+        common = body_of(model, n, seed, output_format, metadata)
+        return self.submit("image", common | params)
+
+    def submit(
+        self, route: str, body: Mapping[str, Any], idempotency_key: str | None = None
+    ) -> Job:
+        """POST /generate/{route}. The same key and body give the same job, from any process."""
+        content, headers = submission(body, idempotency_key)
+        return Job(self, self.call("POST", f"/generate/{route}", content, headers).json())
+
+    def job(self, job_id: str) -> Job:
+        return Job(self, self.call("GET", job_path(job_id)).json())
+
+    def jobs(
+        self,
+        status: str | None = None,
+        type: str | None = None,  # noqa: A002 (the API's word)
+        limit: int | None = None,
+    ) -> Iterator[Job]:
+        """Your jobs, newest first, at most `limit`; pages are asked for as they are read."""
+        listing = Listing(status, type, limit)
+        while listing.open:
+            for data in listing.take(self.call("GET", "/jobs", query=listing.query)):
+                yield Job(self, data)
+
+    def models(self) -> list[Card]:
+        cards: list[Card] = self.call("GET", "/models").json()["data"]
+        return cards
+
+    def model(self, model_id: str) -> Card:
+        card: Card = self.call("GET", model_path(model_id)).json()
+        return card
+
+    def upload(self, source: str | Path | bytes, content_type: str | None = None) -> Card:
+        """Store an input, from a path or from memory; requests name its `sha256`."""
+        content, headers = file_of(source, content_type)
+        stored: Card = self.call("POST", "/artifacts", content, headers).json()
+        return stored
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Query | None = None,
+    ) -> httpx.Response:
+        """Any call, tried again where that may help. Raises APIError, ConnectionFailed."""
+        request = self._http.build_request(
+            method, path, content=content, headers=headers, params=query
+        )
+        tries = 0
+        while (outcome := self._try(request, tries)) is None:
+            tries += 1
+        return outcome
+
+    def _try(self, request: httpx.Request, tries: int) -> httpx.Response | None:
+        """The answer, or None after a rest, if the call is to be tried again."""
+        outcome: Outcome
+        try:
+            outcome = self._http.send(request)
+        except httpx.TransportError as error:
+            outcome = error
+        pause = pause_before_retry(outcome, tries, self.max_retries)
+        if pause is None:
+            return checked(outcome)
+        time.sleep(pause)
+        return None
+
+    @contextmanager
+    def stream(
+        self, path: str, headers: Mapping[str, str], seconds: float
+    ) -> Generator[httpx.Response, None, None]:
+        """An answer that is read as it comes, for so many seconds at most; tried once."""
+        limits = stream_limits(self._http.timeout, seconds)
+        with (
+            self._http.stream("GET", path, headers=headers, timeout=limits) as answer,
+            cut_after(answer, seconds),
+        ):
+            yield answer
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncClient:
+    """Client for asyncio: calls are awaited, jobs and events are read with `async for`."""
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 30,
+        max_retries: int = 3,
+    ) -> None:
+        self.max_retries = max_retries
+        self._http = httpx.AsyncClient(
+            base_url=url_of(base_url), headers=key_header(api_key), timeout=timeout
+        )
+
+    async def image(
+        self,
+        model: str | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> AsyncJob:
+        """Ask for pictures. `params` are the model's own: see `model(id)["params"]`."""
+        common = body_of(model, n, seed, output_format, metadata)
+        return await self.submit("image", common | params)
+
+    async def submit(
+        self, route: str, body: Mapping[str, Any], idempotency_key: str | None = None
+    ) -> AsyncJob:
+        """POST /generate/{route}. The same key and body give the same job, from any process."""
+        content, headers = submission(body, idempotency_key)
+        answer = await self.call("POST", f"/generate/{route}", content, headers)
+        return AsyncJob(self, answer.json())
+
+    async def job(self, job_id: str) -> AsyncJob:
+        return AsyncJob(self, (await self.call("GET", job_path(job_id))).json())
+
+    async def jobs(
+        self,
+        status: str | None = None,
+        type: str | None = None,  # noqa: A002 (the API's word)
+        limit: int | None = None,
+    ) -> AsyncIterator[AsyncJob]:
+        """Your jobs, newest first, at most `limit`; pages are asked for as they are read."""
+        listing = Listing(status, type, limit)
+        while listing.open:
+            for data in listing.take(await self.call("GET", "/jobs", query=listing.query)):
+                yield AsyncJob(self, data)
+
+    async def models(self) -> list[Card]:
+        cards: list[Card] = (await self.call("GET", "/models")).json()["data"]
+        return cards
+
+    async def model(self, model_id: str) -> Card:
+        card: Card = (await self.call("GET", model_path(model_id))).json()
+        return card
+
+    async def upload(self, source: str | Path | bytes, content_type: str | None = None) -> Card:
+        """Store an input, from a path or from memory; requests name its `sha256`."""
+        content, headers = await asyncio.to_thread(file_of, source, content_type)
+        stored: Card = (await self.call("POST", "/artifacts", content, headers)).json()
+        return stored
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Query | None = None,
+    ) -> httpx.Response:
+        """Any call, tried again where that may help. Raises APIError, ConnectionFailed."""
+        request = self._http.build_request(
+            method, path, content=content, headers=headers, params=query
+        )
+        tries = 0
+        while (outcome := await self._try(request, tries)) is None:
+            tries += 1
+        return outcome
+
+    async def _try(self, request: httpx.Request, tries: int) -> httpx.Response | None:
+        """The answer, or None after a rest, if the call is to be tried again."""
+        outcome: Outcome
+        try:
+            outcome = await self._http.send(request)
+        except httpx.TransportError as error:
+            outcome = error
+        pause = pause_before_retry(outcome, tries, self.max_retries)
+        if pause is None:
+            return checked(outcome)
+        await asyncio.sleep(pause)
+        return None
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, headers: Mapping[str, str]
+    ) -> AsyncGenerator[httpx.Response, None]:
+        """An answer that is read as it comes; tried once."""
+        limits = stream_limits(self._http.timeout, math.inf)
+        async with self._http.stream("GET", path, headers=headers, timeout=limits) as answer:
+            yield answer
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def url_of(base_url: str | None) -> str:
+    return base_url or os.environ.get("ATELIER_URL") or LOCAL
+
+
+def key_header(api_key: str | None) -> dict[str, str]:
+    key = api_key or os.environ.get("ATELIER_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def model_path(model_id: str) -> str:
+    return f"/models/{quote(model_id, safe='')}"
+
+
+def body_of(
+    model: str | None,
+    n: int | None,
+    seed: int | None,
+    output_format: str | None,
+    metadata: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """The common fields that were given; the service has a default for each of the others."""
+    given = {"model": model, "n": n, "seed": seed, "output_format": output_format}
+    body = {k: v for k, v in given.items() if v is not None}
+    return body if metadata is None else body | {"metadata": dict(metadata)}
+
+
+def submission(body: Mapping[str, Any], key: str | None) -> tuple[bytes, dict[str, str]]:
+    content = json.dumps(dict(body), allow_nan=False).encode()
+    own = str(uuid.uuid4()) if key is None else key
+    return content, {"Content-Type": "application/json", "Idempotency-Key": own}
+
+
+def file_of(source: str | Path | bytes, content_type: str | None) -> tuple[bytes, dict[str, str]]:
+    """The service knows a file by its bytes; a type is sent since it asks for one."""
+    if isinstance(source, bytes):
+        content, guess = source, None
+    else:
+        content, guess = Path(source).read_bytes(), mimetypes.guess_type(source)[0]
+    return content, {"Content-Type": content_type or guess or "application/octet-stream"}
+
+
+def stream_limits(usual: httpx.Timeout, seconds: float) -> httpx.Timeout:
+    """For a stream: silence is normal up to QUIET, and nothing is waited for beyond `seconds`."""
+    start = min(seconds, QUIET if usual.connect is None else usual.connect)
+    return httpx.Timeout(start, read=min(seconds, QUIET))
+
+
+@contextmanager
+def cut_after(answer: httpx.Response, seconds: float) -> Generator[None, None, None]:
+    """Hang up when the time is over: httpx's own limits are for each read, not for all of them."""
+    wire = answer.extensions.get("network_stream")
+    if wire is None or seconds >= threading.TIMEOUT_MAX:
+        yield
+        return
+    timer = threading.Timer(seconds, hang_up, [wire.get_extra_info("socket")])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def hang_up(line: socket.socket) -> None:
+    with suppress(OSError):  # it has been closed by the other side
+        line.shutdown(socket.SHUT_RDWR)

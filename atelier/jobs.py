@@ -1,0 +1,303 @@
+"""Jobs and their files as a caller holds them: what they are, and what can be done with them.
+
+The views know no I/O; Job and AsyncJob, Output and AsyncOutput are the same calls, made either way.
+"""
+
+import asyncio
+import math
+import os
+import time
+import uuid
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from atelier.errors import JobCanceled, JobFailed, Problem, WaitTimeout
+from atelier.sse import Event, Following
+
+if TYPE_CHECKING:
+    from atelier.client import AsyncClient, Client
+
+TERMINAL = frozenset({"completed", "failed", "canceled", "expired"})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is: value in [0, 1], and steps summed over its items."""
+
+    value: float
+    step: int
+    steps: int
+
+
+class OutputView:
+    """An artifact of a job; its seed, asked for alone, repeats it. `data` is all that is known."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data = data
+        self.index: int = data["index"]
+        self.sha256: str = data["sha256"]
+        self.content_type: str = data["content_type"]
+        self.size: int = data["bytes"]
+        self.seed: int = data["seed"]
+        # by its hash, not its URL: the key never goes to another server
+        self.path = f"/artifacts/{quote(self.sha256, safe='')}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.index} {self.content_type} {self.sha256[:12]}>"
+
+
+class JobView:
+    """A job as it was last heard of. `data` is all that the service says of it."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data = data
+
+    @property
+    def id(self) -> str:
+        return str(self.data["id"])
+
+    @property
+    def path(self) -> str:
+        return job_path(self.id)
+
+    @property
+    def type(self) -> str:
+        return str(self.data["type"])
+
+    @property
+    def model(self) -> str:
+        return str(self.data["model"])
+
+    @property
+    def status(self) -> str:
+        return str(self.data["status"])
+
+    @property
+    def ended(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def progress(self) -> Progress:
+        given = self.data["progress"]
+        return Progress(float(given["value"]), int(given["step"]), int(given["steps"]))
+
+    @property
+    def seed(self) -> int:
+        return int(self.data["seed"])
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return dict(self.data["metadata"])
+
+    @property
+    def error(self) -> Problem | None:
+        given = self.data["error"]
+        return given and Problem(given["code"], given["message"])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.status}>"
+
+    def take(self, event: Event) -> None:
+        """What an event tells: the whole job, or that it is in another state, or further."""
+        told = event.data
+        if told.get("object") == "job":
+            self.data = told
+            return
+        status = told.get("status", self.status)
+        progress = {k: told[k] for k in ("value", "step", "steps") if k in told}
+        self.data = self.data | {"status": status, "progress": self.data["progress"] | progress}
+
+    def check(self) -> None:
+        """Raises JobFailed or JobCanceled for an end without a result."""
+        if self.status == "failed":
+            raise JobFailed(self)
+        if self.status == "canceled":
+            raise JobCanceled(self)
+
+
+class Output(OutputView):
+    def __init__(self, client: "Client", data: dict[str, Any]) -> None:
+        super().__init__(data)
+        self._client = client
+
+    def read(self) -> bytes:
+        """Its bytes. Raises GoneError once its time to live has passed."""
+        return self._client.call("GET", self.path).content
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to a file, which is there whole or not at all."""
+        return write_whole(Path(path), self.read())
+
+
+class Job(JobView):
+    def __init__(self, client: "Client", data: dict[str, Any]) -> None:
+        super().__init__(data)
+        self._client = client
+
+    @property
+    def outputs(self) -> list[Output]:
+        return [Output(self._client, x) for x in self.data["outputs"]]
+
+    def refresh(self) -> Self:
+        self.data = self._client.call("GET", self.path).json()
+        return self
+
+    def cancel(self) -> Self:
+        """Ask for its end; one that has ended stays as it is."""
+        self.data = self._client.call("POST", f"{self.path}/cancel").json()
+        return self
+
+    def delete(self) -> None:
+        """Remove it and the artifacts that no other job shares."""
+        self._client.call("DELETE", self.path)
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Until it ends, or that many seconds. Raises JobFailed, JobCanceled, WaitTimeout."""
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        try:
+            with closing(self._follow(until)) as events:
+                for _ in events:
+                    continue
+        except TimeoutError:
+            raise WaitTimeout(self, timeout or 0) from None
+        self.check()
+        return self
+
+    def events(self) -> Generator[Event, None, None]:
+        """What it does, from a snapshot to its end, each once, over dropped connections."""
+        return self._follow(math.inf)
+
+    def _follow(self, until: float) -> Generator[Event, None, None]:
+        """Raises TimeoutError at the time `until`, by the monotonic clock."""
+        following = Following(self._client.max_retries)
+        while not (following.ended or self.ended):
+            try:
+                yield from self._connection(following, until)
+            except httpx.TransportError as error:
+                left(until)
+                following.closed(error)
+            if not following.ended:
+                time.sleep(min(following.pause, left(until)))
+        if not self.ended:
+            self.refresh()
+
+    def _connection(self, following: Following, until: float) -> Generator[Event, None, None]:
+        headers = following.headers
+        with self._client.stream(f"{self.path}/events", headers, left(until)) as answer:
+            if answer.is_success:
+                following.opened(answer)
+                for piece in answer.iter_bytes():
+                    for event in following.feed(piece):
+                        self.take(event)
+                        yield event
+            else:
+                answer.read()
+        following.closed(answer)
+
+
+class AsyncOutput(OutputView):
+    def __init__(self, client: "AsyncClient", data: dict[str, Any]) -> None:
+        super().__init__(data)
+        self._client = client
+
+    async def read(self) -> bytes:
+        """Its bytes. Raises GoneError once its time to live has passed."""
+        return (await self._client.call("GET", self.path)).content
+
+    async def save(self, path: str | Path) -> Path:
+        """Write it to a file, which is there whole or not at all."""
+        return await asyncio.to_thread(write_whole, Path(path), await self.read())
+
+
+class AsyncJob(JobView):
+    def __init__(self, client: "AsyncClient", data: dict[str, Any]) -> None:
+        super().__init__(data)
+        self._client = client
+
+    @property
+    def outputs(self) -> list[AsyncOutput]:
+        return [AsyncOutput(self._client, x) for x in self.data["outputs"]]
+
+    async def refresh(self) -> Self:
+        self.data = (await self._client.call("GET", self.path)).json()
+        return self
+
+    async def cancel(self) -> Self:
+        """Ask for its end; one that has ended stays as it is."""
+        self.data = (await self._client.call("POST", f"{self.path}/cancel")).json()
+        return self
+
+    async def delete(self) -> None:
+        """Remove it and the artifacts that no other job shares."""
+        await self._client.call("DELETE", self.path)
+
+    async def wait(self, timeout: float | None = None) -> Self:
+        """Until it ends, or that many seconds. Raises JobFailed, JobCanceled, WaitTimeout."""
+        try:
+            async with asyncio.timeout(timeout), aclosing(self.events()) as events:
+                async for _ in events:
+                    continue
+        except TimeoutError:
+            raise WaitTimeout(self, timeout or 0) from None
+        self.check()
+        return self
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """What it does, from a snapshot to its end, each once, over dropped connections."""
+        following = Following(self._client.max_retries)
+        while not (following.ended or self.ended):
+            try:
+                async with aclosing(self._connection(following)) as events:
+                    async for event in events:
+                        yield event
+            except httpx.TransportError as error:
+                following.closed(error)
+            if not following.ended:
+                await asyncio.sleep(following.pause)
+        if not self.ended:
+            await self.refresh()
+
+    async def _connection(self, following: Following) -> AsyncGenerator[Event, None]:
+        async with self._client.stream(f"{self.path}/events", following.headers) as answer:
+            if answer.is_success:
+                following.opened(answer)
+                async for piece in answer.aiter_bytes():
+                    for event in following.feed(piece):
+                        self.take(event)
+                        yield event
+            else:
+                await answer.aread()
+        following.closed(answer)
+
+
+def job_path(job_id: str) -> str:
+    return f"/jobs/{quote(job_id, safe='')}"
+
+
+def left(until: float) -> float:
+    """Seconds until then. Raises TimeoutError if there are none."""
+    seconds = until - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """A reader of `path` sees all of it or what was there before, even if this is killed."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return path
