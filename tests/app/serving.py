@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ class Running:
     url: str
     client: httpx.Client
     services: Services
+    stop: Callable[[], None]
 
     def as_key(self, key: str) -> httpx.Client:
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {key}"})
@@ -31,6 +32,11 @@ def serving(settings: Settings) -> Iterator[Running]:
     server = Server(app, settings.model_copy(update={"port": 0}))
     thread = threading.Thread(target=server.run, name="api")
     thread.start()
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join(15)
+
     try:
         while not server.started:
             if not thread.is_alive():
@@ -39,16 +45,13 @@ def serving(settings: Settings) -> Iterator[Running]:
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=url, timeout=30) as client:
-            yield Running(url, client, app.state.services)
+            yield Running(url, client, app.state.services, stop)
     finally:
-        server.should_exit = True
-        thread.join(15)
+        stop()
 
 
-def eventually(true: object, seconds: float = 5.0) -> bool:
+def eventually(true: Callable[[], object], seconds: float = 5.0) -> bool:
     """Whether a condition comes true in that time."""
-    if not callable(true):
-        raise TypeError("a condition is a function")
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import redis
 
 from app import following, wake
 from app.records import events_key
-from tests.app.serving import Running, eventually
+from app.settings import Settings
+from tests.app.serving import Running, eventually, serving
 from tests.app.test_jobs import make
 from tests.app.working import Worker
 
@@ -242,3 +244,18 @@ def test_a_client_that_leaves_frees_its_place(running: Running) -> None:
         next(events)
         assert running.services.wake.listeners == 1
     assert eventually(lambda: running.services.wake.listeners == 0)
+
+
+def test_a_server_that_stops_ends_its_streams(settings: Settings) -> None:
+    started = time.monotonic()
+    with serving(settings) as running:
+        (job,) = make(running.client)
+        stream = following_job(running.client, job)
+        events = stream.__enter__()
+        assert next(events).name == "status"
+        stopping = threading.Thread(target=running.stop)
+        stopping.start()
+        assert list(events) == []
+        stream.__exit__(None, None, None)
+        stopping.join()
+    assert time.monotonic() - started < 8
