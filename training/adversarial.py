@@ -35,7 +35,7 @@ class GANSettings:
     r1_every: int = 16
     half_life: int = 10_000
     cool_from: int = 6_000
-    cool_until: int = 12_000
+    cool_until: int = 10_500
     seed: int = 0
 
 

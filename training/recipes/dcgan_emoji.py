@@ -31,6 +31,6 @@ RECIPE = Recipe(
     measure=lambda weights, data: measure_generator(NET, weights, data),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
-    steps=12_000,
+    steps=10_500,
     batch=32,
 )
