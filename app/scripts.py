@@ -1,16 +1,14 @@
 """The Redis scripts, each a commented file of Lua; every transition of a job is one."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import redis
-import redis.asyncio
+from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 FOLDER = Path(__file__).parent / "lua"
-
-
-class _Runs(Protocol):
-    def __call__(self, keys: list[str], args: list[Any]) -> Any: ...
 
 
 def source(name: str, folder: Path = FOLDER) -> str:
@@ -23,20 +21,28 @@ class Scripts:
 
     def __init__(self, connection: "redis.Redis", folder: Path = FOLDER) -> None:
         names = [p.stem for p in folder.glob("*.lua") if p.stem != "common"]
-        self._scripts: dict[str, _Runs] = {
+        self._connection = connection
+        self._scripts: dict[str, Script] = {
             n: connection.register_script(source(n, folder)) for n in names
         }
 
     def run(self, name: str, *args: Any) -> Any:
         return self._scripts[name](keys=[], args=list(args))
 
+    def run_all(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """Several in order and one round trip, so one wait for the disk.
 
-class AsyncScripts:
-    """The same over an asyncio connection."""
-
-    def __init__(self, connection: "redis.asyncio.Redis", folder: Path = FOLDER) -> None:
-        names = [p.stem for p in folder.glob("*.lua") if p.stem != "common"]
-        self._scripts = {n: connection.register_script(source(n, folder)) for n in names}
-
-    async def run(self, name: str, *args: Any) -> Any:
-        return await self._scripts[name](keys=[], args=list(args))
+        If the server has forgotten a script, all are run again: only for scripts that bear it.
+        """
+        with self._connection.pipeline(transaction=False) as pipe:
+            for name, args in calls:
+                pipe.evalsha(self._scripts[name].sha, 0, *args)
+            answers = pipe.execute(raise_on_error=False)
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            for script in self._scripts.values():
+                self._connection.script_load(script.script)
+            return self.run_all(calls)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return list(answers)

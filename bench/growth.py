@@ -34,7 +34,7 @@ def measure(on: Bed) -> dict[str, float]:
 
     def claim() -> None:
         (mine,) = desk.look([], 1, room, STAMP).claims
-        desk.commit(mine, Ending("canceled"), STAMP)
+        desk.say([Ending(mine, "canceled", STAMP)])
 
     loop = asyncio.new_event_loop()
     reader = JobReader(

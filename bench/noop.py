@@ -1,6 +1,6 @@
 """A family that does nothing, to see what everything around it costs."""
 
-import sys
+import time
 
 import torch
 
@@ -30,13 +30,17 @@ def register() -> None:
 
 
 def worker() -> None:
-    """A worker process of this service that knows the no-op family, in RQ's burst mode."""
+    """Work off what waits, twice: when told by a line on standard input, and print the CPU time."""
     from app.settings import Settings
     from workers.main import Process
 
     register()
     torch.set_num_threads(1)
-    Process(Settings(), f"bench-{sys.argv[1]}").work(burst=True)
+    for name in ("warm-up", "measured"):
+        input()
+        start = time.process_time()
+        Process(Settings(), f"bench-{name}").work(burst=True)
+        print(time.process_time() - start, flush=True)
 
 
 if __name__ == "__main__":

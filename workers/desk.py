@@ -65,15 +65,42 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a job ends, in RQ's words."""
+class Word:
+    """How far a job is, and events for those who follow it; numbered within its execution."""
 
+    claim: Claim
+    number: int
+    done: int
+    steps: int
+    events: Sequence[tuple[str, Any]] = ()
+
+    def call(self) -> tuple[str, list[Any]]:
+        flat = [part for name, data in self.events for part in (name, json.dumps(data))]
+        claim = self.claim
+        return "progress", [claim.job, claim.execution, self.number, self.done, self.steps, *flat]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ends, in RQ's words: the commit."""
+
+    claim: Claim
     outcome: str  # finished, failed or canceled
+    stamp: str  # now, as RQ writes it
     outputs: Sequence[Stored] = ()
     error: ErrorDetail | None = None
     compute_ms: int = 0
     determinism: str = ""
     steps: int = 0
+
+    def call(self) -> tuple[str, list[Any]]:
+        outputs = json.dumps([stored.output for stored in self.outputs])
+        error = self.error.model_dump_json() if self.error else ""
+        args: list[Any] = [self.claim.job, self.claim.execution, self.outcome, outputs, error]
+        args += [self.compute_ms, self.determinism, f"{self.steps}/{self.steps}", self.stamp]
+        for stored in self.outputs:
+            args += stored.reference
+        return "finish", args
 
 
 class Desk:
@@ -95,30 +122,22 @@ class Desk:
         verdicts, claims, wanted = self._own.run("tick", *args)
         return Look(
             dict(verdicts),
-            [Claim(j, e, dict(zip(r[::2], r[1::2], strict=True))) for j, e, r in claims],
+            [Claim(job, execution, json.loads(told)) for job, execution, told in claims],
             list(wanted),
         )
 
-    def tell(
-        self, claim: Claim, done: int, steps: int, events: Sequence[tuple[str, Any]] = ()
-    ) -> None:
-        """Note progress and append events. A job that was lost meanwhile hears nothing."""
-        flat = [part for name, data in events for part in (name, json.dumps(data))]
-        self._own.run("progress", claim.job, claim.execution, done, steps, *flat)
-
-    def hold(self, sha256: str) -> bool:
+    def hold(self, hashes: Sequence[str]) -> bool:
         """Keep the sweep away from bytes that are about to be stored. False: ask again soon."""
-        return bool(self._shared.run("hold", self._settings.orphan_ttl, sha256))
+        return bool(self._shared.run("hold", self._settings.orphan_ttl, *hashes))
 
-    def commit(self, claim: Claim, ending: Ending, stamp: str) -> bool:
-        """End the job, once and for all. False if it is not this execution's any more."""
-        outputs = json.dumps([stored.output for stored in ending.outputs])
-        error = ending.error.model_dump_json() if ending.error else ""
-        args: list[Any] = [claim.job, claim.execution, ending.outcome, outputs, error]
-        args += [ending.compute_ms, ending.determinism, f"{ending.steps}/{ending.steps}", stamp]
-        for stored in ending.outputs:
-            args += stored.reference
-        return bool(self._own.run("finish", *args) == "done")
+    def say(self, words: Sequence["Word | Ending"]) -> list[bool]:
+        """Notes of progress and ends of jobs, in order and one round trip.
+
+        False for each that was not heard: the job is not this execution's any more. Said again
+        because an answer was lost, they change nothing.
+        """
+        answers = self._own.run_all([word.call() for word in words])
+        return [answer in (1, "done") for answer in answers]
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Put jobs back at the front of their queues, in order, uncharged."""

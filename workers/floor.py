@@ -12,11 +12,12 @@ import redis
 from app.records import queue_name
 from app.settings import Settings
 from models.shelf import Entry
-from workers.delivery import DeadlineExceeded, Delivery, ModelUnusable
+from workers.delivery import Delivery
 from workers.desk import Claim, Desk, Look, Room
 from workers.doorbell import Doorbell
 from workers.engine import Engine
 from workers.host import Host
+from workers.parcel import DeadlineExceeded, ModelUnusable
 from workers.runs import Runs
 
 log = logging.getLogger("atelier.worker")

@@ -24,9 +24,11 @@ from models.params import VAEParams, item_seed
 from models.vae import VAE
 from tests.models.families import load_family, tiny_checkpoint
 from tests.workers.conftest import Bench
-from workers.desk import Claim, Desk, Ending, Room
+from workers.desk import Claim, Desk, Ending, Room, Word
 from workers.encode import Facts, encode
 from workers.main import connect
+
+STAMP = "2026-01-01T00:00:00.000000Z"
 
 
 @pytest.fixture
@@ -201,7 +203,7 @@ def claim_as(bench: Bench, worker: str, items: int = 32, model: str = "tiny-vae"
     desk = Desk(connect(bench.settings), worker, bench.settings)
     desk.renew({})
     room = Room(queue_name(model, bench.sha256(model)), True, items)
-    return desk.look([], items, [room], "2026-01-01T00:00:00.000000Z").claims
+    return desk.look([], items, [room], STAMP).claims
 
 
 def die(bench: Bench, worker: str) -> None:
@@ -254,11 +256,28 @@ def test_a_commit_is_fenced_by_its_execution(bench: Bench) -> None:
     (new,) = claim_as(bench, "slowpoke")  # the same worker may claim its own reaped job again
     desk = Desk(connect(bench.settings), "slowpoke", bench.settings)
     assert old.execution != new.execution
-    assert not desk.commit(old, Ending("finished"), "2026-01-01T00:00:00.000000Z")
+    assert desk.say([Ending(old, "finished", STAMP)]) == [False]
     assert bench.fetch(job).status == "in_progress"
-    assert desk.commit(new, Ending("finished"), "2026-01-01T00:00:00.000000Z")
-    assert desk.commit(new, Ending("finished"), "2026-01-01T00:00:00.000000Z")  # a lost answer
+    assert desk.say([Ending(new, "finished", STAMP)]) == [True]
+    assert desk.say([Ending(new, "finished", STAMP)]) == [True]  # the first answer was lost
     assert bench.events(job).count("completed") == 1
+
+
+def test_a_word_said_twice_is_heard_once_and_after_the_end_not_at_all(bench: Bench) -> None:
+    job = bench.submit()
+    (claim,) = claim_as(bench, "one")
+    desk = Desk(connect(bench.settings), "one", bench.settings)
+    word = Word(claim, 1, 3, 10, [("delta", {"text": "once"})])
+    assert desk.say([word, word]) == [True, False]
+    bench.redis.script_flush()  # as after a restart of the server
+    later = Word(claim, 2, 4, 10)
+    assert desk.say([later, Ending(claim, "finished", STAMP), Word(claim, 3, 5, 10)]) == [
+        True,
+        True,
+        False,
+    ]
+    assert bench.events(job).count("delta") == 1
+    assert bench.events(job)[-1] == "completed"
 
 
 def test_a_claim_whose_answer_was_lost_is_put_back_uncharged(bench: Bench) -> None:

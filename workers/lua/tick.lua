@@ -2,7 +2,7 @@
 -- ARGV: worker, token, room in items, affinity wait, RQ's timestamp,
 --       number of jobs in flight, then each as job, execution,
 --       then each queue it could read as: queue, 'ready' or 'unloaded', room in items.
--- Returns {verdicts as job, word}, {claims as job, execution, record}, queues to load for.
+-- Returns {verdicts as job, word}, {claims as job, execution, record as JSON}, queues to load for.
 local worker, token = ARGV[1], ARGV[2]
 local room, affinity, rq_time = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local count, at = tonumber(ARGV[6]), now()
@@ -63,7 +63,8 @@ local function start(job, queue)
   end
   redis.call('HSETNX', job_key(job), 'started', stamp(at))
   redis.call('HSET', job_key(job), 'status', 'started', 'execution', execution,
-    'worker_name', worker, 'started_at', rq_time, 'last_heartbeat', rq_time, 'progress', '0/0')
+    'worker_name', worker, 'started_at', rq_time, 'last_heartbeat', rq_time, 'progress', '0/0',
+    'told', 0)
   local attempt = redis.call('HINCRBY', job_key(job), 'attempt', 1)
   local both = job .. ':' .. execution
   redis.call('HSET', 'rq:execution:' .. both, 'id', execution, 'job_id', job,
@@ -76,7 +77,11 @@ local function start(job, queue)
   place(job, record, 'in_progress')
   emit(job, 'status',
     cjson.encode({ job_id = job, status = 'in_progress', attempt = attempt }))
-  claims[#claims + 1] = { job, execution, redis.call('HGETALL', job_key(job)) }
+  local told = { attempt = tostring(attempt) } -- one string is read faster than fifty
+  for _, field in ipairs({ 'sha256', 'input', 'items', 'seed', 'origin', 'owner', 'alone' }) do
+    told[field] = record[field]
+  end
+  claims[#claims + 1] = { job, execution, cjson.encode(told) }
   return tonumber(record.items)
 end
 

@@ -1,0 +1,99 @@
+"""What one execution of a job has to deliver, gathered until its end; no threads, no Redis."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.schemas import ErrorDetail
+from app.store import StoreError
+from models.artifacts import NotFinite
+from workers.desk import Ending, Stored, Word
+from workers.encode import Encoded, preview
+from workers.engine import is_out_of_memory
+from workers.runs import Ended, Made, Told
+
+
+class DeadlineExceeded(Exception):
+    """The job was not finished before its deadline."""
+
+
+class ModelUnusable(Exception):
+    """The job's model could not be loaded."""
+
+
+@dataclass
+class Parcel:
+    """The outputs of an execution so far, and how many words were said of it."""
+
+    stored: list[Stored] = field(default_factory=list)
+    spoiled: Exception | None = None  # why a result could not be kept
+    words: int = 0
+
+    def progress(self, told: Told) -> Word:
+        """How far it is, with a preview and new text where there are any."""
+        job = told.claim.job
+        value = round(told.done / told.steps, 4) if told.steps else 0
+        facts = {"job_id": job, "status": "in_progress", "step": told.done, "steps": told.steps}
+        events: list[tuple[str, Any]] = [("progress", {**facts, "value": value})]
+        if told.preview:
+            index, artifact = told.preview
+            events.append(("preview", {"job_id": job, "index": index, "url": preview(artifact)}))
+        for index, text in told.deltas:
+            events.append(("delta", {"job_id": job, "index": index, "text": text}))
+        return self._word(told, events)
+
+    def output(self, made: Made) -> Word:
+        """An item is done: its files, as the job will list them."""
+        own = [s for s in self.stored if s.output["index"] == made.index]
+        job = made.claim.job
+        return self._word(
+            made, [("output", {"job_id": job, **s.output, "url": s.url}) for s in own]
+        )
+
+    def ending(self, ended: Ended, stamp: str) -> Ending:
+        """The commit. What could not be kept makes it a failure."""
+        error = ended.error or self.spoiled
+        canceled = ended.outcome == "canceled"
+        return Ending(
+            ended.claim,
+            "failed" if error and not canceled else ended.outcome,
+            stamp,
+            [] if canceled else sorted(self.stored, key=lambda s: int(s.output["index"])),
+            describe(error) if error else None,
+            ended.compute_ms,
+            ended.determinism,
+            ended.steps,
+        )
+
+    def _word(self, message: Told | Made, events: list[tuple[str, Any]]) -> Word:
+        self.words += 1
+        return Word(message.claim, self.words, message.done, message.steps, events)
+
+
+def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:
+    """A stored file as the job's outputs list it."""
+    output = {
+        "index": made.index,
+        "sha256": sha256,
+        "content_type": encoded.content_type,
+        "bytes": len(encoded.data),
+        "seed": made.facts.seed,
+        "width": encoded.width,
+        "height": encoded.height,
+    }
+    return Stored(output, encoded.content_type)
+
+
+def describe(error: Exception) -> ErrorDetail:
+    """What a client may read of an error: its kind, never its text, unless the text is ours."""
+    code, message = "internal_error", "the job failed on the server"
+    if isinstance(error, DeadlineExceeded):
+        code, message = "deadline_exceeded", str(error.__doc__)
+    elif isinstance(error, ModelUnusable):
+        message = f"the model could not be loaded: {error}"
+    elif isinstance(error, NotFinite):
+        message = str(error)
+    elif isinstance(error, StoreError):
+        message = "the result could not be stored"
+    elif is_out_of_memory(error):
+        code, message = "out_of_memory", "there was not enough memory for this job"
+    return ErrorDetail(message=message, type="server_error", code=code)
