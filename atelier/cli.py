@@ -1,5 +1,7 @@
 """The `atelier` command."""
 
+import sys
+
 import typer
 
 from atelier import cli_files, cli_jobs, cli_service
@@ -26,4 +28,13 @@ app.command()(cli_files.inspect)
 
 
 def main() -> None:
-    app()
+    """Errors that are not ours to mend are one clear line, never a traceback."""
+    try:
+        app()
+    except Exception as error:
+        from atelier.errors import AtelierError
+
+        if not isinstance(error, AtelierError | OSError):
+            raise
+        print(f"atelier: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -5,23 +5,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from app.settings import ROOT
-from atelier.cli_service import fail
-
-out = Console()
+from atelier.cli_say import fail, settings_with, show_json
 
 Folder = Annotated[
-    Path, typer.Option("--out", help="Folder of checkpoints.", envvar="ATELIER_CHECKPOINTS")
+    Path | None,
+    typer.Option("--out", help="Folder of checkpoints.", envvar="ATELIER_CHECKPOINTS"),
 ]
-CHECKPOINTS = ROOT / "checkpoints"
+CHUNK = "atelier"  # of PNG text
+IMAGE_DESCRIPTION = 0x010E  # the EXIF tag, in WebP
 NEEDS = "pip install 'atelier[{extra}]' brings what this command needs ({missing} is missing)"
 
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe, named as the checkpoint it makes.")],
-    to: Folder = CHECKPOINTS,
+    to: Folder = None,
     runs: Annotated[Path, typer.Option(help="Folder for state, samples and plots.")] = Path("runs"),
     steps: Annotated[int | None, typer.Option(help="Steps, if not the recipe's own.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with a run that was broken off.")] = False,
@@ -34,8 +32,9 @@ def train(
         from training.train import TrainingDiverged
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="train", missing=error.name)) from None
+    folder = settings_with(checkpoints=to).checkpoints
     try:
-        path = run(recipe, out=to, runs=runs, steps=steps, resume=resume, device=device)
+        path = run(recipe, out=folder, runs=runs, steps=steps, resume=resume, device=device)
     except (TrainingRefused, DataMissing, TrainingDiverged) as error:
         raise fail(str(error)) from None
     print(path)
@@ -46,7 +45,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="Foreign file of weights.", exists=True)],
     key: Annotated[str | None, typer.Option(help="Entry of the file that holds them.")] = None,
     name: Annotated[str | None, typer.Option("--id", help="Id; else the file's name.")] = None,
-    to: Folder = CHECKPOINTS,
+    to: Folder = None,
     title: Annotated[str, typer.Option(help="A title for its card.")] = "",
     licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unknown",
     data: Annotated[str, typer.Option(help="What it was trained on.")] = "unknown",
@@ -58,8 +57,9 @@ def import_(
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
     card = {"title": title, "licence": licence, "data": data, "data_licence": "unknown"}
+    folder = settings_with(checkpoints=to).checkpoints
     try:
-        path = import_weights(family, file, key, to, name or file.stem.lower(), card)
+        path = import_weights(family, file, key, folder, name or file.stem.lower(), card)
     except CheckpointError as error:
         raise fail(str(error)) from None
     print(path)
@@ -78,23 +78,25 @@ def inspect(
             card: Any = read_header(file).model_dump(mode="json")
         except CheckpointError as error:
             raise fail(str(error)) from None
-        out.print_json(json.dumps(card | {"sha256": file_sha256(file)}))
+        show_json(card | {"sha256": file_sha256(file)})
         return
-    out.print_json(_facts_of(file))
+    show_json(_facts_of(file))
 
 
-def _facts_of(file: Path) -> str:
+def _facts_of(file: Path) -> Any:
+    """What workers.encode wrote into the file, read without torch."""
     try:
         from PIL import Image, UnidentifiedImageError
-
-        from workers.encode import facts_of
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
     try:
         with Image.open(file) as picture:
-            facts = facts_of(picture)
-    except (UnidentifiedImageError, OSError):
+            text = picture.info.get(CHUNK) or picture.getexif().get(IMAGE_DESCRIPTION)
+            facts = json.loads(text or "null")
+    except (UnidentifiedImageError, Image.DecompressionBombError):
         raise fail(f"{file} is no picture and no checkpoint") from None
-    if facts is None:
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict) or "checkpoint" not in facts:
         raise fail(f"{file} does not say what made it")
     return facts

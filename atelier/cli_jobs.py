@@ -1,24 +1,18 @@
 """`atelier generate`, `models`, `jobs`, `job` and `cancel`: asking a running service."""
 
 import json
-import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from atelier.cli_service import fail
+from atelier.cli_say import fail, show_json, show_rows
 
-P = ParamSpec("P")
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from atelier.client import Client
+    from atelier.jobs import Job, Output
 
 generate = typer.Typer(help="Have something made.", no_args_is_help=True)
-out = Console()
 
 Url = Annotated[str | None, typer.Option(help="Where the service is.", envvar="ATELIER_URL")]
 ApiKey = Annotated[
@@ -27,25 +21,10 @@ ApiKey = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
-def client(url: str | None, api_key: str | None) -> Any:
+def client(url: str | None, api_key: str | None) -> "Client":
     from atelier.client import Client
 
     return Client(base_url=url, api_key=api_key)
-
-
-def told(command: Callable[P, T]) -> Callable[P, T]:
-    """Errors of the service are one clear line, never a traceback."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        from atelier.errors import AtelierError
-
-        try:
-            return command(*args, **kwargs)
-        except AtelierError as error:
-            raise fail(str(error)) from None
-
-    return run
 
 
 def parsed(pairs: list[str]) -> dict[str, Any]:
@@ -63,7 +42,6 @@ def parsed(pairs: list[str]) -> dict[str, Any]:
 
 
 @generate.command()
-@told
 def image(
     model: Annotated[str | None, typer.Option(help="Model; see `atelier models`.")] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="How many.")] = 1,
@@ -77,33 +55,41 @@ def image(
     api_key: ApiKey = None,
 ) -> None:
     """Make pictures and save them as MODEL-SEED.png."""
-    asked = {"seed": seed, "output_format": output_format}
-    given = {k: v for k, v in asked.items() if v is not None}
-    if model is not None:
-        given["model"] = model
+    asked = {"model": model, "n": n, "seed": seed, "output_format": output_format}
+    body = {k: v for k, v in asked.items() if v is not None}
+    params = parsed(param or [])
+    if twice := asked.keys() & params.keys():
+        name = min(twice)
+        raise fail(f"{name} is an option of its own: --{name.replace('_', '-')}", 2)
     with client(url, api_key) as service:
-        job = service.image(n=n, **given, **parsed(param or []))
-        if detach:
-            print(json.dumps(job.data, indent=2) if as_json else job.id)
-            return
-        follow(job)
-        job.wait()
-        paths = [save(output, to, job.data["model"]) for output in job.outputs]
-        print(json.dumps(job.data, indent=2) if as_json else "\n".join(map(str, paths)))
+        job = service.submit("image", body | params)
+        told = [job.id] if detach else made(job, to)
+    if as_json:
+        show_json(job.data)
+    else:
+        print(*told, sep="\n")
 
 
-def follow(job: Any) -> None:
+def made(job: "Job", folder: Path) -> list[str]:
+    """Wait for a job's pictures and save them; the paths."""
+    follow(job)
+    job.wait()
+    return [str(save(output, folder, job.model)) for output in job.outputs]
+
+
+def follow(job: "Job") -> None:
     """A bar that moves as the job's events come in, on a terminal's standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("queued", total=1.0)
-        for event in job.events():
-            status = event.data.get("status", "in_progress")
-            value = event.data.get("value")
-            bar.update(task, description=status, completed=value)
+        for _ in job.events():
+            bar.update(task, description=job.status, completed=job.progress.value)
 
 
-def save(output: Any, folder: Path, model: str) -> Path:
+def save(output: "Output", folder: Path, model: str) -> Path:
     """Save under a name that says what made it; another file of that name is kept."""
     suffix = "." + output.content_type.rpartition("/")[2]
     name, count = f"{model}-{output.seed}", 1
@@ -112,11 +98,9 @@ def save(output: Any, folder: Path, model: str) -> Path:
         count += 1
         path = folder / f"{name}-{count}{suffix}"
     folder.mkdir(parents=True, exist_ok=True)
-    saved: Path = output.save(path)
-    return saved
+    return output.save(path)
 
 
-@told
 def models(
     model: Annotated[str | None, typer.Argument(help="One model's whole card.")] = None,
     as_json: AsJson = False,
@@ -126,51 +110,50 @@ def models(
     """What can be asked for."""
     with client(url, api_key) as service:
         if model is not None:
-            out.print_json(json.dumps(service.model(model)))
+            show_json(service.model(model))
             return
         cards = service.models()
     if as_json:
-        out.print_json(json.dumps(cards))
+        show_json(cards)
         return
-    table = Table("model", "makes", "family", "state", "bytes", "title")
+    rows: list[tuple[str, ...]] = [("MODEL", "MAKES", "FAMILY", "STATE", "SIZE", "TITLE")]
     for card in cards:
         size = f"{card['bytes'] / 2**20:.1f} MB"
-        row = (card["id"], card["modality"], card["family"], card["state"], size, card["title"])
-        table.add_row(*row)
-    out.print(table)
+        rows += [(card["id"], card["modality"], card["family"], card["state"], size, card["title"])]
+    show_rows(rows)
 
 
-@told
 def jobs(
     status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
-    limit: Annotated[int, typer.Option(help="How many at most.")] = 20,
+    type_: Annotated[str | None, typer.Option("--type", help="Only those that make this.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 20,
+    as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
     """Your jobs, newest first."""
-    table = Table("job", "model", "status", "progress", "seed")
     with client(url, api_key) as service:
-        for job in service.jobs(status=status, limit=limit):
-            done = f"{100 * job.data['progress']['value']:.0f} %"
-            table.add_row(job.id, job.data["model"], job.status, done, str(job.seed))
-    out.print(table)
+        found = list(service.jobs(status=status, type=type_, limit=limit))
+    if as_json:
+        show_json([job.data for job in found])
+        return
+    rows: list[tuple[str, ...]] = [("JOB", "STATUS", "DONE", "MODEL", "SEED")]
+    for job in found:
+        rows += [(job.id, job.status, f"{job.progress.value:.0%}", job.model, str(job.seed))]
+    show_rows(rows)
 
 
-@told
 def job(
     job_id: Annotated[str, typer.Argument(metavar="JOB")], url: Url = None, api_key: ApiKey = None
 ) -> None:
     """One job, whole."""
     with client(url, api_key) as service:
-        out.print_json(json.dumps(service.job(job_id).data))
+        show_json(service.job(job_id).data)
 
 
-@told
 def cancel(
     job_id: Annotated[str, typer.Argument(metavar="JOB")], url: Url = None, api_key: ApiKey = None
 ) -> None:
-    """Ask for a job's end."""
+    """Ask for a job's end, and say how it stands."""
     with client(url, api_key) as service:
-        found = service.job(job_id)
-        found.cancel()
-        print(found.status, file=sys.stdout)
+        print(service.job(job_id).cancel().status)

@@ -6,14 +6,11 @@ import re
 import secrets
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
-from app.settings import Settings
+from atelier.cli_say import fail, settings_with
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -22,22 +19,6 @@ keys = typer.Typer(help="API keys: needed to serve others than this machine.", n
 Host = Annotated[str | None, typer.Option(help="Address to bind.", envvar="ATELIER_HOST")]
 Port = Annotated[int | None, typer.Option(help="Port; 0 picks a free one.", envvar="ATELIER_PORT")]
 KeysFile = Annotated[Path, typer.Option("--file", help="File of keys.", envvar="ATELIER_KEYS_FILE")]
-
-
-def fail(message: str, status: int = 1) -> typer.Exit:
-    """One clear line, and the exit to raise."""
-    print(f"atelier: {message}", file=sys.stderr)
-    return typer.Exit(status)
-
-
-def settings_with(**given: Any) -> Settings:
-    """The settings of the environment, changed by the options that were given."""
-    try:
-        return Settings(**{k: v for k, v in given.items() if v is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(map(str, first["loc"])).upper()
-        raise fail(f"ATELIER_{name}: {first['msg']}", 2) from None
 
 
 def up(
@@ -109,11 +90,9 @@ def new(name: str, file: KeysFile = Path("keys")) -> None:
 
 @keys.command("list")
 def list_(file: KeysFile = Path("keys")) -> None:
-    """Whose keys there are."""
-    table = Table("name", title=str(file))
+    """Whose keys there are, a name a line."""
     for name in _names(file):
-        table.add_row(name)
-    Console().print(table)
+        print(name)
 
 
 @keys.command()

@@ -1,0 +1,42 @@
+"""What all commands share: how they fail, how they print, and the settings they start from."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+
+def fail(message: str, status: int = 1) -> typer.Exit:
+    """One clear line, and the exit to raise."""
+    print(f"atelier: {message}", file=sys.stderr)
+    return typer.Exit(status)
+
+
+def show_json(data: Any) -> None:
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def show_rows(rows: list[tuple[str, ...]]) -> None:
+    """Columns wide enough for their longest cell: nothing is cut, so that it can be piped."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def settings_with(**given: Any) -> "Settings":
+    """The settings of the environment, changed by the options that were given."""
+    from pydantic import ValidationError
+
+    from app.settings import Settings
+
+    try:
+        return Settings(**{k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(map(str, first["loc"])).upper()
+        raise fail(f"ATELIER_{name}: {first['msg']}", 2) from None

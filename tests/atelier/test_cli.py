@@ -1,0 +1,33 @@
+import subprocess
+import sys
+
+import pytest
+
+from tests.atelier.commands import atelier
+
+HEAVY = ("torch", "numpy", "httpx", "redis", "uvicorn", "fastapi", "pydantic")
+
+
+def test_it_says_what_it_can_do() -> None:
+    said = atelier("--help")
+    assert said.status == 0
+    for command in ("up", "api", "worker", "generate", "models", "jobs", "job", "cancel"):
+        assert command in said.out
+    for command in ("train", "import", "inspect", "keys"):
+        assert command in said.out
+
+
+def test_it_starts_without_what_it_does_not_need_yet() -> None:
+    code = f"import atelier.cli, sys; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["up", "--port", "many"], ["generate", "image", "--n", "few"], ["inspect"]],
+)
+def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
+    said = atelier(*arguments)
+    assert said.status == 2
+    assert "Traceback" not in said.err

