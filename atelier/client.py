@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 import httpx
 
-from atelier.errors import Outcome, checked, pause_before_retry
+from atelier.errors import Outcome, checked, json_of, pause_before_retry
 from atelier.jobs import AsyncJob, Job, job_path
 
 LOCAL = "http://127.0.0.1:8000"
@@ -57,7 +57,7 @@ class Listing:
         return self.more and self.wanted != 0
 
     def take(self, answer: httpx.Response) -> list[dict[str, Any]]:
-        page = answer.json()
+        page = json_of(answer)
         jobs: list[dict[str, Any]] = page["data"]
         self.after, self.more = page["last_id"], page["has_more"]
         if self.wanted is not None:
@@ -101,10 +101,10 @@ class Client:
     ) -> Job:
         """POST /generate/{route}. The same key and body give the same job, from any process."""
         content, headers = submission(body, idempotency_key)
-        return Job(self, self.call("POST", f"/generate/{route}", content, headers).json())
+        return Job(self, json_of(self.call("POST", f"/generate/{route}", content, headers)))
 
     def job(self, job_id: str) -> Job:
-        return Job(self, self.call("GET", job_path(job_id)).json())
+        return Job(self, json_of(self.call("GET", job_path(job_id))))
 
     def jobs(
         self,
@@ -119,17 +119,17 @@ class Client:
                 yield Job(self, data)
 
     def models(self) -> list[Card]:
-        cards: list[Card] = self.call("GET", "/models").json()["data"]
+        cards: list[Card] = json_of(self.call("GET", "/models"))["data"]
         return cards
 
     def model(self, model_id: str) -> Card:
-        card: Card = self.call("GET", model_path(model_id)).json()
+        card: Card = json_of(self.call("GET", model_path(model_id)))
         return card
 
     def upload(self, source: str | Path | bytes, content_type: str | None = None) -> Card:
         """Store an input, from a path or from memory; requests name its `sha256`."""
         content, headers = file_of(source, content_type)
-        stored: Card = self.call("POST", "/artifacts", content, headers).json()
+        stored: Card = json_of(self.call("POST", "/artifacts", content, headers))
         return stored
 
     def call(
@@ -223,10 +223,10 @@ class AsyncClient:
         """POST /generate/{route}. The same key and body give the same job, from any process."""
         content, headers = submission(body, idempotency_key)
         answer = await self.call("POST", f"/generate/{route}", content, headers)
-        return AsyncJob(self, answer.json())
+        return AsyncJob(self, json_of(answer))
 
     async def job(self, job_id: str) -> AsyncJob:
-        return AsyncJob(self, (await self.call("GET", job_path(job_id))).json())
+        return AsyncJob(self, json_of(await self.call("GET", job_path(job_id))))
 
     async def jobs(
         self,
@@ -241,17 +241,17 @@ class AsyncClient:
                 yield AsyncJob(self, data)
 
     async def models(self) -> list[Card]:
-        cards: list[Card] = (await self.call("GET", "/models")).json()["data"]
+        cards: list[Card] = json_of(await self.call("GET", "/models"))["data"]
         return cards
 
     async def model(self, model_id: str) -> Card:
-        card: Card = (await self.call("GET", model_path(model_id))).json()
+        card: Card = json_of(await self.call("GET", model_path(model_id)))
         return card
 
     async def upload(self, source: str | Path | bytes, content_type: str | None = None) -> Card:
         """Store an input, from a path or from memory; requests name its `sha256`."""
         content, headers = await asyncio.to_thread(file_of, source, content_type)
-        stored: Card = (await self.call("POST", "/artifacts", content, headers)).json()
+        stored: Card = json_of(await self.call("POST", "/artifacts", content, headers))
         return stored
 
     async def call(

@@ -10,7 +10,7 @@ AtelierError
 │   ├── GoneError               410
 │   ├── RateLimitError          429
 │   └── ServerError             500 and above
-├── ConnectionFailed            no answer, however often it was tried
+├── ConnectionFailed            no answer, however often it was tried, or not the service's
 ├── JobError                    the job ended without a result: job, code
 │   ├── JobFailed
 │   └── JobCanceled
@@ -90,7 +90,7 @@ class ServerError(APIError):
 
 
 class ConnectionFailed(AtelierError):
-    """Nobody answers, or the connection broke each time; the cause is in `__cause__`."""
+    """Nobody answers, the connection broke each time, or it is not the service that answers."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,14 @@ def checked(outcome: Outcome) -> httpx.Response:
     if not outcome.is_success:
         raise error_of(outcome)
     return outcome
+
+
+def json_of(answer: httpx.Response) -> Any:
+    """Raises ConnectionFailed where something else than the service has answered."""
+    try:
+        return answer.json()
+    except ValueError:
+        raise ConnectionFailed(f"{answer.url}: what answers there is not Atelier") from None
 
 
 def pause_before_retry(outcome: Outcome, tries: int, most: int) -> float | None:

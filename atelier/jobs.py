@@ -17,12 +17,13 @@ from urllib.parse import quote
 
 import httpx
 
-from atelier.errors import JobCanceled, JobFailed, Problem, WaitTimeout
+from atelier.errors import JobCanceled, JobFailed, Problem, WaitTimeout, json_of
 from atelier.sse import Event, Following
 
 if TYPE_CHECKING:
     from atelier.client import AsyncClient, Client
 
+PATIENCE = 3  # who follows a job sits out a restart of the service, who calls is told sooner
 TERMINAL = frozenset({"completed", "failed", "canceled", "expired"})
 
 
@@ -145,12 +146,12 @@ class Job(JobView):
         return [Output(self._client, x) for x in self.data["outputs"]]
 
     def refresh(self) -> Self:
-        self.data = self._client.call("GET", self.path).json()
+        self.data = json_of(self._client.call("GET", self.path))
         return self
 
     def cancel(self) -> Self:
         """Ask for its end; one that has ended stays as it is."""
-        self.data = self._client.call("POST", f"{self.path}/cancel").json()
+        self.data = json_of(self._client.call("POST", f"{self.path}/cancel"))
         return self
 
     def delete(self) -> None:
@@ -161,9 +162,10 @@ class Job(JobView):
         """Until it ends, or that many seconds. Raises JobFailed, JobCanceled, WaitTimeout."""
         until = math.inf if timeout is None else time.monotonic() + timeout
         try:
-            with closing(self._follow(until)) as events:
-                for _ in events:
-                    continue
+            if not self.ended:
+                with closing(self._follow(until)) as events:
+                    for _ in events:
+                        continue
         except TimeoutError:
             raise WaitTimeout(self, timeout or 0) from None
         self.check()
@@ -175,8 +177,8 @@ class Job(JobView):
 
     def _follow(self, until: float) -> Generator[Event, None, None]:
         """Raises TimeoutError at the time `until`, by the monotonic clock."""
-        following = Following(self._client.max_retries)
-        while not (following.ended or self.ended):
+        following = Following(self._client.max_retries * PATIENCE)
+        while not following.ended:
             try:
                 yield from self._connection(following, until)
             except httpx.TransportError as error:
@@ -225,12 +227,12 @@ class AsyncJob(JobView):
         return [AsyncOutput(self._client, x) for x in self.data["outputs"]]
 
     async def refresh(self) -> Self:
-        self.data = (await self._client.call("GET", self.path)).json()
+        self.data = json_of(await self._client.call("GET", self.path))
         return self
 
     async def cancel(self) -> Self:
         """Ask for its end; one that has ended stays as it is."""
-        self.data = (await self._client.call("POST", f"{self.path}/cancel")).json()
+        self.data = json_of(await self._client.call("POST", f"{self.path}/cancel"))
         return self
 
     async def delete(self) -> None:
@@ -240,9 +242,10 @@ class AsyncJob(JobView):
     async def wait(self, timeout: float | None = None) -> Self:
         """Until it ends, or that many seconds. Raises JobFailed, JobCanceled, WaitTimeout."""
         try:
-            async with asyncio.timeout(timeout), aclosing(self.events()) as events:
-                async for _ in events:
-                    continue
+            if not self.ended:
+                async with asyncio.timeout(timeout), aclosing(self.events()) as events:
+                    async for _ in events:
+                        continue
         except TimeoutError:
             raise WaitTimeout(self, timeout or 0) from None
         self.check()
@@ -250,8 +253,8 @@ class AsyncJob(JobView):
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """What it does, from a snapshot to its end, each once, over dropped connections."""
-        following = Following(self._client.max_retries)
-        while not (following.ended or self.ended):
+        following = Following(self._client.max_retries * PATIENCE)
+        while not following.ended:
             try:
                 async with aclosing(self._connection(following)) as events:
                     async for event in events:

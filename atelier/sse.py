@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from atelier.errors import Outcome, checked, pause_before_retry
+from atelier.errors import ConnectionFailed, Outcome, checked, pause_before_retry
 
 ENDS = frozenset({"completed", "failed", "canceled"})  # the events that end a job
 LINE_END = re.compile(r"\r\n|\n|\r")
@@ -124,9 +124,15 @@ class Following:
         return {"Accept": "text/event-stream", **last}
 
     def opened(self, answer: httpx.Response) -> None:
-        """Before the first piece of a connection; 204 says that all of it was seen."""
+        """Before the first piece of a connection; 204 says that all of it was seen.
+
+        Raises ConnectionFailed for an answer that is not a stream of events.
+        """
         self._parser = EventParser(self._parser.last_id, self._parser.retry)
         self.ended = answer.status_code == 204
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip()
+        if not self.ended and kind != "text/event-stream":
+            raise ConnectionFailed(f"{answer.url}: what answers there is not Atelier")
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         self._breaks = 0
