@@ -6,7 +6,6 @@ used is logged once, with its reason, and asking for it tells the reason.
 
 import asyncio
 import logging
-import re
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,44 +17,41 @@ from app.leases import Lease, held_state
 from app.requests import FORMATS, request_class
 from app.schemas import ModelCard
 from models.families import FAMILIES, FamilyEntry, Modality
-from models.header import SUFFIX, CheckpointError, Header, file_sha256, read_header
+from models.header import CheckpointError, Header
 from models.params import Params
+from models.shelf import Entry as Shelved
+from models.shelf import Found, Shelf
 
 log = logging.getLogger(__name__)
 
-MODEL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-FOREIGN = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".gguf"}  # weights that want `atelier import`
 ON_CARD = {"family", "description", "limitations", "labels", "licence", "data", "data_licence"}
 ON_CARD |= {"recipe", "quality"}
 LOOK = 1.0  # least seconds between two looks at the folder
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What tells that a file has changed."""
-
-    modified: int
-    size: int
 
 
 @dataclass(frozen=True)
 class Entry:
     """A model that can be asked for."""
 
-    id: str
-    sha256: str
-    stamp: Stamp
-    header: Header
+    file: Shelved
     family: FamilyEntry
     request: type[Params]
+
+    @property
+    def id(self) -> str:
+        return self.file.id
+
+    @property
+    def sha256(self) -> str:
+        return self.file.sha256
+
+    @property
+    def header(self) -> Header:
+        return self.file.header
 
     @cached_property
     def schema(self) -> dict[str, Any]:
         return self.request.model_json_schema()
-
-    @property
-    def created(self) -> int:
-        return self.stamp.modified // 10**9
 
     def card(self, leases: list[Lease]) -> ModelCard:
         state, determinism = held_state(leases, self.sha256)
@@ -67,7 +63,7 @@ class Entry:
             determinism=determinism,
             params=self.schema,
             sha256=self.sha256,
-            bytes=self.stamp.size,
+            bytes=self.file.bytes,
             **self.header.model_dump(include=ON_CARD),
         )
 
@@ -76,9 +72,10 @@ class Catalog:
     """The models of a folder. `refresh` before use; looking up is then only a dictionary."""
 
     def __init__(self, folder: Path, max_items: int) -> None:
-        self._folder = folder
+        self._shelf = Shelf(folder)
         self._max_items = max_items
-        self._examined: dict[Path, tuple[Stamp, Entry | str]] = {}
+        self._found: Found = {}
+        self._examined: dict[str, Entry | str] = {}
         self._looking = asyncio.Lock()
         self._due = 0.0
         self.entries: dict[str, Entry] = {}
@@ -94,17 +91,31 @@ class Catalog:
 
     def scan(self) -> None:
         """Examine what has changed in the folder. Blocks: new files are hashed."""
-        listing = dict(self._listing())
-        if listing == {path: stamp for path, (stamp, _) in self._examined.items()}:
+        found = self._shelf.look()
+        if found is self._found:
             return
-        seen = self._examined
+        known, seen = self._examined, self._found
         self._examined = {
-            path: seen[path] if path in seen and seen[path][0] == stamp else self._look(path, stamp)
-            for path, stamp in sorted(listing.items())
+            i: known[i] if seen.get(i) is x else self._examine(x) for i, x in found.items()
         }
-        found = {path.stem: result for path, (_, result) in self._examined.items()}
-        self.entries = {i: x for i, x in found.items() if isinstance(x, Entry)}
-        self.broken = {i: x for i, x in found.items() if isinstance(x, str)}
+        self._found = found
+        results = self._examined.items()
+        self.entries = {i: x for i, x in results if isinstance(x, Entry)}
+        self.broken = {i: x for i, x in results if isinstance(x, str)}
+
+    def _examine(self, shelved: Shelved | CheckpointError) -> Entry | str:
+        """What can be asked of a file, or why nothing can."""
+        if isinstance(shelved, CheckpointError):
+            return str(shelved)
+        family = FAMILIES[shelved.header.family]
+        if family.modality not in FORMATS:
+            return f"there is no route for {family.modality} yet"
+        try:
+            request = request_class(shelved.id, shelved.header, family, self._max_items)
+        except CheckpointError as error:
+            log.warning("%s is not served: %s", shelved.path.name, error)
+            return str(error)
+        return Entry(shelved, family, request)
 
     def find(self, model: str, modality: Modality | None = None) -> Entry:
         """The model of this id. Raises NotFound, with the reason or the known ids."""
@@ -124,37 +135,3 @@ class Catalog:
         """The models of a modality, or all, by id."""
         every = sorted(self.entries.items())
         return [(i, x) for i, x in every if modality in (None, x.family.modality)]
-
-    def _listing(self) -> "list[tuple[Path, Stamp]]":
-        if not self._folder.is_dir():
-            return []
-        files = []
-        for path in self._folder.iterdir():
-            if path.suffix in {SUFFIX, *FOREIGN} and not path.name.startswith("."):
-                try:
-                    stat = path.stat()
-                except FileNotFoundError:
-                    continue  # gone since it was listed
-                files.append((path, Stamp(stat.st_mtime_ns, stat.st_size)))
-        return files
-
-    def _look(self, path: Path, stamp: Stamp) -> tuple[Stamp, Entry | str]:
-        try:
-            return stamp, self._entry(path, stamp)
-        except (CheckpointError, OSError) as error:
-            told = isinstance(error, CheckpointError)
-            reason = str(error) if told else "it can't be read"
-            log.warning("%s is not served: %s", path.name, error)
-            return stamp, reason
-
-    def _entry(self, path: Path, stamp: Stamp) -> Entry:
-        if path.suffix != SUFFIX:
-            raise CheckpointError(f"{path.name} is not a safetensors file; use `atelier import`")
-        if not MODEL_ID.fullmatch(path.stem):
-            raise CheckpointError("its name must be of a-z, 0-9, dots, dashes and underscores")
-        header = read_header(path)
-        family = FAMILIES.get(header.family)
-        if family is None or family.modality not in FORMATS:
-            raise CheckpointError(f"its family is unknown: {header.family}")
-        request = request_class(path.stem, header, family, self._max_items)
-        return Entry(path.stem, file_sha256(path), stamp, header, family, request)

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from models.header import SUFFIX, CheckpointError, Header, file_sha256, read_hea
 log = logging.getLogger("atelier.shelf")
 
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+FOREIGN = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".gguf"}  # weights that want `atelier import`
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,11 @@ class Entry:
     header: Header
     sha256: str
     bytes: int
+    modified: int  # seconds since 1970
 
 
-Mark = tuple[str, int, int, int]  # name, inode, size, time of change: the file's identity
+Stamp = tuple[int, int, int]  # inode, size, time of change: tells that a file has changed
+Found = Mapping[str, Entry | CheckpointError]
 
 
 class Shelf:
@@ -36,47 +39,61 @@ class Shelf:
         self, folder: Path, every: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._folder, self._every, self._clock = folder, every, clock
-        self._read: dict[Mark, Entry | CheckpointError] = {}
+        self._stamps: dict[Path, Stamp] = {}
+        self._found: Found = {}
         self._looked: float | None = None
 
     def entries(self) -> dict[str, Entry]:
-        """The usable checkpoints by id."""
-        return {e.id: e for e in self._look().values() if isinstance(e, Entry)}
-
-    def refused(self) -> dict[str, str]:
-        """The unusable ones by id, and why."""
-        held = self._look().items()
-        return {m[0].removesuffix(SUFFIX): str(e) for m, e in held if not isinstance(e, Entry)}
-
-    def _look(self) -> dict[Mark, Entry | CheckpointError]:
+        """The usable checkpoints by id, as of at most `every` seconds ago."""
         now = self._clock()
         if self._looked is None or now - self._looked >= self._every:
             self._looked = now
-            marks = sorted(_mark(p) for p in self._folder.glob(f"*{SUFFIX}") if p.is_file())
-            self._read = {m: self._read.get(m) or self._open(m[0]) for m in marks}
-        return self._read
+            self.look()
+        return {i: e for i, e in self._found.items() if isinstance(e, Entry)}
 
-    def _open(self, name: str) -> Entry | CheckpointError:
-        path = self._folder / name
+    def look(self) -> Found:
+        """Every file by id, usable or not; the same object as before if nothing has changed."""
+        stamps = dict(self._listing())
+        if stamps != self._stamps:
+            known, before = self._stamps, self._found
+            self._found = {
+                path.stem: before[path.stem] if known.get(path) == stamp else self._open(path)
+                for path, stamp in stamps.items()
+            }
+            self._stamps = stamps
+        return self._found
+
+    def _listing(self) -> list[tuple[Path, Stamp]]:
+        files = []
+        for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:
+            if path.suffix in {SUFFIX, *FOREIGN} and not path.name.startswith("."):
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:
+                    continue  # gone since it was listed
+                files.append((path, (stat.st_ino, stat.st_size, stat.st_mtime_ns)))
+        return files
+
+    def _open(self, path: Path) -> Entry | CheckpointError:
         try:
             return _entry(path)
         except (CheckpointError, OSError) as error:
-            refusal = error if isinstance(error, CheckpointError) else CheckpointError("unreadable")
-            log.warning("checkpoint refused", extra={"file": name, "reason": str(refusal)})
-            return refusal
+            told = isinstance(error, CheckpointError)
+            reason = error if isinstance(error, CheckpointError) else CheckpointError(UNREADABLE)
+            log.warning("%s is not served: %s", path.name, reason if told else error)
+            return reason
 
 
-def _mark(path: Path) -> Mark:
-    stat = path.stat()
-    return path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns
+UNREADABLE = "it can't be read"
 
 
 def _entry(path: Path) -> Entry:
-    name = path.name.removesuffix(SUFFIX)
-    if not ID.fullmatch(name):
-        raise CheckpointError(f"{path.name}: an id has a-z, 0-9, dots, dashes and underscores")
-    header = read_header(path)
+    if path.suffix != SUFFIX:
+        raise CheckpointError(f"{path.name} is not a safetensors file; use `atelier import`")
+    if not ID.fullmatch(path.stem):
+        raise CheckpointError("its name must be of a-z, 0-9, dots, dashes and underscores")
+    header, stat = read_header(path), path.stat()
     if header.family not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise CheckpointError(f"{path.name} is of unknown family {header.family!r}, not {known}")
-    return Entry(name, path, header, file_sha256(path), path.stat().st_size)
+        raise CheckpointError(f"its family is unknown: {header.family}")
+    sha256 = file_sha256(path)
+    return Entry(path.stem, path, header, sha256, stat.st_size, int(stat.st_mtime))

@@ -13,7 +13,7 @@ HOUSE = ("app", "atelier", "models", "training", "workers")
 
 # what the modules of a package may import of the house, besides their own package
 MAY = {
-    "app": {"models.params", "models.header", "models.families"},
+    "app": {"models.params", "models.header", "models.families", "models.shelf"},
     "models": set(),
     "training": {"models"},
     "workers": {

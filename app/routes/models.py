@@ -101,4 +101,4 @@ async def get_model_openai(services: Has, owner: Owner, model_id: ModelId) -> Re
 
 
 def _openai(entry: Entry) -> OpenAIModel:
-    return OpenAIModel(id=entry.id, created=entry.created)
+    return OpenAIModel(id=entry.id, created=entry.file.modified)

@@ -93,7 +93,7 @@ def test_files_come_and_go_and_are_hashed_once(
         hashed.append(path.name)
         return file_sha256(path)
 
-    monkeypatch.setattr("app.catalog.file_sha256", counted)
+    monkeypatch.setattr("models.shelf.file_sha256", counted)
     catalog = catalog_of(checkpoints)
     save_vae(checkpoints / "other.safetensors")
     catalog.scan()

@@ -24,7 +24,7 @@ class Worker:
     def __post_init__(self) -> None:
         self._own = Scripts(self.connection, folder=LUA)
         self._shared = Scripts(self.connection)
-        self._looks = 0
+        self._looks = self._words = 0
 
     def lease(self, **models: dict[str, Any]) -> None:
         """Say that it lives, and what it holds: state and determinism by sha256."""
@@ -48,7 +48,8 @@ class Worker:
         facts = {"job_id": job, "status": "in_progress", "step": done, "steps": steps}
         named = {"progress": {**facts, "value": done / steps}, **events}
         flat = [part for name, data in named.items() for part in (name, json.dumps(data))]
-        self._own.run("progress", job, self.running[job], done, steps, *flat)
+        self._words += 1
+        self._own.run("progress", job, self.running[job], self._words, done, steps, *flat)
 
     def finish(
         self, job: str, outcome: str = "finished", *, output: dict[str, Any] | None = None

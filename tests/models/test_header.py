@@ -109,9 +109,9 @@ def test_the_shelf_lists_what_is_usable_and_says_why_the_rest_is_not(tmp_path: P
     assert shelf.entries() == {}  # it looked within this second
     time[0] = 2.0
     assert list(shelf.entries()) == ["tiny-vae"]
-    refused = shelf.refused()
+    refused = {i: str(e) for i, e in shelf.look().items() if isinstance(e, CheckpointError)}
     assert set(refused) == {"torn", "odd", "Bad Name"}
-    assert "unknown family 'oracle'" in refused["odd"]
+    assert refused["odd"] == "its family is unknown: oracle"
 
 
 def test_the_shelf_hashes_a_replaced_file_anew(tmp_path: Path) -> None:
