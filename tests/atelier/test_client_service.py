@@ -81,6 +81,15 @@ class Service:
         self.jobs[str(job["id"])] = job
         return job
 
+    def work(self, job_id: str, steps: int = 3, status: str = "completed") -> None:
+        """What a worker would do, all at once."""
+        going = {"job_id": job_id, "status": "in_progress"}
+        self.log.append(("status", dict(self.jobs[job_id])))
+        for step in range(1, steps + 1):
+            told = going | {"step": step, "steps": steps, "value": step / steps}
+            self.log.append(("progress", told))
+        self.log.append((status, self.ended(job_id, status)))
+
     def ended(self, job_id: str, status: str = "completed") -> dict[str, Any]:
         job = self.jobs[job_id]
         job["status"] = status
@@ -159,6 +168,8 @@ class App:
         return JSONResponse(self.service.ended(request.path_params["id"], "canceled"))
 
     async def events(self, request: Request) -> Response:
+        if not self.found(request):
+            return refusal(404, "job_not_found")
         last = request.headers.get("last-event-id")
         seen = int(last.partition("-")[0]) if last else 0
         if seen and seen == len(self.service.log):
