@@ -170,7 +170,8 @@ class Desk:
 
     def sweep(self) -> list[str]:
         """End what time has ended. Returns hashes whose bytes are to be deleted."""
-        return list(self._own.run("sweep", 100))
+        settings = self._settings
+        return list(self._own.run("sweep", 100, settings.orphan_ttl, settings.record_ttl))
 
     def swept(self, sha256: str) -> None:
         self._redis.zrem("atelier:deleting", sha256)

@@ -65,4 +65,4 @@ class Worker:
         return str(self._own.run("finish", *args))
 
     def sweep(self) -> list[str]:
-        return list(self._own.run("sweep", 100))
+        return list(self._own.run("sweep", 100, 3600, 604800))

@@ -1,8 +1,9 @@
 -- What time has ended: results past their time to live, records past theirs, jobs past their
 -- deadline in a queue that nobody reads, and bytes that nothing refers to.
--- ARGV: most to take at once. Returns hashes to delete from the store; drop each from
+-- ARGV: most to take at once, seconds that bytes and records outlive an expired upload. Returns hashes to delete from the store; drop each from
 -- atelier:deleting when it is gone.
-local most, at = tonumber(ARGV[1]), now()
+local most, orphan_ttl, record_ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local at = now()
 
 for _, entry in ipairs(redis.call('ZRANGE', 'atelier:expiry', '-inf', at, 'BYSCORE',
   'LIMIT', 0, most)) do
@@ -10,7 +11,7 @@ for _, entry in ipairs(redis.call('ZRANGE', 'atelier:expiry', '-inf', at, 'BYSCO
   local owner, sha = entry:match('^upload/(.+)/(%x+)$')
   if owner then
     redis.call('HDEL', artifact_key(sha), 'upload:' .. owner)
-    drop_reference(sha, owner, at, 3600, 604800)
+    drop_reference(sha, owner, at, orphan_ttl, record_ttl)
   else
     local record = record_of(entry)
     if record.swept then erase(entry, record, at)
