@@ -34,11 +34,9 @@ def up(
     """Run the whole service here: embedded Valkey, API and workers, until Ctrl-C."""
     from app import log
     from atelier.embedded import NoServer
-    from atelier.up import Refused, Supervisor, free_port
+    from atelier.up import Refused, Supervisor
 
     settings = settings_with(host=host, port=port, state=state, workers=workers)
-    if settings.port == 0:
-        settings = settings.model_copy(update={"port": free_port(settings.host)})
     log.configure(settings.log_level)
     try:
         Supervisor(settings).run()

@@ -5,6 +5,7 @@ kill -9. Its files are its own: two servers never share a state folder.
 """
 
 import importlib.util
+import os
 import platform
 import shutil
 import subprocess
@@ -15,8 +16,10 @@ from types import TracebackType
 import redis
 
 from app.settings import socket_in
+from atelier.keeper import claim
 
 START_SECONDS = 20.0
+PATIENCE = 5.0  # seconds that the server before this one may take to end
 
 
 class NoServer(RuntimeError):
@@ -45,6 +48,7 @@ class EmbeddedServer:
 
     def __init__(self, state: Path) -> None:
         self.state = state.resolve()
+        self.data = self.state / "valkey"
         self.socket = socket_in(self.state)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -54,18 +58,34 @@ class EmbeddedServer:
 
     def command(self) -> list[str | Path]:
         """What to run, with its folder made. Raises NoServer."""
-        data = self.state / "valkey"
-        data.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(parents=True, exist_ok=True)
         return [
             find_server(),
             *("--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"),
-            *("--dir", str(data), "--save", "", "--appendonly", "yes", "--appendfsync", "always"),
-            *("--maxmemory-policy", "noeviction", "--logfile", str(data / "log")),
+            *(
+                "--dir",
+                str(self.data),
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+            ),
+            *("--maxmemory-policy", "noeviction", "--logfile", str(self.data / "log")),
         ]
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises NoServer."""
-        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL)
+        command = self.command()
+        try:
+            held = claim(self.data, PATIENCE)
+        except BlockingIOError:
+            raise NoServer(f"another server is using {self.data}") from None
+        try:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[held])
+        finally:
+            os.close(held)
         self._wait_until_it_answers()
 
     def _wait_until_it_answers(self) -> None:

@@ -8,7 +8,9 @@
 5. It stops in order: the API first, then the workers, which drain, then the server.
 """
 
+import errno
 import fcntl
+import http.client
 import logging
 import os
 import signal
@@ -21,8 +23,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import httpx
-
 from app.lifeline import VARIABLE
 from app.settings import Settings
 from atelier.embedded import EmbeddedServer
@@ -33,7 +33,10 @@ EX_CONFIG = 78
 LONGEST_PAUSE = 10.0  # seconds between two starts of a child that keeps dying
 STEADY = 30.0  # a child that has lived so long starts at once again
 KILL_AFTER = 10.0  # seconds beyond its grace that a child may take to end
+API_GRACE = 10.0  # seconds that the API gives the requests it still has
+PATIENCE = 3.0  # seconds that a port may still be held by the API of an `up` that was killed
 
+KINDS = ("api", "worker", "valkey")  # in the order in which they are stopped
 API = (sys.executable, "-m", "app.main")
 WORKER = (sys.executable, "-m", "workers.main")
 
@@ -46,7 +49,7 @@ class Refused(RuntimeError):
 class Child:
     """A process that is to be running."""
 
-    name: str
+    name: str  # of one of KINDS, with a number where there are several
     command: Sequence[str | Path]
     environment: Mapping[str, str]
     lifeline: int
@@ -55,34 +58,51 @@ class Child:
     pause: float = 0.0
     due: float = 0.0  # when to start it again
 
+    @property
+    def kind(self) -> str:
+        return self.name.partition("-")[0]
+
     def start(self) -> None:
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             [*self.command],
             env=dict(self.environment) | {VARIABLE: str(self.lifeline)},
             stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,  # the supervisor's own output is what a script reads
             pass_fds=[self.lifeline],
             start_new_session=True,  # Ctrl-C reaches the supervisor, which stops them in order
         )
 
     def mend(self) -> None:
         """Start it if it is not running and its pause is over. Raises Refused on exit 78."""
-        now = time.monotonic()
         if self.process is None:
-            if now >= self.due:
-                self.start()
+            if time.monotonic() >= self.due:
+                try:
+                    self.start()
+                except OSError as error:  # no memory or no processes left, for now
+                    self._rest(str(error))
         elif (status := self.process.poll()) is not None:
             if status == EX_CONFIG:
                 raise Refused(f"{self.name} can't run as configured")
-            steady = now - self.began > STEADY
-            self.pause = 0.0 if steady else min(LONGEST_PAUSE, 2 * self.pause + 0.2)
-            log.warning("child died", extra={"child": self.name, "status": status})
-            self.process, self.due = None, now + self.pause
+            self._rest(status)
 
-    def stop(self, grace: float) -> None:
-        if self.process is None or self.process.poll() is not None:
+    def _rest(self, status: int | str) -> None:
+        """After a death: start again at once if it had lived well, else ever later."""
+        now = time.monotonic()
+        steady = now - self.began > STEADY
+        self.pause = 0.0 if steady else min(LONGEST_PAUSE, 2 * self.pause + 0.2)
+        log.warning("child died", extra={"child": self.name, "status": status})
+        self.process, self.due = None, now + self.pause
+
+    def tell(self) -> None:
+        """Ask it to end."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def reap(self, grace: float) -> None:
+        """Wait for its end, and bring it about when the grace is over."""
+        if self.process is None:
             return
-        self.process.terminate()
         try:
             self.process.wait(grace)
         except subprocess.TimeoutExpired:
@@ -102,11 +122,16 @@ class Supervisor:
     stopping: bool = False
 
     def run(self) -> None:
-        """Start everything, say when it is ready, keep it alive, stop it in order."""
+        """Start everything, say when it is ready, keep it alive, stop it in order.
+
+        Raises Refused or NoServer where that can't be.
+        """
         state = self.settings.state.resolve()
         state.mkdir(parents=True, exist_ok=True)
         reading, writing = os.pipe()
         with lock(state):
+            port = bindable_port(self.settings.host, self.settings.port)
+            self.settings = self.settings.model_copy(update={"port": port})
             self._plan(state, reading)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._on_signal)
@@ -125,7 +150,7 @@ class Supervisor:
         environment = os.environ | self._settings_as_environment(state)
         if not self.settings.redis_url:
             server = EmbeddedServer(state)
-            keeper = (sys.executable, "-m", "atelier.keeper", *map(str, server.command()))
+            keeper = (sys.executable, "-m", "atelier.keeper", server.data, *server.command())
             self.children.append(Child("valkey", keeper, os.environ, lifeline))
             environment["ATELIER_REDIS_URL"] = server.url
         self.children.append(Child("api", self.api, environment, lifeline))
@@ -152,29 +177,40 @@ class Supervisor:
             time.sleep(0.1)
 
     @property
+    def host(self) -> str:
+        """Where this machine reaches the API."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
+
+    @property
     def url(self) -> str:
-        host = self.settings.host
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
-        return f"http://{shown}:{self.settings.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.settings.port}"
 
     def _is_ready(self) -> bool:
+        """Asked over a plain connection: a proxy for the world outside has no part in it."""
+        connection = http.client.HTTPConnection(self.host, self.settings.port, timeout=1)
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200
-        except httpx.HTTPError:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
             return False
+        finally:
+            connection.close()
 
     def _stop(self) -> None:
-        graces = {"api": KILL_AFTER, "valkey": KILL_AFTER}
-        workers = [c for c in self.children if c.name.startswith("worker")]
-        for child in [c for c in self.children if c.name == "api"]:
-            child.stop(graces["api"])
-        for child in workers:  # all drain at once
-            if child.process and child.process.poll() is None:
-                child.process.terminate()
-        for child in workers:
-            child.stop(self.settings.drain_grace + KILL_AFTER)
-        for child in [c for c in self.children if c.name == "valkey"]:
-            child.stop(graces["valkey"])
+        api, workers, valkey = ([c for c in self.children if c.kind == k] for k in KINDS)
+        stop_together(api, API_GRACE + KILL_AFTER)
+        stop_together(workers, self.settings.drain_grace + KILL_AFTER)
+        stop_together(valkey, KILL_AFTER)
+
+
+def stop_together(children: Sequence[Child], grace: float) -> None:
+    """Tell all of them at once, then wait for each; what takes longer is killed."""
+    for child in children:
+        child.tell()
+    end = time.monotonic() + grace
+    for child in children:
+        child.reap(max(0.0, end - time.monotonic()))
 
 
 def lock(state: Path) -> IO[str]:
@@ -188,9 +224,22 @@ def lock(state: Path) -> IO[str]:
     return file
 
 
+def bindable_port(host: str, port: int) -> int:
+    """The port, or for 0 a free one. Raises Refused where the API could not bind it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+                return int(probe.getsockname()[1])
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                raise Refused(f"can't bind {host} port {port}: {error.strerror}") from None
+            time.sleep(0.1)
+
+
 def free_port(host: str) -> int:
     """A port that nobody listens on just now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    return bindable_port(host, 0)

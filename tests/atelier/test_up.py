@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,8 +14,11 @@ import pytest
 import redis
 
 from app.settings import Settings
+from atelier import embedded
 from atelier.embedded import EmbeddedServer, NoServer
-from atelier.up import Child, Refused, free_port, lock
+from atelier.keeper import claim
+from atelier.up import Child, Refused, Supervisor, free_port, lock
+from tests.atelier.commands import atelier, refused
 
 STAND_IN = """
 import http.server, os, sys
@@ -34,6 +38,17 @@ from app import lifeline
 lifeline.watch()
 signal.sigwait([signal.SIGTERM])
 """
+DRAINER = """
+import os, signal, redis
+from app import lifeline
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+lifeline.watch()
+server = redis.Redis.from_url(os.environ["ATELIER_REDIS_URL"])
+print("the worker began", flush=True)
+server.rpush("began", os.getpid())
+signal.sigwait([signal.SIGTERM])
+server.rpush("ended", os.getpid())
+"""
 SUPERVISE = """
 import sys
 from app.settings import Settings
@@ -50,11 +65,14 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
-def supervise(folder: Path, api: str = STAND_IN, worker: str = SLEEPER) -> subprocess.Popen[str]:
+def supervise(
+    folder: Path, api: str = STAND_IN, worker: str = SLEEPER, **changed: str
+) -> subprocess.Popen[str]:
     environment = os.environ | {
         "ATELIER_STATE": str(folder),
         "ATELIER_PORT": str(free_port("127.0.0.1")),
         "ATELIER_WORKERS": "2",
+        **changed,
     }
     command = [sys.executable, "-c", SUPERVISE, api, worker]
     return subprocess.Popen(
@@ -98,6 +116,11 @@ def ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout.readline().startswith("ready http://127.0.0.1:")
 
 
+def began(folder: Path, workers: int) -> None:
+    with redis.Redis.from_url(EmbeddedServer(folder).url) as client:
+        until(lambda: client.llen("began") == workers)
+
+
 def ended(process: subprocess.Popen[str], seconds: float = 20) -> tuple[int, str]:
     _, told = process.communicate(timeout=seconds)
     return process.returncode, told
@@ -136,6 +159,69 @@ def test_kill_9_of_the_supervisor_leaves_no_orphan(folder: Path) -> None:
     process.kill()
     ended(process)
     until(lambda: not any(alive(pid) for pid in children))
+
+
+def test_workers_drain_while_the_server_still_answers(folder: Path) -> None:
+    process = supervise(folder, worker=DRAINER)
+    ready(process)
+    began(folder, 2)
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 0
+    with EmbeddedServer(folder) as server, redis.Redis.from_url(server.url) as client:
+        assert set(client.lrange("ended", 0, -1)) == set(client.lrange("began", 0, -1))
+
+
+def test_what_a_script_reads_is_one_line(folder: Path) -> None:
+    process = supervise(folder, worker=DRAINER)
+    ready(process)
+    began(folder, 2)
+    process.terminate()
+    said, told = process.communicate(timeout=20)
+    assert said == ""
+    assert "the worker began" in told
+
+
+def test_a_proxy_for_the_world_outside_is_not_asked(folder: Path) -> None:
+    nowhere = f"http://127.0.0.1:{free_port('127.0.0.1')}"
+    process = supervise(folder, http_proxy=nowhere, HTTP_PROXY=nowhere, no_proxy="", NO_PROXY="")
+    ready(process)
+    process.terminate()
+    assert ended(process)[0] == 0
+
+
+def test_another_programs_port_is_refused_and_never_called_ready(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = atelier("up", "--port", port, ATELIER_STATE=str(folder))
+    assert refused(said) == f"can't bind 127.0.0.1 port {port}: Address already in use"
+    assert said.out == ""
+
+
+def test_an_address_of_another_machine_is_refused(folder: Path) -> None:
+    said = atelier("up", "--host", "192.0.2.1", "--port", "0", ATELIER_STATE=str(folder))
+    assert "can't bind 192.0.2.1" in refused(said)
+
+
+def test_without_keys_it_stops_and_says_what_the_api_said(folder: Path) -> None:
+    said = atelier("up", "--host", "0.0.0.0", "--port", "0", "--workers", "0", "--state", folder)
+    assert said.status == 1
+    assert "to bind 0.0.0.0, which others can reach, set keys" in said.err
+    assert said.err.splitlines()[-1] == "atelier: api can't run as configured"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("::1", "http://[::1]:9"), ("::", "http://[::1]:9"), ("0.0.0.0", "http://127.0.0.1:9")],
+)
+def test_the_address_that_is_shown_can_be_used(host: str, url: str) -> None:
+    assert Supervisor(Settings(host=host, port=9)).url == url
+
+
+def test_a_child_that_cannot_be_started_now_is_tried_later() -> None:
+    child = Child("brief", ["/nowhere/at/all"], os.environ, 0)
+    child.mend()
+    assert child.process is None
+    assert child.pause > 0
 
 
 def test_a_child_that_cannot_be_configured_stops_everything(folder: Path) -> None:
@@ -179,6 +265,29 @@ def test_the_server_keeps_what_it_acknowledged_over_kill_9(folder: Path) -> None
     server.kill()
     with EmbeddedServer(folder) as again, redis.Redis.from_url(again.url) as client:
         assert client.lrange("jobs", 0, -1) == [str(i).encode() for i in range(20)]
+
+
+def test_two_servers_never_write_the_same_data(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "PATIENCE", 0.1)
+    with EmbeddedServer(folder) as first:
+        with pytest.raises(NoServer, match="another server is using"):
+            EmbeddedServer(folder).start()
+        first.kill()
+        with EmbeddedServer(folder) as second:
+            assert second.process is not None
+            assert second.process.poll() is None
+
+
+def test_the_data_is_locked_for_as_long_as_the_server_lives(folder: Path) -> None:
+    process = supervise(folder)
+    ready(process)
+    with pytest.raises(BlockingIOError):
+        claim(folder / "valkey", 0)
+    process.kill()
+    ended(process)
+    os.close(claim(folder / "valkey", 10))
 
 
 def test_a_state_folder_may_lie_too_deep_for_a_socket(tmp_path: Path) -> None:
