@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from pydantic import ValidationError
 
 from app import handlers, lifeline, log
 from app.keys import Keys
@@ -16,10 +15,9 @@ from app.middleware import Limit, Limits, Tell
 from app.openapi import Api
 from app.routes import artifacts, generate, health, jobs, models
 from app.services import Services
-from app.settings import Settings
+from app.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 
 VERSION = "0.1.0"
-EX_CONFIG = 78
 FORM = 2**16  # bytes that a form may add to the file in it
 ROUTERS = (generate.router, jobs.router, artifacts.router, models.router, health.router)
 
@@ -94,11 +92,10 @@ def exposure(settings: Settings) -> str | None:
 def main() -> None:
     """Serve until a signal comes; exit code 78 where the settings can't be served."""
     try:
-        settings = Settings()
+        settings = read_settings()
         problem = exposure(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        problem = f"ATELIER_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}"
+    except Misconfigured as error:
+        problem = str(error)
     if problem:
         print(f"atelier: {problem}", file=sys.stderr)
         raise SystemExit(EX_CONFIG)

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +21,23 @@ def socket_in(state: Path) -> Path:
         return path
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"atelier-{os.getuid()}-{name}.sock"
+
+
+EX_CONFIG = 78  # exit status of a process whose settings can't be used: starting again won't help
+
+
+class Misconfigured(ValueError):
+    """The environment asks for what can't be; the message names the setting."""
+
+
+def read_settings() -> "Settings":
+    """The settings of the environment. Raises Misconfigured."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(map(str, first["loc"])).upper()
+        raise Misconfigured(f"ATELIER_{name}: {first['msg']}") from None
 
 
 class Settings(BaseSettings):
@@ -106,7 +123,9 @@ class Settings(BaseSettings):
         default=3, gt=0, description="Time between looks for the dead and old."
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe lines that are logged."
+    )
 
     @cached_property
     def redis_address(self) -> str:

@@ -40,7 +40,7 @@ class Plan:
     api: int = 3
     valkey: int = 2
     model: str = "dcgan-emoji"
-    pause: float = 4.0  # seconds between two kills, on average
+    pause: float = 2.0  # seconds that a kill may come late, at most
 
     @property
     def victims(self) -> list[str]:
@@ -132,12 +132,15 @@ def post(client: httpx.Client, seed: int, plan: Plan) -> str:
 
 
 def kill_at_random(service: Service, plan: Plan, seen: Seen, over: threading.Event) -> None:
-    """Kill the victims in random order, each while the service has something to do."""
+    """Kill the victims in random order, each when its share of the jobs is done, or a bit later."""
     chance = random.Random(20261124)
     victims = plan.victims
     chance.shuffle(victims)
-    for kind in victims:
-        if over.wait(chance.uniform(0.5, 1.5) * plan.pause):
+    for number, kind in enumerate(victims):
+        while seen.ends.total() < plan.jobs * number / (len(victims) + 1):
+            if over.wait(0.02):
+                return
+        if over.wait(chance.uniform(0, plan.pause)):
             return
         if found := service.find(kind):
             os.kill(chance.choice(found), signal.SIGKILL)

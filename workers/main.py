@@ -11,7 +11,7 @@ import redis
 import torch
 
 from app import lifeline, log
-from app.settings import Settings
+from app.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 from app.store import Store
 from models.batching import Place
 from models.shelf import Shelf
@@ -34,11 +34,22 @@ def place_of(settings: Settings) -> Place:
     name = settings.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    try:
+        device = torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise Misconfigured(f"ATELIER_DEVICE: {name} can't be used: {reason}") from None
     chosen = settings.dtype
     if chosen == "auto":
         chosen = "bfloat16" if device.type == "cuda" else "float32"
     return Place(device, {"float32": torch.float32, "bfloat16": torch.bfloat16}[chosen])
+
+
+def store_of(settings: Settings) -> Store:
+    try:
+        return Store.open(settings.store_address)
+    except ValueError as error:
+        raise Misconfigured(f"ATELIER_STORE: {error}") from None
 
 
 def connect(settings: Settings) -> "redis.Redis":
@@ -71,7 +82,7 @@ class Process:
     def __init__(self, settings: Settings, name: str) -> None:
         self._settings = settings
         self.place, bell = place_of(settings), Doorbell()
-        store = Store.open(settings.store_address)
+        store = store_of(settings)
         self._delivery = Delivery(self._desk(name), store, rq_stamp, bell.ring)
         host = Host(Shelf(settings.checkpoints), self.place, settings.model_memory, bell.ring)
         engine = Engine(self.place.device)
@@ -92,15 +103,21 @@ class Process:
 
 
 def main() -> int:
-    """The process of `python -m workers.main`."""
+    """The process of `python -m workers.main`; exit code 78 where the settings can't be used."""
     lifeline.watch()
-    settings = Settings()
-    log.configure(settings.log_level)
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    try:
+        settings = read_settings()
+        log.configure(settings.log_level)
+        place_of(settings)
+        store_of(settings)
+    except Misconfigured as error:
+        print(f"atelier: {error}", file=sys.stderr)
+        return EX_CONFIG
     logging.getLogger("rq").setLevel(logging.WARNING)
     cores = os.cpu_count() or 1
     torch.set_num_threads(settings.threads or max(1, cores // max(1, settings.workers)))
     wait_for_redis(connect(settings))
-    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     process = Process(settings, name)
     logger.info("worker ready", extra={"worker": name, "device": str(process.place.device)})
     process.work()

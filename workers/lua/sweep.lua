@@ -1,7 +1,7 @@
 -- What time has ended: results past their time to live, records past theirs, jobs past their
 -- deadline in a queue that nobody reads, and bytes that nothing refers to.
--- ARGV: most to take at once, seconds that bytes and records outlive an expired upload. Returns hashes to delete from the store; drop each from
--- atelier:deleting when it is gone.
+-- ARGV: most to take at once, seconds that bytes and records outlive an expired upload.
+-- Returns hashes to delete from the store; drop each from atelier:deleting when it is gone.
 local most, orphan_ttl, record_ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local at = now()
 

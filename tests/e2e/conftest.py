@@ -1,0 +1,64 @@
+"""The whole service as its users start it: `atelier up`, with the shipped checkpoints."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from atelier.up import free_port
+
+
+class Stack:
+    """A running service."""
+
+    def __init__(self, state: Path, **changed: str) -> None:
+        self.port = free_port("127.0.0.1")
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = state / "log"
+        command = [sys.executable, "-m", "atelier", "up", "--port", str(self.port)]
+        command += ["--state", str(state)]
+        self._out = self.log.open("w")
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self._out, env=os.environ | changed, text=True
+        )
+
+    def wait_until_ready(self) -> None:
+        assert self.process.stdout is not None
+        timer = threading.Timer(100, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline()
+        timer.cancel()
+        assert line == f"ready {self.url}\n", self.log.read_text()[-3000:]
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._out.close()
+        return status
+
+
+@contextmanager
+def running(**changed: str) -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix="e2e-") as folder:
+        stack = Stack(Path(folder), **changed)
+        try:
+            stack.wait_until_ready()
+            yield stack
+        finally:
+            stack.stop()
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """One service for all tests that leave it as it was."""
+    with running() as made:
+        yield made

@@ -1,0 +1,131 @@
+"""The whole service keeps its promises: equal bytes, nothing lost, on a folder and on S3."""
+
+import hashlib
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+
+from atelier import Client
+from bench.chaos import Plan, run, verdict
+from tests.e2e.conftest import Stack, running
+
+pytestmark = pytest.mark.stack
+
+MODELS = ("vae-fashion", "dcgan-emoji")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_returned_seed_posted_alone_repeats_its_file(stack: Stack, model: str) -> None:
+    with Client(stack.url) as client:
+        many = [client.image(model=model, n=3, seed=seed) for seed in range(6)]
+        for job in many:
+            job.wait()
+        for job in many:
+            for output in job.outputs:
+                alone = client.image(model=model, seed=output.seed)
+                alone.wait()
+                assert alone.outputs[0].sha256 == output.sha256
+        data = many[0].outputs[0].read()
+        assert hashlib.sha256(data).hexdigest() == many[0].outputs[0].sha256
+
+
+def test_bytes_are_equal_after_a_restart_of_everything(stack: Stack) -> None:
+    with Client(stack.url) as client:
+        job = client.image(model=MODELS[0], n=4, seed=99)
+        job.wait()
+        expected = [output.sha256 for output in job.outputs]
+    with running() as other, Client(other.url) as client:
+        job = client.image(model=MODELS[0], n=4, seed=99)
+        job.wait()
+        assert [output.sha256 for output in job.outputs] == expected
+
+
+def test_jobs_survive_kills_of_everything() -> None:
+    plan = Plan(jobs=40, items=24, workers=1, api=1, valkey=1, model=MODELS[0], pause=0.1)
+    calm, wild = run(plan, deadly=False), run(plan, deadly=True)
+    assert verdict(plan, calm, wild) == []
+
+
+def test_accepted_jobs_outlive_a_kill_9_of_the_whole_service(tmp_path: Path) -> None:
+    first = Stack(tmp_path, ATELIER_WORKERS="0")  # nobody works: jobs wait
+    with httpx.Client(base_url=first.url, transport=httpx.HTTPTransport(retries=50)) as client:
+        while client.get("/livez").status_code != 200:
+            pass
+        body = {"model": MODELS[0], "n": 2}
+        ids = [client.post("/generate/image", json=body).json()["id"] for _ in range(5)]
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.stop()
+    second = Stack(tmp_path)
+    try:
+        second.wait_until_ready()
+        with Client(second.url) as client:
+            jobs = [client.job(i) for i in ids]
+            for job in jobs:
+                job.wait()
+            assert Counter(job.status for job in jobs) == {"completed": 5}
+    finally:
+        second.stop()
+
+
+def test_results_lie_in_s3_when_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    httpx.put(f"{endpoint}/pictures").raise_for_status()
+    environment = {
+        "ATELIER_STORE": "s3://pictures/made/here",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "us-east-1",
+    }
+    try:
+        with running(**environment) as stack, Client(stack.url) as client:
+            job = client.image(model=MODELS[0], n=3, seed=4)
+            job.wait()
+            for output in job.outputs:
+                assert hashlib.sha256(output.read()).hexdigest() == output.sha256
+        listed = httpx.get(f"{endpoint}/pictures?list-type=2").text
+        assert listed.count("<Key>made/here/") == 3
+    finally:
+        server.stop()
+
+
+def test_a_checkpoint_dropped_in_is_served_without_a_restart(tmp_path: Path) -> None:
+    from tests.models.families import tiny_checkpoint
+
+    checkpoints = tmp_path / "checkpoints"
+    tiny_checkpoint(checkpoints, "vae")
+    with running(ATELIER_CHECKPOINTS=str(checkpoints)) as stack, Client(stack.url) as client:
+        assert [card["id"] for card in client.models()] == ["tiny-vae"]
+        (tmp_path / "new").mkdir()
+        path = tiny_checkpoint(tmp_path / "new", "dcgan")
+        path.rename(checkpoints / path.name)
+        end = time.monotonic() + 30
+        while len(client.models()) < 2:
+            assert time.monotonic() < end, "the new model is not listed"
+            time.sleep(0.1)
+        job = client.image(model="tiny-dcgan", n=2, seed=1)
+        job.wait()
+        assert len(job.outputs) == 2
+
+
+def test_redis_down_at_start_is_waited_for_and_told(tmp_path: Path) -> None:
+    away = Stack(tmp_path, ATELIER_REDIS_URL=f"unix://{tmp_path}/nobody.sock")
+    try:
+        with httpx.Client(base_url=away.url, transport=httpx.HTTPTransport(retries=50)) as client:
+            answer = client.post("/generate/image", json={"model": MODELS[0]})
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "queue_unavailable"
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert client.get("/readyz").status_code == 503
+    finally:
+        away.stop()

@@ -1,0 +1,83 @@
+"""What the README says is so: its curl lines, its Python, its commands, and the settings' page."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from tests.e2e.conftest import Stack
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+DEFAULT = "http://127.0.0.1:8000"
+
+pytestmark = pytest.mark.stack
+
+
+def blocks(language: str, word: str) -> list[str]:
+    """The code blocks of the README in a language that hold a word."""
+    found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return [block for block in found if word in block]
+
+
+def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
+    script = "\n".join(blocks("sh", "curl"))
+    assert script.count("curl ") >= 8
+    script = script.replace(DEFAULT, stack.url)
+    script = script.replace(".venv/bin/atelier", f"{sys.executable} -m atelier")
+    script = script.replace("python3 -c", f"{sys.executable} -c")
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    job = json.loads((tmp_path / "job.json").read_text())
+    assert (job["status"], len(job["outputs"])) == ("completed", 4)
+    assert (tmp_path / "emoji.png").read_bytes().startswith(b"\x89PNG")
+    assert '"seed": 7' in ran.stdout
+    assert "event: completed" in ran.stdout
+    assert '"object":"list"' in ran.stdout
+    assert '"id":"dcgan-emoji"' in ran.stdout
+
+
+def test_the_python_example_runs(stack: Stack, tmp_path: Path) -> None:
+    (example,) = blocks("python", "from atelier import Client")
+    environment = os.environ | {"ATELIER_URL": stack.url, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", "-c", example]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=60)
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_commands_run(stack: Stack, tmp_path: Path) -> None:
+    (block,) = blocks("sh", "atelier generate")
+    script = block.replace(".venv/bin/atelier", f"{sys.executable} -m atelier")
+    environment = os.environ | {"ATELIER_URL": stack.url, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert len(list((tmp_path / "pictures").glob("dcgan-emoji-*.png"))) == 8
+    assert "vae-fashion" in ran.stdout
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented_as_it_is(name: str) -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    description = Settings.model_fields[name].description
+    assert description
+    assert re.search(rf"\| `ATELIER_{name.upper()}` \| .+ \| {re.escape(description)} \|", page)
