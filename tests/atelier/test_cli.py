@@ -3,13 +3,13 @@ import sys
 
 import pytest
 
-from tests.atelier.commands import atelier
+from tests.atelier.commands import atelier, atelier_process
 
 HEAVY = ("torch", "numpy", "httpx", "redis", "uvicorn", "fastapi", "pydantic")
 
 
 def test_it_says_what_it_can_do() -> None:
-    said = atelier("--help")
+    said = atelier_process("--help")
     assert said.status == 0
     for command in ("up", "api", "worker", "generate", "models", "jobs", "job", "cancel"):
         assert command in said.out

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.keys import Keys
-from tests.atelier.commands import atelier, refused
+from tests.atelier.commands import atelier, atelier_process, refused
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_keys_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 def test_up_needs_a_server(tmp_path: Path) -> None:
     nowhere = {"ATELIER_STATE": str(tmp_path), "PATH": "", "PYTHONPATH": str(_hide(tmp_path))}
-    assert "ATELIER_REDIS_URL" in refused(atelier("up", "--port", "0", **nowhere))
+    assert "ATELIER_REDIS_URL" in refused(atelier_process("up", "--port", "0", **nowhere))
 
 
 def _hide(folder: Path) -> Path:

@@ -18,7 +18,7 @@ from atelier import embedded
 from atelier.embedded import EmbeddedServer, NoServer
 from atelier.keeper import claim
 from atelier.up import Child, Refused, Supervisor, free_port, lock
-from tests.atelier.commands import atelier, refused
+from tests.atelier.commands import atelier_process, refused
 
 STAND_IN = """
 import http.server, os, sys
@@ -192,18 +192,20 @@ def test_a_proxy_for_the_world_outside_is_not_asked(folder: Path) -> None:
 def test_another_programs_port_is_refused_and_never_called_ready(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        said = atelier("up", "--port", port, ATELIER_STATE=str(folder))
+        said = atelier_process("up", "--port", port, ATELIER_STATE=str(folder))
     assert refused(said) == f"can't bind 127.0.0.1 port {port}: Address already in use"
     assert said.out == ""
 
 
 def test_an_address_of_another_machine_is_refused(folder: Path) -> None:
-    said = atelier("up", "--host", "192.0.2.1", "--port", "0", ATELIER_STATE=str(folder))
+    said = atelier_process("up", "--host", "192.0.2.1", "--port", "0", ATELIER_STATE=str(folder))
     assert "can't bind 192.0.2.1" in refused(said)
 
 
 def test_without_keys_it_stops_and_says_what_the_api_said(folder: Path) -> None:
-    said = atelier("up", "--host", "0.0.0.0", "--port", "0", "--workers", "0", "--state", folder)
+    said = atelier_process(
+        "up", "--host", "0.0.0.0", "--port", "0", "--workers", "0", "--state", folder
+    )
     assert said.status == 1
     assert "to bind 0.0.0.0, which others can reach, set keys" in said.err
     assert said.err.splitlines()[-1] == "atelier: api can't run as configured"

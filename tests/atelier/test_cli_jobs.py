@@ -1,0 +1,160 @@
+"""The commands that ask a service: a real API over a real Valkey, and a worker with no model."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+import torch
+
+from app.settings import Settings
+from app.store import Store
+from models.artifacts import Image
+from tests.app.serving import eventually, serving
+from tests.app.working import Worker
+from tests.atelier.commands import Said, atelier, refused
+from tests.conftest import MODEL
+from workers.encode import Facts, encode
+
+Ask = Callable[..., Said]
+FACTS = Facts(MODEL, "ab" * 32, {"temperature": 1.0}, 1)
+
+
+@pytest.fixture
+def ask(settings: Settings) -> Iterator[Ask]:
+    """The command, with the address of a service in its environment."""
+    with serving(settings) as running:
+        yield lambda *arguments: atelier(*arguments, ATELIER_URL=running.url)
+
+
+@pytest.fixture
+def working(settings: Settings, connection: "redis.Redis") -> Callable[..., object]:
+    worker = Worker(connection)
+
+    @contextmanager
+    def scope(outcome: str = "finished") -> Iterator[None]:
+        """Within, one job is carried out as soon as it comes."""
+
+        def work() -> None:
+            jobs: list[str] = []
+            eventually(lambda: jobs.extend(worker.claim()) or jobs, 20)
+            worker.progress(jobs[0], 1, 2)
+            picture = encode(Image(torch.zeros(1, 8, 8)), "png", FACTS)
+            sha256 = Store.open(settings.store_address).put(picture.data)
+            output = {
+                "sha256": sha256,
+                "content_type": "image/png",
+                "bytes": len(picture.data),
+            }
+            worker.finish(jobs[0], outcome, output=None if outcome == "failed" else output)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+    return scope
+
+
+def test_pictures_are_made_and_saved_by_model_and_seed(
+    ask: Ask, working: Callable[..., object], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    command = ("generate", "image", "--seed", "1", "--out", folder, "--param", "temperature=0.5")
+    for name in (f"{MODEL}-1.png", f"{MODEL}-1-2.png"):  # nothing is overwritten
+        with working():
+            said = ask(*command)
+        assert (said.status, said.out) == (0, f"{folder / name}\n"), said.err
+    assert len(list(folder.iterdir())) == 2
+    (job, other) = json.loads(ask("jobs", "--json").out)
+    assert job["input"]["temperature"] == 0.5
+    assert job["status"] == other["status"] == "completed"
+    assert json.loads(atelier("inspect", folder / name).out) == {
+        "model": MODEL,
+        "checkpoint": "ab" * 32,
+        "params": {"temperature": 1.0},
+        "seed": 1,
+    }
+
+
+def test_what_was_made_can_be_told_as_json(
+    ask: Ask, working: Callable[..., object], tmp_path: Path
+) -> None:
+    with working():
+        said = ask("generate", "image", "--seed", "1", "--out", tmp_path, "--json")
+    job = json.loads(said.out)
+    assert (job["status"], job["seed"]) == ("completed", 1)
+    assert (tmp_path / f"{MODEL}-1.png").is_file()
+
+
+def test_a_job_that_fails_is_one_line(
+    ask: Ask, working: Callable[..., object], tmp_path: Path
+) -> None:
+    with working("failed"):
+        said = ask("generate", "image", "--out", tmp_path)
+    assert "no memory (out_of_memory)" in refused(said)
+
+
+def test_a_detached_job_is_looked_at_listed_and_canceled(ask: Ask) -> None:
+    job = ask("generate", "image", "--seed", "7", "--detach").out.strip()
+    assert json.loads(ask("job", job).out)["seed"] == 7
+    heading, row = ask("jobs", "--status", "queued").out.splitlines()
+    assert heading.split() == ["JOB", "STATUS", "DONE", "MODEL", "SEED"]
+    assert row.split() == [job, "queued", "0%", MODEL, "7"]
+    assert ask("cancel", job).out.strip() == "canceled"
+    (alone,) = ask("jobs", "--status", "queued").out.splitlines()
+    assert alone.split() == heading.split()
+
+
+def test_models_are_listed_and_shown_whole(ask: Ask) -> None:
+    heading, row = ask("models").out.splitlines()
+    assert heading.split()[0] == "MODEL"
+    assert row.split()[0] == MODEL
+    assert "temperature" in json.loads(ask("models", MODEL).out)["params"]["properties"]
+    assert [card["id"] for card in json.loads(ask("models", "--json").out)] == [MODEL]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--model", "nonsense"], "nonsense"),
+        (["--n", "0"], "n must be between 1 and"),
+        (["--param", "steps=3"], "steps is not a parameter here"),
+        (["--param", "self=3"], "self is not a parameter here"),
+        (["--param", "temperature=warm"], "temperature must be a number"),
+    ],
+)
+def test_what_the_service_refuses_is_one_line(ask: Ask, arguments: list[str], told: str) -> None:
+    assert told in refused(ask("generate", "image", *arguments))
+
+
+@pytest.mark.parametrize("command", ["job", "cancel"])
+def test_an_unknown_job_is_one_line(ask: Ask, command: str) -> None:
+    assert "no such job" in refused(ask(command, "job_0"))
+
+
+@pytest.mark.parametrize(
+    ("param", "told"),
+    [("n=3", "option of its own: --n"), ("temperature", "key=value"), ("=1", "key=value")],
+)
+def test_params_that_cannot_be_meant_are_refused_unasked(param: str, told: str) -> None:
+    assert told in refused(atelier("generate", "image", "--param", param), 2)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(
+    ask: Ask, working: Callable[..., object], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with working():
+        said = ask("generate", "image", "--out", tmp_path / "file")
+    assert "file" in refused(said)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "not an address", "http://[", "ftp://a"])
+def test_nobody_there_is_one_line(url: str) -> None:
+    refused(atelier("models", "--url", url))
