@@ -45,6 +45,7 @@ class Bed:
             "ATELIER_STATE": str(self.settings.state),
             "ATELIER_REDIS_URL": self.settings.redis_address,
             "ATELIER_CHECKPOINTS": str(self.settings.checkpoints),
+            "ATELIER_QUEUE_LIMIT": str(self.settings.queue_limit),
             "ATELIER_LOG_LEVEL": "error",
         }
 
