@@ -9,7 +9,7 @@ import os
 import time
 import uuid
 from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import httpx
 
-from atelier.errors import JobCanceled, JobFailed, Problem, WaitTimeout, json_of
+from atelier.errors import JobCanceled, JobFailed, NotFoundError, Problem, WaitTimeout, json_of
 from atelier.sse import Event, Following
 
 if TYPE_CHECKING:
@@ -155,8 +155,12 @@ class Job(JobView):
         return self
 
     def delete(self) -> None:
-        """Remove it and the artifacts that no other job shares."""
-        self._client.call("DELETE", self.path)
+        """Remove it and the artifacts that no other job shares; one that is gone stays gone.
+
+        So a delete that is tried again, since its answer broke off, has done what it was to do.
+        """
+        with suppress(NotFoundError):
+            self._client.call("DELETE", self.path)
 
     def wait(self, timeout: float | None = None) -> Self:
         """Until it ends, or that many seconds. Raises JobFailed, JobCanceled, WaitTimeout."""
@@ -236,8 +240,12 @@ class AsyncJob(JobView):
         return self
 
     async def delete(self) -> None:
-        """Remove it and the artifacts that no other job shares."""
-        await self._client.call("DELETE", self.path)
+        """Remove it and the artifacts that no other job shares; one that is gone stays gone.
+
+        So a delete that is tried again, since its answer broke off, has done what it was to do.
+        """
+        with suppress(NotFoundError):
+            await self._client.call("DELETE", self.path)
 
     async def wait(self, timeout: float | None = None) -> Self:
         """Until it ends, or that many seconds. Raises JobFailed, JobCanceled, WaitTimeout."""

@@ -67,6 +67,15 @@ def test_a_job_is_refreshed_canceled_and_deleted(client: Client, service: Servic
         other.refresh()
 
 
+def test_a_delete_whose_answer_breaks_off_is_a_delete(client: Client, service: Service) -> None:
+    job = client.image()
+    service.breaks = 1
+    job.delete()
+    assert [r.method for r in service.asked] == ["POST", "DELETE", "DELETE"]
+    assert not service.jobs
+    job.delete()  # what is gone is gone
+
+
 def test_outputs_are_read_and_saved(client: Client, service: Service, tmp_path: Path) -> None:
     job = client.image(seed=5)
     service.ended(job.id)

@@ -161,7 +161,9 @@ class App:
         return JSONResponse(job) if job else refusal(404, "job_not_found")
 
     async def delete(self, request: Request) -> Response:
-        job = self.service.jobs.pop(request.path_params["id"])
+        job = self.service.jobs.pop(request.path_params["id"], None)
+        if job is None:
+            return refusal(404, "job_not_found")
         return JSONResponse({"id": job["id"], "object": "job.deleted", "deleted": True})
 
     async def cancel(self, request: Request) -> Response:
