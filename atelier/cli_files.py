@@ -53,13 +53,14 @@ def import_(
     """Turn a foreign state dict into a checkpoint, once; it is never loaded by the service."""
     try:
         from models.foreign import import_weights
+        from models.header import CheckpointError
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
     card = {"title": title, "licence": licence, "data": data, "data_licence": "unknown"}
     folder = settings_with(checkpoints=to).checkpoints
     try:
         path = import_weights(family, file, key, folder, name or file.stem.lower(), card)
-    except ValueError as error:  # CheckpointError, or a net's own word about its sizes
+    except CheckpointError as error:
         raise fail(str(error)) from None
     print(path)
 

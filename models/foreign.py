@@ -47,7 +47,11 @@ def _dcgan(tensors: dict[str, Tensor], card: Mapping[str, str]) -> tuple[Header,
         "channels": layers[-1].shape[1],
         "size": 2 ** (len(layers) + 1),
     }
-    for name in [n for n in Generator(**_whole(net)).state_dict() if n not in tensors]:
+    try:
+        expected = Generator(**_whole(net)).state_dict()
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(f"no DCGAN generator has such shapes: {error}") from None
+    for name in expected.keys() - tensors.keys():
         if name.endswith("num_batches_tracked"):  # older files lack this count; it isn't used
             tensors[name] = torch.tensor(0)
     header = Header.model_validate({"family": "dcgan", "net": net, **card})

@@ -62,16 +62,6 @@ def preview(artifact: Image) -> str:
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def facts_of(picture: Picture.Image) -> str | None:
-    """What made an opened file, as the JSON inside it; None if it doesn't say."""
-    text = picture.info.get(KEY) or picture.getexif().get(DESCRIPTION)
-    try:
-        facts = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return text if isinstance(facts, dict) and "checkpoint" in facts else None
-
-
 def _picture(artifact: Image) -> Picture.Image:
     pixels = artifact.pixels.clamp(0, 1).mul(255).round().byte().cpu()  # (C, H, W)
     array: np.ndarray[Any, Any] = pixels.permute(1, 2, 0).contiguous().numpy()
