@@ -16,9 +16,9 @@ CARD = Header(
     net=dict(NET),
     title="Emoji faces (DCGAN)",
     description="Faces, cats, monkeys, costumes and hearts as emoji, 64x64 in colour.",
-    limitations="Round yellow faces come out best. Teeth, tears, hats, hands and glasses are often "
-    "smeared; about one picture in six is a blot of colour or a mixture of a heart and a face. "
-    "What is drawn can't be chosen. No text, flags, animals at large or objects; 64x64 only.",
+    limitations="Round faces and hearts come out best. Teeth, tears, hats, hands and glasses are "
+    "often smeared; about one picture in six is a blot of colour or a mixture of a heart and a "
+    "face. What is drawn can't be chosen. No text, flags, whole animals or objects; 64x64 only.",
     data="Group smileys-emotion, but for its bubbles and bursts, of seven emoji sets: Noto, "
     "Noto v1 and FxEmojis; Fluent flat, in colour and 3D; Twemoji (copyright Twitter, Inc and "
     "other contributors). One caption in ten was held out.",
