@@ -32,7 +32,8 @@ class Scripts:
     def run_all(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         """Several in order and one round trip, so one wait for the disk.
 
-        If the server has forgotten a script, all are run again: only for scripts that bear it.
+        An answer may be an exception. If the server has forgotten a script, all are run again:
+        only for scripts that bear it.
         """
         with self._connection.pipeline(transaction=False) as pipe:
             for name, args in calls:
@@ -42,7 +43,4 @@ class Scripts:
             for script in self._scripts.values():
                 self._connection.script_load(script.script)
             return self.run_all(calls)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
         return list(answers)

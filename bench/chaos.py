@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from rich.progress import Progress
 from atelier.up import free_port
 
 ORDER = {"queued": 0, "in_progress": 1, "completed": 2, "failed": 2, "canceled": 2}
+ENDED = 2
 out = Console(stderr=True)
 
 
@@ -40,7 +40,8 @@ class Plan:
     api: int = 3
     valkey: int = 2
     model: str = "dcgan-emoji"
-    pause: float = 2.0  # seconds that a kill may come late, at most
+    pause: float = 0.5  # seconds after a post that a kill comes, at most
+    window: int = 16  # jobs that are open at once
 
     @property
     def victims(self) -> list[str]:
@@ -58,6 +59,7 @@ class Seen:
     kills: Counter[str] = field(default_factory=Counter)
     attempts: int = 0
     seconds: float = 0.0
+    last: dict[str, tuple[int, int]] = field(default_factory=dict)  # rank and attempt by job
 
 
 class Service:
@@ -131,63 +133,54 @@ def post(client: httpx.Client, seed: int, plan: Plan) -> str:
     return job
 
 
-def kill_at_random(service: Service, plan: Plan, seen: Seen, over: threading.Event) -> None:
-    """Kill the victims in random order, each when its share of the jobs is done, or a bit later."""
-    chance = random.Random(20261124)
-    victims = plan.victims
-    chance.shuffle(victims)
-    for number, kind in enumerate(victims):
-        while seen.ends.total() < plan.jobs * number / (len(victims) + 1):
-            if over.wait(0.02):
-                return
-        if over.wait(chance.uniform(0, plan.pause)):
-            return
-        if found := service.find(kind):
-            os.kill(chance.choice(found), signal.SIGKILL)
-            seen.kills[kind] += 1
+def kill(service: Service, kind: str, seen: Seen, chance: random.Random) -> None:
+    """Kill one process of a kind; one that is just being started again is waited for."""
+    while not (found := service.find(kind)):
+        time.sleep(0.05)
+    os.kill(chance.choice(found), signal.SIGKILL)
+    seen.kills[kind] += 1
 
 
-def watch(client: httpx.Client, jobs: dict[int, str], seen: Seen) -> None:
-    """Poll every job until all have ended, and note any status that goes backwards."""
-    last: dict[str, tuple[int, int]] = {}
-    open_jobs = dict(jobs)
-    with Progress(console=out, transient=True) as bar:
-        task = bar.add_task("jobs", total=len(jobs))
-        while open_jobs:
-            for seed, job in list(open_jobs.items()):
-                told = insist(client, "GET", f"/jobs/{job}")
-                rank = (ORDER[told["status"]], told["attempt"])
-                if rank < last.get(job, rank):
-                    seen.backwards.append(f"{job}: {last[job]} then {rank}")
-                last[job] = rank
-                if rank[0] == 2:
-                    seen.hashes[seed] = [output["sha256"] for output in told["outputs"]]
-                    seen.ends[told["status"]] += 1
-                    seen.attempts += told["attempt"]
-                    del open_jobs[seed]
-                    bar.advance(task)
+def look(client: httpx.Client, jobs: dict[int, str], seen: Seen) -> None:
+    """Poll every job that has not ended, and note any status that goes backwards."""
+    for seed, job in jobs.items():
+        if seed in seen.hashes:
+            continue
+        told = insist(client, "GET", f"/jobs/{job}")
+        rank = (ORDER[told["status"]], told["attempt"])
+        if rank < seen.last.get(job, rank):
+            seen.backwards.append(f"{job}: {seen.last[job]} then {rank}")
+        seen.last[job] = rank
+        if rank[0] == ENDED:
+            seen.hashes[seed] = [output["sha256"] for output in told["outputs"]]
+            seen.ends[told["status"]] += 1
+            seen.attempts += told["attempt"]
 
 
 def run(plan: Plan, deadly: bool) -> Seen:
-    """All jobs through one service, under kills or in peace."""
-    seen, over = Seen(), threading.Event()
+    """All jobs through one service, in peace or with kills while some of them run."""
+    seen, chance, jobs = Seen(), random.Random(plan.jobs), dict[int, str]()
+    victims = plan.victims if deadly else []
+    chance.shuffle(victims)
+    due = {(i + 1) * plan.jobs // (len(victims) + 1): kind for i, kind in enumerate(victims)}
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         service = Service(Path(folder))
-        killer = threading.Thread(target=kill_at_random, args=(service, plan, seen, over))
         start = time.monotonic()
         try:
-            if deadly:
-                killer.start()
             with httpx.Client(base_url=service.url, timeout=10) as client:
-                jobs = {seed: post(client, seed, plan) for seed in range(plan.jobs)}
-                watch(client, jobs, seen)
-                over.set()
-                seen.seconds = time.monotonic() - start
-                count_terminal_events(service, jobs, seen)
+                with Progress(console=out, transient=True) as bar:
+                    for seed in bar.track(range(plan.jobs), description="jobs"):
+                        jobs[seed] = post(client, seed, plan)
+                        if kind := due.get(seed):
+                            time.sleep(chance.uniform(0, plan.pause))
+                            kill(service, kind, seen, chance)
+                        while len(jobs) - len(seen.hashes) > plan.window:
+                            look(client, jobs, seen)
+                while len(seen.hashes) < plan.jobs:
+                    look(client, jobs, seen)
+            seen.seconds = time.monotonic() - start
+            count_terminal_events(service, jobs, seen)
         finally:
-            over.set()
-            if deadly:
-                killer.join()
             service.stop()
     return seen
 

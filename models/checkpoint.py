@@ -45,6 +45,7 @@ def save(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         draft = Path(folder) / path.name
         save_file(whole, draft, metadata={"atelier": header.model_dump_json()})
+        draft.chmod(0o644)  # others may serve what one has trained
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.rename(path)

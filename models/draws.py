@@ -1,12 +1,15 @@
 """Seeded noise: every draw of a story comes from its request's own CPU generator."""
 
+import hashlib
+
 import torch
 from torch import Tensor
 
 
 def seeded(seed: int) -> torch.Generator:
-    """The generator of one item."""
-    return torch.Generator("cpu").manual_seed(seed)
+    """The generator of one item. Torch's takes 32 bits, so all 53 of the seed are folded in."""
+    digest = hashlib.sha256(str(seed).encode()).digest()
+    return torch.Generator("cpu").manual_seed(int.from_bytes(digest[:4], "big"))
 
 
 def normal(rng: torch.Generator, *shape: int) -> Tensor:

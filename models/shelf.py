@@ -1,6 +1,7 @@
 """The checkpoints folder: the directory is the registry, looked at afresh when it changes."""
 
 import logging
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.families import FAMILIES
-from models.header import SUFFIX, CheckpointError, Header, file_sha256, read_header
+from models.header import SUFFIX, CheckpointError, Header, file_sha256, read_header, read_table
 
 log = logging.getLogger("atelier.shelf")
 
@@ -25,6 +26,7 @@ class Entry:
     header: Header
     sha256: str
     bytes: int
+    elements: int  # numbers in its tensors
     modified: int  # seconds since 1970
 
 
@@ -39,7 +41,7 @@ class Shelf:
         self, folder: Path, every: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._folder, self._every, self._clock = folder, every, clock
-        self._stamps: dict[Path, Stamp] = {}
+        self._opened: dict[Path, tuple[Stamp, Entry | CheckpointError]] = {}
         self._found: Found = {}
         self._looked: float | None = None
 
@@ -53,14 +55,15 @@ class Shelf:
 
     def look(self) -> Found:
         """Every file by id, usable or not; the same object as before if nothing has changed."""
-        stamps = dict(self._listing())
-        if stamps != self._stamps:
-            known, before = self._stamps, self._found
-            self._found = {
-                path.stem: before[path.stem] if known.get(path) == stamp else self._open(path)
+        stamps, before = dict(self._listing()), self._opened
+        if stamps != {path: stamp for path, (stamp, _) in before.items()}:
+            self._opened = {
+                path: before[path]
+                if path in before and before[path][0] == stamp
+                else (stamp, self._open(path))
                 for path, stamp in stamps.items()
             }
-            self._stamps = stamps
+            self._found = {path.stem: found for path, (_, found) in self._opened.items()}
         return self._found
 
     def _listing(self) -> list[tuple[Path, Stamp]]:
@@ -95,5 +98,7 @@ def _entry(path: Path) -> Entry:
     header, stat = read_header(path), path.stat()
     if header.family not in FAMILIES:
         raise CheckpointError(f"its family is unknown: {header.family}")
-    sha256 = file_sha256(path)
-    return Entry(path.stem, path, header, sha256, stat.st_size, int(stat.st_mtime))
+    shapes = [t["shape"] for name, t in read_table(path).items() if name != "__metadata__"]
+    elements = sum(math.prod(shape) for shape in shapes)
+    sha256, modified = file_sha256(path), int(stat.st_mtime)
+    return Entry(path.stem, path, header, sha256, stat.st_size, elements, modified)

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 import redis
+from rq import worker_registration
 from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
@@ -23,6 +24,7 @@ from rq.worker.base import BaseWorker, WorkerStatus
 from app.records import WORK, job_key
 from app.scripts import Scripts
 from app.settings import Settings
+from workers.desk import AWAY
 from workers.floor import Floor
 from workers.upkeep import Upkeep
 
@@ -57,6 +59,11 @@ class BatchWorker(BaseWorker):
         self._text = text
         self._scripts = Scripts(text)
         self._stop_at: float | None = None
+        self.broken: Exception | None = None  # what ended the loop, if not a request to stop
+
+    def _set_connection(self, connection: "redis.Redis") -> "redis.Redis":
+        """Leave its time-outs: RQ would let a dead line hang for minutes."""
+        return connection
 
     # -- RQ's loop: wait until something is claimed, then run until nothing is left
 
@@ -81,6 +88,13 @@ class BatchWorker(BaseWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run what was claimed, and all that joins, until nothing is in flight."""
         self._show(WorkerStatus.BUSY)
+        try:
+            self._run_until_idle()
+        except Exception as error:
+            self.broken = error  # RQ's loop ends at it, but says nothing of it afterwards
+            raise
+
+    def _run_until_idle(self) -> None:
         while self._floor.claims:
             self._floor.turn(self._stop_at is None, rq_stamp)
             if self._stop_at is not None and time.monotonic() >= self._stop_at:
@@ -95,14 +109,7 @@ class BatchWorker(BaseWorker):
                 Queue(n, connection=self.connection, serializer=JSONSerializer) for n in names
             ]
             self._ordered_queues = self.queues[:]
-            self._show_queues()
-
-    def _show_queues(self) -> None:
-        with self.connection.pipeline() as pipe:
-            pipe.hset(self.key, "queues", ",".join(self.queue_names()))
-            for name in self.queue_names():
-                pipe.sadd(f"rq:workers:{name}", self.key)
-            self._quietly(pipe.execute)
+            self._quietly(self._enroll)
 
     def _show(self, state: WorkerStatus) -> None:
         self._quietly(lambda: self.set_state(state.value))
@@ -111,11 +118,20 @@ class BatchWorker(BaseWorker):
         """Records that only people read are not worth dying for while Redis is away."""
         try:
             write()
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except AWAY as error:
             log.warning("redis unreachable", extra={"reason": type(error).__name__})
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """RQ's sign of life, and its record anew, should a reaper have struck it off."""
         self._quietly(lambda: super(BatchWorker, self).heartbeat(timeout, pipeline))
+        if pipeline is None:
+            self._quietly(self._enroll)
+
+    def _enroll(self) -> None:
+        with self.connection.pipeline() as pipe:
+            pipe.hset(self.key, mapping=self.serialize())
+            worker_registration.register(self, pipe)
+            pipe.execute()
 
     # -- starting and stopping
 
@@ -161,7 +177,7 @@ class BatchWorker(BaseWorker):
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
         """Wait for Redis to come back; until then the loop looks without being rung."""
         if not isinstance(exc, redis.ConnectionError | redis.TimeoutError):
-            raise exc
+            log.error("a command failed", exc_info=exc)
         time.sleep(0.5)
 
     def handle_payload(self, message: dict[str, Any]) -> None:

@@ -6,17 +6,17 @@ when it is full of results the engine waits, and only notes of progress are left
 
 import hashlib
 import logging
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-import redis
-
 from app.store import Store, StoreError
-from workers.desk import Desk, Ending, Word
+from workers.desk import AWAY, Desk, Ending, Word
 from workers.encode import Encoded, encode
 from workers.parcel import Parcel, stored_output
 from workers.runs import Ended, Made, Message, Told
@@ -25,6 +25,8 @@ log = logging.getLogger("atelier.worker")
 
 T = TypeVar("T")
 BATCH = 64  # messages delivered together, at most
+MESSAGES = 256  # waiting for delivery, at most
+FAILED = 70  # exit status of a worker that can't go on
 STORE_TRIES = 5
 LONGEST_PAUSE = 2.0  # seconds between two tries
 
@@ -34,6 +36,7 @@ class Settled:
     """A job's end has been committed, or was found to be another's business."""
 
     job: str
+    execution: str
     committed: bool
 
 
@@ -44,7 +47,7 @@ class Delivery:
         self, desk: Desk, store: Store, stamp: Callable[[], str], ring: Callable[[], None]
     ) -> None:
         self._desk, self._store, self._stamp, self._ring = desk, store, stamp, ring
-        self._messages: queue.Queue[Message | None] = queue.Queue(256)
+        self._messages: queue.Queue[Message | None] = queue.Queue(MESSAGES)
         self._parcels: dict[str, Parcel] = {}  # by execution
         self.settled: queue.SimpleQueue[Settled] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="delivery", daemon=True)
@@ -54,21 +57,24 @@ class Delivery:
 
     def send(self, message: Message) -> None:
         """Hand a message over. Progress is left out when the queue is full; nothing else is."""
-        if isinstance(message, Told) and not message.deltas and self._messages.full():
+        crowded = self._messages.qsize() > MESSAGES // 2
+        if isinstance(message, Told) and not message.deltas and crowded:
             return
         self._messages.put(message)
 
     def close(self, grace: float) -> None:
-        """Deliver what is queued, then stop."""
-        self._messages.put(None)
-        self._thread.join(grace)
+        """Deliver what is queued, then stop; what takes longer than the grace is given up."""
+        with suppress(queue.Full):
+            self._messages.put(None, timeout=grace)
+            self._thread.join(grace)
 
     def _work(self) -> None:
-        open_still = True
-        while open_still:
-            batch = self._next_batch()
-            open_still = None not in batch
-            self._deliver([message for message in batch if message is not None])
+        try:
+            while self._deliver(self._next_batch()):
+                pass
+        except Exception:
+            log.critical("delivery failed; the worker ends itself", exc_info=True)
+            os._exit(FAILED)  # a worker that can't deliver must not go on claiming
 
     def _next_batch(self) -> list[Message | None]:
         """All that waits: together it costs one wait for the disk of the server, not one each."""
@@ -77,10 +83,11 @@ class Delivery:
             batch.append(self._messages.get())
         return batch
 
-    def _deliver(self, batch: list[Message]) -> None:
+    def _deliver(self, batch: list[Message | None]) -> bool:
+        """Deliver a batch. False once it holds the end of all."""
         self._keep([message for message in batch if isinstance(message, Made)])
         words: list[Word | Ending] = []
-        for message in batch:
+        for message in [message for message in batch if message is not None]:
             parcel = self._parcels.setdefault(message.claim.execution, Parcel())
             match message:
                 case Told():
@@ -90,32 +97,37 @@ class Delivery:
                 case Ended():
                     words.append(parcel.ending(message, self._stamp()))
                     del self._parcels[message.claim.execution]
-        if not words:
-            return
-        heard = until_reached(lambda: self._desk.say(words))
+        heard = until_reached(lambda: self._desk.say(words)) if words else []
         for word, committed in zip(words, heard, strict=True):
             if isinstance(word, Ending):
                 self._settle(word, committed)
+        return None not in batch
 
     def _keep(self, made: list[Made]) -> None:
         """Store the files of these items. What can't be stored fails its job, when it ends."""
         files: list[tuple[Made, Encoded, str]] = []
         for item in made:
-            for artifact in item.artifacts:
-                encoded = encode(artifact, item.output_format, item.facts)
-                files.append((item, encoded, hashlib.sha256(encoded.data).hexdigest()))
+            try:
+                encodings = [encode(a, item.output_format, item.facts) for a in item.artifacts]
+            except Exception as error:
+                self._spoil(item, error)
+            else:
+                files += [(item, e, hashlib.sha256(e.data).hexdigest()) for e in encodings]
         hashes = [sha256 for _, _, sha256 in files]
         while hashes and not until_reached(lambda: self._desk.hold(hashes)):
             time.sleep(0.05)  # the bytes of one are just being deleted
         for item, encoded, sha256 in files:
-            parcel = self._parcels.setdefault(item.claim.execution, Parcel())
             try:
                 self._put(encoded.data)
-            except StoreError as error:
-                log.exception("result not kept", extra={"job": item.claim.job})
-                parcel.spoiled = error
+            except Exception as error:
+                self._spoil(item, error)
             else:
+                parcel = self._parcels.setdefault(item.claim.execution, Parcel())
                 parcel.stored.append(stored_output(item, encoded, sha256))
+
+    def _spoil(self, item: Made, error: Exception) -> None:
+        log.error("result not kept", extra={"job": item.claim.job}, exc_info=error)
+        self._parcels.setdefault(item.claim.execution, Parcel()).spoiled = error
 
     def _put(self, data: bytes) -> None:
         for attempt in range(STORE_TRIES):
@@ -133,7 +145,7 @@ class Delivery:
         if ending.error:
             facts["code"] = ending.error.code
         log.info(f"job {ending.outcome}" if committed else "job lost", extra=facts)
-        self.settled.put(Settled(ending.claim.job, committed))
+        self.settled.put(Settled(ending.claim.job, ending.claim.execution, committed))
         self._ring()
 
 
@@ -143,7 +155,7 @@ def until_reached(ask: Callable[[], T]) -> T:
     while True:
         try:
             return ask()
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except AWAY as error:
             log.warning("redis unreachable", extra={"reason": type(error).__name__})
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)

@@ -5,6 +5,7 @@ job. Nothing here knows rq, torch or threads; each thread has a desk of its own.
 """
 
 import json
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,11 @@ from app.schemas import ErrorDetail
 from app.scripts import Scripts
 from app.settings import Settings
 
+log = logging.getLogger("atelier.worker")
+
 LUA = Path(__file__).parent / "lua"
+# The server is not there, or can't write just now: what is asked again later may well succeed.
+AWAY = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.OutOfMemoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,8 @@ class Desk:
 
     def hold(self, hashes: Sequence[str]) -> bool:
         """Keep the sweep away from bytes that are about to be stored. False: ask again soon."""
-        return bool(self._shared.run("hold", self._settings.orphan_ttl, *hashes))
+        seconds = self._settings.orphan_ttl + self._settings.job_deadline  # until the commit
+        return bool(self._shared.run("hold", seconds, *hashes))
 
     def say(self, words: Sequence["Word | Ending"]) -> list[bool]:
         """Notes of progress and ends of jobs, in order and one round trip.
@@ -137,6 +143,11 @@ class Desk:
         because an answer was lost, they change nothing.
         """
         answers = self._own.run_all([word.call() for word in words])
+        for answer in answers:
+            if isinstance(answer, AWAY):
+                raise answer
+            if isinstance(answer, Exception):
+                log.error("a record can't be written", extra={"reason": str(answer)})
         return [answer in (1, "done") for answer in answers]
 
     def release(self, claims: Sequence[Claim]) -> None:
@@ -153,10 +164,8 @@ class Desk:
             pipe.execute()
 
     def resign(self) -> None:
-        with self._redis.pipeline() as pipe:
-            pipe.delete(lease_key(self._worker))
-            pipe.zrem("atelier:workers", self._worker)
-            pipe.execute()
+        """The last word. Jobs still held are given back by the reaper."""
+        self._own.run("resign", self._worker)
 
     def lead(self) -> bool:
         """Whether it is this worker's turn to bury the dead and sweep; a short lock decides."""
@@ -169,9 +178,10 @@ class Desk:
         return [(worker, job, fate) for worker, job, fate in fates]
 
     def sweep(self) -> list[str]:
-        """End what time has ended. Returns hashes whose bytes are to be deleted."""
+        """End what time has ended. Returns hashes whose bytes may be deleted, if `doom` agrees."""
         settings = self._settings
         return list(self._own.run("sweep", 100, settings.orphan_ttl, settings.record_ttl))
 
-    def swept(self, sha256: str) -> None:
-        self._redis.zrem("atelier:deleting", sha256)
+    def doom(self, sha256: str, word: str) -> bool:
+        """Begin to delete these bytes, if nothing refers to them by now; then done or failed."""
+        return bool(self._own.run("doom", sha256, word))

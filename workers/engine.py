@@ -95,11 +95,12 @@ class Engine:
         except torch.AcceleratorError:
             raise  # the device is lost: the process ends, and quarantine decides who was to blame
         except Exception as error:
-            if len(rows) == 1:
-                return [error]
-            size = len(rows) // 2 if is_out_of_memory(error) else 1
-            parts = [rows[i : i + size] for i in range(0, len(rows), size)]
-            return [outcome for part in parts for outcome in self._run(part)]
+            failed = error.with_traceback(None)  # it would keep the tensors of the try alive
+        if len(rows) == 1:
+            return [failed]
+        size = len(rows) // 2 if is_out_of_memory(failed) else 1
+        parts = [rows[i : i + size] for i in range(0, len(rows), size)]
+        return [outcome for part in parts for outcome in self._run(part)]
 
     def _deliver(self, row: Row, outcome: Any) -> list[Event]:
         seat, step = row.seat, row.step

@@ -7,13 +7,11 @@ import logging
 import time
 from collections.abc import Callable
 
-import redis
-
 from app.records import queue_name
 from app.settings import Settings
 from models.shelf import Entry
 from workers.delivery import Delivery
-from workers.desk import Claim, Desk, Look, Room
+from workers.desk import AWAY, Claim, Desk, Look, Room
 from workers.doorbell import Doorbell
 from workers.engine import Engine
 from workers.host import Host
@@ -24,6 +22,7 @@ log = logging.getLogger("atelier.worker")
 
 LOOK_SECONDS = 0.05  # between looks while flows run, unless someone rings: cancels are seen in time
 IDLE_SECONDS = 1.0
+CLOSE_SECONDS = 5.0  # for what is still to be delivered when the worker ends
 
 
 class Floor:
@@ -42,7 +41,7 @@ class Floor:
         self.tick_began: float | None = None  # read by the watchdog
         self._desk, self._host, self._engine, self._delivery = desk, host, engine, delivery
         self._settings = settings
-        self._runs = Runs(engine, settings.capacity, settings.preview_interval, delivery.send)
+        self._runs = Runs(engine, settings, delivery.send)
         self._queues: dict[str, Entry] = {}
         self._closing: set[str] = set()  # models that take no more jobs, to make room for another
         self._looked = 0.0
@@ -67,7 +66,7 @@ class Floor:
         for state, held in (("loading", self._host.loading), ("failed", self._host.refused)):
             states |= {sha256: {"state": state, "determinism": None} for sha256 in list(held)}
         capacity = self._settings.capacity
-        return {"capacity": capacity, "in_flight": len(self._runs.claims), "models": states}
+        return {"capacity": capacity, "in_flight": len(self._runs), "models": states}
 
     def turn(self, claiming: bool, stamp: Callable[[], str]) -> None:
         """One look if it is due, one tick if anything waits for one."""
@@ -77,24 +76,27 @@ class Floor:
         elif self.bell.wait(0) or time.monotonic() - self._looked > LOOK_SECONDS:
             self.look(stamp(), claiming)
         self.tick_began = time.monotonic()
-        self._runs.step()
+        events = self._engine.tick()
         self.tick_began = None
+        self._runs.sort(events)
         self._runs.admit()
 
     def look(self, stamp: str, claiming: bool = True) -> None:
         """Ask the queue, and do what it says. While Redis is away, what runs runs on."""
         self._looked = time.monotonic()
         self._collect()
-        self._queues = {queue_name(e.id, s): e for s, e in self._host.entries().items()}
+        self._queues = {queue_name(e.id, e.sha256): e for e in self._host.entries()}
         room = self._settings.capacity - self._runs.items_of()
         if not claiming or self._runs.alone:
             room = 0
         try:
             look = self._desk.look(self._runs.claims, room, self._rooms(), stamp)
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except AWAY as error:
             log.warning("redis unreachable", extra={"reason": type(error).__name__})
             return
         self._obey(look)
+        if room > 0:  # else nobody was asked what is wanted
+            self._make_room(look.wanted)
         self._runs.admit()
 
     def _collect(self) -> None:
@@ -102,15 +104,17 @@ class Floor:
             for run, seconds in model.proof.seconds.items():
                 self._engine.learn(run, seconds)
         while not self._delivery.settled.empty():
-            self._runs.drop(self._delivery.settled.get().job)
+            settled = self._delivery.settled.get()
+            self._runs.drop(settled.job, settled.execution)
 
     def _rooms(self) -> list[Room]:
         """The queues to read, and for how many items each."""
         rooms = []
         for queue, entry in self._queues.items():
             sha256 = entry.sha256
-            if sha256 in self._host.refused:
-                rooms.append(Room(queue, True, 1))  # to be told so
+            if refusal := self._host.refused.get(sha256):
+                if refusal.final:
+                    rooms.append(Room(queue, True, 1))  # to be told so
             elif sha256 in self._host.loaded and sha256 not in self._closing:
                 rooms.append(Room(queue, True, self._room_of(sha256)))
             elif sha256 not in self._host.loaded and sha256 not in self._host.loading:
@@ -131,8 +135,11 @@ class Floor:
                 self._runs.end(job, "canceled")
         for claim in look.claims:
             self._start(claim)
+
+    def _make_room(self, wanted: list[str]) -> None:
+        """Load what is wanted; models in its way take no more jobs until it is there."""
         self._closing = set()
-        for queue in look.wanted:
+        for queue in wanted:
             self._closing |= self._host.want(self._queues[queue], self._runs.busy())
 
     def _start(self, claim: Claim) -> None:
@@ -152,15 +159,23 @@ class Floor:
     def release(self) -> None:
         """Put what is not finished back for others."""
         left = self._runs.unfinished
-        try:
-            self._desk.release(left)
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            log.warning("jobs left to the reaper", extra={"reason": type(error).__name__})
+        attempt_release(self._desk, left)
         for claim in left:
             log.info("job put back", extra={"job": claim.job})
-            self._runs.drop(claim.job)
+            self._runs.drop(claim.job, claim.execution)
 
     def close(self) -> None:
-        """Deliver what is done, then stop the other threads."""
-        self._delivery.close(grace=5)
+        """Deliver what is done, give back what could not be, then stop the other threads."""
+        self._delivery.close(CLOSE_SECONDS)
+        self._collect()
+        if claims := self._runs.claims:
+            attempt_release(self._desk, claims)
         self._host.close()
+
+
+def attempt_release(desk: Desk, claims: list[Claim]) -> None:
+    """Put jobs back; if that can't be said now, the reaper will."""
+    try:
+        desk.release(claims)
+    except AWAY as error:
+        log.warning("jobs left to the reaper", extra={"reason": type(error).__name__})

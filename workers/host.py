@@ -4,8 +4,8 @@ Loading runs in a thread of its own, so that running flows go on. A model with f
 never evicted; one that does not fit beside them waits until they are done.
 """
 
+import gc
 import logging
-import math
 import queue
 import time
 from collections.abc import Callable, Collection
@@ -17,13 +17,14 @@ from models.batching import Place
 from models.checkpoint import load
 from models.families import FAMILIES
 from models.flow import Family
-from models.header import CheckpointError, read_table
+from models.header import CheckpointError
 from models.shelf import Entry, Shelf
 from workers.proof import Proof, prove
 
 log = logging.getLogger("atelier.worker")
 
 RETRY_SECONDS = 10.0  # a model that failed to load is not tried again before
+TRIES = 3  # loads that fail for no fault of the file before the jobs that wait for it fail
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Refused:
 
     reason: str
     since: float
+    final: bool = True  # else it is tried again before its jobs fail
 
 
 class Host:
@@ -55,10 +57,11 @@ class Host:
         self.loaded: dict[str, Loaded] = {}  # by sha256
         self.refused: dict[str, Refused] = {}
         self.loading: dict[str, int] = {}  # bytes by sha256
+        self._tries: dict[str, int] = {}  # failed loads by sha256; the loader's own
 
-    def entries(self) -> dict[str, Entry]:
-        """Every checkpoint at hand, by the sha256 that jobs pin."""
-        return {entry.sha256: entry for entry in self._shelf.entries().values()}
+    def entries(self) -> list[Entry]:
+        """Every checkpoint at hand; two of them may be the same bytes."""
+        return list(self._shelf.entries().values())
 
     def collect(self) -> list[Loaded]:
         """The models whose loading has ended well since the last look."""
@@ -87,7 +90,9 @@ class Host:
             self.refused[entry.sha256] = Refused(reason, time.monotonic())
             return set()
         victims = self._victims(need)
-        if in_use := victims & set(busy) or victims & self.loading.keys():
+        if victims & self.loading.keys():
+            return set()  # its turn comes when those are here
+        if in_use := victims & set(busy):
             return in_use
         for sha256 in victims:
             log.info("model evicted", extra={"model": self.loaded.pop(sha256).entry.id})
@@ -114,12 +119,14 @@ class Host:
             outcome = Refused(str(error), time.monotonic())
         except Exception:
             log.exception("model failed to load", extra={"model": entry.id})
-            outcome = Refused("it could not be loaded", time.monotonic())
+            tries = self._tries[entry.sha256] = self._tries.get(entry.sha256, 0) + 1
+            outcome = Refused("it could not be loaded", time.monotonic(), tries % TRIES == 0)
         self._arrived.put((entry.sha256, outcome))
         self._ring()
 
     def _build(self, entry: Entry, need: int) -> Loaded:
         start = time.perf_counter()
+        gc.collect()  # what was evicted is only free once its cycles are
         checkpoint = load(entry.path)
         if checkpoint.sha256 != entry.sha256:
             raise CheckpointError(f"{entry.path.name} has just been replaced")
@@ -136,6 +143,4 @@ class Host:
 
 def weight_bytes(entry: Entry, place: Place) -> int:
     """What a checkpoint's tensors take in memory, in the precision they are run in."""
-    table = read_table(entry.path)
-    shapes: list[list[int]] = [t["shape"] for name, t in table.items() if name != "__metadata__"]
-    return sum(math.prod(shape) for shape in shapes) * place.dtype.itemsize
+    return entry.elements * place.dtype.itemsize

@@ -26,6 +26,7 @@ from workers.upkeep import Housekeeper, Pulse, Upkeep
 
 logger = logging.getLogger("atelier.worker")
 
+FAILED = 1  # exit status of a worker whose loop broke
 REDIS_TIMEOUT = 10.0  # seconds a call may hang before the server counts as away
 
 
@@ -81,6 +82,7 @@ class Process:
 
     def __init__(self, settings: Settings, name: str) -> None:
         self._settings = settings
+        self._connections: list[redis.Redis] = []
         self.place, bell = place_of(settings), Doorbell()
         store = store_of(settings)
         self._delivery = Delivery(self._desk(name), store, rq_stamp, bell.ring)
@@ -88,18 +90,30 @@ class Process:
         engine = Engine(self.place.device)
         self.floor = Floor(self._desk(name), host, engine, self._delivery, bell, settings)
         pulse = Pulse(self._desk(name), self.floor, settings)
-        upkeep = Upkeep(pulse, Housekeeper(self._desk(name), store), settings)
-        raw = redis.Redis.from_url(settings.redis_address)
-        self.worker = BatchWorker(name, raw, connect(settings), self.floor, upkeep, settings)
+        upkeep = Upkeep(pulse, Housekeeper(self._desk(name), store, pulse), settings)
+        raw = redis.Redis.from_url(settings.redis_address, socket_timeout=REDIS_TIMEOUT)
+        self._connections.append(raw)
+        self.worker = BatchWorker(name, raw, self._connect(), self.floor, upkeep, settings)
 
     def _desk(self, name: str) -> Desk:
         """Each thread asks at a desk of its own."""
-        return Desk(connect(self._settings), name, self._settings)
+        return Desk(self._connect(), name, self._settings)
+
+    def _connect(self) -> "redis.Redis":
+        self._connections.append(connect(self._settings))
+        return self._connections[-1]
 
     def work(self, burst: bool = False) -> None:
-        """Run until told to stop; in a burst, until there is nothing to do."""
+        """Run until told to stop; in a burst, until there is nothing to do.
+
+        Raises what broke the loop, once all that is held has been given back.
+        """
         self._delivery.start()
         self.worker.work(burst=burst, logging_level="WARNING")
+        for connection in self._connections:
+            connection.close()
+        if self.worker.broken:
+            raise self.worker.broken
 
 
 def main() -> int:
@@ -120,7 +134,11 @@ def main() -> int:
     wait_for_redis(connect(settings))
     process = Process(settings, name)
     logger.info("worker ready", extra={"worker": name, "device": str(process.place.device)})
-    process.work()
+    try:
+        process.work()
+    except Exception:
+        logger.critical("the worker failed", exc_info=True)
+        return FAILED
     return 0
 
 

@@ -1,5 +1,6 @@
 """What one execution of a job has to deliver, gathered until its end; no threads, no Redis."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +37,10 @@ class Parcel:
         events: list[tuple[str, Any]] = [("progress", {**facts, "value": value})]
         if told.preview:
             index, artifact = told.preview
-            events.append(("preview", {"job_id": job, "index": index, "url": preview(artifact)}))
+            with suppress(Exception):  # a picture on the way is no reason to fail
+                events.append(
+                    ("preview", {"job_id": job, "index": index, "url": preview(artifact)})
+                )
         for index, text in told.deltas:
             events.append(("delta", {"job_id": job, "index": index, "text": text}))
         return self._word(told, events)

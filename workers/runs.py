@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from app.settings import Settings
 from models.artifacts import Artifact
 from models.draws import seeded
 from models.families import FAMILIES
@@ -21,6 +22,7 @@ from workers.host import Loaded
 
 log = logging.getLogger("atelier.worker")
 
+ENVELOPE = {"n", "seed", "output_format"}  # fields of every request; the rest is its family's
 TELL_SECONDS = 0.1  # between two notes of a job's progress, at least
 
 
@@ -101,15 +103,10 @@ class Run:
 class Runs:
     """All jobs in flight. A job leaves once its end is committed, or it was lost."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        capacity: int,
-        preview_interval: float,
-        send: Callable[[Message], None],
-    ) -> None:
-        self._engine, self._capacity, self._send = engine, capacity, send
-        self._preview_interval = preview_interval
+    def __init__(self, engine: Engine, settings: Settings, send: Callable[[Message], None]) -> None:
+        self._engine, self._send = engine, send
+        self._capacity, self._memory = settings.capacity, settings.run_memory
+        self._preview_interval = settings.preview_interval
         self._runs: dict[str, Run] = {}
         self._refused: dict[str, Claim] = {}
 
@@ -117,6 +114,9 @@ class Runs:
     def claims(self) -> list[Claim]:
         """Every job that is ours, those whose end is not committed yet included."""
         return [run.claim for run in self._runs.values()] + list(self._refused.values())
+
+    def __len__(self) -> int:
+        return len(self._runs) + len(self._refused)
 
     @property
     def unfinished(self) -> list[Claim]:
@@ -149,7 +149,7 @@ class Runs:
         given = json.loads(claim.record["input"])
         kind = FAMILIES[model.entry.header.family].params
         items, seed = int(claim.record["items"]), int(claim.record["seed"])
-        params = kind.model_validate({k: v for k, v in given.items() if k in kind.model_fields})
+        params = kind.model_validate({k: v for k, v in given.items() if k not in ENVELOPE})
         self._runs[claim.job] = Run(claim, model, params, given, items, seed)
         log.info("job started", extra={"job": claim.job, "attempt": claim.record["attempt"]})
 
@@ -168,18 +168,17 @@ class Runs:
                 run.model.used = time.monotonic()
                 rng = seeded(item_seed(run.seed, index))
                 flow = run.model.family.generate(run.params, rng)
-                self._sort(self._engine.add((run.claim.job, index), flow))
+                self.sort(self._engine.add((run.claim.job, index), flow))
 
     def _has_room(self, model: Loaded) -> bool:
         held = self._runs.values()
         here = sum(len(r.active) for r in held if r.model is model)
-        return len(self._engine) < self._capacity and here < model.family.max_items
+        taken = sum(len(r.active) * r.model.family.item_bytes for r in held)
+        fits = taken == 0 or taken + model.family.item_bytes <= self._memory
+        return fits and len(self._engine) < self._capacity and here < model.family.max_items
 
-    def step(self) -> None:
-        """One tick of the engine."""
-        self._sort(self._engine.tick())
-
-    def _sort(self, events: list[Event]) -> None:
+    def sort(self, events: list[Event]) -> None:
+        """Send on what a tick of the engine brought."""
         for event in events:
             job, index = cast(tuple[str, int], event.id)
             run = self._runs.get(job)
@@ -223,7 +222,9 @@ class Runs:
         run.active.discard(index)
         run.seconds += event.seconds
         entry, seed = run.model.entry, item_seed(run.seed, index)
-        facts = Facts(entry.id, entry.sha256, run.params.model_dump(mode="json"), seed)
+        facts = Facts(
+            run.claim.record["model"], entry.sha256, run.params.model_dump(mode="json"), seed
+        )
         output_format = run.input["output_format"]
         totals = run.totals()
         self._send(Made(run.claim, index, event.artifacts, output_format, facts, *totals))
@@ -241,11 +242,14 @@ class Runs:
         determinism = run.model.proof.determinism
         self._send(Ended(run.claim, outcome, error, milliseconds, determinism, steps))
 
-    def drop(self, job: str) -> None:
-        """Forget a job: its end is committed, or it is not ours any more."""
-        self._refused.pop(job, None)
-        if run := self._runs.pop(job, None):
+    def drop(self, job: str, execution: str) -> None:
+        """Forget an execution: its end is committed, or it is not ours any more."""
+        refused, run = self._refused.get(job), self._runs.get(job)
+        if refused and refused.execution == execution:
+            del self._refused[job]
+        if run and run.claim.execution == execution:
             self._close(run)
+            del self._runs[job]
 
     def _close(self, run: Run) -> None:
         run.over = True

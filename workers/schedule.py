@@ -2,7 +2,7 @@
 
 The turn goes to the key with the flow that has been served the least device time, its next batch
 counted twice: as time it will have had, and as time the others wait for it. So a short job is not
-held up by long ones. A key passed over for `PATIENCE` rounds goes first, so that none starves.
+held up by long ones. A row passed over for `PATIENCE` rounds goes first, so that none starves.
 A turn takes only as many rows as fit in `TURN_SECONDS`, by what the key has cost.
 """
 
@@ -15,7 +15,7 @@ from models.batching import Batched
 from models.flow import Flow, Step
 
 TURN_SECONDS = 0.05
-PATIENCE = 4  # rounds, one round being the cost of all waiting keys together
+PATIENCE = 4  # rounds, one round being the cost of all waiting rows together
 
 
 @dataclass(slots=True, eq=False)
@@ -36,14 +36,7 @@ class Row:
     seat: Seat
     index: int  # among the steps that its seat awaits together
     step: Step[Any]
-
-
-@dataclass(slots=True, eq=False)
-class _Group:
-    """The waiting rows of one key, and since when they have been passed over."""
-
-    since: float
-    rows: list[Row] = field(default_factory=list)
+    since: float  # when it began to wait
 
 
 class Schedule:
@@ -51,39 +44,35 @@ class Schedule:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._groups: dict[Hashable, _Group] = {}
+        self._groups: dict[Hashable, list[Row]] = {}
         self._costs: WeakKeyDictionary[Batched[Any], dict[Hashable, float]] = WeakKeyDictionary()
 
     def wait(self, seat: Seat) -> None:
         """Every step that this seat awaits is now a waiting row."""
+        now = self._clock()
         for index, step in enumerate(seat.steps):
-            group = self._groups.get(step.key)
-            if group is None:
-                group = self._groups[step.key] = _Group(self._clock())
-            group.rows.append(Row(seat, index, step))
+            self._groups.setdefault(step.key, []).append(Row(seat, index, step, now))
 
     def leave(self, seat: Seat) -> None:
         """None of this seat's rows waits any longer."""
-        for key in {step.key for step in seat.steps}:
-            if group := self._groups.get(key):
-                group.rows = [row for row in group.rows if row.seat is not seat]
-                if not group.rows:
-                    del self._groups[key]
+        for key in {step.key for step in seat.steps} & self._groups.keys():
+            rows = [row for row in self._groups.pop(key) if row.seat is not seat]
+            if rows:
+                self._groups[key] = rows
 
     def take(self) -> list[Row]:
-        """The rows whose turn it is: one key's, least served first; none if nobody waits."""
+        """The rows whose turn it is: one key's, the overdue and least served first."""
         if not self._groups:
             return []
-        key = self._next_key()
-        group = self._groups.pop(key)
-        limit = self._most(group.rows[0].step)
-        if limit is None or limit >= len(group.rows):
-            return group.rows
-        group.rows.sort(key=lambda row: row.seat.served)  # stable: then in order of arrival
-        rows, group.rows = group.rows[:limit], group.rows[limit:]
-        group.since = self._clock()
-        self._groups[key] = group
-        return rows
+        overdue = self._clock() - PATIENCE * self._round()  # whoever waits since before this
+        key = self._next_key(overdue)
+        rows = self._groups.pop(key)
+        limit = self._most(rows[0].step)
+        if limit is None or limit >= len(rows):
+            return rows
+        rows.sort(key=lambda row: (row.since >= overdue, row.seat.served))
+        self._groups[key] = rows[limit:]
+        return rows[:limit]
 
     def charge(self, rows: list[Row], seconds: float) -> None:
         """Note what a batch cost: to its key, and in full to every flow that took part."""
@@ -100,19 +89,24 @@ class Schedule:
         """A micro-batch like this takes so long: measured, or known from the model's warm-up."""
         self._costs.setdefault(step.run, {})[step.shapes] = seconds
 
-    def _next_key(self) -> Hashable:
+    def _round(self) -> float:
+        """Seconds to run every waiting row once, by what is known."""
+        return sum(
+            self._cost(rows[0].step) * -(-len(rows) // (rows[0].step.run.rows or 1))
+            for rows in self._groups.values()
+        )
+
+    def _next_key(self, overdue: float) -> Hashable:
         if len(self._groups) == 1:
             return next(iter(self._groups))
-        round_cost = sum(self._cost(group.rows[0].step) for group in self._groups.values())
-        oldest = min(self._groups, key=lambda key: self._groups[key].since)
-        if self._clock() - self._groups[oldest].since > PATIENCE * round_cost > 0:
-            return oldest
-        return min(self._groups, key=self._turn)
+        since = {key: min(row.since for row in rows) for key, rows in self._groups.items()}
+        longest = min(since, key=since.__getitem__)
+        return longest if since[longest] < overdue else min(self._groups, key=self._turn)
 
     def _turn(self, key: Hashable) -> tuple[float, float]:
-        group = self._groups[key]
-        served = min(row.seat.served for row in group.rows)
-        return served + 2 * self._cost(group.rows[0].step), group.since
+        rows = self._groups[key]
+        served = min(row.seat.served for row in rows)
+        return served + 2 * self._cost(rows[0].step), rows[0].since
 
     def _most(self, step: Step[Any]) -> int | None:
         cost = self._cost(step)

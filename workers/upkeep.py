@@ -10,11 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 
-import redis
-
 from app.settings import Settings
 from app.store import Store, StoreError
-from workers.desk import Desk
+from workers.desk import AWAY, Desk
 from workers.floor import Floor
 
 log = logging.getLogger("atelier.worker")
@@ -58,7 +56,7 @@ def attempt(act: Callable[[], None]) -> None:
     """Upkeep is tried again later, whatever went wrong."""
     try:
         act()
-    except (redis.ConnectionError, redis.TimeoutError) as error:
+    except AWAY as error:
         log.warning("redis unreachable", extra={"reason": type(error).__name__})
     except Exception:
         log.exception("upkeep failed")
@@ -76,8 +74,11 @@ class Pulse:
         if began is not None and time.monotonic() - began > self._settings.hang_timeout:
             log.critical("a step hangs; the worker ends itself")
             os._exit(HUNG)
-        self._desk.renew(self._facts | self._floor.facts())
+        self.renew()
         heartbeat()
+
+    def renew(self) -> None:
+        self._desk.renew(self._facts | self._floor.facts())
 
     def last(self) -> None:
         attempt(self._desk.resign)
@@ -86,18 +87,23 @@ class Pulse:
 class Housekeeper:
     """Gives back the jobs of the dead and sweeps what time has ended, one worker at a time."""
 
-    def __init__(self, desk: Desk, store: Store) -> None:
-        self._desk, self._store = desk, store
+    def __init__(self, desk: Desk, store: Store, pulse: Pulse) -> None:
+        self._desk, self._store, self._pulse = desk, store, pulse
 
     def clean(self) -> None:
         if not self._desk.lead():
             return
+        self._pulse.renew()  # after a stall of all, the first to wake must not bury itself
         for worker, job, fate in self._desk.reap():
             log.warning("worker lost", extra={"lost": worker, "job": job, "fate": fate})
         for sha256 in self._desk.sweep():
-            try:
-                self._store.delete(sha256)
-            except StoreError as error:
-                log.warning("artifact not deleted", extra={"reason": str(error)})
-                continue  # it stays noted as being deleted, and is tried again
-            self._desk.swept(sha256)
+            if self._desk.doom(sha256, "begin"):
+                self._desk.doom(sha256, "done" if self._delete(sha256) else "failed")
+
+    def _delete(self, sha256: str) -> bool:
+        try:
+            self._store.delete(sha256)
+        except StoreError as error:
+            log.warning("artifact not deleted", extra={"reason": str(error)})
+            return False
+        return True

@@ -117,7 +117,7 @@ local function drop_reference(sha, owner, at, orphan_ttl, record_ttl)
     redis.call('HSET', key, 'was:' .. owner, 1)
   end
   if redis.call('HINCRBY', key, 'refs', -1) <= 0 then
-    redis.call('ZADD', 'atelier:orphans', at + orphan_ttl, sha)
+    redis.call('ZADD', 'atelier:orphans', 'GT', at + orphan_ttl, sha)
     redis.call('EXPIRE', key, math.ceil(orphan_ttl + record_ttl) + 60)
   end
 end

@@ -34,7 +34,7 @@ local job = 'job_' .. time .. suffix
 
 local created = stamp(at)
 redis.call('HSET', job_key(job), 'status', 'queued', 'origin', queue, 'owner', owner, 'type', kind,
-  'attempt', 0, 'created', created, 'deadline', stamp(at + deadline),
+  'attempt', 0, 'created', created, 'deadline', stamp(at + deadline), 'keep_deadline', deadline,
   'ticket', redis.call('INCR', 'atelier:tickets:' .. queue), unpack(ARGV, 9))
 redis.call('SADD', 'rq:queues', list)
 redis.call('RPUSH', list, job)

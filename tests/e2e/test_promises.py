@@ -46,7 +46,7 @@ def test_bytes_are_equal_after_a_restart_of_everything(stack: Stack) -> None:
 
 
 def test_jobs_survive_kills_of_everything() -> None:
-    plan = Plan(jobs=40, items=24, workers=1, api=1, valkey=1, model=MODELS[1], pause=0.1)
+    plan = Plan(jobs=40, items=24, workers=1, api=1, valkey=1, model=MODELS[1], pause=0.2)
     calm, wild = run(plan, deadly=False), run(plan, deadly=True)
     assert verdict(plan, calm, wild) == []
 

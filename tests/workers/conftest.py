@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.store import Store
 from models.shelf import Shelf
 from tests.models.families import tiny_checkpoint
+from workers.desk import Desk
 from workers.main import Process, connect
 
 
@@ -56,6 +57,10 @@ class Bench:
         while not true():
             assert time.monotonic() < end, "it did not come true in time"
             time.sleep(0.005)
+
+    def desk(self, worker: str, **changed: Any) -> Desk:
+        """What a worker of this name can say, without being one."""
+        return Desk(self.redis, worker, self.settings.model_copy(update=changed))
 
     def worker(self, name: str = "one", **changed: Any) -> Process:
         settings = self.settings.model_copy(update=changed)

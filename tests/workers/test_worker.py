@@ -24,9 +24,8 @@ from models.params import VAEParams, item_seed
 from models.vae import VAE
 from tests.models.families import load_family, tiny_checkpoint
 from tests.workers.conftest import Bench
-from workers.desk import Claim, Desk, Ending, Room, Word
+from workers.desk import Claim, Ending, Room, Word
 from workers.encode import Facts, encode
-from workers.main import connect
 
 STAMP = "2026-01-01T00:00:00.000000Z"
 
@@ -200,7 +199,7 @@ def test_sigterm_finishes_what_ends_within_the_grace(bench: Bench, slow: threadi
 
 def claim_as(bench: Bench, worker: str, items: int = 32, model: str = "tiny-vae") -> list[Claim]:
     """What a worker of this name gets when it looks; it then says no more."""
-    desk = Desk(connect(bench.settings), worker, bench.settings)
+    desk = bench.desk(worker)
     desk.renew({})
     room = Room(queue_name(model, bench.sha256(model)), True, items)
     return desk.look([], items, [room], STAMP).claims
@@ -212,8 +211,7 @@ def die(bench: Bench, worker: str) -> None:
 
 
 def reap(bench: Bench) -> list[tuple[str, str, str]]:
-    settings = bench.settings.model_copy(update={"lease": 0.001, "heartbeat": 0.001})
-    return Desk(connect(settings), "reaper", settings).reap()
+    return bench.desk("reaper", lease=0.001, heartbeat=0.001).reap()
 
 
 def test_the_dead_give_back_and_the_job_ends_elsewhere(bench: Bench) -> None:
@@ -254,7 +252,7 @@ def test_a_commit_is_fenced_by_its_execution(bench: Bench) -> None:
     die(bench, "slowpoke")
     reap(bench)
     (new,) = claim_as(bench, "slowpoke")  # the same worker may claim its own reaped job again
-    desk = Desk(connect(bench.settings), "slowpoke", bench.settings)
+    desk = bench.desk("slowpoke")
     assert old.execution != new.execution
     assert desk.say([Ending(old, "finished", STAMP)]) == [False]
     assert bench.fetch(job).status == "in_progress"
@@ -266,7 +264,7 @@ def test_a_commit_is_fenced_by_its_execution(bench: Bench) -> None:
 def test_a_word_said_twice_is_heard_once_and_after_the_end_not_at_all(bench: Bench) -> None:
     job = bench.submit()
     (claim,) = claim_as(bench, "one")
-    desk = Desk(connect(bench.settings), "one", bench.settings)
+    desk = bench.desk("one")
     word = Word(claim, 1, 3, 10, [("delta", {"text": "once"})])
     assert desk.say([word, word]) == [True, False]
     bench.redis.script_flush()  # as after a restart of the server

@@ -1,7 +1,7 @@
 -- What time has ended: results past their time to live, records past theirs, jobs past their
 -- deadline in a queue that nobody reads, and bytes that nothing refers to.
 -- ARGV: most to take at once, seconds that bytes and records outlive an expired upload.
--- Returns hashes to delete from the store; drop each from atelier:deleting when it is gone.
+-- Returns hashes that may be deleted from the store: ask for each, by the script `doom`.
 local most, orphan_ttl, record_ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local at = now()
 
@@ -28,20 +28,21 @@ end
 for _, list in ipairs(redis.call('SMEMBERS', 'rq:queues')) do
   for _, job in ipairs(redis.call('LRANGE', list, 0, most)) do
     local record = record_of(job)
-    if not record.deadline or tonumber(record.deadline) > at then break end
-    redis.call('LREM', list, 1, job)
-    finish(job, record, 'failed', { 'error',
-      failure('deadline_exceeded', 'the job was not finished before its deadline') }, at)
+    if record.status ~= 'queued' then
+      if record.owner or not record.status then redis.call('LREM', list, 1, job) end
+    elseif record.ended then -- an operator's `rq requeue`: its claim begins its time anew
+    elseif not record.deadline or tonumber(record.deadline) > at then break
+    else
+      redis.call('LREM', list, 1, job)
+      finish(job, record, 'failed', { 'error',
+        failure('deadline_exceeded', 'the job was not finished before its deadline') }, at)
+    end
   end
 end
 
-local doomed = redis.call('ZRANGE', 'atelier:deleting', '-inf', at - 60, 'BYSCORE')
-for _, sha in ipairs(redis.call('ZRANGE', 'atelier:orphans', '-inf', at, 'BYSCORE',
-  'LIMIT', 0, most)) do
-  redis.call('ZREM', 'atelier:orphans', sha)
-  if tonumber(redis.call('HGET', artifact_key(sha), 'refs') or 0) <= 0 then
-    doomed[#doomed + 1] = sha
-  end
+-- A housekeeper that died in the middle of a deletion left its hash behind.
+for _, sha in ipairs(redis.call('ZRANGE', 'atelier:deleting', '-inf', at - 60, 'BYSCORE')) do
+  redis.call('ZREM', 'atelier:deleting', sha)
+  redis.call('ZADD', 'atelier:orphans', 'GT', at, sha)
 end
-for _, sha in ipairs(doomed) do redis.call('ZADD', 'atelier:deleting', at, sha) end
-return doomed
+return redis.call('ZRANGE', 'atelier:orphans', '-inf', at, 'BYSCORE', 'LIMIT', 0, most)

@@ -55,9 +55,9 @@ local function start(job, queue)
   if record.ended then -- an operator's `rq requeue`: what it ended in no longer holds
     drop_outputs(record, at)
     redis.call('HDEL', job_key(job), 'ended', 'expires', 'expired', 'swept', 'outputs',
-      'error', 'cancel_requested')
+      'error', 'cancel_requested', 'alone', 'deaths', 'deaths_alone')
     redis.call('HSET', job_key(job), 'deadline',
-      stamp(at + tonumber(record.deadline) - tonumber(record.created)))
+      stamp(at + tonumber(record.keep_deadline)))
     redis.call('ZREM', 'atelier:expiry', job)
     redis.call('PERSIST', events_key(job))
   end
@@ -74,11 +74,13 @@ local function start(job, queue)
   redis.call('ZADD', 'rq:executions:' .. job, 4102444800, execution)
   redis.call('SADD', 'rq:worker:' .. worker .. ':executions', both)
   redis.call('SADD', inflight_key(worker), job)
+  redis.call('ZADD', 'atelier:workers', 0, worker) -- whoever holds a job is known to the reaper
   place(job, record, 'in_progress')
   emit(job, 'status',
     cjson.encode({ job_id = job, status = 'in_progress', attempt = attempt }))
   local told = { attempt = tostring(attempt) } -- one string is read faster than fifty
-  for _, field in ipairs({ 'sha256', 'input', 'items', 'seed', 'origin', 'owner', 'alone' }) do
+  for _, field in ipairs({ 'sha256', 'input', 'items', 'seed', 'origin', 'owner', 'alone',
+    'model' }) do
     told[field] = record[field]
   end
   claims[#claims + 1] = { job, execution, cjson.encode(told) }
