@@ -90,7 +90,7 @@ class Service:
         """The processes of a kind, below this service."""
         word = {"worker": "workers.main", "api": "app.main", "valkey": "valkey-server"}[kind]
         listed = subprocess.run(
-            ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+            ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
         )
         rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
         below = {self.process.pid}
