@@ -60,6 +60,8 @@ def main() -> None:
         while on.redis.llen("rq:queue:" + queue_name("noop", on.sha256)) < MANY:
             on.submit()
         on.redis.config_set("appendfsync", "always")
+        while on.redis.info("persistence")["aof_rewrite_in_progress"]:
+            time.sleep(0.1)
         many = measure(on)
     for act, seconds in few.items():
         report(
