@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
-    from atelier.jobs import JobView
+    from atelier.views import JobView
 
 RETRIED = {429, 503}
 FIRST_PAUSE = 0.5  # seconds; doubled with each try

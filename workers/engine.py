@@ -69,7 +69,7 @@ class Engine:
         self._schedule.learn(Step(run, run.example), seconds)
 
     def cancel(self, id: Hashable) -> None:  # noqa: A002
-        """Close a flow; what it holds is given back. It may just have ended: that is fine."""
+        """Close a flow; it gives back what it holds. One that has just ended is fine."""
         if seat := self._seats.get(id):
             self._remove(seat)
 
@@ -99,8 +99,7 @@ class Engine:
         if len(rows) == 1:
             return [failed]
         size = len(rows) // 2 if is_out_of_memory(failed) else 1
-        parts = [rows[i : i + size] for i in range(0, len(rows), size)]
-        return [outcome for part in parts for outcome in self._run(part)]
+        return [o for i in range(0, len(rows), size) for o in self._run(rows[i : i + size])]
 
     def _deliver(self, row: Row, outcome: Any) -> list[Event]:
         seat, step = row.seat, row.step
