@@ -155,7 +155,7 @@ class BatchWorker(BaseWorker):
             signal.signal(signal.SIGTERM, self.request_stop)
 
     def teardown(self) -> None:
-        self._floor.close()
+        self._floor.close(broken=self.broken is not None)
         self._upkeep.stop()
         self._quietly(super().teardown)
 

@@ -164,11 +164,14 @@ class Floor:
             log.info("job put back", extra={"job": claim.job})
             self._runs.drop(claim.job, claim.execution)
 
-    def close(self) -> None:
-        """Deliver what is done, give back what could not be, then stop the other threads."""
+    def close(self, broken: bool) -> None:
+        """Deliver what is done, give back what could not be, then stop the other threads.
+
+        What a broken worker held is left to the reaper: one of these jobs may have broken it.
+        """
         self._delivery.close(CLOSE_SECONDS)
         self._collect()
-        if claims := self._runs.claims:
+        if not broken and (claims := self._runs.claims):
             attempt_release(self._desk, claims)
         self._host.close()
 

@@ -106,7 +106,7 @@ class Process:
     def work(self, burst: bool = False) -> None:
         """Run until told to stop; in a burst, until there is nothing to do.
 
-        Raises what broke the loop, once all that is held has been given back.
+        Raises what broke the loop, once all that is done has been delivered.
         """
         self._delivery.start()
         self.worker.work(burst=burst, logging_level="WARNING")

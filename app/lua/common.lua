@@ -67,12 +67,13 @@ local PUBLIC = { finished = 'completed', failed = 'failed', canceled = 'canceled
 
 -- The one way a job ends. `outcome` is RQ's word: finished, failed or canceled.
 local function finish(job, record, outcome, fields, at)
-  leave(job, record)
   local result_ttl, record_ttl = tonumber(record.keep_result), tonumber(record.keep_record)
   local expires = at + result_ttl
+  local forgotten = math.floor(expires + record_ttl) -- a record without them changes nothing
+  leave(job, record)
   redis.call('HSET', job_key(job), 'status', outcome, 'ended', stamp(at),
     'expires', stamp(expires), unpack(fields))
-  redis.call('ZADD', REGISTRY[outcome] .. record.origin, math.floor(expires + record_ttl), job)
+  redis.call('ZADD', REGISTRY[outcome] .. record.origin, forgotten, job)
   redis.call('ZADD', 'atelier:expiry', expires, job)
   place(job, record, PUBLIC[outcome])
   emit(job, PUBLIC[outcome], cjson.encode({ job_id = job, status = PUBLIC[outcome] }))

@@ -17,6 +17,13 @@ def test_draws_follow_their_seed_alone() -> None:
     assert not torch.equal(a, normal(seeded(8), 5))
 
 
+@pytest.mark.parametrize("seed", [5, 0, 2**40])
+def test_all_bits_of_a_seed_matter(seed: int) -> None:
+    draws = [normal(seeded(seed ^ (1 << bit)), 4).tolist() for bit in range(53)]
+    assert normal(seeded(seed), 4).tolist() not in draws
+    assert len({tuple(draw) for draw in draws}) == 53
+
+
 @pytest.mark.parametrize("bound", [0.1, 0.7, 2.0])
 def test_the_truncated_normal_has_its_closed_form_moments(bound: float) -> None:
     z = truncated_normal(seeded(0), bound, 200_000).double()

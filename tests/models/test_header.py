@@ -122,3 +122,15 @@ def test_the_shelf_hashes_a_replaced_file_anew(tmp_path: Path) -> None:
     tiny_checkpoint(tmp_path, "vae", seed=2)
     time[0] = 2.0
     assert shelf.entries()["tiny-vae"].sha256 != before
+
+
+def test_the_shelf_tells_files_of_one_stem_apart(tmp_path: Path) -> None:
+    time = [0.0]
+    shelf = Shelf(tmp_path, clock=lambda: time[0])
+    good = tiny_checkpoint(tmp_path, "vae")
+    good.with_suffix(".pt").write_bytes(b"foreign")
+    assert list(shelf.entries()) == ["tiny-vae"]
+    good.unlink()
+    time[0] = 2.0
+    assert shelf.entries() == {}
+    assert "atelier import" in str(shelf.look()["tiny-vae"])

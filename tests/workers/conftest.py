@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 import redis
+import torch
 
 from app.jobs import Jobs, NewJob
 from app.schemas import TERMINAL, Job
 from app.settings import Settings
 from app.store import Store
+from models.artifacts import Image
+from models.flow import Step
+from models.params import VAEParams
 from models.shelf import Shelf
+from models.vae import VAE
 from tests.models.families import tiny_checkpoint
 from workers.desk import Desk
 from workers.main import Process, connect
@@ -102,3 +107,21 @@ def bench(redis_server: str, connection: redis.Redis, tmp_path: Path) -> Iterato
     made = Bench(settings)
     yield made
     made.close()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Makes the VAE a story of many steps of 5 ms, which goes on until the event is set."""
+    go_on = threading.Event()
+
+    async def story(self: VAE, params: VAEParams, rng: torch.Generator) -> Any:
+        z = torch.randn(8, generator=rng) * params.temperature
+        steps = 0
+        while not go_on.is_set():
+            time.sleep(0.005)
+            steps += 1
+            await Step(self.decode, (z,), progress=(min(steps, 999), 1000))
+        return (Image(await Step(self.decode, (z,), progress=(1000, 1000))),)
+
+    monkeypatch.setattr(VAE, "generate", story)
+    return go_on

@@ -1,6 +1,7 @@
 """The engine over ten-line flows: no net, no queue."""
 
 import random
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -179,6 +180,26 @@ def test_out_of_memory_halves_the_batch_until_it_fits() -> None:
         engine.add(i, count(run, float(i), 1))
     assert ends(drain(engine)) == {i: i + 1.0 for i in range(8)}
     assert calls.sizes == [8, 4, 2, 2, 4, 2, 2]
+
+
+def test_a_try_without_memory_gives_its_tensors_back_before_the_next() -> None:
+    left: list[weakref.ref[Tensor]] = []
+    alive: list[int] = []
+
+    def small_only(x: Tensor) -> Tensor:
+        alive.append(sum(ref() is not None for ref in left))
+        activations = x * 2
+        left.append(weakref.ref(activations))
+        if len(x) > 1:
+            raise torch.OutOfMemoryError("no room")
+        return x + 1
+
+    run: Batched[Tensor] = Batched(small_only, ROW, rows=None)
+    engine = Engine(CPU)
+    for i in range(4):
+        engine.add(i, count(run, float(i), 1))
+    assert ends(engine.tick()) == {i: i + 1.0 for i in range(4)}
+    assert alive == [0] * 7
 
 
 def test_a_row_that_never_fits_fails_alone() -> None:
@@ -374,6 +395,22 @@ def test_a_long_flow_is_not_starved_by_a_stream_of_short_ones() -> None:
         if "long" in ends(engine.tick()):
             break
     assert clock.now < 20 * 0.25 * 8
+
+
+def test_a_long_flow_is_not_starved_by_short_ones_of_its_own_key() -> None:
+    clock = Clock()
+    engine = Engine(CPU, clock)
+    run = clock.costing(0.06)  # a turn takes one micro-batch of four
+    engine.learn(run, 0.06)
+    engine.add("long", count(run, 0, 10))
+    ticks = 0
+    ended: dict[Any, float | Exception] = {}
+    while "long" not in ended and ticks < 500:
+        for i in range(4):
+            engine.add((ticks, i), count(run, 0, 1))
+        ended = ends(engine.tick())
+        ticks += 1
+    assert ended.get("long") == 10.0
 
 
 def test_a_tick_takes_no_more_rows_than_fit_in_its_time() -> None:

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,36 +17,15 @@ from app.records import queue_name
 from models.batching import Batched
 from models.checkpoint import load
 from models.draws import seeded
-from models.flow import Step, run_alone
+from models.flow import run_alone
 from models.nets.conv_vae import ConvVAE
 from models.params import VAEParams, item_seed
-from models.vae import VAE
 from tests.models.families import load_family, tiny_checkpoint
 from tests.workers.conftest import Bench
 from workers.desk import Claim, Ending, Room, Word
 from workers.encode import Facts, encode
 
 STAMP = "2026-01-01T00:00:00.000000Z"
-
-
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Makes the VAE a story of many steps of 5 ms, which goes on until the event is set."""
-    go_on = threading.Event()
-
-    async def story(self: VAE, params: VAEParams, rng: torch.Generator) -> Any:
-        z = torch.randn(8, generator=rng) * params.temperature
-        steps = 0
-        while not go_on.is_set():
-            time.sleep(0.005)
-            steps += 1
-            await Step(self.decode, (z,), progress=(min(steps, 999), 1000))
-        from models.artifacts import Image
-
-        return (Image(await Step(self.decode, (z,), progress=(1000, 1000))),)
-
-    monkeypatch.setattr(VAE, "generate", story)
-    return go_on
 
 
 def test_a_job_is_done_with_its_file_its_events_and_its_record(bench: Bench) -> None:

@@ -1,0 +1,197 @@
+"""However a worker or a delivery ends, no job is lost, and a bad one troubles nobody else."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+import workers.delivery
+import workers.floor
+import workers.parcel
+from app.records import queue_name
+from app.store import FolderStore
+from models.artifacts import Image
+from tests.workers.conftest import Bench
+from tests.workers.test_worker import STAMP, claim_as, die, reap
+from workers.desk import Claim, Room
+from workers.encode import Encoded, Facts, encode
+from workers.engine import Engine
+from workers.main import Process
+from workers.parcel import Parcel
+from workers.runs import Told
+
+
+def lost(engine: Engine) -> list[object]:
+    raise torch.AcceleratorError("illegal memory access")
+
+
+def break_device(bench: Bench, name: str, ids: list[str]) -> BaseException | None:
+    """Run these jobs on a worker whose device is then lost. Returns what its process raised."""
+    process = Process(bench.settings, name)
+    with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
+        work = pool.submit(process.work)
+        bench.until(lambda: {c.job for c in process.floor.claims} >= set(ids))
+        patch.setattr(Engine, "tick", lost)
+        return work.exception(20)
+
+
+def test_a_lost_device_ends_the_worker_and_loses_no_job(
+    bench: Bench, slow: threading.Event
+) -> None:
+    ids = [bench.submit(i) for i in range(3)]
+    raised = break_device(bench, "broken", ids)
+    slow.set()
+    bench.worker("two")
+    for i in ids:
+        assert bench.wait(i, 8).status == "completed"
+    assert isinstance(raised, torch.AcceleratorError)
+
+
+def test_a_job_that_ends_in_a_lost_device_again_and_again_fails(
+    bench: Bench, slow: threading.Event
+) -> None:
+    poison = bench.submit()
+    for death in range(4):
+        break_device(bench, f"broken{death}", [poison])
+        reap(bench)
+    job = bench.fetch(poison)
+    assert job.status == "failed"
+    assert job.error is not None
+    assert job.error.code == "worker_lost"
+
+
+def test_what_could_not_be_delivered_in_time_is_given_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers.floor, "CLOSE_SECONDS", 0.2, raising=False)
+    reached, go_on, write = threading.Event(), threading.Event(), FolderStore._write
+
+    def stuck(self: FolderStore, name: str, data: bytes) -> None:
+        reached.set()
+        go_on.wait(60)
+        write(self, name, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderStore, "_write", stuck)
+        process = bench.worker(drain_grace=0.2)
+        ids = [bench.submit(i) for i in range(2)]
+        assert reached.wait(20)
+        bench.until(lambda: all(bench.fetch(i).status == "in_progress" for i in ids))
+        bench.stop(process)
+        go_on.set()  # the late delivery is not this execution's any more
+    assert bench.redis.lrange("rq:queue:" + bench.record(ids[0])["origin"], 0, -1) == ids
+    bench.worker("two")
+    for i in ids:
+        job = bench.wait(i, 8)
+        assert (job.status, job.attempt) == ("completed", 2)
+        assert bench.events(i).count("completed") == 1
+
+
+def test_a_worker_that_resigns_with_jobs_is_known_to_the_reaper(bench: Bench) -> None:
+    job = bench.submit()
+    claim_as(bench, "one")
+    bench.desk("one").resign()
+    assert reap(bench) == [("one", job, "put back")]
+    assert bench.redis.zrange("atelier:workers", 0, -1) == []
+
+
+def test_a_worker_that_resigns_with_none_is_forgotten(bench: Bench) -> None:
+    desk = bench.desk("one")
+    desk.renew({})
+    desk.resign()
+    assert bench.redis.zrange("atelier:workers", 0, -1) == []
+
+
+def test_whoever_claims_is_known_to_the_reaper(bench: Bench) -> None:
+    job = bench.submit()
+    room = Room(queue_name("tiny-vae", bench.sha256("tiny-vae")), True, 1)
+    assert len(bench.desk("unlisted").look([], 1, [room], STAMP).claims) == 1
+    die(bench, "unlisted")
+    assert reap(bench) == [("unlisted", job, "put back")]
+
+
+def test_a_result_that_can_not_be_encoded_fails_its_job_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(artifact: Image, output_format: str, facts: Facts) -> Encoded:
+        if facts.seed == 2:
+            raise RuntimeError("no such format")
+        return encode(artifact, output_format, facts)
+
+    monkeypatch.setattr(workers.delivery, "encode", fragile)
+    bench.worker()
+    ids = [bench.submit(i) for i in range(4)]
+    jobs = [bench.wait(i, 8) for i in ids]
+    assert [j.status for j in jobs] == ["completed", "completed", "failed", "completed"]
+    assert jobs[2].error is not None
+    assert jobs[2].error.code == "internal_error"
+
+
+def test_a_preview_that_can_not_be_drawn_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def torn(artifact: Image) -> str:
+        raise OSError("broken picture")
+
+    monkeypatch.setattr(workers.parcel, "preview", torn)
+    told = Told(Claim("job", "execution", {}), 1, 2, (0, Image(torch.zeros(1, 2, 2))))
+    assert [name for name, _ in Parcel().progress(told).events] == ["progress"]
+
+
+def test_a_record_that_can_not_be_written_concerns_its_job_alone(
+    bench: Bench, slow: threading.Event
+) -> None:
+    bench.worker()
+    bad, good = bench.submit(1), bench.submit(2)
+    bench.until(lambda: all(bench.fetch(i).status == "in_progress" for i in (bad, good)))
+    keep = bench.record(bad)["keep_result"]
+    bench.redis.hdel(f"rq:job:{bad}", "keep_result")
+    slow.set()
+    assert bench.wait(good, 8).status == "completed"
+    bench.until(lambda: bench.fetch(bad).attempt > 1, 8)  # nobody heard its end: it runs again
+    bench.redis.hset(f"rq:job:{bad}", "keep_result", keep)
+    assert bench.wait(bad, 8).status == "completed"
+
+
+@contextmanager
+def no_memory(bench: Bench) -> Iterator[None]:
+    """The server refuses to write."""
+    bench.redis.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        bench.redis.config_set("maxmemory", 0)
+
+
+def test_a_server_without_memory_is_waited_for(bench: Bench, slow: threading.Event) -> None:
+    bench.worker()
+    ids = [bench.submit(i) for i in range(2)]
+    bench.until(lambda: all(bench.fetch(i).status == "in_progress" for i in ids))
+    with no_memory(bench):
+        slow.set()
+        threading.Event().wait(0.5)  # nothing can be told to whoever waits
+    for i in ids:
+        job = bench.wait(i, 8)
+        assert (job.status, job.attempt) == ("completed", 1)
+
+
+def test_the_end_of_a_lost_execution_leaves_the_next_one_running(
+    bench: Bench, slow: threading.Event
+) -> None:
+    bench.worker("one", lease=60.0, heartbeat=30.0, sweep_interval=1000.0)
+    job = bench.submit()
+    bench.until(lambda: bench.fetch(job).progress.step > 0)
+    die(bench, "one")
+    assert reap(bench) == [("one", job, "put back")]
+    bench.until(lambda: bench.fetch(job).attempt > 1 and bench.fetch(job).progress.step > 5)
+    slow.set()
+    ended = bench.wait(job)
+    assert (ended.status, ended.attempt) == ("completed", 2)
+
+
+def test_input_that_its_family_does_not_know_fails_the_job(bench: Bench) -> None:
+    bench.worker()
+    job = bench.wait(bench.submit(warmth=1.0))
+    assert job.status == "failed"
+    assert bench.wait(bench.submit()).status == "completed"
