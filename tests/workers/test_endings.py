@@ -33,9 +33,13 @@ def break_device(bench: Bench, name: str, ids: list[str]) -> BaseException | Non
     process = Process(bench.settings, name)
     with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
         work = pool.submit(process.work)
-        bench.until(lambda: {c.job for c in process.floor.claims} >= set(ids))
-        patch.setattr(Engine, "tick", lost)
-        return work.exception(20)
+        try:
+            bench.until(lambda: {c.job for c in process.floor.claims} >= set(ids))
+            patch.setattr(Engine, "tick", lost)
+            return work.exception(20)
+        finally:
+            for _ in range(2):  # twice: at once
+                process.worker.request_stop(15, None)
 
 
 def test_a_lost_device_ends_the_worker_and_loses_no_job(
