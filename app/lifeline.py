@@ -6,11 +6,14 @@ import threading
 import time
 
 VARIABLE = "ATELIER_LIFELINE"  # the number of the inherited pipe's reading end
-GRACE = 30.0  # seconds to drain in
+GRACE = 10.0  # seconds to end in, beyond any draining
 
 
-def watch() -> None:
-    """End this process when the pipe closes. Without a supervisor it does nothing."""
+def watch(drain: float = 0.0) -> None:
+    """End this process when the pipe closes, after `drain` seconds at most and a grace.
+
+    Without a supervisor it does nothing.
+    """
     number = os.environ.pop(VARIABLE, None)
     if number is None:
         return
@@ -18,7 +21,7 @@ def watch() -> None:
     def wait() -> None:
         os.read(int(number), 1)  # nothing is ever written: it returns at the end of file
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE)
+        time.sleep(drain + GRACE)
         os._exit(1)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()

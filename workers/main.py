@@ -118,10 +118,10 @@ class Process:
 
 def main() -> int:
     """The process of `python -m workers.main`; exit code 78 where the settings can't be used."""
-    lifeline.watch()
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     try:
         settings = read_settings()
+        lifeline.watch(settings.drain_grace)
         log.configure(settings.log_level)
         place_of(settings)
         store_of(settings)
