@@ -116,9 +116,17 @@ def ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout.readline().startswith("ready http://127.0.0.1:")
 
 
+def count_began(client: "redis.Redis") -> int:
+    """How many workers have begun; none while the server is not there yet."""
+    try:
+        return int(client.llen("began"))
+    except redis.ConnectionError:
+        return 0
+
+
 def began(folder: Path, workers: int) -> None:
     with redis.Redis.from_url(EmbeddedServer(folder).url) as client:
-        until(lambda: client.llen("began") == workers)
+        until(lambda: count_began(client) == workers)
 
 
 def ended(process: subprocess.Popen[str], seconds: float = 20) -> tuple[int, str]:
