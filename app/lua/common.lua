@@ -151,7 +151,7 @@ local function erase(job, record, at)
   local list = 'atelier:jobs:' .. record.owner
   redis.call('ZREM', list, job)
   redis.call('ZREM', list .. ':' .. record.type .. ':' .. record.indexed, job)
-  redis.call('DEL', job_key(job), 'atelier:preview:' .. job)
+  redis.call('DEL', job_key(job))
   redis.call('EXPIRE', events_key(job), 60)
 end
 
