@@ -1,21 +1,33 @@
 """The request of a model: its family's params joined with its header and the common fields.
 
 The header overrides defaults and tightens bounds; nothing it says can widen what the family
-allows. Common: model, n, seed, output_format, metadata.
+allows. Common: model, n, seed, output_format, metadata, and of pictures grid.
 """
 
-from typing import Annotated, Any, Literal, Optional, get_args
+from typing import Annotated, Any, Literal, Optional
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+)
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticKnownError
 
 from models.families import FamilyEntry, Modality
+from models.fields import amounts_of, label_of
 from models.header import CheckpointError, Header
 from models.params import Params, Seed
 
-FORMATS: dict[Modality, tuple[str, ...]] = {"image": ("png", "webp")}
+FORMATS: dict[Modality, tuple[str, ...]] = {"image": ("png", "webp", "jpeg")}
 LABEL = "class_label"  # the params field that takes one of a checkpoint's labels
+ATTRIBUTES = "attributes"  # the one that takes amounts of its attributes
 
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, Field(max_length=512)]
@@ -29,8 +41,11 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
     for name in sorted({*header.defaults, *header.limits}):
         if name not in own:
             raise CheckpointError(f"its header names an unknown parameter: {name}")
+    missing = family.lacks(header)
     for name, field in own.items():
-        if name in header.defaults or name in header.limits or name == LABEL:
+        if name in missing:
+            fields[name] = _unknown(field)
+        elif name in {*header.defaults, *header.limits, LABEL, ATTRIBUTES}:
             fields[name] = _joined(name, field, header)
     made = create_model(model, __base__=family.params, __doc__=header.description, **fields)
     _check_defaults(made)
@@ -39,7 +54,7 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
 
 def _common(model: str, modality: Modality, max_items: int) -> dict[str, Any]:
     formats = FORMATS[modality]
-    return {
+    fields: dict[str, Any] = {
         "model": (Literal[model], Field(model, description="The checkpoint to use.")),
         "n": (
             Annotated[int, Field(strict=True, ge=1, le=max_items)],
@@ -51,28 +66,64 @@ def _common(model: str, modality: Modality, max_items: int) -> dict[str, Any]:
         ),
         "output_format": (
             Literal[formats],
-            Field(formats[0], description="The kind of file to make."),
+            Field(
+                formats[0],
+                description="The kind of file to make.",
+                examples=[formats[-1]],
+            ),
         ),
         "metadata": (
             dict[MetadataKey, MetadataValue],
             Field({}, max_length=16, description="Your own notes, given back with the job."),
         ),
     }
+    return fields | _OF_PICTURES if modality == "image" else fields
+
+
+def _items_on_a_sheet(given: bool, info: ValidationInfo) -> bool:
+    if given and info.data.get("interpolate") is not None:
+        raise ValueError("grid and interpolate don't go together: each walk has a sheet of its own")
+    return given
+
+
+_OF_PICTURES: dict[str, Any] = {
+    "grid": (
+        Annotated[bool, AfterValidator(_items_on_a_sheet)],
+        Field(
+            False,
+            description="Lay all n pictures out on one sheet besides: it is one more output.",
+            examples=[True],
+        ),
+    ),
+}
 
 
 def _joined(name: str, field: FieldInfo, header: Header) -> tuple[Any, FieldInfo]:
     annotation: Any = field.annotation
-    metadata = list(field.metadata)
+    metadata, examples = list(field.metadata), field.examples
     if name in header.limits:
         low, high = (_whole(x) for x in header.limits[name])
         metadata = _tightened(metadata, low, high)
-    if name == LABEL and header.labels:
-        labels: Any = Literal[tuple(header.labels)]
-        annotation = Optional[labels] if type(None) in get_args(annotation) else labels  # noqa: UP045
+    if name == LABEL:
+        annotation, examples = label_of(header.labels), header.labels[:1]
+    if name == ATTRIBUTES:
+        annotation, examples = amounts_of(header.attributes), [{header.attributes[0]: 1.5}]
+        metadata = []  # they came with the names
     if metadata:
         annotation = Annotated[(annotation, *metadata)]
     default = header.defaults.get(name, field.get_default(call_default_factory=True))
-    return annotation, Field(default, description=field.description, examples=field.examples)
+    return annotation, Field(default, description=field.description, examples=examples)
+
+
+def _unknown(field: FieldInfo) -> tuple[Any, FieldInfo]:
+    """A field of the family that this checkpoint lacks: as unknown as any other name."""
+
+    def refuse(given: Any) -> Any:
+        raise PydanticKnownError("extra_forbidden")
+
+    default = field.get_default(call_default_factory=True)
+    hidden: Any = SkipJsonSchema[Annotated[Any, BeforeValidator(refuse)]]
+    return hidden, Field(default, exclude=True)
 
 
 def _whole(x: float) -> float:
@@ -103,7 +154,7 @@ def _check_defaults(made: type[Params]) -> None:
         checked.model_validate({})
     except ValidationError as error:
         for found in error.errors(include_url=False):
-            if found["type"] != "missing":
+            if found["type"] not in ("missing", "extra_forbidden"):  # of a field it lacks
                 where = ".".join(map(str, found["loc"]))
                 message = f"its header gives {where} a default it refuses: {found['msg']}"
                 raise CheckpointError(message) from None

@@ -23,4 +23,17 @@ class Image:
             raise NotFinite("the model produced values that are not finite")
 
 
-Artifact = Image
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """Pictures in order, each a small change of the one before: pixels (F, C, H, W) in [0, 1]."""
+
+    pixels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 4 or self.pixels.shape[1] not in (1, 3) or not len(self.pixels):
+            raise ValueError(f"pixels must be (F, 1 or 3, H, W), got {tuple(self.pixels.shape)}")
+        if not torch.isfinite(self.pixels).all():
+            raise NotFinite("the model produced values that are not finite")
+
+
+Artifact = Image | Frames

@@ -1,6 +1,8 @@
 """Seeded noise: every draw of a story comes from its request's own CPU generator."""
 
 import hashlib
+import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -23,3 +25,28 @@ def truncated_normal(rng: torch.Generator, bound: float, *shape: int) -> Tensor:
     low = torch.special.ndtr(torch.tensor(-bound, dtype=torch.float64))
     z: Tensor = torch.special.ndtri(low + u * (1 - 2 * low))
     return z.clamp(-bound, bound).float()  # rounding may pass the bound by an ulp
+
+
+def slerp(a: Tensor, b: Tensor, part: float) -> Tensor:
+    """The point at `part` of the way from a to b along a great circle (White 2016, 1609.04468).
+
+    Of normal draws it keeps the length that a straight line would lose. 0 gives a, bit for bit.
+    """
+    cosine = torch.sum(a * b, dtype=torch.float64) / (a.double().norm() * b.double().norm())
+    angle = torch.arccos(cosine.clamp(-1.0, 1.0)).item()
+    if math.sin(angle) < 1e-4:  # along a line, or opposite: there is no great circle to follow
+        return line(a, b, part)
+    near, far = math.sin((1 - part) * angle), math.sin(part * angle)
+    return a * (near / math.sin(angle)) + b * (far / math.sin(angle))
+
+
+def line(a: Tensor, b: Tensor, part: float) -> Tensor:
+    """The point at `part` of the straight way from a to b."""
+    return a + (b - a) * part
+
+
+def walk(
+    between: Callable[[Tensor, Tensor, float], Tensor], a: Tensor, b: Tensor, count: int
+) -> list[Tensor]:
+    """`count` points from a to b, both included, as `between` has it."""
+    return [between(a, b, i / (count - 1)) for i in range(count)]

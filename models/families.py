@@ -1,11 +1,12 @@
 """FAMILIES: what a checkpoint's `family` names. Params at once, the torch code only when loaded."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from models.params import GANParams, Params, VAEParams
+from models.header import Header
+from models.params import DiffusionParams, GANParams, MixtureParams, Params, VAEParams
 
 if TYPE_CHECKING:
     from models.batching import Place
@@ -22,6 +23,12 @@ class FamilyEntry:
     modality: Modality
     params: type[Params]
     where: str  # "module:Class", called with (checkpoint, place)
+    needs: Mapping[str, Callable[[Header], object]] = field(default_factory=dict)
+    """Params that only some checkpoints take, with what of the header must be true for it."""
+
+    def lacks(self, header: Header) -> set[str]:
+        """The params that a checkpoint with this header doesn't take."""
+        return {name for name, has in self.needs.items() if not has(header)}
 
     def load(self, checkpoint: "Checkpoint", place: "Place") -> "Family[Any]":
         """Build the model. Raises CheckpointError if its weights don't fit."""
@@ -31,6 +38,18 @@ class FamilyEntry:
 
 
 FAMILIES: dict[str, FamilyEntry] = {
-    "vae": FamilyEntry("image", VAEParams, "models.vae:VAE"),
-    "dcgan": FamilyEntry("image", GANParams, "models.gan:DCGAN"),
+    "mixture": FamilyEntry("image", MixtureParams, "models.mixture:Mixture"),
+    "vae": FamilyEntry(
+        "image",
+        VAEParams,
+        "models.vae:VAE",
+        {"prior": lambda h: h.net.get("components"), "attributes": lambda h: h.attributes},
+    ),
+    "gan": FamilyEntry("image", GANParams, "models.gan:GAN", {"class_label": lambda h: h.labels}),
+    "diffusion": FamilyEntry(
+        "image",
+        DiffusionParams,
+        "models.diffusion:Diffusion",
+        {"class_label": lambda h: h.labels, "guidance_scale": lambda h: h.labels},
+    ),
 }

@@ -20,8 +20,9 @@ Laws:
 9. Only out-of-memory and ordinary errors are split row by row; a lost device ends the process.
 """
 
-from collections.abc import Callable, Coroutine, Generator, Hashable
+from collections.abc import Callable, Coroutine, Generator, Hashable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -73,7 +74,48 @@ class together:  # noqa: N801 - reads as a verb: await together(a, b)
         return (yield self.steps)
 
 
-Flow = Coroutine[tuple[Step[Any], ...], tuple[Any, ...], tuple[Artifact, ...]]
+Story = Coroutine[tuple[Step[Any], ...], tuple[Any, ...], T]
+"""A coroutine that awaits rows of work, and what it returns in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class abreast(Generic[T]):  # noqa: N801 - reads as a verb: await abreast(a, b)
+    """Several stories of one flow side by side: they await together, whatever each awaits."""
+
+    stories: tuple[Story[T], ...]
+
+    def __init__(self, *stories: Story[T]) -> None:
+        if not stories:
+            raise SeamError("abreast() needs at least one story")
+        object.__setattr__(self, "stories", stories)
+
+    def __await__(self) -> Generator[tuple[Step[Any], ...], tuple[Any, ...], tuple[T, ...]]:
+        ends: dict[int, T] = {}
+        waiting: dict[int, tuple[Step[Any], ...]] = {}
+        sent: dict[int, tuple[Any, ...] | None] = dict.fromkeys(range(len(self.stories)))
+        try:
+            while sent:
+                for place, results in sent.items():
+                    try:
+                        waiting[place] = resume(self.stories[place], results)
+                    except StopIteration as end:
+                        ends[place] = end.value
+                        waiting.pop(place, None)
+                rows = (
+                    (yield tuple(s for steps in waiting.values() for s in steps)) if waiting else ()
+                )
+                found = iter(rows)
+                sent = {p: tuple(next(found) for _ in steps) for p, steps in waiting.items()}
+        finally:
+            for story in self.stories:
+                story.close()
+        return tuple(ends[place] for place in range(len(self.stories)))
+
+
+Flow = Story[tuple[Artifact, ...]]
+Inputs = Mapping[str, Artifact]
+"""The files that a request refers to, by the names of its params; read before its flow starts."""
+NOTHING: Inputs = MappingProxyType({})
 
 
 class Family(Protocol[P_contra]):
@@ -83,10 +125,12 @@ class Family(Protocol[P_contra]):
     max_items: int  # flows it can hold at once
     item_bytes: int  # memory that one item in flight takes at most, weights aside
 
-    def generate(self, params: P_contra, rng: torch.Generator) -> Flow: ...
+    def generate(
+        self, params: P_contra, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> Flow: ...
 
 
-def resume(flow: Flow, results: tuple[Any, ...] | None) -> tuple[Step[Any], ...]:
+def resume(flow: Story[Any], results: tuple[Any, ...] | None) -> tuple[Step[Any], ...]:
     """Run a flow to its next await. Call under inference mode. Raises StopIteration at its end."""
     steps = flow.send(results)  # type: ignore[arg-type]
     if type(steps) is not tuple or not all(isinstance(step, Step) for step in steps):

@@ -11,6 +11,7 @@ from models.batching import Place
 from models.checkpoint import Checkpoint, build_net, read_foreign, save
 from models.header import SUFFIX, CheckpointError, Header
 from models.nets.dcgan import Generator
+from models.nets.gan import generator_of
 from models.shelf import ID
 
 
@@ -42,6 +43,7 @@ def _dcgan(tensors: dict[str, Tensor], card: Mapping[str, str]) -> tuple[Header,
     if not layers:
         raise CheckpointError("these weights have no convolutions: not a DCGAN generator")
     net: dict[str, JsonValue] = {
+        "kind": "dcgan",
         "latent": layers[0].shape[0],
         "width": layers[-1].shape[0],
         "channels": layers[-1].shape[1],
@@ -54,8 +56,8 @@ def _dcgan(tensors: dict[str, Tensor], card: Mapping[str, str]) -> tuple[Header,
     for name in expected.keys() - tensors.keys():
         if name.endswith("num_batches_tracked"):  # older files lack this count; it isn't used
             tensors[name] = torch.tensor(0)
-    header = Header.model_validate({"family": "dcgan", "net": net, **card})
-    build_net(Generator, Checkpoint(header, tensors, ""), Place(torch.device("cpu")))
+    header = Header.model_validate({"family": "gan", "net": net, **card})
+    build_net(generator_of, Checkpoint(header, tensors, ""), Place(torch.device("cpu")))
     return header, tensors
 
 

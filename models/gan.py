@@ -1,37 +1,55 @@
-"""Family `dcgan`: the generator of a GAN (Goodfellow et al. 2014; Radford et al. 2015)."""
+"""Family `gan`: the generator of an adversarial network (Goodfellow et al. 2014)."""
 
 import torch
 from torch import Tensor
 
-from models.artifacts import Artifact, Image
+from models.artifacts import Artifact
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
-from models.draws import normal, truncated_normal
-from models.flow import Step
-from models.nets.dcgan import Generator
+from models.draws import normal, seeded, slerp, truncated_normal, walk
+from models.flow import NOTHING, Inputs, Step, together
+from models.nets.gan import generator_of
 from models.params import GANParams
+from models.pictures import shown
 
 
-class DCGAN:
+class GAN:
     """Draws z from a normal, cut if asked (Brock et al. 2019), and maps it to a picture."""
 
     max_items = 256
     item_bytes = 16 * 2**20
 
     def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
-        self.net = build_net(Generator, checkpoint, place)
-        example = (torch.zeros(self.net.latent),)
+        self.net = build_net(generator_of, checkpoint, place)
+        self.labels = checkpoint.header.labels
+        self.latent = int(checkpoint.header.net["latent"])  # type: ignore[arg-type]
+        example = (torch.zeros(self.latent), torch.tensor(0))
         self.paint: Batched[Tensor] = Batched(self._paint, example, dtype=place.dtype)
         self.batched = (self.paint,)
 
-    def _paint(self, z: Tensor) -> Tensor:
-        x: Tensor = self.net(z)
+    def _paint(self, z: Tensor, label: Tensor) -> Tensor:
+        x: Tensor = self.net(z, label)
         return (x.float() + 1) / 2  # (B, C, H, W), tanh's [-1, 1] to [0, 1]
 
-    async def generate(self, params: GANParams, rng: torch.Generator) -> tuple[Artifact, ...]:
-        size = self.net.latent
+    async def generate(
+        self, params: GANParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        stops, label = [self._latent(params, rng)], self._label(params, rng)
+        if params.interpolate:
+            end = self._latent(params, seeded(params.interpolate.to_seed))
+            stops = walk(slerp, stops[0], end, params.interpolate.frames)
+        steps = [Step(self.paint, (z, label), progress=(1, 1)) for z in stops]
+        return shown(await together(*steps), params.interpolate is not None)
+
+    def _latent(self, params: GANParams, rng: torch.Generator) -> Tensor:
         if params.truncation is None:
-            z = normal(rng, size)
-        else:
-            z = truncated_normal(rng, params.truncation, size)
-        return (Image(await Step(self.paint, (z,), progress=(1, 1))),)
+            return normal(rng, self.latent)
+        return truncated_normal(rng, params.truncation, self.latent)
+
+    def _label(self, params: GANParams, rng: torch.Generator) -> Tensor:
+        """The number of the class asked for, or of one drawn; 0 where there are none."""
+        if not self.labels:
+            return torch.tensor(0)
+        if params.class_label is None:
+            return torch.randint(len(self.labels), (), generator=rng)
+        return torch.tensor(self.labels.index(params.class_label))

@@ -29,12 +29,16 @@ class Header(BaseModel):
     format: Literal[1] = 1
     family: str = Field(min_length=1, max_length=64)
     net: dict[str, JsonValue] = Field(description="Configuration the nets are built with.")
+    process: dict[str, JsonValue] = Field(
+        default={}, description="What its family does with the nets: likelihood, schedule."
+    )
     title: str = ""
     description: str = ""
     limitations: str = Field(default="", description="What it can't do.")
     defaults: dict[str, JsonValue] = Field(default={}, description="Defaults of params, if other.")
     limits: dict[str, tuple[float, float]] = Field(default={}, description="Tighter bounds.")
-    labels: list[str] = []
+    labels: list[str] = Field(default=[], description="Kinds that can be asked for, by number.")
+    attributes: list[str] = Field(default=[], description="Latent directions, by name.")
     data: str = Field(default="", description="What it was trained on.")
     data_licence: str = ""
     licence: str = ""

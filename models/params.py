@@ -1,13 +1,21 @@
-"""One params class per family, and the seeds of a job's items. No torch: the API imports this."""
+"""One params class per family, and the seeds of a job's items. No torch: the API imports this.
+
+A class has all that a checkpoint of its family can take. What a given one lacks (labels, a learned
+prior) `families.lacks` tells by its header, and the API then knows no such field.
+"""
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from models.fields import Amounts, PostedPicture, posted_fields
 
 MAX_SEED = 2**53 - 1  # what JSON and JavaScript keep exactly
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
+
+SAMPLERS = ("ddpm", "ddim", "euler", "heun", "dpmpp_2m")
 
 
 def item_seed(seed: int, index: int) -> int:
@@ -23,9 +31,86 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @property
+    def rows(self) -> int:
+        """How many pictures, or the like, one item makes side by side: admission weighs it so."""
+        return 1
 
-class VAEParams(Params):
-    """Parameters of a variational autoencoder."""
+
+def posted_files(params: Params) -> dict[str, str]:
+    """The files that a request refers to: their SHA-256 by the names of its params."""
+    given = dict(params)
+    return {name: given[name] for name in posted_fields(type(params)) if given[name] is not None}
+
+
+class Walk(Params):
+    """A way through the latent space, from a request's own seed to another."""
+
+    to_seed: Seed = Field(description="The seed of the last frame.")
+    frames: int = Field(default=8, ge=2, le=64, description="Pictures, both ends included.")
+
+
+class PictureParams(Params):
+    """What every family of pictures takes."""
+
+    interpolate: Walk | None = Field(
+        default=None,
+        description="Walk from this seed's latent to another's along a great circle: gives a "
+        "contact sheet and an animation instead of one picture.",
+        examples=[{"to_seed": 8, "frames": 8}],
+    )
+
+    @property
+    def rows(self) -> int:
+        return self.interpolate.frames if self.interpolate else 1
+
+
+class VariableParams(PictureParams):
+    """What a family takes that can vary a given picture."""
+
+    init_image: PostedPicture | None = Field(
+        default=None,
+        description="Vary this picture instead of making a new one: the hash of a file posted to "
+        "/artifacts.",
+        examples=["ab12" * 16],
+    )
+    strength: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=1.0,
+        description="How far to leave `init_image`: 0 keeps it as well as the model can, 1 keeps "
+        "next to nothing. Null is 0.5. Only with `init_image`.",
+        examples=[0.5],
+    )
+
+    @field_validator("init_image")
+    @classmethod
+    def _one_way(cls, given: str | None, info: ValidationInfo) -> str | None:
+        if given is not None and info.data.get("interpolate") is not None:
+            raise ValueError("init_image and interpolate don't go together")
+        return given
+
+    @field_validator("strength")
+    @classmethod
+    def _of_a_picture(cls, given: float | None, info: ValidationInfo) -> float | None:
+        if given is not None and info.data.get("init_image") is None:
+            raise ValueError("strength needs init_image")
+        return given
+
+
+class MixtureParams(PictureParams):
+    """Parameters of a Gaussian mixture."""
+
+    temperature: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=2.0,
+        description="Standard deviations are scaled by this: 0 gives the components' means.",
+    )
+
+
+class VAEParams(VariableParams):
+    """Parameters of a variational autoencoder, with all that one can have."""
 
     temperature: float = Field(
         default=1.0,
@@ -33,9 +118,28 @@ class VAEParams(Params):
         le=2.0,
         description="Standard deviation of the latent draw: 0 gives the mean picture, 1 the prior.",
     )
+    prior: Literal["normal", "mixture"] = Field(
+        default="normal",
+        description="Where latents are drawn from: N(0, 1), or the Gaussian mixture that was "
+        "fitted to the latents of the training pictures.",
+        examples=["mixture"],
+    )
+
+    @field_validator("prior")
+    @classmethod
+    def _of_a_draw(cls, given: str, info: ValidationInfo) -> str:
+        if given != "normal" and info.data.get("init_image") is not None:
+            raise ValueError("prior and init_image don't go together: it starts from the picture")
+        return given
+
+    attributes: Amounts = Field(
+        default={},
+        description="Move along these directions of the latent space, in standard deviations of "
+        "the training pictures.",
+    )
 
 
-class GANParams(Params):
+class GANParams(PictureParams):
     """Parameters of a generative adversarial network."""
 
     truncation: float | None = Field(
@@ -44,4 +148,59 @@ class GANParams(Params):
         le=3.0,
         description="Draw latents from a normal cut at plus and minus this many standard "
         "deviations (Brock et al. 2019): smaller is more typical, less varied. Null draws freely.",
+        examples=[0.7],
     )
+    class_label: str | None = Field(
+        default=None, description="What to draw; null draws a kind, each as likely."
+    )
+
+
+class DiffusionParams(VariableParams):
+    """Parameters of a diffusion model."""
+
+    sampler: Literal["ddpm", "ddim", "euler", "heun", "dpmpp_2m"] = Field(
+        default="ddim",
+        description="ddpm (Ho et al. 2020) adds fresh noise each step; ddim (Song et al. 2021), "
+        "euler, heun (Karras et al. 2022) and dpmpp_2m (Lu et al. 2022) need fewer steps.",
+        examples=["dpmpp_2m"],
+    )
+    steps: int = Field(
+        default=50,
+        ge=1,
+        le=1000,
+        strict=True,
+        description="Steps; heun asks the net twice in each.",
+    )
+    eta: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=1.0,
+        description="Fresh noise in each step of ddim: 0, or null, is none, 1 is as much as ddpm. "
+        "Only with the sampler ddim.",
+        examples=[0.5],
+    )
+
+    @field_validator("eta")
+    @classmethod
+    def _of_ddim(cls, given: float | None, info: ValidationInfo) -> float | None:
+        if given is not None and info.data.get("sampler") != "ddim":
+            raise ValueError("eta needs the sampler ddim")
+        return given
+
+    class_label: str | None = Field(default=None, description="What to draw; null is anything.")
+    guidance_scale: float | None = Field(
+        default=None,
+        ge=1.0,
+        le=20.0,
+        description="How much to exaggerate what the class changes (Ho and Salimans 2022): 1 is "
+        "not at all, and runs in half the time. Null is the checkpoint's own. Only with "
+        "`class_label`.",
+        examples=[2.0],
+    )
+
+    @field_validator("guidance_scale")
+    @classmethod
+    def _towards_a_class(cls, given: float | None, info: ValidationInfo) -> float | None:
+        if given is not None and info.data.get("class_label") is None:
+            raise ValueError("guidance_scale needs class_label")
+        return given

@@ -1,32 +1,74 @@
-"""Family `vae`: a variational autoencoder (Kingma and Welling 2014), one await a picture."""
+"""Family `vae`: a variational autoencoder (Kingma and Welling 2014)."""
 
 import torch
 from torch import Tensor
 
-from models.artifacts import Artifact, Image
+from models.artifacts import Artifact
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
-from models.draws import normal
-from models.flow import Step
-from models.nets.conv_vae import ConvVAE
+from models.draws import normal, seeded, slerp, walk
+from models.flow import NOTHING, Inputs, Step, together
+from models.nets.vae import VAENet
 from models.params import VAEParams
+from models.pictures import fitted, shown
 
 
 class VAE:
-    """Draws z from the prior N(0, temperature^2) and decodes it: p(x|z), equation 1."""
+    """Draws z from a prior, or near the latent of a given picture, and decodes it: p(x|z).
+
+    The prior is N(0, temperature^2), or a mixture whose deviations are scaled so.
+    """
 
     max_items = 256
     item_bytes = 4 * 2**20
 
     def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
-        self.net = build_net(ConvVAE, checkpoint, place)
-        example = (torch.zeros(self.net.latent),)
-        self.decode: Batched[Tensor] = Batched(self._decode, example, dtype=place.dtype)
-        self.batched = (self.decode,)
+        self.net = build_net(VAENet, checkpoint, place)
+        z, x = torch.zeros(self.net.latent), torch.zeros(self.net.shape)
+        self.names = checkpoint.header.attributes
+        self.directions = None if self.net.directions is None else self.net.directions.float().cpu()
+        self.decode: Batched[Tensor] = Batched(self._decode, (z,), dtype=place.dtype)
+        self.encode: Batched[Tensor] = Batched(
+            self._encode, (x,), dtype=place.dtype, channels_last=True
+        )
+        self.batched: tuple[Batched[Tensor], ...] = (self.decode, self.encode)
+        if self.net.prior is not None:
+            self.place: Batched[Tensor] = Batched(
+                self.net.prior.draw, (torch.tensor(0.5), z), dtype=place.dtype
+            )
+            self.batched += (self.place,)
 
     def _decode(self, z: Tensor) -> Tensor:
         return torch.sigmoid(self.net.decode(z).float())  # (B, C, H, W) in [0, 1]
 
-    async def generate(self, params: VAEParams, rng: torch.Generator) -> tuple[Artifact, ...]:
-        z = normal(rng, self.net.latent) * params.temperature
-        return (Image(await Step(self.decode, (z,), progress=(1, 1))),)
+    def _encode(self, x: Tensor) -> Tensor:
+        return self.net.encode(x)[0]  # the mean of q(z|x), (B, latent)
+
+    async def generate(
+        self, params: VAEParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        stops = [await self._latent(params, rng, inputs)]
+        if params.interpolate:
+            end = await self._latent(params, seeded(params.interpolate.to_seed), inputs)
+            stops = walk(slerp, stops[0], end, params.interpolate.frames)
+        steps = [Step(self.decode, (self._edited(params, z),), progress=(2, 2)) for z in stops]
+        return shown(await together(*steps), params.interpolate is not None)
+
+    async def _latent(self, params: VAEParams, rng: torch.Generator, inputs: Inputs) -> Tensor:
+        """z of the draw that `rng` makes; with a picture, between its own latent and a draw."""
+        eps = normal(rng, self.net.latent) * params.temperature
+        if params.init_image is not None:
+            x = fitted(inputs["init_image"], *self.net.shape[:2])
+            mu = await Step(self.encode, (x,), progress=(1, 2))
+            part = 0.5 if params.strength is None else params.strength
+            kept: float = (1 - part**2) ** 0.5
+            return kept * mu + part * eps
+        if params.prior == "mixture":
+            return await Step(self.place, (torch.rand((), generator=rng), eps), progress=(1, 2))
+        return eps
+
+    def _edited(self, params: VAEParams, z: Tensor) -> Tensor:
+        for name, amount in params.attributes.items():
+            assert self.directions is not None
+            z = z + amount * self.directions[self.names.index(name)]
+        return z

@@ -12,7 +12,7 @@ from app.settings import Settings
 from atelier.embedded import EmbeddedServer
 from models.checkpoint import save
 from models.header import Header
-from models.nets.conv_vae import ConvVAE
+from models.nets.vae import VAENet
 
 NET = {"size": 28, "channels": 1, "width": 4, "latent": 4}
 MODEL = "vae-fashion"
@@ -43,7 +43,7 @@ def vae_header(**changes: object) -> Header:
 def save_vae(path: Path, **changes: object) -> Path:
     """A whole checkpoint of a few kilobytes, its header changed as told."""
     torch.manual_seed(0)
-    save(path, vae_header(**changes), ConvVAE(**NET).state_dict())
+    save(path, vae_header(**changes), VAENet(**NET).state_dict())
     return path
 
 

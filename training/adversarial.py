@@ -1,86 +1,108 @@
-"""Training of a DCGAN that a thousand pictures suffice for: the learner of the GAN recipes.
+"""Training of adversarial networks: one learner, several losses and ways to tame a critic.
 
-Non-saturating logistic loss with a lazy R1 penalty (Karras et al. 2020, 1912.04958, appendix B),
-differentiable augmentation, and a moving average of the generator's weights, which is what is
-served.
+Losses: non-saturating logistic (Goodfellow et al. 2014) and Wasserstein (Arjovsky et al. 2017).
+Taming: a lazy R1 penalty (Karras et al. 2020, 1912.04958, appendix B), a gradient penalty
+(Gulrajani et al. 2017), or clipped weights (Arjovsky et al. 2017, algorithm 1). A moving average
+of the generator's weights is what is served.
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from models.nets.dcgan import Discriminator, Generator
+from models.header import Header
+from models.nets.gan import critic_of, generator_of
 from training.augment import diff_augment, mirror
-from training.initial import initialise, scale_normal
-from training.losses import logistic_discriminator, nonsaturating_generator, r1_penalty
-from training.metrics.pictures import mean_patch_distances, nearest_rms
-from training.recipe import Batch, Data
+from training.initial import embed_normal, initialise, scale_normal
+from training.losses import (
+    gradient_penalty,
+    logistic_discriminator,
+    nonsaturating_generator,
+    r1_penalty,
+    wasserstein_critic,
+    wasserstein_generator,
+)
+from training.rates import set_rate
+from training.recipe import Batch
 
 
 @dataclass(frozen=True, slots=True)
 class GANSettings:
-    """Rates are Adam's; from step `cool_from` to `cool_until` they fall in a line to a fiftieth.
+    """From step `cool_from` to `cool_until` the rates fall in a line to a fiftieth.
 
-    `half_life` is that of the moving average, in pictures.
+    A batch is cut into `critic_steps` parts, one for each step of the critic; the generator then
+    takes one. `half_life` is that of the moving average, in pictures of such a part.
     """
 
+    loss: Literal["logistic", "wasserstein"] = "logistic"
+    optimiser: Literal["adam", "rmsprop"] = "adam"
     generator_rate: float = 4e-4
-    discriminator_rate: float = 4e-4
+    critic_rate: float = 4e-4
     beta1: float = 0.5
     beta2: float = 0.99
-    r1: float = 1.0
+    critic_steps: int = 1
+    r1: float = 0.0
     r1_every: int = 16
+    penalty: float = 0.0  # lambda of the gradient penalty
+    clip: float = 0.0  # largest weight of the critic; 0 doesn't clip
+    augment: bool = False
+    mirror: bool = False
     half_life: int = 10_000
     cool_from: int = 6_000
     cool_until: int = 10_500
     seed: int = 0
 
 
+LOSSES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "logistic": (logistic_discriminator, nonsaturating_generator),
+    "wasserstein": (wasserstein_critic, wasserstein_generator),
+}
+
+
 class GANLearner:
-    """A generator, its discriminator and its average."""
+    """A generator, its critic and its average. The critic's measures follow the generator's."""
 
     def __init__(
-        self,
-        net: dict[str, int],
-        judge: dict[str, int],
-        settings: GANSettings,
-        device: torch.device,
+        self, card: Header, judge: dict[str, Any], settings: GANSettings, device: torch.device
     ) -> None:
+        net: dict[str, Any] = dict(card.net)
+        shape = {k: net[k] for k in ("channels", "size", "classes") if k in net}
         rng = torch.Generator().manual_seed(settings.seed)
-        generator = scale_normal(Generator(**net), rng)
-        self.generator = generator.to(device).to(memory_format=torch.channels_last)
-        discriminator = initialise(Discriminator(**judge), rng)
-        self.discriminator = discriminator.to(device).to(memory_format=torch.channels_last)
+        self.generator = _placed(first_weights(generator_of(**net), net["kind"], rng), device)
+        critic = embed_small(initialise(critic_of(**judge, **shape), rng))
+        self.critic = _placed(critic, device)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.settings, self.device, self.steps = settings, device, 0
-        betas = (settings.beta1, settings.beta2)
-        self.generator_optimiser = torch.optim.Adam(
-            self.generator.parameters(), settings.generator_rate, betas, fused=True
-        )
-        self.discriminator_optimiser = torch.optim.Adam(
-            self.discriminator.parameters(), settings.discriminator_rate, betas, fused=True
-        )
+        self.latent, self.classes = int(net["latent"]), int(net.get("classes", 0))
+        self.critic_loss, self.generator_loss = LOSSES[settings.loss]
+        self.generator_optimiser = self._optimiser(self.generator, settings.generator_rate)
+        self.critic_optimiser = self._optimiser(self.critic, settings.critic_rate)
 
     def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         real = batch[0].to(self.device).float().div_(127.5).sub_(1)
-        real = mirror(real, rng).contiguous(memory_format=torch.channels_last)
+        if self.settings.mirror:
+            real = mirror(real, rng)
+        real = real.contiguous(memory_format=torch.channels_last)
+        label = batch[1].to(self.device) if self.classes else self._no_labels(len(real))
         self._set_rates()
-        z = self._latents(len(real), rng)
-        fake = self._draw(z)
-        judged = self._improve_discriminator(real, fake.detach(), rng)
-        losses = judged | self._improve_generator(fake, rng)
+        parts = self.settings.critic_steps
+        for x, y in zip(real.chunk(parts), label.chunk(parts), strict=True):
+            fake = self._draw(self._latents(len(x), rng), y)
+            judged = self._improve_critic(x, fake.detach(), y, rng)
+        losses = judged | self._improve_generator(fake, y, rng)
         self.steps += 1
-        self._follow(len(real))
+        self._follow(len(x))
         return losses
 
     def sample(self, rows: int, rng: torch.Generator) -> Tensor:
         """From the average, whose batch norm statistics are measured anew first."""
         self._settle()
         with torch.no_grad():
-            x: Tensor = self.average(self._latents(rows, rng))
+            x: Tensor = self.average(self._latents(rows, rng), self._labels_in_turn(rows))
         return x.add(1).div(2)
 
     def weights(self) -> dict[str, Tensor]:
@@ -99,65 +121,85 @@ class GANLearner:
     def _parts(self) -> dict[str, Any]:
         return {
             "generator": self.generator,
-            "discriminator": self.discriminator,
+            "critic": self.critic,
             "average": self.average,
             "generator_optimiser": self.generator_optimiser,
-            "discriminator_optimiser": self.discriminator_optimiser,
+            "critic_optimiser": self.critic_optimiser,
         }
+
+    def _optimiser(self, net: nn.Module, rate: float) -> torch.optim.Optimizer:
+        if self.settings.optimiser == "rmsprop":
+            return torch.optim.RMSprop(net.parameters(), rate)
+        betas = (self.settings.beta1, self.settings.beta2)
+        return torch.optim.Adam(net.parameters(), rate, betas, fused=True)
 
     def _set_rates(self) -> None:
         past = self.steps - self.settings.cool_from
         part = past / (self.settings.cool_until - self.settings.cool_from)
         factor = 1 - 0.98 * min(1.0, max(0.0, part))
-        for optimiser, rate in (
-            (self.generator_optimiser, self.settings.generator_rate),
-            (self.discriminator_optimiser, self.settings.discriminator_rate),
-        ):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * factor
+        set_rate(self.generator_optimiser, self.settings.generator_rate * factor)
+        set_rate(self.critic_optimiser, self.settings.critic_rate * factor)
 
     def _latents(self, rows: int, rng: torch.Generator) -> Tensor:
-        return torch.randn(rows, self.generator.latent, generator=rng).to(self.device)
+        return torch.randn(rows, self.latent, generator=rng).to(self.device)
 
-    def _draw(self, z: Tensor) -> Tensor:
+    def _no_labels(self, rows: int) -> Tensor:
+        return torch.zeros(rows, dtype=torch.int64, device=self.device)
+
+    def _labels_in_turn(self, rows: int) -> Tensor:
+        return torch.arange(rows, device=self.device) % max(1, self.classes)
+
+    def _draw(self, z: Tensor, label: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16):
-            x: Tensor = self.generator(z)
+            x: Tensor = self.generator(z, label)
         return x.float()
 
-    def _judge(self, x: Tensor, rng: torch.Generator) -> Tensor:
+    def _judge(self, x: Tensor, label: Tensor, rng: torch.Generator) -> Tensor:
+        x = diff_augment(x, rng) if self.settings.augment else x
         with torch.autocast(self.device.type, torch.bfloat16):
-            logits: Tensor = self.discriminator(diff_augment(x, rng))
-        return logits
+            values: Tensor = self.critic(x, label)
+        return values
 
-    def _improve_discriminator(
-        self, real: Tensor, fake: Tensor, rng: torch.Generator
+    def _improve_critic(
+        self, real: Tensor, fake: Tensor, label: Tensor, rng: torch.Generator
     ) -> dict[str, float]:
-        on_real, on_fake = self._judge(real, rng), self._judge(fake, rng)
-        loss = logistic_discriminator(on_real, on_fake).mean()
-        self.discriminator_optimiser.zero_grad(set_to_none=True)
+        on_real, on_fake = self._judge(real, label, rng), self._judge(fake, label, rng)
+        loss = self.critic_loss(on_real, on_fake).mean()
+        self.critic_optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        if self.steps % self.settings.r1_every == 0:
-            self._penalise(real[: max(1, len(real) // 2)], rng)
-        self.discriminator_optimiser.step()
+        self._tame(real, fake, label, rng)
+        self.critic_optimiser.step()
+        if self.settings.clip:
+            with torch.no_grad():
+                for parameter in self.critic.parameters():
+                    parameter.clamp_(-self.settings.clip, self.settings.clip)
         return {
-            "discriminator": loss.item(),
+            "critic": loss.item(),
             "on_real": on_real.mean().item(),
             "on_fake": on_fake.mean().item(),
         }
 
-    def _penalise(self, real: Tensor, rng: torch.Generator) -> None:
-        """R1 in single precision, on the augmented pictures, weighted up for the steps skipped."""
-        x = diff_augment(real, rng)
-        weight = self.settings.r1 / 2 * self.settings.r1_every
-        torch.autograd.backward(weight * r1_penalty(self.discriminator, x).mean())
+    def _tame(self, real: Tensor, fake: Tensor, label: Tensor, rng: torch.Generator) -> None:
+        """Penalties in single precision; R1 on augmented pictures, for the steps skipped too."""
+        settings = self.settings
+        if settings.r1 and self.steps % settings.r1_every == 0:
+            half = max(1, len(real) // 2)
+            x = diff_augment(real[:half], rng) if settings.augment else real[:half]
+            slopes = r1_penalty(lambda x: self.critic(x, label[:half]), x)
+            torch.autograd.backward(settings.r1 / 2 * settings.r1_every * slopes.mean())
+        if settings.penalty:
+            apart = gradient_penalty(lambda x: self.critic(x, label), real, fake, rng)
+            torch.autograd.backward(settings.penalty * apart.mean())
 
-    def _improve_generator(self, fake: Tensor, rng: torch.Generator) -> dict[str, float]:
-        self.discriminator.requires_grad_(False)
-        loss = nonsaturating_generator(self._judge(fake, rng)).mean()
+    def _improve_generator(
+        self, fake: Tensor, label: Tensor, rng: torch.Generator
+    ) -> dict[str, float]:
+        self.critic.requires_grad_(False)
+        loss = self.generator_loss(self._judge(fake, label, rng)).mean()
         self.generator_optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.generator_optimiser.step()
-        self.discriminator.requires_grad_(True)
+        self.critic.requires_grad_(True)
         return {"loss": loss.item()}
 
     def _follow(self, rows: int) -> None:
@@ -173,47 +215,31 @@ class GANLearner:
     def _settle(self) -> None:
         """Batch norm of the average over 512 fixed draws: its own, not the generator's."""
         rng = torch.Generator().manual_seed(self.settings.seed)
-        norms = [m for m in self.average.modules() if isinstance(m, nn.BatchNorm2d)]
+        norms = [
+            m for m in self.average.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)
+        ]
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None
         self.average.train()
         with torch.no_grad():
             for _ in range(8):
-                self.average(self._latents(64, rng))
+                self.average(self._latents(64, rng), self._labels_in_turn(64))
         self.average.eval()
 
 
-def measure_generator(
-    config: dict[str, int], weights: dict[str, Tensor], data: Data
-) -> dict[str, float | str]:
-    """Patch distances of generated pictures, of training pictures and of noise to the held-out.
+def first_weights(net: nn.Module, kind: str, rng: torch.Generator) -> nn.Module:
+    """A DCGAN's by its paper; torch's own law for the others."""
+    return scale_normal(net, rng) if kind == "dcgan" else embed_normal(initialise(net, rng), rng)
 
-    The distance of training pictures is what a perfect generator would reach, that of noise what
-    none should. How near the generated lie to a training picture tells of copying; held-out
-    pictures are the measure for that.
-    """
-    rng = torch.Generator().manual_seed(0)
-    net = Generator(**config)
-    net.load_state_dict(weights)
-    net.eval()
-    train, test = (part[0].float().div(255) for part in (data.train, data.test))
-    many = 8 * len(test)
-    with torch.no_grad():
-        made: Tensor = net(torch.randn(many, net.latent, generator=rng)).add(1).div(2)
-    sets = {
-        "generated": made,
-        "training": train[torch.randint(len(train), (many,), generator=rng)],
-        "noise": torch.rand(made.shape, generator=rng),
-    }
-    figures: dict[str, float | str] = {
-        "distance": "sliced Wasserstein x1000 of 7x7 patches at sides 64, 32, 16 "
-        f"to {len(test)} held-out pictures"
-    }
-    for name, pictures in sets.items():
-        distances = mean_patch_distances(pictures, test, rng)
-        figures |= {f"{name}_{side}": round(mean, 1) for side, mean in distances.items()}
-    for name, pictures in (("generated", made), ("held_out", test)):
-        median = nearest_rms(pictures, train).median().item()
-        figures[f"{name}_rms_to_nearest_training"] = round(median, 3)
-    return figures
+
+def embed_small(net: nn.Module) -> nn.Module:
+    """A critic's opinion of labels begins at none."""
+    for module in net.modules():
+        if isinstance(module, nn.Embedding):
+            nn.init.zeros_(module.weight)
+    return net
+
+
+def _placed(net: nn.Module, device: torch.device) -> nn.Module:
+    return net.to(device).to(memory_format=torch.channels_last)

@@ -62,7 +62,7 @@ def carry_out(
         )
     state.folder.mkdir(parents=True, exist_ok=True)
     data = recipe.data()
-    learner = recipe.learner(device)
+    learner = recipe.learner(recipe.card, device)
     if state.saved():
         learner.restore(state.load(device))
     if state.step <= steps:

@@ -25,3 +25,11 @@ def scale_normal(net: N, rng: torch.Generator, deviation: float = 0.02) -> N:
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, std=deviation, generator=rng)
     return net
+
+
+def embed_normal(net: N, rng: torch.Generator) -> N:
+    """N(0, 1) for every embedding, as torch has it."""
+    for module in net.modules():
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, generator=rng)
+    return net

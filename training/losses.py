@@ -1,5 +1,6 @@
 """Losses as plain functions; each returns one value per row, (B,), unless it says otherwise."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -43,3 +44,35 @@ def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tenso
     x = real.detach().requires_grad_()
     (slope,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
     return slope.square().flatten(1).sum(1)
+
+
+def wasserstein_critic(real: Tensor, fake: Tensor) -> Tensor:
+    """f(G(z)) - f(x), (B,): what a critic lowers (Arjovsky et al. 2017, 1701.07875, equation 3)."""
+    return fake - real
+
+
+def wasserstein_generator(fake: Tensor) -> Tensor:
+    """-f(G(z)), (B,): Arjovsky et al. 2017, theorem 3."""
+    return -fake
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator
+) -> Tensor:
+    """(|grad_x f(x)| - 1)^2 between pairs of real and fake, (B,), for rows of any shape.
+
+    Gulrajani et al. 2017 (1704.00028), equation 3: x lies on the line between the two, at a place
+    of its own in each row.
+    """
+    shape = (len(real), *[1] * (real.ndim - 1))
+    part = torch.rand(shape, generator=rng).to(real.device)
+    x = (part * real.detach() + (1 - part) * fake.detach()).requires_grad_()
+    (slope,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+    apart: Tensor = slope.flatten(1).norm(dim=1) - 1
+    return apart.square()
+
+
+def gaussian_nll(mean: Tensor, logvar: Tensor, x: Tensor) -> Tensor:
+    """-log N(x; mean, exp logvar) in nats, summed over the picture: (B, C, H, W) -> (B,)."""
+    terms = (x - mean).square() / logvar.exp() + logvar + math.log(2 * math.pi)
+    return 0.5 * terms.flatten(1).sum(1)

@@ -9,29 +9,39 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from models.checkpoint import save
+from models.families import FAMILIES
 from models.header import SUFFIX
 from training.recipe import Data, Recipe
 from training.runs import Run
 
 LARGEST_SINGLE = 10 * 10**6
 """Bytes of weights above which they are stored as bfloat16."""
+JUDGES = "judges"
+"""The folder, among the checkpoints, of those that measure others and can't be served."""
 
 
 def publish(
     recipe: Recipe, weights: dict[str, Tensor], data: Data, run: Run, step: int, out: Path
 ) -> Path:
-    """Measure, write the card and save `out/<id>.safetensors`; its path."""
-    quality: dict[str, JsonValue] = dict(recipe.measure(weights, data))
-    header = recipe.card.model_copy(
+    """Finish, measure, write the card and save `out/<id>.safetensors`, or a judge; its path."""
+    kept = stored(weights)
+    done = recipe.finish(recipe.card, kept, data)
+    header = done.card.model_copy(
         update={
             "recipe": _how(recipe, data, run, step),
-            "quality": quality,
+            "quality": recipe.measure(done.card, done.weights, data),
             "versions": _versions(),
         }
     )
-    path = out / f"{recipe.id}{SUFFIX}"
-    save(path, header, stored(weights))
+    path = place_of(recipe, out)
+    save(path, header, done.weights)
     return path
+
+
+def place_of(recipe: Recipe, out: Path) -> Path:
+    """Where its checkpoint lies: what no family can serve is none of the served, but a judge."""
+    served = recipe.card.family in FAMILIES
+    return (out if served else out / JUDGES) / f"{recipe.id}{SUFFIX}"
 
 
 def stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -20,6 +20,8 @@ class Data:
 
     train: Batch
     test: Batch
+    labels: tuple[str, ...] = ()
+    """What the numbers of the second column mean; none if there is no such column."""
 
 
 class Learner(Protocol):
@@ -41,14 +43,26 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Finished:
+    """A checkpoint's weights with the card that goes with them."""
+
+    card: Header
+    weights: dict[str, Tensor]
+
+
+def as_trained(card: Header, weights: dict[str, Tensor], data: Data) -> Finished:
+    """Nothing is left to do once the training is over."""
+    return Finished(card, weights)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """How one checkpoint is made. Its id is its file's name with dashes, and the checkpoint's."""
 
     id: str
     data: Callable[[], Data]
-    learner: Callable[[torch.device], Learner]
-    measure: Callable[[dict[str, Tensor], Data], dict[str, float | str]]
-    """Quality of the published weights, by name, on pictures held out."""
+    learner: Callable[[Header, torch.device], Learner]
+    """From the card, whose `net` and `process` may have been fitted to other data."""
     card: Header
     """The header but for how the training went, which is filled in at the end."""
     settings: dict[str, JsonValue]
@@ -56,3 +70,7 @@ class Recipe:
     steps: int
     batch: int
     seed: int = 0
+    finish: Callable[[Header, dict[str, Tensor], Data], Finished] = as_trained
+    """What is fitted to the data after the last step, such as a prior over the latents."""
+    measure: Callable[[Header, dict[str, Tensor], Data], dict[str, JsonValue]] = lambda *_: {}
+    """Figures that only the learner's family has, such as a bound; `atelier eval` has the rest."""

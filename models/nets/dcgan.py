@@ -20,7 +20,7 @@ class Generator(nn.Module):
 
     def __init__(self, latent: int = 100, width: int = 64, channels: int = 3, size: int = 64):
         super().__init__()
-        self.latent = latent
+        self.latent, self.classes = latent, 0
         wide = width * 2 ** _blocks_between(size)
         layers: list[nn.Module] = [
             nn.ConvTranspose2d(latent, wide, 4, 1, 0, bias=False),  # (B, wide, 4, 4)
@@ -37,7 +37,7 @@ class Generator(nn.Module):
         layers += [nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False), nn.Tanh()]
         self.main = nn.Sequential(*layers)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         x: Tensor = self.main(z[:, :, None, None])
         return x
 
@@ -65,7 +65,7 @@ class Discriminator(nn.Module):
         )
         self.score = nn.Conv2d(width, 1, 4, 1, 0)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         h: Tensor = self.features(x)
         spread = (h.float().var(0, correction=0) + 1e-8).sqrt().mean()
         h = torch.cat([h, spread.to(h.dtype).expand(h.shape[0], 1, *h.shape[2:])], 1)

@@ -12,10 +12,10 @@ from models.artifacts import Artifact
 from models.checkpoint import load, save
 from models.draws import seeded
 from models.families import FAMILIES
-from models.flow import Family, Flow, Step, resume, run_alone
+from models.flow import Family, Flow, resume, run_alone, together
 from models.header import CheckpointError, read_header
 from models.params import Params
-from tests.models.families import NETS, PARAMS, load_family, tiny_checkpoint
+from tests.models.families import ABLE, NETS, PARAMS, load_family, tiny_checkpoint
 from workers.engine import Engine, Failed, Finished
 from workers.proof import prove
 
@@ -34,7 +34,8 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     else:
         path = next(p for p in SHIPPED if p.stem == name)
     family = read_header(path).family
-    params = [FAMILIES[family].params.model_validate(p) for p in PARAMS[family]]
+    given = [*PARAMS[family], *(ABLE.get(family, []) if name in NETS else [])]
+    params = [FAMILIES[family].params.model_validate(p) for p in given]
     return load_family(path), params, path
 
 
@@ -135,15 +136,16 @@ async def poisoned(inner: Flow) -> tuple[Artifact, ...]:
     """A story whose first row is not a number."""
     steps = resume(inner, None)
     bad = [
-        dataclasses.replace(s, row=tuple(torch.full_like(t, torch.nan) for t in s.row))
-        if isinstance(s, Step)
-        else s
+        dataclasses.replace(
+            s,
+            row=tuple(torch.full_like(t, torch.nan) if t.is_floating_point() else t for t in s.row),
+        )
         for s in steps
     ]
-    results = tuple([await step for step in bad])
+    results = await together(*bad)
     try:
         while True:
-            results = tuple([await step for step in resume(inner, results)])
+            results = await together(*resume(inner, results))
     except StopIteration as end:
         return tuple(end.value)
 

@@ -1,15 +1,20 @@
 import math
 
+import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from training.losses import (
     bernoulli_nll,
+    gaussian_nll,
+    gradient_penalty,
     kl_to_standard_normal,
     logistic_discriminator,
     nonsaturating_generator,
     pixel_entropy,
     r1_penalty,
+    wasserstein_critic,
+    wasserstein_generator,
 )
 
 
@@ -60,3 +65,46 @@ def test_r1_teaches_the_discriminator() -> None:
     penalty = r1_penalty(lambda x: (x * weight).sum((1, 2, 3)), torch.rand(2, 3, 4, 4))
     (slope,) = torch.autograd.grad(penalty.mean(), weight)
     assert torch.allclose(slope, 2 * weight, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 6), (3, 4, 4), (2, 3, 4, 4)])
+def test_gradient_penalty_of_a_linear_critic_is_how_far_its_slope_is_from_1(
+    shape: tuple[int, ...],
+) -> None:
+    weight = torch.randn(shape)
+    real, fake = torch.rand(7, *shape), torch.rand(7, *shape)
+    penalty = gradient_penalty(
+        lambda x: (x * weight).flatten(1).sum(1), real, fake, torch.Generator().manual_seed(0)
+    )
+    assert torch.allclose(penalty, (weight.norm() - 1).square().expand(7), rtol=1e-4)
+
+
+def test_gradient_penalty_looks_between_the_pictures_at_a_place_of_each_row() -> None:
+    real, fake, seen = torch.zeros(4, 2), torch.ones(4, 2), []
+
+    def critic(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x.detach())
+        return x.square().sum(1)
+
+    gradient_penalty(critic, real, fake, torch.Generator().manual_seed(0))
+    (x,) = seen
+    assert torch.equal(x[:, 0], x[:, 1])
+    assert len(x[:, 0].unique()) == 4
+    assert ((x > 0) & (x < 1)).all()
+
+
+def test_wasserstein_losses_are_what_the_critic_says() -> None:
+    real, fake = torch.tensor([3.0, 1.0]), torch.tensor([1.0, -2.0])
+    assert wasserstein_critic(real, fake).tolist() == [-2.0, -3.0]
+    assert wasserstein_generator(fake).tolist() == [-1.0, 2.0]
+
+
+def test_gaussian_nll_is_scipys() -> None:
+    from scipy.stats import norm
+
+    x, mean = torch.rand(3, 1, 4, 4), torch.rand(3, 1, 4, 4)
+    logvar = torch.tensor(-1.3)
+    oracle = -norm.logpdf(x.numpy(), mean.numpy(), math.exp(-1.3 / 2)).sum((1, 2, 3))
+    assert torch.allclose(
+        gaussian_nll(mean, logvar, x), torch.from_numpy(oracle).float(), rtol=1e-4
+    )

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from models.header import Header
 from models.nets.dcgan import Generator
-from training.adversarial import measure_generator
 from training.metrics.pictures import nearest_rms, patch_distances, sliced_wasserstein
+from training.patches import measure_patches
 from training.recipe import Data
 
 
@@ -42,7 +43,8 @@ def test_a_generators_figures_come_with_their_floors() -> None:
     config = {"latent": 3, "width": 2, "channels": 3, "size": 64}
     pictures = torch.randint(0, 256, (6, 3, 64, 64), generator=rng(), dtype=torch.uint8)
     weights = Generator(**config).state_dict()
-    figures = measure_generator(config, weights, Data((pictures[:4],), (pictures[4:],)))
+    card = Header(family="gan", net={"kind": "dcgan", **config})
+    figures = measure_patches(card, weights, Data((pictures[:4],), (pictures[4:],)))
     for side in (64, 32, 16):
         assert {f"{name}_{side}" for name in ("generated", "training", "noise")} <= figures.keys()
     assert "2 held-out" in str(figures["distance"])

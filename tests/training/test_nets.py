@@ -1,8 +1,10 @@
 import pytest
 import torch
 
-from models.nets.conv_vae import ConvVAE
 from models.nets.dcgan import Discriminator, Generator
+from models.nets.gan import critic_of, generator_of
+from models.nets.unet import UNet, sinusoids
+from models.nets.vae import VAENet
 
 TUTORIAL = {  # the generator of the PyTorch DCGAN tutorial, at nz=100, ngf=64, nc=3
     "main.0.weight": (100, 512, 4, 4),
@@ -48,7 +50,7 @@ def test_discriminator_sees_whether_pictures_are_all_alike() -> None:
 
 @pytest.mark.parametrize(("size", "channels"), [(28, 1), (32, 3)])
 def test_vae_gives_a_latent_each_and_logits_each(size: int, channels: int) -> None:
-    net = ConvVAE(size=size, channels=channels, width=4, latent=3)
+    net = VAENet(size=size, channels=channels, width=4, latent=3)
     x = torch.rand(2, channels, size, size)
     mu, logvar = net.encode(x)
     assert mu.shape == logvar.shape == (2, 3)
@@ -58,4 +60,81 @@ def test_vae_gives_a_latent_each_and_logits_each(size: int, channels: int) -> No
 
 def test_vae_refuses_a_size_it_cannot_halve_twice() -> None:
     with pytest.raises(ValueError, match="30"):
-        ConvVAE(size=30)
+        VAENet(size=30)
+
+
+@pytest.mark.parametrize("kind", ["conv", "mlp"])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_both_forms_of_vae_under_both_likelihoods(kind: str, likelihood: str) -> None:
+    net = VAENet(kind=kind, size=12, channels=3, width=8, latent=5, likelihood=likelihood)  # type: ignore[arg-type]
+    x = torch.rand(2, 3, 12, 12)
+    assert net(x).shape == x.shape
+    assert (net.logvar is not None) == (likelihood == "gaussian")
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "cubist"}, {"likelihood": "poisson"}])
+def test_vae_refuses_what_it_does_not_know(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong.values()))):
+        VAENet(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["conv", "mlp"])
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("size", [12, 28, 32])
+def test_generator_and_critic_meet(kind: str, classes: int, size: int) -> None:
+    shape = {"channels": 2, "size": size, "classes": classes}
+    measures = {"conv": {"width": 4}, "mlp": {"hidden": 8}}[kind]
+    generator, critic = (
+        generator_of(kind, latent=5, **measures, **shape),
+        critic_of(kind, **measures, **shape),
+    )
+    z, label = torch.randn(3, 5), torch.tensor([0, 1, 2])
+    x = generator.eval()(z, label)
+    assert x.shape == (3, 2, size, size)
+    assert x.abs().max() <= 1
+    assert critic(x, label).shape == (3,)
+    other = generator(z, label.flip(0))
+    assert torch.equal(other[1], x[1])
+    assert torch.equal(other[0], x[0]) == (classes == 0)
+
+
+@pytest.mark.parametrize("size", [3, 27, 30])
+def test_a_convolutional_generator_refuses_a_side_it_cannot_halve(size: int) -> None:
+    with pytest.raises(ValueError, match=str(size)):
+        generator_of("conv", size=size)
+
+
+def test_unknown_kinds_of_nets_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="mlp, conv, dcgan, not cubist"):
+        generator_of("cubist")
+    with pytest.raises(ValueError, match="not cubist"):
+        critic_of("cubist")
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+@pytest.mark.parametrize("widths", [[8], [8, 16], [8, 8, 16]])
+def test_unet_gives_what_it_takes(patch: int, widths: list[int]) -> None:
+    net = UNet(size=16, channels=3, patch=patch, widths=widths, blocks=2, attention=[4], classes=2)
+    x = torch.randn(2, 3, 16, 16)
+    assert net(x, torch.tensor([0.0, 999.0]), torch.tensor([0, 2])).shape == x.shape
+
+
+def test_unet_hears_time_and_label() -> None:
+    net = UNet(size=8, widths=[8, 16], blocks=1, attention=[2], classes=2).eval()
+    x, t, label = torch.randn(1, 1, 8, 8), torch.tensor([10.0]), torch.tensor([0])
+    said = net(x, t, label)
+    assert not torch.allclose(said, net(x, t + 500, label))
+    assert not torch.allclose(said, net(x, t, label + 1))
+
+
+def test_unet_refuses_a_size_that_its_levels_do_not_divide() -> None:
+    with pytest.raises(ValueError, match="30"):
+        UNet(size=30, patch=2, widths=[8, 16])
+
+
+def test_sinusoids_are_those_of_diffusers() -> None:
+    from diffusers.models.embeddings import get_timestep_embedding
+
+    t = torch.tensor([0.0, 1.0, 17.5, 999.0])
+    oracle = get_timestep_embedding(t, 32, flip_sin_to_cos=True, downscale_freq_shift=0)
+    assert torch.allclose(sinusoids(t, 32), oracle, atol=1e-4)

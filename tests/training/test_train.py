@@ -5,20 +5,20 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.tiny import gan_recipe, vae_recipe
+from tests.training.tiny import every_recipe, gan_recipe
 from training.recipe import Batch, Recipe
 from training.runs import Run
 from training.train import TrainingDiverged, batch_at, train
 
 CPU = torch.device("cpu")
-RECIPES = [gan_recipe(), vae_recipe()]
+RECIPES = every_recipe()
 
 
 def trained(recipe: Recipe, folder: Path, stops: list[int]) -> Run:
     """A run that is loaded from disk anew for every stop."""
     folder.mkdir()
     for stop in stops:
-        run, learner = Run(folder), recipe.learner(CPU)
+        run, learner = Run(folder), recipe.learner(recipe.card, CPU)
         if run.saved():
             learner.restore(run.load(CPU))
         train(recipe, learner, recipe.data(), run, stop)

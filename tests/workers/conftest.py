@@ -94,7 +94,7 @@ class Bench:
 def bench(redis_server: str, connection: redis.Redis, tmp_path: Path) -> Iterator[Bench]:
     checkpoints = tmp_path / "checkpoints"
     tiny_checkpoint(checkpoints, "vae")
-    tiny_checkpoint(checkpoints, "dcgan")
+    tiny_checkpoint(checkpoints, "gan")
     settings = Settings(
         state=tmp_path,
         redis_url=redis_server,

@@ -43,7 +43,7 @@ def test_models_whose_loading_takes_long_take_turns_under_a_budget_for_one(
     monkeypatch.setattr(Host, "_build", slowly)
     monkeypatch.setattr(workers.batch_worker, "IDLE_SECONDS", 0.05)  # looks while a model loads
     bench.worker(model_memory=budget_for_one(bench), max_affinity_wait=0.0)
-    ids = [bench.submit(i, model=("tiny-vae", "tiny-dcgan")[i % 2]) for i in range(4)]
+    ids = [bench.submit(i, model=("tiny-vae", "tiny-gan")[i % 2]) for i in range(4)]
     for i in ids:
         assert bench.wait(i, 10).status == "completed"
     assert len(loads) <= len(ids)
@@ -60,7 +60,7 @@ def test_a_model_waits_for_its_turn_while_another_is_on_its_way(
 
     monkeypatch.setattr(Host, "_build", gated)
     shelf = Shelf(bench.settings.checkpoints)
-    vae, dcgan = (shelf.entries()[i] for i in ("tiny-vae", "tiny-dcgan"))
+    vae, dcgan = (shelf.entries()[i] for i in ("tiny-vae", "tiny-gan"))
     host = Host(shelf, CPU, budget_for_one(bench), rung.set)
     assert host.want(vae, ()) == set()
     assert host.want(dcgan, ()) == set()  # nothing in memory has to stop for it
@@ -91,7 +91,7 @@ def test_a_model_that_waits_gets_its_turn_though_the_floor_is_full(
     bench.worker(model_memory=budget_for_one(bench), capacity=2, max_affinity_wait=0.0)
     first = [bench.submit(i) for i in range(2)]
     bench.until(lambda: all(bench.fetch(i).progress.step > 0 for i in first))
-    waiting = bench.submit(99, model="tiny-dcgan")
+    waiting = bench.submit(99, model="tiny-gan")
     later = [bench.submit(i) for i in range(2, 7)]
     gates[seeded(0).initial_seed()].set()
     bench.until(lambda: bench.fetch(later[0]).progress.step > 50)  # the floor is full, and looks

@@ -18,7 +18,7 @@ from models.batching import Batched
 from models.checkpoint import load
 from models.draws import seeded
 from models.flow import run_alone
-from models.nets.conv_vae import ConvVAE
+from models.nets.vae import VAENet
 from models.params import VAEParams, item_seed
 from tests.models.families import load_family, tiny_checkpoint
 from tests.workers.conftest import Bench
@@ -75,7 +75,7 @@ def test_a_returned_seed_posted_alone_repeats_its_file_on_another_worker(bench: 
 def test_a_hundred_jobs_of_two_models_all_end_once(bench: Bench) -> None:
     bench.worker()
     ids = [
-        bench.submit(seed=i, n=1 + i % 3, model=("tiny-vae", "tiny-dcgan")[i % 2])
+        bench.submit(seed=i, n=1 + i % 3, model=("tiny-vae", "tiny-gan")[i % 2])
         for i in range(100)
     ]
     for i in ids:
@@ -133,9 +133,9 @@ def test_a_job_past_its_deadline_fails_running_or_waiting(
     jobs = Jobs(bench.redis, hasty)
     bench.worker()
     running = jobs.submit(bench.new(1)).job.id
-    waiting = jobs.submit(bench.new(2, model="tiny-dcgan")).job.id
+    waiting = jobs.submit(bench.new(2, model="tiny-gan")).job.id
     bench.redis.hset(f"rq:job:{waiting}", "origin", "model:nobody@0")
-    bench.redis.lrem("rq:queue:" + queue_name("tiny-dcgan", bench.sha256("tiny-dcgan")), 0, waiting)
+    bench.redis.lrem("rq:queue:" + queue_name("tiny-gan", bench.sha256("tiny-gan")), 0, waiting)
     bench.redis.rpush("rq:queue:model:nobody@0", waiting)
     bench.redis.sadd("rq:queues", "rq:queue:model:nobody@0")
     for job in (running, waiting):
@@ -151,7 +151,7 @@ def test_sigterm_puts_back_what_it_cannot_finish_in_order(
     process = bench.worker(drain_grace=0.3)
     ids = [bench.submit(i) for i in range(4)]
     bench.until(lambda: all(bench.fetch(i).status == "in_progress" for i in ids))
-    late = bench.submit(9, model="tiny-dcgan")
+    late = bench.submit(9, model="tiny-gan")
     bench.wait(late)
     bench.stop(process)
     queue = bench.record(ids[0])["origin"]
@@ -307,7 +307,7 @@ def test_models_take_turns_under_a_budget_for_one(bench: Bench) -> None:
     entries = Shelf(bench.settings.checkpoints).entries()
     budget = max(weight_bytes(e, Place(torch.device("cpu"))) for e in entries.values())
     process = bench.worker(model_memory=budget, max_affinity_wait=0.1)
-    ids = [bench.submit(i, model=("tiny-vae", "tiny-dcgan")[i % 2]) for i in range(8)]
+    ids = [bench.submit(i, model=("tiny-vae", "tiny-gan")[i % 2]) for i in range(8)]
     assert [bench.wait(i).status for i in ids] == ["completed"] * 8
     assert len(process.floor._host.loaded) == 1
 
@@ -315,14 +315,14 @@ def test_models_take_turns_under_a_budget_for_one(bench: Bench) -> None:
 def test_a_row_that_fails_fails_its_job_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode = ConvVAE.decode
+    decode = VAENet.decode
 
-    def fragile(self: ConvVAE, z: torch.Tensor) -> torch.Tensor:
+    def fragile(self: VAENet, z: torch.Tensor) -> torch.Tensor:
         if (z.abs() == 0).all(dim=1).any() and len(z) and (z == 0).all(dim=1).sum() > 3:
             return decode(self, z)
         return decode(self, torch.where(z.abs().sum(dim=1, keepdim=True) < 1e-3, torch.nan, z))
 
-    monkeypatch.setattr(ConvVAE, "decode", fragile)
+    monkeypatch.setattr(VAENet, "decode", fragile)
     bench.worker()
     ids = [bench.submit(i, temperature=0.0 if i == 2 else 1.0) for i in range(5)]
     jobs = [bench.wait(i) for i in ids]

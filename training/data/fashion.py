@@ -17,6 +17,8 @@ from training.data.cache import DataMissing, cache_folder, require_program, run_
 from training.recipe import Data
 
 PACKAGE = "dataset-fashion-mnist"
+ABOUT = "Fashion-MNIST: 60,000 training pictures of ten kinds (Xiao, Rasul and Vollgraf 2017)."
+LICENCE = "MIT (copyright 2017 Zalando SE)"
 LABELS = (
     "T-shirt/top",
     "Trouser",
@@ -43,7 +45,7 @@ def load_fashion() -> Data:
     if not all((folder / name).exists() for name in FILES):
         fetch(folder)
     columns = [read_checked(folder / name, digest) for name, digest in FILES.items()]
-    return Data(_columns(*columns[:2]), _columns(*columns[2:]))
+    return Data(_columns(*columns[:2]), _columns(*columns[2:]), LABELS)
 
 
 def fetch(folder: Path) -> None:
@@ -94,3 +96,24 @@ def _fetch_by_torchvision(folder: Path) -> None:
         raise DataMissing(f"Fashion-MNIST can't be fetched: {error}") from None
     for name in FILES:
         (folder / "FashionMNIST/raw" / name).replace(folder / name)
+
+
+def fashion_tags(data: Data) -> dict[str, Tensor]:
+    """What is true of each training picture, by its label or by its pixels, (N,) bool each."""
+    pictures, label = data.train
+    lit = pictures > 0
+    brightness = pictures.float().sum((1, 2, 3)) / lit.sum((1, 2, 3)).clamp(min=1)
+    height, width = lit.any(3).sum((1, 2)).float(), lit.any(2).sum((1, 2)).float()
+    kinds = {
+        "footwear": ("Sandal", "Sneaker", "Ankle boot"),
+        "long sleeves": ("Pullover", "Coat"),
+        "dress": ("Dress",),
+        "trousers": ("Trouser",),
+        "bag": ("Bag",),
+    }
+    tags = {
+        name: torch.isin(label, torch.tensor([LABELS.index(kind) for kind in members]))
+        for name, members in kinds.items()
+    }
+    slim = width / height.clamp(min=1)
+    return tags | {"bright": brightness > brightness.median(), "wide": slim > slim.median()}

@@ -1,19 +1,20 @@
 """dcgan-emoji: faces and hearts, 64x64 in colour, from the pictures of seven emoji sets."""
 
 from dataclasses import asdict
+from typing import Any
 
 from models.header import Header
-from training.adversarial import GANLearner, GANSettings, measure_generator
+from training.adversarial import GANLearner, GANSettings
 from training.data.emoji import load_faces
+from training.patches import measure_patches
 from training.recipe import Recipe
 
-NET = {"latent": 100, "width": 48, "channels": 3, "size": 64}
-JUDGE = {"width": 48, "channels": 3, "size": 64}
-SETTINGS = GANSettings()
+JUDGE: dict[str, Any] = {"kind": "dcgan", "width": 48}
+SETTINGS = GANSettings(r1=1.0, augment=True, mirror=True)
 
 CARD = Header(
-    family="dcgan",
-    net=dict(NET),
+    family="gan",
+    net={"kind": "dcgan", "latent": 100, "width": 48, "channels": 3, "size": 64},
     title="Emoji faces (DCGAN)",
     description="Faces, cats, monkeys, costumes and hearts as emoji, 64x64 in colour.",
     limitations="Round faces and hearts come out best. Teeth, tears, hats, hands and glasses are "
@@ -29,8 +30,8 @@ CARD = Header(
 RECIPE = Recipe(
     id="dcgan-emoji",
     data=load_faces,
-    learner=lambda device: GANLearner(NET, JUDGE, SETTINGS, device),
-    measure=lambda weights, data: measure_generator(NET, weights, data),
+    learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
+    measure=measure_patches,
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
     steps=10_500,

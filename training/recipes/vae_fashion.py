@@ -3,32 +3,40 @@
 from dataclasses import asdict
 
 from models.header import Header
-from training.data.fashion import load_fashion
+from training.data.fashion import ABOUT, LICENCE, fashion_tags, load_fashion
 from training.recipe import Recipe
-from training.variational import VAELearner, VAESettings, measure_bound
+from training.variational import VAELearner, VAESettings, fit_latents, measure_bound
 
-NET = {"size": 28, "channels": 1, "width": 32, "latent": 16}
 STEPS = 8_000
 SETTINGS = VAESettings(steps=STEPS)
 
 CARD = Header(
     family="vae",
-    net=dict(NET),
+    net={
+        "kind": "conv",
+        "size": 28,
+        "channels": 1,
+        "width": 32,
+        "latent": 16,
+        "components": 60,
+        "covariance": "full",
+    },
     title="Fashion (VAE)",
     description="Garments, shoes and bags in grey on black, 28x28.",
     limitations="Soft: fabric, prints, buttons and laces are smoothed away. About one picture in "
     "eight is a blur or a blend of two kinds, such as a shoe and a bag; sandals and bags suffer "
     "most. The kind can't be chosen. Grey, 28x28 only.",
-    data="Fashion-MNIST: 60,000 training pictures of ten kinds (Xiao, Rasul and Vollgraf 2017).",
-    data_licence="MIT (copyright 2017 Zalando SE)",
+    data=ABOUT,
+    data_licence=LICENCE,
     licence="MIT",
 )
 
 RECIPE = Recipe(
     id="vae-fashion",
     data=load_fashion,
-    learner=lambda device: VAELearner(NET, SETTINGS, device),
-    measure=lambda weights, data: measure_bound(NET, weights, data),
+    learner=lambda card, device: VAELearner(card, SETTINGS, device),
+    finish=lambda card, weights, data: fit_latents(card, weights, data, fashion_tags),
+    measure=measure_bound,
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,

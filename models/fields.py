@@ -1,0 +1,76 @@
+"""Types of params that need more than a bound: posted files, labels, amounts by name. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+
+@dataclass(frozen=True)
+class Posted:
+    """Marks a param that names a file which was posted to /artifacts before: which kind."""
+
+    kind: Literal["image"]
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(core) | {"artifact": self.kind}
+
+
+PostedPicture = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("image")]
+"""The SHA-256 of a picture that was posted to /artifacts."""
+
+
+def posted_fields(kind: type[BaseModel]) -> dict[str, str]:
+    """The fields of a class that name posted files, and the kind of file each takes."""
+    return {
+        name: mark.kind
+        for name, field in kind.model_fields.items()
+        for mark in (*field.metadata, *_marks(field.annotation))
+        if isinstance(mark, Posted)
+    }
+
+
+def _marks(annotation: Any) -> list[Any]:
+    """What stands beside the types of a union."""
+    return [mark for part in get_args(annotation) for mark in get_args(part)]
+
+
+def label_of(labels: Sequence[str]) -> Any:
+    """The type of a label, given by its name or its number; it holds the name."""
+
+    def named(given: Any) -> Any:
+        number = isinstance(given, int) and not isinstance(given, bool)
+        return labels[given] if number and 0 <= given < len(labels) else given
+
+    numbers = {"type": "integer", "minimum": 0, "maximum": len(labels) - 1}
+    schema = {"anyOf": [{"type": "string", "enum": list(labels)}, numbers, {"type": "null"}]}
+    known: Any = Literal[tuple(labels)]
+    return Annotated[known | None, BeforeValidator(named), WithJsonSchema(schema)]
+
+
+def _sorted(given: dict[str, float]) -> dict[str, float]:
+    return dict(sorted(given.items()))
+
+
+Amount = Annotated[float, Field(ge=-5.0, le=5.0)]
+BY_NAME = AfterValidator(_sorted)  # sums depend on their order, and JSON objects have none
+Amounts = Annotated[dict[str, Amount], BY_NAME]
+"""How far to move along directions, by their names."""
+
+
+def amounts_of(names: Sequence[str]) -> Any:
+    """The type of amounts of these alone."""
+    known: Any = Literal[tuple(names)]
+    return Annotated[dict[known, Amount], BY_NAME]

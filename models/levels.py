@@ -1,0 +1,88 @@
+"""The levels of noise that a sampling goes through, from the noisiest to none."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Spacing = Literal["even", "leading", "trailing", "linspace", "karras"]
+SPACINGS = ("even", "leading", "trailing", "linspace", "karras")
+
+KARRAS_RHO = 7.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Levels:
+    """One entry a step, (S,): the time the net is told, and alpha_bar before and after the step.
+
+    In terms of sigma = sqrt((1 - alpha_bar) / alpha_bar), the noise of x / sqrt(alpha_bar), the
+    last step goes to sigma 0.
+    """
+
+    t: Tensor  # float64, falling; whole but for karras
+    alpha_bar: Tensor  # float32
+    after: Tensor  # float32; 1 at the end
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    @property
+    def sigmas(self) -> Tensor:
+        """(S + 1,) float32, falling to 0."""
+        sigmas = ((1 - self.alpha_bar) / self.alpha_bar) ** 0.5
+        return torch.cat([sigmas, torch.zeros(1)])
+
+    def last(self, count: int) -> "Levels":
+        """The last `count` steps of these: where a given picture is noised and taken back."""
+        return Levels(self.t[-count:], self.alpha_bar[-count:], self.after[-count:])
+
+
+def levels(alpha_bar: Tensor, steps: int, spacing: Spacing = "even") -> Levels:
+    """Which of the T levels of a process to go through in so many steps, 1 to T of them.
+
+    `leading`, `trailing` and `linspace` follow Lin et al. 2024 (2305.08891), table 2, and go from
+    t to t - T // steps, as the reference implementations do even where that is not the next
+    time. `even` is `trailing` that goes to the next time: the same where steps divide T.
+    `karras`: Karras et al. 2022 (2206.00364), equation 5, at times between whole ones.
+    Raises ValueError for a count or a spacing that is not there.
+    """
+    total = len(alpha_bar)
+    if not 1 <= steps <= total:
+        raise ValueError(f"steps must be between 1 and {total}, not {steps}")
+    if spacing == "karras":
+        return _karras(alpha_bar, steps)
+    times = _times(total, steps, spacing)
+    following = np.append(times[1:], -1) if spacing == "even" else times - total // steps
+    t = torch.from_numpy(times)
+    after = torch.ones(steps)
+    known = torch.from_numpy(following >= 0)
+    after[known] = alpha_bar[torch.from_numpy(following)[known]]
+    return Levels(t.double(), alpha_bar[t], after)
+
+
+def _times(total: int, steps: int, spacing: Spacing) -> NDArray[np.int64]:
+    times: NDArray[Any]
+    if spacing == "leading":
+        times = np.arange(steps)[::-1] * (total // steps)
+    elif spacing == "linspace":
+        times = np.linspace(0, total - 1, steps).round()[::-1]
+    elif spacing in ("even", "trailing"):
+        times = np.round(np.arange(total, 0, -total / steps))[:steps] - 1
+    else:
+        raise ValueError(f"spacing must be one of {', '.join(SPACINGS)}, not {spacing}")
+    return times.astype(np.int64)
+
+
+def _karras(alpha_bar: Tensor, steps: int) -> Levels:
+    """Sigmas whose rho-th roots are evenly apart, and the times at which the process has them."""
+    known = (((1 - alpha_bar) / alpha_bar) ** 0.5).double().numpy()  # rising
+    root = 1 / KARRAS_RHO
+    ramp = np.linspace(0, 1, steps) if steps > 1 else np.zeros(1)
+    roots = known[-1] ** root + ramp * (known[0] ** root - known[-1] ** root)
+    sigmas = roots**KARRAS_RHO
+    t = np.interp(np.log(sigmas), np.log(known), np.arange(len(known)))
+    bars = torch.from_numpy(1 / (1 + sigmas**2)).float()
+    return Levels(torch.from_numpy(t), bars, torch.cat([bars[1:], torch.ones(1)]))

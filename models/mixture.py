@@ -1,0 +1,44 @@
+"""Family `mixture`: a Gaussian mixture over the principal components of pictures."""
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Artifact
+from models.batching import Batched, Place
+from models.checkpoint import Checkpoint, build_net
+from models.draws import line, normal, seeded, walk
+from models.flow import NOTHING, Inputs, Step, together
+from models.nets.mixture import PrincipalMixture
+from models.params import MixtureParams
+from models.pictures import shown
+
+
+class Mixture:
+    """Picks a component, draws coefficients from it, and adds the axes up (Bishop 2006, 9.2)."""
+
+    max_items = 256
+    item_bytes = 4 * 2**20
+
+    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+        self.net = build_net(PrincipalMixture, checkpoint, place)
+        z = torch.zeros(self.net.latent)
+        self.draw: Batched[Tensor] = Batched(
+            self.net.mixture.draw, (torch.tensor(0.5), z), dtype=place.dtype
+        )
+        self.decode: Batched[Tensor] = Batched(self.net.decode, (z,), dtype=place.dtype)
+        self.batched = (self.draw, self.decode)
+
+    async def generate(
+        self, params: MixtureParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        stops = [await self._coefficients(params, rng)]
+        if params.interpolate:
+            end = await self._coefficients(params, seeded(params.interpolate.to_seed))
+            stops = walk(line, stops[0], end, params.interpolate.frames)
+        steps = [Step(self.decode, (z,), progress=(2, 2)) for z in stops]
+        pictures = await together(*steps)
+        return shown(tuple(x.clamp(0, 1) for x in pictures), params.interpolate is not None)
+
+    async def _coefficients(self, params: MixtureParams, rng: torch.Generator) -> Tensor:
+        u, eps = torch.rand((), generator=rng), normal(rng, self.net.latent)
+        return await Step(self.draw, (u, eps * params.temperature), progress=(1, 2))

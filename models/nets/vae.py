@@ -1,0 +1,116 @@
+"""Variational autoencoders (Kingma and Welling 2014, arXiv 1312.6114): encoder, decoder, prior."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.nets.mixture import Covariance, GaussianMixture
+
+
+class VAENet(nn.Module):
+    """Pictures (B, channels, size, size) in [0, 1] <-> latents (B, latent).
+
+    `encode` gives the mean and log variance of q(z|x). `decode` gives logits, whose sigmoid is the
+    mean of p(x|z): of a Bernoulli in each channel of each pixel, or of a Gaussian that has one
+    learned variance for all (Rybkin et al. 2021, 2006.13202). With `components` there is a
+    mixture over z, fitted after training; with `attributes`, directions of the latent space.
+    """
+
+    def __init__(  # noqa: PLR0913 - a net has as many measures as it has
+        self,
+        kind: Literal["conv", "mlp"] = "conv",
+        size: int = 28,
+        channels: int = 1,
+        width: int = 32,
+        latent: int = 16,
+        halvings: int = 2,
+        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
+        components: int = 0,
+        covariance: Covariance = "full",
+        attributes: int = 0,
+    ) -> None:
+        super().__init__()
+        if kind not in ("conv", "mlp"):
+            raise ValueError(f"kind must be conv or mlp, not {kind}")
+        if likelihood not in ("bernoulli", "gaussian"):
+            raise ValueError(f"likelihood must be bernoulli or gaussian, not {likelihood}")
+        self.latent, self.shape = latent, (channels, size, size)
+        if kind == "conv":
+            self.encoder, self.decoder = _convolutional(size, channels, width, latent, halvings)
+        else:
+            self.encoder, self.decoder = _connected(size, channels, width, latent)
+        self.logvar = nn.Parameter(torch.zeros(())) if likelihood == "gaussian" else None
+        self.prior = GaussianMixture(components, latent, covariance) if components else None
+        self.directions = nn.Parameter(torch.zeros(attributes, latent)) if attributes else None
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """mu, logvar, each (B, latent)."""
+        mu, logvar = self.encoder(x).chunk(2, dim=1)
+        return mu, logvar
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Logits (B, channels, size, size); their sigmoid is the picture."""
+        logits: Tensor = self.decoder(z)
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits of the picture decoded from the mean of q(z|x)."""
+        return self.decode(self.encode(x)[0])
+
+
+def _convolutional(
+    size: int, channels: int, width: int, latent: int, halvings: int
+) -> tuple[nn.Sequential, nn.Sequential]:
+    if size < 1 or halvings < 1 or size % 2**halvings:
+        raise ValueError(f"size must halve {halvings} times, and {size} does not")
+    wide, side = width * 2, size // 2**halvings
+    inwards: list[nn.Module] = [nn.Conv2d(channels, width, 3, 1, 1), nn.SiLU()]
+    outwards: list[nn.Module] = []
+    for i in range(halvings):
+        inwards += [nn.Conv2d(wide if i else width, wide, 4, 2, 1), nn.SiLU()]
+        last = i == halvings - 1
+        outwards += [nn.ConvTranspose2d(wide, width if last else wide, 4, 2, 1), nn.SiLU()]
+    encoder = nn.Sequential(
+        *inwards,
+        nn.Flatten(),
+        nn.Linear(wide * side * side, 4 * wide),
+        nn.SiLU(),
+        nn.Linear(4 * wide, 2 * latent),
+    )
+    decoder = nn.Sequential(
+        nn.Linear(latent, 4 * wide),
+        nn.SiLU(),
+        nn.Linear(4 * wide, wide * side * side),
+        nn.Unflatten(1, (wide, side, side)),
+        nn.SiLU(),
+        *outwards,
+        nn.Conv2d(width, channels, 3, 1, 1),
+    )
+    return encoder, decoder
+
+
+def _connected(
+    size: int, channels: int, width: int, latent: int
+) -> tuple[nn.Sequential, nn.Sequential]:
+    """Two hidden layers of `width` each way (Kingma and Welling 2014, appendix C)."""
+    if size < 1:
+        raise ValueError(f"size must be at least 1, not {size}")
+    pixels = channels * size * size
+    encoder = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(pixels, width),
+        nn.ReLU(),
+        nn.Linear(width, width),
+        nn.ReLU(),
+        nn.Linear(width, 2 * latent),
+    )
+    decoder = nn.Sequential(
+        nn.Linear(latent, width),
+        nn.ReLU(),
+        nn.Linear(width, width),
+        nn.ReLU(),
+        nn.Linear(width, pixels),
+        nn.Unflatten(1, (channels, size, size)),
+    )
+    return encoder, decoder

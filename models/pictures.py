@@ -1,0 +1,29 @@
+"""A given picture brought to what a net takes, and pictures walked through one after another."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.artifacts import Artifact, Frames, Image
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def fitted(picture: Artifact, channels: int, size: int) -> Tensor:
+    """Its middle square as (channels, size, size) in [0, 1]; colour is weighed into grey."""
+    if not isinstance(picture, Image):
+        raise TypeError("init_image must be a picture")
+    x = picture.pixels
+    side = min(x.shape[1:])
+    top, left = (x.shape[1] - side) // 2, (x.shape[2] - side) // 2
+    x = x[:, top : top + side, left : left + side]
+    if channels == 1 and len(x) == 3:
+        x = torch.sum(x * torch.tensor(LUMA)[:, None, None], 0, keepdim=True)
+    x = x.expand(channels, -1, -1)[None]
+    small = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return small[0].clamp(0, 1)
+
+
+def shown(pictures: tuple[Tensor, ...], walked: bool) -> tuple[Artifact, ...]:
+    """What a story returns: one picture, or all of a walk."""
+    return (Frames(torch.stack(pictures)) if walked else Image(pictures[0]),)

@@ -1,0 +1,90 @@
+"""The noise process of a diffusion model, and the one contract between its net and a sampler.
+
+    x_t = sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps          Ho et al. 2020, equation 4
+
+A net predicts eps, x0 or v (Salimans and Ho 2022, appendix D). Whatever it predicts, a sampler is
+handed both x0 and eps: neither is recovered from the other twice, which would cost bits.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+Prediction = Literal["eps", "v", "x"]
+
+
+@dataclass(frozen=True, slots=True)
+class Denoised:
+    """What is known of a noisy x: the clean picture and the noise it is made of, each x's shape."""
+
+    x0: Tensor
+    eps: Tensor
+
+
+def linear_alpha_bar(steps: int = 1000, first: float = 1e-4, last: float = 0.02) -> Tensor:
+    """(steps,) float32; betas in a line (Ho et al. 2020, section 4)."""
+    betas = torch.linspace(first, last, steps, dtype=torch.float32)
+    return torch.cumprod(1.0 - betas, dim=0)
+
+
+def cosine_alpha_bar(steps: int = 1000, offset: float = 0.008, largest: float = 0.999) -> Tensor:
+    """(steps,) float32; Nichol and Dhariwal 2021 (2102.09672), equation 17, betas capped."""
+
+    def level(part: float) -> float:
+        return math.cos((part + offset) / (1 + offset) * math.pi / 2) ** 2
+
+    betas = [min(1 - level((i + 1) / steps) / level(i / steps), largest) for i in range(steps)]
+    return torch.cumprod(1.0 - torch.tensor(betas, dtype=torch.float32), dim=0)
+
+
+ALPHA_BARS = {"linear": linear_alpha_bar, "cosine": cosine_alpha_bar}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Process:
+    """The levels of noise a net was trained at, and what it predicts."""
+
+    alpha_bar: Tensor  # (T,) float32, falling
+    prediction: Prediction = "eps"
+    clip: bool = True  # pictures lie in [-1, 1], and so does every predicted x0
+
+    @staticmethod
+    def of(told: Mapping[str, Any]) -> "Process":
+        """From the `process` of a checkpoint's header. Raises ValueError for unknown words."""
+        schedule, prediction = told.get("schedule", "linear"), told.get("prediction", "eps")
+        if schedule not in ALPHA_BARS:
+            raise ValueError(f"schedule must be one of {', '.join(ALPHA_BARS)}, not {schedule}")
+        if prediction not in ("eps", "v", "x"):
+            raise ValueError(f"prediction must be eps, v or x, not {prediction}")
+        alpha_bar = ALPHA_BARS[schedule](int(told.get("steps", 1000)))
+        return Process(alpha_bar, prediction, bool(told.get("clip", True)))
+
+    def noised(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+        """x_t of a batch: x0, eps (B, C, H, W), t (B,) whole."""
+        a = self.alpha_bar.to(x0.device)[t].view(-1, 1, 1, 1)
+        return a.sqrt() * x0 + (1 - a).sqrt() * eps
+
+    def target(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+        """What the net should say of `noised(x0, eps, t)`."""
+        a = self.alpha_bar.to(x0.device)[t].view(-1, 1, 1, 1)
+        if self.prediction == "v":
+            return a.sqrt() * eps - (1 - a).sqrt() * x0
+        return eps if self.prediction == "eps" else x0
+
+    def denoised(self, x: Tensor, output: Tensor, alpha_bar: Tensor) -> Denoised:
+        """x0 and eps of a noisy x, from what the net said of it; any shape, alpha_bar of none.
+
+        A clipped x0 no longer fits its eps; which of the two a sampler trusts is its own affair.
+        """
+        a, s = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+        if self.prediction == "eps":
+            x0, eps = (x - s * output) / a, output
+        elif self.prediction == "v":
+            x0, eps = a * x - s * output, a * output + s * x
+        else:
+            x0, eps = output, (x - a * output) / s
+        return Denoised(x0.clamp(-1.0, 1.0) if self.clip else x0, eps)

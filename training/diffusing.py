@@ -1,0 +1,130 @@
+"""Training of a diffusion model: predict the noise, or what is the same, at a random level."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.header import Header
+from models.nets.unet import UNet
+from models.process import Process
+from training.average import Average
+from training.initial import initialise
+from training.rates import set_rate, warm_cosine
+from training.recipe import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionSettings:
+    """AdamW's rate warms up, then falls along a cosine to nothing over `steps`."""
+
+    steps: int
+    rate: float = 5e-4
+    weight_decay: float = 0.01
+    warmup: int = 300
+    clip: float = 1.0  # largest norm of a gradient
+    decay: float = 0.999  # of the average
+    label_dropout: float = 0.1  # Ho and Salimans 2022, algorithm 1
+    snr: float = 5.0  # Hang et al. 2023, gamma
+    seed: int = 0
+
+
+class DiffusionLearner:
+    """A U-Net under the weighted loss of Hang et al. 2023 (2303.09556), equation 8."""
+
+    def __init__(self, card: Header, settings: DiffusionSettings, device: torch.device) -> None:
+        net: dict[str, Any] = dict(card.net)
+        built = initialise(UNet(**net), torch.Generator().manual_seed(settings.seed))
+        start_silent(built)
+        self.net = built.to(device).to(memory_format=torch.channels_last)
+        self.process = Process.of(card.process)
+        self.settings, self.device, self.steps = settings, device, 0
+        self.average = Average(self.net, settings.decay)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True
+        )
+
+    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+        x0 = self._pictures(batch[0])
+        t = torch.randint(len(self.process.alpha_bar), (len(x0),), generator=rng)
+        eps = torch.randn(x0.shape, generator=rng).to(self.device)
+        label = self._labels(batch, rng)
+        noisy, target = self.process.noised(x0, eps, t), self.process.target(x0, eps, t)
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            said = self.net(noisy, t.float().to(self.device), label).float()
+        errors = F.mse_loss(said, target, reduction="none").flatten(1).mean(1)  # (B,)
+        loss = (self._weights(t) * errors).mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
+        settings = self.settings
+        factor = warm_cosine(self.steps, settings.steps, settings.warmup)
+        set_rate(self.optimiser, settings.rate * factor)
+        self.optimiser.step()
+        self.steps += 1
+        self.average.follow(self.net, self.steps)
+        return {"loss": loss.item(), "error": errors.mean().item(), "norm": norm.item()}
+
+    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
+        """Twenty deterministic steps from noise, each label in turn, unguided."""
+        net, size = self.average.net, self.average.net.size
+        x = torch.randn(rows, net.channels, size, size, generator=rng).to(self.device)
+        label = torch.arange(rows, device=self.device) % max(1, net.classes)
+        count = len(self.process.alpha_bar)
+        times = [round(count * i / 20) - 1 for i in range(20, 0, -1)]
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+            for t, after in zip(times, [*times[1:], None], strict=True):
+                a = self.process.alpha_bar[t]
+                b = torch.tensor(1.0) if after is None else self.process.alpha_bar[after]
+                said = net(x, torch.full((rows,), float(t), device=self.device), label).float()
+                found = self.process.denoised(x, said, a)
+                x = b.sqrt() * found.x0 + (1 - b).sqrt() * found.eps
+        pictures: Tensor = x.float().add(1).div(2).clamp(0, 1)
+        return pictures
+
+    def weights(self) -> dict[str, Tensor]:
+        return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+
+    def state(self) -> dict[str, Any]:
+        return {"steps": self.steps} | {k: v.state_dict() for k, v in self._parts().items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.steps = state["steps"]
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
+
+    def _pictures(self, pictures: Tensor) -> Tensor:
+        """uint8 to [-1, 1], with a border of their darkest value up to the net's size."""
+        x = pictures.to(self.device).float().div_(127.5).sub_(1)
+        border = self.net.size - x.shape[-1]
+        before, after = border // 2, border - border // 2
+        return F.pad(x, (before, after, before, after), value=-1.0)
+
+    def _labels(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        none = torch.full((len(batch[0]),), self.net.classes)
+        if not self.net.classes:
+            return none.to(self.device)
+        dropped = torch.rand(len(none), generator=rng) < self.settings.label_dropout
+        return torch.where(dropped, none, batch[1]).to(self.device)
+
+    def _weights(self, t: Tensor) -> Tensor:
+        """min(SNR, gamma) of the error in x0, in terms of what is predicted, (B,)."""
+        a = self.process.alpha_bar[t]
+        ratio = a / (1 - a)
+        least = ratio.clamp(max=self.settings.snr)
+        divisor = {"x": torch.ones_like(ratio), "eps": ratio, "v": ratio + 1}
+        return (least / divisor[self.process.prediction]).to(self.device)
+
+
+def start_silent(net: UNet) -> None:
+    """The last convolution of every block begins at zero (Dhariwal and Nichol 2021)."""
+    for name, parameter in net.named_parameters():
+        if any(part in name for part in ("conv_out", "project_out", "leave", "modulate")):
+            nn.init.zeros_(parameter)
+    nn.init.normal_(net.embed_label.weight, std=0.02, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,21 @@
+"""Learning rates as functions of the step: a resumed run needs no state for them."""
+
+import math
+
+from torch.optim import Optimizer
+
+
+def warm_cosine(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> float:
+    """A factor: up a line over `warmup` steps, then down a cosine to `floor` at `steps`.
+
+    Loshchilov and Hutter 2017 (1608.03983), equation 5, without restarts.
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    part = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return floor + (1 - floor) * (1 + math.cos(math.pi * part)) / 2
+
+
+def set_rate(optimiser: Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate

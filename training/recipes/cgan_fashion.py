@@ -1,0 +1,49 @@
+"""cgan-fashion: garments by kind, a critic that knows the labels."""
+
+from dataclasses import asdict
+from typing import Any
+
+from models.header import Header
+from training.adversarial import GANLearner, GANSettings
+from training.data.fashion import ABOUT, LABELS, LICENCE, load_fashion
+from training.recipe import Recipe
+
+JUDGE: dict[str, Any] = {"kind": "conv", "width": 32}
+SETTINGS = GANSettings(
+    loss="logistic",
+    generator_rate=3e-4,
+    critic_rate=3e-4,
+    r1=1.0,
+    half_life=5_000,
+    cool_from=2_800,
+    cool_until=4_500,
+)
+
+CARD = Header(
+    family="gan",
+    net={
+        "kind": "conv",
+        "latent": 64,
+        "width": 32,
+        "channels": 1,
+        "size": 28,
+        "classes": 10,
+    },
+    title="Fashion (conditional GAN)",
+    description="Garments, shoes and bags in grey on black, 28x28, by kind.",
+    limitations="Grey, 28x28 only.",
+    labels=list(LABELS),
+    data=ABOUT,
+    data_licence=LICENCE,
+    licence="MIT",
+)
+
+RECIPE = Recipe(
+    id="cgan-fashion",
+    data=load_fashion,
+    learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
+    card=CARD,
+    settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
+    steps=4_500,
+    batch=64,
+)

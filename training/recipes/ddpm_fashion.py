@@ -1,0 +1,51 @@
+"""ddpm-fashion: garments by kind, 32x32 in grey, by diffusion."""
+
+from dataclasses import asdict
+from typing import Any
+
+from models.header import Header
+from training.data.fashion import LABELS, load_fashion
+from training.diffusing import DiffusionLearner, DiffusionSettings
+from training.recipe import Recipe
+
+NET: dict[str, Any] = {
+    "size": 32,
+    "channels": 1,
+    "patch": 2,
+    "widths": [64, 128],
+    "blocks": 1,
+    "attention": [8],
+    "classes": 10,
+}
+PROCESS: dict[str, Any] = {
+    "schedule": "cosine",
+    "steps": 1000,
+    "prediction": "v",
+    "clip": True,
+    "guidance": 2.0,
+}
+STEPS = 6_000
+SETTINGS = DiffusionSettings(steps=STEPS)
+
+CARD = Header(
+    family="diffusion",
+    net=dict(NET),
+    process=dict(PROCESS),
+    title="Fashion (DDPM)",
+    description="Garments, shoes and bags by kind, in grey on black, 32x32.",
+    limitations="Grey, 32x32, ten kinds only.",
+    labels=list(LABELS),
+    data="Fashion-MNIST: 60,000 training pictures of ten kinds (Xiao, Rasul and Vollgraf 2017).",
+    data_licence="MIT (copyright 2017 Zalando SE)",
+    licence="MIT",
+)
+
+RECIPE = Recipe(
+    id="ddpm-fashion",
+    data=load_fashion,
+    learner=lambda card, device: DiffusionLearner(card, SETTINGS, device),
+    card=CARD,
+    settings=asdict(SETTINGS),
+    steps=STEPS,
+    batch=64,
+)

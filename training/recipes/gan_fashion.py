@@ -1,0 +1,41 @@
+"""gan-fashion: the first of its kind, fully connected, with the logistic loss."""
+
+from dataclasses import asdict
+from typing import Any
+
+from models.header import Header
+from training.adversarial import GANLearner, GANSettings
+from training.data.fashion import ABOUT, LICENCE, load_fashion
+from training.recipe import Recipe
+
+JUDGE: dict[str, Any] = {"kind": "mlp", "hidden": 512}
+SETTINGS = GANSettings(
+    loss="logistic",
+    generator_rate=2e-4,
+    critic_rate=2e-4,
+    r1=1.0,
+    half_life=20_000,
+    cool_from=9_000,
+    cool_until=14_000,
+)
+
+CARD = Header(
+    family="gan",
+    net={"kind": "mlp", "latent": 64, "hidden": 512, "channels": 1, "size": 28},
+    title="Fashion (GAN)",
+    description="Garments, shoes and bags in grey on black, 28x28, by fully connected nets.",
+    limitations="Grey, 28x28 only.",
+    data=ABOUT,
+    data_licence=LICENCE,
+    licence="MIT",
+)
+
+RECIPE = Recipe(
+    id="gan-fashion",
+    data=load_fashion,
+    learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
+    card=CARD,
+    settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
+    steps=14_000,
+    batch=128,
+)

@@ -1,0 +1,44 @@
+"""wgan-fashion: the Wasserstein loss, a critic held by clipped weights."""
+
+from dataclasses import asdict
+from typing import Any
+
+from models.header import Header
+from training.adversarial import GANLearner, GANSettings
+from training.data.fashion import ABOUT, LICENCE, load_fashion
+from training.recipe import Recipe
+
+JUDGE: dict[str, Any] = {"kind": "mlp", "hidden": 512}
+SETTINGS = GANSettings(
+    loss="wasserstein",
+    optimiser="rmsprop",
+    generator_rate=1e-4,
+    critic_rate=1e-4,
+    critic_steps=5,
+    clip=0.01,
+    half_life=20_000,
+    cool_from=8_000,
+    cool_until=12_000,
+)
+
+CARD = Header(
+    family="gan",
+    net={"kind": "mlp", "latent": 64, "hidden": 512, "channels": 1, "size": 28},
+    title="Fashion (WGAN)",
+    description="Garments, shoes and bags in grey on black, 28x28,"
+    " by the Wasserstein distance with clipped weights.",
+    limitations="Grey, 28x28 only.",
+    data=ABOUT,
+    data_licence=LICENCE,
+    licence="MIT",
+)
+
+RECIPE = Recipe(
+    id="wgan-fashion",
+    data=load_fashion,
+    learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
+    card=CARD,
+    settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
+    steps=12_000,
+    batch=320,
+)

@@ -1,0 +1,45 @@
+"""wgan-gp-fashion: the Wasserstein loss, a critic held by a gradient penalty."""
+
+from dataclasses import asdict
+from typing import Any
+
+from models.header import Header
+from training.adversarial import GANLearner, GANSettings
+from training.data.fashion import ABOUT, LICENCE, load_fashion
+from training.recipe import Recipe
+
+JUDGE: dict[str, Any] = {"kind": "conv", "width": 24}
+SETTINGS = GANSettings(
+    loss="wasserstein",
+    generator_rate=3e-4,
+    critic_rate=3e-4,
+    beta1=0.0,
+    beta2=0.9,
+    critic_steps=3,
+    penalty=10.0,
+    half_life=5_000,
+    cool_from=2_000,
+    cool_until=3_200,
+)
+
+CARD = Header(
+    family="gan",
+    net={"kind": "conv", "latent": 64, "width": 32, "channels": 1, "size": 28},
+    title="Fashion (WGAN-GP)",
+    description="Garments, shoes and bags in grey on black, 28x28,"
+    " by the Wasserstein distance with a gradient penalty.",
+    limitations="Grey, 28x28 only.",
+    data=ABOUT,
+    data_licence=LICENCE,
+    licence="MIT",
+)
+
+RECIPE = Recipe(
+    id="wgan-gp-fashion",
+    data=load_fashion,
+    learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
+    card=CARD,
+    settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
+    steps=3_200,
+    batch=144,
+)
