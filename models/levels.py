@@ -37,7 +37,8 @@ class Levels:
 
     def last(self, count: int) -> "Levels":
         """The last `count` steps of these: where a given picture is noised and taken back."""
-        return Levels(self.t[-count:], self.alpha_bar[-count:], self.after[-count:])
+        first = len(self) - count
+        return Levels(self.t[first:], self.alpha_bar[first:], self.after[first:])
 
 
 def levels(alpha_bar: Tensor, steps: int, spacing: Spacing = "even") -> Levels:

@@ -134,6 +134,11 @@ def measure_bound(card: Header, weights: dict[str, Tensor], data: Data) -> dict[
     return figures
 
 
+def measure_sprites(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
+    """The bound, and how far the latents are apart by the factors that drew the sprites."""
+    return measure_bound(card, weights, data)
+
+
 Tags = Callable[[Data], dict[str, Tensor]]
 """What is true of each training picture, (N,) bool, by name."""
 

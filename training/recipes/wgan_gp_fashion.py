@@ -15,11 +15,11 @@ SETTINGS = GANSettings(
     critic_rate=3e-4,
     beta1=0.0,
     beta2=0.9,
-    critic_steps=3,
+    critic_steps=2,
     penalty=10.0,
     half_life=5_000,
-    cool_from=2_000,
-    cool_until=3_200,
+    cool_from=1_800,
+    cool_until=3_000,
 )
 
 CARD = Header(
@@ -40,6 +40,6 @@ RECIPE = Recipe(
     learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
-    steps=3_200,
-    batch=144,
+    steps=3_000,
+    batch=96,
 )

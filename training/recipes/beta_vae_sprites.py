@@ -1,0 +1,33 @@
+"""beta-vae-sprites: squares, ellipses and hearts anywhere, with latents that want to be apart."""
+
+from dataclasses import asdict
+
+from models.header import Header
+from training.data.sprites import ABOUT, LICENCE, load_sprites
+from training.recipe import Recipe
+from training.variational import VAELearner, VAESettings, measure_sprites
+
+STEPS = 20_000
+SETTINGS = VAESettings(steps=STEPS, beta=4.0, warmup=2_000)
+
+CARD = Header(
+    family="vae",
+    net={"kind": "mlp", "size": 64, "channels": 1, "width": 400, "latent": 10},
+    title="Sprites (beta-VAE)",
+    description="White squares, ellipses and hearts of any size, turn and place on black, 64x64.",
+    limitations="Corners and the notch of a heart are rounded. Simple shapes only; 64x64.",
+    data=ABOUT,
+    data_licence=LICENCE,
+    licence="MIT",
+)
+
+RECIPE = Recipe(
+    id="beta-vae-sprites",
+    data=load_sprites,
+    learner=lambda card, device: VAELearner(card, SETTINGS, device),
+    measure=measure_sprites,
+    card=CARD,
+    settings=asdict(SETTINGS),
+    steps=STEPS,
+    batch=128,
+)
