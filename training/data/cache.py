@@ -5,9 +5,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from training.errors import TrainingError
 
-class DataMissing(Exception):
-    """Data cannot be fetched or built here; the message says what to install."""
+
+class DataMissing(TrainingError):
+    """Data can't be fetched, built or read; the message says what to install, or which file is at
+    fault."""
 
 
 def cache_folder() -> Path:

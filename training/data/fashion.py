@@ -99,7 +99,12 @@ def _fetch_by_torchvision(folder: Path) -> None:
 
 
 def fashion_tags(data: Data) -> dict[str, Tensor]:
-    """What is true of each training picture, by its label or by its pixels, (N,) bool each."""
+    """What is true of each training picture, by its label or by its pixels, (N,) bool each.
+
+    Of other pictures than garments nothing is known.
+    """
+    if data.labels != LABELS:
+        return {}
     pictures, label = data.train
     lit = pictures > 0
     brightness = pictures.float().sum((1, 2, 3)) / lit.sum((1, 2, 3)).clamp(min=1)
