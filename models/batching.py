@@ -29,12 +29,15 @@ class Batched(Generic[T]):
 
     `fn` takes tensors with a leading batch dimension and returns a tensor, or a tuple of tensors,
     with as many rows. `example` is one row of its arguments: it warms up, proves determinism, and
-    fills a batch up to `rows`. Identity is the key, so two models never share a batch.
+    fills a batch up to `rows`. Where larger batches give the same bits, `most` rows run at once;
+    that is hoped for here, and proved or `narrow`ed when the model is loaded. Identity is the
+    key, so two models never share a batch.
     """
 
     fn: Callable[..., Any]
     example: tuple[Tensor, ...]
     rows: int | None = 4  # a fixed batch to pad to; None only where rows are proved independent
+    most: int | None = None  # as many rows run at once, if no more are padded than up to `rows`
     dtype: torch.dtype = torch.float32  # floating rows are cast to it, and results back to float32
     channels_last: bool = False
     grad: bool = False
@@ -44,14 +47,21 @@ class Batched(Generic[T]):
             raise SeamError("a Batched is built once per loaded model, never inside a flow")
         if self.rows is not None and self.rows < 1:
             raise ValueError("rows must be at least 1")
+        if self.most is not None and self.most < (self.rows or 1):
+            raise ValueError("most must be at least rows")
+
+    def narrow(self) -> None:
+        """Never run more than `rows` at once: a larger batch was seen to give other bits."""
+        object.__setattr__(self, "most", None)
 
 
 def run_together(run: Batched[T], rows: Sequence[Row], device: torch.device) -> list[T]:
     """Pad, stack, run, unstack: each row, all of one shape, gets its own row of the result."""
-    size = run.rows or len(rows)
+    size = run.most or run.rows or len(rows)
     results: list[T] = []
     for start in range(0, len(rows), size):
-        results += _run_batch(run, rows[start : start + size], size, device)
+        part = rows[start : start + size]
+        results += _run_batch(run, part, max(run.rows or 1, len(part)), device)
     return results
 
 

@@ -21,6 +21,7 @@ from models.pictures import fitted, shown
 from models.process import Denoised, Process
 from models.samplers import SAMPLERS, Sampler, ddim, evaluations
 
+MOST = 12  # rows at once: in single precision, 16 were measured to give other bits than 4
 TICKS = 1000  # a time goes to the net as a whole number of these: half precision can't hold it
 
 
@@ -49,7 +50,7 @@ class Diffusion:
         none = torch.tensor(self.net.classes)
         example = (torch.zeros(self.shape), torch.tensor(500 * TICKS), none)
         self.predict: Batched[Tensor] = Batched(
-            self._predict, example, dtype=place.dtype, channels_last=True
+            self._predict, example, most=MOST, dtype=place.dtype, channels_last=True
         )
         self.batched = (self.predict,)
 

@@ -3,7 +3,8 @@
 The turn goes to the key with the flow that has been served the least device time, its next batch
 counted twice: as time it will have had, and as time the others wait for it. So a short job is not
 held up by long ones. A row passed over for `PATIENCE` rounds goes first, so that none starves.
-A turn takes only as many rows as fit in `TURN_SECONDS`, by what the key has cost.
+A turn takes only as many rows as fit in `TURN_SECONDS`, by what the key has cost; where nothing
+else waits, as fit in `LONE_SECONDS`, so that what arrives meanwhile is soon seen.
 """
 
 from collections.abc import Callable, Hashable
@@ -15,6 +16,7 @@ from models.batching import Batched
 from models.flow import Flow, Step
 
 TURN_SECONDS = 0.05
+LONE_SECONDS = 0.1
 PATIENCE = 4  # rounds, one round being the cost of all waiting rows together
 
 
@@ -67,7 +69,7 @@ class Schedule:
         overdue = self._clock() - PATIENCE * self._round()  # whoever waits since before this
         key = self._next_key(overdue)
         rows = self._groups.pop(key)
-        limit = self._most(rows[0].step)
+        limit = self._most(rows[0].step, TURN_SECONDS if self._groups else LONE_SECONDS)
         if limit is None or limit >= len(rows):
             return rows
         rows.sort(key=lambda row: (row.since >= overdue, row.seat.served))
@@ -108,9 +110,9 @@ class Schedule:
         served = min(row.seat.served for row in rows)
         return served + 2 * self._cost(rows[0].step), rows[0].since
 
-    def _most(self, step: Step[Any]) -> int | None:
+    def _most(self, step: Step[Any], seconds: float) -> int | None:
         cost = self._cost(step)
-        return (step.run.rows or 1) * max(1, int(TURN_SECONDS / cost)) if cost else None
+        return (step.run.rows or 1) * max(1, int(seconds / cost)) if cost else None
 
     def _cost(self, step: Step[Any]) -> float:
         """Measured seconds of one micro-batch like this; 0 before the first has run."""

@@ -1,5 +1,8 @@
 """The fast path against the naive one, and the proof that finds a function out."""
 
+from collections.abc import Callable
+
+import pytest
 import torch
 from torch import Tensor
 
@@ -49,3 +52,36 @@ def test_the_proof_finds_a_function_whose_rows_mix() -> None:
         return x + x.nan_to_num().mean()
 
     assert prove((Batched(mixing, (torch.zeros(8),)),), CPU).determinism == "none"
+
+
+def sizes_and(limit: int, sizes: list[int]) -> Callable[[Tensor], Tensor]:
+    """A function that notes its batches, and rounds otherwise in those above a limit."""
+
+    def fn(x: Tensor) -> Tensor:
+        sizes.append(len(x))
+        return x * 2 if len(x) <= limit else x * 2 + 1e-6
+
+    return fn
+
+
+def test_more_rows_than_the_fixed_batch_run_at_once_up_to_the_most() -> None:
+    sizes: list[int] = []
+    run: Batched[Tensor] = Batched(sizes_and(99, sizes), (torch.zeros(1),), rows=4, most=10)
+    rows = [(torch.tensor([float(i)]),) for i in range(23)]
+    results = run_together(run, rows, CPU)
+    assert sizes == [10, 10, 4], "the rest is padded to the fixed size, and no further"
+    assert [r.item() for r in results] == [2.0 * i for i in range(23)]
+
+
+@pytest.mark.parametrize(("limit", "most"), [(99, 10), (10, 10), (9, None), (6, None), (4, None)])
+def test_the_proof_narrows_a_function_whose_larger_batches_round_otherwise(
+    limit: int, most: int | None
+) -> None:
+    run: Batched[Tensor] = Batched(sizes_and(limit, []), (torch.ones(8),), rows=4, most=10)
+    assert prove((run,), CPU).determinism == "bitwise"
+    assert run.most == most
+
+
+def test_the_most_is_no_less_than_the_fixed_batch() -> None:
+    with pytest.raises(ValueError, match="most"):
+        Batched(lambda x: x, (torch.zeros(1),), rows=4, most=3)
