@@ -25,7 +25,7 @@ from models.shelf import Found, Shelf
 log = logging.getLogger(__name__)
 
 ON_CARD = {"family", "description", "limitations", "labels", "licence", "data", "data_licence"}
-ON_CARD |= {"recipe", "quality"}
+ON_CARD |= {"attributes", "process", "recipe", "quality"}
 LOOK = 1.0  # least seconds between two looks at the folder
 
 
@@ -62,6 +62,7 @@ class Entry:
             state=state,
             determinism=determinism,
             params=self.schema,
+            samplers=self.schema["properties"].get("sampler", {}).get("enum", []),
             sha256=self.sha256,
             bytes=self.file.bytes,
             **self.header.model_dump(include=ON_CARD),

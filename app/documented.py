@@ -15,7 +15,14 @@ JOB_EXAMPLE: dict[str, Any] = {
     "type": "image",
     "model": "vae-fashion",
     "status": "completed",
-    "input": {"temperature": 1.0, "n": 1, "seed": 1234, "output_format": "png"},
+    "input": {
+        "temperature": 1.0,
+        "interpolate": None,
+        "n": 1,
+        "seed": 1234,
+        "output_format": "png",
+        "grid": False,
+    },
     "queue_position": None,
     "progress": {"value": 1, "step": 1, "steps": 1},
     "attempt": 1,
@@ -27,6 +34,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "outputs": [
         {
             "index": 0,
+            "role": "picture",
             "url": f"/artifacts/{SHA256}",
             "sha256": SHA256,
             "content_type": "image/png",
@@ -34,6 +42,7 @@ JOB_EXAMPLE: dict[str, Any] = {
             "seed": 1234,
             "width": 28,
             "height": 28,
+            "frames": None,
         }
     ],
     "determinism": "bitwise",

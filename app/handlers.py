@@ -59,10 +59,11 @@ async def on_invalid(request: Request, error: Exception) -> Response:
 
 
 def _documented(request: Request) -> dict[str, Any]:
-    """The schemas of the parameters of this route, by name, as its document has them."""
+    """The parameters of this route, as its document has them, in the shape of a body's schema."""
     paths = request.app.openapi()["paths"]
     operation = paths[request.scope["route"].path_format][request.method.lower()]
-    return {p["name"]: p["schema"] for p in operation.get("parameters", ()) if p["in"] == "query"}
+    given = operation.get("parameters", ())
+    return {"properties": {p["name"]: p["schema"] for p in given if p["in"] == "query"}}
 
 
 async def on_http(request: Request, error: Exception) -> Response:

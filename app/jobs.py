@@ -5,8 +5,8 @@ import hashlib
 import json
 import secrets
 from base64 import b32encode
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import redis
@@ -14,7 +14,7 @@ import redis.asyncio
 from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 
-from app.errors import NotFound, RateLimited, Unprocessable
+from app.errors import Gone, NotFound, RateLimited, Unprocessable
 from app.reads import Reads
 from app.records import JOB_TYPES, index_key, public_job, queue_name
 from app.schemas import Job, JobList, Status
@@ -47,6 +47,8 @@ class NewJob:
     seed: int
     items: int
     metadata: dict[str, str]
+    rows: int = 1  # of one item
+    inputs: Mapping[str, str] = field(default_factory=dict)  # param -> SHA-256 of a posted file
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ class Jobs:
     def submit(self, new: NewJob, idempotency: Idempotency | None = None) -> Accepted:
         """Accept a job; when this returns, it is on disk and in its queue.
 
-        Raises RateLimited (queue_full, with the seconds until a place comes free), and
-        Unprocessable where the idempotency key was used for another body.
+        Raises RateLimited (queue_full, with the seconds until a place comes free), Gone where
+        an input has expired, and Unprocessable where the idempotency key had another body.
         """
         queue = queue_name(new.model, new.sha256)
         record = self._record(new)
@@ -90,9 +92,9 @@ class Jobs:
         limit, deadline = self._settings.queue_limit, self._settings.job_deadline
         flat = [part for pair in record.items() for part in pair]
         suffix = b32encode(secrets.token_bytes(10)).decode().translate(CROCKFORD)
-        answer = self._scripts.run(
-            "submit", suffix, new.owner, new.type, queue, key, request, limit, deadline, *flat
-        )
+        inputs = json.dumps(sorted(set(new.inputs.values()))) if new.inputs else ""
+        asked = (suffix, new.owner, new.type, queue, key, request, limit, deadline, inputs)
+        answer = self._scripts.run("submit", *asked, *flat)
         match answer:
             case ["new", job_id, created, position]:
                 record |= {"status": "queued", "attempt": "0", "created": created}
@@ -100,6 +102,9 @@ class Jobs:
                 return Accepted(public_job(job_id, record, position), replayed=False)
             case ["replay", job_id]:
                 return Accepted(self.fetch(new.owner, job_id), replayed=True)
+            case ["gone", sha256]:
+                (param, *_) = (name for name, sha in new.inputs.items() if sha == sha256)
+                raise Gone(f"the file that {param} names has expired", param=param)
             case ["full", seconds]:
                 raise RateLimited(
                     f"{limit} jobs are waiting for this model; try again later",
@@ -119,6 +124,7 @@ class Jobs:
             "input": json.dumps(new.input),
             "seed": str(new.seed),
             "items": str(new.items),
+            "rows": str(new.rows),
             "metadata": json.dumps(new.metadata),
             "keep_result": str(settings.result_ttl),
             "keep_record": str(settings.record_ttl),
@@ -169,6 +175,10 @@ class JobReader:
         """A job, and the id of its newest event, read at one moment."""
         view = await self._reads.run("view", owner, job_id)
         return job_of(job_id, view), view[2] if view else "0-0"
+
+    async def seen(self, idempotency: Idempotency) -> bool:
+        """Whether this key has made a job before: its inputs may have gone their way since."""
+        return bool(await self._redis.exists(idempotency.key))
 
     async def list(self, owner: str, page: Page) -> JobList:
         """One page. It reads `limit` ids of each list concerned, however long the lists are."""

@@ -76,5 +76,13 @@ def _body(made: dict[str, Any], services: Services, modality: Modality) -> dict[
     made["components"]["schemas"] |= schemas
     body = {"anyOf": [{"$ref": REFS.format(model=x.id)} for x in entries]}
     content: dict[str, Any] = {"schema": body if entries else {"type": "object"}}
-    content["examples"] = {x.id: {"value": {"model": x.id, "seed": 1234}} for x in entries}
+    content["examples"] = {x.id: {"value": _example(x)} for x in entries}
     return {"required": True, "content": {"application/json": content}}
+
+
+def _example(entry: Entry) -> dict[str, Any]:
+    """A request to this model, with a label and a number of steps where it takes them."""
+    fields = entry.schema["properties"]
+    shown = [name for name in ("class_label", "steps") if name in fields]
+    told = {name: fields[name]["examples"][0] for name in shown}
+    return {"model": entry.id, **told, "seed": 1234}

@@ -17,26 +17,50 @@ KINDS = {
     "model": "an object",
     "finite_number": "a finite number",
 }
+Schema = Mapping[str, Any]  # in JSON's own words
 ECHO = 100  # characters of a client's own words that are said back
 
 
-def explain(errors: Sequence[Mapping[str, Any]], fields: Mapping[str, Any]) -> InvalidRequest:
-    """The first of these errors, as a client is told it. `fields` are JSON schemas by name."""
+def explain(errors: Sequence[Mapping[str, Any]], schema: Schema) -> InvalidRequest:
+    """The first of these errors, as a client is told it. `schema` is the whole body's."""
     error = errors[0]
     param = _param(error["loc"])
     kind: str = error["type"]
     if kind == "missing":
         return Unprocessable(f"{param} is required", code="missing_parameter", param=param)
     if kind == "extra_forbidden":
-        known = ", ".join(fields) or "none"
+        known = ", ".join(_names(_forms(error["loc"][:-1], schema))) or "none"
         message = f"{param} is not a parameter here; known parameters: {known}"
         return Unprocessable(message, code="unknown_parameter", param=param)
-    schema = fields.get(str(error["loc"][0]), {}) if error["loc"] else {}
-    return Unprocessable(f"{param or 'the body'} {_must(error, schema)}", param=param or None)
+    if kind == "value_error":  # two fields that don't fit: whoever checks it says it in full
+        return Unprocessable(str(error["msg"]).removeprefix("Value error, "), param=param or None)
+    must = _must(error, _forms(error["loc"], schema))
+    return Unprocessable(f"{param or 'the body'} {must}", param=param or None)
 
 
-def explain_details(errors: list[ErrorDetails], fields: Mapping[str, Any]) -> InvalidRequest:
-    return explain([dict(e) for e in errors], fields)
+def explain_details(errors: list[ErrorDetails], schema: Schema) -> InvalidRequest:
+    return explain([dict(e) for e in errors], schema)
+
+
+def _forms(loc: Sequence[Any], schema: Schema) -> list[Schema]:
+    """The schemas that the field at a place may follow; none where that is not told."""
+    found = [schema]
+    for part in loc:
+        inner = [x.get("properties", {}).get(part, x.get("additionalProperties")) for x in found]
+        found = [y for x in inner if isinstance(x, Mapping) for y in x.get("anyOf", [x])]
+        found = [_meant(x, schema) for x in found]
+    return found
+
+
+def _meant(form: Schema, schema: Schema) -> Schema:
+    """What a reference refers to."""
+    name = str(form.get("$ref", "")).removeprefix("#/$defs/")
+    meant: Schema = schema.get("$defs", {}).get(name, form)
+    return meant
+
+
+def _names(forms: Sequence[Schema]) -> list[str]:
+    return [name for form in forms for name in form.get("properties", ())]
 
 
 def _param(loc: Sequence[Any]) -> str:
@@ -44,26 +68,35 @@ def _param(loc: Sequence[Any]) -> str:
     return name if len(name) <= ECHO else name[:ECHO] + "…"
 
 
-def _must(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+def _must(error: Mapping[str, Any], forms: Sequence[Schema]) -> str:
     """What the field must be: with both of its bounds where it has two."""
     kind, ctx = str(error["type"]), error.get("ctx") or {}
     if kind.startswith(("greater_than", "less_than")):
-        return f"must be {_bounds(schema, ctx)}"
+        return f"must be {_bounds(forms, ctx)}"
     if kind in ("literal_error", "enum"):
-        return f"must be one of {ctx['expected'].replace(' or ', ', ')}"
+        known = ctx["expected"].replace("' or '", "', '")
+        numbers = _between(forms)
+        return f"must be one of {known}" + (f", or a number {numbers}" if numbers else "")
     if kind.endswith(("too_long", "too_short")):
         return f"must have {_lengths(kind, ctx)}"
+    if kind == "string_pattern_mismatch" and any("artifact" in form for form in forms):
+        return "must be the SHA-256 of a file that was posted to /artifacts"
     stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
     if stem in KINDS:
         return f"must be {KINDS[stem]}"
-    words = str(error["msg"]).removeprefix("Value error, ")
+    words = str(error["msg"])
     return f"is not valid: {words[:1].lower()}{words[1:]}"
 
 
-def _bounds(schema: Mapping[str, Any], ctx: Mapping[str, Any]) -> str:
-    own = _numeric(schema)
-    if "minimum" in own and "maximum" in own:
-        return f"between {own['minimum']} and {own['maximum']}"
+def _between(forms: Sequence[Schema]) -> str:
+    """Both bounds of the form that has them, in words; empty if none has."""
+    bounded = (x for x in forms if "minimum" in x and "maximum" in x)
+    return next((f"between {x['minimum']} and {x['maximum']}" for x in bounded), "")
+
+
+def _bounds(forms: Sequence[Schema], ctx: Mapping[str, Any]) -> str:
+    if both := _between(forms):
+        return both
     for bound, words in (
         ("ge", "at least"),
         ("le", "at most"),
@@ -73,11 +106,6 @@ def _bounds(schema: Mapping[str, Any], ctx: Mapping[str, Any]) -> str:
         if bound in ctx:
             return f"{words} {ctx[bound]}"
     return "within its bounds"
-
-
-def _numeric(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part of a schema that has the bounds: itself, or its branch that is not null."""
-    return next((x for x in schema.get("anyOf", ()) if "minimum" in x or "maximum" in x), schema)
 
 
 def _lengths(kind: str, ctx: Mapping[str, Any]) -> str:

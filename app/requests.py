@@ -122,7 +122,7 @@ def _unknown(field: FieldInfo) -> tuple[Any, FieldInfo]:
         raise PydanticKnownError("extra_forbidden")
 
     default = field.get_default(call_default_factory=True)
-    hidden: Any = SkipJsonSchema[Annotated[Any, BeforeValidator(refuse)]]
+    hidden: Any = SkipJsonSchema[Annotated[Any, BeforeValidator(refuse)]]  # type: ignore[misc]
     return hidden, Field(default, exclude=True)
 
 

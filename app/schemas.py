@@ -37,9 +37,13 @@ class Progress(Schema):
 
 
 class Output(Schema):
-    """One artifact of a job; its seed, posted alone, repeats the file."""
+    """One artifact of a job; its seed, posted alone, repeats the file.
+
+    Files of one item share its index. A sheet of all n items has the index n and the job's seed.
+    """
 
     index: int
+    role: Literal["picture", "sheet", "animation"] = "picture"
     url: str
     sha256: str
     content_type: str
@@ -47,6 +51,7 @@ class Output(Schema):
     seed: int = Field(ge=0, le=MAX_SEED)
     width: int | None = None
     height: int | None = None
+    frames: int | None = Field(default=None, description="Of an animation: its pictures.")
 
 
 class Usage(Schema):
@@ -124,7 +129,10 @@ class ModelCard(Schema):
     state: Literal["unloaded", "loading", "ready", "failed"]
     determinism: Literal["bitwise", "none"] | None
     params: dict[str, Any] = Field(description="JSON schema of its request.")
-    labels: list[str]
+    labels: list[str] = Field(description="What `class_label` takes, by number.")
+    attributes: list[str] = Field(description="What `attributes` takes.")
+    samplers: list[str] = Field(description="What `sampler` takes.")
+    process: dict[str, Any] = Field(description="What its family does with the net.")
     sha256: str
     bytes: int
     licence: str

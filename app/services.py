@@ -35,6 +35,7 @@ class Services:
         self.catalog = Catalog(settings.checkpoints, settings.max_items)
         self.store = Store.open(settings.store_address)
         self.uploads = Uploads(self.redis, self.store, settings)
+        self.reading = asyncio.Semaphore(2)  # inputs read at once: a thread and 50 MB each
         self.keys = Keys(settings.keys_file)
         self.metrics = Metrics()
 

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from app.bodies import read_json
 from app.catalog import Entry
 from app.errors import Unprocessable
+from app.inputs import check_inputs
 from app.jobs import Accepted, Idempotency, NewJob
 from app.problems import explain_details
 from app.replies import job_reply
@@ -20,7 +21,7 @@ from app.schemas import TERMINAL, Job
 from app.services import Services
 from app.waiting import wait_for_end
 from models.families import Modality
-from models.params import MAX_SEED, Params
+from models.params import MAX_SEED, Params, posted_files
 
 log = logging.getLogger("atelier.jobs")
 
@@ -43,10 +44,11 @@ async def generate(request: Request, services: Services, owner: str, route: Rout
     await services.catalog.refresh()
     body, text = await read_json(request)
     entry = services.catalog.find(_model_of(body, route), route.modality)
-    new = _new_job(owner, route, entry, _validated(entry, text))
-    accepted = await run_in_threadpool(
-        services.jobs.submit, new, _idempotency(request, owner, body)
-    )
+    wanted, idempotency = _validated(entry, text), _idempotency(request, owner, body)
+    if idempotency is None or not await services.reader.seen(idempotency):
+        await check_inputs(services, owner, wanted)
+    new = _new_job(owner, route, entry, wanted)
+    accepted = await run_in_threadpool(services.jobs.submit, new, idempotency)
     request.state.accepted = True
     _note(accepted, owner)
     headers = {"Location": accepted.job.urls.self}
@@ -74,7 +76,7 @@ def _validated(entry: Entry, text: bytes) -> Params:
         return entry.request.model_validate_json(text, strict=True)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        raise explain_details(found, entry.schema["properties"]) from None
+        raise explain_details(found, entry.schema) from None
 
 
 def _new_job(owner: str, route: Route, entry: Entry, wanted: Params) -> NewJob:
@@ -91,6 +93,8 @@ def _new_job(owner: str, route: Route, entry: Entry, wanted: Params) -> NewJob:
         seed=given["seed"],
         items=given["n"],
         metadata=metadata,
+        rows=wanted.rows,
+        inputs=posted_files(wanted),
     )
 
 

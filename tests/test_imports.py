@@ -13,7 +13,13 @@ HOUSE = ("app", "atelier", "models", "training", "workers")
 
 # what the modules of a package may import of the house, besides their own package
 MAY = {
-    "app": {"models.params", "models.header", "models.families", "models.shelf"},
+    "app": {
+        "models.families",
+        "models.fields",
+        "models.header",
+        "models.params",
+        "models.shelf",
+    },
     "models": set(),
     "training": {"models"},
     "workers": {
@@ -22,6 +28,7 @@ MAY = {
         "app.events",
         "app.lifeline",
         "app.log",
+        "app.pictures",
         "app.records",
         "app.schemas",
         "app.scripts",

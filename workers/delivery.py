@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from app.store import Store, StoreError
+from app.store import Store
 from workers.desk import AWAY, Desk, Ending, Word
 from workers.encode import Encoded, encode
+from workers.messages import Ended, Made, Message, Told
 from workers.parcel import Parcel, stored_output
-from workers.runs import Ended, Made, Message, Told
+from workers.tries import persistently
 
 log = logging.getLogger("atelier.worker")
 
@@ -27,7 +29,6 @@ T = TypeVar("T")
 BATCH = 64  # messages delivered together, at most
 MESSAGES = 256  # waiting for delivery, at most
 FAILED = 70  # exit status of a worker that can't go on
-STORE_TRIES = 5
 LONGEST_PAUSE = 2.0  # seconds between two tries
 
 
@@ -108,7 +109,7 @@ class Delivery:
         files: list[tuple[Made, Encoded, str]] = []
         for item in made:
             try:
-                encodings = [encode(a, item.output_format, item.facts) for a in item.artifacts]
+                encodings = encoded(item)
             except Exception as error:
                 self._spoil(item, error)
             else:
@@ -116,29 +117,18 @@ class Delivery:
         hashes = [sha256 for _, _, sha256 in files]
         while hashes and not until_reached(lambda: self._desk.hold(hashes)):
             time.sleep(0.05)  # the bytes of one are just being deleted
-        for item, encoded, sha256 in files:
+        for item, file, sha256 in files:
             try:
-                self._put(encoded.data)
+                persistently(partial(self._store.put, file.data))
             except Exception as error:
                 self._spoil(item, error)
             else:
                 parcel = self._parcels.setdefault(item.claim.execution, Parcel())
-                parcel.stored.append(stored_output(item, encoded, sha256))
+                parcel.stored.append(stored_output(item, file, sha256))
 
     def _spoil(self, item: Made, error: Exception) -> None:
         log.error("result not kept", extra={"job": item.claim.job}, exc_info=error)
         self._parcels.setdefault(item.claim.execution, Parcel()).spoiled = error
-
-    def _put(self, data: bytes) -> None:
-        for attempt in range(STORE_TRIES):
-            try:
-                self._store.put(data)
-                return
-            except StoreError as error:
-                if attempt == STORE_TRIES - 1:
-                    raise
-                log.warning("store refused", extra={"reason": str(error)})
-                time.sleep(min(0.1 * 2**attempt, LONGEST_PAUSE))
 
     def _settle(self, ending: Ending, committed: bool) -> None:
         facts: dict[str, object] = {"job": ending.claim.job, "compute_ms": ending.compute_ms}
@@ -147,6 +137,11 @@ class Delivery:
         log.info(f"job {ending.outcome}" if committed else "job lost", extra=facts)
         self.settled.put(Settled(ending.claim.job, ending.claim.execution, committed))
         self._ring()
+
+
+def encoded(made: Made) -> list[Encoded]:
+    """The files of an item."""
+    return [f for a in made.artifacts for f in encode(a, made.output_format, made.facts)]
 
 
 def until_reached(ask: Callable[[], T]) -> T:

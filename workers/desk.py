@@ -37,11 +37,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A queue this worker could read: whether its model is ready, and for how many items."""
+    """A queue this worker could read: whether its model is ready, and for how many rows."""
 
     queue: str
     ready: bool
-    items: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Desk:
         for claim in owned:
             args += [claim.job, claim.execution]
         for place in rooms:
-            args += [place.queue, "ready" if place.ready else "unloaded", place.items]
+            args += [place.queue, "ready" if place.ready else "unloaded", place.rows]
         verdicts, claims, wanted = self._own.run("tick", *args)
         return Look(
             dict(verdicts),

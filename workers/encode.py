@@ -1,37 +1,56 @@
 """Artifacts to files, with what made them written inside: never a job id, never a time.
 
-The same artifact and facts give the same bytes.
+The same artifact and facts give the same bytes. A picture is one file; frames are two, a contact
+sheet and an animation, which is lossless WebP whatever the format of the rest.
 """
 
 import base64
 import io
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
-from models.artifacts import Image
+from models.artifacts import Artifact, Image
 
 KEY = "atelier"  # of the PNG text chunk
 DESCRIPTION = 0x010E  # the EXIF tag ImageDescription
 PREVIEW_SIDE = 128  # pixels, at most: previews travel inside events
+GAP = 2  # white pixels between the pictures of a sheet
+FRAME_MS = 125  # how long an animation shows each frame: 8 a second
+
+Role = Literal["picture", "sheet", "animation"]
+Pixels = NDArray[np.uint8]  # (H, W, C)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What made a file: posted again, they repeat it."""
+    """What made a file: posted again, they repeat it. `n` and `grid` only of a sheet of items."""
 
     model: str
     checkpoint: str  # sha256
     params: dict[str, Any]
     seed: int
+    n: int | None = None
+    grid: bool | None = None
 
     def text(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        told = {name: x for name, x in asdict(self).items() if x is not None}
+        return json.dumps(told, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The pictures of a job's items, in order, to be laid out on one sheet."""
+
+    pictures: tuple[Image, ...]
 
 
 @dataclass(frozen=True)
@@ -40,32 +59,86 @@ class Encoded:
 
     data: bytes
     content_type: str
+    role: Role
     width: int
     height: int
+    frames: int | None = None  # of an animation
 
 
-def encode(artifact: Image, output_format: str, facts: Facts) -> Encoded:
-    """The file of an artifact in one of `FORMATS`."""
-    picture = _picture(artifact)
-    content_type, write = FORMATS[output_format]
-    out = io.BytesIO()
-    write(picture, out, facts)
-    return Encoded(out.getvalue(), content_type, picture.width, picture.height)
+def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tuple[Encoded, ...]:
+    """The files of an artifact, in one of FORMATS."""
+    if isinstance(artifact, Image):
+        return (_still(_bytes(artifact.pixels), "picture", output_format, facts),)
+    if isinstance(artifact, Sheet):
+        tiles = [_bytes(picture.pixels) for picture in artifact.pictures]
+        return (_still(_laid_out(tiles), "sheet", output_format, facts),)
+    frames = [_bytes(pixels) for pixels in artifact.pixels]
+    sheet = _still(_laid_out(frames), "sheet", output_format, facts)
+    return (sheet, _animation(frames, facts))
 
 
-def preview(artifact: Image) -> str:
-    """A small picture as a data URI."""
-    picture = _picture(artifact)
+def preview(artifact: Artifact) -> str:
+    """A small picture as a data URI; of frames, the last."""
+    pixels = artifact.pixels if isinstance(artifact, Image) else artifact.pixels[-1]
+    picture = _picture(_bytes(pixels))
     picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     out = io.BytesIO()
     picture.save(out, "PNG", compress_level=6)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def _picture(artifact: Image) -> Picture.Image:
-    pixels = artifact.pixels.clamp(0, 1).mul(255).round().byte().cpu()  # (C, H, W)
-    array: np.ndarray[Any, Any] = pixels.permute(1, 2, 0).contiguous().numpy()
-    return Picture.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+def _bytes(pixels: Tensor) -> Pixels:
+    """(C, H, W) in [0, 1] to (H, W, C) of 0 to 255."""
+    whole = pixels.clamp(0, 1).mul(255).round().byte().cpu()
+    array: Pixels = whole.permute(1, 2, 0).contiguous().numpy()
+    return array
+
+
+def _picture(pixels: Pixels) -> Picture.Image:
+    return Picture.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def _laid_out(tiles: Sequence[Pixels]) -> Pixels:
+    """Pictures of one size, row by row on a sheet as near to square as their number allows."""
+    height, width, channels = tiles[0].shape
+    across = math.ceil(math.sqrt(len(tiles)))
+    down = math.ceil(len(tiles) / across)
+    shape = (down * (height + GAP) - GAP, across * (width + GAP) - GAP, channels)
+    sheet = np.full(shape, 255, np.uint8)
+    for place, tile in enumerate(tiles):
+        top, left = place // across * (height + GAP), place % across * (width + GAP)
+        sheet[top : top + height, left : left + width] = tile
+    return sheet
+
+
+def _still(pixels: Pixels, role: Role, output_format: str, facts: Facts) -> Encoded:
+    content_type, write = FORMATS[output_format]
+    picture, out = _picture(pixels), io.BytesIO()
+    write(picture, out, facts)
+    return Encoded(out.getvalue(), content_type, role, picture.width, picture.height)
+
+
+def _animation(frames: Sequence[Pixels], facts: Facts) -> Encoded:
+    first, *rest = (_picture(frame).convert("RGB") for frame in frames)
+    out = io.BytesIO()
+    first.save(
+        out,
+        "WEBP",
+        save_all=True,
+        append_images=rest,
+        duration=FRAME_MS,
+        loop=0,  # for ever
+        lossless=True,
+        exif=_exif(facts),
+    )
+    size = first.width, first.height
+    return Encoded(out.getvalue(), "image/webp", "animation", *size, len(frames))
+
+
+def _exif(facts: Facts) -> Picture.Exif:
+    exif = Picture.Exif()
+    exif[DESCRIPTION] = facts.text()
+    return exif
 
 
 def _png(picture: Picture.Image, out: io.BytesIO, facts: Facts) -> None:
@@ -75,13 +148,16 @@ def _png(picture: Picture.Image, out: io.BytesIO, facts: Facts) -> None:
 
 
 def _webp(picture: Picture.Image, out: io.BytesIO, facts: Facts) -> None:
-    exif = Picture.Exif()
-    exif[DESCRIPTION] = facts.text()
-    picture.convert("RGB").save(out, "WEBP", lossless=True, exif=exif)
+    picture.convert("RGB").save(out, "WEBP", lossless=True, exif=_exif(facts))
+
+
+def _jpeg(picture: Picture.Image, out: io.BytesIO, facts: Facts) -> None:
+    picture.save(out, "JPEG", quality=95, subsampling="4:4:4", exif=_exif(facts))
 
 
 Write = Callable[[Picture.Image, io.BytesIO, Facts], None]
 FORMATS: dict[str, tuple[str, Write]] = {
     "png": ("image/png", _png),
     "webp": ("image/webp", _webp),
+    "jpeg": ("image/jpeg", _jpeg),
 }

@@ -6,15 +6,18 @@ Everything here runs in the worker's main thread. Other threads hand over by que
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.records import queue_name
 from app.settings import Settings
+from models.params import posted_files
 from models.shelf import Entry
 from workers.delivery import Delivery
 from workers.desk import AWAY, Claim, Desk, Look, Room
 from workers.doorbell import Doorbell
 from workers.engine import Engine
 from workers.host import Host
+from workers.inputs import Reader
 from workers.parcel import DeadlineExceeded, ModelUnusable
 from workers.runs import Runs
 
@@ -25,23 +28,28 @@ IDLE_SECONDS = 1.0
 CLOSE_SECONDS = 5.0  # for what is still to be delivered when the worker ends
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What one worker is put together from."""
+
+    desk: Desk
+    host: Host
+    engine: Engine
+    reader: Reader
+    delivery: Delivery
+    bell: Doorbell
+
+
 class Floor:
     """Claims jobs, runs them, and gives them up; knows no rq."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        host: Host,
-        engine: Engine,
-        delivery: Delivery,
-        bell: Doorbell,
-        settings: Settings,
-    ) -> None:
-        self.bell = bell
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        self.bell = parts.bell
         self.tick_began: float | None = None  # read by the watchdog
-        self._desk, self._host, self._engine, self._delivery = desk, host, engine, delivery
+        self._desk, self._host, self._engine = parts.desk, parts.host, parts.engine
+        self._reader, self._delivery = parts.reader, parts.delivery
         self._settings = settings
-        self._runs = Runs(engine, settings, delivery.send)
+        self._runs = Runs(self._engine, settings, self._delivery.send)
         self._queues: dict[str, Entry] = {}
         self._closing: set[str] = set()  # models that take no more jobs, to make room for another
         self._looked = 0.0
@@ -86,7 +94,7 @@ class Floor:
         self._looked = time.monotonic()
         self._collect()
         self._queues = {queue_name(e.id, e.sha256): e for e in self._host.entries()}
-        room = self._settings.capacity - self._runs.items_of()
+        room = self._settings.capacity - self._runs.rows_taken()
         if not claiming or self._runs.alone:
             room = 0
         try:
@@ -103,12 +111,15 @@ class Floor:
         for model in self._host.collect():
             for run, seconds in model.proof.seconds.items():
                 self._engine.learn(run, seconds)
+        while not self._reader.arrived.empty():
+            arrived = self._reader.arrived.get()
+            self._runs.supply(arrived.claim, arrived.inputs)
         while not self._delivery.settled.empty():
             settled = self._delivery.settled.get()
             self._runs.drop(settled.job, settled.execution)
 
     def _rooms(self) -> list[Room]:
-        """The queues to read, and for how many items each."""
+        """The queues to read, and for how many rows each."""
         rooms = []
         for queue, entry in self._queues.items():
             sha256 = entry.sha256
@@ -151,10 +162,13 @@ class Floor:
             self._runs.refuse(claim, ModelUnusable(reason))
             return
         try:
-            self._runs.start(claim, model)
+            params = self._runs.start(claim, model)
         except ValueError as error:
             log.error("job unreadable", extra={"job": claim.job}, exc_info=error)
             self._runs.refuse(claim, error)
+            return
+        if posted_files(params):
+            self._reader.read(claim, params)
 
     def release(self) -> None:
         """Put what is not finished back for others."""
@@ -169,6 +183,7 @@ class Floor:
 
         What a broken worker held is left to the reaper: one of these jobs may have broken it.
         """
+        self._reader.close()
         self._delivery.close(CLOSE_SECONDS)
         self._collect()
         if not broken and (claims := self._runs.claims):

@@ -20,8 +20,9 @@ from workers.delivery import Delivery
 from workers.desk import Desk
 from workers.doorbell import Doorbell
 from workers.engine import Engine
-from workers.floor import Floor
+from workers.floor import Floor, Parts
 from workers.host import Host
+from workers.inputs import Reader
 from workers.upkeep import Housekeeper, Pulse, Upkeep
 
 logger = logging.getLogger("atelier.worker")
@@ -87,8 +88,9 @@ class Process:
         store = store_of(settings)
         self._delivery = Delivery(self._desk(name), store, rq_stamp, bell.ring)
         host = Host(Shelf(settings.checkpoints), self.place, settings.model_memory, bell.ring)
-        engine = Engine(self.place.device)
-        self.floor = Floor(self._desk(name), host, engine, self._delivery, bell, settings)
+        engine, reader = Engine(self.place.device), Reader(store, bell.ring)
+        parts = Parts(self._desk(name), host, engine, reader, self._delivery, bell)
+        self.floor = Floor(parts, settings)
         pulse = Pulse(self._desk(name), self.floor, settings)
         upkeep = Upkeep(pulse, Housekeeper(self._desk(name), store, pulse), settings)
         raw = redis.Redis.from_url(settings.redis_address, socket_timeout=REDIS_TIMEOUT)

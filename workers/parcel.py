@@ -10,7 +10,8 @@ from models.artifacts import NotFinite
 from workers.desk import Ending, Stored, Word
 from workers.encode import Encoded, preview
 from workers.engine import is_out_of_memory
-from workers.runs import Ended, Made, Told
+from workers.inputs import InputUnusable
+from workers.messages import Ended, Made, Told
 
 
 class DeadlineExceeded(Exception):
@@ -75,8 +76,9 @@ class Parcel:
 
 def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:
     """A stored file as the job's outputs list it."""
-    output = {
+    output: dict[str, Any] = {
         "index": made.index,
+        "role": encoded.role,
         "sha256": sha256,
         "content_type": encoded.content_type,
         "bytes": len(encoded.data),
@@ -84,11 +86,15 @@ def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:
         "width": encoded.width,
         "height": encoded.height,
     }
+    if encoded.frames is not None:
+        output["frames"] = encoded.frames
     return Stored(output, encoded.content_type)
 
 
 def describe(error: Exception) -> ErrorDetail:
     """What a client may read of an error: its kind, never its text, unless the text is ours."""
+    if isinstance(error, InputUnusable):
+        return error.detail
     code, message = "internal_error", "the job failed on the server"
     if isinstance(error, DeadlineExceeded):
         code, message = "deadline_exceeded", str(error.__doc__)

@@ -7,97 +7,26 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import replace
+from typing import cast
 
 from app.settings import Settings
-from models.artifacts import Artifact
+from models.artifacts import Artifact, Image
 from models.draws import seeded
 from models.families import FAMILIES
-from models.params import Params, item_seed
+from models.flow import NOTHING, Inputs
+from models.params import Params, item_seed, posted_files
 from workers.desk import Claim
-from workers.encode import Facts
+from workers.encode import Facts, Sheet
 from workers.engine import Advanced, Engine, Event, Failed, Finished
 from workers.host import Loaded
+from workers.messages import Ended, Made, Message, Told
+from workers.run import Run
 
 log = logging.getLogger("atelier.worker")
 
-ENVELOPE = {"n", "seed", "output_format"}  # fields of every request; the rest is its family's
+ENVELOPE = {"n", "seed", "output_format", "grid"}  # of a request; the rest is its family's
 TELL_SECONDS = 0.1  # between two notes of a job's progress, at least
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A job's progress, and perhaps a picture of an item so far."""
-
-    claim: Claim
-    done: int
-    steps: int
-    preview: tuple[int, Artifact] | None = None
-    deltas: tuple[tuple[int, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """An item is done: its artifacts, and what to write into their files."""
-
-    claim: Claim
-    index: int
-    artifacts: tuple[Artifact, ...]
-    output_format: str
-    facts: Facts
-    done: int
-    steps: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """No item of the job runs any more. An error, if it ended in one."""
-
-    claim: Claim
-    outcome: str  # finished, failed or canceled
-    error: Exception | None
-    compute_ms: int
-    determinism: str
-    steps: int
-
-
-Message = Told | Made | Ended
-
-
-@dataclass(eq=False)
-class Run:
-    """A job in flight here."""
-
-    claim: Claim
-    model: Loaded
-    params: Params
-    input: dict[str, Any]
-    items: int
-    seed: int
-    started: int = 0  # items given to the engine
-    seconds: float = 0.0
-    active: set[int] = field(default_factory=set)
-    progress: dict[int, tuple[int, int]] = field(default_factory=dict)
-    told: float = 0.0  # when progress was last sent
-    drawn: float = 0.0  # when a preview was last sent
-    over: bool = False
-
-    @property
-    def alone(self) -> bool:
-        return "alone" in self.claim.record
-
-    @property
-    def left(self) -> int:
-        """Items that are not done."""
-        return 0 if self.over else self.items - self.started + len(self.active)
-
-    def totals(self) -> tuple[int, int]:
-        """Steps done and steps, over all items; those that have not begun are like the rest."""
-        done = sum(d for d, _ in self.progress.values())
-        steps = sum(s for _, s in self.progress.values())
-        known = len(self.progress)
-        return done, steps * self.items // known if known else 0
 
 
 class Runs:
@@ -131,27 +60,45 @@ class Runs:
     def alone(self) -> bool:
         return any(run.alone for run in self._runs.values())
 
-    def items_of(self, sha256: str | None = None) -> int:
-        """Items not done yet, of one model or of all."""
-        held = self._runs.values()
-        return sum(r.left for r in held if sha256 in (None, r.model.entry.sha256))
+    def items_of(self, sha256: str) -> int:
+        """Items of one model that are not done."""
+        return sum(r.left for r in self._runs.values() if r.model.entry.sha256 == sha256)
+
+    def rows_taken(self) -> int:
+        """Rows of the items that are not done."""
+        return sum(run.left * run.weight(self._capacity) for run in self._runs.values())
 
     def bytes_taken(self) -> int:
         """Memory that the items in flight may take, weights aside."""
-        return sum(run.left * run.model.family.item_bytes for run in self._runs.values())
+        return sum(run.memory(run.left) for run in self._runs.values() if not run.over)
 
     def busy(self) -> set[str]:
         """Models with jobs in flight, by sha256."""
         return {run.model.entry.sha256 for run in self._runs.values() if not run.over}
 
-    def start(self, claim: Claim, model: Loaded) -> None:
-        """Take a claimed job in. Bad input can't happen here: if it does, the job fails."""
+    def start(self, claim: Claim, model: Loaded) -> Params:
+        """Take a claimed job in; one that refers to files begins when they are supplied.
+
+        Bad input can't happen here: if it does, the job fails. Raises ValueError.
+        """
         given = json.loads(claim.record["input"])
         kind = FAMILIES[model.entry.header.family].params
         items, seed = int(claim.record["items"]), int(claim.record["seed"])
         params = kind.model_validate({k: v for k, v in given.items() if k not in ENVELOPE})
-        self._runs[claim.job] = Run(claim, model, params, given, items, seed)
+        inputs = None if posted_files(params) else NOTHING
+        self._runs[claim.job] = Run(claim, model, params, given, items, seed, inputs)
         log.info("job started", extra={"job": claim.job, "attempt": claim.record["attempt"]})
+        return params
+
+    def supply(self, claim: Claim, inputs: Inputs | Exception) -> None:
+        """The files that a job refers to, or why it can't have them; it may be over by now."""
+        run = self._runs.get(claim.job)
+        if run is None or run.claim.execution != claim.execution:
+            return
+        if isinstance(inputs, Exception):
+            self.end(claim.job, "failed", inputs)
+        else:
+            run.inputs = inputs
 
     def refuse(self, claim: Claim, error: Exception) -> None:
         """A claimed job that can't even begin fails."""
@@ -159,23 +106,35 @@ class Runs:
         self._send(Ended(claim, "failed", error, 0, "", 0))
 
     def admit(self) -> None:
-        """Give items to the engine, oldest job first, as room allows."""
-        for run in list(self._runs.values()):
-            while run.started < run.items and not run.over and self._has_room(run.model):
-                index = run.started
-                run.started += 1
-                run.active.add(index)
-                run.model.used = time.monotonic()
-                rng = seeded(item_seed(run.seed, index))
-                flow = run.model.family.generate(run.params, rng)
-                self.sort(self._engine.add((run.claim.job, index), flow))
+        """Give items to the engine, oldest job first, as room allows.
 
-    def _has_room(self, model: Loaded) -> bool:
-        held = self._runs.values()
-        here = sum(len(r.active) for r in held if r.model is model)
-        taken = sum(len(r.active) * r.model.family.item_bytes for r in held)
-        fits = taken == 0 or taken + model.family.item_bytes <= self._memory
-        return fits and len(self._engine) < self._capacity and here < model.family.max_items
+        What the oldest waits for is kept for it: else small items would starve a large one.
+        """
+        for run in list(self._runs.values()):
+            while run.waiting and self._has_seat(run.model):
+                if not self._fits(run):
+                    return
+                self._begin(run)
+
+    def _has_seat(self, model: Loaded) -> bool:
+        here = sum(len(r.active) for r in self._runs.values() if r.model is model)
+        return here < model.family.max_items
+
+    def _fits(self, run: Run) -> bool:
+        held = [r for r in self._runs.values() if r.active]
+        rows = sum(len(r.active) * r.weight(self._capacity) for r in held)
+        taken = sum(r.memory(len(r.active)) for r in held)
+        small = rows + run.weight(self._capacity) <= self._capacity
+        return not held or (small and taken + run.memory(1) <= self._memory)
+
+    def _begin(self, run: Run) -> None:
+        index = run.started
+        run.started += 1
+        run.active.add(index)
+        run.model.used = time.monotonic()
+        rng = seeded(item_seed(run.seed, index))
+        flow = run.model.family.generate(run.params, rng, run.inputs or NOTHING)
+        self.sort(self._engine.add((run.claim.job, index), flow))
 
     def sort(self, events: list[Event]) -> None:
         """Send on what a tick of the engine brought."""
@@ -196,7 +155,7 @@ class Runs:
                     self.end(job, "failed", event.error)
 
     def _advanced(self, run: Run, index: int, event: Advanced) -> None:
-        run.progress[index] = event.progress
+        run.note(index, event.progress)
         now = time.monotonic()
         preview = self._preview(run, index, event, now)
         deltas = () if event.delta is None else ((index, event.delta),)
@@ -221,15 +180,22 @@ class Runs:
     def _finished(self, run: Run, index: int, event: Finished) -> None:
         run.active.discard(index)
         run.seconds += event.seconds
-        entry, seed = run.model.entry, item_seed(run.seed, index)
-        facts = Facts(
-            run.claim.record["model"], entry.sha256, run.params.model_dump(mode="json"), seed
-        )
+        self._made(run, index, event.artifacts, run.facts(item_seed(run.seed, index)))
+        if run.input.get("grid"):
+            run.pictures[index] = [a for a in event.artifacts if isinstance(a, Image)]
+        if run.left:
+            return
+        if run.pictures:
+            sheet = Sheet(tuple(a for i in sorted(run.pictures) for a in run.pictures[i]))
+            facts = replace(run.facts(run.seed), n=run.items, grid=True)
+            self._made(run, run.items, (sheet,), facts)
+        self.end(run.claim.job, "finished")
+
+    def _made(
+        self, run: Run, index: int, artifacts: tuple[Artifact | Sheet, ...], facts: Facts
+    ) -> None:
         output_format = run.input["output_format"]
-        totals = run.totals()
-        self._send(Made(run.claim, index, event.artifacts, output_format, facts, *totals))
-        if not run.left:
-            self.end(run.claim.job, "finished")
+        self._send(Made(run.claim, index, artifacts, output_format, facts, *run.totals()))
 
     def end(self, job: str, outcome: str, error: Exception | None = None) -> None:
         """Close what still runs of a job and have its end committed; once is enough."""

@@ -62,6 +62,43 @@ local function note_pace(queue, at)
   redis.call('EXPIRE', key, 3600)
 end
 
+-- One reference less to these bytes; with the last one gone they may be swept.
+local function drop_reference(sha, owner, at, orphan_ttl, record_ttl)
+  local key = artifact_key(sha)
+  if redis.call('HINCRBY', key, 'owner:' .. owner, -1) <= 0 then
+    redis.call('HDEL', key, 'owner:' .. owner)
+    redis.call('HSET', key, 'was:' .. owner, 1)
+  end
+  if redis.call('HINCRBY', key, 'refs', -1) <= 0 then
+    redis.call('ZADD', 'atelier:orphans', 'GT', at + orphan_ttl, sha)
+    redis.call('EXPIRE', key, math.ceil(orphan_ttl + record_ttl) + 60)
+  end
+end
+
+-- One more, to bytes that are noted already.
+local function refer(sha, owner)
+  local key = artifact_key(sha)
+  redis.call('HINCRBY', key, 'owner:' .. owner, 1)
+  redis.call('HINCRBY', key, 'refs', 1)
+  redis.call('HDEL', key, 'was:' .. owner)
+  redis.call('PERSIST', key)
+  redis.call('ZREM', 'atelier:orphans', sha)
+end
+
+local function add_reference(sha, owner, content_type, bytes)
+  redis.call('HSET', artifact_key(sha), 'content_type', content_type, 'bytes', bytes)
+  refer(sha, owner)
+end
+
+-- A job refers to its inputs from its acceptance to its end: exactly while it has not `ended`.
+local function drop_inputs(record, at)
+  if record.ended or not record.inputs then return end
+  for _, sha in ipairs(cjson.decode(record.inputs)) do
+    drop_reference(sha, record.owner, at,
+      tonumber(record.keep_orphans), tonumber(record.keep_record))
+  end
+end
+
 local REGISTRY = { finished = 'rq:finished:', failed = 'rq:failed:', canceled = 'rq:canceled:' }
 local PUBLIC = { finished = 'completed', failed = 'failed', canceled = 'canceled' }
 
@@ -71,6 +108,7 @@ local function finish(job, record, outcome, fields, at)
   local expires = at + result_ttl
   local forgotten = math.floor(expires + record_ttl) -- a record without them changes nothing
   leave(job, record)
+  drop_inputs(record, at)
   redis.call('HSET', job_key(job), 'status', outcome, 'ended', stamp(at),
     'expires', stamp(expires), unpack(fields))
   redis.call('ZADD', REGISTRY[outcome] .. record.origin, forgotten, job)
@@ -110,29 +148,6 @@ local function newest_first(jobs)
   return jobs
 end
 
--- One reference less to these bytes; with the last one gone they may be swept.
-local function drop_reference(sha, owner, at, orphan_ttl, record_ttl)
-  local key = artifact_key(sha)
-  if redis.call('HINCRBY', key, 'owner:' .. owner, -1) <= 0 then
-    redis.call('HDEL', key, 'owner:' .. owner)
-    redis.call('HSET', key, 'was:' .. owner, 1)
-  end
-  if redis.call('HINCRBY', key, 'refs', -1) <= 0 then
-    redis.call('ZADD', 'atelier:orphans', 'GT', at + orphan_ttl, sha)
-    redis.call('EXPIRE', key, math.ceil(orphan_ttl + record_ttl) + 60)
-  end
-end
-
-local function add_reference(sha, owner, content_type, bytes)
-  local key = artifact_key(sha)
-  redis.call('HSET', key, 'content_type', content_type, 'bytes', bytes)
-  redis.call('HINCRBY', key, 'owner:' .. owner, 1)
-  redis.call('HINCRBY', key, 'refs', 1)
-  redis.call('HDEL', key, 'was:' .. owner)
-  redis.call('PERSIST', key)
-  redis.call('ZREM', 'atelier:orphans', sha)
-end
-
 local function drop_outputs(record, at)
   if record.expired or not record.outputs then return end
   for _, output in ipairs(cjson.decode(record.outputs)) do
@@ -144,6 +159,7 @@ end
 -- No trace of the job is left, but its last event, for a minute, for those who follow it.
 local function erase(job, record, at)
   leave(job, record)
+  drop_inputs(record, at)
   drop_outputs(record, at)
   if record.status == 'queued' then redis.call('LREM', 'rq:queue:' .. record.origin, 1, job) end
   for _, registry in pairs(REGISTRY) do redis.call('ZREM', registry .. record.origin, job) end

@@ -1,9 +1,11 @@
 -- Accept a job: its record, its idempotency and its place in the queue, all or nothing.
 -- ARGV: suffix, owner, type, queue, idempotency key or '', request hash, queue limit, deadline,
---       then the record's fields and values.
--- Returns {'new', job, created, position} | {'replay', job} | {'reuse'} | {'full', seconds}.
+--       hashes of its inputs as JSON or '', then the record's fields and values.
+-- Returns {'new', job, created, position} | {'replay', job} | {'reuse'} | {'full', seconds} |
+--         {'gone', hash of an input that is not this owner's, or not any more}.
 local suffix, owner, kind, queue, idem, request = unpack(ARGV, 1, 6)
 local limit, deadline = tonumber(ARGV[7]), tonumber(ARGV[8])
+local inputs = ARGV[9] ~= '' and cjson.decode(ARGV[9]) or {}
 local at = now()
 
 if idem ~= '' then
@@ -22,6 +24,11 @@ if waiting >= limit then
   return { 'full', math.max(1, math.min(wait, 300)) }
 end
 
+for _, sha in ipairs(inputs) do
+  local held = redis.call('HGET', artifact_key(sha), 'owner:' .. owner)
+  if tonumber(held or 0) < 1 then return { 'gone', sha } end
+end
+
 -- A ULID: ids sort by this server's time, so the lists need no other order.
 local BASE32 = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 local ms, time = math.floor(at * 1000), ''
@@ -35,7 +42,9 @@ local job = 'job_' .. time .. suffix
 local created = stamp(at)
 redis.call('HSET', job_key(job), 'status', 'queued', 'origin', queue, 'owner', owner, 'type', kind,
   'attempt', 0, 'created', created, 'deadline', stamp(at + deadline), 'keep_deadline', deadline,
-  'ticket', redis.call('INCR', 'atelier:tickets:' .. queue), unpack(ARGV, 9))
+  'ticket', redis.call('INCR', 'atelier:tickets:' .. queue), unpack(ARGV, 10))
+if ARGV[9] ~= '' then redis.call('HSET', job_key(job), 'inputs', ARGV[9]) end
+for _, sha in ipairs(inputs) do refer(sha, owner) end
 redis.call('SADD', 'rq:queues', list)
 redis.call('RPUSH', list, job)
 redis.call('ZADD', 'atelier:jobs:' .. owner, 0, job)

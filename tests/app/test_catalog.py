@@ -131,7 +131,11 @@ def test_a_request_has_the_params_and_the_common_fields() -> None:
         "n": 1,
         "seed": None,
         "output_format": "png",
+        "grid": False,
         "metadata": {},
+        "interpolate": None,
+        "init_image": None,
+        "strength": None,
         "temperature": 1.0,
     }
 

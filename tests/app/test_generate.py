@@ -32,7 +32,9 @@ def test_a_request_becomes_a_job(api: httpx.Client, connection: "redis.Redis") -
     assert answer.status_code == 202
     assert answer.headers["location"] == f"/jobs/{job['id']}" == job["urls"]["self"]
     assert answer.headers["retry-after"] == "1"
-    assert job["input"] == {"temperature": 1.0, "n": 2, "seed": 7, "output_format": "png"}
+    common = {"n": 2, "seed": 7, "output_format": "png", "grid": False}
+    nothing = {"interpolate": None, "init_image": None, "strength": None}
+    assert job["input"] == {"temperature": 1.0, **nothing, **common}
     assert (job["status"], job["seed"], job["metadata"]) == ("queued", 7, {"mine": "yes"})
     record = connection.hgetall(f"rq:job:{job['id']}")
     assert (record["owner"], record["items"], record["status"]) == ("local", "2", "queued")
@@ -60,7 +62,12 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"temperature": 3}, "temperature", "invalid_parameter", "between 0.0 and 2.0"),
     ({"temperature": "1"}, "temperature", "invalid_parameter", "temperature must be a number"),
     ({"temperature": True}, "temperature", "invalid_parameter", "temperature must be a number"),
-    ({"output_format": "bmp"}, "output_format", "invalid_parameter", "one of 'png', 'webp'"),
+    (
+        {"output_format": "bmp"},
+        "output_format",
+        "invalid_parameter",
+        "one of 'png', 'webp', 'jpeg'",
+    ),
     ({"steps": 5}, "steps", "unknown_parameter", "steps is not a parameter here; known"),
     ({"model": 5}, "model", "invalid_parameter", "model must be a string"),
     ({"model": None}, "model", "invalid_parameter", "model must be a string"),

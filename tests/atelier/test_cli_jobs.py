@@ -42,7 +42,7 @@ def working(settings: Settings, connection: "redis.Redis") -> Callable[..., obje
             jobs: list[str] = []
             eventually(lambda: jobs.extend(worker.claim()) or jobs, 20)
             worker.progress(jobs[0], 1, 2)
-            picture = encode(Image(torch.zeros(1, 8, 8)), "png", FACTS)
+            (picture,) = encode(Image(torch.zeros(1, 8, 8)), "png", FACTS)
             sha256 = Store.open(settings.store_address).put(picture.data)
             output = {
                 "sha256": sha256,

@@ -15,7 +15,7 @@ from app.schemas import TERMINAL, Job
 from app.settings import Settings
 from app.store import Store
 from models.artifacts import Image
-from models.flow import Step
+from models.flow import Inputs, Step
 from models.params import VAEParams
 from models.shelf import Shelf
 from models.vae import VAE
@@ -114,7 +114,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Makes the VAE a story of many steps of 5 ms, which goes on until the event is set."""
     go_on = threading.Event()
 
-    async def story(self: VAE, params: VAEParams, rng: torch.Generator) -> Any:
+    async def story(self: VAE, params: VAEParams, rng: torch.Generator, inputs: Inputs) -> Any:
         z = torch.randn(8, generator=rng) * params.temperature
         steps = 0
         while not go_on.is_set():

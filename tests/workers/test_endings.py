@@ -20,8 +20,8 @@ from workers.desk import Claim, Room
 from workers.encode import Encoded, Facts, encode
 from workers.engine import Engine
 from workers.main import Process
+from workers.messages import Told
 from workers.parcel import Parcel
-from workers.runs import Told
 
 
 def lost(engine: Engine) -> list[object]:
@@ -120,7 +120,7 @@ def test_whoever_claims_is_known_to_the_reaper(bench: Bench) -> None:
 def test_a_result_that_can_not_be_encoded_fails_its_job_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fragile(artifact: Image, output_format: str, facts: Facts) -> Encoded:
+    def fragile(artifact: Image, output_format: str, facts: Facts) -> tuple[Encoded, ...]:
         if facts.seed == 2:
             raise RuntimeError("no such format")
         return encode(artifact, output_format, facts)

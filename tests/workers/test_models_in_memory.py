@@ -16,7 +16,7 @@ import workers.host
 from models.artifacts import Image
 from models.batching import Place
 from models.draws import seeded
-from models.flow import Step
+from models.flow import Inputs, Step
 from models.params import VAEParams
 from models.shelf import Entry, Shelf
 from models.vae import VAE
@@ -78,7 +78,7 @@ def test_a_model_that_waits_gets_its_turn_though_the_floor_is_full(
 ) -> None:
     gates = {seeded(i).initial_seed(): threading.Event() for i in range(7)}
 
-    async def story(self: VAE, params: VAEParams, rng: torch.Generator) -> Any:
+    async def story(self: VAE, params: VAEParams, rng: torch.Generator, inputs: Inputs) -> Any:
         gate, z = gates[rng.initial_seed()], torch.zeros(8)
         for step in range(10**6):
             time.sleep(0.002)
@@ -131,7 +131,7 @@ def test_no_more_items_run_at_once_than_their_memory_allows(
 ) -> None:
     running, peak = [0], [0]
 
-    async def story(self: VAE, params: VAEParams, rng: torch.Generator) -> Any:
+    async def story(self: VAE, params: VAEParams, rng: torch.Generator, inputs: Inputs) -> Any:
         running[0] += 1
         peak[0] = max(peak[0], running[0])
         for step in range(3):

@@ -58,7 +58,7 @@ def test_the_file_is_what_the_flow_alone_makes(bench: Bench) -> None:
     for output in job.outputs:
         (artifact,) = run_alone(family.generate(params, seeded(output.seed)))
         facts = Facts("tiny-vae", load(path).sha256, params.model_dump(), output.seed)
-        data = encode(artifact, "png", facts).data
+        data = encode(artifact, "png", facts)[0].data
         assert hashlib.sha256(data).hexdigest() == output.sha256
 
 
@@ -75,8 +75,7 @@ def test_a_returned_seed_posted_alone_repeats_its_file_on_another_worker(bench: 
 def test_a_hundred_jobs_of_two_models_all_end_once(bench: Bench) -> None:
     bench.worker()
     ids = [
-        bench.submit(seed=i, n=1 + i % 3, model=("tiny-vae", "tiny-gan")[i % 2])
-        for i in range(100)
+        bench.submit(seed=i, n=1 + i % 3, model=("tiny-vae", "tiny-gan")[i % 2]) for i in range(100)
     ]
     for i in ids:
         assert bench.wait(i).status == "completed"

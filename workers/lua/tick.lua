@@ -1,7 +1,7 @@
 -- A worker's look at the queue: what became of its jobs, and what it should start next.
--- ARGV: worker, token, room in items, affinity wait, RQ's timestamp,
+-- ARGV: worker, token, room in rows, affinity wait, RQ's timestamp,
 --       number of jobs in flight, then each as job, execution,
---       then each queue it could read as: queue, 'ready' or 'unloaded', room in items.
+--       then each queue it could read as: queue, 'ready' or 'unloaded', room in rows.
 -- Returns {verdicts as job, word}, {claims as job, execution, record as JSON}, queues to load for.
 local worker, token = ARGV[1], ARGV[2]
 local room, affinity, rq_time = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
@@ -49,11 +49,25 @@ local function head_of(queue)
   end
 end
 
+-- The inputs that are still there, for a job that had let go of them.
+local function take_inputs_again(job, record)
+  local there = {}
+  for _, sha in ipairs(cjson.decode(record.inputs)) do
+    local held = tonumber(redis.call('HGET', artifact_key(sha), 'refs') or 0) > 0
+    if held or redis.call('ZSCORE', 'atelier:orphans', sha) then
+      refer(sha, record.owner)
+      there[#there + 1] = sha
+    end
+  end
+  redis.call('HSET', job_key(job), 'inputs', cjson.encode(there))
+end
+
 local function start(job, queue)
   redis.call('LPOP', 'rq:queue:' .. queue.name)
   local record, execution = record_of(job), token .. '-' .. (#claims + 1)
   if record.ended then -- an operator's `rq requeue`: what it ended in no longer holds
     drop_outputs(record, at)
+    if record.inputs then take_inputs_again(job, record) end
     redis.call('HDEL', job_key(job), 'ended', 'expires', 'expired', 'swept', 'outputs',
       'error', 'cancel_requested', 'alone', 'deaths', 'deaths_alone')
     redis.call('HSET', job_key(job), 'deadline',
@@ -84,7 +98,7 @@ local function start(job, queue)
     told[field] = record[field]
   end
   claims[#claims + 1] = { job, execution, cjson.encode(told) }
-  return tonumber(record.items)
+  return tonumber(record.items) * tonumber(record.rows or 1)
 end
 
 if redis.call('EXISTS', 'rq:suspended') == 1 then room = 0 end
@@ -109,9 +123,9 @@ while room > 0 do
     start(best_job, best)
     break
   else
-    local items = start(best_job, best)
-    room = room - items
-    best.room = best.room - items
+    local rows = start(best_job, best)
+    room = room - rows
+    best.room = best.room - rows
   end
 end
 return { verdicts, claims, wanted }

@@ -1,0 +1,100 @@
+"""The files that jobs refer to: read and decoded in threads of their own, then handed over.
+
+What a file gives depends on its bytes alone. A job waits for its files without holding up others;
+if it is canceled meanwhile, nobody asks for what was read.
+"""
+
+import logging
+import math
+import queue
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+
+from app.pictures import Unreadable, read_picture
+from app.schemas import ErrorDetail
+from app.store import Missing, Store, StoreError
+from models.artifacts import Artifact, Image
+from models.fields import posted_fields
+from models.flow import Inputs
+from models.params import Params, posted_files
+from workers.desk import Claim
+from workers.tries import persistently
+
+log = logging.getLogger("atelier.worker")
+
+THREADS = 2  # while one waits for a slow store, the other goes on
+KEPT_PIXELS = 2**20  # a larger picture is reduced by a whole number, before a job keeps it
+
+
+class InputUnusable(Exception):
+    """A file that a job refers to can't be used; `detail` is what its client is told."""
+
+    def __init__(self, param: str, code: str, words: str) -> None:
+        kind = "server_error" if code == "internal_error" else "invalid_request_error"
+        self.detail = ErrorDetail(message=f"{param} {words}", type=kind, param=param, code=code)
+        super().__init__(self.detail.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The files of a job by the names of its params, or why it can't have them."""
+
+    claim: Claim
+    inputs: Inputs | Exception
+
+
+class Reader:
+    """Reads files for jobs. Asked by one thread, which it tells by `ring`."""
+
+    def __init__(self, store: Store, ring: Callable[[], None]) -> None:
+        self._store, self._ring = store, ring
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="inputs")
+        self.arrived: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
+
+    def read(self, claim: Claim, params: Params) -> None:
+        """Begin to read what these params refer to."""
+        self._threads.submit(self._read, claim, params)
+
+    def _read(self, claim: Claim, params: Params) -> None:
+        kinds, inputs = posted_fields(type(params)), dict[str, Artifact]()
+        outcome: Inputs | Exception = inputs
+        try:
+            for param, sha256 in posted_files(params).items():
+                inputs[param] = self._file(param, sha256, READERS[kinds[param]])
+        except Exception as error:
+            log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
+            outcome = error
+        self.arrived.put(Arrived(claim, outcome))
+        self._ring()
+
+    def _file(self, param: str, sha256: str, read: Callable[[bytes], Artifact]) -> Artifact:
+        try:
+            return read(persistently(lambda: self._store.get(sha256)))
+        except Missing:
+            raise InputUnusable(param, "artifact_expired", "is no longer stored") from None
+        except StoreError:
+            words = "can't be read from the store now"
+            raise InputUnusable(param, "internal_error", words) from None
+        except Unreadable as error:
+            raise InputUnusable(param, "invalid_parameter", str(error)) from None
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def picture_of(data: bytes) -> Image:
+    """The picture in a file. Raises Unreadable."""
+    picture = read_picture(data)
+    excess = math.sqrt(picture.width * picture.height / KEPT_PIXELS)
+    if excess > 1:
+        picture = picture.reduce(math.ceil(excess))
+    pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+    rows = pixels.view(picture.height, picture.width, -1)  # (H, W, C)
+    return Image(rows.permute(2, 0, 1).contiguous().float() / 255)
+
+
+READERS: Mapping[str, Callable[[bytes], Artifact]] = {"image": picture_of}
+"""How a file of each kind is read."""

@@ -1,0 +1,46 @@
+"""What the jobs in flight send to delivery: how far they are, what was made, and their ends."""
+
+from dataclasses import dataclass
+
+from models.artifacts import Artifact
+from workers.desk import Claim
+from workers.encode import Facts, Sheet
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A job's progress, and perhaps a picture of an item so far."""
+
+    claim: Claim
+    done: int
+    steps: int
+    preview: tuple[int, Artifact] | None = None
+    deltas: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An item is done, or the sheet of all: its artifacts, and what to write into their files."""
+
+    claim: Claim
+    index: int
+    artifacts: tuple[Artifact | Sheet, ...]
+    output_format: str
+    facts: Facts
+    done: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """No item of the job runs any more. An error, if it ended in one."""
+
+    claim: Claim
+    outcome: str  # finished, failed or canceled
+    error: Exception | None
+    compute_ms: int
+    determinism: str
+    steps: int
+
+
+Message = Told | Made | Ended

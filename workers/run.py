@@ -1,0 +1,78 @@
+"""One job in flight: what it asks for, and how far its items are."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.artifacts import Image
+from models.families import FAMILIES
+from models.flow import Inputs
+from models.params import Params
+from workers.desk import Claim
+from workers.encode import Facts
+from workers.host import Loaded
+
+
+@dataclass(eq=False)
+class Run:
+    """A job in flight here."""
+
+    claim: Claim
+    model: Loaded
+    params: Params
+    input: dict[str, Any]
+    items: int
+    seed: int
+    inputs: Inputs | None = None  # None while they are being read
+    started: int = 0  # items given to the engine
+    seconds: float = 0.0
+    active: set[int] = field(default_factory=set)
+    progress: dict[int, tuple[int, int]] = field(default_factory=dict)
+    told: float = 0.0  # when progress was last sent
+    drawn: float = 0.0  # when a preview was last sent
+    pictures: dict[int, list[Image]] = field(
+        default_factory=dict
+    )  # for the sheet, if one is wanted
+    over: bool = False
+
+    @property
+    def alone(self) -> bool:
+        return "alone" in self.claim.record
+
+    @property
+    def left(self) -> int:
+        """Items that are not done."""
+        return 0 if self.over else self.items - self.started + len(self.active)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has an item that could begin."""
+        return not self.over and self.inputs is not None and self.started < self.items
+
+    def memory(self, items: int) -> int:
+        """Memory that its inputs and so many of its items may take."""
+        inputs = sum(artifact.pixels.nbytes for artifact in (self.inputs or {}).values())
+        return inputs + items * self.params.rows * self.model.family.item_bytes
+
+    def weight(self, capacity: int) -> int:
+        """Rows that an item counts for: at most half of all, so that a long walk lets others by."""
+        return min(self.params.rows, max(1, capacity // 2))
+
+    def note(self, index: int, progress: tuple[int, int]) -> None:
+        """How far an item is; never less far than before: rows of one flow overtake each other."""
+        before = self.progress.get(index, progress)
+        if progress[0] * before[1] >= before[0] * progress[1]:
+            self.progress[index] = progress
+
+    def totals(self) -> tuple[int, int]:
+        """Steps done and steps, over all items; those that have not begun are like the rest."""
+        done = sum(d for d, _ in self.progress.values())
+        steps = sum(s for _, s in self.progress.values())
+        known = len(self.progress)
+        return done, steps * self.items // known if known else 0
+
+    def facts(self, seed: int) -> Facts:
+        """What makes a file, in params that its checkpoint takes: posted again, they repeat it."""
+        entry = self.model.entry
+        lacking = FAMILIES[entry.header.family].lacks(entry.header)
+        params = self.params.model_dump(mode="json", exclude=lacking)
+        return Facts(self.claim.record["model"], entry.sha256, params, seed)
