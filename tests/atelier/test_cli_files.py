@@ -126,12 +126,12 @@ def test_the_faces_of_a_published_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize("output_format", ["png", "webp"])
 def test_a_picture_says_what_made_it(output_format: str, tmp_path: Path) -> None:
     file = tmp_path / "picture"  # by its bytes, whatever it is called
-    file.write_bytes(encode(Image(torch.rand(3, 8, 8)), output_format, FACTS).data)
+    file.write_bytes(encode(Image(torch.rand(3, 8, 8)), output_format, FACTS)[0].data)
     assert json.loads(atelier("inspect", file).out) == json.loads(FACTS.text())
 
 
 def test_inspect_leaves_torch_out(checkpoints: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(encode(Image(torch.zeros(1, 8, 8)), "png", FACTS).data)
+    (tmp_path / "a.png").write_bytes(encode(Image(torch.zeros(1, 8, 8)), "png", FACTS)[0].data)
     files = [str(tmp_path / "a.png"), str(*checkpoints.iterdir())]
     code = f"""
 import sys
@@ -149,7 +149,7 @@ def test_what_says_nothing_is_one_line(tmp_path: Path) -> None:
     assert "no file" in refused(atelier("inspect", file))
     file.write_bytes(b"text")
     assert "no picture and no checkpoint" in refused(atelier("inspect", file))
-    whole = encode(Image(torch.zeros(1, 8, 8)), "png", FACTS).data
+    whole = encode(Image(torch.zeros(1, 8, 8)), "png", FACTS)[0].data
     file.write_bytes(whole[:20])
     refused(atelier("inspect", file))
     file.write_bytes(whole.replace(b"atelier", b"another"))
