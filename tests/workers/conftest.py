@@ -14,6 +14,7 @@ from app.jobs import Jobs, NewJob
 from app.schemas import TERMINAL, Job
 from app.settings import Settings
 from app.store import Store
+from app.uploads import Uploads
 from models.artifacts import Image
 from models.flow import Inputs, Step
 from models.params import VAEParams
@@ -39,10 +40,21 @@ class Bench:
 
     def new(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **given: Any) -> NewJob:
         asked = {"n": n, "seed": seed, "output_format": "png", **given}
-        return NewJob("local", "image", model, self.sha256(model), asked, seed, n, {})
+        rows = given.get("interpolate", {}).get("frames", 1)
+        inputs = {k: v for k, v in given.items() if k == "init_image"}
+        sha256 = self.sha256(model)
+        return NewJob("local", "image", model, sha256, asked, seed, n, {}, rows, inputs)
 
     def submit(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **given: Any) -> str:
         return self.jobs.submit(self.new(seed, n, model, **given)).job.id
+
+    def post(self, data: bytes, owner: str = "local") -> str:
+        """Bring a file, as a client does; its hash."""
+        return Uploads(self.redis, self.store, self.settings).keep(owner, data).sha256
+
+    def references(self, sha256: str) -> int:
+        """How many uploads and jobs refer to these bytes."""
+        return int(self.redis.hget(f"atelier:artifact:{sha256}", "refs") or 0)
 
     def fetch(self, job: str) -> Job:
         return self.jobs.fetch("local", job)

@@ -1,0 +1,229 @@
+"""Jobs in flight: what is admitted together, and what comes of their items. No Redis here."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from app.settings import Settings
+from models.artifacts import Frames, Image
+from models.draws import seeded
+from models.flow import NOTHING, run_alone
+from models.params import VAEParams, item_seed
+from models.shelf import Shelf
+from models.vae import VAE
+from tests.conftest import save_vae
+from tests.models.families import load_family, tiny_checkpoint
+from workers.desk import Claim
+from workers.encode import Sheet
+from workers.engine import Engine
+from workers.host import Loaded
+from workers.messages import Ended, Made, Message, Told
+from workers.proof import Proof
+from workers.runs import Runs
+
+ITEM = VAE.item_bytes
+
+
+class Floor:
+    """An engine and the jobs on it, with one model, stepped by hand."""
+
+    def __init__(self, path: Path, **settings: Any) -> None:
+        entry = Shelf(path.parent).entries()[path.stem]
+        self.model = Loaded(entry, load_family(path), Proof("bitwise", {}), 0, 0.0)
+        self.engine = Engine(torch.device("cpu"))
+        self.sent: list[Message] = []
+        self.runs = Runs(self.engine, Settings(**settings), self.sent.append)
+
+    def submit(self, job: str, n: int = 1, seed: int = 7, **given: Any) -> Claim:
+        asked = {"n": n, "seed": seed, "output_format": "png", **given}
+        record = {"input": json.dumps(asked), "items": str(n), "seed": str(seed), "attempt": "1"}
+        claim = Claim(job, f"{job}-1", record | {"model": self.model.entry.id})
+        self.runs.start(claim, self.model)
+        self.runs.admit()
+        return claim
+
+    def active(self) -> dict[str, int]:
+        """Items in the engine, by job."""
+        return {claim.job: len(self.runs._runs[claim.job].active) for claim in self.runs.claims}
+
+    def run(self) -> None:
+        while self.runs.running:
+            self.runs.sort(self.engine.tick())
+            self.runs.admit()
+
+    def made(self) -> list[Made]:
+        return [m for m in self.sent if isinstance(m, Made)]
+
+
+def walk(frames: int) -> dict[str, Any]:
+    return {"interpolate": {"to_seed": 8, "frames": frames}}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tiny_checkpoint(tmp_path, "vae")
+
+
+def test_a_walk_weighs_as_many_rows_as_it_has_frames(path: Path) -> None:
+    floor = Floor(path, capacity=16)
+    for job in "abcd":
+        floor.submit(job, **walk(6))
+    assert floor.active() == {"a": 1, "b": 1, "c": 0, "d": 0}
+    assert floor.runs.rows_taken() == 24
+    floor.run()
+    assert [m.claim.job for m in floor.made()] == ["a", "b", "c", "d"]
+
+
+def test_a_walk_longer_than_half_of_all_lets_others_by(path: Path) -> None:
+    floor = Floor(path, capacity=8)
+    floor.submit("long", **walk(64))
+    floor.submit("short", n=2)
+    assert floor.active() == {"long": 1, "short": 2}
+
+
+def test_a_walk_takes_the_memory_of_its_frames(path: Path) -> None:
+    floor = Floor(path, run_memory=12 * ITEM)
+    for job in "ab":
+        floor.submit(job, **walk(8))
+    assert floor.active() == {"a": 1, "b": 0}
+    assert floor.runs.bytes_taken() == 16 * ITEM
+    floor.run()
+    assert floor.runs.bytes_taken() == 0
+
+
+def test_small_items_do_not_starve_a_large_one(path: Path) -> None:
+    floor = Floor(path, capacity=8)
+    floor.submit("first", n=6)
+    floor.submit("large", **walk(4))
+    floor.submit("later", n=4)
+    assert floor.active() == {"first": 6, "large": 0, "later": 0}
+    floor.run()
+    assert {m.claim.job for m in floor.made()[:7]} == {"first", "large"}
+
+
+def test_a_job_waits_for_its_files_and_holds_up_nobody(path: Path) -> None:
+    floor = Floor(path)
+    waiting = floor.submit("waiting", init_image="ab" * 32)
+    floor.submit("other")
+    assert floor.active() == {"waiting": 0, "other": 1}
+    picture = Image(torch.zeros(3, 100, 100))
+    stale = Claim("waiting", "another execution", waiting.record)
+    floor.runs.supply(stale, {"init_image": picture})
+    floor.runs.admit()
+    assert floor.active()["waiting"] == 0
+    floor.runs.supply(waiting, {"init_image": picture})
+    floor.runs.admit()
+    assert floor.active()["waiting"] == 1
+    assert floor.runs.bytes_taken() == 2 * ITEM + picture.pixels.nbytes
+    floor.run()
+    assert {m.claim.job for m in floor.made()} == {"waiting", "other"}
+
+
+def test_files_that_come_too_late_change_nothing(path: Path) -> None:
+    floor = Floor(path)
+    claim = floor.submit("gone", init_image="ab" * 32)
+    floor.runs.end("gone", "canceled")
+    floor.runs.supply(claim, {})
+    floor.runs.admit()
+    assert floor.active() == {"gone": 0}
+    assert [type(m) for m in floor.sent] == [Ended]
+    floor.runs.drop("gone", claim.execution)
+    floor.runs.supply(claim, ValueError("too late"))
+    assert len(floor.sent) == 1
+
+
+def test_a_grid_is_one_more_output_of_all_pictures_in_order(path: Path) -> None:
+    floor = Floor(path, capacity=2)
+    floor.submit("job", n=5, grid=True)
+    floor.run()
+    *items, sheet = floor.made()
+    assert [m.index for m in items] == [0, 1, 2, 3, 4]
+    assert sheet.index == 5
+    (laid_out,) = sheet.artifacts
+    assert isinstance(laid_out, Sheet)
+    assert [(p,) for p in laid_out.pictures] == [m.artifacts for m in items]
+    assert (sheet.facts.seed, sheet.facts.n, sheet.facts.grid) == (7, 5, True)
+    assert [m.facts.seed for m in items] == [item_seed(7, i) for i in range(5)]
+    assert all(m.facts.n is None for m in items)
+    assert isinstance(floor.sent[-1], Ended)
+
+
+def test_a_grid_with_an_item_that_fails_is_not_made(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floor = Floor(path, capacity=1)
+    generate = VAE.generate
+
+    async def fragile(self: VAE, params: VAEParams, rng: torch.Generator, inputs: Any) -> Any:
+        if rng.initial_seed() == seeded(item_seed(7, 1)).initial_seed():
+            raise RuntimeError("no luck")
+        return await generate(self, params, rng, inputs)
+
+    monkeypatch.setattr(VAE, "generate", fragile)
+    floor.submit("job", n=3, grid=True)
+    floor.run()
+    assert [m.index for m in floor.made()] == [0]
+    (end,) = (m for m in floor.sent if isinstance(m, Ended))
+    assert end.outcome == "failed"
+
+
+def test_each_item_of_a_walk_starts_from_its_own_seed(path: Path) -> None:
+    floor = Floor(path)
+    floor.submit("job", n=2, **walk(3))
+    floor.run()
+    family = load_family(path)
+    for made in sorted(floor.made(), key=lambda m: m.index):
+        (frames,) = made.artifacts
+        assert isinstance(frames, Frames)
+        (alone,) = run_alone(family.generate(VAEParams(), seeded(made.facts.seed), NOTHING))
+        assert torch.equal(frames.pixels[0], alone.pixels)
+
+
+def test_what_made_a_file_is_told_in_params_that_its_model_takes(tmp_path: Path) -> None:
+    floor = Floor(save_vae(tmp_path / "plain.safetensors"))
+    floor.submit("job")
+    floor.run()
+    (made,) = floor.made()
+    assert set(made.facts.params) == {"interpolate", "init_image", "strength", "temperature"}
+
+
+@pytest.fixture
+def steps(tmp_path: Path) -> Floor:
+    """A model of many steps, whose every note and preview is sent."""
+    path = tiny_checkpoint(tmp_path, "diffusion")
+    return Floor(path, preview_interval=1e-9, capacity=4)
+
+
+def test_progress_of_many_steps_rises_over_all_items(
+    steps: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.runs.TELL_SECONDS", 0)
+    steps.submit("job", n=3, steps=6, sampler="heun", class_label="bag", guidance_scale=3.0)
+    steps.run()
+    told = [m for m in steps.sent if isinstance(m, Told)]
+    assert all(m.steps == 3 * 11 for m in told)
+    done = [m.done for m in told]
+    assert done == sorted(done)
+    assert len(set(done)) > 20
+    assert steps.made()[-1].done == 33
+
+
+def test_previews_are_pictures_on_the_way(steps: Floor) -> None:
+    steps.submit("job", steps=6)
+    steps.submit("walk", steps=4, **walk(3))
+    steps.run()
+    shown = [m.preview for m in steps.sent if isinstance(m, Told) and m.preview]
+    assert {index for index, _ in shown} == {0}
+    assert all(isinstance(artifact, Image) for _, artifact in shown)
+    assert len(shown) >= 4 + 2
+
+
+def test_rows_of_a_flow_that_overtake_each_other_take_nothing_back(steps: Floor) -> None:
+    steps.submit("job", steps=6)
+    run = steps.runs._runs["job"]
+    for progress, expected in (((2, 8), 2), ((1, 8), 2), ((1, 2), 1), ((3, 8), 1), ((5, 8), 5)):
+        run.note(0, progress)
+        assert run.totals()[0] == expected
