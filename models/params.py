@@ -170,6 +170,7 @@ class DiffusionParams(VariableParams):
         le=1000,
         strict=True,
         description="Steps; heun asks the net twice in each.",
+        examples=[20],
     )
     eta: float | None = Field(
         default=None,
