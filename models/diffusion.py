@@ -1,7 +1,7 @@
 """Family `diffusion`: noise to a picture, a step at a time (Ho et al. 2020; Song et al. 2021)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -99,38 +99,49 @@ class Diffusion:
         if params.class_label is not None:
             label = self.labels.index(params.class_label)
             guidance = self.guidance if params.guidance_scale is None else params.guidance_scale
-        count = evaluations(params.sampler, len(path))
-        return Denoiser(self, path, torch.tensor(label), guidance, count)
+        return Denoiser(
+            self.predict,
+            self.process,
+            count=evaluations(params.sampler, len(path)),
+            ticks=list((path.t * TICKS).round().long()),
+            signal=list(path.signal),
+            noise=list(path.noise),
+            label=torch.tensor(label),
+            none=torch.tensor(self.net.classes),
+            guidance=guidance,
+        )
 
 
 @dataclass(slots=True)
 class Denoiser:
     """What one story asks of the net: it guides, counts, and keeps the last x0 for previews."""
 
-    model: Diffusion
-    path: Levels
-    label: Tensor
-    guidance: float
+    predict: Batched[Tensor]
+    process: Process
     count: int  # calls in all
+    ticks: list[Tensor]  # by level, as are the next two
+    signal: list[Tensor]
+    noise: list[Tensor]
+    label: Tensor
+    none: Tensor  # the label that means none
+    guidance: float
     done: int = 0
-    seen: Tensor | None = field(default=None)
+    seen: Tensor | None = None
 
     async def __call__(self, x: Tensor, level: int) -> Denoised:
         self.done += 1
-        ticks = (self.path.t[level] * TICKS).round().long()
-        said = await self._asked(x, ticks)
-        found = self.model.process.denoised(x, said, self.path.alpha_bar[level])
+        said = await self._asked(x, self.ticks[level])
+        found = self.process.denoised(x, said, self.signal[level], self.noise[level])
         self.seen = found.x0
         return found
 
     async def _asked(self, x: Tensor, ticks: Tensor) -> Tensor:
-        predict, progress = self.model.predict, (self.done, self.count)
+        progress = (self.done, self.count)
         preview = None if self.seen is None else partial(_picture, self.seen)
-        told = Step(predict, (x, ticks, self.label), progress, preview)
+        told = Step(self.predict, (x, ticks, self.label), progress, preview)
         if self.guidance == 1.0:
             return await told
-        none = torch.tensor(self.model.net.classes)
-        free = Step(predict, (x, ticks, none), progress)
+        free = Step(self.predict, (x, ticks, self.none), progress)
         with_label, without = await together(told, free)
         guided: Tensor = without + self.guidance * (with_label - without)
         return guided

@@ -30,6 +30,16 @@ class Levels:
         return len(self.t)
 
     @property
+    def signal(self) -> Tensor:
+        """sqrt(alpha_bar), (S,): what is left of the picture before each step."""
+        return self.alpha_bar**0.5
+
+    @property
+    def noise(self) -> Tensor:
+        """sqrt(1 - alpha_bar), (S,)."""
+        return (1 - self.alpha_bar) ** 0.5
+
+    @property
     def sigmas(self) -> Tensor:
         """(S + 1,) float32, falling to 0."""
         sigmas = ((1 - self.alpha_bar) / self.alpha_bar) ** 0.5

@@ -75,12 +75,12 @@ class Process:
             return a.sqrt() * eps - (1 - a).sqrt() * x0
         return eps if self.prediction == "eps" else x0
 
-    def denoised(self, x: Tensor, output: Tensor, alpha_bar: Tensor) -> Denoised:
-        """x0 and eps of a noisy x, from what the net said of it; any shape, alpha_bar of none.
+    def denoised(self, x: Tensor, output: Tensor, a: Tensor, s: Tensor) -> Denoised:
+        """x0 and eps of a noisy x = a x0 + s eps, from what the net said of it.
 
-        A clipped x0 no longer fits its eps; which of the two a sampler trusts is its own affair.
+        x and output of any shape; a = sqrt(alpha_bar) and s = sqrt(1 - alpha_bar) of none. A
+        clipped x0 no longer fits its eps; which of the two a sampler trusts is its own affair.
         """
-        a, s = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
         if self.prediction == "eps":
             x0, eps = (x - s * output) / a, output
         elif self.prediction == "v":

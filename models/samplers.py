@@ -21,16 +21,15 @@ Sampler = Callable[[Denoise, Tensor, Levels, Noise], Coroutine[Any, Any, Tensor]
 
 async def ddpm(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Tensor:
     """Ho et al. 2020 (2006.11239), algorithm 2, equation 7, with the smaller variance."""
-    for i in range(len(levels)):
-        a, b = levels.alpha_bar[i], levels.after[i]
-        found = await denoise(x, i)
-        alpha = a / b
-        towards = (b**0.5 * (1 - alpha)) / (1 - a)
-        kept = alpha**0.5 * (1 - b) / (1 - a)
-        x = towards * found.x0 + kept * x
+    a, b = levels.alpha_bar, levels.after
+    alpha = a / b
+    towards = (b**0.5 * (1 - alpha)) / (1 - a)
+    kept = alpha**0.5 * (1 - b) / (1 - a)
+    sigma = torch.clamp((1 - b) / (1 - a) * (1 - alpha), min=1e-20) ** 0.5
+    for i, (t, k, s) in enumerate(zip(towards, kept, sigma, strict=True)):
+        x = t * (await denoise(x, i)).x0 + k * x
         if i < len(levels) - 1:
-            variance = torch.clamp((1 - b) / (1 - a) * (1 - alpha), min=1e-20)
-            x = x + variance**0.5 * noise()
+            x = x + s * noise()
     return x
 
 
@@ -41,71 +40,69 @@ async def ddim(
 
     The order of operations is the paper's: folding the coefficients costs bits.
     """
-    for i in range(len(levels)):
-        a, b = levels.alpha_bar[i], levels.after[i]
+    a, b = levels.alpha_bar, levels.after
+    sigma = eta * ((1 - b) / (1 - a) * (1 - a / b)) ** 0.5
+    left = torch.clamp(1 - b - sigma**2, min=0)  # rounding may pass 0 where a is next to none
+    for i, (signal, along, s) in enumerate(zip(b**0.5, left**0.5, sigma, strict=True)):
         found = await denoise(x, i)
-        variance = (1 - b) / (1 - a) * (1 - a / b)
-        sigma = eta * variance**0.5
-        left = torch.clamp(1 - b - sigma**2, min=0)  # rounding may pass 0 where a is next to none
-        direction = left**0.5 * found.eps
-        x = b**0.5 * found.x0 + direction
+        x = signal * found.x0 + along * found.eps
         if eta > 0:
-            x = x + sigma * noise()
+            x = x + s * noise()
     return x
 
 
 async def euler(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Tensor:
     """Karras et al. 2022 (2206.00364), algorithm 1 without its correction, in sigma."""
-    sigmas = levels.sigmas
-    x = x * scale(sigmas[0])
-    for i in range(len(levels)):
-        slope = await _slope(denoise, x, i, sigmas)
-        x = x + slope * (sigmas[i + 1] - sigmas[i])
+    slope, steps = slopes(denoise, levels), levels.sigmas.diff()
+    x = x * scales(levels)[0]
+    for i, step in enumerate(steps):
+        x = x + await slope(x, i) * step
     return x
 
 
 async def heun(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Tensor:
     """Karras et al. 2022, algorithm 1: each step is corrected by the slope at its end."""
-    sigmas = levels.sigmas
-    x = x * scale(sigmas[0])
-    for i in range(len(levels)):
-        step = sigmas[i + 1] - sigmas[i]
-        slope = await _slope(denoise, x, i, sigmas)
-        ahead = x + slope * step
+    slope, steps = slopes(denoise, levels), levels.sigmas.diff()
+    x = x * scales(levels)[0]
+    for i, step in enumerate(steps):
+        here = await slope(x, i)
+        ahead = x + here * step
         if i < len(levels) - 1:
-            slope = (slope + await _slope(denoise, ahead, i + 1, sigmas)) / 2
-            ahead = x + slope * step
+            ahead = x + (here + await slope(ahead, i + 1)) / 2 * step
         x = ahead
     return x
 
 
 async def dpmpp_2m(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Tensor:
     """DPM-Solver++(2M): Lu et al. 2022 (2211.01095), algorithm 2; lambda = -log sigma."""
-    sigmas = levels.sigmas
-    x = x * scale(sigmas[0])
+    sigmas, scale = levels.sigmas, list(scales(levels))
+    h = -sigmas.log().diff()  # the last is infinite
+    shrink, grow = list(sigmas[1:] / sigmas[:-1]), list(-torch.expm1(-h))
+    twice = [0.0, *(2 * h[:-1] / h[1:]).tolist()]  # 2 r: the step before to this one, doubled
+    x = x * scale[0]
     before: Tensor | None = None
     for i in range(len(levels)):
-        x0 = (await denoise(x / scale(sigmas[i]), i)).x0
-        h = sigmas[i].log() - sigmas[i + 1].log()
-        if before is None or i == len(levels) - 1:
-            estimate = x0
-        else:
-            ratio = (sigmas[i - 1].log() - sigmas[i].log()) / h
-            estimate = (1 + 1 / (2 * ratio)) * x0 - before / (2 * ratio)
-        x = sigmas[i + 1] / sigmas[i] * x - torch.expm1(-h) * estimate
+        x0 = (await denoise(x / scale[i], i)).x0
+        second = before is not None and i < len(levels) - 1
+        estimate = x0 + (x0 - before) / twice[i] if second and before is not None else x0
+        x = shrink[i] * x + grow[i] * estimate
         before = x0
     return x
 
 
-async def _slope(denoise: Denoise, x: Tensor, i: int, sigmas: Tensor) -> Tensor:
+def slopes(denoise: Denoise, levels: Levels) -> Callable[[Tensor, int], Awaitable[Tensor]]:
     """dx/dsigma = (x - x0) / sigma at level i: Karras et al. 2022, equations 1 and 3."""
-    found = await denoise(x / scale(sigmas[i]), i)
-    return (x - found.x0) / sigmas[i]
+    sigmas, scale = list(levels.sigmas), list(scales(levels))
+
+    async def slope(x: Tensor, i: int) -> Tensor:
+        return (x - (await denoise(x / scale[i], i)).x0) / sigmas[i]
+
+    return slope
 
 
-def scale(sigma: Tensor) -> Tensor:
-    """What x of the process is multiplied by to have noise of deviation sigma."""
-    return (sigma**2 + 1) ** 0.5
+def scales(levels: Levels) -> Tensor:
+    """What x of the process is multiplied by to have noise of deviation sigma, (S,)."""
+    return (levels.sigmas[:-1] ** 2 + 1) ** 0.5
 
 
 SAMPLERS: dict[str, Sampler] = {

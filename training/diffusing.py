@@ -80,7 +80,7 @@ class DiffusionLearner:
                 a = self.process.alpha_bar[t]
                 b = torch.tensor(1.0) if after is None else self.process.alpha_bar[after]
                 said = net(x, torch.full((rows,), float(t), device=self.device), label).float()
-                found = self.process.denoised(x, said, a)
+                found = self.process.denoised(x, said, a.sqrt(), (1 - a).sqrt())
                 x = b.sqrt() * found.x0 + (1 - b).sqrt() * found.eps
         pictures: Tensor = x.float().add(1).div(2).clamp(0, 1)
         return pictures

@@ -23,16 +23,21 @@ class Classifier(nn.Module):
             layers += [nn.Conv2d(before, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)]
             layers += [nn.ReLU()]
         self.layers = nn.Sequential(*layers)
-        self.dropout = nn.Dropout(0.2)
         self.leave = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
         seen: Tensor = self.layers(x * 2 - 1)
-        logits: Tensor = self.leave(self.dropout(seen.mean((2, 3))))
+        logits: Tensor = self.leave(seen.mean((2, 3)))
         return logits
 
     @torch.inference_mode()
     def probabilities(self, x: Tensor) -> Tensor:
-        """p(y|x), (B, classes), of any number of pictures; in evaluation mode."""
-        parts = [self(rows).softmax(1) for rows in torch.split(x, 500)]
+        """p(y|x), (B, classes), of any number of pictures; in evaluation mode.
+
+        The mean of what is said of a picture and of its mirror image: a kind has no handedness.
+        """
+        parts = [
+            (self(rows).softmax(1) + self(rows.flip(3)).softmax(1)) / 2
+            for rows in torch.split(x, 500)
+        ]
         return torch.cat(parts)

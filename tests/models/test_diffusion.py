@@ -124,7 +124,7 @@ def test_guidance_goes_on_from_without_through_with_the_label(model: Diffusion) 
     x = normal(seeded(1), *model.shape)
     a = model.process.alpha_bar[-1]
     output = free + 3.0 * (labelled - free)
-    expected = model.process.denoised(x, output, a).x0
+    expected = model.process.denoised(x, output, a**0.5, (1 - a) ** 0.5).x0
     got = made(model, class_label="shoe", guidance_scale=3.0, steps=1)
     assert torch.allclose(got, (expected + 1) / 2, atol=1e-6)
 

@@ -45,7 +45,7 @@ class Asking:
     async def __call__(self, x: Tensor, i: int) -> Denoised:
         self.asked += 1
         said = net(x, self.path.t[i], self.process)
-        return self.process.denoised(x, said, self.path.alpha_bar[i])
+        return self.process.denoised(x, said, self.path.signal[i], self.path.noise[i])
 
 
 def noises(count: int) -> list[Tensor]:
@@ -310,7 +310,8 @@ def test_denoised_undoes_noised(prediction: Any) -> None:
     x0, eps, t = torch.rand(3, 1, 4, 4), torch.randn(3, 1, 4, 4), torch.tensor([5, 300, 900])
     x, said = process.noised(x0, eps, t), process.target(x0, eps, t)
     for i in range(3):
-        found = process.denoised(x[i], said[i], process.alpha_bar[t[i]])
+        a = process.alpha_bar[t[i]]
+        found = process.denoised(x[i], said[i], a**0.5, (1 - a) ** 0.5)
         assert torch.allclose(found.x0, x0[i], atol=1e-4)
         assert torch.allclose(found.eps, eps[i], atol=1e-3)
 
