@@ -47,27 +47,69 @@ def image(
     n: Annotated[int, typer.Option("--n", "-n", help="How many.")] = 1,
     seed: Annotated[int | None, typer.Option(help="A seed repeats its picture.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="key=value, as often as needed.")] = None,
-    output_format: Annotated[str | None, typer.Option(help="png or webp.")] = None,
+    output_format: Annotated[str | None, typer.Option(help="png, webp or jpeg.")] = None,
+    class_label: Annotated[str | None, typer.Option(help="What to draw: name or number.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of a diffusion model.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim, euler, heun, dpmpp_2m.")] = None,
+    guidance_scale: Annotated[float | None, typer.Option(help="Exaggerate the class.")] = None,
+    init_image: Annotated[
+        Path | None, typer.Option(help="Vary this picture.", exists=True, dir_okay=False)
+    ] = None,
+    strength: Annotated[float | None, typer.Option(help="How far to leave it: 0 to 1.")] = None,
+    interpolate_to: Annotated[
+        int | None, typer.Option(metavar="SEED", help="Walk from the seed to this one.")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(help="Pictures of the walk.")] = None,
+    grid: Annotated[bool, typer.Option("--grid", help="A sheet of all n besides.")] = False,
     to: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
     detach: Annotated[bool, typer.Option(help="Print the job's id and don't wait.")] = False,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Make pictures and save them as MODEL-SEED.png."""
-    asked = {"model": model, "n": n, "seed": seed, "output_format": output_format}
-    body = {k: v for k, v in asked.items() if v is not None}
+    """Make pictures and save them as MODEL-SEED.png; a sheet's name says so.
+
+    A walk is saved as a sheet and an animation, MODEL-SEED.webp.
+    """
+    common = {"model": model, "n": n, "seed": seed, "output_format": output_format}
+    own = {
+        "class_label": number_or_name(class_label),
+        "steps": steps,
+        "sampler": sampler,
+        "guidance_scale": guidance_scale,
+        "init_image": None if init_image is None else str(init_image),
+        "strength": strength,
+        "interpolate": walk_to(interpolate_to, frames),
+        "grid": grid or None,
+    }
+    body = {k: v for k, v in (common | own).items() if v is not None}
     params = parsed(param or [])
-    if twice := asked.keys() & params.keys():
+    if twice := (common.keys() | body.keys()) & params.keys():
         name = min(twice)
-        raise fail(f"{name} is an option of its own: --{name.replace('_', '-')}", 2)
+        option = "interpolate-to" if name == "interpolate" else name.replace("_", "-")
+        raise fail(f"{name} is an option of its own: --{option}", 2)
     with client(url, api_key) as service:
-        job = service.submit("image", body | params)
+        if init_image is not None:
+            body["init_image"] = service.upload(init_image)["sha256"]
+        job = service.submit("image", params | body)
         told = [job.id] if detach else made(job, to)
     if as_json:
         show_json(job.data)
     else:
         print(*told, sep="\n")
+
+
+def number_or_name(label: str | None) -> str | int | None:
+    return int(label) if label is not None and label.isdecimal() else label
+
+
+def walk_to(seed: int | None, frames: int | None) -> dict[str, int] | None:
+    """The way from a request's own seed to another's."""
+    if seed is None and frames is not None:
+        raise fail("--frames needs --interpolate-to", 2)
+    if seed is None:
+        return None
+    return {"to_seed": seed} | ({} if frames is None else {"frames": frames})
 
 
 def made(job: "Job", folder: Path) -> list[str]:
@@ -94,7 +136,8 @@ def follow(job: "Job") -> None:
 def save(output: "Output", folder: Path, model: str) -> Path:
     """Save under a name that says what made it; another file of that name is kept."""
     suffix = "." + output.content_type.rpartition("/")[2]
-    name, count = f"{model}-{output.seed}", 1
+    role = "-sheet" if output.role == "sheet" else ""
+    name, count = f"{model}-{output.seed}{role}", 1
     path = folder / f"{name}{suffix}"
     while path.exists():
         count += 1

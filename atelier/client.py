@@ -62,7 +62,11 @@ class Client:
         metadata: Mapping[str, str] | None = None,
         **params: Any,
     ) -> Job:
-        """Ask for pictures. `params` are the model's own: see `model(id)["params"]`."""
+        """Ask for pictures. `params` are the model's own: see `model(id)["params"]`.
+
+        Such as class_label, steps and sampler; `init_image`, the `sha256` of what was `upload`ed;
+        `interpolate={"to_seed": 8, "frames": 16}`; `grid=True` for one sheet of all besides.
+        """
         common = body_of(model, n, seed, output_format, metadata)
         return self.submit("image", common | params)
 
@@ -183,7 +187,7 @@ class AsyncClient:
         metadata: Mapping[str, str] | None = None,
         **params: Any,
     ) -> AsyncJob:
-        """Ask for pictures. `params` are the model's own: see `model(id)["params"]`."""
+        """Ask for pictures, as with `Client.image`."""
         common = body_of(model, n, seed, output_format, metadata)
         return await self.submit("image", common | params)
 

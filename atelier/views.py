@@ -25,11 +25,15 @@ class Progress:
 
 
 class OutputView:
-    """An artifact of a job; its seed, asked for alone, repeats it. `data` is all that is known."""
+    """An artifact of a job; its seed, asked for alone, repeats it. `data` is all that is known.
+
+    Its role is `picture`, `sheet` (of the items, or of a walk) or `animation`.
+    """
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
         self.index: int = data["index"]
+        self.role: str = data["role"]
         self.sha256: str = data["sha256"]
         self.content_type: str = data["content_type"]
         self.size: int = data["bytes"]

@@ -1,5 +1,6 @@
 """The commands that ask a service: a real API over a real Valkey, and a worker with no model."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 import torch
+from PIL import Image as Picture
 
 from app.settings import Settings
 from app.store import Store
@@ -35,7 +37,7 @@ def working(settings: Settings, connection: "redis.Redis") -> Callable[..., obje
     worker = Worker(connection)
 
     @contextmanager
-    def scope(outcome: str = "finished") -> Iterator[None]:
+    def scope(outcome: str = "finished", **told: str) -> Iterator[None]:
         """Within, one job is carried out as soon as it comes."""
 
         def work() -> None:
@@ -48,6 +50,7 @@ def working(settings: Settings, connection: "redis.Redis") -> Callable[..., obje
                 "sha256": sha256,
                 "content_type": "image/png",
                 "bytes": len(picture.data),
+                **told,
             }
             worker.finish(jobs[0], outcome, output=None if outcome == "failed" else output)
 
@@ -80,6 +83,38 @@ def test_pictures_are_made_and_saved_by_model_and_seed(
         "params": {"temperature": 1.0},
         "seed": 1,
     }
+
+
+def test_options_become_the_params_of_the_request(ask: Ask, tmp_path: Path) -> None:
+    picture = tmp_path / "mine.jpeg"
+    Picture.new("RGB", (9, 9), "red").save(picture)
+    job = ask("generate", "image", "--init-image", picture, "--strength", "0.25", "--detach").out
+    asked = json.loads(ask("job", job.strip()).out)["input"]
+    assert asked["init_image"] == hashlib.sha256(picture.read_bytes()).hexdigest()
+    assert asked["strength"] == 0.25
+    walk = ("--interpolate-to", "9", "--frames", "5", "--output-format", "jpeg")
+    job = ask("generate", "image", *walk, "--detach").out
+    asked = json.loads(ask("job", job.strip()).out)["input"]
+    assert asked["interpolate"] == {"to_seed": 9, "frames": 5}
+    assert asked["output_format"] == "jpeg"
+    job = ask("generate", "image", "-n", "3", "--grid", "--detach").out
+    assert json.loads(ask("job", job.strip()).out)["input"]["grid"] is True
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "name"),
+    [
+        ("sheet", "image/png", f"{MODEL}-1-sheet.png"),
+        ("sheet", "image/jpeg", f"{MODEL}-1-sheet.jpeg"),
+        ("animation", "image/webp", f"{MODEL}-1.webp"),
+    ],
+)
+def test_a_saved_file_is_named_by_its_role(
+    ask: Ask, working: Callable[..., object], tmp_path: Path, role: str, kind: str, name: str
+) -> None:
+    with working(role=role, content_type=kind):
+        said = ask("generate", "image", "--seed", "1", "--out", tmp_path)
+    assert (said.status, said.out) == (0, f"{tmp_path / name}\n"), said.err
 
 
 def test_what_was_made_can_be_told_as_json(
@@ -124,7 +159,12 @@ def test_models_are_listed_and_shown_whole(ask: Ask) -> None:
     [
         (["--model", "nonsense"], "nonsense"),
         (["--n", "0"], "n must be between 1 and"),
-        (["--param", "steps=3"], "steps is not a parameter here"),
+        (["--param", "speed=3"], "speed is not a parameter here"),
+        (["--steps", "3"], "steps is not a parameter here"),
+        (["--class-label", "3"], "class_label is not a parameter here"),
+        (["--interpolate-to", "3", "--frames", "99"], "interpolate.frames must be between"),
+        (["--interpolate-to", "3", "--grid"], "grid and interpolate don't go together"),
+        (["--strength", "0.5"], "strength needs init_image"),
         (["--param", "self=3"], "self is not a parameter here"),
         (["--param", "temperature=warm"], "temperature must be a number"),
     ],
@@ -139,11 +179,18 @@ def test_an_unknown_job_is_one_line(ask: Ask, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("param", "told"),
-    [("n=3", "option of its own: --n"), ("temperature", "key=value"), ("=1", "key=value")],
+    ("options", "told"),
+    [
+        (["--param", "n=3"], "option of its own: --n"),
+        (["--param", "temperature"], "key=value"),
+        (["--param", "=1"], "key=value"),
+        (["--steps", "3", "--param", "steps=4"], "option of its own: --steps"),
+        (["--interpolate-to", "1", "--param", "interpolate={}"], "--interpolate-to"),
+        (["--frames", "3"], "--frames needs --interpolate-to"),
+    ],
 )
-def test_params_that_cannot_be_meant_are_refused_unasked(param: str, told: str) -> None:
-    assert told in refused(atelier("generate", "image", "--param", param), 2)
+def test_options_that_cannot_be_meant_are_refused_unasked(options: list[str], told: str) -> None:
+    assert told in refused(atelier("generate", "image", *options), 2)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(

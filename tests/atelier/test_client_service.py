@@ -94,7 +94,13 @@ class Service:
         job = self.jobs[job_id]
         job["status"] = status
         if status == "completed":
-            output = {"index": 0, "url": f"/artifacts/{SHA}", "sha256": SHA, "seed": job["seed"]}
+            output = {
+                "index": 0,
+                "role": "picture",
+                "url": f"/artifacts/{SHA}",
+                "sha256": SHA,
+                "seed": job["seed"],
+            }
             job["outputs"] = [output | {"content_type": "image/png", "bytes": len(PNG)}]
         if status == "failed":
             job["error"] = {"code": "out_of_memory", "message": "too big", "type": "server_error"}
