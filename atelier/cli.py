@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from atelier import cli_files, cli_jobs, cli_service
+from atelier import cli_eval, cli_files, cli_jobs, cli_service
 
 app = typer.Typer(
     name="atelier",
@@ -25,6 +25,8 @@ app.command()(cli_jobs.cancel)
 app.command()(cli_files.train)
 app.command(name="import")(cli_files.import_)
 app.command()(cli_files.inspect)
+app.command(name="eval")(cli_eval.eval_)
+app.command()(cli_eval.quality)
 
 
 def main() -> None:

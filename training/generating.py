@@ -1,0 +1,72 @@
+"""Many pictures from one model, as the service would make them: all flows advance together."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Image
+from models.batching import Place, run_together
+from models.checkpoint import Checkpoint
+from models.draws import seeded
+from models.families import FAMILIES
+from models.flow import Family, Flow, Step, resume
+from models.params import Params, item_seed
+
+Waiting = tuple[int, tuple[Step[Any], ...]]
+
+
+def load_model(checkpoint: Checkpoint, device: torch.device) -> Family[Params]:
+    return FAMILIES[checkpoint.header.family].load(checkpoint, Place(device))
+
+
+def pictures_of(
+    model: Family[Params], wanted: Iterable[Params], seed: int, device: torch.device
+) -> Tensor:
+    """One picture for each of the params, uint8 (N, C, H, W): the items of a job of this seed."""
+    flows = (
+        model.generate(params, seeded(item_seed(seed, place)))
+        for place, params in enumerate(wanted)
+    )
+    ends = dict(_ends(flows, model.max_items, device))
+    pictures = [ends[place].pixels for place in sorted(ends)]
+    return torch.stack(pictures).clamp(0, 1).mul(255).round().byte()
+
+
+def _ends(flows: Iterator[Flow], abreast: int, device: torch.device) -> Iterator[tuple[int, Image]]:
+    """Each flow's picture with its place, as they end; so many flows at a time."""
+    numbered = enumerate(flows)
+    running: dict[int, Flow] = {}
+    results: dict[int, tuple[Any, ...] | None] = {}
+    with torch.inference_mode():
+        while True:
+            for place, flow in islice(numbered, abreast - len(running)):
+                running[place], results[place] = flow, None
+            if not running:
+                return
+            waiting: list[Waiting] = []
+            for place, given in results.items():
+                try:
+                    waiting.append((place, resume(running[place], given)))
+                except StopIteration as end:
+                    (picture,) = end.value
+                    del running[place]
+                    yield place, picture
+            results = _run(waiting, device)
+
+
+def _run(waiting: list[Waiting], device: torch.device) -> dict[int, tuple[Any, ...] | None]:
+    """Every row that is waited for, those of equal key together; the results of each flow."""
+    groups: dict[Any, list[tuple[int, int]]] = {}
+    steps = dict(waiting)
+    for place, own in waiting:
+        for index, step in enumerate(own):
+            groups.setdefault(step.key, []).append((place, index))
+    found: dict[tuple[int, int], Any] = {}
+    for rows in groups.values():
+        run = steps[rows[0][0]][rows[0][1]].run
+        done = run_together(run, [steps[place][index].row for place, index in rows], device)
+        found.update(zip(rows, done, strict=True))
+    return {p: tuple(found[p, i] for i in range(len(own))) for p, own in waiting}

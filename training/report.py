@@ -1,0 +1,73 @@
+"""docs/quality.md: every checkpoint's figures in tables, and a sheet of its pictures.
+
+All is read off the cards, which `atelier eval` has written; the sheets are drawn from a fixed seed.
+The same checkpoints give the same page.
+"""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from models.checkpoint import load
+from models.header import SUFFIX, Header, read_header
+from training.evaluate import wanted
+from training.generating import load_model, pictures_of
+from training.progress import sheet
+from training.publish import JUDGES
+from training.tables import comparisons, evaluations, figures
+
+SMALL = 32  # pixels; of pictures up to this side a sheet has more
+
+INTRODUCTION = """# Quality
+
+How good the pictures of the shipped checkpoints are. `make quality` writes this page from the \
+checkpoints' own cards, and `atelier eval CHECKPOINT` the figures into the cards. \
+[metrics.md](metrics.md) tells what each figure means. FED is a Fréchet distance by \
+EfficientNet-Lite0: it is no FID, and can't be compared with one.
+
+A figure is a mean with its 95 % interval over seeds. Between its two floors lies every model: \
+*training pictures* are what as many of those reach against the same held-out pictures, *noise* is \
+what uniform noise does. Only figures of one table can be compared.
+"""
+
+
+def write_report(checkpoints: Path, out: Path) -> Path:
+    """Write `out/quality.md` and `out/quality/<id>.png`; the path of the page."""
+    cards, judges = _cards(checkpoints), _cards(checkpoints / JUDGES)
+    for name in cards:
+        picture = out / "quality" / f"{name}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet(checkpoints / f"{name}{SUFFIX}").save(picture, optimize=True)
+    page = out / "quality.md"
+    sections = [_section(name, card, shown=True) for name, card in cards.items()]
+    sections += [_section(name, card, shown=False) for name, card in judges.items()]
+    parts = [INTRODUCTION, comparisons(evaluations(cards)), *sections]
+    page.write_text("\n".join(parts), encoding="utf-8")
+    return page
+
+
+def contact_sheet(path: Path) -> Image.Image:
+    """Pictures of seed 0 with default params; a row for each label where a model has any."""
+    checkpoint, device = load(path), torch.device("cpu")
+    model = load_model(checkpoint, device)
+    first = wanted(checkpoint.header, {}, 1)
+    side = pictures_of(model, first.params, 0, device).shape[3]
+    kinds = 0 if first.label is None else len(checkpoint.header.labels)
+    columns, rows = (10, kinds) if kinds else (16, 6) if side <= SMALL else (10, 4)
+    asked = wanted(checkpoint.header, {}, columns * rows).params  # the labels in turn
+    if kinds:
+        asked = [asked[kind] for kind in range(kinds) for _ in range(columns)]
+    return sheet(pictures_of(model, asked, 0, device).float().div(255), columns)
+
+
+def _section(name: str, card: Header, *, shown: bool) -> str:
+    parts = [f"## {name}", card.description, card.limitations]
+    if shown:
+        order = ", a row for each label" if card.labels else ""
+        parts += [f"![Pictures of {name}](quality/{name}.png)", f"Seed 0, default params{order}."]
+    return "\n\n".join(part for part in (*parts, figures(card.quality)) if part).rstrip() + "\n"
+
+
+def _cards(folder: Path) -> dict[str, Header]:
+    return {path.stem: read_header(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}

@@ -1,0 +1,115 @@
+"""The figures of cards as Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from models.header import Header
+from training.evaluate import EVALUATED, Record
+
+FIGURES = {
+    "fed": "FED",
+    "fid": "FID",
+    "score": "score",
+    "is": "IS",
+    "precision": "precision",
+    "recall": "recall",
+    "class_accuracy": "kind right",
+}
+"""The figures of an evaluation with what they are called, in the order of the columns."""
+SAME = ("reference", "held_out", "n", "seeds", "features", "inception", "judge")
+"""Records that are equal in these can be compared, but that some know no judge."""
+NONE = "-"
+
+
+def evaluations(cards: Mapping[str, Header]) -> list[tuple[str, Record]]:
+    """Every record of every card, with the checkpoint's name."""
+    found = []
+    for name, card in cards.items():
+        known = card.quality.get(EVALUATED)
+        for record in known if isinstance(known, list) else []:
+            if isinstance(record, dict):
+                found.append((name, record))
+    return found
+
+
+def comparisons(records: Iterable[tuple[str, Record]]) -> str:
+    """A table for all records that can be compared, its floors at both ends."""
+    groups: dict[tuple[str, ...], list[tuple[str, Record]]] = {}
+    for name, record in records:
+        same = tuple(str(record.get(key)) for key in SAME if key != "judge")
+        groups.setdefault(same, []).append((name, record))
+    if not groups:
+        return "No checkpoint has been measured yet.\n"
+    return "\n".join(_comparison(groups[same]) for same in sorted(groups))
+
+
+def _comparison(records: list[tuple[str, Record]]) -> str:
+    first = records[0][1]
+    shown = [key for key in FIGURES if any(key in record for _, record in records)]
+    floors: dict[str, Record] = {"real": {}, "noise": {}}
+    for _, record in records:
+        for kind, known in floors.items():
+            found = record.get(kind)
+            known.update(found if isinstance(found, dict) else {})
+    rows = [
+        ("*training pictures*", "", *_cells(floors["real"], shown)),
+        *((f"[{n}](#{n})", _params(record), *_cells(record, shown)) for n, record in records),
+        ("*noise*", "", *_cells(floors["noise"], shown)),
+    ]
+    judges = sorted({str(record["judge"]) for _, record in records if "judge" in record})
+    eyes = [first["features"], *([first["inception"]] if "inception" in first else []), *judges]
+    title = f"## Against {first['reference']}"
+    about = (
+        f"{_number(first['n'])} pictures for each of {first['seeds']} seeds, against "
+        f"{_number(first['held_out'])} held-out ones; seen by {', '.join(map(str, eyes))}."
+    )
+    heads = ("pictures of", "params", *(FIGURES[key] for key in shown))
+    return f"{title}\n\n{about}\n\n{markdown(heads, rows)}"
+
+
+def figures(quality: Mapping[str, JsonValue]) -> str:
+    """What else a card knows, a row for each; nothing if that is nothing."""
+    rows = []
+    for name, value in quality.items():
+        if isinstance(value, dict):
+            rows += [(f"{_spelt(name)}: {k}", str(v)) for k, v in value.items()]
+        elif name != EVALUATED:
+            rows.append((_spelt(name), str(value)))
+    return markdown(("figure", "value"), rows) if rows else ""
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; its first column reads to the right, and the others too."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cells(record: Record, shown: Sequence[str]) -> list[str]:
+    return [_cell(record.get(key)) for key in shown]
+
+
+def _cell(figure: JsonValue) -> str:
+    """A mean with its interval, to as many digits as the interval allows for."""
+    if not isinstance(figure, dict):
+        return NONE
+    mean, half = figure["mean"], figure["ci95"]
+    assert isinstance(mean, int | float)
+    digits = 1 if mean >= 10 else 3
+    if not isinstance(half, int | float):
+        return f"{mean:.{digits}f}"
+    return f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def _params(record: Record) -> str:
+    params = record["params"]
+    assert isinstance(params, dict)
+    return ", ".join(f"{name} {value}" for name, value in sorted(params.items())) or "defaults"
+
+
+def _number(value: JsonValue) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _spelt(name: str) -> str:
+    return name.replace("_", " ")
