@@ -18,25 +18,43 @@ NEEDS = "pip install 'atelier[{extra}]' brings what this command needs ({missing
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe, named as the checkpoint it makes.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe, named as the checkpoint it makes, or a .toml file.")
+    ],
+    data: Annotated[
+        str | None, typer.Option(help="A folder of pictures, or a set by its name.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--id", help="What to call the checkpoint.")] = None,
     to: Folder = None,
     runs: Annotated[Path, typer.Option(help="Folder for state, samples and plots.")] = Path("runs"),
-    steps: Annotated[int | None, typer.Option(help="Steps, if not the recipe's own.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps, if not the recipe's own.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with a run that was broken off.")] = False,
+    replace: Annotated[
+        bool, typer.Option(help="Give up the checkpoint that has the name already.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Train a checkpoint from data that the recipe fetches; it is served as soon as it is there."""
+    """Train a checkpoint, from data that its recipe fetches or from pictures of your own.
+
+    It is served as soon as it is there.
+    """
     try:
-        from training.command import TrainingRefused, run
-        from training.data.cache import DataMissing
-        from training.train import TrainingDiverged
+        from training.command import Order, run
+        from training.errors import TrainingError, TrainingStopped
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="train", missing=error.name)) from None
     folder = settings_with(checkpoints=to).checkpoints
+    order = Order(recipe, folder, runs, data, name, steps, resume, replace, device)
     try:
-        path = run(recipe, out=folder, runs=runs, steps=steps, resume=resume, device=device)
-    except (TrainingRefused, DataMissing, TrainingDiverged) as error:
+        path = run(order)
+    except TrainingStopped as error:
+        raise fail(f"{error}; the same command goes on with --resume", 128 + error.signal) from None
+    except TrainingError as error:
         raise fail(str(error)) from None
+    except KeyboardInterrupt:
+        raise fail("stopped; what was saved goes on with --resume", 130) from None
     print(path)
 
 

@@ -1,20 +1,46 @@
 """What `atelier train` calls: a recipe by name, from data to a checkpoint."""
 
+import hashlib
+import json
 import pkgutil
+import re
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
 import torch
+from pydantic import JsonValue
 
 import training.recipes
-from training.publish import publish
-from training.recipe import Recipe
+from models.header import file_sha256
+from models.shelf import ID
+from training.data.sets import Source, source_of
+from training.errors import RunBroken, TrainingRefused
+from training.fitting import fitted, rehearse, shape_of
+from training.publish import place_of, publish
+from training.recipe import Data, Learner, Recipe
+from training.recipe_file import Change, changed, described, read_change
 from training.runs import Run
 from training.train import train
 
+FILE = ".toml"
 
-class TrainingRefused(Exception):
-    """A training can't start as asked; the message says what to do instead."""
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `atelier train` was asked for."""
+
+    recipe: str
+    """The name of a recipe, or the path of a TOML file."""
+    out: Path
+    runs: Path
+    data: str | None = None
+    id: str | None = None
+    steps: int | None = None
+    """None means the recipe's own number."""
+    resume: bool = False
+    replace: bool = False
+    device: str = "cpu"
 
 
 def recipes() -> list[str]:
@@ -23,48 +49,53 @@ def recipes() -> list[str]:
     return sorted(module.name.replace("_", "-") for module in found)
 
 
-def run(
-    recipe_id: str,
-    *,
-    out: Path,
-    runs: Path,
-    steps: int | None = None,
-    resume: bool = False,
-    device: str = "cpu",
-) -> Path:
-    """Train `recipe_id` and write its checkpoint into `out`; the checkpoint's path.
+def recipe_named(name: str) -> Recipe:
+    if name not in recipes():
+        raise TrainingRefused(f"no recipe {name!r}; there are {', '.join(recipes())}")
+    recipe: Recipe = vars(import_module(f"training.recipes.{name.replace('-', '_')}"))["RECIPE"]
+    return recipe
 
-    `steps` None means the recipe's own number. State, snapshots and sample sheets lie in
-    `runs/<recipe_id>`. Where a resumed run has already passed `steps`, its snapshot of that very
-    step is published. Raises TrainingRefused, DataMissing or TrainingDiverged.
+
+def run(order: Order) -> Path:
+    """Train and write the checkpoint into `order.out`; the checkpoint's path.
+
+    State, snapshots and sample sheets lie in `order.runs`, in a folder called as the checkpoint.
+    Where a resumed run has already passed `order.steps`, its snapshot of that very step is
+    published. Raises TrainingRefused before anything is trained or written; DataMissing,
+    RunBroken, TrainingDiverged or TrainingStopped.
     """
-    if recipe_id not in recipes():
-        raise TrainingRefused(f"no recipe {recipe_id!r}; there are {', '.join(recipes())}")
-    module = import_module(f"training.recipes.{recipe_id.replace('-', '_')}")
-    recipe: Recipe = vars(module)["RECIPE"]
-    return carry_out(
-        recipe,
-        out,
-        Run(runs / recipe_id),
-        recipe.steps if steps is None else steps,
-        resume=resume,
-        device=torch.device(device),
-    )
+    device = device_of(order.device)
+    change = read_change(Path(order.recipe)) if order.recipe.endswith(FILE) else None
+    recipe = recipe_named(change.base if change else order.recipe)
+    origin = recipe.id
+    said = order.data or (change.data if change else None)
+    source = source_of(said) if said else None
+    if source and source.fixed is recipe.data:
+        source = None  # its own
+    if change:
+        recipe = changed(recipe, change)
+    name = id_of(order, origin, change, source)
+    recipe, state = replace(recipe, id=name), Run(order.runs / name)
+    refuse_to_restart(state, order.resume)
+    refuse_to_lose(recipe, order, state)
+    if change or source:
+        recipe = adapted(recipe, change, source, device)
+        recipe = replace(recipe, settings={"recipe": origin, **recipe.settings})
+    steps = recipe.steps if order.steps is None else order.steps
+    return carry_out(recipe, order.out, state, steps, resume=order.resume, device=device)
 
 
 def carry_out(
     recipe: Recipe, out: Path, state: Run, steps: int, *, resume: bool, device: torch.device
 ) -> Path:
     """The same for a recipe in hand and a run of its own."""
-    if state.saved() and not resume:
-        raise TrainingRefused(
-            f"{state.folder} holds a run; go on with it by --resume, or move it away"
-        )
-    state.folder.mkdir(parents=True, exist_ok=True)
+    refuse_to_restart(state, resume)
+    state.prepare()
     data = recipe.data()
+    same_as_begun(state, settings_of(recipe, data))
     learner = recipe.learner(recipe.card, device)
     if state.saved():
-        learner.restore(state.load(device))
+        restore(learner, state, device)
     if state.step <= steps:
         train(recipe, learner, data, state, steps)
     weights = state.snapshot_at(steps)
@@ -73,4 +104,101 @@ def carry_out(
             f"the run is at step {state.step} and kept no snapshot of {steps}; "
             f"it has {state.snapshots()}"
         )
-    return publish(recipe, weights, data, state, steps, out)
+    path = publish(recipe, weights, data, state, steps, out)
+    state.note_made(file_sha256(path))
+    return path
+
+
+def adapted(
+    recipe: Recipe, change: Change | None, source: Source | None, device: torch.device
+) -> Recipe:
+    """The recipe as a file and other data change it, with its data loaded, and rehearsed."""
+    data = source.load(*shape_of(recipe)) if source else recipe.data()
+    if source:
+        recipe = fitted(recipe, source, data)
+    if change:
+        recipe = described(recipe, change)
+    rehearse(recipe, data, device)
+    return replace(recipe, data=lambda: data)
+
+
+def device_of(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise TrainingRefused(f"no device {name!r}; there are cpu and cuda") from None
+    if device.type not in ("cpu", "cuda"):
+        raise TrainingRefused(f"no training on {name}, only on cpu and cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TrainingRefused(f"there is no {name} here, or torch was built without it")
+    return device
+
+
+def id_of(order: Order, recipe: str, change: Change | None, source: Source | None) -> str:
+    """The id of the checkpoint: as told, else that of the file, else RECIPE or RECIPE-DATA.
+
+    Raises TrainingRefused if what was told is no id.
+    """
+    parts = [recipe, *([source.name] if source else [])]
+    made = Path(order.recipe).stem if change else "-".join(parts)
+    told = order.id or (change.id if change else None)
+    text = told or re.sub(r"[^a-z0-9._]+", "-", made.lower()).strip("-._")[:100]
+    if not ID.fullmatch(text):
+        raise TrainingRefused(f"{text!r} is no id: it has a-z, 0-9, dots, dashes and underscores")
+    return text
+
+
+def refuse_to_lose(recipe: Recipe, order: Order, state: Run) -> None:
+    """Raises TrainingRefused if the end of this training would replace another's checkpoint."""
+    path = place_of(recipe, order.out)
+    if path.exists() and not order.replace and not state.made(file_sha256(path)):
+        raise TrainingRefused(
+            f"{path} is there already and didn't come out of {state.folder}; "
+            "give the new one a name by --id, or the old one up by --replace"
+        )
+
+
+def refuse_to_restart(state: Run, resume: bool) -> None:
+    if state.saved() and not resume:
+        raise TrainingRefused(
+            f"{state.folder} holds a run; go on with it by --resume, or move it away"
+        )
+
+
+def settings_of(recipe: Recipe, data: Data) -> dict[str, JsonValue]:
+    """All that the bytes of a run follow from, the pictures by their hash."""
+    digest = hashlib.sha256()
+    for column in data.train:
+        digest.update(column.numpy().tobytes())
+    told = {
+        "net": recipe.card.net,
+        "process": recipe.card.process,
+        "labels": list(data.labels),
+        "settings": recipe.settings,
+        "batch": recipe.batch,
+        "seed": recipe.seed,
+        "pictures": digest.hexdigest(),
+    }
+    plain: dict[str, JsonValue] = json.loads(json.dumps(told))
+    return plain
+
+
+def same_as_begun(state: Run, settings: dict[str, JsonValue]) -> None:
+    """Raises TrainingRefused if a saved run was begun with others; an old one can't tell."""
+    begun = state.begun_with()
+    if state.saved() and begun is not None and begun != settings:
+        other = sorted(k for k in settings.keys() | begun.keys() if settings.get(k) != begun.get(k))
+        raise TrainingRefused(
+            f"{state.folder} was begun with other {', '.join(other)}; "
+            "go on as it was begun, or give the new run a name by --id"
+        )
+    state.begin(settings)
+
+
+def restore(learner: Learner, state: Run, device: torch.device) -> None:
+    """Raises RunBroken if the state is that of another kind of learner."""
+    held = state.load(device)
+    try:
+        learner.restore(held)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
+        raise RunBroken(f"the state in {state.folder} is that of another training") from None

@@ -1,9 +1,19 @@
-"""What a training shows: a bar in the terminal, sheets of samples, a plot of the loss."""
+"""What a training shows: a bar or lines of its progress, sheets of samples, a plot of the loss."""
 
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-from PIL import Image, ImageDraw
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,16 +26,79 @@ from torch import Tensor
 Line = tuple[int, dict[str, float]]
 """A step and its losses."""
 
+LINE_SECONDS = 30.0
+SPEED_SECONDS = 10.0  # that the speed is a mean of, at least
+POINTS = 200  # of a curve
 
-def bar() -> Progress:
-    """A bar that carries the loss and the speed."""
+
+class Show(Protocol):
+    """Told of every step: its number from 1, and the loss."""
+
+    def __call__(self, step: int, loss: float) -> None: ...
+
+
+@contextmanager
+def showing(name: str, begun: int, steps: int, batch: int) -> Iterator[Show]:
+    """On standard error: a bar in a terminal, else a line now and then, for a log."""
+    console = Console(stderr=True)
+    speed = Speed(begun, batch)
+    if not console.is_terminal:
+        yield lines(name, steps, speed)
+        return
+    with _bar(console) as progress:
+        task = progress.add_task(name, total=steps, completed=begun, loss=math.nan, speed=0)
+
+        def show(step: int, loss: float) -> None:
+            progress.update(task, completed=step, loss=loss, speed=speed.at(step))
+
+        yield show
+
+
+def lines(name: str, steps: int, speed: "Speed") -> Show:
+    """A line for the first step, every half minute, and the last step."""
+    told = -math.inf
+
+    def show(step: int, loss: float) -> None:
+        nonlocal told
+        fast, now = speed.at(step), time.monotonic()
+        if now - told < LINE_SECONDS and step < steps:
+            return
+        told = now
+        left = timedelta(seconds=round((steps - step) * speed.batch / fast)) if fast else "?"
+        print(
+            f"{name}: step {step} of {steps}, loss {loss:.4g}, {fast:.0f} images/s, {left} to go",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    return show
+
+
+class Speed:
+    """Pictures a second, as a mean over the last ten seconds or so."""
+
+    def __init__(self, step: int, batch: int) -> None:
+        self.batch = batch
+        self._step, self._since, self._speed = step, time.monotonic(), 0.0
+
+    def at(self, step: int) -> float:
+        passed = time.monotonic() - self._since
+        if passed >= SPEED_SECONDS or not self._speed:
+            self._speed = (step - self._step) * self.batch / max(passed, 1e-9)
+        if passed >= SPEED_SECONDS:
+            self._step, self._since = step, time.monotonic()
+        return self._speed
+
+
+def _bar(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
+        TextColumn("loss {task.fields[loss]:.4g}"),
         TextColumn("{task.fields[speed]:.0f} images/s"),
         TimeRemainingColumn(),
+        console=console,
     )
 
 
@@ -41,33 +114,29 @@ def sheet(pictures: Tensor, columns: int = 16) -> Image.Image:
     return Image.fromarray(page)
 
 
-def write_plot(lines: list[Line], path: Path, width: int = 800, height: int = 400) -> None:
-    """Each loss against the step, smoothed by averaging into at most 200 points."""
-    page = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(page)
-    names = list(lines[0][1]) if lines else []
-    curves = {name: _smooth([(step, loss[name]) for step, loss in lines]) for name in names}
-    values = [y for curve in curves.values() for _, y in curve]
-    low, high = min(values, default=0.0), max(values, default=1.0)
-    last = max(lines[-1][0], 1) if lines else 1
-    for i, (name, curve) in enumerate(curves.items()):
-        colour = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")[i % 5]
-        points = [
-            (
-                50 + x / last * (width - 70),
-                height - 30 - (y - low) / (high - low + 1e-9) * (height - 60),
-            )
-            for x, y in curve
-        ]
-        draw.line(points, fill=colour, width=2)
-        draw.text((60 + 130 * i, 8), name, fill=colour)
-    draw.text((4, 24), f"{high:.3g}", fill="black")
-    draw.text((4, height - 40), f"{low:.3g}", fill="black")
-    draw.text((width - 90, height - 20), f"step {last}", fill="black")
-    page.save(path)
+def write_plot(lines: list[Line], path: Path) -> None:
+    """A PNG of each loss against the step, smoothed by averaging into at most 200 points.
+
+    The axis is logarithmic where all losses are above 0 and differ a hundredfold.
+    """
+    figure = Figure(figsize=(8, 4), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for name in lines[0][1] if lines else []:
+        points = _smooth([(step, losses[name]) for step, losses in lines])
+        axes.plot([x for x, _ in points], [y for _, y in points], label=name)
+    values = [value for line in axes.lines for value in np.asarray(line.get_ydata()).tolist()]
+    if values and min(values) > 0 and max(values) >= 100 * min(values):
+        axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.grid(alpha=0.3)
+    if lines:
+        axes.legend()
+    figure.savefig(path, format="png")
 
 
 def _smooth(points: list[tuple[int, float]]) -> list[tuple[float, float]]:
-    size = -(-len(points) // 200)
+    size = -(-len(points) // POINTS)
     groups = [points[i : i + size] for i in range(0, len(points), size)]
     return [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups]

@@ -53,15 +53,16 @@ def stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _how(recipe: Recipe, data: Data, run: Run, step: int) -> dict[str, JsonValue]:
     return {
+        **recipe.settings,
         "id": recipe.id,
         "steps": step,
+        "steps_planned": recipe.steps,
         "batch": recipe.batch,
         "seed": recipe.seed,
         "train_pictures": len(data.train[0]),
         "test_pictures": len(data.test[0]),
         "seconds": round(run.seconds * step / max(run.step, 1)),
         "processor": platform.machine(),
-        **recipe.settings,
     }
 
 

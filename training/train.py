@@ -8,45 +8,53 @@ import math
 import time
 
 import torch
-from rich.progress import Progress, TaskID
 
-from training.progress import bar, sheet, write_plot
+from training.errors import TrainingDiverged, TrainingStopped
+from training.progress import sheet, showing, write_plot
 from training.recipe import Batch, Data, Learner, Recipe
-from training.runs import Run
+from training.runs import Run, write_whole
+from training.stopping import signals_held
 
 SAVE_SECONDS = 180.0
 LOG_EVERY = 20
 SAMPLE_ROWS = 96
 
 
-class TrainingDiverged(Exception):
-    """A loss is no longer finite. The last saved state is from before."""
-
-
 def train(recipe: Recipe, learner: Learner, data: Data, run: Run, steps: int) -> None:
-    """From where the run stands to `steps`; saved every few minutes and at the end."""
-    with bar() as progress:
-        task = progress.add_task(recipe.id, total=steps, loss=math.nan, speed=0)
-        _show(progress, task, recipe, run)
+    """From where the run stands to `steps`; saved every few minutes and at the end.
+
+    A signal ends it after the step it is at: the state is saved, and TrainingStopped raised.
+    """
+    batch = min(recipe.batch, len(data.train[0]))
+    with showing(recipe.id, run.step, steps, batch) as show, signals_held() as signal:
         saved = time.monotonic()
         while run.step < steps:
             began = time.monotonic()
-            _advance(recipe, learner, data, run)
+            loss = _advance(recipe, learner, data, run)
             run.seconds += time.monotonic() - began
-            _show(progress, task, recipe, run)
+            show(run.step, loss)
+            if signal() is not None:
+                break
             if time.monotonic() - saved > SAVE_SECONDS:
                 save(learner, run)
                 saved = time.monotonic()
-    save(learner, run)
+        if run.step == steps:
+            save(learner, run)
+        else:
+            run.save(learner.state())
+        if (number := signal()) is not None:
+            raise TrainingStopped(f"{recipe.id}: stopped at step {run.step}", number)
 
 
 def save(learner: Learner, run: Run) -> None:
     """State, a snapshot of the served weights, a sheet of samples and the plot."""
     run.save(learner.state())
     run.snapshot(learner.weights())
-    pictures = learner.sample(SAMPLE_ROWS, torch.Generator().manual_seed(1))
-    sheet(pictures).save(run.folder / f"sample-{run.step:06d}.png")
-    write_plot(run.lines, run.folder / "loss.png")
+    page = sheet(learner.sample(SAMPLE_ROWS, torch.Generator().manual_seed(1)))
+    write_whole(
+        run.folder / f"sample-{run.step:06d}.png", lambda path: page.save(path, format="PNG")
+    )
+    write_whole(run.folder / "loss.png", lambda path: write_plot(run.lines, path))
 
 
 def batch_at(data: Data, step: int, size: int, seed: int) -> Batch:
@@ -59,7 +67,8 @@ def batch_at(data: Data, step: int, size: int, seed: int) -> Batch:
     return tuple(column[rows] for column in data.train)
 
 
-def _advance(recipe: Recipe, learner: Learner, data: Data, run: Run) -> None:
+def _advance(recipe: Recipe, learner: Learner, data: Data, run: Run) -> float:
+    """One step; its loss. Raises TrainingDiverged if a loss is not finite."""
     batch = batch_at(data, run.step, recipe.batch, recipe.seed)
     losses = learner.step(batch, _stream(recipe.seed, run.step, 1))
     for name, value in losses.items():
@@ -71,12 +80,7 @@ def _advance(recipe: Recipe, learner: Learner, data: Data, run: Run) -> None:
     if run.step % LOG_EVERY == 0:
         run.lines.append((run.step, losses))
     run.step += 1
-
-
-def _show(progress: Progress, task: TaskID, recipe: Recipe, run: Run) -> None:
-    speed = run.step * recipe.batch / max(run.seconds, 1e-9)
-    loss = run.lines[-1][1]["loss"] if run.lines else math.nan
-    progress.update(task, completed=run.step, loss=loss, speed=speed)
+    return losses["loss"]
 
 
 def _stream(seed: int, index: int, use: int) -> torch.Generator:

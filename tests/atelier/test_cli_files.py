@@ -50,7 +50,7 @@ def test_foreign_weights_become_a_checkpoint(weights: Path, tmp_path: Path) -> N
     assert (said.status, said.out) == (0, f"{out / 'weights.safetensors'}\n"), said.err
     assert picture_of(out / "weights.safetensors", 0).pixels.shape == (1, 32, 32)
     told = json.loads(atelier("inspect", out / "weights.safetensors").out)
-    assert told["net"] == NET
+    assert told["net"] == {"kind": "dcgan", **NET}
     assert (told["title"], told["licence"], told["data"]) == ("Small", "MIT", "Noise")
     assert told["sha256"] == file_sha256(out / "weights.safetensors")
 
@@ -63,7 +63,7 @@ def test_the_net_is_read_off_the_shapes(prefix: str, tmp_path: Path) -> None:
     torch.save(old, tmp_path / "old.pth")
     said = atelier("import", "dcgan", tmp_path / "old.pth", ATELIER_CHECKPOINTS=str(tmp_path))
     assert said.status == 0, said.err
-    assert load(tmp_path / "old.safetensors").header.net == net
+    assert load(tmp_path / "old.safetensors").header.net == {"kind": "dcgan", **net}
 
 
 def test_a_checkpoint_is_never_overwritten(weights: Path, tmp_path: Path) -> None:

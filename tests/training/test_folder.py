@@ -12,7 +12,7 @@ from PIL import Image
 from tests.training.drawn import draw, draw_folder
 from training.data import folder as own
 from training.data.cache import DataMissing
-from training.data.folder import find_pictures, load_folder, held_files
+from training.data.folder import find_pictures, held_files, load_folder
 
 WHITE, RED = [255, 255, 255], [255, 0, 0]
 
@@ -157,7 +157,7 @@ def test_too_few_pictures_are_refused(tmp_path: Path, count: int, told: str) -> 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match="nowhere is not there"):
         load_folder(tmp_path / "nowhere", 8, 3)
-    with pytest.raises(DataMissing, match="a.png is a file"):
+    with pytest.raises(DataMissing, match=r"a\.png is a file"):
         load_folder(draw(tmp_path / "a.png"), 8, 3)
 
 

@@ -139,5 +139,5 @@ def test_a_folder_tells_its_last_part_alone(tmp_path: Path) -> None:
 def test_what_is_neither_set_nor_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match=r"neither a folder nor the name of a set.*cifar10"):
         source_of("mnist")
-    with pytest.raises(DataMissing, match="a.png is a file"):
+    with pytest.raises(DataMissing, match=r"a\.png is a file"):
         source_of(str(draw(tmp_path / "a.png")))

@@ -1,0 +1,62 @@
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.runs import KEPT, Run, surplus, write_whole
+
+
+def test_what_is_kept_is_spread_over_the_whole_run() -> None:
+    kept: list[int] = []
+    for step in range(100, 20_100, 100):
+        kept.append(step)
+        for gone in surplus(kept, KEPT):
+            kept.remove(gone)
+    assert len(kept) == KEPT
+    assert (kept[0], kept[-1]) == (100, 20_000)
+    gaps = [b - a for a, b in pairwise(kept)]
+    assert max(gaps) <= 3000
+
+
+def test_few_are_all_kept() -> None:
+    assert surplus([], 3) == surplus([1], 3) == surplus([1, 5, 9], 3) == []
+    assert surplus([1, 2, 9, 20], 3) == [2]
+
+
+def test_old_snapshots_go_and_the_newest_stays(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for step in range(1, KEPT + 6):
+        run.step = step
+        run.snapshot({"w": torch.tensor(step)})
+    assert len(run.snapshots()) == KEPT
+    assert run.snapshots()[0] == 1
+    newest = run.snapshot_at(KEPT + 5)
+    assert newest is not None
+    assert newest["w"] == KEPT + 5
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    def fails(path: Path) -> None:
+        path.write_text("half")
+        raise OSError("disk full")
+
+    (tmp_path / "state.pt").write_text("old")
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(tmp_path / "state.pt", fails)
+    assert (tmp_path / "state.pt").read_text() == "old"
+    Run(tmp_path).prepare()
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_a_run_remembers_what_it_made(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert not run.made("ab")
+    assert run.begun_with() is None
+    run.note_made("ab")
+    run.begin({"batch": 3})
+    run.note_made("cd")
+    again = Run(tmp_path)
+    assert again.made("ab")
+    assert again.made("cd")
+    assert again.begun_with() == {"batch": 3}
