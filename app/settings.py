@@ -98,7 +98,11 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=0, ge=0, description="Torch threads a worker; 0: cores by workers."
     )
-    capacity: int = Field(default=32, ge=1, description="Items that a worker runs at once.")
+    capacity: int = Field(
+        default=32,
+        ge=1,
+        description="Rows that a worker runs at once: a picture is one, a walk one a frame.",
+    )
     model_memory: int = Field(default=4 * 2**30, ge=1, description="Bytes of models kept loaded.")
     run_memory: int = Field(
         default=2 * 2**30, ge=1, description="Bytes that items in flight may take."

@@ -7,16 +7,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from atelier.calls import Card
 from atelier.cli_jobs import follow, save
 from atelier.client import Client
+from atelier.jobs import Job
 from atelier.up import free_port
 
 FOLDER = Path("demo")
 HOST = "127.0.0.1"
-SEED, COUNT = 7, 8
+SEED, COUNT, STEPS = 7, 8, 20
 
 out = Console()
 
@@ -29,22 +32,53 @@ def wait_until_ready(service: subprocess.Popen[str]) -> None:
         raise SystemExit("atelier: the service did not start; demo/service.log says why")
 
 
-def make_everything(url: str, folder: Path) -> int:
-    """One sheet's worth of pictures from every model that makes pictures."""
-    made = 0
-    with Client(url) as client:
-        for card in client.models():
-            start = time.monotonic()
-            job = client.image(model=card["id"], n=COUNT, seed=SEED)
-            follow(job)
-            job.wait()
-            paths = [save(output, folder, card["id"]) for output in job.outputs]
-            took = time.monotonic() - start
-            out.print(f"[bold]{card['id']}[/]: {len(paths)} pictures in {took:.1f} s")
-            for path in paths:
-                out.print(f"  {path}")
-            made += len(paths)
+def ask(client: Client, card: Card, **params: Any) -> Job:
+    """Ask a model for something, in few steps if it takes steps."""
+    if takes(card, "steps"):
+        params["steps"] = STEPS
+    return client.image(model=card["id"], seed=SEED, **params)
+
+
+def takes(card: Card, param: str) -> bool:
+    return param in card["params"]["properties"]
+
+
+def keep(folder: Path, title: str, *jobs: Job) -> list[Path]:
+    """Wait for jobs that run together, save what they make, and say where."""
+    start, paths = time.monotonic(), []
+    for job in jobs:
+        follow(job)
+        job.wait()
+        paths += [save(output, folder, job.model) for output in job.outputs]
+    out.print(f"[bold]{title}[/] in {time.monotonic() - start:.1f} s")
+    for path in paths:
+        out.print(f"  {path}")
+    return paths
+
+
+def make_pictures(client: Client, folder: Path, card: Card) -> list[Path]:
+    """Several and a sheet of them; of a model that has labels, one of each besides."""
+    model = card["id"]
+    made = keep(folder, f"{COUNT} by {model}", ask(client, card, n=COUNT, grid=True))
+    if takes(card, "class_label"):
+        each = [ask(client, card, class_label=label) for label in card["labels"]]
+        made += keep(folder, f"{', '.join(card['labels'])} by {model}", *each)
     return made
+
+
+def make_everything(url: str, folder: Path) -> int:
+    """Pictures by every model, a walk, and a given picture varied; the number of files."""
+    with Client(url) as client:
+        cards = client.models()
+        made = [path for card in cards for path in make_pictures(client, folder, card)]
+        walk = {"to_seed": SEED + 1, "frames": 16}
+        walking = ask(client, cards[0], interpolate=walk)
+        made += keep(folder, f"a walk by {walking.model}", walking)
+        for card in [card for card in cards if takes(card, "init_image")][:1]:
+            given = made[0]
+            varied = ask(client, card, init_image=client.upload(given)["sha256"])
+            made += keep(folder, f"{given.name} varied by {varied.model}", varied)
+    return len(made)
 
 
 def main() -> None:
@@ -64,9 +98,7 @@ def main() -> None:
             finally:
                 service.send_signal(signal.SIGTERM)
                 service.wait()
-    out.print(
-        f"{made} pictures lie in {FOLDER.resolve()}; `make serve` starts a service that stays"
-    )
+    out.print(f"{made} files lie in {FOLDER.resolve()}; `make serve` starts a service that stays")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The whole service keeps its promises: equal bytes, nothing lost, on a folder and on S3."""
 
 import hashlib
+import json
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from atelier import Client
 from bench.chaos import Plan, run, verdict
@@ -43,6 +45,25 @@ def test_bytes_are_equal_after_a_restart_of_everything(stack: Stack) -> None:
         job = client.image(model=MODELS[0], n=4, seed=99)
         job.wait()
         assert [output.sha256 for output in job.outputs] == expected
+
+
+def test_what_a_file_says_of_itself_makes_it_again(stack: Stack, tmp_path: Path) -> None:
+    with Client(stack.url) as client:
+        given = client.image(model=MODELS[1], seed=5).wait().outputs[0]
+        walk = {"to_seed": 1, "frames": 9}
+        jobs = [
+            client.image(model=MODELS[0], seed=99, init_image=given.sha256, strength=0.4),
+            client.image(model=MODELS[0], seed=99, interpolate=walk, n=2),
+            client.image(model=MODELS[1], seed=99, interpolate=walk),
+            client.image(model=MODELS[1], seed=99, n=5, grid=True),
+        ]
+        for output in [output for job in jobs for output in job.wait().outputs]:
+            with Image.open(output.save(tmp_path / "made")) as picture:
+                said = picture.info.get("atelier") or picture.getexif()[0x010E]
+            facts = json.loads(said)
+            del facts["checkpoint"]
+            again = client.submit("image", {**facts.pop("params"), **facts}).wait()
+            assert output.sha256 in [o.sha256 for o in again.outputs]
 
 
 def test_jobs_survive_kills_of_everything() -> None:
@@ -107,13 +128,13 @@ def test_a_checkpoint_dropped_in_is_served_without_a_restart(tmp_path: Path) -> 
     with running(ATELIER_CHECKPOINTS=str(checkpoints)) as stack, Client(stack.url) as client:
         assert [card["id"] for card in client.models()] == ["tiny-vae"]
         (tmp_path / "new").mkdir()
-        path = tiny_checkpoint(tmp_path / "new", "dcgan")
+        path = tiny_checkpoint(tmp_path / "new", "gan")
         path.rename(checkpoints / path.name)
         end = time.monotonic() + 30
         while len(client.models()) < 2:
             assert time.monotonic() < end, "the new model is not listed"
             time.sleep(0.1)
-        job = client.image(model="tiny-dcgan", n=2, seed=1)
+        job = client.image(model="tiny-gan", n=2, seed=1)
         job.wait()
         assert len(job.outputs) == 2
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from app.settings import Settings
 from tests.e2e.conftest import Stack
@@ -44,6 +45,10 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
     job = json.loads((tmp_path / "job.json").read_text())
     assert (job["status"], len(job["outputs"])) == ("completed", 4)
     assert (tmp_path / "emoji.png").read_bytes().startswith(b"\x89PNG")
+    varied = json.loads((tmp_path / "varied.json").read_text())
+    assert [o["role"] for o in varied["outputs"]] == ["picture"] * 4 + ["sheet"]
+    with Image.open(tmp_path / "walk.webp") as walk:
+        assert walk.n_frames == 16  # type: ignore[attr-defined]
     assert '"seed": 7' in ran.stdout
     assert "event: completed" in ran.stdout
     assert '"object":"list"' in ran.stdout
@@ -55,7 +60,8 @@ def test_the_python_example_runs(stack: Stack, tmp_path: Path) -> None:
     environment = os.environ | {"ATELIER_URL": stack.url, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error", "-c", example]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=60)
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("a.png", "b.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_commands_run(stack: Stack, tmp_path: Path) -> None:
@@ -71,7 +77,9 @@ def test_the_commands_run(stack: Stack, tmp_path: Path) -> None:
         timeout=60,
         check=True,
     )
-    assert len(list((tmp_path / "pictures").glob("dcgan-emoji-*.png"))) == 8
+    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert len(names) == 8 + 2 + 1
+    assert names >= {"dcgan-emoji-7.png", "dcgan-emoji-7-sheet.png", "dcgan-emoji-7.webp"}
     assert "vae-fashion" in ran.stdout
 
 
