@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test serve check fix bench chaos train clean
+.PHONY: demo test serve check fix bench chaos train quality clean
 
 $(VENV)/run.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,6 +41,9 @@ chaos: $(VENV)/dev.stamp  ## 200 jobs under random kills of workers, API and Val
 
 train: $(VENV)/dev.stamp  ## make a shipped checkpoint anew: make train RECIPE=vae-fashion
 	$(BIN)/atelier train $(RECIPE)
+
+quality: $(VENV)/dev.stamp  ## write docs/quality.md anew from the checkpoints' cards
+	$(BIN)/atelier quality
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

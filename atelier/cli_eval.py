@@ -1,13 +1,17 @@
 """`atelier eval` and `quality`: how good checkpoints are, and the page that says so."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from atelier.cli_files import NEEDS
 from atelier.cli_jobs import parsed
 from atelier.cli_say import fail, settings_with, show_json
+
+if TYPE_CHECKING:
+    from training.metrics.features import Features
+    from training.trial import Eyes
 
 Checkpoints = Annotated[
     Path | None,
@@ -37,8 +41,6 @@ def eval_(
         from training.errors import TrainingError
         from training.evaluate import Order, evaluate
         from training.metrics.features import EfficientNetLite0
-        from training.metrics.inception import InceptionV3
-        from training.trial import Eyes
 
         features = EfficientNetLite0()
     except ModuleNotFoundError as error:
@@ -46,8 +48,7 @@ def eval_(
     path = _file(checkpoint, settings_with(checkpoints=checkpoints).checkpoints)
     order = Order(parsed(param or []), n, seeds, reference)
     try:
-        eyes = Eyes(features, InceptionV3(inception) if inception else None)
-        show_json(evaluate(path, order, eyes, device_of(device)))
+        show_json(evaluate(path, order, _eyes(features, inception), device_of(device)))
     except (TrainingError, DataMissing, CheckpointError) as error:
         raise fail(str(error)) from None
 
@@ -66,6 +67,16 @@ def quality(
         print(write_report(settings_with(checkpoints=checkpoints).checkpoints, out))
     except CheckpointError as error:
         raise fail(str(error)) from None
+
+
+def _eyes(features: "Features", inception: Path | None) -> "Eyes":
+    from training.trial import Eyes
+
+    if inception is None:
+        return Eyes(features)
+    from training.metrics.inception import InceptionV3  # which takes torchvision a second
+
+    return Eyes(features, InceptionV3(inception))
 
 
 def _file(named: str, folder: Path) -> Path:

@@ -25,7 +25,7 @@ class Lens:
         """Distance, score, precision and recall; the last two of equally many on both sides."""
         distance, score = self.names
         found = {
-            distance: frechet_distance(gaussian_of(seen.features), self.gaussian),
+            distance: frechet_distance(self.gaussian, gaussian_of(seen.features)),
             score: inception_score(seen.probabilities),
         }
         count = min(len(seen.features), len(self.held_out.features))

@@ -47,6 +47,13 @@ def test_fewer_rows_than_dimensions_leave_it_real_and_zero_for_equals() -> None:
     assert frechet_distance(few, gaussian_of(drawn(4, 10, 40))) > 1
 
 
+@pytest.mark.parametrize("rows", [(10, 300), (300, 10), (12, 9)])
+def test_a_few_rows_are_no_other_distance_than_their_covariance(rows: tuple[int, int]) -> None:
+    few, many = (gaussian_of(drawn(seed, count, 20, seed)) for seed, count in enumerate(rows))
+    plain = [Gaussian(g.mean, g.covariance) for g in (few, many)]
+    assert frechet_distance(few, many) == pytest.approx(frechet_distance(*plain), rel=1e-6)
+
+
 def test_a_shift_alone_is_its_squared_length() -> None:
     rows = drawn(5, 100, 6)
     distance = frechet_distance(gaussian_of(rows), gaussian_of(rows + 2.0))
