@@ -15,7 +15,7 @@ from torch import Tensor
 from models.checkpoint import Checkpoint, load, save
 from models.families import FAMILIES
 from models.header import Header
-from models.params import Params
+from models.params import Params, posted_files
 from training.generating import load_model, pictures_of
 from training.judging import Judge, judge_of
 from training.recipe import Data
@@ -122,6 +122,8 @@ def wanted(header: Header, given: Mapping[str, JsonValue], count: int) -> Wanted
     except ValidationError as error:
         first = error.errors()[0]
         raise EvaluationRefused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if params[0].rows > 1 or posted_files(params[0]):
+        raise EvaluationRefused("pictures are measured that stand alone: no walk, and no file")
     return Wanted(params, torch.tensor(number) if number else None)
 
 

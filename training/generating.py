@@ -32,7 +32,7 @@ def pictures_of(
     )
     ends = dict(_ends(flows, model.max_items, device))
     pictures = [ends[place].pixels for place in sorted(ends)]
-    return torch.stack(pictures).clamp(0, 1).mul(255).round().byte()
+    return torch.stack(pictures).clamp(0, 1).mul(255).round().byte().cpu()
 
 
 def _ends(flows: Iterator[Flow], abreast: int, device: torch.device) -> Iterator[tuple[int, Image]]:

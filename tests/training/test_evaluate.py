@@ -162,6 +162,8 @@ def test_each_label_is_asked_for_in_turn_or_the_one_that_was_given(tmp_path: Pat
         ("gan", {"class_label": "hat"}, "class_label: 'hat' is none of shirt, shoe, bag"),
         ("gan", {"class_label": 3}, "class_label: 3 is none of"),
         ("diffusion", {"steps": 0}, "steps"),
+        ("mixture", {"interpolate": {"to_seed": 3}}, "stand alone"),
+        ("vae", {"init_image": "ab12" * 16}, "stand alone"),
     ],
 )
 def test_params_that_a_checkpoint_does_not_take_are_refused(
@@ -212,8 +214,9 @@ def test_pictures_are_those_that_the_service_would_make(family: str, tmp_path: P
 def test_flows_of_unlike_length_and_more_than_fit_end_in_their_order(tmp_path: Path) -> None:
     model = load_model(load(tiny_checkpoint(tmp_path, "diffusion")), CPU)
     kind = FAMILIES["diffusion"].params
-    asked = [kind.model_validate({"steps": 1 + i % 4, "class_label": LABELS[i % 3]}) for i in
-             range(9)]  # fmt: skip
+    asked = [
+        kind.model_validate({"steps": 1 + i % 4, "class_label": LABELS[i % 3]}) for i in range(9)
+    ]
     whole = pictures_of(model, asked, 0, CPU)
     model.max_items = 2
     assert torch.equal(pictures_of(model, asked, 0, CPU), whole)
