@@ -103,7 +103,7 @@ class Jobs:
             case ["replay", job_id]:
                 return Accepted(self.fetch(new.owner, job_id), replayed=True)
             case ["gone", sha256]:
-                (param, *_) = (name for name, sha in new.inputs.items() if sha == sha256)
+                param = next(name for name, sha in new.inputs.items() if sha == sha256)
                 raise Gone(f"the file that {param} names has expired", param=param)
             case ["full", seconds]:
                 raise RateLimited(

@@ -7,6 +7,7 @@
 """
 
 import io
+import re
 import threading
 import warnings
 from typing import TYPE_CHECKING
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 KINDS = ("PNG", "JPEG", "GIF", "WEBP")
 MOST_PIXELS = 16_000_000
 LONGEST_SIDE = 16_384  # pixels
-MOST_SCANS = 100  # of a progressive JPEG: each is as much work as the whole picture
-SCAN = b"\xff\xda"  # begins one; inside its data it can't stand
+MOST_SCANS = 50  # of a progressive JPEG: each is as much work as the whole picture
+MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # of a JPEG; in a scan's data none can stand
+SCAN, END = b"\xda", b"\xd9"
 ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}  # of files that decoders take without
 BROKEN = "can't be read: the file is broken or cut short"
 WHITE = (255, 255, 255)
@@ -55,12 +57,21 @@ def _read(data: bytes) -> "Image":
         width, height = picture.size
         if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
             raise Unreadable(f"{_too_large()}, and has {width} by {height}")
-        if picture.format in ("JPEG", "MPO") and data.count(SCAN) > MOST_SCANS:
+        if picture.format in ("JPEG", "MPO") and scans(data) > MOST_SCANS:
             raise Unreadable("has too many scans for a JPEG picture")
         if data.rfind(ENDS.get(picture.format or "", b"")) < 0:
             raise Unreadable(BROKEN)
         picture.load()
         return _plain(ImageOps.exif_transpose(picture))
+
+
+def scans(data: bytes) -> int:
+    """How many scans a JPEG has, up to its end: phones append films."""
+    place, count = 2, 0
+    while (found := MARKER.search(data, place)) and found[1] != END:
+        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
+        count += found[1] == SCAN
+    return count
 
 
 def _too_large() -> str:

@@ -71,9 +71,9 @@ def make_everything(url: str, folder: Path) -> int:
     with Client(url) as client:
         cards = client.models()
         made = [path for card in cards for path in make_pictures(client, folder, card)]
-        walk = {"to_seed": SEED + 1, "frames": 16}
-        walking = ask(client, cards[0], interpolate=walk)
-        made += keep(folder, f"a walk by {walking.model}", walking)
+        for card in cards[:1]:
+            walking = ask(client, card, interpolate={"to_seed": SEED + 1, "frames": 16})
+            made += keep(folder, f"a walk by {walking.model}", walking)
         for card in [card for card in cards if takes(card, "init_image")][:1]:
             given = made[0]
             varied = ask(client, card, init_image=client.upload(given)["sha256"])

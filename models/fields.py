@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -32,6 +33,7 @@ PostedPicture = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("image")
 """The SHA-256 of a picture that was posted to /artifacts."""
 
 
+@lru_cache(64)  # asked of every request
 def posted_fields(kind: type[BaseModel]) -> dict[str, str]:
     """The fields of a class that name posted files, and the kind of file each takes."""
     return {

@@ -7,8 +7,8 @@ if it is canceled meanwhile, nobody asks for what was read.
 import logging
 import math
 import queue
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -51,15 +51,29 @@ class Reader:
 
     def __init__(self, store: Store, ring: Callable[[], None]) -> None:
         self._store, self._ring = store, ring
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="inputs")
+        self._asked: queue.SimpleQueue[tuple[Claim, Params] | None] = queue.SimpleQueue()
         self.arrived: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
 
+    def start(self) -> None:
+        for _ in range(THREADS):
+            threading.Thread(target=self._work, name="inputs", daemon=True).start()
+
     def read(self, claim: Claim, params: Params) -> None:
-        """Begin to read what these params refer to."""
-        self._threads.submit(self._read, claim, params)
+        """Have read what these params refer to."""
+        self._asked.put((claim, params))
+
+    def close(self) -> None:
+        """Read no more; a store that hangs holds up no end."""
+        for _ in range(THREADS):
+            self._asked.put(None)
+
+    def _work(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            self._read(*asked)
 
     def _read(self, claim: Claim, params: Params) -> None:
-        kinds, inputs = posted_fields(type(params)), dict[str, Artifact]()
+        kinds = posted_fields(type(params))
+        inputs: dict[str, Artifact] = {}
         outcome: Inputs | Exception = inputs
         try:
             for param, sha256 in posted_files(params).items():
@@ -80,9 +94,6 @@ class Reader:
             raise InputUnusable(param, "internal_error", words) from None
         except Unreadable as error:
             raise InputUnusable(param, "invalid_parameter", str(error)) from None
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def picture_of(data: bytes) -> Image:

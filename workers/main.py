@@ -88,8 +88,8 @@ class Process:
         store = store_of(settings)
         self._delivery = Delivery(self._desk(name), store, rq_stamp, bell.ring)
         host = Host(Shelf(settings.checkpoints), self.place, settings.model_memory, bell.ring)
-        engine, reader = Engine(self.place.device), Reader(store, bell.ring)
-        parts = Parts(self._desk(name), host, engine, reader, self._delivery, bell)
+        self._reader, engine = Reader(store, bell.ring), Engine(self.place.device)
+        parts = Parts(self._desk(name), host, engine, self._reader, self._delivery, bell)
         self.floor = Floor(parts, settings)
         pulse = Pulse(self._desk(name), self.floor, settings)
         upkeep = Upkeep(pulse, Housekeeper(self._desk(name), store, pulse), settings)
@@ -111,6 +111,7 @@ class Process:
         Raises what broke the loop, once all that is done has been delivered.
         """
         self._delivery.start()
+        self._reader.start()
         self.worker.work(burst=burst, logging_level="WARNING")
         for connection in self._connections:
             connection.close()

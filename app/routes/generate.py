@@ -39,7 +39,7 @@ REPLIES: Replies = {
         "model": Job,
     },
     202: reply("Accepted.", QUEUED_EXAMPLE, LOCATION | REPLAYED | RETRY_AFTER),
-    **errors(400, 401, 404, 413, 415, 422, 429, 503),
+    **errors(400, 401, 404, 410, 413, 415, 422, 429, 503),
 }
 
 
@@ -61,7 +61,8 @@ async def generate_image(
 
     The body is the model's own request: see `GET /models/{id}` for its parameters. Item 0 uses
     the seed unchanged and item i one derived from it; each output's seed, posted alone, repeats
-    its file.
+    its file. A walk (`interpolate`) gives a sheet and an animation, which is always WebP. A picture
+    to vary (`init_image`) is posted to `/artifacts` first.
     """
     route = Route("image", "image", services.settings.default_image_model)
     return await generate(request, services, owner, route)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.pictures import MOST_SCANS, SCAN, Unreadable, read_picture
+from app.pictures import MOST_SCANS, Unreadable, read_picture, scans
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 COLOURS = np.random.default_rng(0).integers(0, 256, (10, 14, 3), dtype=np.uint8)
@@ -131,7 +131,13 @@ def test_a_broken_file_is_unreadable_and_nothing_else(kind: str) -> None:
 
 def test_a_jpeg_of_very_many_scans_is_refused() -> None:
     data = saved(RGB, "JPEG", progressive=True)
-    assert 1 < data.count(SCAN) < MOST_SCANS
-    start = data.index(SCAN)
+    assert scans(saved(RGB, "JPEG")) == 1 < scans(data) < MOST_SCANS
+    start = data.index(b"\xff\xda")
     with pytest.raises(Unreadable, match="too many scans"):
         read_picture(data[:start] + data[start:-2] * MOST_SCANS + data[-2:])
+
+
+def test_what_follows_a_jpeg_is_not_counted_against_it() -> None:
+    data = saved(RGB, "JPEG", comment=b"\xff\xda" * 99) + b"\xff\xda" * 99
+    assert scans(data) == 1
+    assert read_picture(data).size == (14, 10)

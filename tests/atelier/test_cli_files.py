@@ -123,7 +123,7 @@ def test_the_faces_of_a_published_package(tmp_path: Path) -> None:
     assert (first[:, 1:] - first[:, :-1]).abs().mean() < 0.1  # and not noise: neighbours agree
 
 
-@pytest.mark.parametrize("output_format", ["png", "webp"])
+@pytest.mark.parametrize("output_format", ["png", "webp", "jpeg"])
 def test_a_picture_says_what_made_it(output_format: str, tmp_path: Path) -> None:
     file = tmp_path / "picture"  # by its bytes, whatever it is called
     file.write_bytes(encode(Image(torch.rand(3, 8, 8)), output_format, FACTS)[0].data)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
+from app.requests import FORMATS as ASKED
 from models.artifacts import Frames, Image
 from workers.encode import FORMATS, Encoded, Facts, Sheet, encode, preview
 
@@ -42,6 +43,10 @@ def whole(pixels: torch.Tensor) -> NDArray[np.uint8]:
 
 def rgb(picture: Picture.Image) -> NDArray[np.uint8]:
     return np.asarray(picture.convert("RGB"))
+
+
+def test_every_format_that_can_be_asked_for_can_be_made() -> None:
+    assert set(FORMATS) == set(ASKED["image"])
 
 
 @pytest.mark.parametrize("output_format", FORMATS)
