@@ -2,7 +2,7 @@
 
 1. Size is judged by the header, before anything is decoded.
 2. The same file gives the same pixels: upright, 8 bits, grey or RGB, on white, its first frame.
-3. One is read at a time in a process. A picture of the largest size takes some 200 MB while it is
+3. One is read at a time in a process. A picture of the largest size takes some 250 MB while it is
    read, and warnings can only be kept quiet for the whole process.
 """
 
@@ -19,6 +19,7 @@ KINDS = ("PNG", "JPEG", "GIF", "WEBP")
 MOST_PIXELS = 16_000_000
 LONGEST_SIDE = 16_384  # pixels
 MOST_SCANS = 50  # of a progressive JPEG: each is as much work as the whole picture
+MOST_SEGMENTS = 10_000  # of a JPEG, scans among them
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # of a JPEG; in a scan's data none can stand
 SCAN, END = b"\xda", b"\xd9"
 ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}  # of files that decoders take without
@@ -62,16 +63,20 @@ def _read(data: bytes) -> "Image":
         if data.rfind(ENDS.get(picture.format or "", b"")) < 0:
             raise Unreadable(BROKEN)
         picture.load()
-        return _plain(ImageOps.exif_transpose(picture))
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _plain(picture)
 
 
 def scans(data: bytes) -> int:
-    """How many scans a JPEG has, up to its end: phones append films."""
+    """How many scans a JPEG has, up to its end: phones append films. Raises Unreadable."""
     place, count = 2, 0
-    while (found := MARKER.search(data, place)) and found[1] != END:
+    for _ in range(MOST_SEGMENTS):
+        found = MARKER.search(data, place)
+        if found is None or found[1] == END:
+            return count
         place = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
         count += found[1] == SCAN
-    return count
+    raise Unreadable(BROKEN)
 
 
 def _too_large() -> str:
@@ -86,7 +91,7 @@ def _plain(picture: "Image") -> "Image":
         return picture.convert("I").point(lambda x: x * (1 / 257) + 0.5).convert("L")
     grey = picture.mode in ("1", "L", "LA", "La")
     if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-        clear = picture.convert("RGBA")
+        clear = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         ground = Image.new("RGBA", picture.size, (*WHITE, 255))
         picture = Image.alpha_composite(ground, clear)
     return picture.convert("L" if grey else "RGB")
