@@ -15,7 +15,8 @@ from training.recipe import Batch, Data, Learner, Recipe
 from training.runs import Run, write_whole
 from training.stopping import signals_held
 
-SAVE_SECONDS = 180.0
+SAVE_SECONDS = 180.0  # from one save to the next,
+SAVE_TIMES = 20.0  # or so many times as long as a save took, if that is more
 LOG_EVERY = 20
 SAMPLE_ROWS = 96
 
@@ -27,17 +28,12 @@ def train(recipe: Recipe, learner: Learner, data: Data, run: Run, steps: int) ->
     """
     batch = min(recipe.batch, len(data.train[0]))
     with showing(recipe.id, run.step, steps, batch) as show, signals_held() as signal:
-        saved = time.monotonic()
-        while run.step < steps:
-            began = time.monotonic()
+        saved, took = time.monotonic(), 0.0
+        while run.step < steps and signal() is None:
             loss = _advance(recipe, learner, data, run)
-            run.seconds += time.monotonic() - began
             show(run.step, loss)
-            if signal() is not None:
-                break
-            if time.monotonic() - saved > SAVE_SECONDS:
-                save(learner, run)
-                saved = time.monotonic()
+            if time.monotonic() - saved > max(SAVE_SECONDS, SAVE_TIMES * took):
+                took, saved = save(learner, run), time.monotonic()
         if run.step == steps:
             save(learner, run)
         else:
@@ -46,8 +42,9 @@ def train(recipe: Recipe, learner: Learner, data: Data, run: Run, steps: int) ->
             raise TrainingStopped(f"{recipe.id}: stopped at step {run.step}", number)
 
 
-def save(learner: Learner, run: Run) -> None:
-    """State, a snapshot of the served weights, a sheet of samples and the plot."""
+def save(learner: Learner, run: Run) -> float:
+    """State, a snapshot of the served weights, a sheet of samples and the plot; in how long."""
+    began = time.monotonic()
     run.save(learner.state())
     run.snapshot(learner.weights())
     page = sheet(learner.sample(SAMPLE_ROWS, torch.Generator().manual_seed(1)))
@@ -55,6 +52,7 @@ def save(learner: Learner, run: Run) -> None:
         run.folder / f"sample-{run.step:06d}.png", lambda path: page.save(path, format="PNG")
     )
     write_whole(run.folder / "loss.png", lambda path: write_plot(run.lines, path))
+    return time.monotonic() - began
 
 
 def batch_at(data: Data, step: int, size: int, seed: int) -> Batch:
@@ -69,6 +67,7 @@ def batch_at(data: Data, step: int, size: int, seed: int) -> Batch:
 
 def _advance(recipe: Recipe, learner: Learner, data: Data, run: Run) -> float:
     """One step; its loss. Raises TrainingDiverged if a loss is not finite."""
+    began = time.monotonic()
     batch = batch_at(data, run.step, recipe.batch, recipe.seed)
     losses = learner.step(batch, _stream(recipe.seed, run.step, 1))
     for name, value in losses.items():
@@ -80,6 +79,7 @@ def _advance(recipe: Recipe, learner: Learner, data: Data, run: Run) -> float:
     if run.step % LOG_EVERY == 0:
         run.lines.append((run.step, losses))
     run.step += 1
+    run.seconds += time.monotonic() - began
     return losses["loss"]
 
 

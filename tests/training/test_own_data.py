@@ -19,7 +19,7 @@ from tests.training.tiny import DIFFUSION, count_tensors, diffusion_recipe, gan_
 from training import command
 from training.command import Order, recipe_named, run
 from training.data.sets import source_of
-from training.errors import TrainingRefused
+from training.errors import TrainingDiverged, TrainingRefused, TrainingStopped
 from training.fitting import fitted, rehearse
 from training.recipe import Data, Recipe
 
@@ -213,3 +213,21 @@ def test_the_state_of_another_learner_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "out/x.safetensors").unlink()
     said = trained(tmp_path, "--steps", "2", "--id", "x", "--resume")
     assert "is that of another training" in refused(said)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (TrainingStopped("x: stopped at step 3", 15), 143, "step 3; the same command goes on with"),
+        (KeyboardInterrupt(), 130, "what was saved goes on with --resume"),
+        (TrainingDiverged("x: loss is nan"), 1, "x: loss is nan"),
+    ],
+)
+def test_how_a_training_ended_is_its_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, told: str
+) -> None:
+    def ends(_: Order) -> Path:
+        raise error
+
+    monkeypatch.setattr(command, "run", ends)
+    assert told in refused(trained(tmp_path), status)

@@ -172,3 +172,12 @@ def test_paths_go_from_the_folder_of_the_file_and_names_do_not(tmp_path: Path) -
     assert read_change(path).data == str(tmp_path / "../mine")
     path.write_text('base = "a"\ndata = "cifar10:/here"')
     assert read_change(path).data == "cifar10:/here"
+
+
+def test_the_example_of_the_docs_holds(tmp_path: Path) -> None:
+    docs = Path(__file__).parents[2] / "docs/training.md"
+    path = tmp_path / "small.toml"
+    path.write_text(docs.read_text("utf-8").split("```toml\n")[1].split("```")[0])
+    recipe = changed(recipe_named("dcgan-emoji"), read_change(path))
+    assert isinstance(recipe.learner(recipe.card, CPU), GANLearner)
+    assert (recipe.steps, recipe.settings["r1"], recipe.card.net["width"]) == (2000, 0.5, 32)
