@@ -58,7 +58,11 @@ def contact_sheet(path: Path) -> Image.Image:
     asked = wanted(checkpoint.header, {}, columns * rows).params  # the labels in turn
     if kinds:
         asked = [asked[kind] for kind in range(kinds) for _ in range(columns)]
-    return sheet(pictures_of(model, asked, 0, device).float().div(255), columns)
+    pictures = pictures_of(model, asked, 0, device)
+    page = sheet(pictures.float().div(255), columns)
+    if pictures.shape[1] == 1:
+        return page.convert("L")
+    return page.quantize(256, dither=Image.Dither.NONE)  # or the file is half as large again
 
 
 def _section(name: str, card: Header, *, shown: bool) -> str:
