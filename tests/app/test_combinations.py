@@ -6,7 +6,7 @@ import httpx
 import pytest
 import redis
 
-from app.settings import Settings
+from app.settings import ROOT, Settings
 from models.params import SAMPLERS
 from tests.app.serving import serving
 from tests.app.test_generate import URL, error_of
@@ -137,3 +137,10 @@ def test_the_document_shows_every_field_and_bodies_that_are_taken(models: httpx.
         if name not in {"model", "n", "seed", "metadata", "temperature"}:
             assert field["examples"], name
     assert any("artifact" in form for form in shown["init_image"]["anyOf"])
+
+
+def test_the_page_on_pictures_tells_of_every_field(models: httpx.Client) -> None:
+    page = (ROOT / "docs" / "images.md").read_text()
+    for card in models.get("/models").json()["data"]:
+        for name in card["params"]["properties"].keys() - {"model", "metadata"}:
+            assert f"`{name}`" in page, name
