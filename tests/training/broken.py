@@ -10,6 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
+import torch._dynamo  # what a first optimiser would load, in every process anew
 
 from tests.training.tiny import mlp_vae_recipe
 from training import train
@@ -17,7 +18,7 @@ from training.command import carry_out
 from training.errors import TrainingStopped
 from training.runs import Run
 
-STEPS = 60
+STEPS = 100
 
 
 def main(folder: Path) -> None:

@@ -54,7 +54,7 @@ def test_kills_at_any_moment_lose_nothing_that_was_saved(tmp_path: Path, unbroke
             process.join()
         steps.append(saved_step(tmp_path))
     assert steps == sorted(steps)
-    assert 0 < steps[-1] < STEPS, "no kill fell into the training"
+    assert 0 < steps[1] < STEPS, "no kill fell into the training"
     assert finish(tmp_path) == unbroken
     assert not list((tmp_path / "run").glob("*.part"))
     assert (tmp_path / "tiny-mlp-vae.safetensors").exists()
