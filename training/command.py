@@ -89,24 +89,25 @@ def carry_out(
     recipe: Recipe, out: Path, state: Run, steps: int, *, resume: bool, device: torch.device
 ) -> Path:
     """The same for a recipe in hand and a run of its own."""
-    refuse_to_restart(state, resume)
-    state.prepare()
-    data = recipe.data()
-    same_as_begun(state, settings_of(recipe, data))
-    learner = recipe.learner(recipe.card, device)
-    if state.saved():
-        restore(learner, state, device)
-    if state.step <= steps:
-        train(recipe, learner, data, state, steps)
-    weights = state.snapshot_at(steps)
-    if weights is None:
-        raise TrainingRefused(
-            f"the run is at step {state.step} and kept no snapshot of {steps}; "
-            f"it has {state.snapshots()}"
-        )
-    path = publish(recipe, weights, data, state, steps, out)
-    state.note_made(file_sha256(path))
-    return path
+    with state.held():
+        refuse_to_restart(state, resume)
+        data = recipe.data()
+        same_as_begun(state, settings_of(recipe, data))
+        learner = recipe.learner(recipe.card, device)
+        if state.saved():
+            restore(learner, state, device)
+        if state.step <= steps:
+            train(recipe, learner, data, state, steps)
+        weights = state.snapshot_at(steps)
+        if weights is None:
+            raise TrainingRefused(
+                f"the run is at step {state.step} and kept no snapshot of {steps}; "
+                f"it has {state.snapshots()}"
+            )
+        state.note_making()
+        path = publish(recipe, weights, data, state, steps, out)
+        state.note_made(file_sha256(path))
+        return path
 
 
 def adapted(

@@ -4,14 +4,17 @@
     state.pt                      what a resumed run needs: step, seconds, log, the learner's state
     snapshot-000400.safetensors   the weights as they would be served at that step
     sample-000400.png, loss.png   for the eye
+    lock                          held by the process that trains
 
 state.pt is read with weights_only: it can hold tensors and plain values, never code.
 """
 
+import fcntl
 import json
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from pydantic import JsonValue
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.errors import RunBroken
+from training.errors import RunBroken, TrainingRefused
 from training.progress import Line
 
 KEPT = 20
@@ -64,11 +67,22 @@ class Run:
     def saved(self) -> bool:
         return (self.folder / "state.pt").exists()
 
-    def prepare(self) -> None:
-        """Make the folder, and clear away what a killed process left half written."""
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and keep other processes from training in it; the system gives it up
+        when this one dies. What a killed one left half written is cleared away.
+
+        Raises TrainingRefused if another holds it.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for part in self.folder.glob("*.part"):
-            part.unlink()
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TrainingRefused(f"another process trains in {self.folder}") from None
+            for part in self.folder.glob("*.part"):
+                part.unlink()
+            yield
 
     def begun_with(self) -> dict[str, JsonValue] | None:
         """What the run was told to be begun with; None for one that was never told."""
@@ -79,13 +93,19 @@ class Run:
         self._tell({"begun_with": settings})
 
     def made(self, sha256: str) -> bool:
-        """Whether a checkpoint with this hash came out of this run."""
-        told = self._told().get("made")
-        return isinstance(told, list) and sha256 in told
+        """Whether a checkpoint with this hash came out of this run, or may have, before a kill."""
+        told = self._told()
+        made = told.get("made")
+        return bool(told.get("making")) or (isinstance(made, list) and sha256 in made)
+
+    def note_making(self) -> None:
+        """A checkpoint is about to be written."""
+        self._tell({"making": True})
 
     def note_made(self, sha256: str) -> None:
-        told = self._told().get("made")
-        self._tell({"made": [*(told if isinstance(told, list) else []), sha256]})
+        made = self._told().get("made")
+        before = made if isinstance(made, list) else []
+        self._tell({"making": False, "made": [*before, sha256]})
 
     def _told(self) -> dict[str, JsonValue]:
         path = self.folder / "run.json"

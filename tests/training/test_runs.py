@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.errors import TrainingRefused
 from training.runs import KEPT, Run, surplus, write_whole
 
 
@@ -45,8 +46,15 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         write_whole(tmp_path / "state.pt", fails)
     assert (tmp_path / "state.pt").read_text() == "old"
-    Run(tmp_path).prepare()
-    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+    with Run(tmp_path).held():
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "state.pt"]
+
+
+def test_one_process_trains_in_a_folder(tmp_path: Path) -> None:
+    with Run(tmp_path).held(), pytest.raises(TrainingRefused, match="another process"):
+        Run(tmp_path).held().__enter__()
+    with Run(tmp_path).held():
+        pass
 
 
 def test_a_run_remembers_what_it_made(tmp_path: Path) -> None:
@@ -60,3 +68,6 @@ def test_a_run_remembers_what_it_made(tmp_path: Path) -> None:
     assert again.made("ab")
     assert again.made("cd")
     assert again.begun_with() == {"batch": 3}
+    assert not again.made("ef")
+    again.note_making()  # and killed before it could say that it was done
+    assert Run(tmp_path).made("ef")
