@@ -15,7 +15,7 @@ from training.evaluate import wanted
 from training.generating import load_model, pictures_of
 from training.progress import sheet
 from training.publish import JUDGES
-from training.tables import comparisons, evaluations, figures
+from training.tables import BOUNDS, LATENTS, comparisons, evaluations, figures, side_by_side
 
 SMALL = 32  # pixels; of pictures up to this side a sheet has more
 
@@ -26,9 +26,10 @@ checkpoints' own cards, and `atelier eval CHECKPOINT` the figures into the cards
 [metrics.md](metrics.md) tells what each figure means. FED is a Fréchet distance by \
 EfficientNet-Lite0: it is no FID, and can't be compared with one.
 
-A figure is a mean with its 95 % interval over seeds. Between its two floors lies every model: \
-*training pictures* are what as many of those reach against the same held-out pictures, *noise* is \
-what uniform noise does. Only figures of one table can be compared.
+A figure is a mean with its 95 % interval over seeds. Beside the models stand two floors: \
+*training pictures*, what as many of those reach against the same held-out pictures, and *noise*, \
+what uniform noise does. Where noise does well the figure says little. Only figures of one table \
+can be compared.
 """
 
 
@@ -40,10 +41,15 @@ def write_report(checkpoints: Path, out: Path) -> Path:
         picture.parent.mkdir(parents=True, exist_ok=True)
         contact_sheet(checkpoints / f"{name}{SUFFIX}").save(picture, optimize=True)
     page = out / "quality.md"
+    tables = [
+        comparisons(evaluations(cards)),
+        side_by_side(cards, BOUNDS, "Bounds and likelihoods"),
+        side_by_side(cards, LATENTS, "Disentanglement"),
+    ]
     sections = [_section(name, card, shown=True) for name, card in cards.items()]
     sections += [_section(name, card, shown=False) for name, card in judges.items()]
-    parts = [INTRODUCTION, comparisons(evaluations(cards)), *sections]
-    page.write_text("\n".join(parts), encoding="utf-8")
+    parts = [INTRODUCTION, *tables, *sections]
+    page.write_text("\n".join(part for part in parts if part), encoding="utf-8")
     return page
 
 

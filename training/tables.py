@@ -19,6 +19,23 @@ FIGURES = {
 """The figures of an evaluation with what they are called, in the order of the columns."""
 SAME = ("reference", "held_out", "n", "seeds", "features", "inception", "judge")
 """Records that are equal in these can be compared, but that some know no judge."""
+BOUNDS = {
+    "test_elbo_nats": "ELBO, nats",
+    "test_bound_bits_per_pixel": "bound, bits for each value",
+    "test_log_likelihood_nats": "log-likelihood, nats",
+    "test_log_likelihood_one_gaussian_nats": "that of one Gaussian",
+}
+"""What is known of held-out pictures where a model has a density; from the recipe's own measure."""
+LATENTS = {
+    f"{encoder}{figure}": f"{name}{said}"
+    for figure, name in (("beta_vae_metric", "beta-VAE metric"), ("mig", "MIG"))
+    for encoder, said in (
+        ("random_encoder_", ", random encoder"),
+        ("", ""),
+        ("perfect_encoder_", ", perfect encoder"),
+    )
+}
+"""Disentanglement, each figure between its floor and its ceiling."""
 NONE = "-"
 
 
@@ -66,6 +83,18 @@ def _comparison(records: list[tuple[str, Record]]) -> str:
     )
     heads = ("pictures of", "params", *(FIGURES[key] for key in shown))
     return f"{title}\n\n{about}\n\n{markdown(heads, rows)}"
+
+
+def side_by_side(cards: Mapping[str, Header], columns: Mapping[str, str], title: str) -> str:
+    """A section with a row for every card that has one of the columns; nothing if none has."""
+    known = {name: card.quality for name, card in cards.items() if columns.keys() & card.quality}
+    shown = [key for key in columns if any(key in quality for quality in known.values())]
+    rows = [
+        (f"[{name}](#{name})", *(str(quality.get(key, NONE)) for key in shown))
+        for name, quality in known.items()
+    ]
+    heads = ("checkpoint", *(columns[key] for key in shown))
+    return f"## {title}\n\n{markdown(heads, rows)}" if rows else ""
 
 
 def figures(quality: Mapping[str, JsonValue]) -> str:

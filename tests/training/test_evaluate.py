@@ -24,6 +24,7 @@ from training.metrics.features import Described
 from training.recipe import Data
 from training.reference import EvaluationRefused, Reference, cropped
 from training.report import write_report
+from training.tables import BOUNDS, LATENTS, side_by_side
 from training.trial import Eyes
 
 CPU = torch.device("cpu")
@@ -263,6 +264,25 @@ def test_the_page_tells_what_the_cards_know_and_is_the_same_again(tmp_path: Path
     first = {p: p.read_bytes() for p in out.rglob("*.*")}
     write_report(folder, out)
     assert {p: p.read_bytes() for p in out.rglob("*.*")} == first
+
+
+def test_bounds_and_disentanglement_stand_side_by_side() -> None:
+    known = {"test_elbo_nats": -9.5, "mig": 0.4, "perfect_encoder_mig": 0.98}
+    cards = {
+        "one": Header(family="vae", net={}, quality=known),
+        "two": Header(family="vae", net={}, quality={"test_elbo_nats": -8.25}),
+        "three": Header(family="gan", net={}),
+    }
+    bounds = side_by_side(cards, BOUNDS, "Bounds").splitlines()
+    assert bounds[2] == "| checkpoint | ELBO, nats |"
+    assert bounds[4:] == ["| [one](#one) | -9.5 |", "| [two](#two) | -8.25 |"]
+    latents = side_by_side(cards, LATENTS, "Latents").splitlines()
+    assert latents[2:] == [
+        "| checkpoint | MIG | MIG, perfect encoder |",
+        "| --- | --- | --- |",
+        "| [one](#one) | 0.4 | 0.98 |",
+    ]
+    assert side_by_side({"three": cards["three"]}, BOUNDS, "Bounds") == ""
 
 
 def test_a_page_without_figures_says_so(tmp_path: Path) -> None:
