@@ -9,7 +9,7 @@ from rich.table import Table
 
 from bench.bed import RESULTS
 
-SCRIPTS = ("engine", "batching", "queue_cpu", "start", "api", "growth", "memory")
+SCRIPTS = ("engine", "batching", "diffusion", "queue_cpu", "start", "api", "growth", "memory")
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def throughput(dtype: torch.dtype, rounds: int) -> None:
     for name, layout in layouts.items():
         pipeline = pipeline_of(model.net.float(), dtype, layout)
         model.net.to(dtype).to(memory_format=torch.channels_last)
-        pairs = paired(rounds, lambda: ours(model), lambda: theirs(pipeline))
+        pairs = paired(rounds, partial(ours, model), partial(theirs, pipeline))
         report(
             f"{len(REQUESTS)} concurrent requests, DDIMPipeline {name} one at a time, "
             f"{NAMES[dtype]}",

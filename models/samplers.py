@@ -95,7 +95,8 @@ def slopes(denoise: Denoise, levels: Levels) -> Callable[[Tensor, int], Awaitabl
     sigmas, scale = list(levels.sigmas), list(scales(levels))
 
     async def slope(x: Tensor, i: int) -> Tensor:
-        return (x - (await denoise(x / scale[i], i)).x0) / sigmas[i]
+        found = await denoise(x / scale[i], i)
+        return (x - found.x0) / sigmas[i]
 
     return slope
 

@@ -13,6 +13,7 @@ from models.header import Header
 from models.nets.vae import VAENet
 from training.initial import initialise
 from training.losses import bernoulli_nll, gaussian_nll, kl_to_standard_normal, pixel_entropy
+from training.metrics.disentangle import measure_disentanglement
 from training.mixing import fitted
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch, Data, Finished
@@ -135,8 +136,10 @@ def measure_bound(card: Header, weights: dict[str, Tensor], data: Data) -> dict[
 
 
 def measure_sprites(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
-    """The bound, and how far the latents are apart by the factors that drew the sprites."""
-    return measure_bound(card, weights, data)
+    """The bound, and whether each latent speaks of one of the factors that drew the sprites."""
+    net, rng = bare(card, weights), torch.Generator().manual_seed(0)
+    apart = measure_disentanglement(lambda x: net.encode(x)[0], rng)
+    return measure_bound(card, weights, data) | apart
 
 
 Tags = Callable[[Data], dict[str, Tensor]]

@@ -79,7 +79,7 @@ class UNet(nn.Module):
     section 3.3), which costs little in quality and saves the widest maps.
     """
 
-    def __init__(  # noqa: PLR0913 - a net has as many measures as it has
+    def __init__(  # noqa: PLR0913, PLR0917 - as many measures as a net has
         self,
         size: int = 32,
         channels: int = 1,

@@ -17,7 +17,7 @@ class VAENet(nn.Module):
     mixture over z, fitted after training; with `attributes`, directions of the latent space.
     """
 
-    def __init__(  # noqa: PLR0913 - a net has as many measures as it has
+    def __init__(  # noqa: PLR0913, PLR0917 - as many measures as a net has
         self,
         kind: Literal["conv", "mlp"] = "conv",
         size: int = 28,

@@ -7,7 +7,7 @@ from training.data.sprites import ABOUT, LICENCE, load_sprites
 from training.recipe import Recipe
 from training.variational import VAELearner, VAESettings, measure_sprites
 
-STEPS = 20_000
+STEPS = 10_000
 SETTINGS = VAESettings(steps=STEPS, beta=4.0, warmup=2_000)
 
 CARD = Header(

@@ -31,7 +31,9 @@ CARD = Header(
     },
     title="Fashion (conditional GAN)",
     description="Garments, shoes and bags in grey on black, 28x28, by kind.",
-    limitations="Grey, 28x28 only.",
+    limitations="Shirts, pullovers and coats look much alike, as they do in the data. Sandals and "
+    "the handles of bags are sometimes broken, and cloth can be blotched. Grey, 28x28 "
+    "only.",
     labels=list(LABELS),
     data=ABOUT,
     data_licence=LICENCE,

@@ -24,7 +24,7 @@ PROCESS: dict[str, Any] = {
     "clip": True,
     "guidance": 2.0,
 }
-STEPS = 6_000
+STEPS = 5_000
 SETTINGS = DiffusionSettings(steps=STEPS)
 
 CARD = Header(

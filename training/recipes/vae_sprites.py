@@ -7,7 +7,7 @@ from training.data.sprites import ABOUT, LICENCE, load_sprites
 from training.recipe import Recipe
 from training.variational import VAELearner, VAESettings, measure_sprites
 
-STEPS = 20_000
+STEPS = 10_000
 SETTINGS = VAESettings(steps=STEPS, beta=1.0, warmup=2_000)
 
 CARD = Header(
@@ -15,7 +15,8 @@ CARD = Header(
     net={"kind": "mlp", "size": 64, "channels": 1, "width": 400, "latent": 10},
     title="Sprites (VAE)",
     description="White squares, ellipses and hearts of any size, turn and place on black, 64x64.",
-    limitations="Its latents are entangled: it is here to be compared with beta-vae-sprites. 64x64.",
+    limitations="Its latents are entangled: it is here to be compared with beta-vae-sprites. "
+    "Simple shapes only; 64x64.",
     data=ABOUT,
     data_licence=LICENCE,
     licence="MIT",

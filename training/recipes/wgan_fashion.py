@@ -17,8 +17,8 @@ SETTINGS = GANSettings(
     critic_steps=5,
     clip=0.01,
     half_life=20_000,
-    cool_from=5_500,
-    cool_until=8_000,
+    cool_from=4_200,
+    cool_until=6_000,
 )
 
 CARD = Header(
@@ -39,6 +39,6 @@ RECIPE = Recipe(
     learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
-    steps=8_000,
+    steps=6_000,
     batch=320,
 )

@@ -18,8 +18,8 @@ SETTINGS = GANSettings(
     critic_steps=2,
     penalty=10.0,
     half_life=5_000,
-    cool_from=1_800,
-    cool_until=3_000,
+    cool_from=1_300,
+    cool_until=2_200,
 )
 
 CARD = Header(
@@ -40,6 +40,6 @@ RECIPE = Recipe(
     learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
-    steps=3_000,
+    steps=2_200,
     batch=96,
 )
