@@ -40,7 +40,7 @@ chaos: $(VENV)/dev.stamp  ## 200 jobs under random kills of workers, API and Val
 	$(BIN)/python -m bench.chaos
 
 train: $(VENV)/dev.stamp  ## make a shipped checkpoint anew: make train RECIPE=vae-fashion
-	$(BIN)/atelier train $(RECIPE)
+	$(BIN)/atelier train $(RECIPE) --replace
 
 quality: $(VENV)/dev.stamp  ## write docs/quality.md anew from the checkpoints' cards
 	$(BIN)/atelier quality

@@ -77,6 +77,7 @@ class GANLearner:
         self.critic = _placed(critic, device)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.settings, self.device, self.steps = settings, device, 0
+        self._settled: int | None = None  # the step whose average has its statistics
         self.latent, self.classes = int(net["latent"]), int(net.get("classes", 0))
         self.critic_loss, self.generator_loss = LOSSES[settings.loss]
         self.generator_optimiser = self._optimiser(self.generator, settings.generator_rate)
@@ -114,7 +115,7 @@ class GANLearner:
         return {"steps": self.steps} | {k: v.state_dict() for k, v in self._parts().items()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = state["steps"]
+        self.steps = self._settled = state["steps"]
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
 
@@ -214,6 +215,9 @@ class GANLearner:
 
     def _settle(self) -> None:
         """Batch norm of the average over 512 fixed draws: its own, not the generator's."""
+        if self._settled == self.steps:
+            return
+        self._settled = self.steps
         rng = torch.Generator().manual_seed(self.settings.seed)
         norms = [
             m for m in self.average.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)

@@ -16,7 +16,7 @@ from models.batching import Batched
 from models.flow import Flow, Step
 
 TURN_SECONDS = 0.05
-LONE_SECONDS = 0.1
+LONE_SECONDS = 0.08  # a cancel is to take effect within 100 ms
 PATIENCE = 4  # rounds, one round being the cost of all waiting rows together
 
 

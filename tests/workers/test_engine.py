@@ -413,7 +413,7 @@ def test_a_long_flow_is_not_starved_by_short_ones_of_its_own_key() -> None:
     assert ended.get("long") == 10.0
 
 
-@pytest.mark.parametrize(("kinds", "seconds"), [(1, 0.1), (2, 0.05)])
+@pytest.mark.parametrize(("kinds", "seconds"), [(1, 0.08), (2, 0.05)])
 def test_a_tick_takes_no_more_rows_than_fit_in_its_time(kinds: int, seconds: float) -> None:
     clock = Clock()
     engine = Engine(CPU, clock)

@@ -8,22 +8,22 @@ from training.adversarial import GANLearner, GANSettings
 from training.data.fashion import ABOUT, LICENCE, load_fashion
 from training.recipe import Recipe
 
-JUDGE: dict[str, Any] = {"kind": "mlp", "hidden": 512}
+JUDGE: dict[str, Any] = {"kind": "conv", "width": 24, "norm": True}
 SETTINGS = GANSettings(
     loss="wasserstein",
     optimiser="rmsprop",
     generator_rate=1e-4,
     critic_rate=1e-4,
-    critic_steps=5,
+    critic_steps=3,
     clip=0.01,
-    half_life=20_000,
-    cool_from=4_200,
-    cool_until=6_000,
+    half_life=5_000,
+    cool_from=1_600,
+    cool_until=2_400,
 )
 
 CARD = Header(
     family="gan",
-    net={"kind": "mlp", "latent": 64, "hidden": 512, "channels": 1, "size": 28},
+    net={"kind": "conv", "latent": 64, "width": 32, "channels": 1, "size": 28},
     title="Fashion (WGAN)",
     description="Garments, shoes and bags in grey on black, 28x28,"
     " by the Wasserstein distance with clipped weights.",
@@ -39,6 +39,6 @@ RECIPE = Recipe(
     learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
-    steps=6_000,
-    batch=320,
+    steps=2_400,
+    batch=192,
 )
