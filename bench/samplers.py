@@ -67,15 +67,19 @@ def measured(model: Diffusion, judge: Judge, count: int, few: int, kept: Path) -
     """(sampler, steps, pictures, FED) of each; what was measured before is not made again."""
     wanted = [(s, n, count) for s in SAMPLERS for n in STEPS]
     wanted += [("ddpm", 1000, few), ("ddpm", 50, count), ("dpmpp_2m", 20, few)]
-    found: dict[str, float] = json.loads(kept.read_text()) if kept.exists() else {}
     for sampler, steps, pictures in track(wanted, "sampling"):
         key = f"{sampler} {steps} {pictures}"
-        if key not in found:
-            found[key] = judge.fed(made(model, sampler, steps, pictures))
+        if key not in read(kept):
+            fed = judge.fed(made(model, sampler, steps, pictures))
             kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(found))
-            print(f"{key}: FED {found[key]:.2f}", flush=True)
-    return [(*key.split(), fed) for key, fed in found.items()]
+            kept.write_text(json.dumps(read(kept) | {key: fed}))  # others may measure as well
+            print(f"{key}: FED {fed:.2f}", flush=True)
+    return [(*key.split(), fed) for key, fed in read(kept).items()]
+
+
+def read(kept: Path) -> dict[str, float]:
+    """FED by sampler, steps and pictures."""
+    return json.loads(kept.read_text()) if kept.exists() else {}
 
 
 def plot(rows: list[Any], few: int, path: Path) -> None:

@@ -28,7 +28,7 @@ def blocks(language: str, word: str) -> list[str]:
 
 def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
     script = "\n".join(blocks("sh", "curl"))
-    assert script.count("curl ") >= 8
+    assert script.count("curl ") >= 9
     script = script.replace(DEFAULT, stack.url)
     script = script.replace(".venv/bin/atelier", f"{sys.executable} -m atelier")
     script = script.replace("python3 -c", f"{sys.executable} -c")
@@ -45,6 +45,8 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
     job = json.loads((tmp_path / "job.json").read_text())
     assert (job["status"], len(job["outputs"])) == ("completed", 4)
     assert (tmp_path / "emoji.png").read_bytes().startswith(b"\x89PNG")
+    boots = json.loads((tmp_path / "boots.json").read_text())
+    assert (boots["status"], boots["input"]["class_label"]) == ("completed", "Ankle boot")
     varied = json.loads((tmp_path / "varied.json").read_text())
     assert [o["role"] for o in varied["outputs"]] == ["picture"] * 4 + ["sheet"]
     with Image.open(tmp_path / "walk.webp") as walk:
@@ -78,7 +80,7 @@ def test_the_commands_run(stack: Stack, tmp_path: Path) -> None:
         check=True,
     )
     names = {path.name for path in (tmp_path / "pictures").iterdir()}
-    assert len(names) == 8 + 2 + 1
+    assert len(names) == 8 + 2 + 1 + 5
     assert names >= {"dcgan-emoji-7.png", "dcgan-emoji-7-sheet.png", "dcgan-emoji-7.webp"}
     assert "vae-fashion" in ran.stdout
 

@@ -48,3 +48,11 @@ def test_a_generators_figures_come_with_their_floors() -> None:
     for side in (64, 32, 16):
         assert {f"{name}_{side}" for name in ("generated", "training", "noise")} <= figures.keys()
     assert "2 held-out" in str(figures["distance"])
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "sides"), [(64, 3, "64 32 16"), (28, 1, "28"), (32, 1, "32 16")]
+)
+def test_pictures_of_any_size_have_their_levels(size: int, channels: int, sides: str) -> None:
+    x, y = (torch.rand(4, channels, size, size) for _ in range(2))
+    assert " ".join(patch_distances(x, y, rng())) == sides

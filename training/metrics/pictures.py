@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LEVELS = (64, 32, 16)
+SMALLEST = 16  # the side of the last level of a pyramid is at least this, if the pictures are
 PATCHES = 128  # from each picture
 PATCH = 7
 PROJECTIONS = 128
@@ -27,13 +27,13 @@ def sliced_wasserstein(
 def patch_distances(x: Tensor, y: Tensor, rng: torch.Generator) -> dict[str, float]:
     """Sliced Wasserstein distance of 7x7 patches per level of a Laplacian pyramid, times 1000.
 
-    x, y: (N, 3, 64, 64) in [0, 1], equally many. Karras et al. 2018 (1710.10196), section 5: the
-    level of side 16 speaks of the large shapes, that of 64 of edges and texture.
+    x, y: (N, C, side, side) in [0, 1], equally many. Karras et al. 2018 (1710.10196), section 5:
+    the smallest level speaks of the large shapes, the largest of edges and texture.
     """
     distances = {}
-    for side, in_x, in_y in zip(LEVELS, _pyramid(x), _pyramid(y), strict=True):
+    for in_x, in_y in zip(_pyramid(x), _pyramid(y), strict=True):
         mine, theirs = _patches(in_x, rng), _patches(in_y, rng)
-        distances[str(side)] = 1000 * sliced_wasserstein(mine, theirs, rng)
+        distances[str(in_x.shape[-1])] = 1000 * sliced_wasserstein(mine, theirs, rng)
     return distances
 
 
@@ -55,7 +55,7 @@ def nearest_rms(x: Tensor, known: Tensor) -> Tensor:
 def _pyramid(x: Tensor) -> list[Tensor]:
     """What each level adds to the next smaller one; the smallest level whole."""
     levels = []
-    while x.shape[-1] > LEVELS[-1]:
+    while x.shape[-1] % 2 == 0 and x.shape[-1] >= 2 * SMALLEST:
         small = F.avg_pool2d(x, 2)
         wide = F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
         levels.append(x - wide)
@@ -64,8 +64,8 @@ def _pyramid(x: Tensor) -> list[Tensor]:
 
 
 def _patches(x: Tensor, rng: torch.Generator) -> Tensor:
-    """(N * PATCHES, 3 * 49), each colour channel brought to mean 0 and deviation 1."""
-    every = F.unfold(x, PATCH)  # (N, 3 * 49, places)
+    """(N * PATCHES, C * 49), each colour channel brought to mean 0 and deviation 1."""
+    every = F.unfold(x, PATCH)  # (N, C * 49, places)
     places = torch.randint(every.shape[2], (len(x), 1, PATCHES), generator=rng)
     rows = every.gather(2, places.expand(-1, every.shape[1], -1)).transpose(1, 2)
     channels = rows.reshape(-1, x.shape[1], PATCH**2)

@@ -33,9 +33,9 @@ CARD = Header(
     process=dict(PROCESS),
     title="Fashion (DDPM)",
     description="Garments, shoes and bags by kind, in grey on black, 32x32.",
-    limitations="Prints and patterns on cloth are blotches, sandals are now and then short of a strap, and "
-    "shirts, pullovers and coats look much alike, as they do in the data. Grey, 32x32, ten kinds "
-    "only.",
+    limitations="Prints and patterns on cloth are blotches, sandals are now and then short of a "
+    "strap, and shirts, pullovers and coats look much alike, as they do in the data. Grey, 32x32, "
+    "ten kinds only.",
     labels=list(LABELS),
     data="Fashion-MNIST: 60,000 training pictures of ten kinds (Xiao, Rasul and Vollgraf 2017).",
     data_licence="MIT (copyright 2017 Zalando SE)",
