@@ -8,14 +8,15 @@ from training.recipe import Recipe
 from training.variational import VAELearner, VAESettings, measure_sprites
 
 STEPS = 10_000
-SETTINGS = VAESettings(steps=STEPS, beta=4.0, warmup=2_000)
+SETTINGS = VAESettings(steps=STEPS, beta=10.0, warmup=2_000)
 
 CARD = Header(
     family="vae",
     net={"kind": "mlp", "size": 64, "channels": 1, "width": 400, "latent": 10},
     title="Sprites (beta-VAE)",
     description="White squares, ellipses and hearts of any size, turn and place on black, 64x64.",
-    limitations="Corners and the notch of a heart are rounded. Simple shapes only; 64x64.",
+    limitations="Blobs: it says where a sprite is and how large, and next to nothing of its "
+    "shape. Simple shapes only; 64x64.",
     data=ABOUT,
     data_licence=LICENCE,
     licence="MIT",

@@ -11,7 +11,7 @@ SETTINGS = MixtureSettings(method="em")
 
 CARD = Header(
     family="mixture",
-    net={"components": 100, "latent": 64, "channels": 1, "size": 28, "covariance": "full"},
+    net={"components": 50, "latent": 64, "channels": 1, "size": 28, "covariance": "full"},
     title="Fashion (Gaussian mixture)",
     description="Garments, shoes and bags in grey on black, 28x28, without a neural net.",
     limitations="Soft and somewhat ghostly: a picture is a sum of 64 smooth components, so edges "
@@ -28,6 +28,6 @@ RECIPE = Recipe(
     measure=measure_likelihood,
     card=CARD,
     settings=asdict(SETTINGS),
-    steps=60,
+    steps=30,
     batch=60_000,
 )
