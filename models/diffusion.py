@@ -1,5 +1,6 @@
 """Family `diffusion`: noise to a picture, a step at a time (Ho et al. 2020; Song et al. 2021)."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -40,12 +41,16 @@ class Diffusion:
         told: Mapping[str, Any] = checkpoint.header.process
         try:
             self.process = Process.of(told)
+            self.guidance = guidance_of(told)
             self.spacing: Spacing = told.get("spacing", "even")
             levels(self.process.alpha_bar, 1, self.spacing)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"its noise process can't be made: {error}") from None
         self.labels = checkpoint.header.labels
-        self.guidance = float(told.get("guidance", 1.0))
+        if len(self.labels) != self.net.classes:
+            raise CheckpointError(
+                f"it has {len(self.labels)} labels, and its net {self.net.classes} classes"
+            )
         self.shape = (self.net.channels, self.net.size, self.net.size)
         none = torch.tensor(self.net.classes)
         example = (torch.zeros(self.shape), torch.tensor(500 * TICKS), none)
@@ -61,11 +66,13 @@ class Diffusion:
     async def generate(
         self, params: DiffusionParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
-        path = levels(self.process.alpha_bar, params.steps, self.spacing)
+        # Heun's steps are of the second order in sigma: they want sigmas that fall as its paper's.
+        spacing: Spacing = "karras" if params.sampler == "heun" else self.spacing
+        path = levels(self.process.alpha_bar, params.steps, spacing)
         noise = normal(rng, *self.shape)
         if params.init_image is not None:
             part = 0.5 if params.strength is None else params.strength
-            path = path.last(round(part * len(path)))
+            path = path.last(math.ceil(part * len(path)))
             noise = self._noised(fitted(inputs["init_image"], *self.shape[:2]), noise, path)
         starts = [noise]
         if params.interpolate:
@@ -150,6 +157,14 @@ class Denoiser:
 def _picture(x0: Tensor, _: Tensor) -> Image:
     """The clean picture predicted a step ago: what there is to see before this one is guided."""
     return Image((x0 + 1) / 2)
+
+
+def guidance_of(told: Mapping[str, Any]) -> float:
+    """The scale of a checkpoint that none is asked for. Raises ValueError out of 1 to 20."""
+    scale = float(told.get("guidance", 1.0))
+    if not 1 <= scale <= 20:
+        raise ValueError(f"guidance must be between 1 and 20, not {scale}")
+    return scale
 
 
 def sampler_of(params: DiffusionParams) -> Sampler:

@@ -34,7 +34,7 @@ def slerp(a: Tensor, b: Tensor, part: float) -> Tensor:
     """
     cosine = torch.sum(a * b, dtype=torch.float64) / (a.double().norm() * b.double().norm())
     angle = torch.arccos(cosine.clamp(-1.0, 1.0)).item()
-    if math.sin(angle) < 1e-4:  # along a line, or opposite: there is no great circle to follow
+    if not math.sin(angle) >= 1e-4:  # no length, along a line, or opposite: no circle to follow
         return line(a, b, part)
     near, far = math.sin((1 - part) * angle), math.sin(part * angle)
     return a * (near / math.sin(angle)) + b * (far / math.sin(angle))

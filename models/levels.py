@@ -12,6 +12,7 @@ Spacing = Literal["even", "leading", "trailing", "linspace", "karras"]
 SPACINGS = ("even", "leading", "trailing", "linspace", "karras")
 
 KARRAS_RHO = 7.0
+KARRAS_MAX = 80.0  # the largest sigma: more is noise all the same, and steps wasted on it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +58,7 @@ def levels(alpha_bar: Tensor, steps: int, spacing: Spacing = "even") -> Levels:
     `leading`, `trailing` and `linspace` follow Lin et al. 2024 (2305.08891), table 2, and go from
     t to t - T // steps, as the reference implementations do even where that is not the next
     time. `even` is `trailing` that goes to the next time: the same where steps divide T.
-    `karras`: Karras et al. 2022 (2206.00364), equation 5, at times between whole ones.
+    `karras`: Karras et al. 2022 (2206.00364), equation 5 and table 1, at times between whole ones.
     Raises ValueError for a count or a spacing that is not there.
     """
     total = len(alpha_bar)
@@ -92,7 +93,8 @@ def _karras(alpha_bar: Tensor, steps: int) -> Levels:
     known = (((1 - alpha_bar) / alpha_bar) ** 0.5).double().numpy()  # rising
     root = 1 / KARRAS_RHO
     ramp = np.linspace(0, 1, steps) if steps > 1 else np.zeros(1)
-    roots = known[-1] ** root + ramp * (known[0] ** root - known[-1] ** root)
+    largest = min(known[-1], KARRAS_MAX)
+    roots = largest**root + ramp * (known[0] ** root - largest**root)
     sigmas = roots**KARRAS_RHO
     t = np.interp(np.log(sigmas), np.log(known), np.arange(len(known)))
     bars = torch.from_numpy(1 / (1 + sigmas**2)).float()

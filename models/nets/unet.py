@@ -14,13 +14,12 @@ GROUPS = 8
 class ResidualBlock(nn.Module):
     """Two convolutions; the embedding scales and shifts between them (AdaGN)."""
 
-    def __init__(self, width_in: int, width: int, embedding: int, dropout: float) -> None:
+    def __init__(self, width_in: int, width: int, embedding: int) -> None:
         super().__init__()
         self.norm_in = nn.GroupNorm(GROUPS, width_in)
         self.conv_in = nn.Conv2d(width_in, width, 3, 1, 1)
         self.modulate = nn.Linear(embedding, 2 * width)
         self.norm_out = nn.GroupNorm(GROUPS, width)
-        self.dropout = nn.Dropout(dropout)
         self.conv_out = nn.Conv2d(width, width, 3, 1, 1)
         self.skip = nn.Conv2d(width_in, width, 1) if width_in != width else nn.Identity()
 
@@ -28,7 +27,7 @@ class ResidualBlock(nn.Module):
         h: Tensor = self.conv_in(F.silu(self.norm_in(x)))
         scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, dim=1)
         h = self.norm_out(h) * (1 + scale) + shift
-        h = self.conv_out(self.dropout(F.silu(h)))
+        h = self.conv_out(F.silu(h))
         out: Tensor = h + self.skip(x)
         return out
 
@@ -56,11 +55,9 @@ class SelfAttention(nn.Module):
 class Stage(nn.Module):
     """Residual blocks at one resolution, each followed by attention where it is asked for."""
 
-    def __init__(
-        self, widths: list[tuple[int, int]], embedding: int, attention: bool, dropout: float
-    ) -> None:
+    def __init__(self, widths: list[tuple[int, int]], embedding: int, attention: bool) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(ResidualBlock(a, b, embedding, dropout) for a, b in widths)
+        self.blocks = nn.ModuleList(ResidualBlock(a, b, embedding) for a, b in widths)
         self.attentions = nn.ModuleList(
             SelfAttention(b) if attention else nn.Identity() for _, b in widths
         )
@@ -88,7 +85,6 @@ class UNet(nn.Module):
         blocks: int = 2,
         attention: tuple[int, ...] | list[int] = (8,),
         classes: int = 0,
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if size < 1 or size % (patch * 2 ** (len(widths) - 1)):
@@ -107,19 +103,19 @@ class UNet(nn.Module):
         side, width, kept = size // patch, widths[0], [widths[0]]
         for level, wide in enumerate(widths):
             pairs = [(width if i == 0 else wide, wide) for i in range(blocks)]
-            self.down.append(Stage(pairs, embedding, side in attention, dropout))
+            self.down.append(Stage(pairs, embedding, side in attention))
             width, kept = wide, kept + [wide] * blocks
             if level < len(widths) - 1:
                 self.shrink.append(nn.Conv2d(wide, wide, 3, 2, 1))
                 kept.append(wide)
                 side //= 2
-        self.middle = Stage([(width, width)] * 2, embedding, side in attention, dropout)
+        self.middle = Stage([(width, width)] * 2, embedding, side in attention)
         for level, wide in reversed(list(enumerate(widths))):
             pairs = []
             for _ in range(blocks + 1):
                 pairs.append((width + kept.pop(), wide))
                 width = wide
-            self.up.append(Stage(pairs, embedding, side in attention, dropout))
+            self.up.append(Stage(pairs, embedding, side in attention))
             if level:
                 self.grow.append(nn.Conv2d(wide, wide, 3, 1, 1))
                 side *= 2
