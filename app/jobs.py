@@ -16,7 +16,7 @@ from rq.utils import now, utcformat
 
 from app.errors import Gone, NotFound, RateLimited, Unprocessable
 from app.reads import Reads
-from app.records import JOB_TYPES, index_key, public_job, queue_name
+from app.records import JOB_TYPES, index_key, job_key, public_job, queue_name
 from app.schemas import Job, JobList, Status
 from app.scripts import Scripts
 from app.settings import Settings
@@ -178,7 +178,8 @@ class JobReader:
 
     async def seen(self, idempotency: Idempotency) -> bool:
         """Whether this key has made a job before: its inputs may have gone their way since."""
-        return bool(await self._redis.exists(idempotency.key))
+        job = await self._redis.hget(idempotency.key, "job")
+        return job is not None and bool(await self._redis.exists(job_key(str(job))))
 
     async def list(self, owner: str, page: Page) -> JobList:
         """One page. It reads `limit` ids of each list concerned, however long the lists are."""

@@ -4,6 +4,7 @@ The header overrides defaults and tightens bounds; nothing it says can widen wha
 allows. Common: model, n, seed, output_format, metadata, and of pictures grid.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Optional
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -23,11 +24,13 @@ from pydantic_core import PydanticKnownError
 from models.families import FamilyEntry, Modality
 from models.fields import amounts_of, label_of
 from models.header import CheckpointError, Header
-from models.params import Params, Seed
+from models.params import FEW, Params, Seed
 
 FORMATS: dict[Modality, tuple[str, ...]] = {"image": ("png", "webp", "jpeg")}
 LABEL = "class_label"  # the params field that takes one of a checkpoint's labels
 ATTRIBUTES = "attributes"  # the one that takes amounts of its attributes
+DEPENDENT = {"eta", "guidance_scale", "init_image", "interpolate", "prior", "strength"}
+"""Fields that only go with some values of others: as a default they would clash with a request."""
 
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, Field(max_length=512)]
@@ -41,7 +44,9 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
     for name in sorted({*header.defaults, *header.limits}):
         if name not in own:
             raise CheckpointError(f"its header names an unknown parameter: {name}")
-    missing = family.lacks(header)
+        if name in DEPENDENT & header.defaults.keys():
+            raise CheckpointError(f"its header gives {name} a default, and it depends on others")
+    missing, header = family.lacks(header), _bounded(header, own)
     for name, field in own.items():
         if name in missing:
             fields[name] = _unknown(field)
@@ -50,6 +55,17 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
     made = create_model(model, __base__=family.params, __doc__=header.description, **fields)
     _check_defaults(made)
     return made
+
+
+def _bounded(header: Header, own: Collection[str]) -> Header:
+    """The header with what follows from its noise process: no more steps than that has levels."""
+    count = header.process.get("steps")
+    if "steps" not in own or not isinstance(count, int):
+        return header
+    low, high = header.limits.get("steps", (1, count))
+    limits = {**header.limits, "steps": (float(low), float(min(high, count)))}
+    defaults = {"steps": min(count, FEW), **header.defaults}
+    return header.model_copy(update={"limits": limits, "defaults": defaults})
 
 
 def _common(model: str, modality: Modality, max_items: int) -> dict[str, Any]:

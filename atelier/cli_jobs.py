@@ -73,7 +73,7 @@ def image(
     """
     common = {"model": model, "n": n, "seed": seed, "output_format": output_format}
     own = {
-        "class_label": number_or_name(class_label),
+        "class_label": class_label,
         "steps": steps,
         "sampler": sampler,
         "guidance_scale": guidance_scale,
@@ -97,10 +97,6 @@ def image(
         show_json(job.data)
     else:
         print(*told, sep="\n")
-
-
-def number_or_name(label: str | None) -> str | int | None:
-    return int(label) if label is not None and label.isdecimal() else label
 
 
 def walk_to(seed: int | None, frames: int | None) -> dict[str, int] | None:

@@ -19,6 +19,11 @@ def normal(rng: torch.Generator, *shape: int) -> Tensor:
     return torch.randn(shape, generator=rng)
 
 
+def uniform_parts(rng: torch.Generator, parts: int) -> Tensor:
+    """One uniform draw as a whole number of `parts`, a power of two up to 2**24."""
+    return (torch.rand((), generator=rng) * parts).long()
+
+
 def truncated_normal(rng: torch.Generator, bound: float, *shape: int) -> Tensor:
     """Normal values given that |z| <= bound, by the inverse CDF: a uniform each, float32."""
     u = torch.rand(shape, generator=rng, dtype=torch.float64)

@@ -50,9 +50,14 @@ def _marks(annotation: Any) -> list[Any]:
 
 
 def label_of(labels: Sequence[str]) -> Any:
-    """The type of a label, given by its name or its number; it holds the name."""
+    """The type of a label, given by its name or its number; it holds the name.
+
+    A string of digits is a number only where no label is called so.
+    """
 
     def named(given: Any) -> Any:
+        if isinstance(given, str) and given not in labels and given.isdecimal():
+            given = int(given)
         number = isinstance(given, int) and not isinstance(given, bool)
         return labels[given] if number and 0 <= given < len(labels) else given
 

@@ -8,6 +8,7 @@ from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
 from models.draws import normal, seeded, slerp, truncated_normal, walk
 from models.flow import NOTHING, Inputs, Step, together
+from models.header import CheckpointError
 from models.nets.gan import generator_of
 from models.params import GANParams
 from models.pictures import shown
@@ -22,6 +23,11 @@ class GAN:
     def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
         self.net = build_net(generator_of, checkpoint, place)
         self.labels = checkpoint.header.labels
+        classes = int(checkpoint.header.net.get("classes", 0))  # type: ignore[arg-type]
+        if len(self.labels) != classes:
+            raise CheckpointError(
+                f"it has {len(self.labels)} labels, and its net {classes} classes"
+            )
         self.latent = int(checkpoint.header.net["latent"])  # type: ignore[arg-type]
         example = (torch.zeros(self.latent), torch.tensor(0))
         self.paint: Batched[Tensor] = Batched(self._paint, example, dtype=place.dtype)

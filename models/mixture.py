@@ -6,9 +6,9 @@ from torch import Tensor
 from models.artifacts import Artifact
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
-from models.draws import line, normal, seeded, walk
+from models.draws import line, normal, seeded, uniform_parts, walk
 from models.flow import NOTHING, Inputs, Step, together
-from models.nets.mixture import PrincipalMixture
+from models.nets.mixture import PARTS, PrincipalMixture
 from models.params import MixtureParams
 from models.pictures import shown
 
@@ -23,7 +23,7 @@ class Mixture:
         self.net = build_net(PrincipalMixture, checkpoint, place)
         z = torch.zeros(self.net.latent)
         self.draw: Batched[Tensor] = Batched(
-            self.net.mixture.draw, (torch.tensor(0.5), z), dtype=place.dtype
+            self.net.mixture.draw_by_parts, (torch.tensor(PARTS // 2), z), dtype=place.dtype
         )
         self.decode: Batched[Tensor] = Batched(self.net.decode, (z,), dtype=place.dtype)
         self.batched = (self.draw, self.decode)
@@ -40,5 +40,5 @@ class Mixture:
         return shown(tuple(x.clamp(0, 1) for x in pictures), params.interpolate is not None)
 
     async def _coefficients(self, params: MixtureParams, rng: torch.Generator) -> Tensor:
-        u, eps = torch.rand((), generator=rng), normal(rng, self.net.latent)
-        return await Step(self.draw, (u, eps * params.temperature), progress=(1, 2))
+        part, eps = uniform_parts(rng, PARTS), normal(rng, self.net.latent)
+        return await Step(self.draw, (part, eps * params.temperature), progress=(1, 2))

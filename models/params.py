@@ -15,6 +15,7 @@ MAX_SEED = 2**53 - 1  # what JSON and JavaScript keep exactly
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
 
+FEW = 50  # steps of a diffusion model, if none are asked for
 SAMPLERS = ("ddpm", "ddim", "euler", "heun", "dpmpp_2m")
 
 
@@ -165,7 +166,7 @@ class DiffusionParams(VariableParams):
         examples=["dpmpp_2m"],
     )
     steps: int = Field(
-        default=50,
+        default=FEW,
         ge=1,
         le=1000,
         strict=True,

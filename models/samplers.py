@@ -96,7 +96,8 @@ def slopes(denoise: Denoise, levels: Levels) -> Callable[[Tensor, int], Awaitabl
 
     async def slope(x: Tensor, i: int) -> Tensor:
         found = await denoise(x / scale[i], i)
-        return (x - found.x0) / sigmas[i]
+        along: Tensor = (x - found.x0) / sigmas[i]
+        return along
 
     return slope
 

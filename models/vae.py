@@ -6,8 +6,10 @@ from torch import Tensor
 from models.artifacts import Artifact
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
-from models.draws import normal, seeded, slerp, walk
+from models.draws import normal, seeded, slerp, uniform_parts, walk
 from models.flow import NOTHING, Inputs, Step, together
+from models.header import CheckpointError
+from models.nets.mixture import PARTS
 from models.nets.vae import VAENet
 from models.params import VAEParams
 from models.pictures import fitted, shown
@@ -26,6 +28,11 @@ class VAE:
         self.net = build_net(VAENet, checkpoint, place)
         z, x = torch.zeros(self.net.latent), torch.zeros(self.net.shape)
         self.names = checkpoint.header.attributes
+        known = 0 if self.net.directions is None else len(self.net.directions)
+        if len(self.names) != known:
+            raise CheckpointError(
+                f"it has {len(self.names)} attributes, its net {known} directions"
+            )
         self.directions = None if self.net.directions is None else self.net.directions.float().cpu()
         self.decode: Batched[Tensor] = Batched(self._decode, (z,), dtype=place.dtype)
         self.encode: Batched[Tensor] = Batched(
@@ -34,7 +41,7 @@ class VAE:
         self.batched: tuple[Batched[Tensor], ...] = (self.decode, self.encode)
         if self.net.prior is not None:
             self.place: Batched[Tensor] = Batched(
-                self.net.prior.draw, (torch.tensor(0.5), z), dtype=place.dtype
+                self.net.prior.draw_by_parts, (torch.tensor(PARTS // 2), z), dtype=place.dtype
             )
             self.batched += (self.place,)
 
@@ -60,11 +67,12 @@ class VAE:
         if params.init_image is not None:
             x = fitted(inputs["init_image"], *self.net.shape[:2])
             mu = await Step(self.encode, (x,), progress=(1, 2))
-            part = 0.5 if params.strength is None else params.strength
-            kept: float = (1 - part**2) ** 0.5
-            return kept * mu + part * eps
+            share = 0.5 if params.strength is None else params.strength
+            kept: float = (1 - share**2) ** 0.5
+            return kept * mu + share * eps
         if params.prior == "mixture":
-            return await Step(self.place, (torch.rand((), generator=rng), eps), progress=(1, 2))
+            part = uniform_parts(rng, PARTS)
+            return await Step(self.place, (part, eps), progress=(1, 2))
         return eps
 
     def _edited(self, params: VAEParams, z: Tensor) -> Tensor:

@@ -56,7 +56,11 @@ def evaluate(path: Path, order: Order, eyes: Eyes, device: torch.device) -> Reco
     """
     checkpoint = load(path)
     record = measured(checkpoint, order, eyes, path.parent, device)
-    save(path, with_record(checkpoint.header, record), checkpoint.tensors)
+    now = load(path)  # others may have measured it, or trained it anew, meanwhile
+    held, found = checkpoint.tensors, now.tensors
+    if held.keys() != found.keys() or any(not torch.equal(t, found[k]) for k, t in held.items()):
+        raise EvaluationRefused(f"{path.name} has been replaced while it was measured")
+    save(path, with_record(now.header, record), now.tensors)
     return record
 
 
@@ -111,6 +115,9 @@ def wanted(header: Header, given: Mapping[str, JsonValue], count: int) -> Wanted
     entry = FAMILIES[header.family]
     if unknown := given.keys() & entry.lacks(header):
         raise EvaluationRefused(f"this checkpoint takes no {', '.join(sorted(unknown))}")
+    named = given.get("attributes")
+    if isinstance(named, dict) and (unknown := named.keys() - set(header.attributes)):
+        raise EvaluationRefused(f"attributes: it has no {', '.join(sorted(unknown))}")
     labels = header.labels if "class_label" in entry.params.model_fields else []
     kinds: Sequence[int] = range(len(labels))
     if labels and given.get("class_label") is not None:
@@ -131,7 +138,7 @@ def _number(given: JsonValue, labels: list[str]) -> int:
     """Of a label, by its name or its number."""
     if isinstance(given, str) and given in labels:
         return labels.index(given)
-    if isinstance(given, int) and 0 <= given < len(labels):
+    if isinstance(given, int) and not isinstance(given, bool) and 0 <= given < len(labels):
         return given
     raise EvaluationRefused(f"class_label: {given!r} is none of {', '.join(labels)}")
 

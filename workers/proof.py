@@ -40,9 +40,7 @@ def _keeps_its_bits(run: Batched[Any], device: torch.device) -> bool:
     (alone,) = run_together(run, [probe], device)
     places: dict[int, Sequence[int]] = {size: range(size) for size in (2, 3, run.rows or 8)}
     if run.most is not None:
-        least = run.rows or 1
-        larger = {least + 1, (least + run.most) // 2, run.most} - {least}
-        places |= {size: (0, size // 2, size - 1) for size in larger}
+        places |= {size: (size - 1,) for size in range((run.rows or 1) + 1, run.most + 1)}
     for size, positions in places.items():
         for position in positions:
             rows = [poison if i % 2 else other for i in range(size)]

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+PARTS = 2**24  # that torch.rand counts in
 Covariance = Literal["diagonal", "full"]
 
 
@@ -50,6 +51,10 @@ class GaussianMixture(nn.Module):
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x) in nats, (B, D) -> (B,): a logsumexp over the components."""
         return torch.logsumexp(self.component_log_prob(x), 1)
+
+    def draw_by_parts(self, parts: Tensor, eps: Tensor) -> Tensor:
+        """`draw` by whole numbers (B,) of 1 / PARTS: half precision can't hold u."""
+        return self.draw(parts.float() / PARTS, eps)
 
     def draw(self, u: Tensor, eps: Tensor) -> Tensor:
         """Samples (B, D) from a uniform u (B,), which picks the component, and a normal (B, D)."""

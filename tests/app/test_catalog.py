@@ -15,7 +15,7 @@ from app.errors import NotFound
 from app.leases import HeldModel, Lease, held_state
 from app.requests import request_class
 from models.families import FAMILIES, FamilyEntry
-from models.header import CheckpointError, file_sha256
+from models.header import CheckpointError, Header, file_sha256
 from models.params import Params
 from tests.conftest import MODEL, save_vae, vae_header
 
@@ -205,3 +205,34 @@ def test_a_card_shows_header_and_state(checkpoints: Path) -> None:
     card = entry.card([Lease(models={entry.sha256: HeldModel(state="ready")})])
     assert (card.id, card.family, card.title, card.state) == (MODEL, "vae", "Clothes", "ready")
     assert "temperature" in card.params["properties"]
+
+
+def diffusion_request(**changes: Any) -> type[Params]:
+    header = Header.model_validate({"family": "diffusion", "net": {}, **changes})
+    return request_class("d", header, FAMILIES["diffusion"], max_items=8)
+
+
+@pytest.mark.parametrize(
+    "defaults", [{"eta": 0.5}, {"strength": 0.2}, {"interpolate": {"to_seed": 1}}]
+)
+def test_a_default_that_other_fields_could_contradict_is_refused(defaults: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError, match="depends on others"):
+        diffusion_request(defaults=defaults)
+
+
+def test_steps_are_no_more_than_the_process_has_levels() -> None:
+    request = diffusion_request(process={"steps": 30})
+    assert request().steps == 30  # type: ignore[attr-defined]
+    request.model_validate({"steps": 30})
+    with pytest.raises(ValidationError, match="less than or equal to 30"):
+        request.model_validate({"steps": 31})
+
+
+@pytest.mark.parametrize(("given", "label"), [("1", "1"), (1, "2"), ("0", "1"), ("x", None)])
+def test_digits_are_a_name_first_and_then_a_number(given: Any, label: str | None) -> None:
+    request = diffusion_request(labels=["1", "2"])
+    if label is None:
+        with pytest.raises(ValidationError):
+            request.model_validate({"class_label": given})
+    else:
+        assert request.model_validate({"class_label": given}).class_label == label  # type: ignore[attr-defined]

@@ -14,7 +14,6 @@ from PIL import Image as Picture
 
 from app.settings import Settings
 from app.store import Store
-from atelier.cli_jobs import number_or_name
 from models.artifacts import Image
 from tests.app.serving import eventually, serving
 from tests.app.working import Worker
@@ -100,13 +99,6 @@ def test_options_become_the_params_of_the_request(ask: Ask, tmp_path: Path) -> N
     assert asked["output_format"] == "jpeg"
     job = ask("generate", "image", "-n", "3", "--grid", "--detach").out
     assert json.loads(ask("job", job.strip()).out)["input"]["grid"] is True
-
-
-@pytest.mark.parametrize(
-    ("given", "label"), [("3", 3), ("0", 0), ("Ankle boot", "Ankle boot"), ("-1", "-1")]
-)
-def test_a_label_is_a_name_or_a_number(given: str, label: str | int) -> None:
-    assert number_or_name(given) == label
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.artifacts import Frames, Image
 from models.batching import Place, run_together
-from models.checkpoint import load, save
+from models.checkpoint import Checkpoint, load, save
 from models.diffusion import Diffusion
 from models.draws import normal, seeded
 from models.flow import Flow, resume, run_alone
@@ -226,3 +226,22 @@ def test_a_header_with_a_process_that_is_not_there_is_refused(
     save(tmp_path / path.name, held.header.model_copy(update={"process": process}), held.tensors)
     with pytest.raises(CheckpointError, match=said):
         Diffusion(load(tmp_path / path.name), Place(CPU))
+
+
+@pytest.mark.parametrize("guidance", [0.5, 50, "much"])
+def test_a_guidance_out_of_bounds_is_refused(path: Path, guidance: Any) -> None:
+    held = load(path)
+    process = {**held.header.process, "guidance": guidance}
+    told = held.header.model_copy(update={"process": process})
+    with pytest.raises(CheckpointError, match="noise process"):
+        Diffusion(Checkpoint(told, held.tensors, ""), Place(CPU))
+
+
+@pytest.mark.parametrize(("steps", "strength"), [(1, None), (4, 0.1), (1000, 0.0001)])
+def test_any_strength_takes_a_step_at_least(
+    model: Diffusion, steps: int, strength: float | None
+) -> None:
+    params = DiffusionParams(init_image="a" * 64, strength=strength, steps=steps)
+    flow = model.generate(params, seeded(1), {"init_image": picture()})
+    assert len(resume(flow, None)) == 1
+    flow.close()

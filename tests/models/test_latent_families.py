@@ -1,5 +1,6 @@
 """VAE, GAN and mixture: priors, attributes, given pictures, classes and walks."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Frames, Image
-from models.batching import Place
+from models.batching import Batched, Place, run_together
 from models.checkpoint import load
 from models.draws import seeded
 from models.families import FAMILIES
 from models.flow import Family, run_alone
 from models.gan import GAN
+from models.header import CheckpointError
+from models.nets.mixture import PARTS, GaussianMixture
 from models.pictures import fitted
 from models.vae import VAE
 from tests.models.families import tiny_checkpoint
@@ -143,3 +146,38 @@ def test_a_picture_that_fits_is_kept_as_it_is() -> None:
 def test_frames_are_no_given_picture() -> None:
     with pytest.raises(TypeError, match="must be a picture"):
         fitted(Frames(torch.rand(2, 1, 4, 4)), 1, 4)
+
+
+def test_a_walk_between_means_is_a_still(vae: VAE) -> None:
+    walk = made(vae, "vae", temperature=0.0, interpolate={"to_seed": 9, "frames": 3})
+    assert all(torch.equal(frame, walk[0]) for frame in walk)
+
+
+@pytest.mark.parametrize(
+    ("family", "wrong"),
+    [
+        ("gan", {"labels": ["shirt"]}),
+        ("diffusion", {"labels": []}),
+        ("vae", {"attributes": ["bright", "wide", "long"]}),
+    ],
+)
+def test_a_card_that_says_more_or_less_than_its_net_can_is_refused(
+    folder: Path, family: str, wrong: dict[str, Any]
+) -> None:
+    held = load(tiny_checkpoint(folder, family))
+    lying = dataclasses.replace(held, header=held.header.model_copy(update=wrong))
+    with pytest.raises(CheckpointError, match="its net"):
+        FAMILIES[family].load(lying, Place(CPU))
+
+
+def test_half_precision_picks_components_as_often() -> None:
+    """A uniform number of bfloat16 is one of a few hundred."""
+    mixture = GaussianMixture(2, 1)
+    mixture.logits.data = torch.tensor([0.999, 0.001]).log()
+    mixture.means.data = torch.tensor([[0.0], [1.0]])
+    run = Batched(
+        mixture.draw_by_parts, (torch.tensor(0), torch.zeros(1)), rows=None, dtype=torch.bfloat16
+    )
+    parts = [int(PARTS * share) for share in (0.9985, 0.9995)]
+    rows = [(torch.tensor(part), torch.zeros(1)) for part in parts]
+    assert [x.item() for x in run_together(run, rows, CPU)] == [0.0, 1.0]
