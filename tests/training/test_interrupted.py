@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,15 @@ def test_no_step_is_lost_or_repeated(tmp_path: Path, at: int) -> None:
     assert again.load(CPU)["steps"] == again.step == at
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C interrupts: a shell that starts tests in the background lets them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_a_second_signal_is_not_held_back() -> None:
     with signals_held() as noted:
         os.kill(os.getpid(), signal.SIGINT)
