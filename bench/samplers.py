@@ -30,7 +30,7 @@ from training.metrics.frechet import frechet_distance, gaussian_of
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]
 CHECKPOINT = ROOT / "checkpoints/ddpm-fashion.safetensors"
-SAMPLERS = ("ddim", "euler", "heun", "dpmpp_2m")
+SAMPLERS = ("ddim", "euler", "dpmpp_2m", "heun")
 STEPS = (5, 10, 20, 50)
 
 
