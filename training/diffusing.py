@@ -18,7 +18,12 @@ from training.recipe import Batch
 
 @dataclass(frozen=True, slots=True)
 class DiffusionSettings:
-    """AdamW's rate warms up, then falls along a cosine to nothing over `steps`."""
+    """AdamW's rate warms up, then falls along a cosine to nothing over `steps`.
+
+    Where `even` is set it does so twice (a warm restart, Loshchilov and Hutter 2017): min-SNR
+    weights find the shapes soon but leave the noisiest levels and the last trace of noise nearly
+    unlearnt, so the last part of the steps weighs every level alike.
+    """
 
     steps: int
     rate: float = 5e-4
@@ -28,6 +33,7 @@ class DiffusionSettings:
     decay: float = 0.999  # of the average
     label_dropout: float = 0.1  # Ho and Salimans 2022, algorithm 1
     snr: float = 5.0  # Hang et al. 2023, gamma
+    even: float = 0.0  # this part of the steps, the last ones, without it
     seed: int = 0
 
 
@@ -56,13 +62,11 @@ class DiffusionLearner:
         with torch.autocast(self.device.type, torch.bfloat16):
             said = self.net(noisy, t.float().to(self.device), label).float()
         errors = F.mse_loss(said, target, reduction="none").flatten(1).mean(1)  # (B,)
-        loss = (self._weights(t) * errors).mean()
+        loss = (errors if self.steps >= self._first() else self._weights(t) * errors).mean()
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
-        settings = self.settings
-        factor = warm_cosine(self.steps, settings.steps, settings.warmup)
-        set_rate(self.optimiser, settings.rate * factor)
+        set_rate(self.optimiser, self.settings.rate * self._factor())
         self.optimiser.step()
         self.steps += 1
         self.average.follow(self.net, self.steps)
@@ -112,6 +116,16 @@ class DiffusionLearner:
             return none.to(self.device)
         dropped = torch.rand(len(none), generator=rng) < self.settings.label_dropout
         return torch.where(dropped, none, batch[1]).to(self.device)
+
+    def _first(self) -> int:
+        """The step from which every level weighs alike."""
+        return round(self.settings.steps * (1 - self.settings.even))
+
+    def _factor(self) -> float:
+        first, settings = self._first(), self.settings
+        if self.steps < first:
+            return warm_cosine(self.steps, first, settings.warmup)
+        return warm_cosine(self.steps - first, settings.steps - first, settings.warmup)
 
     def _weights(self, t: Tensor) -> Tensor:
         """min(SNR, gamma) of the error in x0, in terms of what is predicted, (B,)."""

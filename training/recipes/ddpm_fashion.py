@@ -24,8 +24,8 @@ PROCESS: dict[str, Any] = {
     "clip": True,
     "guidance": 3.0,
 }
-STEPS = 5_000
-SETTINGS = DiffusionSettings(steps=STEPS)
+STEPS = 10_000
+SETTINGS = DiffusionSettings(steps=STEPS, even=0.5)
 
 CARD = Header(
     family="diffusion",
