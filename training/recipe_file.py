@@ -51,7 +51,7 @@ class Change(BaseModel):
     data: str | None = None
     steps: PositiveInt | None = None
     batch: PositiveInt | None = None
-    seed: int | None = Field(default=None, ge=0, lt=2**16)
+    seed: int | None = Field(default=None, ge=0, lt=2**32)  # of which torch takes no more
     title: str | None = None
     description: str | None = None
     limitations: str | None = None

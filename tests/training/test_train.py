@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tests.training.tiny import every_recipe, gan_recipe
-from training.recipe import Batch, Recipe
+from training.errors import TrainingDiverged
+from training.recipe import Batch, Data, Recipe
 from training.runs import Run
-from training.train import TrainingDiverged, batch_at, train
+from training.train import batch_at, train
 
 CPU = torch.device("cpu")
 RECIPES = every_recipe()
@@ -70,6 +71,16 @@ def test_every_epoch_shows_each_row_at_most_once_in_an_order_of_its_own() -> Non
     for first, second in order:
         assert len(torch.cat([first, second]).flatten(1).unique(dim=0)) == 8
     assert not torch.equal(order[0][0], order[1][0])
+
+
+def test_no_two_epochs_of_a_long_run_share_an_order() -> None:
+    rows = torch.arange(64)
+    data = Data((rows,), (rows,))
+    far = [0, 1, 2**14, 2**15, 2**16, 2**31]
+    orders = {
+        tuple(batch_at(data, epoch, 64, seed)[0].tolist()) for epoch in far for seed in (0, 1)
+    }
+    assert len(orders) == 2 * len(far)
 
 
 def test_a_batch_is_no_larger_than_the_data() -> None:
