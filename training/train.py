@@ -7,10 +7,12 @@ disk goes on to the same bytes as one that was never broken.
 import hashlib
 import math
 import time
+from typing import Any
 
 import torch
 
 from training.errors import TrainingDiverged, TrainingStopped
+from training.finite import not_finite
 from training.progress import sheet, showing, write_plot
 from training.recipe import Batch, Data, Learner, Recipe
 from training.runs import Run, write_whole
@@ -34,20 +36,25 @@ def train(recipe: Recipe, learner: Learner, data: Data, run: Run, steps: int) ->
             loss = _advance(recipe, learner, data, run)
             show(run.step, loss)
             if time.monotonic() - saved > max(SAVE_SECONDS, SAVE_TIMES * took):
-                took, saved = save(learner, run), time.monotonic()
+                took, saved = save(recipe, learner, run), time.monotonic()
         if run.step == steps:
-            save(learner, run)
+            save(recipe, learner, run)
         else:
-            run.save(learner.state())
+            run.save(_sound(recipe, run, learner.state(), "state"))
         if (number := signal()) is not None:
             raise TrainingStopped(f"{recipe.id}: stopped at step {run.step}", number)
 
 
-def save(learner: Learner, run: Run) -> float:
-    """State, a snapshot of the served weights, a sheet of samples and the plot; in how long."""
+def save(recipe: Recipe, learner: Learner, run: Run) -> float:
+    """State, a snapshot of the served weights, a sheet of samples and the plot; in how long.
+
+    Raises TrainingDiverged, and leaves what was saved before, if a weight is not finite.
+    """
     began = time.monotonic()
-    run.save(learner.state())
-    run.snapshot(learner.weights())
+    state = _sound(recipe, run, learner.state(), "state")
+    weights = _sound(recipe, run, learner.weights(), "weights")
+    run.save(state)
+    run.snapshot(weights)
     page = sheet(learner.sample(SAMPLE_ROWS, torch.Generator().manual_seed(1)))
     write_whole(
         run.folder / f"sample-{run.step:06d}.png", lambda path: page.save(path, format="PNG")
@@ -73,15 +80,25 @@ def _advance(recipe: Recipe, learner: Learner, data: Data, run: Run) -> float:
     losses = learner.step(batch, _stream(recipe.seed, run.step, 1))
     for name, value in losses.items():
         if not math.isfinite(value):
-            raise TrainingDiverged(
-                f"{recipe.id}: {name} is {value} at step {run.step}; "
-                f"the last good state is in {run.folder}"
-            )
+            raise _diverged(recipe, run, f"{name} is {value}")
     if run.step % LOG_EVERY == 0:
         run.lines.append((run.step, losses))
     run.step += 1
     run.seconds += time.monotonic() - began
     return losses["loss"]
+
+
+def _sound(recipe: Recipe, run: Run, held: dict[str, Any], name: str) -> dict[str, Any]:
+    """The same; a loss can be finite where a weight no longer is, or of the step before."""
+    if where := not_finite(held, name):
+        raise _diverged(recipe, run, f"{where} is not finite")
+    return held
+
+
+def _diverged(recipe: Recipe, run: Run, what: str) -> TrainingDiverged:
+    return TrainingDiverged(
+        f"{recipe.id}: {what} at step {run.step}; the last good state is in {run.folder}"
+    )
 
 
 def _stream(seed: int, index: int, use: int) -> torch.Generator:

@@ -1,5 +1,6 @@
 """A training that is killed, stopped or interrupted at any moment goes on to the same bytes."""
 
+import math
 import os
 import random
 import signal
@@ -13,7 +14,7 @@ import torch
 from tests.training.broken import STEPS, finish, training
 from tests.training.tiny import gan_recipe
 from training import train as loop
-from training.errors import TrainingStopped
+from training.errors import TrainingDiverged, TrainingStopped
 from training.recipe import Batch, Learner
 from training.runs import Run
 from training.stopping import signals_held
@@ -99,6 +100,15 @@ def test_no_step_is_lost_or_repeated(tmp_path: Path, at: int) -> None:
     assert error.value.signal == signal.SIGTERM
     again = Run(tmp_path)
     assert again.load(CPU)["steps"] == again.step == at
+
+
+def test_a_signal_does_not_save_what_is_not_finite(tmp_path: Path) -> None:
+    recipe, run = gan_recipe(), Run(tmp_path)
+    learner = Signalled(recipe.learner(recipe.card, CPU), 2)
+    learner.state = lambda: {"w": torch.tensor(math.inf)}
+    with pytest.raises(TrainingDiverged, match=r"state\.w is not finite at step 2"):
+        loop.train(recipe, learner, recipe.data(), run, recipe.steps)
+    assert not run.saved()
 
 
 @pytest.fixture

@@ -88,34 +88,48 @@ def test_a_batch_is_no_larger_than_the_data() -> None:
 
 
 class Failing:
-    """Loses its way at the third step."""
+    """Loses its way at the third step: its loss, its weights, or what its optimiser remembers."""
 
-    def __init__(self) -> None:
-        self.steps = 0
+    def __init__(self, what: str) -> None:
+        self.steps, self.what = 0, what
 
     def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         self.steps += 1
-        return {"loss": math.nan if self.steps == 3 else 1.0}
+        return {"loss": self._value("loss")}
+
+    def _value(self, what: str) -> float:
+        return math.nan if self.steps >= 3 and what == self.what else 1.0
 
     def sample(self, rows: int, rng: torch.Generator) -> torch.Tensor:
         return torch.zeros(rows, 1, 2, 2)
 
     def weights(self) -> dict[str, torch.Tensor]:
-        return {"steps": torch.tensor(self.steps)}
+        return {"w": torch.tensor([0.0, self._value("weights")])}
 
     def state(self) -> dict[str, Any]:
-        return {"steps": self.steps}
+        memory = {0: {"mean": torch.tensor(self._value("state"))}}
+        return {"steps": self.steps, "optimiser": [memory]}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.steps = state["steps"]
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_spares_what_was_saved(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("loss", "loss is nan at step 2"),
+        ("weights", "weights.w is not finite at step 5"),
+        ("state", "state.optimiser.0.0.mean is not finite at step 5"),
+    ],
+)
+def test_what_is_not_finite_stops_the_run_and_spares_what_was_saved(
+    tmp_path: Path, what: str, told: str
+) -> None:
     recipe, run = gan_recipe(), Run(tmp_path)
-    learner = Failing()
+    learner = Failing(what)
     train(recipe, learner, recipe.data(), run, 2)
-    with pytest.raises(TrainingDiverged, match="loss is nan at step 2"):
+    with pytest.raises(TrainingDiverged, match=told):
         train(recipe, learner, recipe.data(), run, 5)
     again = Run(tmp_path)
-    assert again.load(CPU) == {"steps": 2}
-    assert again.step == 2
+    assert again.load(CPU)["steps"] == again.step == 2
+    assert again.snapshots() == [2]
