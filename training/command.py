@@ -12,12 +12,12 @@ import torch
 from pydantic import JsonValue
 
 import training.recipes
-from models.header import file_sha256
+from models.header import CheckpointError
 from models.shelf import ID
 from training.data.sets import Source, source_of
 from training.errors import RunBroken, TrainingRefused
 from training.fitting import fitted, rehearse, shape_of
-from training.publish import place_of, publish
+from training.publish import place_of, publish, weights_sha256
 from training.recipe import Data, Learner, Recipe
 from training.recipe_file import Change, changed, described, read_change
 from training.runs import Run
@@ -106,7 +106,7 @@ def carry_out(
             )
         state.note_making()
         path = publish(recipe, weights, data, state, steps, out)
-        state.note_made(file_sha256(path))
+        state.note_made(weights_sha256(path))
         return path
 
 
@@ -152,11 +152,18 @@ def id_of(order: Order, recipe: str, change: Change | None, source: Source | Non
 def refuse_to_lose(recipe: Recipe, order: Order, state: Run) -> None:
     """Raises TrainingRefused if the end of this training would replace another's checkpoint."""
     path = place_of(recipe, order.out)
-    if path.exists() and not order.replace and not state.made(file_sha256(path)):
+    if path.exists() and not order.replace and not came_out_of(state, path):
         raise TrainingRefused(
             f"{path} is there already and didn't come out of {state.folder}; "
             "give the new one a name by --id, or the old one up by --replace"
         )
+
+
+def came_out_of(state: Run, path: Path) -> bool:
+    try:
+        return state.made(weights_sha256(path))
+    except CheckpointError:  # whatever it is, a run writes none such
+        return False
 
 
 def refuse_to_restart(state: Run, resume: bool) -> None:

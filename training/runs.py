@@ -93,7 +93,8 @@ class Run:
         self._tell({"begun_with": settings})
 
     def made(self, sha256: str) -> bool:
-        """Whether a checkpoint with this hash came out of this run, or may have, before a kill."""
+        """Whether a checkpoint whose weights have this hash came out of this run, or may have,
+        before a kill."""
         told = self._told()
         made = told.get("made")
         return bool(told.get("making")) or (isinstance(made, list) and sha256 in made)

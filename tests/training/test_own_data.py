@@ -9,7 +9,7 @@ import torch
 
 from models.artifacts import Image
 from models.batching import Place
-from models.checkpoint import load
+from models.checkpoint import load, save
 from models.families import FAMILIES
 from models.flow import run_alone
 from models.header import file_sha256
@@ -173,6 +173,18 @@ def test_anothers_checkpoint_is_not_replaced_unasked(tmp_path: Path) -> None:
     first = file_sha256(path)
     assert trained(tmp_path, "--steps", "2", "--resume").status == 0  # its own
     assert file_sha256(path) != first
+
+
+def test_a_run_knows_its_checkpoint_by_the_weights_and_not_by_the_card(tmp_path: Path) -> None:
+    path = tmp_path / "out/tiny-gan.safetensors"
+    assert trained(tmp_path, "--steps", "1").status == 0
+    made = load(path)
+    card = made.header.model_copy(update={"quality": {"evaluated": []}})
+    save(path, card, made.tensors)  # as `atelier eval` does
+    assert trained(tmp_path, "--steps", "2", "--resume").status == 0
+    others = {name: tensor + 1 for name, tensor in load(path).tensors.items()}
+    save(path, load(path).header, others)
+    assert "didn't come out of" in refused(trained(tmp_path, "--steps", "3", "--resume"))
 
 
 def test_a_run_goes_on_as_it_was_begun_or_not_at_all(tmp_path: Path) -> None:
