@@ -26,18 +26,19 @@ from training.losses import (
     wasserstein_critic,
     wasserstein_generator,
 )
-from training.rates import set_rate
+from training.rates import Part, level_then_line, set_rate
 from training.recipe import Batch
 
 
 @dataclass(frozen=True, slots=True)
 class GANSettings:
-    """From step `cool_from` to `cool_until` the rates fall in a line to a fiftieth.
+    """Over the part `cool` of the steps, the last ones, the rates fall in a line to a fiftieth.
 
     A batch is cut into `critic_steps` parts, one for each step of the critic; the generator then
     takes one. `half_life` is that of the moving average, in pictures of such a part.
     """
 
+    steps: int
     loss: Literal["logistic", "wasserstein"] = "logistic"
     optimiser: Literal["adam", "rmsprop"] = "adam"
     generator_rate: float = 4e-4
@@ -52,8 +53,7 @@ class GANSettings:
     augment: bool = False
     mirror: bool = False
     half_life: int = 10_000
-    cool_from: int = 6_000
-    cool_until: int = 10_500
+    cool: Part = 0.0
     seed: int = 0
 
 
@@ -135,11 +135,10 @@ class GANLearner:
         return torch.optim.Adam(net.parameters(), rate, betas, fused=True)
 
     def _set_rates(self) -> None:
-        past = self.steps - self.settings.cool_from
-        part = past / (self.settings.cool_until - self.settings.cool_from)
-        factor = 1 - 0.98 * min(1.0, max(0.0, part))
-        set_rate(self.generator_optimiser, self.settings.generator_rate * factor)
-        set_rate(self.critic_optimiser, self.settings.critic_rate * factor)
+        settings = self.settings
+        factor = level_then_line(self.steps, settings.steps, settings.cool, floor=0.02)
+        set_rate(self.generator_optimiser, settings.generator_rate * factor)
+        set_rate(self.critic_optimiser, settings.critic_rate * factor)
 
     def _latents(self, rows: int, rng: torch.Generator) -> Tensor:
         return torch.randn(rows, self.latent, generator=rng).to(self.device)

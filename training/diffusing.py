@@ -12,7 +12,7 @@ from models.nets.unet import UNet
 from models.process import Process
 from training.average import Average
 from training.initial import initialise
-from training.rates import set_rate, warm_cosine
+from training.rates import Part, set_rate, warm_cosine
 from training.recipe import Batch
 
 
@@ -33,7 +33,7 @@ class DiffusionSettings:
     decay: float = 0.999  # of the average
     label_dropout: float = 0.1  # Ho and Salimans 2022, algorithm 1
     snr: float = 5.0  # Hang et al. 2023, gamma
-    even: float = 0.0  # this part of the steps, the last ones, without it
+    even: Part = 0.0  # this part of the steps, the last ones, without it
     seed: int = 0
 
 

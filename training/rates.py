@@ -1,8 +1,13 @@
 """Learning rates as functions of the step: a resumed run needs no state for them."""
 
 import math
+from typing import Annotated
 
+from pydantic import Field
 from torch.optim import Optimizer
+
+Part = Annotated[float, Field(ge=0, le=1)]
+"""Of the steps of a training, the last ones: so that it scales with them."""
 
 
 def warm_cosine(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> float:
@@ -14,6 +19,13 @@ def warm_cosine(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> f
         return (step + 1) / warmup
     part = min(1.0, (step - warmup) / max(1, steps - warmup))
     return floor + (1 - floor) * (1 + math.cos(math.pi * part)) / 2
+
+
+def level_then_line(step: int, steps: int, part: float, floor: float) -> float:
+    """A factor: 1, then over the last `part` of the steps down a line to `floor`, and on at it."""
+    length = round(steps * part)
+    past = step - (steps - length)
+    return 1 - (1 - floor) * min(1.0, max(0, past) / length) if length else 1.0
 
 
 def set_rate(optimiser: Optimizer, rate: float) -> None:

@@ -131,6 +131,7 @@ def test_settings_reach_the_learner() -> None:
         ('base = "dcgan-emoji"\n[settings]\nr2 = 1', r"\[settings\] of dcgan-emoji have no 'r2'"),
         ('base = "dcgan-emoji"\n[settings]\nr1 = "much"', r"\[settings\] r1: Input should be a"),
         ('base = "dcgan-emoji"\n[settings]\nloss = "hinge"', r"\[settings\] loss: Input should be"),
+        ('base = "dcgan-emoji"\n[settings]\ncool = 2', r"\[settings\] cool: Input should be less"),
         ('base = "vae-fashion"\n[judge]\nwidth = 3', r"vae-fashion has no \[judge\]"),
         ('base = "vae-fashion"\nid = "No id"', "'No id' is no id"),
     ],

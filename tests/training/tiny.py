@@ -55,7 +55,7 @@ def count_tensors(card: Header, weights: dict[str, torch.Tensor], data: Data) ->
 
 
 def gan_recipe() -> Recipe:
-    settings = GANSettings(r1=1.0, r1_every=3, augment=True, mirror=True, cool_from=2, cool_until=6)
+    settings = GANSettings(steps=7, r1=1.0, r1_every=3, augment=True, mirror=True, cool=0.5)
     return Recipe(
         id="tiny-gan",
         data=lambda: Data((pictures(10, 3, 16),), (pictures(4, 3, 16),)),
@@ -72,7 +72,7 @@ def gan_recipe() -> Recipe:
 
 def wgan_recipe() -> Recipe:
     settings = GANSettings(
-        loss="wasserstein", optimiser="rmsprop", critic_steps=2, penalty=10.0, clip=0.1
+        steps=5, loss="wasserstein", optimiser="rmsprop", critic_steps=2, penalty=10.0, clip=0.1
     )
     return Recipe(
         id="tiny-wgan",

@@ -9,14 +9,15 @@ from training.data.fashion import ABOUT, LABELS, LICENCE, load_fashion
 from training.recipe import Recipe
 
 JUDGE: dict[str, Any] = {"kind": "conv", "width": 32}
+STEPS = 4_500
 SETTINGS = GANSettings(
+    steps=STEPS,
     loss="logistic",
     generator_rate=3e-4,
     critic_rate=3e-4,
     r1=1.0,
     half_life=5_000,
-    cool_from=2_800,
-    cool_until=4_500,
+    cool=1_700 / STEPS,
 )
 
 CARD = Header(
@@ -46,6 +47,6 @@ RECIPE = Recipe(
     learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
-    steps=4_500,
+    steps=STEPS,
     batch=64,
 )

@@ -10,7 +10,8 @@ from training.patches import measure_patches
 from training.recipe import Recipe
 
 JUDGE: dict[str, Any] = {"kind": "dcgan", "width": 48}
-SETTINGS = GANSettings(r1=1.0, augment=True, mirror=True)
+STEPS = 10_500
+SETTINGS = GANSettings(steps=STEPS, r1=1.0, augment=True, mirror=True, cool=4_500 / STEPS)
 
 CARD = Header(
     family="gan",
@@ -34,6 +35,6 @@ RECIPE = Recipe(
     measure=measure_patches,
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
-    steps=10_500,
+    steps=STEPS,
     batch=32,
 )

@@ -9,14 +9,15 @@ from training.data.fashion import ABOUT, LICENCE, load_fashion
 from training.recipe import Recipe
 
 JUDGE: dict[str, Any] = {"kind": "mlp", "hidden": 512}
+STEPS = 14_000
 SETTINGS = GANSettings(
+    steps=STEPS,
     loss="logistic",
     generator_rate=2e-4,
     critic_rate=2e-4,
     r1=1.0,
     half_life=20_000,
-    cool_from=9_000,
-    cool_until=14_000,
+    cool=5_000 / STEPS,
 )
 
 CARD = Header(
@@ -38,6 +39,6 @@ RECIPE = Recipe(
     learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
-    steps=14_000,
+    steps=STEPS,
     batch=128,
 )

@@ -9,7 +9,9 @@ from training.data.fashion import ABOUT, LICENCE, load_fashion
 from training.recipe import Recipe
 
 JUDGE: dict[str, Any] = {"kind": "conv", "width": 24, "norm": True}
+STEPS = 4_000
 SETTINGS = GANSettings(
+    steps=STEPS,
     loss="wasserstein",
     optimiser="rmsprop",
     generator_rate=1e-4,
@@ -17,8 +19,7 @@ SETTINGS = GANSettings(
     critic_steps=3,
     clip=0.01,
     half_life=5_000,
-    cool_from=3_000,
-    cool_until=4_000,
+    cool=1_000 / STEPS,
 )
 
 CARD = Header(
@@ -41,6 +42,6 @@ RECIPE = Recipe(
     learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
-    steps=4_000,
+    steps=STEPS,
     batch=192,
 )

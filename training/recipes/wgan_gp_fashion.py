@@ -9,7 +9,9 @@ from training.data.fashion import ABOUT, LICENCE, load_fashion
 from training.recipe import Recipe
 
 JUDGE: dict[str, Any] = {"kind": "conv", "width": 24}
+STEPS = 2_200
 SETTINGS = GANSettings(
+    steps=STEPS,
     loss="wasserstein",
     generator_rate=3e-4,
     critic_rate=3e-4,
@@ -18,8 +20,7 @@ SETTINGS = GANSettings(
     critic_steps=2,
     penalty=10.0,
     half_life=5_000,
-    cool_from=1_300,
-    cool_until=2_200,
+    cool=900 / STEPS,
 )
 
 CARD = Header(
@@ -41,6 +42,6 @@ RECIPE = Recipe(
     learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
-    steps=2_200,
+    steps=STEPS,
     batch=96,
 )
