@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import pickle
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -155,9 +156,12 @@ def surplus(steps: list[int], most: int) -> list[int]:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Through a neighbouring name, synced, then renamed: a crash leaves the old file."""
-    part = path.with_name(path.name + ".part")
-    write(part)
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Through a neighbouring name of its own, synced, then renamed: a crash leaves the old file."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        write(part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -46,8 +46,27 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         write_whole(tmp_path / "state.pt", fails)
     assert (tmp_path / "state.pt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_text("old")
+    (tmp_path / "state.pt.1a2b.part").write_text("half")
     with Run(tmp_path).held():
         assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "state.pt"]
+
+
+def test_two_who_write_a_file_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "features"
+
+    def meanwhile(part: Path) -> None:
+        part.write_text("first")
+        write_whole(path, lambda own: own.write_text("second"))
+        assert part.read_text() == "first"
+
+    write_whole(path, meanwhile)
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_one_process_trains_in_a_folder(tmp_path: Path) -> None:
