@@ -11,6 +11,7 @@ from models.header import Header
 from models.nets.unet import UNet
 from models.process import Process
 from training.average import Average
+from training.errors import TrainingRefused
 from training.initial import initialise
 from training.rates import Part, set_rate, warm_cosine
 from training.recipe import Batch
@@ -104,9 +105,16 @@ class DiffusionLearner:
         return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
 
     def _pictures(self, pictures: Tensor) -> Tensor:
-        """uint8 to [-1, 1], with a border of their darkest value up to the net's size."""
+        """uint8 to [-1, 1], with a border of their darkest value up to the net's size.
+
+        Raises TrainingRefused for pictures that would have to be cut.
+        """
         x = pictures.to(self.device).float().div_(127.5).sub_(1)
         border = self.net.size - x.shape[-1]
+        if border < 0:
+            raise TrainingRefused(
+                f"its net makes pictures of size {self.net.size}, and its data has {x.shape[-1]}"
+            )
         before, after = border // 2, border - border // 2
         return F.pad(x, (before, after, before, after), value=-1.0)
 

@@ -1,4 +1,4 @@
-"""How a diffusion model learns: which levels weigh how much, and how fast, at which step."""
+"""How a diffusion model learns: which levels weigh how much, how fast, and from which pictures."""
 
 from dataclasses import replace
 
@@ -7,7 +7,9 @@ import torch
 
 from tests.training.test_recipe_file import told
 from tests.training.tiny import DIFFUSION, diffusion_recipe, labelled
+from training.command import adapted
 from training.diffusing import DiffusionLearner, DiffusionSettings
+from training.errors import TrainingRefused
 from training.recipe_file import Change, changed
 
 CPU = torch.device("cpu")
@@ -46,3 +48,18 @@ def test_the_last_part_is_as_long_as_the_training_has_it(steps: int) -> None:
     assert isinstance(learner, DiffusionLearner)
     restarts = [step for step, rate in enumerate(rates(learner, steps)) if rate == 1.0]
     assert restarts == [0, steps * 3 // 4]
+
+
+def sized(size: int) -> None:
+    """What `atelier train` does before the first step with a file that changes the net's size."""
+    change = Change(base="x", net={"size": size, "attention": []})
+    adapted(changed(told(diffusion_recipe()), change), change, None, CPU)
+
+
+def test_a_net_that_is_larger_than_its_pictures_draws_a_border_round_them() -> None:
+    sized(12)
+
+
+def test_a_net_that_is_smaller_than_its_pictures_is_refused_before_training() -> None:
+    with pytest.raises(TrainingRefused, match="makes pictures of size 4, and its data has 8"):
+        sized(4)
