@@ -80,7 +80,7 @@ def run(order: Order) -> Path:
     refuse_to_lose(recipe, order, state)
     if change or source:
         recipe = adapted(recipe, change, source, device)
-        recipe = replace(recipe, settings={"recipe": origin, **recipe.settings})
+        recipe = replace(recipe, origin={"recipe": origin, **recipe.origin})
     steps = recipe.steps if order.steps is None else order.steps
     return carry_out(recipe, order.out, state, steps, resume=order.resume, device=device)
 
@@ -182,7 +182,7 @@ def settings_of(recipe: Recipe, data: Data) -> dict[str, JsonValue]:
         "net": recipe.card.net,
         "process": recipe.card.process,
         "labels": list(data.labels),
-        "settings": recipe.settings,
+        "settings": recipe.settings | recipe.origin,
         "batch": recipe.batch,
         "seed": recipe.seed,
         "pictures": digest.hexdigest(),

@@ -53,7 +53,7 @@ def fitted(recipe: Recipe, source: Source, data: Data) -> Recipe:
     return replace(
         recipe,
         card=card.model_copy(update=_bounds(card)),
-        settings={**recipe.settings, "data": source.name},
+        origin={"data": source.name},
         data=lambda: data,
     )
 

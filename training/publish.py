@@ -65,8 +65,9 @@ def stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _how(recipe: Recipe, data: Data, run: Run, step: int) -> dict[str, JsonValue]:
+    """The learner's settings apart: their `steps` and `seed` are of a schedule and of the nets."""
     return {
-        **recipe.settings,
+        **recipe.origin,
         "id": recipe.id,
         "steps": step,
         "steps_planned": recipe.steps,
@@ -76,6 +77,7 @@ def _how(recipe: Recipe, data: Data, run: Run, step: int) -> dict[str, JsonValue
         "test_pictures": len(data.test[0]),
         "seconds": round(run.seconds * step / max(run.step, 1)),
         "processor": platform.machine(),
+        "settings": recipe.settings,
     }
 
 

@@ -1,7 +1,7 @@
 """What a recipe is: data, a learner and the numbers of one training, as values and callables."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -66,7 +66,7 @@ class Recipe:
     card: Header
     """The header but for how the training went, which is filled in at the end."""
     settings: dict[str, JsonValue]
-    """What else the card should say of the training."""
+    """What the card should say of the learner."""
     steps: int
     batch: int
     seed: int = 0
@@ -74,3 +74,5 @@ class Recipe:
     """What is fitted to the data after the last step, such as a prior over the latents."""
     measure: Callable[[Header, dict[str, Tensor], Data], dict[str, JsonValue]] = lambda *_: {}
     """Figures that only the learner's family has, such as a bound; `atelier eval` has the rest."""
+    origin: dict[str, JsonValue] = field(default_factory=dict)
+    """The recipe it was changed from and the data it was fitted to, where it was."""

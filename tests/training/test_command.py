@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from pydantic import JsonValue
 
 from models.artifacts import Image
 from models.batching import Place
@@ -71,6 +73,16 @@ def test_an_earlier_snapshot_can_be_published(tmp_path: Path) -> None:
         assert not torch.equal(tensor, later.tensors[name])
     with pytest.raises(TrainingRefused, match=r"at step 4 and kept no snapshot of 3.*\[2, 4\]"):
         resumed(3)
+
+
+def test_a_card_keeps_what_the_loop_and_the_learner_call_alike(tmp_path: Path) -> None:
+    settings: dict[str, JsonValue] = {"steps": 9, "seed": 5, "batch": 7, "id": "other"}
+    recipe = replace(vae_recipe(), settings=settings)
+    path = carry_out(recipe, tmp_path, Run(tmp_path / "run"), 2, resume=False, device=CPU)
+    told = load(path).header.recipe
+    loop = {"steps": 2, "seed": 0, "batch": 8, "id": "tiny-vae"}
+    assert {name: told[name] for name in loop} == loop
+    assert told["settings"] == settings
 
 
 def test_large_weights_are_stored_as_bfloat16() -> None:
