@@ -14,12 +14,16 @@ from models.draws import seeded
 from models.families import FAMILIES
 from models.flow import Family, Flow, Step, resume
 from models.params import Params, item_seed
+from models.proof import prove
 
 Waiting = tuple[int, tuple[Step[Any], ...]]
 
 
 def load_model(checkpoint: Checkpoint, device: torch.device) -> Family[Params]:
-    return FAMILIES[checkpoint.header.family].load(checkpoint, Place(device))
+    """Proved as a worker does it, so that no batch is larger than what keeps every bit."""
+    model = FAMILIES[checkpoint.header.family].load(checkpoint, Place(device))
+    prove(model.batched, device)
+    return model
 
 
 def pictures_of(

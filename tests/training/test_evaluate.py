@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from models.families import FAMILIES
 from models.flow import run_alone
 from models.header import CheckpointError, Header, read_header
 from models.nets.classifier import Classifier
+from models.nets.unet import UNet
 from models.params import item_seed
 from tests.models.families import tiny_checkpoint
 from training import reference as references
@@ -210,6 +212,23 @@ def test_pictures_are_those_that_the_service_would_make(family: str, tmp_path: P
         (alone,) = run_alone(model.generate(params, seeded(item_seed(5, place))))
         assert isinstance(alone, Image)
         assert torch.equal(made[place], alone.pixels.clamp(0, 1).mul(255).round().byte())
+
+
+def test_a_net_that_rounds_otherwise_in_large_batches_is_run_in_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = UNet.forward
+
+    def rounded(net: UNet, x: Tensor, *told: Any) -> Tensor:
+        return forward(net, x, *told) + (0.1 if len(x) > 6 else 0)
+
+    monkeypatch.setattr(UNet, "forward", rounded)
+    model = load_model(load(tiny_checkpoint(tmp_path, "diffusion")), CPU)
+    params = FAMILIES["diffusion"].params.model_validate({"steps": 2})
+    made = pictures_of(model, [params] * 9, 5, CPU)
+    (alone,) = run_alone(model.generate(params, seeded(item_seed(5, 8))))
+    assert isinstance(alone, Image)
+    assert torch.equal(made[8], alone.pixels.clamp(0, 1).mul(255).round().byte())
 
 
 def test_flows_of_unlike_length_and_more_than_fit_end_in_their_order(tmp_path: Path) -> None:

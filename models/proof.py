@@ -1,0 +1,76 @@
+"""Warm-up and self-check: does a row keep its bits whatever else is in its batch?"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from models.batching import Batched, Row, run_together
+
+Determinism = Literal["bitwise", "none"]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a model's functions showed when they were run for the first time."""
+
+    determinism: Determinism
+    seconds: dict[Batched[Any], float]  # of a micro-batch of each
+
+
+def prove(batched: tuple[Batched[Any], ...], device: torch.device) -> Proof:
+    """Run every function alone and among hostile neighbours, and compare bit for bit.
+
+    One that keeps its bits only in batches of its fixed size is narrowed to them.
+    """
+    for run in batched:
+        if run.most is not None and not _keeps_its_bits(run, device):
+            run.narrow()
+    same = all(run.most is not None or _keeps_its_bits(run, device) for run in batched)
+    return Proof("bitwise" if same else "none", {run: _time(run, device) for run in batched})
+
+
+def _keeps_its_bits(run: Batched[Any], device: torch.device) -> bool:
+    rng = torch.Generator("cpu").manual_seed(0)
+    probe, other = _like(run.example, rng), _like(run.example, rng)
+    poison = tuple(_poisoned(t) for t in run.example)
+    (alone,) = run_together(run, [probe], device)
+    places: dict[int, Sequence[int]] = {size: range(size) for size in (2, 3, run.rows or 8)}
+    if run.most is not None:
+        places |= {size: (size - 1,) for size in range((run.rows or 1) + 1, run.most + 1)}
+    for size, positions in places.items():
+        for position in positions:
+            rows = [poison if i % 2 else other for i in range(size)]
+            rows[position] = probe
+            if not _equal(run_together(run, rows, device)[position], alone):
+                return False
+    return True
+
+
+def _time(run: Batched[Any], device: torch.device) -> float:
+    rows = [run.example] * (run.rows or 1)
+    start = time.perf_counter()
+    run_together(run, rows, device)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def _like(row: Row, rng: torch.Generator) -> Row:
+    """A row of the same shapes with random values; whole numbers (labels, positions) stay."""
+    return tuple(
+        torch.randn(t.shape, generator=rng).to(t.dtype) if t.is_floating_point() else t for t in row
+    )
+
+
+def _poisoned(tensor: Tensor) -> Tensor:
+    return torch.full_like(tensor, torch.nan) if tensor.is_floating_point() else tensor
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, tuple):
+        return all(_equal(x, y) for x, y in zip(a, b, strict=True))
+    return torch.equal(a, b)
