@@ -28,6 +28,7 @@ from training.losses import (
 )
 from training.rates import Part, level_then_line, set_rate
 from training.recipe import Batch
+from training.resuming import Kept, state_of, take_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +113,12 @@ class GANLearner:
 
     def state(self) -> dict[str, Any]:
         self._settle()
-        return {"steps": self.steps} | {k: v.state_dict() for k, v in self._parts().items()}
+        return state_of(self.steps, self._parts())
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = self._settled = state["steps"]
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        self.steps = self._settled = take_back(state, self._parts())
 
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Kept]:
         return {
             "generator": self.generator,
             "critic": self.critic,

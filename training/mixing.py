@@ -10,6 +10,7 @@ from torch import Tensor
 from models.header import Header
 from models.nets.mixture import GaussianMixture, PrincipalMixture
 from training.recipe import Batch, Data
+from training.resuming import Kept, state_of, take_back
 
 ROWS = 5_000  # that the distances to all components are computed for at once
 LEAST_SHARE = 1e-3  # of the data's mean variance, added to every covariance: none collapses
@@ -65,16 +66,13 @@ class MixtureLearner:
         return {k: v.detach().contiguous().cpu() for k, v in self.net.state_dict().items()}
 
     def state(self) -> dict[str, Any]:
-        return {
-            "steps": self.steps,
-            "net": self.net.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
+        return state_of(self.steps, self._parts())
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = state["steps"]
-        self.net.load_state_dict(state["net"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps = take_back(state, self._parts())
+
+    def _parts(self) -> dict[str, Kept]:
+        return {"net": self.net, "optimiser": self.optimiser}
 
 
 def principal_axes(x: Tensor, count: int) -> tuple[Tensor, Tensor]:

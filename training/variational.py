@@ -17,6 +17,7 @@ from training.metrics.disentangle import measure_disentanglement
 from training.mixing import fitted
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch, Data, Finished
+from training.resuming import Kept, state_of, take_back
 
 FITTED = {"components", "covariance", "attributes"}  # of a net: what comes after training
 EM_ROUNDS = 60
@@ -72,16 +73,13 @@ class VAELearner:
         return {k: v.detach().contiguous().cpu() for k, v in self.net.state_dict().items()}
 
     def state(self) -> dict[str, Any]:
-        return {
-            "steps": self.steps,
-            "net": self.net.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
+        return state_of(self.steps, self._parts())
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = state["steps"]
-        self.net.load_state_dict(state["net"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps = take_back(state, self._parts())
+
+    def _parts(self) -> dict[str, Kept]:
+        return {"net": self.net, "optimiser": self.optimiser}
 
 
 def bare(card: Header, weights: Mapping[str, Tensor] | None = None) -> VAENet:
