@@ -18,7 +18,10 @@ events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
 
 Every error has one shape: `{"error": {"message", "type", "param", "code"}}`."""
 OPEN = {"/livez", "/readyz"}
-GENERATE: dict[str, Modality] = {"/generate/image": "image"}
+GENERATE: dict[str, Modality] = {
+    "/generate/image": "image",
+    "/generate/text-to-image": "text-to-image",
+}
 REFS = "#/components/schemas/{model}"
 
 
@@ -68,7 +71,7 @@ def _body(made: dict[str, Any], services: Services, modality: Modality) -> dict[
     entries = [x for _, x in services.catalog.of(modality)]
     _, found = models_json_schema([(x.request, "validation") for x in entries], ref_template=REFS)
     schemas = found.get("$defs", {})
-    default = services.settings.default_image_model
+    default = services.settings.default_model(modality)
     for entry in entries:
         schema = schemas[entry.id]
         if entry.id != default:
@@ -81,8 +84,8 @@ def _body(made: dict[str, Any], services: Services, modality: Modality) -> dict[
 
 
 def _example(entry: Entry) -> dict[str, Any]:
-    """A request to this model, with a label and a number of steps where it takes them."""
+    """A request to this model, with words, a label and a number of steps where it takes them."""
     fields = entry.schema["properties"]
-    shown = [name for name in ("class_label", "steps") if name in fields]
+    shown = [name for name in ("prompt", "class_label", "steps") if name in fields]
     told = {name: fields[name]["examples"][0] for name in shown}
     return {"model": entry.id, **told, "seed": 1234}

@@ -24,7 +24,7 @@ from app.schemas import ErrorDetail, Job, JobUrls, Output, Progress, Status, Usa
 WORK = "atelier:work"  # pub/sub: there is something new for workers
 WAKE = "atelier:wake"  # pub/sub: the job of this id has a new event; the stream is the truth
 
-JOB_TYPES = ("image",)
+JOB_TYPES = ("image", "text-to-image")
 ENDED: dict[str, Status] = {"failed": "failed", "canceled": "canceled", "stopped": "canceled"}
 
 Hash = Mapping[str, str]

@@ -21,15 +21,15 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
-from models.families import FamilyEntry, Modality
+from models.families import PICTURES, FamilyEntry, Modality
 from models.fields import amounts_of, label_of
 from models.header import CheckpointError, Header
 from models.params import FEW, Params, Seed
 
-FORMATS: dict[Modality, tuple[str, ...]] = {"image": ("png", "webp", "jpeg")}
-LABEL = "class_label"  # the params field that takes one of a checkpoint's labels
+FORMATS: dict[Modality, tuple[str, ...]] = dict.fromkeys(PICTURES, ("png", "webp", "jpeg"))
+LABELS = {"class_label", "style"}  # the params fields that take one of a checkpoint's labels
 ATTRIBUTES = "attributes"  # the one that takes amounts of its attributes
-DEPENDENT = {"eta", "guidance_scale", "init_image", "interpolate", "prior", "strength"}
+DEPENDENT = {"eta", "guidance_scale", "init_image", "interpolate", "mask", "prior", "strength"}
 """Fields that only go with some values of others: as a default they would clash with a request."""
 
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
@@ -50,7 +50,7 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
     for name, field in own.items():
         if name in missing:
             fields[name] = _unknown(field)
-        elif name in {*header.defaults, *header.limits, LABEL, ATTRIBUTES}:
+        elif name in {*header.defaults, *header.limits, *LABELS, ATTRIBUTES}:
             fields[name] = _joined(name, field, header)
     made = create_model(model, __base__=family.params, __doc__=header.description, **fields)
     _check_defaults(made)
@@ -93,7 +93,7 @@ def _common(model: str, modality: Modality, max_items: int) -> dict[str, Any]:
             Field({}, max_length=16, description="Your own notes, given back with the job."),
         ),
     }
-    return fields | _OF_PICTURES if modality == "image" else fields
+    return fields | _OF_PICTURES if modality in PICTURES else fields
 
 
 def _items_on_a_sheet(given: bool, info: ValidationInfo) -> bool:
@@ -120,7 +120,7 @@ def _joined(name: str, field: FieldInfo, header: Header) -> tuple[Any, FieldInfo
     if name in header.limits:
         low, high = (_whole(x) for x in header.limits[name])
         metadata = _tightened(metadata, low, high)
-    if name == LABEL:
+    if name in LABELS:
         annotation, examples = label_of(header.labels), header.labels[:1]
     if name == ATTRIBUTES:
         annotation, examples = amounts_of(header.attributes), [{header.attributes[0]: 1.5}]

@@ -52,6 +52,9 @@ class Output(Schema):
     width: int | None = None
     height: int | None = None
     frames: int | None = Field(default=None, description="Of an animation: its pictures.")
+    notes: list[str] = Field(
+        default=[], description="What to know of how it was made: words that were not understood."
+    )
 
 
 class Usage(Schema):
@@ -129,7 +132,7 @@ class ModelCard(Schema):
     state: Literal["unloaded", "loading", "ready", "failed"]
     determinism: Literal["bitwise", "none"] | None
     params: dict[str, Any] = Field(description="JSON schema of its request.")
-    labels: list[str] = Field(description="What `class_label` takes, by number.")
+    labels: list[str] = Field(description="What `class_label` or `style` takes, by number.")
     attributes: list[str] = Field(description="What `attributes` takes.")
     samplers: list[str] = Field(description="What `sampler` takes.")
     process: dict[str, Any] = Field(description="What its family does with the net.")

@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.families import Modality
+
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_SOCKET = 100  # bytes of a unix socket's path that every system takes
 
@@ -74,6 +76,9 @@ class Settings(BaseSettings):
     default_image_model: str = Field(
         default="vae-fashion", description="`model` of /generate/image."
     )
+    default_text_to_image_model: str = Field(
+        default="t2i-emoji", description="`model` of /generate/text-to-image."
+    )
 
     # jobs and results
     result_ttl: float = Field(default=86_400, gt=0, description="How long artifacts are kept.")
@@ -130,6 +135,14 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe lines that are logged."
     )
+
+    def default_model(self, modality: Modality) -> str:
+        """The `model` of a route where a request names none."""
+        names: dict[Modality, str] = {
+            "image": self.default_image_model,
+            "text-to-image": self.default_text_to_image_model,
+        }
+        return names[modality]
 
     @cached_property
     def redis_address(self) -> str:

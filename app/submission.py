@@ -19,6 +19,7 @@ from app.problems import explain_details
 from app.replies import job_reply
 from app.schemas import TERMINAL, Job
 from app.services import Services
+from app.settings import Settings
 from app.waiting import wait_for_end
 from models.families import Modality
 from models.params import MAX_SEED, Params, posted_files
@@ -37,6 +38,10 @@ class Route:
     type: str
     modality: Modality
     model: str
+
+    @classmethod
+    def of(cls, modality: Modality, settings: Settings) -> "Route":
+        return cls(modality, modality, settings.default_model(modality))
 
 
 async def generate(request: Request, services: Services, owner: str, route: Route) -> Response:

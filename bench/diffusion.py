@@ -25,7 +25,8 @@ from torch import Tensor
 from bench.bed import report, skip
 from models.batching import Place, run_together
 from models.checkpoint import load
-from models.diffusion import TICKS, Diffusion
+from models.denoising import TICKS
+from models.diffusion import Diffusion
 from models.draws import seeded
 from models.nets.unet import UNet
 from models.params import DiffusionParams

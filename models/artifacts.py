@@ -15,6 +15,7 @@ class Image:
     """A picture: pixels (C, H, W) float32 in [0, 1], C of 1 (grey) or 3 (RGB)."""
 
     pixels: Tensor
+    notes: tuple[str, ...] = ()  # what the client should know of how it was made
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[0] not in (1, 3):
@@ -28,6 +29,7 @@ class Frames:
     """Pictures in order, each a small change of the one before: pixels (F, C, H, W) in [0, 1]."""
 
     pixels: Tensor
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 4 or self.pixels.shape[1] not in (1, 3) or not len(self.pixels):

@@ -6,14 +6,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.header import Header
-from models.params import DiffusionParams, GANParams, MixtureParams, Params, VAEParams
+from models.params import (
+    DiffusionParams,
+    GANParams,
+    MixtureParams,
+    Params,
+    TextToImageParams,
+    VAEParams,
+)
 
 if TYPE_CHECKING:
     from models.batching import Place
     from models.checkpoint import Checkpoint
     from models.flow import Family
 
-Modality = Literal["image", "audio", "video", "text"]
+Modality = Literal["image", "text-to-image", "audio", "video", "text"]
+PICTURES: frozenset[Modality] = frozenset({"image", "text-to-image"})
+"""The modalities whose results are pictures."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +32,12 @@ class FamilyEntry:
     modality: Modality
     params: type[Params]
     where: str  # "module:Class", called with (checkpoint, place)
-    needs: Mapping[str, Callable[[Header], object]] = field(default_factory=dict)
+    only_with: Mapping[str, Callable[[Header], object]] = field(default_factory=dict)
     """Params that only some checkpoints take, with what of the header must be true for it."""
 
     def lacks(self, header: Header) -> set[str]:
         """The params that a checkpoint with this header doesn't take."""
-        return {name for name, has in self.needs.items() if not has(header)}
+        return {name for name, has in self.only_with.items() if not has(header)}
 
     def load(self, checkpoint: "Checkpoint", place: "Place") -> "Family[Any]":
         """Build the model. Raises CheckpointError if its weights don't fit."""
@@ -51,5 +60,16 @@ FAMILIES: dict[str, FamilyEntry] = {
         DiffusionParams,
         "models.diffusion:Diffusion",
         {"class_label": lambda h: h.labels, "guidance_scale": lambda h: h.labels},
+    ),
+    "latent_diffusion": FamilyEntry(
+        "text-to-image",
+        TextToImageParams,
+        "models.latent_diffusion:LatentDiffusion",
+        {
+            "style": lambda h: h.labels,
+            "clip_guidance_scale": lambda h: h.needs.get("clip"),
+            "clip_guidance_every": lambda h: h.needs.get("clip"),
+            "upscale": lambda h: h.needs.get("upscaler"),
+        },
     ),
 }

@@ -21,7 +21,8 @@ from pydantic_core import CoreSchema
 class Posted:
     """Marks a param that names a file which was posted to /artifacts before: which kind."""
 
-    kind: Literal["image"]
+    kind: Literal["image"]  # what its content type begins with
+    like: str | None = None  # the param that names a file of the same measures
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
@@ -33,11 +34,27 @@ PostedPicture = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("image")
 """The SHA-256 of a picture that was posted to /artifacts."""
 
 
+def _legible(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it must say something")
+    if any((ord(c) < 32 and c not in "\t\n\r") or ord(c) == 127 for c in text):
+        raise ValueError("it must not hold control characters")
+    return text
+
+
+Prompt = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_legible)]
+"""Words that say what to make."""
+
+
+PostedMask = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("image", like="init_image")]
+"""The SHA-256 of a picture of the same size as `init_image`."""
+
+
 @lru_cache(64)  # asked of every request
-def posted_fields(kind: type[BaseModel]) -> dict[str, str]:
-    """The fields of a class that name posted files, and the kind of file each takes."""
+def posted_fields(kind: type[BaseModel]) -> dict[str, Posted]:
+    """The fields of a class that name posted files, and what file each takes."""
     return {
-        name: mark.kind
+        name: mark
         for name, field in kind.model_fields.items()
         for mark in (*field.metadata, *_marks(field.annotation))
         if isinstance(mark, Posted)

@@ -15,10 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 MAX_TABLE = 16 * 2**20  # bytes; a table larger than this is not one of ours
 SUFFIX = ".safetensors"
+PARTS = "parts"
+"""The folder, among the checkpoints, of those that work for others and can't be asked for."""
 
 
 class CheckpointError(ValueError):
     """A checkpoint file can't be used; the message says why, without its folder."""
+
+
+class Need(BaseModel):
+    """Another checkpoint that this one works with: by its name, and what its tensors must be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    weights: str = Field(pattern=r"^[0-9a-f]{64}$", description="`weights_sha256` of its tensors.")
 
 
 class Header(BaseModel):
@@ -39,6 +50,9 @@ class Header(BaseModel):
     limits: dict[str, tuple[float, float]] = Field(default={}, description="Tighter bounds.")
     labels: list[str] = Field(default=[], description="Kinds that can be asked for, by number.")
     attributes: list[str] = Field(default=[], description="Latent directions, by name.")
+    needs: dict[str, Need] = Field(
+        default={}, description="Checkpoints it works with, in the folder of parts, by their role."
+    )
     data: str = Field(default="", description="What it was trained on.")
     data_licence: str = ""
     licence: str = ""
@@ -59,6 +73,11 @@ def read_header(path: Path) -> Header:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise CheckpointError(f"{path.name} has a broken header: {where}: {first['msg']}") from None
+
+
+def part_path(path: Path, need: Need) -> Path:
+    """Where the part lies that the checkpoint at `path` needs."""
+    return path.parent / PARTS / f"{need.id}{SUFFIX}"
 
 
 def read_table(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from models.fields import Amounts, PostedPicture, posted_fields
+from models.fields import Amounts, PostedMask, PostedPicture, Prompt, posted_fields
 
 MAX_SEED = 2**53 - 1  # what JSON and JavaScript keep exactly
 
@@ -156,8 +156,8 @@ class GANParams(PictureParams):
     )
 
 
-class DiffusionParams(VariableParams):
-    """Parameters of a diffusion model."""
+class SampledParams(VariableParams):
+    """What every family takes that goes from noise to a picture step by step."""
 
     sampler: Literal["ddpm", "ddim", "euler", "heun", "dpmpp_2m"] = Field(
         default="ddim",
@@ -189,6 +189,10 @@ class DiffusionParams(VariableParams):
             raise ValueError("eta needs the sampler ddim")
         return given
 
+
+class DiffusionParams(SampledParams):
+    """Parameters of a diffusion model."""
+
     class_label: str | None = Field(default=None, description="What to draw; null is anything.")
     guidance_scale: float | None = Field(
         default=None,
@@ -205,4 +209,63 @@ class DiffusionParams(VariableParams):
     def _towards_a_class(cls, given: float | None, info: ValidationInfo) -> float | None:
         if given is not None and info.data.get("class_label") is None:
             raise ValueError("guidance_scale needs class_label")
+        return given
+
+
+class TextToImageParams(SampledParams):
+    """Parameters of a model that paints what words say, with all that one can have."""
+
+    prompt: Prompt = Field(
+        description="What to paint, in words that the model knows; what it didn't understand is "
+        "noted with the output.",
+        examples=["a red apple"],
+    )
+    negative_prompt: Prompt | None = Field(
+        default=None,
+        description="What to stay away from: guidance leads from here to the prompt.",
+        examples=["text"],
+    )
+    style: str | None = Field(
+        default=None, description="The set of pictures to paint in the manner of; null is any."
+    )
+    guidance_scale: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=20.0,
+        description="How much to exaggerate what the words change (Ho and Salimans 2022): 1 is not "
+        "at all, 0 leaves the words out, and both run in half the time. Null is the checkpoint's "
+        "own.",
+        examples=[3.0],
+    )
+    mask: PostedMask | None = Field(
+        default=None,
+        description="Repaint `init_image` only where this picture is white: the hash of a file "
+        "posted to /artifacts, of the same size. Only with `init_image`.",
+        examples=["cd34" * 16],
+    )
+    clip_guidance_scale: float | None = Field(
+        default=None,
+        gt=0.0,
+        le=1000.0,
+        description="Lead each step towards what CLIP finds alike to the prompt besides: the "
+        "gradient of their similarity is scaled by this. Null is not at all.",
+        examples=[20.0],
+    )
+    clip_guidance_every: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        strict=True,
+        description="Let CLIP lead only every so many steps, which is faster.",
+        examples=[2],
+    )
+    upscale: Literal[1, 4] = Field(
+        default=1, description="Paint so many times as wide and as high.", examples=[4]
+    )
+
+    @field_validator("mask")
+    @classmethod
+    def _on_a_picture(cls, given: str | None, info: ValidationInfo) -> str | None:
+        if given is not None and info.data.get("init_image") is None:
+            raise ValueError("mask needs init_image")
         return given

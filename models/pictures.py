@@ -24,6 +24,8 @@ def fitted(picture: Artifact, channels: int, size: int) -> Tensor:
     return small[0].clamp(0, 1)
 
 
-def shown(pictures: tuple[Tensor, ...], walked: bool) -> tuple[Artifact, ...]:
+def shown(
+    pictures: tuple[Tensor, ...], walked: bool, notes: tuple[str, ...] = ()
+) -> tuple[Artifact, ...]:
     """What a story returns: one picture, or all of a walk."""
-    return (Frames(torch.stack(pictures)) if walked else Image(pictures[0]),)
+    return (Frames(torch.stack(pictures), notes) if walked else Image(pictures[0], notes),)

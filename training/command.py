@@ -12,12 +12,13 @@ import torch
 from pydantic import JsonValue
 
 import training.recipes
+from models.checkpoint import load, weights_sha256
 from models.header import CheckpointError
 from models.shelf import ID
 from training.data.sets import Source, source_of
 from training.errors import RunBroken, TrainingRefused
 from training.fitting import fitted, rehearse, shape_of
-from training.publish import place_of, publish, weights_sha256
+from training.publish import place_of, publish
 from training.recipe import Data, Learner, Recipe
 from training.recipe_file import Change, changed, described, read_change
 from training.runs import Run
@@ -106,7 +107,7 @@ def carry_out(
             )
         state.note_making()
         path = publish(recipe, weights, data, state, steps, out)
-        state.note_made(weights_sha256(path))
+        state.note_made(weights_sha256(load(path).tensors))
         return path
 
 
@@ -161,7 +162,7 @@ def refuse_to_lose(recipe: Recipe, order: Order, state: Run) -> None:
 
 def came_out_of(state: Run, path: Path) -> bool:
     try:
-        return state.made(weights_sha256(path))
+        return state.made(weights_sha256(load(path).tensors))
     except CheckpointError:  # whatever it is, a run writes none such
         return False
 

@@ -1,6 +1,5 @@
 """From the weights of a run to a checkpoint with an honest card."""
 
-import hashlib
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -9,8 +8,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.checkpoint import load, save
-from models.families import FAMILIES
+from models.checkpoint import save
 from models.header import SUFFIX
 from training.recipe import Data, Recipe
 from training.runs import Run
@@ -18,7 +16,7 @@ from training.runs import Run
 LARGEST_SINGLE = 10 * 10**6
 """Bytes of weights above which they are stored as bfloat16."""
 JUDGES = "judges"
-"""The folder, among the checkpoints, of those that measure others and can't be served."""
+"""The folder, among the checkpoints, of those that measure others and can't be asked for."""
 
 
 def publish(
@@ -40,21 +38,8 @@ def publish(
 
 
 def place_of(recipe: Recipe, out: Path) -> Path:
-    """Where its checkpoint lies: what no family can serve is none of the served, but a judge."""
-    served = recipe.card.family in FAMILIES
-    return (out if served else out / JUDGES) / f"{recipe.id}{SUFFIX}"
-
-
-def weights_sha256(path: Path) -> str:
-    """What a run knows a checkpoint by, in hex: its card may change, as by `atelier eval`.
-
-    Raises CheckpointError.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(load(path).tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    """Where its checkpoint lies."""
+    return out / recipe.folder / f"{recipe.id}{SUFFIX}"
 
 
 def stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -70,6 +70,8 @@ class Recipe:
     steps: int
     batch: int
     seed: int = 0
+    folder: str = ""
+    """Among the checkpoints: "judges" or "parts", if this one can't be asked for."""
     finish: Callable[[Header, dict[str, Tensor], Data], Finished] = as_trained
     """What is fitted to the data after the last step, such as a prior over the latents."""
     measure: Callable[[Header, dict[str, Tensor], Data], dict[str, JsonValue]] = lambda *_: {}

@@ -9,7 +9,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -63,18 +63,21 @@ class Encoded:
     width: int
     height: int
     frames: int | None = None  # of an animation
+    notes: tuple[str, ...] = ()
 
 
 def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tuple[Encoded, ...]:
     """The files of an artifact, in one of FORMATS."""
     if isinstance(artifact, Image):
-        return (_still(_bytes(artifact.pixels), "picture", output_format, facts),)
+        still = _still(_bytes(artifact.pixels), "picture", output_format, facts)
+        return (replace(still, notes=artifact.notes),)
     if isinstance(artifact, Sheet):
         tiles = [_bytes(picture.pixels) for picture in artifact.pictures]
         return (_still(_laid_out(tiles), "sheet", output_format, facts),)
     frames = [_bytes(pixels) for pixels in artifact.pixels]
     sheet = _still(_laid_out(frames), "sheet", output_format, facts)
-    return (sheet, _animation(frames, facts))
+    moving = _animation(frames, facts)
+    return tuple(replace(file, notes=artifact.notes) for file in (sheet, moving))
 
 
 def preview(artifact: Artifact) -> str:

@@ -77,7 +77,7 @@ class Reader:
         outcome: Inputs | Exception = inputs
         try:
             for param, sha256 in posted_files(params).items():
-                inputs[param] = self._file(param, sha256, READERS[kinds[param]])
+                inputs[param] = self._file(param, sha256, READERS[kinds[param].kind])
         except Exception as error:
             log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
             outcome = error

@@ -88,6 +88,8 @@ def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:
     }
     if encoded.frames is not None:
         output["frames"] = encoded.frames
+    if encoded.notes:
+        output["notes"] = list(encoded.notes)
     return Stored(output, encoded.content_type)
 
 

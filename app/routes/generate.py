@@ -64,5 +64,27 @@ async def generate_image(
     its file. A walk (`interpolate`) gives a sheet and an animation, which is always WebP. A picture
     to vary (`init_image`) is posted to `/artifacts` first.
     """
-    route = Route("image", "image", services.settings.default_image_model)
-    return await generate(request, services, owner, route)
+    return await generate(request, services, owner, Route.of("image", services.settings))
+
+
+@router.post(
+    "/generate/text-to-image",
+    summary="Paint what words say",
+    status_code=202,
+    response_model=Job,
+    responses=REPLIES,
+)
+async def generate_text_to_image(
+    request: Request,
+    services: Has,
+    owner: Owner,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Accepts a job that paints `n` pictures of what `prompt` says.
+
+    The body is the model's own request: see `GET /models/{id}` for its parameters. Words that the
+    model doesn't know are left out, and noted with each output. A picture to start from
+    (`init_image`) and a mask of what to repaint (`mask`) are posted to `/artifacts` first.
+    """
+    return await generate(request, services, owner, Route.of("text-to-image", services.settings))

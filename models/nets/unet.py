@@ -1,7 +1,8 @@
 """A small U-Net that predicts noise (Ho et al. 2020; Dhariwal and Nichol 2021, appendix A)."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -9,6 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 GROUPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a picture is to show, as a text tower says it."""
+
+    states: Tensor  # (B, L, width), one a token
+    hidden: Tensor  # (B, L), 0 where a token is read and -inf where it only pads
+    pooled: Tensor  # (B, pooled), of the whole text
 
 
 class ResidualBlock(nn.Module):
@@ -52,19 +62,54 @@ class SelfAttention(nn.Module):
         return out
 
 
-class Stage(nn.Module):
-    """Residual blocks at one resolution, each followed by attention where it is asked for."""
+class CrossAttention(nn.Module):
+    """Every place looks at every word (Rombach et al. 2022, section 3.3), heads of 32 channels."""
 
-    def __init__(self, widths: list[tuple[int, int]], embedding: int, attention: bool) -> None:
+    def __init__(self, width: int, told: int) -> None:
+        super().__init__()
+        self.heads = max(1, width // 32)
+        self.norm = nn.GroupNorm(GROUPS, width)
+        self.query = nn.Conv2d(width, width, 1)
+        self.words = nn.Linear(told, 2 * width)
+        self.project_out = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor, words: Words) -> Tensor:
+        rows, width, height, wide = x.shape
+        each = (self.heads, width // self.heads)
+        q = self.query(self.norm(x)).view(rows, *each, height * wide).transpose(2, 3)
+        packed = self.words(words.states).unflatten(2, (2, *each))  # (B, L, 2, heads, C / heads)
+        k, v = packed.permute(2, 0, 3, 1, 4)
+        mask = words.hidden[:, None, None].to(q.dtype)
+        h = F.scaled_dot_product_attention(q, k, v, mask).transpose(2, 3)
+        out: Tensor = x + self.project_out(h.reshape(rows, width, height, wide))
+        return out
+
+
+class Stage(nn.Module):
+    """Residual blocks at one resolution, each followed by attention where it is asked for: to the
+    picture itself, and to words of width `told` if there are any."""
+
+    def __init__(
+        self, widths: list[tuple[int, int]], embedding: int, attention: bool, told: int = 0
+    ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(ResidualBlock(a, b, embedding) for a, b in widths)
         self.attentions = nn.ModuleList(
             SelfAttention(b) if attention else nn.Identity() for _, b in widths
         )
+        self.readers = nn.ModuleList(
+            CrossAttention(b, told) for _, b in widths if attention and told
+        )
 
-    def parts(self) -> Iterator[tuple[nn.Module, nn.Module]]:
-        """Each block, and the attention after it."""
-        return zip(self.blocks, self.attentions, strict=True)
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def at(self, place: int, x: Tensor, embedding: Tensor, words: Words | None) -> Tensor:
+        """Through one of its blocks and what follows it."""
+        h: Tensor = self.attentions[place](self.blocks[place](x, embedding))
+        if words is not None and len(self.readers):
+            h = self.readers[place](h, words)
+        return h
 
 
 class UNet(nn.Module):
@@ -73,7 +118,8 @@ class UNet(nn.Module):
     `t` is a time step of the noise process, in [0, 1000), whole or not. Labels are 0 to
     `classes` - 1; `classes` itself means none, and is what the net saw when its label was dropped.
     The picture is folded into squares of `patch` by `patch` pixels first (Hoogeboom et al. 2023,
-    section 3.3), which costs little in quality and saves the widest maps.
+    section 3.3), which costs little in quality and saves the widest maps. With `told` it reads
+    words of that width wherever it attends, and with `pooled` the whole text in one vector.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - as many measures as a net has
@@ -85,6 +131,8 @@ class UNet(nn.Module):
         blocks: int = 2,
         attention: tuple[int, ...] | list[int] = (8,),
         classes: int = 0,
+        told: int = 0,
+        pooled: int = 0,
     ) -> None:
         super().__init__()
         if size < 1 or size % (patch * 2 ** (len(widths) - 1)):
@@ -96,6 +144,7 @@ class UNet(nn.Module):
             nn.Linear(self.base, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
         )
         self.embed_label = nn.Embedding(classes + 1, embedding)
+        self.embed_pooled = nn.Linear(pooled, embedding) if pooled else None
         folded = channels * patch**2
         self.enter = nn.Conv2d(folded, widths[0], 3, 1, 1)
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
@@ -103,46 +152,52 @@ class UNet(nn.Module):
         side, width, kept = size // patch, widths[0], [widths[0]]
         for level, wide in enumerate(widths):
             pairs = [(width if i == 0 else wide, wide) for i in range(blocks)]
-            self.down.append(Stage(pairs, embedding, side in attention))
+            self.down.append(Stage(pairs, embedding, side in attention, told))
             width, kept = wide, kept + [wide] * blocks
             if level < len(widths) - 1:
                 self.shrink.append(nn.Conv2d(wide, wide, 3, 2, 1))
                 kept.append(wide)
                 side //= 2
-        self.middle = Stage([(width, width)] * 2, embedding, side in attention)
+        self.middle = Stage([(width, width)] * 2, embedding, side in attention, told)
         for level, wide in reversed(list(enumerate(widths))):
             pairs = []
             for _ in range(blocks + 1):
                 pairs.append((width + kept.pop(), wide))
                 width = wide
-            self.up.append(Stage(pairs, embedding, side in attention))
+            self.up.append(Stage(pairs, embedding, side in attention, told))
             if level:
                 self.grow.append(nn.Conv2d(wide, wide, 3, 1, 1))
                 side *= 2
         self.norm = nn.GroupNorm(GROUPS, width)
         self.leave = nn.Conv2d(width, folded, 3, 1, 1)
 
-    def forward(self, x: Tensor, t: Tensor, label: Tensor) -> Tensor:
-        embedding = self.embed_time(sinusoids(t, self.base).to(x.dtype)) + self.embed_label(label)
-        embedding = F.silu(embedding)
+    def forward(self, x: Tensor, t: Tensor, label: Tensor, words: Words | None = None) -> Tensor:
+        embedding = self._embedded(x, t, label, words)
         h = self.enter(F.pixel_unshuffle(x, self.patch))
         kept = [h]
         for level, stage in enumerate(cast(Iterable[Stage], self.down)):
-            for block, attend in stage.parts():
-                h = attend(block(h, embedding))
+            for place in range(len(stage)):
+                h = stage.at(place, h, embedding, words)
                 kept.append(h)
             if level < len(self.shrink):
                 h = self.shrink[level](h)
                 kept.append(h)
-        for block, attend in self.middle.parts():
-            h = attend(block(h, embedding))
+        for place in range(len(self.middle)):
+            h = self.middle.at(place, h, embedding, words)
         for level, stage in enumerate(cast(Iterable[Stage], self.up)):
-            for block, attend in stage.parts():
-                h = attend(block(torch.cat([h, kept.pop()], 1), embedding))
+            for place in range(len(stage)):
+                h = stage.at(place, torch.cat([h, kept.pop()], 1), embedding, words)
             if level < len(self.grow):
                 h = self.grow[level](F.interpolate(h, scale_factor=2.0, mode="nearest"))
         out: Tensor = self.leave(F.silu(self.norm(h)))
         return F.pixel_shuffle(out, self.patch)
+
+    def _embedded(self, x: Tensor, t: Tensor, label: Tensor, words: Words | None) -> Tensor:
+        """What every block is told, (B, 4 base): the time, the label, and the text as a whole."""
+        embedding = self.embed_time(sinusoids(t, self.base).to(x.dtype)) + self.embed_label(label)
+        if words is not None and self.embed_pooled is not None:
+            embedding = embedding + self.embed_pooled(words.pooled)
+        return F.silu(embedding)
 
 
 def sinusoids(t: Tensor, width: int) -> Tensor:

@@ -2,29 +2,66 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import JsonValue
 from torch import nn
 
 from models.batching import Place
-from models.checkpoint import load, save
+from models.checkpoint import load, save, weights_sha256
 from models.families import FAMILIES
 from models.flow import Family
-from models.header import Header
+from models.header import PARTS, Header, Need
+from models.nets.autoencoder import Autoencoder
+from models.nets.clip import build_clip
 from models.nets.gan import generator_of
 from models.nets.mixture import PrincipalMixture
 from models.nets.unet import UNet
+from models.nets.upscaler import Upscaler
 from models.nets.vae import VAENet
 from models.params import Params
+from models.words import Words
 
 UNET = {"size": 16, "patch": 2, "widths": [8, 16], "blocks": 1, "attention": [4]}
+
+WORDS = ["a", "red", "green", "apple", "dog", "in", "rocket", "，", "红", "苹", "果"]
+ROWS = 521
+CLIP: dict[str, JsonValue] = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32},
+    "text_cfg": {"context_length": 32, "vocab_size": ROWS, "width": 16, "heads": 2, "layers": 1},
+}
+LATENT: dict[str, JsonValue] = {
+    "unet": {
+        "size": 8,
+        "channels": 4,
+        "patch": 1,
+        "widths": [8, 16],
+        "blocks": 1,
+        "attention": [4],
+        "classes": 2,
+        "told": 16,
+        "pooled": 16,
+    },
+    "autoencoder": {"size": 32, "channels": 3, "latent": 4, "patch": 2, "widths": [8, 8]},
+}
+
+
+class Latent(nn.Module):
+    """The nets of a latent diffusion model, side by side as its checkpoint has them."""
+
+    def __init__(self, unet: dict[str, Any], autoencoder: dict[str, Any]) -> None:
+        super().__init__()
+        self.unet, self.autoencoder = UNet(**unet), Autoencoder(**autoencoder)
+
 
 NETS: dict[str, tuple[Callable[..., nn.Module], dict[str, JsonValue]]] = {
     "mixture": (PrincipalMixture, {"components": 3, "latent": 4, "size": 8}),
     "vae": (VAENet, {"size": 28, "width": 8, "latent": 8, "components": 3, "attributes": 2}),
     "gan": (generator_of, {"kind": "conv", "latent": 8, "width": 4, "size": 12, "classes": 3}),
     "diffusion": (UNet, {**UNET, "classes": 3}),
+    "latent_diffusion": (Latent, LATENT),
 }
 HEADERS: dict[str, dict[str, object]] = {
     "vae": {"attributes": ["bright", "wide"]},
@@ -32,6 +69,10 @@ HEADERS: dict[str, dict[str, object]] = {
     "diffusion": {
         "labels": ["shirt", "shoe", "bag"],
         "process": {"schedule": "cosine", "prediction": "v", "guidance": 2.0},
+    },
+    "latent_diffusion": {
+        "labels": ["flat", "round"],
+        "process": {"schedule": "cosine", "prediction": "v", "clip": False, "guidance": 2.0},
     },
 }
 
@@ -47,6 +88,15 @@ PARAMS: dict[str, list[dict[str, object]]] = {
         {"steps": 6, "sampler": "dpmpp_2m"},
         {"steps": 2, "sampler": "euler", "interpolate": {"to_seed": 3, "frames": 3}},
     ],
+    "latent_diffusion": [
+        {"prompt": "a red apple", "steps": 3},
+        {"prompt": "a green apple", "steps": 3},
+        {"prompt": "a red apple", "steps": 4, "negative_prompt": "dog", "sampler": "dpmpp_2m"},
+        {"prompt": "a red apple", "steps": 3, "guidance_scale": 0.0},
+        {"prompt": "a dog", "steps": 3, "guidance_scale": 1.0, "sampler": "heun"},
+        {"prompt": "a red apple " * 5, "steps": 3, "eta": 1.0},
+        {"prompt": "a dog", "steps": 2, "interpolate": {"to_seed": 3, "frames": 3}},
+    ],
 }
 """What every checkpoint of a family takes."""
 ABLE: dict[str, list[dict[str, object]]] = {
@@ -56,6 +106,12 @@ ABLE: dict[str, list[dict[str, object]]] = {
         {"steps": 3, "class_label": "shoe"},
         {"steps": 3, "class_label": "bag", "guidance_scale": 1.0},
         {"steps": 4, "class_label": "bag", "guidance_scale": 7.5, "sampler": "dpmpp_2m"},
+    ],
+    "latent_diffusion": [
+        {"prompt": "a red apple", "steps": 3, "style": "round"},
+        {"prompt": "a red apple", "steps": 3, "clip_guidance_scale": 50.0},
+        {"prompt": "dog", "steps": 4, "clip_guidance_scale": 50.0, "clip_guidance_every": 3},
+        {"prompt": "a red apple", "steps": 2, "upscale": 4},
     ],
 }
 """What only some do: those with labels, attributes or a prior, as the tiny ones have."""
@@ -70,9 +126,28 @@ def tiny_checkpoint(folder: Path, family: str, seed: int = 0) -> Path:
     with torch.no_grad():
         for parameter in net.parameters():  # no part is silent, as some begin
             parameter.add_(torch.randn_like(parameter) * 0.05)
-    header = Header.model_validate({"family": family, "net": config, **HEADERS.get(family, {})})
-    save(path, header, net.state_dict())
+    facts = {"family": family, "net": config, **HEADERS.get(family, {})}
+    if family == "latent_diffusion":
+        facts["needs"] = tiny_parts(folder)
+    save(path, Header.model_validate(facts), net.state_dict())
     return path
+
+
+def tiny_parts(folder: Path) -> dict[str, Need]:
+    """A CLIP and an upscaler in the folder's parts, and what a header says of them."""
+    net = build_clip(**CLIP).eval()
+    words = Words.of(WORDS, ROWS)
+    upscaler: dict[str, JsonValue] = {"width": 8, "blocks": 1}
+    parts = {
+        "clip": (CLIP, net.state_dict() | words.tensors()),
+        "upscaler": (upscaler, Upscaler(width=8, blocks=1).state_dict()),
+    }
+    needs = {}
+    for role, (config, tensors) in parts.items():
+        name = f"tiny-{role}"
+        save(folder / PARTS / f"{name}.safetensors", Header(family=role, net=config), tensors)
+        needs[role] = Need(id=name, weights=weights_sha256(tensors))
+    return needs
 
 
 def load_family(path: Path) -> Family[Params]:

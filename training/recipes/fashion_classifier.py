@@ -5,6 +5,7 @@ from dataclasses import asdict
 from models.header import Header
 from training.classifying import ClassifierLearner, ClassifierSettings, measure_accuracy
 from training.data.fashion import ABOUT, LABELS, LICENCE, load_fashion
+from training.publish import JUDGES
 from training.recipe import Recipe
 
 STEPS = 6_500
@@ -27,6 +28,7 @@ CARD = Header(
 
 RECIPE = Recipe(
     id="fashion-classifier",
+    folder=JUDGES,
     data=load_fashion,
     learner=lambda card, device: ClassifierLearner(card, SETTINGS, device),
     measure=measure_accuracy,

@@ -1,0 +1,157 @@
+"""Training of CLIP: pictures and their captions side by side, with a teacher for the language."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.header import Header
+from models.nets.clip import build_clip, see, tell
+from models.words import Words
+from training.average import Average
+from training.rates import set_rate, warm_cosine
+from training.recipe import Batch
+
+LARGEST_SCALE = math.log(100)  # Radford et al. 2021, section 2.5
+SHIFT, ZOOM = 0.08, 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class CLIPSettings:
+    """AdamW's rate warms up, then falls along a cosine to nothing over `steps`."""
+
+    steps: int
+    rate: float = 1e-3
+    weight_decay: float = 0.1
+    warmup: int = 100
+    decay: float = 0.995  # of the average
+    taught: int = 128  # phrases of the teacher's a step
+    teach: float = 1.0  # weight of what the teacher says
+    long: float = 0.4  # steps with Chinese and lists of keywords, the others short English
+    seed: int = 0
+
+
+class CLIPLearner:
+    """The contrastive loss of Radford et al. 2021 (2103.00020), figure 3, with all pictures of a
+    caption as right (Yang et al. 2022, 2204.03610, equation 3), and texts drawn towards the
+    teacher's vectors through a layer that is thrown away."""
+
+    def __init__(self, card: Header, settings: CLIPSettings, device: torch.device) -> None:
+        from training.data.lexicon import taught, words
+
+        self.words: Words = words()
+        with torch.random.fork_rng(devices=[]):  # open_clip draws its weights from the global one
+            torch.manual_seed(settings.seed)
+            net = build_clip(**card.net)
+            head = nn.Linear(int(card.net["embed_dim"]), 384)  # type: ignore[arg-type]
+        placed: Any = net.to(device).to(memory_format=torch.channels_last).train()
+        self.net = placed
+        self.head = head.to(device)
+        self.settings, self.device, self.steps = settings, device, 0
+        lesson, context = taught(), self.net.text.context_length
+        self.lesson = self.words.table(lesson.texts, context).to(torch.int16)
+        self.meaning = lesson.vectors
+        self.average = Average(self.net, settings.decay)
+        plain = [p for p in self.net.parameters() if p.ndim < 2]
+        heavy = [p for p in [*self.net.parameters(), *self.head.parameters()] if p.ndim >= 2]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": heavy, "weight_decay": settings.weight_decay},
+                {"params": [*plain, self.head.bias], "weight_decay": 0.0},
+            ],
+            settings.rate,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        self.seen = torch.zeros(1, 3, 1, 1)
+
+    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+        pictures, concept, _, short, long = batch
+        texts = long if torch.rand((), generator=rng) < self.settings.long else short
+        pick = torch.randint(texts.shape[1], (len(texts),), generator=rng)
+        tokens = trimmed(texts[torch.arange(len(texts)), pick]).to(self.device)
+        x = moved(pictures.to(self.device), rng)
+        self.seen = x
+        with torch.autocast(self.device.type, torch.bfloat16):
+            seen, told = see(self.net, x), tell(self.net, tokens).pooled
+        scale = self.net.logit_scale.clamp(max=LARGEST_SCALE).exp()
+        same = (concept[:, None] == concept[None]).float().to(self.device)
+        contrast = both_ways(scale * seen @ told.T, same)
+        lesson = self._lesson(rng)
+        loss = contrast + self.settings.teach * lesson
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        settings = self.settings
+        factor = warm_cosine(self.steps, settings.steps, settings.warmup)
+        set_rate(self.optimiser, settings.rate * factor)
+        self.optimiser.step()
+        self.steps += 1
+        self.average.follow(self.net, self.steps)
+        found = same.gather(1, (seen @ told.T).argmax(1, keepdim=True)).mean()
+        return {
+            "loss": loss.item(),
+            "contrast": contrast.item(),
+            "lesson": lesson.item(),
+            "found": found.item(),
+        }
+
+    def _lesson(self, rng: torch.Generator) -> Tensor:
+        """1 - cosine between the teacher's vectors of some phrases and ours."""
+        rows = torch.randint(len(self.lesson), (self.settings.taught,), generator=rng)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            told = tell(self.net, trimmed(self.lesson[rows]).to(self.device)).pooled
+        taught = self.meaning[rows].to(self.device)
+        return (1 - F.cosine_similarity(self.head(told), taught)).mean()
+
+    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
+        """It makes no pictures: those that it learnt from last."""
+        return self.seen[:rows].float().add(1).div(2).clamp(0, 1)
+
+    def weights(self) -> dict[str, Tensor]:
+        own = {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+        return own | self.words.tensors()
+
+    def state(self) -> dict[str, Any]:
+        return {"steps": self.steps} | {k: v.state_dict() for k, v in self._parts().items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.steps = state["steps"]
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "net": self.net,
+            "head": self.head,
+            "average": self.average.net,
+            "optimiser": self.optimiser,
+        }
+
+
+def trimmed(tokens: Tensor) -> Tensor:
+    """Without the columns that only pad; int64."""
+    longest = int((tokens != 0).sum(1).max())
+    return tokens[:, :longest].long()
+
+
+def both_ways(logits: Tensor, same: Tensor) -> Tensor:
+    """The mean of the cross-entropies picture to text and back; several may be right at once."""
+    rows = -(logits.log_softmax(1) * same / same.sum(1, keepdim=True)).sum(1).mean()
+    columns = -(logits.log_softmax(0) * same / same.sum(0, keepdim=True)).sum(0).mean()
+    return (rows + columns) / 2
+
+
+def moved(pictures: Tensor, rng: torch.Generator) -> Tensor:
+    """uint8 to [-1, 1], a little moved, enlarged or shrunk; what comes in is white."""
+    x = pictures.float().div(127.5).sub(1)
+    count, side = len(x), x.shape[-1]
+    size = 1 + (torch.rand(count, generator=rng) * 2 - 1) * ZOOM
+    shift = (torch.rand(count, 2, generator=rng) * 2 - 1) * 2 * SHIFT
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = size
+    theta[:, :, 2] = shift
+    grid = F.affine_grid(theta.to(x.device), [count, 3, side, side], align_corners=False)
+    return 1 - F.grid_sample(1 - x, grid, align_corners=False).to(x.dtype)

@@ -1,0 +1,22 @@
+"""Checkpoints that others are made with, such as a text tower: by name, among those here."""
+
+import os
+from pathlib import Path
+
+from models.checkpoint import Checkpoint, load
+from models.header import PARTS, SUFFIX
+from training.data.cache import DataMissing
+
+
+def checkpoints_folder() -> Path:
+    """$ATELIER_CHECKPOINTS, or those that the project ships."""
+    named = os.environ.get("ATELIER_CHECKPOINTS")
+    return Path(named) if named else Path(__file__).resolve().parent.parent / "checkpoints"
+
+
+def part(name: str) -> Checkpoint:
+    """Raises DataMissing if it is not there, CheckpointError if it can't be used."""
+    path = checkpoints_folder() / PARTS / f"{name}{SUFFIX}"
+    if not path.exists():
+        raise DataMissing(f"{path} is not there; make it by `atelier train {name}`")
+    return load(path)
