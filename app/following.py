@@ -8,7 +8,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from app.errors import NotFound
-from app.events import TERMINAL_EVENTS
+from app.events import TERMINAL_EVENTS, Event
 from app.schemas import TERMINAL, Job
 from app.services import Services
 from app.wake import Bell
@@ -27,16 +27,19 @@ log = logging.getLogger(__name__)
 
 KEEPALIVE = 15.0  # seconds of silence before a comment is sent
 COMMENT = b": keepalive\n\n"
+MEDIA_TYPE = "text/event-stream"
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 END = {"expired": "completed"}  # the event of a status that has none of its own name
 
 
 class EventStream(StreamingResponse):
     """A stream that lets go of everything the moment its client leaves."""
 
-    def __init__(self, follower: "Follower") -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        self._events = follower.events()
-        super().__init__(self._events, headers=headers, media_type="text/event-stream")
+    def __init__(
+        self, events: AsyncGenerator[bytes], headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._events = events
+        super().__init__(events, headers={**HEADERS, **(headers or {})}, media_type=MEDIA_TYPE)
 
     async def stream_response(self, send: Send) -> None:
         async with aclosing(self._events):
@@ -57,20 +60,27 @@ class Follower:
     position: str | None
 
     async def events(self) -> AsyncGenerator[bytes]:
+        """The events as they are sent."""
+        async with aclosing(self.entries()) as entries:
+            async for entry in entries:
+                yield COMMENT if entry is None else _sent(entry)
+
+    async def entries(self) -> AsyncGenerator[Event | None]:
+        """The events, and None after a silence. `job` is as it was at the last snapshot or end."""
         quiet_since = time.monotonic()
         async with self.services.wake.listen(self.job.id) as bell:
             while not self.services.wake.closing:
-                for text, last in await self._news(bell):
-                    yield text
+                for entry in await self._news(bell):
+                    yield entry
                     quiet_since = time.monotonic()
-                    if last:
+                    if entry.name in TERMINAL_EVENTS:
                         return
                 if time.monotonic() - quiet_since >= KEEPALIVE:
-                    yield COMMENT
+                    yield None
                     quiet_since = time.monotonic()
 
-    async def _news(self, bell: Bell) -> list[tuple[bytes, bool]]:
-        """What to send next, each with whether it is the last; after a sleep if there is none."""
+    async def _news(self, bell: Bell) -> list[Event]:
+        """What to send next; after a sleep if there is none."""
         try:
             news = await self._snapshot() if self.position is None else await self._replay()
         except redis.RedisError as error:
@@ -81,13 +91,12 @@ class Follower:
             await bell.sleep(KEEPALIVE)
         return news
 
-    async def _snapshot(self) -> list[tuple[bytes, bool]]:
+    async def _snapshot(self) -> list[Event]:
         job, self.position = await self._look()
-        if job.status in TERMINAL:
-            return [(_event(END.get(job.status, job.status), job, self.position), True)]
-        return [(_event("status", job, self.position), False)]
+        name = END.get(job.status, job.status) if job.status in TERMINAL else "status"
+        return [Event(self.position, name, job.model_dump_json())]
 
-    async def _replay(self) -> list[tuple[bytes, bool]]:
+    async def _replay(self) -> list[Event]:
         entries = await self.services.events.after(self.job.id, self.position or "")
         if entries is None:
             self.position = None
@@ -96,12 +105,11 @@ class Follower:
         for entry in entries:
             self.position = entry.id
             if entry.name not in TERMINAL_EVENTS:
-                text = format_sse_event(data_str=entry.data, event=entry.name, id=entry.id)
-                news.append((text, False))
+                news.append(entry)
                 continue
             job, _ = await self._look()
             if job.status in TERMINAL:  # else it was put to work again since
-                news.append((_event(entry.name, job, entry.id), True))
+                news.append(Event(entry.id, entry.name, job.model_dump_json()))
                 break
         return news
 
@@ -116,5 +124,5 @@ class Follower:
         return self.job, newest
 
 
-def _event(name: str, job: Job, event_id: str) -> bytes:
-    return format_sse_event(data_str=job.model_dump_json(), event=name, id=event_id)
+def _sent(event: Event) -> bytes:
+    return format_sse_event(data_str=event.data, event=event.name, id=event.id)

@@ -15,7 +15,7 @@ from app.catalog import Entry
 from app.errors import Unprocessable
 from app.inputs import check_inputs
 from app.jobs import Accepted, Idempotency, NewJob
-from app.problems import explain_details
+from app.problems import Schema, explain_details
 from app.replies import job_reply
 from app.schemas import TERMINAL, Job
 from app.services import Services
@@ -44,18 +44,22 @@ class Route:
         return cls(modality, modality, settings.default_model(modality))
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What was validated: the type of job to make, by which model, of what params."""
+
+    type: str
+    entry: Entry
+    params: Params
+
+
 async def generate(request: Request, services: Services, owner: str, route: Route) -> Response:
     """Validate, accept, and answer: 202, or 200 where the client waits and the job ends in time."""
     await services.catalog.refresh()
     body, text = await read_json(request)
     entry = services.catalog.find(_model_of(body, route), route.modality)
-    wanted, idempotency = _validated(entry, text), _idempotency(request, owner, body)
-    if idempotency is None or not await services.reader.seen(idempotency):
-        await check_inputs(services, owner, wanted)
-    new = _new_job(owner, route, entry, wanted)
-    accepted = await run_in_threadpool(services.jobs.submit, new, idempotency)
-    request.state.accepted = True
-    _note(accepted, owner)
+    wish = Wish(route.type, entry, validated(entry, text, entry.schema))
+    accepted = await accept(request, services, owner, wish, client_key(request, owner, body))
     headers = {"Location": accepted.job.urls.self}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -68,6 +72,18 @@ async def generate(request: Request, services: Services, owner: str, route: Rout
     return job_reply(job, 202, headers)
 
 
+async def accept(
+    request: Request, services: Services, owner: str, wish: Wish, idempotency: Idempotency | None
+) -> Accepted:
+    """Make a job of a wish, or find the one that was made of it before."""
+    if idempotency is None or not await services.reader.seen(idempotency):
+        await check_inputs(services, owner, wish.params)
+    accepted = await run_in_threadpool(services.jobs.submit, _new_job(owner, wish), idempotency)
+    request.state.accepted = True
+    _note(accepted, owner)
+    return accepted
+
+
 def _model_of(body: dict[str, Any], route: Route) -> str:
     model = body.get("model", route.model)
     if not isinstance(model, str):
@@ -75,36 +91,39 @@ def _model_of(body: dict[str, Any], route: Route) -> str:
     return model
 
 
-def _validated(entry: Entry, text: bytes) -> Params:
-    """The body as this model's request, by the letter: no "4" for 4, no 1.0 for 1."""
+def validated(entry: Entry, text: bytes | str, schema: Schema) -> Params:
+    """The body as this model's request, by the letter: no "4" for 4, no 1.0 for 1.
+
+    Raises InvalidRequest, in words of the schema that the client knows it by.
+    """
     try:
         return entry.request.model_validate_json(text, strict=True)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        raise explain_details(found, entry.schema) from None
+        raise explain_details(found, schema) from None
 
 
-def _new_job(owner: str, route: Route, entry: Entry, wanted: Params) -> NewJob:
-    given = wanted.model_dump(mode="json")
+def _new_job(owner: str, wish: Wish) -> NewJob:
+    given = wish.params.model_dump(mode="json")
     metadata, model = given.pop("metadata"), given.pop("model")
     if given["seed"] is None:
         given["seed"] = secrets.randbelow(MAX_SEED + 1)
     return NewJob(
         owner=owner,
-        type=route.type,
+        type=wish.type,
         model=model,
-        sha256=entry.sha256,
+        sha256=wish.entry.sha256,
         input=given,
         seed=given["seed"],
         items=given["n"],
         metadata=metadata,
-        rows=wanted.rows,
-        inputs=posted_files(wanted),
+        rows=wish.params.rows,
+        inputs=posted_files(wish.params),
     )
 
 
-def _idempotency(request: Request, owner: str, body: dict[str, Any]) -> Idempotency | None:
-    """By the client's own body, before a seed was chosen for it."""
+def client_key(request: Request, owner: str, body: dict[str, Any]) -> Idempotency | None:
+    """The client's Idempotency-Key, with its own body, before a seed was chosen for it."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return None

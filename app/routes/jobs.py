@@ -158,4 +158,4 @@ async def follow_job(
     job, newest = await services.reader.snapshot(owner, known(job_id))
     if job.status in TERMINAL and last_event_id == newest:
         return Response(status_code=204)
-    return EventStream(Follower(services, owner, job, newest, last_event_id))
+    return EventStream(Follower(services, owner, job, newest, last_event_id).events())
