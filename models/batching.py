@@ -30,8 +30,10 @@ class Batched(Generic[T]):
     `fn` takes tensors with a leading batch dimension and returns a tensor, or a tuple of tensors,
     with as many rows. `example` is one row of its arguments: it warms up, proves determinism, and
     fills a batch up to `rows`. Where larger batches give the same bits, `most` rows run at once;
-    that is hoped for here, and proved or `narrow`ed when the model is loaded. Identity is the
-    key, so two models never share a batch.
+    that is hoped for here, and proved or `narrow`ed when the model is loaded. Rows of another
+    shape than the example's, of a function that takes any, are filled up with the first of them,
+    and never more than `rows` at once, since nothing more was proved of their shape. Identity is
+    the key, so two models never share a batch.
     """
 
     fn: Callable[..., Any]
@@ -57,20 +59,25 @@ class Batched(Generic[T]):
 
 def run_together(run: Batched[T], rows: Sequence[Row], device: torch.device) -> list[T]:
     """Pad, stack, run, unstack: each row, all of one shape, gets its own row of the result."""
-    size = run.most or run.rows or len(rows)
+    known = bool(rows) and _shapes(rows[0]) == _shapes(run.example)
+    size = (run.most if known else None) or run.rows or len(rows)
     results: list[T] = []
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
-        results += _run_batch(run, part, max(run.rows or 1, len(part)), device)
+        padding = run.example if known else part[0]
+        padded = [*part, *[padding] * ((run.rows or 1) - len(part))]
+        results += _run_batch(run, padded, len(part), device)
     return results
 
 
-def _run_batch(run: Batched[T], rows: Sequence[Row], size: int, device: torch.device) -> list[T]:
-    count = len(rows)
-    padded = [*rows, *[run.example] * (size - count)]
+def _shapes(row: Row) -> list[torch.Size]:
+    return [tensor.shape for tensor in row]
+
+
+def _run_batch(run: Batched[T], padded: Sequence[Row], count: int, device: torch.device) -> list[T]:
     with torch.inference_mode(not run.grad):
         columns = [_column(run, tensors, device) for tensors in zip(*padded, strict=True)]
-        return _unstack(run.fn(*columns), size)[:count]
+        return _unstack(run.fn(*columns), len(padded))[:count]
 
 
 def _column(run: Batched[Any], tensors: Row, device: torch.device) -> Tensor:

@@ -33,6 +33,7 @@ from models.batching import Batched, SeamError, run_together
 
 T = TypeVar("T")
 P_contra = TypeVar("P_contra", contravariant=True)
+Shapes = tuple[tuple[torch.Size, torch.dtype], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +45,7 @@ class Step(Generic[T]):
     progress: tuple[int, int] = (0, 1)  # done, of: how far the flow is once this step has run
     preview: Callable[[T], Artifact] | None = None  # called only if a preview is due
     delta: str | None = None  # text that is final now: always delivered, in order
-    shapes: Hashable = field(init=False)
+    shapes: Shapes = field(init=False)
     key: Hashable = field(init=False)  # steps of equal key share a batch
 
     def __post_init__(self) -> None:

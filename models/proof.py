@@ -39,6 +39,8 @@ def _keeps_its_bits(run: Batched[Any], device: torch.device) -> bool:
     poison = tuple(_poisoned(t) for t in run.example)
     (alone,) = run_together(run, [probe], device)
     places: dict[int, Sequence[int]] = {size: range(size) for size in (2, 3, run.rows or 8)}
+    if run.rows == 1:  # each runs by itself: it can only remember those before it
+        places = {3: (2,)}
     if run.most is not None:
         places |= {size: (size - 1,) for size in range((run.rows or 1) + 1, run.most + 1)}
     for size, positions in places.items():

@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from models.batching import Batched
-from models.flow import Flow, Step
+from models.flow import Flow, Shapes, Step
 
 TURN_SECONDS = 0.05
 LONE_SECONDS = 0.08  # a cancel is to take effect within 100 ms
@@ -47,7 +47,7 @@ class Schedule:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._groups: dict[Hashable, list[Row]] = {}
-        self._costs: WeakKeyDictionary[Batched[Any], dict[Hashable, float]] = WeakKeyDictionary()
+        self._costs: WeakKeyDictionary[Batched[Any], dict[Shapes, float]] = WeakKeyDictionary()
 
     def wait(self, seat: Seat) -> None:
         """Every step that this seat awaits is now a waiting row."""
@@ -80,7 +80,7 @@ class Schedule:
         """Note what a batch cost: to its key, and in full to every flow that took part."""
         step = rows[0].step
         each = seconds / -(-len(rows) // (step.run.rows or 1))
-        known = self._cost(step) or each
+        known = self._costs.get(step.run, {}).get(step.shapes, each)
         self.learn(step, 0.7 * known + 0.3 * each)
         for row in rows:
             row.seat.used += seconds / len(rows)
@@ -115,5 +115,19 @@ class Schedule:
         return (step.run.rows or 1) * max(1, int(seconds / cost)) if cost else None
 
     def _cost(self, step: Step[Any]) -> float:
-        """Measured seconds of one micro-batch like this; 0 before the first has run."""
-        return self._costs.get(step.run, {}).get(step.shapes, 0.0)
+        """Measured seconds of one micro-batch like this; 0 before the first has run.
+
+        Where rows of other shapes alone have run, the cost of those, as often as what grew most
+        from them to this: a first turn of large rows must not be one of too many.
+        """
+        known = self._costs.get(step.run, {})
+        if step.shapes in known:
+            return known[step.shapes]
+        return max(
+            (cost * _growth(shapes, step.shapes) for shapes, cost in known.items()), default=0
+        )
+
+
+def _growth(before: Shapes, after: Shapes) -> float:
+    sizes = zip(before, after, strict=True)
+    return max((b.numel() / max(a.numel(), 1) for (a, _), (b, _) in sizes), default=1)

@@ -82,6 +82,48 @@ def test_the_proof_narrows_a_function_whose_larger_batches_round_otherwise(
     assert run.most == most
 
 
+@pytest.mark.parametrize(("count", "batches"), [(1, [4]), (4, [4]), (6, [4, 4])])
+def test_rows_of_another_shape_than_the_example_are_padded_with_their_own(
+    count: int, batches: list[int]
+) -> None:
+    sizes: list[int] = []
+    run: Batched[Tensor] = Batched(sizes_and(99, sizes), (torch.zeros(2, 2),), rows=4, most=10)
+    rows = [(torch.full((3, 5), float(i)),) for i in range(count)]
+    results = run_together(run, rows, CPU)
+    assert sizes == batches, "more at once were only proved of the example's shape"
+    assert all(torch.equal(r, row[0] * 2) for r, row in zip(results, rows, strict=True))
+
+
+def test_a_row_of_another_shape_keeps_its_bits_beside_a_poisoned_one() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Conv2d(3, 8, 3).requires_grad_(False)
+    run: Batched[Tensor] = Batched(net, (torch.zeros(3, 8, 8),))
+    row, poison = (torch.randn(3, 12, 6),), (torch.full((3, 12, 6), torch.nan),)
+    (alone,) = run_together(run, [row], CPU)
+    assert torch.equal(run_together(run, [poison, row], CPU)[1], alone)
+
+
+@pytest.mark.parametrize(("rows", "calls"), [(1, 5), (4, 16)])
+def test_little_is_asked_for_the_proof_of_rows_that_run_one_at_a_time(
+    rows: int, calls: int
+) -> None:
+    """A row of a large model takes seconds."""
+    seen: list[int] = []
+    run: Batched[Tensor] = Batched(sizes_and(99, seen), (torch.ones(8),), rows=rows)
+    assert prove((run,), CPU).determinism == "bitwise"
+    assert len(seen) <= calls
+
+
+def test_the_proof_finds_a_function_that_remembers_the_row_before() -> None:
+    held = [torch.zeros(1, 8)]
+
+    def remembering(x: Tensor) -> Tensor:
+        before, held[0] = held[0], x
+        return x + before
+
+    assert prove((Batched(remembering, (torch.zeros(8),), rows=1),), CPU).determinism == "none"
+
+
 def test_the_most_is_no_less_than_the_fixed_batch() -> None:
     with pytest.raises(ValueError, match="most"):
         Batched(lambda x: x, (torch.zeros(1),), rows=4, most=3)

@@ -432,6 +432,23 @@ def test_a_tick_takes_no_more_rows_than_fit_in_its_time(kinds: int, seconds: flo
     assert len(ends(drain(engine))) == 32
 
 
+@pytest.mark.parametrize(("side", "most"), [(1, 8), (2, 4), (4, 4)])
+def test_a_shape_that_has_not_run_is_thought_to_cost_what_it_has_grown(
+    side: int, most: int
+) -> None:
+    clock = Clock()
+    engine = Engine(CPU, clock)
+    run = clock.costing(0.03)  # a micro-batch of four of the example's shape
+    engine.learn(run, 0.03)
+
+    async def wide() -> tuple[Artifact, ...]:
+        return picture((await Step(run, (torch.zeros(side),))).sum())
+
+    for i in range(16):
+        engine.add(i, wide())
+    assert len(ends(engine.tick())) == most
+
+
 def test_random_joins_cancels_and_nan_neighbours_never_move_a_bit() -> None:
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Linear(1, 64), torch.nn.Tanh(), torch.nn.Linear(64, 1))
