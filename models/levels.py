@@ -13,6 +13,7 @@ SPACINGS = ("even", "leading", "trailing", "linspace", "karras")
 
 KARRAS_RHO = 7.0
 KARRAS_MAX = 80.0  # the largest sigma: more is noise all the same, and steps wasted on it
+FAINT = 2.0**-24  # instead of an alpha_bar of 0, whose sigma is infinite; as diffusers has it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +26,7 @@ class Levels:
 
     t: Tensor  # float64, falling; whole but for karras
     alpha_bar: Tensor  # float32
-    after: Tensor  # float32; 1 at the end
+    after: Tensor  # float32; 1 at the end, if not told otherwise
 
     def __len__(self) -> int:
         return len(self.t)
@@ -43,8 +44,7 @@ class Levels:
     @property
     def sigmas(self) -> Tensor:
         """(S + 1,) float32, falling to 0."""
-        sigmas = ((1 - self.alpha_bar) / self.alpha_bar) ** 0.5
-        return torch.cat([sigmas, torch.zeros(1)])
+        return torch.cat([_sigma(self.alpha_bar), torch.zeros(1)])
 
     def last(self, count: int) -> "Levels":
         """The last `count` steps of these: where a given picture is noised and taken back."""
@@ -52,7 +52,23 @@ class Levels:
         return Levels(self.t[first:], self.alpha_bar[first:], self.after[first:])
 
 
-def levels(alpha_bar: Tensor, steps: int, spacing: Spacing = "even") -> Levels:
+def _sigma(alpha_bar: Tensor) -> Tensor:
+    a = torch.where(alpha_bar > 0, alpha_bar, FAINT)
+    return ((1 - a) / a) ** 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How a net wants its path to begin and to end, where that is not as most do."""
+
+    offset: int = 0  # added to the times of `leading`
+    final: float = 1.0  # alpha_bar after the last step
+
+
+PLAIN = Ends()
+
+
+def levels(alpha_bar: Tensor, steps: int, spacing: Spacing = "even", ends: Ends = PLAIN) -> Levels:
     """Which of the T levels of a process to go through in so many steps, 1 to T of them.
 
     `leading`, `trailing` and `linspace` follow Lin et al. 2024 (2305.08891), table 2, and go from
@@ -66,10 +82,12 @@ def levels(alpha_bar: Tensor, steps: int, spacing: Spacing = "even") -> Levels:
         raise ValueError(f"steps must be between 1 and {total}, not {steps}")
     if spacing == "karras":
         return _karras(alpha_bar, steps)
-    times = _times(total, steps, spacing)
+    times = _times(total, steps, spacing) + (ends.offset if spacing == "leading" else 0)
+    if times[0] >= total:
+        raise ValueError(f"{steps} steps from an offset of {ends.offset} are more than {total}")
     following = np.append(times[1:], -1) if spacing == "even" else times - total // steps
     t = torch.from_numpy(times)
-    after = torch.ones(steps)
+    after = torch.full((steps,), ends.final)
     known = torch.from_numpy(following >= 0)
     after[known] = alpha_bar[torch.from_numpy(following)[known]]
     return Levels(t.double(), alpha_bar[t], after)
@@ -90,7 +108,7 @@ def _times(total: int, steps: int, spacing: Spacing) -> NDArray[np.int64]:
 
 def _karras(alpha_bar: Tensor, steps: int) -> Levels:
     """Sigmas whose rho-th roots are evenly apart, and the times at which the process has them."""
-    known = (((1 - alpha_bar) / alpha_bar) ** 0.5).double().numpy()  # rising
+    known = _sigma(alpha_bar).double().numpy()  # rising
     root = 1 / KARRAS_RHO
     ramp = np.linspace(0, 1, steps) if steps > 1 else np.zeros(1)
     largest = min(known[-1], KARRAS_MAX)

@@ -7,7 +7,7 @@ handed both x0 and eps: neither is recovered from the other twice, which would c
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,6 +31,14 @@ def linear_alpha_bar(steps: int = 1000, first: float = 1e-4, last: float = 0.02)
     return torch.cumprod(1.0 - betas, dim=0)
 
 
+def scaled_linear_alpha_bar(
+    steps: int = 1000, first: float = 8.5e-4, last: float = 0.012
+) -> Tensor:
+    """(steps,) float32; the roots of betas in a line, as Rombach et al. 2022's published code."""
+    betas = torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float32) ** 2
+    return torch.cumprod(1.0 - betas, dim=0)
+
+
 def cosine_alpha_bar(steps: int = 1000, offset: float = 0.008, largest: float = 0.999) -> Tensor:
     """(steps,) float32; Nichol and Dhariwal 2021 (2102.09672), equation 17, betas capped."""
 
@@ -41,7 +49,18 @@ def cosine_alpha_bar(steps: int = 1000, offset: float = 0.008, largest: float = 
     return torch.cumprod(1.0 - torch.tensor(betas, dtype=torch.float32), dim=0)
 
 
-ALPHA_BARS = {"linear": linear_alpha_bar, "cosine": cosine_alpha_bar}
+def ending_in_noise(alpha_bar: Tensor) -> Tensor:
+    """The same, but all noise at the end: Lin et al. 2024 (2305.08891), algorithm 1."""
+    signal = alpha_bar**0.5
+    least, most = signal[-1], signal[0]
+    return ((signal - least) * (most / (most - least))) ** 2
+
+
+ALPHA_BARS: dict[str, Callable[..., Tensor]] = {
+    "linear": linear_alpha_bar,
+    "cosine": cosine_alpha_bar,
+    "scaled_linear": scaled_linear_alpha_bar,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,13 +73,21 @@ class Process:
 
     @staticmethod
     def of(told: Mapping[str, Any]) -> "Process":
-        """From the `process` of a checkpoint's header. Raises ValueError for unknown words."""
+        """From the `process` of a checkpoint's header. Raises ValueError for unknown words.
+
+        `first` and `last` are the betas of a line, if not its own; `zero_snr` ends it in noise.
+        """
         schedule, prediction = told.get("schedule", "linear"), told.get("prediction", "eps")
         if schedule not in ALPHA_BARS:
             raise ValueError(f"schedule must be one of {', '.join(ALPHA_BARS)}, not {schedule}")
         if prediction not in ("eps", "v", "x"):
             raise ValueError(f"prediction must be eps, v or x, not {prediction}")
-        alpha_bar = ALPHA_BARS[schedule](int(told.get("steps", 1000)))
+        betas = {name: float(told[name]) for name in ("first", "last") if name in told}
+        alpha_bar = ALPHA_BARS[schedule](int(told.get("steps", 1000)), **betas)
+        if told.get("zero_snr", False):
+            if prediction == "eps":
+                raise ValueError("a net that predicts eps finds no picture where all is noise")
+            alpha_bar = ending_in_noise(alpha_bar)
         return Process(alpha_bar, prediction, bool(told.get("clip", True)))
 
     def noised(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:

@@ -300,7 +300,7 @@ def test_a_count_of_steps_that_is_not_there_is_refused(steps: int) -> None:
 def test_unknown_words_are_refused() -> None:
     with pytest.raises(ValueError, match="spacing must be one of even"):
         levels(linear_alpha_bar(), 5, "odd")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="schedule must be one of linear, cosine, not odd"):
+    with pytest.raises(ValueError, match="schedule must be one of linear, cosine, scaled_linear"):
         Process.of({"schedule": "odd"})
     with pytest.raises(ValueError, match="prediction must be eps, v or x, not odd"):
         Process.of({"prediction": "odd"})
