@@ -13,6 +13,7 @@ from models.header import CheckpointError
 from models.nets.clip import build_clip, see, tell
 from models.words import PAD, Words
 
+MOST = 12  # texts at once
 SHORT = 16  # tokens that most prompts fit in
 LEAST_CUT = 0.7  # the smallest side of a cutout, as a part of the picture's
 
@@ -52,7 +53,9 @@ class CLIP:
         side = self.net.visual.image_size
         self.side: int = side if isinstance(side, int) else side[0]
         example = (torch.full((self.context,), self.words.rows - 1),)
-        self.tell: Batched[tuple[Tensor, Tensor]] = Batched(self._tell, example, dtype=place.dtype)
+        self.tell: Batched[tuple[Tensor, Tensor]] = Batched(
+            self._tell, example, most=MOST, dtype=place.dtype
+        )
 
     def tokens(self, rows: list[int]) -> Tensor:
         """(context,) int64, padded."""

@@ -15,6 +15,7 @@ from training.initial import initialise
 from training.metrics.likeness import psnr
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch, Data, Finished
+from training.resuming import Kept, state_of, take_back
 
 ROWS = 100  # pictures encoded at once
 
@@ -82,14 +83,12 @@ class AutoencoderLearner:
         return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
 
     def state(self) -> dict[str, Any]:
-        return {"steps": self.steps} | {k: v.state_dict() for k, v in self._parts().items()}
+        return state_of(self.steps, self._parts())
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = state["steps"]
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        self.steps = take_back(state, self._parts())
 
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Kept]:
         return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
 
 

@@ -14,6 +14,7 @@ from models.words import Words
 from training.average import Average
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch
+from training.resuming import Kept, state_of, take_back
 
 LARGEST_SCALE = math.log(100)  # Radford et al. 2021, section 2.5
 SHIFT, ZOOM = 0.08, 0.12
@@ -115,14 +116,12 @@ class CLIPLearner:
         return own | self.words.tensors()
 
     def state(self) -> dict[str, Any]:
-        return {"steps": self.steps} | {k: v.state_dict() for k, v in self._parts().items()}
+        return state_of(self.steps, self._parts())
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = state["steps"]
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        self.steps = take_back(state, self._parts())
 
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Kept]:
         return {
             "net": self.net,
             "head": self.head,

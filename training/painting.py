@@ -23,6 +23,7 @@ from training.initial import initialise
 from training.parts import part
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch, Data
+from training.resuming import Kept, state_of, take_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +125,12 @@ class PaintingLearner:
         return {f"unet.{k}": v for k, v in unet.items()} | self.held
 
     def state(self) -> dict[str, Any]:
-        return {"steps": self.steps} | {k: v.state_dict() for k, v in self._parts().items()}
+        return state_of(self.steps, self._parts())
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = state["steps"]
-        for name, held in self._parts().items():
-            held.load_state_dict(state[name])
+        self.steps = take_back(state, self._parts())
 
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Kept]:
         return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
 
 

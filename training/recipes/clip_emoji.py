@@ -7,6 +7,7 @@ from models.header import PARTS, Header
 from training.contrasting import CLIPLearner, CLIPSettings
 from training.data.captions import CONTEXT, load_captioned
 from training.data.lexicon import ROWS
+from training.matching import measure_matching
 from training.recipe import Data, Recipe
 
 STEPS = 1_200
@@ -53,4 +54,5 @@ RECIPE = Recipe(
     settings=asdict(SETTINGS),
     steps=STEPS,
     batch=256,
+    measure=measure_matching,
 )

@@ -1,0 +1,86 @@
+"""t2i-emoji: words to emoji of 64x64 pixels, by diffusion in an autoencoder's latents."""
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from models.checkpoint import weights_sha256
+from models.header import Header, Need
+from training.data.captions import load_captioned
+from training.data.lexicon import STYLES
+from training.painting import PaintingLearner, PaintingSettings, in_latents
+from training.parts import part
+from training.recipe import Data, Finished, Recipe
+
+STEPS = 6_000
+SETTINGS = PaintingSettings(steps=STEPS)
+UNET: dict[str, Any] = {
+    "size": 16,
+    "channels": 4,
+    "patch": 1,
+    "widths": [96, 160, 160],
+    "blocks": 1,
+    "attention": [8, 4],
+    "classes": len(STYLES),
+    "told": 256,
+    "pooled": 256,
+}
+PROCESS: dict[str, Any] = {
+    "schedule": "cosine",
+    "steps": 1000,
+    "prediction": "v",
+    "clip": False,
+    "guidance": 3.0,
+}
+PROMPTS = (
+    "red apple,dog face,grinning face,rocket,pizza,red heart,cat,car,tree,sun,birthday cake,fish,"
+    "house,guitar,soccer ball,rainbow,skull,umbrella,crown,snowman,banana,airplane,key,book,"
+    "purple apple,dog in a rocket,blue banana,cat with a hat,green heart,panda eating pizza,"
+    "红苹果,狗"
+)
+
+
+def load() -> Data:
+    return in_latents(load_captioned())
+
+
+def learner(card: Header, device: torch.device) -> PaintingLearner:
+    return PaintingLearner(card, PROMPTS.split(","), SETTINGS, device)
+
+
+def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> Finished:
+    """The configuration of the autoencoder, whose weights it holds, and the CLIP by its hash."""
+    net = {"unet": card.net["unet"], "autoencoder": part("autoencoder-emoji").header.net}
+    clip = Need(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
+    return Finished(card.model_copy(update={"net": net, "needs": {"clip": clip}}), weights)
+
+
+CARD = Header(
+    family="latent_diffusion",
+    net={"unet": UNET},
+    process=PROCESS,
+    title="Emoji (text to image)",
+    description="Paints emoji of 64x64 pixels from words, in English and Chinese, in the manner of "
+    "seven sets.",
+    limitations="It has seen emoji alone.",
+    defaults={"sampler": "dpmpp_2m", "steps": 20},
+    labels=list(STYLES),
+    data="Seven emoji sets: Noto, Noto v1 and FxEmojis; Fluent flat, in colour and 3D; Twemoji "
+    "(copyright Twitter, Inc and other contributors), with names and keywords from emojibase in "
+    "English and Chinese. One caption in ten was held out.",
+    data_licence="Apache-2.0 (Noto, Noto v1, FxEmojis), MIT (Fluent, emojibase), CC-BY-4.0 "
+    "(Twemoji)",
+    licence="CC-BY-4.0",
+)
+
+RECIPE = Recipe(
+    id="t2i-emoji",
+    data=load,
+    learner=learner,
+    card=CARD,
+    settings=asdict(SETTINGS),
+    steps=STEPS,
+    batch=64,
+    finish=with_needs,
+)
