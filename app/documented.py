@@ -89,6 +89,12 @@ ERRORS: dict[int, tuple[str, str, str, str]] = {
         "job_not_found",
         "no such job",
     ),
+    409: (
+        "It has ended without what was asked for.",
+        "conflict_error",
+        "canceled",
+        f"{JOB_ID} was canceled",
+    ),
     410: (
         "It was here, and its time is over.",
         "invalid_request_error",

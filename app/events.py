@@ -31,6 +31,11 @@ class EventLog:
     def __init__(self, connection: "redis.asyncio.Redis") -> None:
         self._redis = connection
 
+    async def first(self, job_id: str) -> str | None:
+        """The oldest event that there still is: who reads on from it has seen the rest of them."""
+        rows: Any = await self._redis.xrange(events_key(job_id), count=1)
+        return str(rows[0][0]) if rows else None
+
     async def after(self, job_id: str, last: str) -> list[Event] | None:
         """What followed the event `last`, or None where the log does not reach back to it."""
         if not EVENT_ID.fullmatch(last):

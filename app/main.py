@@ -13,13 +13,20 @@ from app import handlers, lifeline, log
 from app.keys import Keys
 from app.middleware import Limit, Limits, Tell
 from app.openapi import Api
-from app.routes import artifacts, generate, health, jobs, models
+from app.routes import artifacts, generate, health, jobs, models, openai_images
 from app.services import Services
 from app.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 
 VERSION = "0.1.0"
 FORM = 2**16  # bytes that a form may add to the file in it
-ROUTERS = (generate.router, jobs.router, artifacts.router, models.router, health.router)
+ROUTERS = (
+    generate.router,
+    jobs.router,
+    artifacts.router,
+    models.router,
+    openai_images.router,
+    health.router,
+)
 
 
 def create_app(settings: Settings) -> Api:

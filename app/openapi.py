@@ -10,8 +10,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from app.catalog import Entry
+from app.openai.image_request import in_dialect
 from app.services import Services
-from models.families import Modality
+from models.families import PICTURES, Modality
 
 DESCRIPTION = """Makes pictures with generative models. A request becomes a job: poll it, follow its
 events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
@@ -22,6 +23,8 @@ GENERATE: dict[str, Modality] = {
     "/generate/image": "image",
     "/generate/text-to-image": "text-to-image",
 }
+IN_OPENAI = "/v1/images/generations"
+DIALECT = "-in-openai"  # after the name of a schema
 REFS = "#/components/schemas/{model}"
 
 
@@ -46,6 +49,7 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
     _drop_what_fastapi_assumes(made)
     for path, modality in GENERATE.items():
         made["paths"][path]["post"]["requestBody"] = _body(made, services, modality)
+    made["paths"][IN_OPENAI]["post"]["requestBody"] = _body_in_openai(made, services)
     if services.settings.keys_file:
         schemes = {"key": {"type": "http", "scheme": "bearer"}}
         made["components"]["securitySchemes"] = schemes
@@ -77,9 +81,27 @@ def _body(made: dict[str, Any], services: Services, modality: Modality) -> dict[
         if entry.id != default:
             schema["required"] = ["model", *schema.get("required", [])]
     made["components"]["schemas"] |= schemas
-    body = {"anyOf": [{"$ref": REFS.format(model=x.id)} for x in entries]}
-    content: dict[str, Any] = {"schema": body if entries else {"type": "object"}}
-    content["examples"] = {x.id: {"value": _example(x)} for x in entries}
+    return _any_of({x.id: _example(x) for x in entries})
+
+
+def _body_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
+    """The same for OpenAI's dialect, made of the native requests of all models of pictures."""
+    schemas = made["components"]["schemas"]
+    default = services.settings.default_model("text-to-image")
+    entries = [x for _, x in services.catalog.of() if x.family.modality in PICTURES]
+    for entry in entries:
+        schema = in_dialect(entry, schemas[entry.id])
+        if entry.id != default:
+            schema["required"] = list(dict.fromkeys(["model", *schema["required"]]))
+        schemas[f"{entry.id}{DIALECT}"] = schema
+    return _any_of({f"{x.id}{DIALECT}": {"prompt": "", **_example(x)} for x in entries})
+
+
+def _any_of(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A body of any of these schemas, each with an example."""
+    body = {"anyOf": [{"$ref": REFS.format(model=name)} for name in examples]}
+    content: dict[str, Any] = {"schema": body if examples else {"type": "object"}}
+    content["examples"] = {name: {"value": value} for name, value in examples.items()}
     return {"required": True, "content": {"application/json": content}}
 
 

@@ -13,6 +13,7 @@ from app.events import EventLog
 from app.jobs import JobReader, Jobs
 from app.keys import Keys
 from app.metrics import Metrics
+from app.scripts import Scripts
 from app.settings import Settings
 from app.store import Store
 from app.uploads import Uploads
@@ -28,6 +29,7 @@ class Services:
         self.settings = settings
         self.redis = connect(settings)
         self.reader_redis = connect_async(settings)
+        self.scripts = Scripts(self.redis)
         self.jobs = Jobs(self.redis, settings)
         self.reader = JobReader(self.reader_redis)
         self.events = EventLog(self.reader_redis)

@@ -1,0 +1,104 @@
+"""Who waits for the answer to a request, so that a retry gets the job of its first try.
+
+OpenAI's clients send no idempotency key; they count their tries in `x-stainless-retry-count`.
+
+1. A request without a key of its own gets a token before its job is made, and its job is submitted
+   with that token as its key. A note in Redis, by owner, path and body, counts who waits on which.
+2. An answer that was sent strikes its token out, and so does a refusal.
+3. A retry gets the token that the fewest wait on, the newest of them, and so the job of a client
+   that has left, if one has.
+4. A client that leaves has `GRACE` to come back. Then its job, which nobody knows of, is canceled.
+5. Who has sent an idempotency key knows how to come back, so the job goes on.
+
+The server can't see that the last bytes of an answer never arrived; only that a client has left
+before they were sent.
+"""
+
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from app.jobs import Idempotency
+from app.schemas import Job
+from app.services import Services
+from app.submission import client_key
+
+log = logging.getLogger("atelier.jobs")
+
+RETRY_COUNT = "x-stainless-retry-count"
+GRACE = 15.0  # seconds; those clients wait at most 8 before they try again
+KEEP = 86_400  # seconds that a note outlives its last request, as idempotency keys do
+
+
+@dataclass(frozen=True)
+class Attendance:
+    """One request that waits for its job's answer; with its own key, nothing is noted of it."""
+
+    services: Services
+    idempotency: Idempotency
+    note: str
+    token: str | None
+    grace: float
+
+    async def answered(self) -> None:
+        """The answer has been sent, or there will be none. What can't be noted runs out by time."""
+        if self.token is None:
+            return
+        try:
+            await self._run("strike", self.note, self.token, self.idempotency.key, "0")
+        except redis.RedisError as error:
+            log.warning("an answer could not be noted: %s", error)
+
+    async def deserted(self) -> None:
+        """The request is over without its answer; a retry may come for it."""
+        if self.token is not None:
+            await self._run("desert", self.note, self.token)
+
+    async def left(self, owner: str, job: Job) -> None:
+        """The client has gone: cancel the job, unless a retry comes in time. A process that stops
+        meanwhile leaves the job to its end."""
+        if self.token is None:
+            return
+        try:
+            await self.deserted()
+            if not await self._grace_is_over(job.id):
+                return
+            if await self._run("strike", self.note, self.token, self.idempotency.key, "1"):
+                job = await run_in_threadpool(self.services.jobs.cancel, owner, job.id)
+                log.info(job.status, extra={"job": job.id, "owner": owner, "model": job.model})
+        except redis.RedisError as error:
+            log.warning("a job that nobody waits for goes on: %s", error)
+
+    async def _grace_is_over(self, job_id: str) -> bool:
+        """False where the process stops first."""
+        deadline = time.monotonic() + self.grace
+        async with self.services.wake.listen(job_id) as bell:
+            while (left := deadline - time.monotonic()) > 0 and not self.services.wake.closing:
+                await bell.sleep(left)
+        return not self.services.wake.closing
+
+    async def _run(self, script: str, *args: str) -> Any:
+        return await run_in_threadpool(self.services.scripts.run, script, *args)
+
+
+async def attend(
+    request: Request, services: Services, owner: str, body: dict[str, Any]
+) -> Attendance:
+    """Note that a request waits. Raises Unprocessable for an Idempotency-Key that can't be one."""
+    own = client_key(request, owner, body)
+    if own is not None:
+        return Attendance(services, own, "", None, 0.0)
+    path, count = request.url.path, request.headers.get(RETRY_COUNT)
+    retry = "0" if count in (None, "0") else "1"
+    fresh = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
+    asked = Idempotency.of(owner, path, fresh, body).request
+    note = f"atelier:attended:{owner}:{path}:{asked}"
+    token = await run_in_threadpool(services.scripts.run, "attend", note, fresh, retry, KEEP)
+    grace = 0.0 if count is None else GRACE
+    return Attendance(services, Idempotency.of(owner, path, token, body), note, token, grace)

@@ -1,0 +1,194 @@
+"""OpenAI's request for pictures, read as one of ours.
+
+1. Fields of OpenAI's that the client package sends are taken. Those that can't matter here have no
+   effect and say so; those that ask for what no model here can do are refused.
+2. Every other field is the model's own, and refused by name if the model lacks it.
+3. Null is as good as left out, for what OpenAI calls optional.
+4. A model that takes no words takes a prompt that names one of its kinds, or none.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from app.catalog import Catalog, Entry
+from app.errors import NotFound, Unprocessable
+from app.problems import explain_details
+from app.settings import Settings
+from app.submission import Wish, validated
+from models.families import PICTURES
+
+VIVID = ("vivid", "natural")  # the styles of OpenAI's that have no effect
+OPTIONAL = ("model", "n", "output_format", "style")  # of OpenAI's, and of models here
+NULL = {"type": "null"}
+NO_EFFECT = "Taken without effect: "
+
+
+class Asked(BaseModel):
+    """The fields that are OpenAI's alone; `model_extra` has the model's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    prompt: str = Field(
+        description="What to paint. A model that takes no words takes one of its labels here, or "
+        "nothing.",
+        examples=["a red apple"],
+    )
+    size: str | None = Field(
+        default=None,
+        description="WIDTHxHEIGHT, one that the model can make, or `auto`.",
+        examples=["auto"],
+    )
+    stream: bool | None = Field(
+        default=None, description="Send events: partial pictures, then each whole one."
+    )
+    partial_images: int | None = Field(
+        default=None,
+        ge=0,
+        le=3,
+        description="With `stream`: at most so many pictures on the way, over the whole run.",
+    )
+    response_format: Literal["b64_json", "url"] | None = Field(
+        default=None,
+        description="`b64_json` if left out. A `url` is fetched with the same key.",
+    )
+    output_compression: Literal[100] | None = Field(
+        default=None, description="Only 100: PNG and WebP are lossless here, JPEG has quality 95."
+    )
+    background: Literal["auto", "opaque"] | None = Field(
+        default=None, description="No model here makes transparent pictures."
+    )
+    quality: Literal["auto", "standard", "hd", "low", "medium", "high", "xhigh", "max"] | None = (
+        Field(default=None, description=f"{NO_EFFECT}`steps` is what a model here takes.")
+    )
+    complexity: Literal["low", "medium", "high"] | None = Field(
+        default=None, description=f"{NO_EFFECT}no model here plans a picture."
+    )
+    moderation: Literal["auto", "low"] | None = Field(
+        default=None, description=f"{NO_EFFECT}nothing is moderated here."
+    )
+    user: str | None = Field(
+        default=None, description=f"{NO_EFFECT}the key says who asks; see `metadata`."
+    )
+    safety_identifier: str | None = Field(default=None, description=f"{NO_EFFECT}as `user`.")
+
+    @field_validator("partial_images")
+    @classmethod
+    def _on_the_way(cls, given: int | None, info: ValidationInfo) -> int | None:
+        if given and not info.data.get("stream"):
+            raise ValueError("partial_images needs stream")
+        return given
+
+    @field_validator("response_format")
+    @classmethod
+    def _in_the_event(cls, given: str | None, info: ValidationInfo) -> str | None:
+        if given == "url" and info.data.get("stream"):
+            raise ValueError("response_format must be b64_json with stream: events hold pictures")
+        return given
+
+
+def read_request(
+    catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
+) -> tuple[Asked, Wish]:
+    """What is OpenAI's of a body, and what it wishes for. Raises NotFound, InvalidRequest."""
+    model = body.get("model")
+    entry = _picture_model(
+        catalog, settings.default_text_to_image_model if model is None else model
+    )
+    try:
+        asked = Asked.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise explain_details(found, in_dialect(entry, entry.schema)) from None
+    given = _translated(asked, entry, catalog)
+    params = validated(entry, json.dumps(given), in_dialect(entry, entry.schema))
+    return asked, Wish(entry.family.modality, entry, params)
+
+
+def _picture_model(catalog: Catalog, model: Any) -> Entry:
+    if not isinstance(model, str):
+        raise Unprocessable("model must be a string", param="model")
+    entry = catalog.find(model)
+    if entry.family.modality not in PICTURES:
+        message = f"{model} makes {entry.family.modality}, not pictures"
+        raise NotFound(message, code="model_not_found", param="model")
+    return entry
+
+
+def _translated(asked: Asked, entry: Entry, catalog: Catalog) -> dict[str, Any]:
+    """The model's own request."""
+    extra = asked.model_extra or {}
+    given = {k: v for k, v in extra.items() if v is not None or k not in OPTIONAL}
+    given["model"] = entry.id
+    if given.get("style") in VIVID and given["style"] not in entry.header.labels:
+        del given["style"]
+    _put_words(asked.prompt, given, entry, catalog)
+    _put_size(asked.size, given, entry)
+    return given
+
+
+def _put_words(prompt: str, given: dict[str, Any], entry: Entry, catalog: Catalog) -> None:
+    """A prompt to a model that takes none is the name of a kind; `class_label` goes before it."""
+    takes = entry.schema["properties"]
+    if "prompt" in takes:
+        given["prompt"] = prompt
+        return
+    if not prompt or given.get("class_label") is not None:
+        return
+    labels = entry.header.labels if "class_label" in takes else []
+    named = [x for x in labels if x.casefold() == prompt.strip().casefold()]
+    if not named:
+        may = f"one of its labels ({', '.join(labels)}), or empty" if labels else "empty"
+        painters = ", ".join(i for i, _ in catalog.of("text-to-image")) or "none"
+        message = f"{entry.id} takes no words: prompt must be {may}; models that do: {painters}"
+        raise Unprocessable(message, param="prompt")
+    given["class_label"] = named[0]
+
+
+def _put_size(size: str | None, given: dict[str, Any], entry: Entry) -> None:
+    if size in (None, "auto"):
+        return
+    known = sizes_of(entry)
+    if size not in known:
+        *most, last = [*known, "auto"]
+        listed = f"{', '.join(most)} or {last}" if most else last
+        raise Unprocessable(f"size must be {listed} for {entry.id}", param="size")
+    factor = known[size]
+    if given.get("upscale", factor) != factor:
+        raise Unprocessable(f"size {size} and upscale don't go together", param="size")
+    if "upscale" in entry.schema["properties"]:
+        given["upscale"] = factor
+
+
+def sizes_of(entry: Entry) -> dict[str, int]:
+    """The sizes a model can make, and how many times larger than its net's each is."""
+    net = entry.header.net
+    maker = net.get("autoencoder", net)  # what makes pictures of latents, where there is one
+    side = maker.get("size") if isinstance(maker, Mapping) else None
+    if not isinstance(side, int):
+        return {}
+    factors = entry.schema["properties"].get("upscale", {}).get("enum", [1])
+    return {f"{side * f}x{side * f}": f for f in factors}
+
+
+def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema of the model's own request, made that of the request which is taken here."""
+    own, fields = Asked.model_json_schema()["properties"], native["properties"]
+    told = {**own, **fields, "size": {**own["size"], "enum": [*sizes_of(entry), "auto", None]}}
+    for name in ("n", "output_format"):
+        told[name] = _or(told[name], NULL)
+    style = {"enum": list(VIVID), "description": f"{NO_EFFECT}OpenAI's styles."}
+    told["style"] = _or(fields.get("style", {}), style, NULL)
+    if "prompt" not in fields and "class_label" not in fields:
+        told["prompt"] = {**own["prompt"], "maxLength": 0, "examples": [""]}
+    required = dict.fromkeys(["prompt", *native.get("required", [])])
+    return {**native, "properties": told, "required": list(required)}
+
+
+def _or(form: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str, Any]:
+    """Any of these forms; the words of the first stand outside."""
+    words = {k: v for k, v in form.items() if k in ("title", "description", "default", "examples")}
+    bare = {k: v for k, v in form.items() if k not in words}
+    return {**words, "anyOf": [*bare.get("anyOf", [bare] if bare else []), *others]}

@@ -1,0 +1,120 @@
+"""Two major versions of the openai package, and what docs/openai.md says of them, over a worker."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.openai.image_request import Asked
+from tests.app import stock_client
+from tests.app.serving import Running
+from tests.app.studio import DRAWER, PAINTER, a_studio, opened
+
+
+@pytest.fixture(scope="module")
+def studio(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with a_studio(redis_server, tmp_path_factory.mktemp("studio")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def second(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder to import openai 2 from: ATELIER_OPENAI2, or one that pip fills, if it can."""
+    if folder := os.environ.get("ATELIER_OPENAI2"):
+        return folder
+    made = str(tmp_path_factory.mktemp("openai2"))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "0"]
+    command = [*pip, "--disable-pip-version-check", "--target", made, "openai<3"]
+    try:
+        subprocess.run(command, capture_output=True, timeout=90, check=True)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"openai 2 can't be installed here: {error}; see ATELIER_OPENAI2")
+    return made
+
+
+@pytest.mark.parametrize("major", ["2", "3"])
+def test_both_versions_of_the_client_are_served(
+    studio: Running, major: str, request: pytest.FixtureRequest
+) -> None:
+    if major == "3":
+        got = stock_client.tried(studio.url, PAINTER)
+    else:
+        folder = request.getfixturevalue("second")
+        command = [sys.executable, str(Path(stock_client.__file__)), studio.url, PAINTER]
+        environment = os.environ | {"PYTHONPATH": folder}
+        told = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=90, check=False
+        )
+        assert told.returncode == 0, told.stderr
+        got = json.loads(told.stdout)
+    assert got["version"].partition(".")[0] == major
+    assert [opened(x).size for x in got["pictures"]] == [(32, 32)] * 2
+    assert got["facts"] == ["32x32", "png", 0]
+    assert httpx.get(got["url"]).content == base64.b64decode(got["pictures"][0])
+    names = [name for name, _, _ in got["events"]]
+    assert 2 <= len(names) <= 4
+    assert set(names[:-1]) == {"ImageGenPartialImageEvent"}
+    assert names[-1] == "ImageGenCompletedEvent"
+    assert [list(x) for x in got["errors"]] == [
+        ["NotFoundError", 404, "model_not_found", "model"],
+        ["UnprocessableEntityError", 422, "invalid_parameter", "size"],
+        ["UnprocessableEntityError", 422, "invalid_parameter", "steps"],
+    ]
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "openai.md").read_text()
+
+
+def block(language: str, word: str) -> str:
+    """The one code block of the page that holds a word, for the models of the tests."""
+    found = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    (text,) = [text for text in found if word in text]
+    return str(text)
+
+
+def run_block(studio: Running, command: list[str], text: str, folder: Path) -> str:
+    changes = {
+        "http://127.0.0.1:8000": studio.url,
+        "t2i-emoji": PAINTER,
+        "ddpm-fashion": DRAWER,
+        "256x256": "128x128",
+        "python3 -c": f"{sys.executable} -c",
+    }
+    for told, meant in changes.items():
+        text = text.replace(told, meant)
+    done = subprocess.run(
+        [*command, text], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_pages_snippets_run(studio: Running, tmp_path: Path) -> None:
+    python = [sys.executable, "-W", "error", "-c"]
+    told = run_block(studio, python, block("python", "partial_images"), tmp_path)
+    assert told.startswith("32x32 job_")
+    assert opened(base64.b64encode((tmp_path / "apple-1.png").read_bytes()).decode()).size[0] == 128
+    assert {"green.png", "partial-0.png"} < {path.name for path in tmp_path.iterdir()}
+    assert run_block(studio, python, block("python", "revised_prompt"), tmp_path) == "bag\n"
+    refusal = run_block(studio, python, block("python", "try:"), tmp_path)
+    assert refusal.startswith("invalid_parameter size ")
+
+
+def test_the_pages_curl_lines_run(studio: Running, tmp_path: Path) -> None:
+    run_block(studio, ["bash", "-euo", "pipefail", "-c"], block("sh", "curl"), tmp_path)
+    assert (tmp_path / "dog.png").read_bytes().startswith(b"\x89PNG")
+    events = (tmp_path / "dog.events").read_text()
+    assert events.count("event: image_generation.completed\n") == 1
+    assert 1 <= events.count("event: image_generation.partial_image\n") <= 2
+
+
+def test_the_page_tells_of_every_field() -> None:
+    for name in Asked.model_fields:
+        assert f"`{name}`" in PAGE
