@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from atelier import cli_eval, cli_files, cli_jobs, cli_service
+from atelier import cli_eval, cli_files, cli_jobs, cli_service, cli_words
 
 app = typer.Typer(
     name="atelier",
@@ -17,7 +17,10 @@ app.command()(cli_service.up)
 app.command()(cli_service.api)
 app.command()(cli_service.worker)
 app.add_typer(cli_service.keys, name="keys")
+cli_jobs.generate.command(name="text-to-image")(cli_words.text_to_image)
 app.add_typer(cli_jobs.generate, name="generate")
+app.command()(cli_words.paint)
+app.command()(cli_words.regenerate)
 app.command()(cli_jobs.models)
 app.command()(cli_jobs.jobs)
 app.command()(cli_jobs.job)

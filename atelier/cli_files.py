@@ -59,8 +59,12 @@ def train(
 
 
 def import_(
-    family: Annotated[str, typer.Argument(help="Family of the weights: dcgan.")],
-    file: Annotated[Path, typer.Argument(help="Foreign file of weights.", exists=True)],
+    family: Annotated[
+        str, typer.Argument(help="Kind of the weights: dcgan, or diffusers (Stable Diffusion).")
+    ],
+    file: Annotated[
+        Path, typer.Argument(help="Foreign file of weights, or a diffusers folder.", exists=True)
+    ],
     key: Annotated[str | None, typer.Option(help="Entry of the file that holds them.")] = None,
     name: Annotated[str | None, typer.Option("--id", help="Id; else the file's name.")] = None,
     to: Folder = None,
@@ -68,7 +72,7 @@ def import_(
     licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unknown",
     data: Annotated[str, typer.Option(help="What it was trained on.")] = "unknown",
 ) -> None:
-    """Turn a foreign state dict into a checkpoint, once; it is never loaded by the service."""
+    """Turn foreign weights into a checkpoint, once; the service never loads what they were."""
     try:
         from models.foreign import import_weights
         from models.header import CheckpointError
@@ -76,8 +80,10 @@ def import_(
         raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
     card = {"title": title, "licence": licence, "data": data, "data_licence": "unknown"}
     folder = settings_with(checkpoints=to).checkpoints
+    file = file.resolve()  # a folder may be given as "."
+    called = file.name if file.is_dir() else file.stem
     try:
-        path = import_weights(family, file, key, folder, name or file.stem.lower(), card)
+        path = import_weights(family, file, key, folder, name or called.lower(), card)
     except CheckpointError as error:
         raise fail(str(error)) from None
     print(path)
@@ -98,10 +104,10 @@ def inspect(
             raise fail(str(error)) from None
         show_json(card | {"sha256": file_sha256(file)})
         return
-    show_json(_facts_of(file))
+    show_json(facts_of(file))
 
 
-def _facts_of(file: Path) -> Any:
+def facts_of(file: Path) -> Any:
     """What workers.encode wrote into the file, read without torch."""
     try:
         from PIL import Image, UnidentifiedImageError

@@ -1,12 +1,13 @@
 """`atelier generate`, `models`, `jobs`, `job` and `cancel`: asking a running service."""
 
-import json
+import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atelier.cli_say import fail, show_json, show_rows
+from atelier.cli_say import as_value, fail, show_json, show_rows
 
 if TYPE_CHECKING:
     from atelier.client import Client
@@ -28,16 +29,13 @@ def client(url: str | None, api_key: str | None) -> "Client":
 
 
 def parsed(pairs: list[str]) -> dict[str, Any]:
-    """`key=value` options; a value is JSON where it reads as JSON, else text."""
+    """`key=value` options."""
     params: dict[str, Any] = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key:
             raise fail(f"--param wants key=value, not {pair!r}", 2)
-        try:
-            params[key] = json.loads(value)
-        except ValueError:
-            params[key] = value
+        params[key] = as_value(value)
     return params
 
 
@@ -77,26 +75,48 @@ def image(
         "steps": steps,
         "sampler": sampler,
         "guidance_scale": guidance_scale,
-        "init_image": None if init_image is None else str(init_image),
+        "init_image": None if init_image is None else str(init_image),  # until it is posted
         "strength": strength,
         "interpolate": walk_to(interpolate_to, frames),
         "grid": grid or None,
     }
-    body = {k: v for k, v in (common | own).items() if v is not None}
-    params = parsed(param or [])
-    if twice := (common.keys() | body.keys()) & params.keys():
+    body = merged(common | own, common, param or [])
+    files = {"init_image": init_image}
+    with client(url, api_key) as service:
+        carry_out(service, "image", body, files, to, detach, as_json)
+
+
+def carry_out(
+    service: "Client",
+    route: str,
+    body: dict[str, Any],
+    files: Mapping[str, Path | None],
+    to: Path,
+    detach: bool,
+    as_json: bool,
+) -> None:
+    """Post the files, then the request that names them; wait for what it makes, unless told not
+    to, save it and say where."""
+    named = {k: service.upload(path)["sha256"] for k, path in files.items() if path is not None}
+    job = service.submit(route, body | named)
+    told = [job.id] if detach else made(job, to)
+    if as_json:
+        show_json(job.data)
+        return
+    print(*told, sep="\n")
+    for note in dict.fromkeys(note for output in job.outputs for note in output.notes):
+        print(f"atelier: {note}", file=sys.stderr)
+
+
+def merged(body: dict[str, Any], common: Collection[str], param: list[str]) -> dict[str, Any]:
+    """The options that were given, and the params; none of them twice."""
+    given = {k: v for k, v in body.items() if v is not None}
+    params = parsed(param)
+    if twice := (set(common) | given.keys()) & params.keys():
         name = min(twice)
         option = "interpolate-to" if name == "interpolate" else name.replace("_", "-")
         raise fail(f"{name} is an option of its own: --{option}", 2)
-    with client(url, api_key) as service:
-        if init_image is not None:
-            body["init_image"] = service.upload(init_image)["sha256"]
-        job = service.submit("image", params | body)
-        told = [job.id] if detach else made(job, to)
-    if as_json:
-        show_json(job.data)
-    else:
-        print(*told, sep="\n")
+    return params | given
 
 
 def walk_to(seed: int | None, frames: int | None) -> dict[str, int] | None:

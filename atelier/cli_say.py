@@ -16,6 +16,14 @@ def fail(message: str, status: int = 1) -> typer.Exit:
     return typer.Exit(status)
 
 
+def as_value(text: str) -> Any:
+    """JSON where it reads as JSON, else text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def show_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False))
 

@@ -70,6 +70,24 @@ class Client:
         common = body_of(model, n, seed, output_format, metadata)
         return self.submit("image", common | params)
 
+    def text_to_image(
+        self,
+        prompt: str,
+        model: str | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> Job:
+        """Ask for pictures of what words say; words that were not understood are in `notes`.
+
+        `params` are the model's own: negative_prompt, style, steps, guidance_scale, upscale;
+        `init_image` and `mask`, the `sha256` of what was `upload`ed.
+        """
+        common = body_of(model, n, seed, output_format, metadata)
+        return self.submit("text-to-image", {"prompt": prompt} | common | params)
+
     def submit(
         self, route: str, body: Mapping[str, Any], idempotency_key: str | None = None
     ) -> Job:
@@ -190,6 +208,20 @@ class AsyncClient:
         """Ask for pictures, as with `Client.image`."""
         common = body_of(model, n, seed, output_format, metadata)
         return await self.submit("image", common | params)
+
+    async def text_to_image(
+        self,
+        prompt: str,
+        model: str | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> AsyncJob:
+        """Ask for pictures of what words say, as with `Client.text_to_image`."""
+        common = body_of(model, n, seed, output_format, metadata)
+        return await self.submit("text-to-image", {"prompt": prompt} | common | params)
 
     async def submit(
         self, route: str, body: Mapping[str, Any], idempotency_key: str | None = None

@@ -20,6 +20,7 @@ from atelier.up import free_port
 FOLDER = Path("demo")
 HOST = "127.0.0.1"
 SEED, COUNT, STEPS = 7, 8, 20
+PROMPTS = ("red apple", "grinning cat", "rocket", "purple apple", "dog in a rocket", "红苹果")
 
 out = Console()
 
@@ -33,10 +34,12 @@ def wait_until_ready(service: subprocess.Popen[str]) -> None:
 
 
 def ask(client: Client, card: Card, **params: Any) -> Job:
-    """Ask a model for something, in few steps if it takes steps."""
+    """Ask a model for something, in few steps if it takes steps, in words if it takes words."""
     if takes(card, "steps"):
         params["steps"] = STEPS
-    return client.image(model=card["id"], seed=SEED, **params)
+    if takes(card, "prompt"):
+        params = {"prompt": PROMPTS[0]} | params
+    return client.submit(card["modality"], {"model": card["id"], "seed": SEED, **params})
 
 
 def takes(card: Card, param: str) -> bool:
@@ -57,12 +60,15 @@ def keep(folder: Path, title: str, *jobs: Job) -> list[Path]:
 
 
 def make_pictures(client: Client, folder: Path, card: Card) -> list[Path]:
-    """Several and a sheet of them; of a model that has labels, one of each besides."""
+    """Several and a sheet of them; one of each label besides, or of each of a few prompts."""
     model = card["id"]
     made = keep(folder, f"{COUNT} by {model}", ask(client, card, n=COUNT, grid=True))
     if takes(card, "class_label"):
         each = [ask(client, card, class_label=label) for label in card["labels"]]
         made += keep(folder, f"{', '.join(card['labels'])} by {model}", *each)
+    if takes(card, "prompt"):
+        each = [ask(client, card, prompt=prompt) for prompt in PROMPTS]
+        made += keep(folder, f"{', '.join(PROMPTS)} by {model}", *each)
     return made
 
 

@@ -38,6 +38,7 @@ class OutputView:
         self.content_type: str = data["content_type"]
         self.size: int = data["bytes"]
         self.seed: int = data["seed"]
+        self.notes: list[str] = data.get("notes") or []
         # by its hash, not its URL: the key never goes to another server
         self.path = f"/artifacts/{quote(self.sha256, safe='')}"
 

@@ -1,0 +1,131 @@
+"""Words to pictures over the whole service: the client, the commands, and the same bytes again."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from atelier import Client
+from atelier.painting import drawn
+from tests.atelier.commands import atelier, refused
+from tests.e2e.conftest import Stack, running
+from tests.models.families import tiny_checkpoint
+
+pytestmark = pytest.mark.stack
+
+MODEL = "tiny-latent_diffusion"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    tiny_checkpoint(folder, "latent_diffusion")
+    settings = {"ATELIER_DEFAULT_TEXT_TO_IMAGE_MODEL": MODEL, "ATELIER_PREVIEW_INTERVAL": "0.01"}
+    with running(ATELIER_CHECKPOINTS=str(folder), **settings) as stack:
+        yield stack
+
+
+def test_words_become_a_picture_and_previews_on_the_way(service: Stack) -> None:
+    with Client(service.url) as client:
+        job = client.text_to_image("a red apple", seed=3, steps=30)
+        names = [event.name for event in job.events()]
+        assert "preview" in names
+        assert names[-1] == "completed"
+        (output,) = job.outputs
+        assert (job.type, output.data["width"], output.notes) == ("text-to-image", 32, [])
+        assert [j.id for j in client.jobs(type="text-to-image")] == [job.id]
+        noted = client.text_to_image("a red zyzzyva", seed=3).wait()
+        assert noted.outputs[0].notes == ["not understood: zyzzyva"]
+
+
+def test_a_picture_is_repainted_under_a_mask(service: Stack, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "blue").save(tmp_path / "given.png")
+    page = Image.new("L", (64, 64), 0)
+    page.paste(255, (32, 0, 64, 64))
+    page.save(tmp_path / "mask.png")
+    Image.new("L", (60, 64), 255).save(tmp_path / "small.png")
+    said = atelier(
+        *("generate", "text-to-image", "dog", "--seed", "2", "--strength", "1"),
+        *("--init-image", tmp_path / "given.png", "--mask", tmp_path / "mask.png"),
+        *("--out", tmp_path),
+        ATELIER_URL=service.url,
+    )
+    assert said.status == 0, said
+    made = Image.open(said.out.strip())
+    assert made.getpixel((4, 16)) == (0, 0, 255)
+    assert made.getpixel((28, 16)) != (0, 0, 255)
+    wrong = atelier(
+        *("generate", "text-to-image", "dog", "--init-image", tmp_path / "given.png"),
+        *("--mask", tmp_path / "small.png"),
+        ATELIER_URL=service.url,
+    )
+    assert "mask must be as large as init_image, 64 by 64, and is 60 by 64" in refused(wrong)
+
+
+@pytest.mark.parametrize("more", [[], ["--format"], ["--grid", "-n", "3"], ["--walk"]])
+def test_a_file_is_made_again_from_what_it_says(
+    service: Stack, tmp_path: Path, more: list[str]
+) -> None:
+    arguments = {
+        "--format": ["--output-format", "jpeg"],
+        "--walk": ["--param", 'interpolate={"to_seed": 5, "frames": 3}'],
+    }
+    chosen = [part for name in more for part in arguments.get(name, [name])]
+    asked = ["generate", "text-to-image", "a red zyzzyva apple", "--seed", "2", "--steps", "3"]
+    said = atelier(*asked, *chosen, "--out", tmp_path, ATELIER_URL=service.url)
+    assert said.status == 0, said
+    assert said.err == "atelier: not understood: zyzzyva\n"
+    for path in said.out.split():
+        again = atelier("regenerate", path, ATELIER_URL=service.url)
+        assert (again.status, again.out) == (0, "the same bytes\n"), again
+    saved = atelier("regenerate", path, "--out", tmp_path / "again", ATELIER_URL=service.url)
+    assert saved.out.splitlines()[-1] == "the same bytes"
+    assert Path(path).read_bytes() in [p.read_bytes() for p in (tmp_path / "again").iterdir()]
+
+
+def test_other_bytes_are_told_apart(service: Stack, tmp_path: Path) -> None:
+    said = atelier(
+        *("generate", "text-to-image", "dog", "--seed", "2", "--out", tmp_path),
+        ATELIER_URL=service.url,
+    )
+    path = Path(said.out.strip())
+    path.write_bytes(path.read_bytes() + b"more")
+    again = atelier("regenerate", path, ATELIER_URL=service.url)
+    assert "made other bytes" in refused(again)
+
+
+def test_painting_takes_words_line_by_line(service: Stack, tmp_path: Path) -> None:
+    lines = "/seed 4\na red apple\n\n/style nonsense\ndog\n/style\n/steps 2\ndog\n/quit\nnever\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "atelier", "paint", "--out", str(tmp_path)],
+        input=lines,
+        env=os.environ | {"ATELIER_URL": service.url, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    names = [Path(line).name for line in done.stdout.splitlines()]
+    assert names == [f"{MODEL}-4.png", f"{MODEL}-4-2.png"]
+    assert "style" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_picture_is_drawn_with_two_pixels_a_character() -> None:
+    import io
+
+    picture = Image.new("RGB", (4, 4), "red")
+    picture.paste("blue", (0, 2, 4, 4))
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    text = drawn(out.getvalue(), 4)
+    assert text is not None
+    assert text.plain == "▀▀▀▀\n▀▀▀▀\n"
+    colours = [(s.style.color.name, s.style.bgcolor.name) for s in text.spans]  # type: ignore[union-attr]
+    assert colours == [("#ff0000", "#ff0000")] * 4 + [("#0000ff", "#0000ff")] * 4
+    assert drawn(b"no picture", 4) is None
