@@ -13,17 +13,21 @@ from pydantic import JsonValue, ValidationError
 from torch import Tensor
 
 from models.checkpoint import Checkpoint, load, save
+from models.draws import seeded
 from models.families import FAMILIES
 from models.header import Header
 from models.params import Params, posted_files
 from training.generating import load_model, pictures_of
-from training.judging import Judge, judge_of
+from training.judging import Judge, judge_of, judge_of_captions
 from training.recipe import Data
 from training.reference import EvaluationRefused, cropped, reference_of
 from training.trial import Eyes, Trial, trial_of
 
 EVALUATED = "evaluated"
 """The entry of a card's `quality` that holds one record for every evaluation."""
+
+A_WORD = Data((torch.zeros(1), torch.zeros(1).long()), (), ("face",))
+"""Something to paint, where it doesn't matter what."""
 
 Record = dict[str, JsonValue]
 """What a card keeps of one evaluation."""
@@ -69,11 +73,11 @@ def measured(
 ) -> Record:
     """What `evaluate` writes; the judge is looked for among these checkpoints."""
     header, model = checkpoint.header, load_model(checkpoint, device)
-    first = pictures_of(model, wanted(header, order.params, 1).params, 0, device)
+    first = pictures_of(model, wanted(header, order.params, 1, A_WORD).params, 0, device)
     reference = reference_of(header, order.reference, (first.shape[2], first.shape[1]))
     judge = _judge_for(header, reference.data, checkpoints)
     trial = trial_of(reference, eyes, judge, order.n, order.seeds)
-    asked = wanted(header, order.params, trial.count)
+    asked = wanted(header, order.params, trial.count, reference.data)
     side = reference.data.test[0].shape[2]
 
     def make(seed: int) -> Tensor:
@@ -85,7 +89,9 @@ def measured(
 
 
 def _judge_for(header: Header, data: Data, checkpoints: Path) -> Judge | None:
-    """Only where the model, its data and the judge mean the same by a label."""
+    """Only where the model, its data and the judge mean the same by a label, or by a caption."""
+    if takes_words(header):
+        return judge_of_captions(list(data.labels), checkpoints)
     if not header.labels or list(data.labels) != header.labels:
         return None
     return judge_of(header.labels, checkpoints)
@@ -107,8 +113,15 @@ def _about(trial: Trial, order: Order, eyes: Eyes) -> Record:
     return about
 
 
-def wanted(header: Header, given: Mapping[str, JsonValue], count: int) -> Wanted:
-    """Params for so many pictures: each label in turn, where a model has any and none is given.
+def takes_words(header: Header) -> bool:
+    return "prompt" in FAMILIES[header.family].params.model_fields
+
+
+def wanted(
+    header: Header, given: Mapping[str, JsonValue], count: int, data: Data = A_WORD
+) -> Wanted:
+    """Params for so many pictures: each label in turn, where a model has any and none is given;
+    the captions of the data's training part, in an order of their own, where it takes words.
 
     Raises EvaluationRefused for params that this checkpoint doesn't take.
     """
@@ -124,6 +137,9 @@ def wanted(header: Header, given: Mapping[str, JsonValue], count: int) -> Wanted
         kinds = [_number(given["class_label"], labels)]
     number = [kinds[i % len(kinds)] for i in range(count)] if kinds else []
     told: list[Record] = [{"class_label": labels[k]} for k in number] or [{}] * count
+    if takes_words(header) and "prompt" not in given:
+        number = _captions(data, count)
+        told = [{"prompt": data.labels[k]} for k in number]
     try:
         params = [entry.params.model_validate({**header.defaults, **given, **t}) for t in told]
     except ValidationError as error:
@@ -132,6 +148,15 @@ def wanted(header: Header, given: Mapping[str, JsonValue], count: int) -> Wanted
     if params[0].rows > 1 or posted_files(params[0]):
         raise EvaluationRefused("pictures are measured that stand alone: no walk, and no file")
     return Wanted(params, torch.tensor(number) if number else None)
+
+
+def _captions(data: Data, count: int) -> list[int]:
+    """Numbers of captions that were learnt from, each once before any comes again."""
+    if not data.labels:
+        raise EvaluationRefused("it paints what words say, and the reference has no captions")
+    known = torch.tensor(sorted(set(data.train[1].tolist())))
+    order = known[torch.randperm(len(known), generator=seeded(0))].tolist()
+    return [order[i % len(order)] for i in range(count)]
 
 
 def _number(given: JsonValue, labels: list[str]) -> int:

@@ -76,5 +76,7 @@ class Recipe:
     """What is fitted to the data after the last step, such as a prior over the latents."""
     measure: Callable[[Header, dict[str, Tensor], Data], dict[str, JsonValue]] = lambda *_: {}
     """Figures that only the learner's family has, such as a bound; `atelier eval` has the rest."""
+    reference: Callable[[], Data] | None = None
+    """What its pictures are held against, where that is not `data`."""
     origin: dict[str, JsonValue] = field(default_factory=dict)
     """The recipe it was changed from and the data it was fitted to, where it was."""

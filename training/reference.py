@@ -47,7 +47,8 @@ def reference_of(header: Header, named: str | None, shape: tuple[int, int]) -> R
     recipe = header.recipe.get("id")
     if recipe not in recipes() or "recipe" in header.recipe:
         raise EvaluationRefused("its data is not known here; name some by --reference")
-    loaded = recipe_named(str(recipe)).data
+    found = recipe_named(str(recipe))
+    loaded = found.reference or found.data
     names = [source.name for source in BUILT.values() if source.fixed is loaded]
     return Reference(names[0] if names else str(recipe), loaded())
 

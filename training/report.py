@@ -10,10 +10,12 @@ import torch
 from PIL import Image
 
 from models.checkpoint import load
+from models.families import FAMILIES
 from models.header import SUFFIX, Header, read_header
-from training.evaluate import wanted
+from training.evaluate import takes_words, wanted
 from training.generating import load_model, pictures_of
 from training.progress import sheet
+from training.prompts import KNOWN, UNSEEN, titled
 from training.publish import JUDGES
 from training.tables import BOUNDS, LATENTS, comparisons, evaluations, figures, side_by_side
 
@@ -57,6 +59,11 @@ def contact_sheet(path: Path) -> Image.Image:
     """Pictures of seed 0 with default params; a row for each label where a model has any."""
     checkpoint, device = load(path), torch.device("cpu")
     model = load_model(checkpoint, device)
+    if takes_words(checkpoint.header):
+        prompts = [*KNOWN, *UNSEEN]
+        told = FAMILIES[checkpoint.header.family].params
+        asked = [told.model_validate({**checkpoint.header.defaults, "prompt": p}) for p in prompts]
+        return titled(pictures_of(model, asked, 0, device), prompts, 8)
     first = wanted(checkpoint.header, {}, 1)
     side = pictures_of(model, first.params, 0, device).shape[3]
     kinds = 0 if first.label is None else len(checkpoint.header.labels)
@@ -75,6 +82,8 @@ def _section(name: str, card: Header, *, shown: bool) -> str:
     parts = [f"## {name}", card.description, card.limitations]
     if shown:
         order = ", a row for each label" if card.labels else ""
+        if takes_words(card):
+            order = f": {len(KNOWN)} names of emoji, then {len(UNSEEN)} things that no set has"
         parts += [f"![Pictures of {name}](quality/{name}.png)", f"Seed 0, default params{order}."]
     return "\n\n".join(part for part in (*parts, figures(card.quality)) if part).rstrip() + "\n"
 

@@ -15,6 +15,9 @@ FIGURES = {
     "precision": "precision",
     "recall": "recall",
     "class_accuracy": "kind right",
+    "caption_at_1": "caption right",
+    "caption_at_5": "among five",
+    "caption_likeness": "likeness",
 }
 """The figures of an evaluation with what they are called, in the order of the columns."""
 SAME = ("reference", "held_out", "n", "seeds", "features", "inception", "judge")

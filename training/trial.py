@@ -57,15 +57,15 @@ class Trial:
             look = partial(remembered, lens.features) if again else lens.features
             found |= lens.figures(look(pictures), seeded(seed))
         if self.judge and label is not None:
-            found["class_accuracy"] = self.judge.accuracy(pictures, label)
+            found |= self.judge.figures(pictures, label)
         return found
 
     def real(self) -> Figures:
-        """Training pictures; but the judge, who has learnt from them, is asked of held-out ones."""
+        """Training pictures; the judge knows best which of the real ones it should be asked of."""
         found = self.figures(lambda seed: self.reference.sample(self.count, seed), again=True)
         if self.judge:
-            pictures, label = self.reference.data.test[:2]
-            found["class_accuracy"] = interval([self.judge.accuracy(pictures, label)]).card()
+            judged = self.judge.of_real(self.reference.data)
+            found |= {name: interval([value]).card() for name, value in judged.items()}
         return found
 
     def noise(self, label: Tensor | None) -> Figures:

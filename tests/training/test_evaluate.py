@@ -135,7 +135,7 @@ def test_a_judge_counts_what_is_taken_for_its_label(tmp_path: Path) -> None:
     save(path, held.header, held.tensors | {"leave.bias": leave, "leave.weight": torch.zeros(3, 4)})
     known = judge_of(list(LABELS), tmp_path)
     assert known is not None
-    assert known.accuracy(*real(30, 2)) == pytest.approx(1 / 3)
+    assert known.figures(*real(30, 2)) == {"class_accuracy": pytest.approx(1 / 3)}
     assert judge_of([], tmp_path) is None
     save(path, held.header, {"leave.bias": leave})
     with pytest.raises(CheckpointError, match="tiny-judge"):

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from training.data.cache import DataMissing
+from training.data.captions import load_named
 from training.data.emoji import load_faces
 from training.data.fashion import ABOUT as FASHION
 from training.data.fashion import LICENCE as FASHION_LICENCE
@@ -47,17 +48,18 @@ def _built(load: Callable[[], Data], name: str, about: str, terms: str, licence:
     return Source(name, brought, about, terms, licence, load)
 
 
+EMOJI = (
+    "seven emoji sets: Noto, Noto v1 and FxEmojis; Fluent flat, in colour and 3D; Twemoji "
+    "(copyright Twitter, Inc and other contributors)."
+)
+EMOJI_LICENCE = "Apache-2.0 (Noto, Noto v1, FxEmojis), MIT (Fluent), CC-BY-4.0 (Twemoji)"
 BUILT = {
     source.name: source
     for source in (
         _built(load_fashion, "fashion", FASHION, FASHION_LICENCE, "MIT"),
+        _built(load_named, "emoji", f"All of {EMOJI}", EMOJI_LICENCE, "CC-BY-4.0"),
         _built(
-            load_faces,
-            "emoji-faces",
-            "Faces and hearts of seven emoji sets: Noto, Noto v1 and FxEmojis; Fluent flat, in "
-            "colour and 3D; Twemoji (copyright Twitter, Inc and other contributors).",
-            "Apache-2.0 (Noto, Noto v1, FxEmojis), MIT (Fluent), CC-BY-4.0 (Twemoji)",
-            "CC-BY-4.0",
+            load_faces, "emoji-faces", f"Faces and hearts of {EMOJI}", EMOJI_LICENCE, "CC-BY-4.0"
         ),
         _built(load_sprites, "sprites", SPRITES, SPRITES_LICENCE, "MIT"),
     )

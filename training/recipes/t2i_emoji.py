@@ -7,7 +7,7 @@ import torch
 
 from models.checkpoint import weights_sha256
 from models.header import Header, Need
-from training.data.captions import load_captioned
+from training.data.captions import load_captioned, load_named
 from training.data.lexicon import STYLES
 from training.painting import PaintingLearner, PaintingSettings, in_latents
 from training.parts import part
@@ -42,7 +42,7 @@ PROMPTS = (
 
 
 def load() -> Data:
-    return in_latents(load_captioned())
+    return in_latents(load_captioned(split="picture"))
 
 
 def learner(card: Header, device: torch.device) -> PaintingLearner:
@@ -68,7 +68,7 @@ CARD = Header(
     labels=list(STYLES),
     data="Seven emoji sets: Noto, Noto v1 and FxEmojis; Fluent flat, in colour and 3D; Twemoji "
     "(copyright Twitter, Inc and other contributors), with names and keywords from emojibase in "
-    "English and Chinese. One caption in ten was held out.",
+    "English and Chinese. One picture in ten was held out.",
     data_licence="Apache-2.0 (Noto, Noto v1, FxEmojis), MIT (Fluent, emojibase), CC-BY-4.0 "
     "(Twemoji)",
     licence="CC-BY-4.0",
@@ -83,4 +83,5 @@ RECIPE = Recipe(
     steps=STEPS,
     batch=64,
     finish=with_needs,
+    reference=load_named,
 )
