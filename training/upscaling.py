@@ -31,12 +31,12 @@ class UpscalerSettings:
     """AdamW's rate warms up, then falls along a cosine to nothing over `steps`."""
 
     steps: int
-    rate: float = 5e-4
+    rate: float = 1e-3
     weight_decay: float = 0.01
     warmup: int = 100
     clip: float = 1.0  # largest norm of a gradient
-    decay: float = 0.998  # of the average
-    gradient: float = 0.5  # weight of the differences between neighbouring pixels
+    decay: float = 0.999  # of the average
+    gradient: float = 0.2  # weight of the differences between neighbouring pixels
     crop: int = 32  # side of the small pictures' parts that are learnt from
     soft: float = 0.5  # part of them that went through an autoencoder
     seed: int = 0
@@ -85,8 +85,8 @@ class UpscalerLearner:
 
     @torch.no_grad()
     def sample(self, rows: int, rng: torch.Generator) -> Tensor:
-        """Fours of the pictures learnt from last, an eighth as many pictures as asked for, since
-        they are large: a soft one by bicubic and by the net, the clean one by the net, the truth."""
+        """The pictures learnt from last in fours: a soft one by bicubic and by the net, the clean
+        one by the net, and what it should be. Half as many as asked for, since they are large."""
         large, small, soft = (column[: max(1, rows // 8)] for column in self.seen)
         net, factor = self.average.net, self.average.net.factor
         fours = [
