@@ -22,7 +22,7 @@ PROCESS: dict[str, Any] = {
     "steps": 1000,
     "prediction": "v",
     "clip": True,
-    "guidance": 3.0,
+    "guidance": 2.0,
 }
 STEPS = 10_000
 SETTINGS = DiffusionSettings(steps=STEPS, even=0.5)
@@ -35,7 +35,7 @@ CARD = Header(
     description="Garments, shoes and bags by kind, in grey on black, 32x32.",
     limitations="Prints and patterns on cloth are blotches, sandals are now and then short of a "
     "strap, and shirts, pullovers and coats look much alike, as they do in the data. Grey, 32x32, "
-    "ten kinds only. Many small steps, as ddim takes with 50, now and then end in another kind.",
+    "ten kinds only.",
     defaults={"sampler": "dpmpp_2m", "steps": 20},
     labels=list(LABELS),
     data="Fashion-MNIST: 60,000 training pictures of ten kinds (Xiao, Rasul and Vollgraf 2017).",

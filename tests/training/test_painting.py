@@ -1,0 +1,159 @@
+"""The learners of text to image at tiny size: autoencoder, CLIP, and the U-Net that reads."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import training.data.lexicon
+from models.batching import Place
+from models.checkpoint import load, save, weights_sha256
+from models.draws import seeded
+from models.flow import run_alone
+from models.header import PARTS, Header, Need
+from models.latent_diffusion import LatentDiffusion
+from models.nets.autoencoder import Autoencoder
+from models.params import TextToImageParams
+from models.words import Words
+from tests.models.families import CLIP, LATENT, ROWS, WORDS, tiny_parts
+from training.autoencoding import (
+    AutoencoderLearner,
+    AutoencoderSettings,
+    encoded,
+    measure_likeness,
+    with_measures,
+)
+from training.contrasting import CLIPLearner, CLIPSettings
+from training.data.cache import DataMissing
+from training.data.lexicon import Taught
+from training.painting import PaintingLearner, PaintingSettings, in_latents
+from training.parts import part
+from training.recipe import Data, Learner
+
+CPU = torch.device("cpu")
+CODER = Header(family="autoencoder", net=LATENT["autoencoder"])  # type: ignore[arg-type]
+TEXTS = ["red apple", "green apple", "dog", "rocket"]
+
+
+def pictures(count: int, size: int = 32) -> torch.Tensor:
+    """Squares of one colour each on white, uint8."""
+    rng = torch.Generator().manual_seed(3)
+    x = torch.full((count, 3, size, size), 255, dtype=torch.uint8)
+    x[:, :, 8:24, 8:24] = torch.randint(0, 256, (count, 3, 1, 1), generator=rng, dtype=torch.uint8)
+    return x
+
+
+def told(count: int) -> tuple[torch.Tensor, ...]:
+    """Concept, style, short and long texts of so many pictures."""
+    words = Words.of(WORDS, ROWS)
+    concept = torch.arange(count) % len(TEXTS)
+    short = words.table([TEXTS[i] for i in concept.tolist()], 8)[:, None]
+    long = words.table(["红苹果" for _ in range(count)], 32)[:, None]
+    return concept, concept % 2, short.to(torch.int16), long.to(torch.int16)
+
+
+def run(learner: Learner, batch: tuple[torch.Tensor, ...], first: int, last: int) -> list[float]:
+    return [
+        learner.step(batch, torch.Generator().manual_seed(step))["loss"]
+        for step in range(first, last)
+    ]
+
+
+def goes_on_exactly(make: Any, batch: tuple[torch.Tensor, ...]) -> list[float]:
+    """Four steps at once equal two, a state, and two more; their losses."""
+    whole, first, second = make(), make(), make()
+    losses = run(whole, batch, 0, 4)
+    run(first, batch, 0, 2)
+    second.restore(first.state())
+    assert run(second, batch, 2, 4) == losses[2:]
+    for name, weight in whole.weights().items():
+        assert torch.equal(weight, second.weights()[name]), name
+    return losses
+
+
+def test_an_autoencoder_learns_and_goes_on_exactly() -> None:
+    settings = AutoencoderSettings(steps=40, warmup=2)
+    batch = (pictures(8),)
+    goes_on_exactly(lambda: AutoencoderLearner(CODER, settings, CPU), batch)
+    learner = AutoencoderLearner(CODER, settings, CPU)
+    losses = run(learner, batch, 0, 40)
+    assert losses[-1] < losses[0] / 2
+    assert learner.sample(8, seeded(0)).shape == (8, 3, 32, 32)
+
+
+def test_latents_have_deviation_one_and_come_back() -> None:
+    learner = AutoencoderLearner(CODER, AutoencoderSettings(steps=60, warmup=2), CPU)
+    data = Data((pictures(16),), (pictures(4),))
+    run(learner, data.train, 0, 60)
+    before = measure_likeness(CODER, learner.weights(), data)["test_psnr"]
+    done = with_measures(CODER, learner.weights(), data)
+    net = Autoencoder(**LATENT["autoencoder"])  # type: ignore[arg-type]
+    net.load_state_dict(done.weights)
+    z = encoded(net.eval(), data.train[0])
+    assert torch.allclose(z.mean((0, 2, 3)), torch.zeros(4), atol=1e-4)
+    assert torch.allclose(z.std((0, 2, 3)), torch.ones(4), atol=1e-3)
+    after = measure_likeness(CODER, done.weights, data)["test_psnr"]
+    assert before == pytest.approx(after, abs=0.05)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("taught", [0.0, 1.0])
+def test_clip_learns_which_words_are_whose(taught: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = Words.of(WORDS, ROWS)
+    lesson = Taught(tuple(TEXTS), torch.nn.functional.normalize(torch.randn(4, 384), dim=1))
+    monkeypatch.setattr(training.data.lexicon, "words", lambda: words)
+    monkeypatch.setattr(training.data.lexicon, "taught", lambda: lesson)
+    card = Header(family="clip", net=CLIP)
+    settings = CLIPSettings(steps=60, warmup=5, taught=4, teach=taught)
+    batch = (pictures(4), *told(4))
+    goes_on_exactly(lambda: CLIPLearner(card, settings, CPU), batch)
+    learner = CLIPLearner(card, settings, CPU)
+    losses = run(learner, batch, 0, 60)
+    assert losses[-1] < losses[0]
+    again = Words.read(learner.weights())
+    assert again.known == words.known
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of checkpoints with a tiny CLIP and autoencoder by the names of the real ones."""
+    torch.manual_seed(0)
+    clip = tiny_parts(tmp_path)["clip"]
+    here = tmp_path / PARTS
+    (here / f"{clip.id}.safetensors").rename(here / "clip-emoji.safetensors")
+    net = Autoencoder(**LATENT["autoencoder"])  # type: ignore[arg-type]
+    save(here / "autoencoder-emoji.safetensors", CODER, net.state_dict())
+    monkeypatch.setenv("ATELIER_CHECKPOINTS", str(tmp_path))
+    return tmp_path
+
+
+def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None:
+    process = {"schedule": "cosine", "prediction": "v", "clip": False, "guidance": 2.0}
+    card = Header(
+        family="latent_diffusion",
+        net={"unet": LATENT["unet"]},
+        process=process,  # type: ignore[arg-type]
+        labels=["flat", "round"],
+    )
+    data = in_latents(Data((pictures(8), *told(8)), (pictures(2),)))
+    assert data.train[0].shape == (8, 4, 8, 8)
+    settings = PaintingSettings(steps=60, warmup=5)
+    losses = goes_on_exactly(lambda: PaintingLearner(card, TEXTS, settings, CPU), data.train)
+    learner = PaintingLearner(card, TEXTS, settings, CPU)
+    assert sum(run(learner, data.train, 0, 60)[-10:]) / 10 < losses[0]
+    assert learner.sample(5, seeded(0)).shape == (5, 3, 32, 32)
+    need = Need(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
+    served = card.model_copy(update={"net": LATENT, "needs": {"clip": need}})
+    save(parts / "painter.safetensors", served, learner.weights())
+    family = LatentDiffusion(load(parts / "painter.safetensors"), Place(CPU))
+    asked = TextToImageParams(prompt="red apple", steps=2)
+    (picture,) = run_alone(family.generate(asked, seeded(1)))
+    assert picture.pixels.shape == (3, 32, 32)
+
+
+def test_a_part_that_is_not_there_says_how_to_make_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_CHECKPOINTS", str(tmp_path))
+    with pytest.raises(DataMissing, match="atelier train clip-emoji"):
+        part("clip-emoji")
