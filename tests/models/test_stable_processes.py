@@ -105,7 +105,7 @@ def test_euler_from_pure_noise_agrees_with_diffusers() -> None:
 def test_stable_dpmpp_2m_agrees_with_diffusers_at_the_same_times(
     steps: int, prediction: Any
 ) -> None:
-    """Its own `leading` times are others: T // (steps + 1) apart, where the rest take T // steps."""
+    """Its own `leading` times are T // (steps + 1) apart, where the rest take T // steps."""
     from diffusers import DPMSolverMultistepScheduler
 
     options = stable_options(DPMSolverMultistepScheduler, prediction)
