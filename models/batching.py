@@ -75,9 +75,10 @@ def _shapes(row: Row) -> list[torch.Size]:
 
 
 def _run_batch(run: Batched[T], padded: Sequence[Row], count: int, device: torch.device) -> list[T]:
+    home = padded[0][0].device  # a flow need not know where its rows are run
     with torch.inference_mode(not run.grad):
         columns = [_column(run, tensors, device) for tensors in zip(*padded, strict=True)]
-        return _unstack(run.fn(*columns), len(padded))[:count]
+        return _unstack(run.fn(*columns), len(padded), home)[:count]
 
 
 def _column(run: Batched[Any], tensors: Row, device: torch.device) -> Tensor:
@@ -91,9 +92,9 @@ def _column(run: Batched[Any], tensors: Row, device: torch.device) -> Tensor:
     return column
 
 
-def _unstack(out: Any, size: int) -> list[Any]:
+def _unstack(out: Any, size: int, home: torch.device) -> list[Any]:
     if isinstance(out, tuple):
-        return list(zip(*(_unstack(part, size) for part in out), strict=True))
+        return list(zip(*(_unstack(part, size, home) for part in out), strict=True))
     if not isinstance(out, Tensor) or out.ndim == 0 or out.shape[0] != size:
         shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise SeamError(f"a batched function must return {size} rows, got {shape}")
@@ -101,4 +102,4 @@ def _unstack(out: Any, size: int) -> list[Any]:
         out = out.detach()
     if out.is_floating_point() and out.dtype != torch.float32:
         out = out.float()
-    return list(out.unbind(0))
+    return list(out.to(home).unbind(0))

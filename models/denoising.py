@@ -107,10 +107,14 @@ def calls(params: SampledParams, path: Levels) -> int:
 
 
 def path_of(params: SampledParams, process: Process, spacing: Spacing) -> Levels:
-    """The levels that a request goes through: the last part of them where it varies a picture."""
+    """The levels that a request goes through."""
     # Heun's steps are of the second order in sigma: they want sigmas that fall as its paper's.
     chosen: Spacing = "karras" if params.sampler == "heun" else spacing
-    path = levels(process.alpha_bar, params.steps, chosen)
+    return taken(params, levels(process.alpha_bar, params.steps, chosen))
+
+
+def taken(params: SampledParams, path: Levels) -> Levels:
+    """What a request goes through of a path: all, or the last part where it varies a picture."""
     if params.init_image is None:
         return path
     part = 0.5 if params.strength is None else params.strength

@@ -11,6 +11,7 @@ from models.params import (
     GANParams,
     MixtureParams,
     Params,
+    StableDiffusionParams,
     TextToImageParams,
     VAEParams,
 )
@@ -71,5 +72,8 @@ FAMILIES: dict[str, FamilyEntry] = {
             "clip_guidance_every": lambda h: h.needs.get("clip"),
             "upscale": lambda h: h.needs.get("upscaler"),
         },
+    ),
+    "stable_diffusion": FamilyEntry(
+        "text-to-image", StableDiffusionParams, "models.stable_diffusion:StableDiffusion"
     ),
 }

@@ -5,7 +5,8 @@ prior) `families.lacks` tells by its header, and the API then knows no such fiel
 """
 
 import hashlib
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -16,6 +17,7 @@ MAX_SEED = 2**53 - 1  # what JSON and JavaScript keep exactly
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
 
 FEW = 50  # steps of a diffusion model, if none are asked for
+AREA = 512 * 512  # pixels that a picture may have and still count as one row
 SAMPLERS = ("ddpm", "ddim", "euler", "heun", "dpmpp_2m")
 
 
@@ -262,6 +264,70 @@ class TextToImageParams(SampledParams):
     upscale: Literal[1, 4] = Field(
         default=1, description="Paint so many times as wide and as high.", examples=[4]
     )
+
+    @field_validator("mask")
+    @classmethod
+    def _on_a_picture(cls, given: str | None, info: ValidationInfo) -> str | None:
+        if given is not None and info.data.get("init_image") is None:
+            raise ValueError("mask needs init_image")
+        return given
+
+
+def _side(what: str, example: int) -> Any:
+    return Field(
+        default=None,
+        ge=8,
+        le=4096,
+        multiple_of=8,
+        strict=True,
+        description=f"{what} of the picture in pixels, a multiple of 8. Null is what the model was "
+        "made for; much else is painted less well, and a larger picture takes longer.",
+        examples=[example],
+    )
+
+
+class StableDiffusionParams(SampledParams):
+    """Parameters of a Stable Diffusion model."""
+
+    steps: int = Field(
+        default=30,
+        ge=1,
+        le=1000,
+        strict=True,
+        description="Steps; heun asks the net twice in each.",
+        examples=[20],
+    )
+    prompt: Prompt = Field(
+        description="What to paint; words beyond what the model reads are noted with the output.",
+        examples=["a red apple on a wooden table"],
+    )
+    negative_prompt: Prompt | None = Field(
+        default=None,
+        description="What to stay away from: guidance leads from here to the prompt.",
+        examples=["text"],
+    )
+    guidance_scale: float = Field(
+        default=7.5,
+        ge=0.0,
+        le=30.0,
+        description="How much to exaggerate what the words change (Ho and Salimans 2022): 1 is not "
+        "at all, 0 leaves the words out, and both run in half the time.",
+        examples=[7.5],
+    )
+    width: int | None = _side("Width", 512)
+    height: int | None = _side("Height", 512)
+    mask: PostedMask | None = Field(
+        default=None,
+        description="Repaint `init_image` only where this picture is white: the hash of a file "
+        "posted to /artifacts, of the same size. Only with `init_image`.",
+        examples=["cd34" * 16],
+    )
+
+    @property
+    def rows(self) -> int:
+        """Large pictures weigh as much as the small ones that have as many pixels."""
+        pixels = (self.width or 512) * (self.height or 512)
+        return super().rows * math.ceil(pixels / AREA)
 
     @field_validator("mask")
     @classmethod

@@ -11,16 +11,23 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 def fitted(picture: Artifact, channels: int, size: int) -> Tensor:
     """Its middle square as (channels, size, size) in [0, 1]; colour is weighed into grey."""
+    return filled(picture, channels, size, size)
+
+
+def filled(picture: Artifact, channels: int, height: int, width: int) -> Tensor:
+    """The largest middle part of these proportions, as (channels, height, width) in [0, 1]."""
     if not isinstance(picture, Image):
         raise TypeError("init_image must be a picture")
     x = picture.pixels
-    side = min(x.shape[1:])
-    top, left = (x.shape[1] - side) // 2, (x.shape[2] - side) // 2
-    x = x[:, top : top + side, left : left + side]
+    tall, wide = x.shape[1:]
+    high = max(1, min(tall, wide * height // width))
+    broad = max(1, min(wide, tall * width // height))
+    top, left = (tall - high) // 2, (wide - broad) // 2
+    x = x[:, top : top + high, left : left + broad]
     if channels == 1 and len(x) == 3:
         x = torch.sum(x * torch.tensor(LUMA)[:, None, None], 0, keepdim=True)
     x = x.expand(channels, -1, -1)[None]
-    small = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    small = F.interpolate(x, (height, width), mode="bilinear", antialias=True, align_corners=False)
     return small[0].clamp(0, 1)
 
 

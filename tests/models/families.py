@@ -22,6 +22,7 @@ from models.nets.upscaler import Upscaler
 from models.nets.vae import VAENet
 from models.params import Params
 from models.words import Words
+from tests.models import stable
 
 UNET = {"size": 16, "patch": 2, "widths": [8, 16], "blocks": 1, "attention": [4]}
 
@@ -62,6 +63,7 @@ NETS: dict[str, tuple[Callable[..., nn.Module], dict[str, JsonValue]]] = {
     "gan": (generator_of, {"kind": "conv", "latent": 8, "width": 4, "size": 12, "classes": 3}),
     "diffusion": (UNet, {**UNET, "classes": 3}),
     "latent_diffusion": (Latent, LATENT),
+    "stable_diffusion": (stable.Stable, stable.NET),
 }
 HEADERS: dict[str, dict[str, object]] = {
     "vae": {"attributes": ["bright", "wide"]},
@@ -73,6 +75,11 @@ HEADERS: dict[str, dict[str, object]] = {
     "latent_diffusion": {
         "labels": ["flat", "round"],
         "process": {"schedule": "cosine", "prediction": "v", "clip": False, "guidance": 2.0},
+    },
+    "stable_diffusion": {
+        "process": stable.PROCESS,
+        "defaults": {"width": 64, "height": 64, "steps": 30},
+        "limits": {"width": [16, 128], "height": [16, 128], "steps": [1, 999]},
     },
 }
 
@@ -96,6 +103,14 @@ PARAMS: dict[str, list[dict[str, object]]] = {
         {"prompt": "a dog", "steps": 3, "guidance_scale": 1.0, "sampler": "heun"},
         {"prompt": "a red apple " * 5, "steps": 3, "eta": 1.0},
         {"prompt": "a dog", "steps": 2, "interpolate": {"to_seed": 3, "frames": 3}},
+    ],
+    "stable_diffusion": [
+        {"prompt": "a red apple", "steps": 3},
+        {"prompt": "a red apple", "steps": 3, "width": 32, "height": 48},
+        {"prompt": "a red apple", "steps": 4, "negative_prompt": "dog", "sampler": "dpmpp_2m"},
+        {"prompt": "dog", "steps": 3, "guidance_scale": 1.0, "sampler": "heun"},
+        {"prompt": "dog", "steps": 2, "eta": 1.0, "width": 32, "height": 48},
+        {"prompt": "red", "steps": 2, "interpolate": {"to_seed": 3, "frames": 3}, "width": 32},
     ],
 }
 """What every checkpoint of a family takes."""

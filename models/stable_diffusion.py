@@ -1,0 +1,202 @@
+"""Family `stable_diffusion`: Stable Diffusion 1.x and 2.x, in any size (Rombach et al. 2022).
+
+The nets are diffusers' and transformers'; the loop, the samplers and the batches are ours.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.artifacts import Artifact, Image
+from models.batching import Batched, Place
+from models.checkpoint import Checkpoint
+from models.denoising import TICKS, Denoiser, Guidance, Mend, calls, noised, sampled, taken
+from models.draws import normal, seeded, slerp, walk
+from models.flow import NOTHING, Inputs, Step, abreast, together
+from models.header import CheckpointError
+from models.levels import Ends, Levels, Spacing, levels
+from models.params import AREA, StableDiffusionParams
+from models.pictures import filled, shown
+from models.process import Denoised, Process
+from models.stable_diffusion_nets import Nets
+
+MAPS = 3  # of the largest size, that decoding holds at once: measured at 512 by 512 in float32
+SMALL = 16  # latents a side of an example whose rows run one at a time: it proves as much
+
+
+class StableDiffusion:
+    """Reads a prompt, takes noise to latents with any sampler, and decodes them."""
+
+    max_items = 64
+
+    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+        self.nets = Nets(checkpoint, place)
+        told: Mapping[str, Any] = checkpoint.header.process
+        try:
+            self.process = Process.of(told)
+            self.spacing: Spacing = told.get("spacing", "leading")
+            self.offset, self.to_one = int(told.get("offset", 0)), bool(told.get("to_one", True))
+            levels(self.process.alpha_bar, 1, self.spacing, Ends(self.offset))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"its noise process can't be made: {error}") from None
+        self.size = self.nets.size
+        self.item_bytes = MAPS * self.nets.widest * AREA * place.dtype.itemsize
+        self.batched = self._functions(place)
+
+    def _functions(self, place: Place) -> tuple[Batched[Any], ...]:
+        """All that its flows await, each for rows of any size.
+
+        A step of a guided request is two rows, so that is what a batch is padded to. More at once
+        only help a CUDA device, and to prove them takes as many rows of seconds each elsewhere.
+        """
+        most = 8 if place.device.type == "cuda" else 4
+        z, small = self._zeros(*self.size), self._zeros(*self._small)
+        words = torch.zeros(self.nets.words.context, self.nets.width)
+        tokens = self.nets.words.read("").tokens
+        self.tell: Batched[Tensor] = Batched(self.nets.tell, (tokens,), rows=2, dtype=place.dtype)
+        self.predict: Batched[Tensor] = Batched(
+            self._predict,
+            (z, torch.tensor(500 * TICKS), words),
+            rows=2,
+            most=most,
+            dtype=place.dtype,
+            channels_last=True,
+        )
+        self.encode: Batched[Tensor] = Batched(
+            self.nets.encode,
+            (torch.zeros(3, *self._small),),
+            rows=1,
+            dtype=place.dtype,
+            channels_last=True,
+        )
+        self.decode: Batched[Tensor] = Batched(
+            self.nets.decode, (small,), rows=1, dtype=place.dtype, channels_last=True
+        )
+        return (self.tell, self.predict, self.encode, self.decode)
+
+    @property
+    def _small(self) -> tuple[int, int]:
+        height, width = (min(side, SMALL * self.nets.factor) for side in self.size)
+        return height, width
+
+    def _zeros(self, height: int, width: int) -> Tensor:
+        """Latents of a picture of this size."""
+        return torch.zeros(self._shape(height, width))
+
+    def _shape(self, height: int, width: int) -> tuple[int, int, int]:
+        return self.nets.channels, height // self.nets.factor, width // self.nets.factor
+
+    def _predict(self, z: Tensor, ticks: Tensor, words: Tensor) -> Tensor:
+        return self.nets.predict(z, ticks / TICKS, words)
+
+    async def generate(
+        self, params: StableDiffusionParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        path = self._path(params)
+        steps = 2 + calls(params, path)
+        size = (params.height or self.size[0], params.width or self.size[1])
+        guidance, notes = await self._read(params, steps)
+        given = await self._given(params, inputs, size)
+        noise = normal(rng, *self._shape(*size))
+        starts = [noise if given is None else noised(given.latent, noise, path)]
+        if params.interpolate:
+            end = normal(seeded(params.interpolate.to_seed), *self._shape(*size))
+            starts = walk(slerp, noise, end, params.interpolate.frames)
+        fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
+        work = _Work(path, guidance, given, steps)
+        pictures = await abreast(*(self._paint(params, work, x, fresh) for x in starts))
+        return shown(pictures, params.interpolate is not None, notes)
+
+    def _path(self, params: StableDiffusionParams) -> Levels:
+        """As diffusers' schedulers have it: of these, DDIM's alone may end short of the picture."""
+        bars = self.process.alpha_bar
+        short = params.sampler == "ddim" and not self.to_one
+        ends = Ends(self.offset, bars[0].item() if short else 1.0)
+        spacing: Spacing = "karras" if params.sampler == "heun" else self.spacing
+        return taken(params, levels(bars, params.steps, spacing, ends))
+
+    async def _read(
+        self, params: StableDiffusionParams, steps: int
+    ) -> tuple[Guidance, tuple[str, ...]]:
+        """What the net is told of the words, and what should be noted."""
+        read = [self.nets.words.read(t) for t in (params.prompt, params.negative_prompt or "")]
+        told = await together(*(Step(self.tell, (r.tokens,), (1, steps)) for r in read))
+        count = self.nets.words.context
+        notes = tuple(
+            f"beyond the {count} tokens that are read: {r.beyond}" for r in read if r.beyond
+        )
+        return Guidance((told[0],), (told[1],), params.guidance_scale), notes
+
+    async def _given(
+        self, params: StableDiffusionParams, inputs: Inputs, size: tuple[int, int]
+    ) -> "_Given | None":
+        if params.init_image is None:
+            return None
+        picture = filled(inputs["init_image"], 3, *size)
+        latent = await Step(self.encode, (picture * 2 - 1,))
+        if params.mask is None:
+            return _Given(picture, latent)
+        mask = (filled(inputs["mask"], 1, *size) >= 0.5).float()
+        small = F.adaptive_max_pool2d(mask, latent.shape[1:])  # no less than is to be repainted
+        return _Given(picture, latent, mask, small)
+
+    async def _paint(
+        self, params: StableDiffusionParams, work: "_Work", x: Tensor, fresh: Tensor
+    ) -> Tensor:
+        denoise = Denoiser(
+            self.predict,
+            self.process,
+            work.path,
+            work.guidance,
+            shown=self._preview,
+            count=calls(params, work.path),
+            mend=work.mend,
+            before=1,
+            after=1,
+        )
+        z = await sampled(params, denoise, x, torch.Generator().set_state(fresh))
+        picture: Tensor = (await Step(self.decode, (z,), (work.steps, work.steps)) + 1) / 2
+        if work.given is not None and work.given.mask is not None:
+            picture = torch.lerp(work.given.picture, picture, work.given.mask)
+        return picture
+
+    def _preview(self, z: Tensor) -> Image:
+        return Image((self.nets.preview(z) + 1) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A picture to start from, and which part of it to repaint."""
+
+    picture: Tensor  # (3, H, W) in [0, 1]
+    latent: Tensor
+    mask: Tensor | None = None  # (1, H, W), 1 where it is repainted
+    small: Tensor | None = None  # the same, of the latent's size
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What all stories of a request share."""
+
+    path: Levels
+    guidance: Guidance
+    given: _Given | None
+    steps: int
+
+    @property
+    def mend(self) -> Mend | None:
+        """Puts the known part of the latent back at every level; None where none is to be kept."""
+        given, path = self.given, self.path
+        if given is None or given.small is None:
+            return None
+        latent, small = given.latent, given.small
+
+        async def mend(x: Tensor, found: Denoised, level: int) -> Denoised:
+            x0 = torch.lerp(latent, found.x0, small)
+            return Denoised(x0, (x - path.signal[level] * x0) / path.noise[level])
+
+        return mend
