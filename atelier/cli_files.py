@@ -80,7 +80,7 @@ def import_(
         raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
     card = {"title": title, "licence": licence, "data": data, "data_licence": "unknown"}
     folder = settings_with(checkpoints=to).checkpoints
-    file = file.resolve()  # a folder may be given as "."
+    file = file.absolute()  # a folder may be given as "."
     called = file.name if file.is_dir() else file.stem
     try:
         path = import_weights(family, file, key, folder, name or called.lower(), card)

@@ -148,7 +148,7 @@ def read_foreign(path: Path, key: str | None = None) -> dict[str, Tensor]:
 def _read_pickled_weights(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
         reason = "it is damaged, or a pickle with more than tensors in it"
         raise CheckpointError(f"{path.name} holds no plain weights: {reason}") from None
 

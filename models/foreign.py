@@ -1,4 +1,4 @@
-"""Foreign weights to checkpoints: the net's configuration is read off the shapes."""
+"""Foreign weights to checkpoints: a state dict, whose net is read off its shapes, or a folder."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from models.batching import Place
 from models.checkpoint import Checkpoint, build_net, read_foreign, save
+from models.diffusers_folder import read_folder
 from models.header import SUFFIX, CheckpointError, Header
 from models.nets.dcgan import Generator
 from models.nets.gan import generator_of
@@ -18,7 +19,9 @@ from models.shelf import ID
 def import_weights(
     family: str, file: Path, key: str | None, folder: Path, name: str, card: Mapping[str, str]
 ) -> Path:
-    """Write `folder/name.safetensors` from a foreign file; it is strict, as all loading is.
+    """Write `folder/name.safetensors` from a foreign file, or from a folder of such files.
+
+    It is strict, as all loading is.
 
     Raises CheckpointError if the weights are not of this family, or the name is taken.
     """
@@ -30,14 +33,19 @@ def import_weights(
     path = folder / f"{name}{SUFFIX}"
     if path.exists():
         raise CheckpointError(f"{path.name} is there already")
-    header, tensors = FOREIGN[family](read_foreign(file, key), card)
+    header, tensors = FOREIGN[family](file, key, card)
     save(path, header, tensors)
     return path
 
 
-def _dcgan(tensors: dict[str, Tensor], card: Mapping[str, str]) -> tuple[Header, dict[str, Tensor]]:
+def _dcgan(
+    file: Path, key: str | None, card: Mapping[str, str]
+) -> tuple[Header, dict[str, Tensor]]:
     """The generator of the widespread DCGAN layout: transposed convolutions named main.N.weight."""
-    tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    if file.is_dir():
+        raise CheckpointError(f"{file.name} is a folder; name the file of weights")
+    held = read_foreign(file, key)
+    tensors = {name.removeprefix("module."): tensor for name, tensor in held.items()}
     layers = [t for n, t in sorted(tensors.items(), key=_place) if n.endswith("weight")]
     layers = [t for t in layers if t.ndim == 4]
     if not layers:
@@ -70,5 +78,5 @@ def _place(item: tuple[str, Tensor]) -> tuple[int, str]:
     return (int(parts[1]) if len(parts) > 2 and parts[1].isdigit() else -1, item[0])
 
 
-Read = Callable[[dict[str, Tensor], Mapping[str, str]], tuple[Header, dict[str, Tensor]]]
-FOREIGN: dict[str, Read] = {"dcgan": _dcgan}
+Read = Callable[[Path, str | None, Mapping[str, str]], tuple[Header, dict[str, Tensor]]]
+FOREIGN: dict[str, Read] = {"dcgan": _dcgan, "diffusers": read_folder}

@@ -1,0 +1,57 @@
+"""`atelier import diffusers`: a folder in, a checkpoint out, or one line of why not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models.draws import seeded
+from models.flow import run_alone
+from models.header import PARTS, read_header
+from models.params import StableDiffusionParams
+from tests.atelier.commands import Said, atelier, refused
+from tests.models.families import load_family
+from tests.models.stable import tiny_folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_folder(tmp_path_factory.mktemp("Downloads"))
+
+
+def imports(folder: Path, out: Path, *more: str) -> Said:
+    return atelier("import", "diffusers", folder, "--out", out, *more)
+
+
+def test_a_folder_becomes_a_checkpoint_that_needs_it_no_more(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    card = ("--title", "Mine", "--licence", "CreativeML Open RAIL-M")
+    said = imports(copy, tmp_path, "--id", "mine", *card)
+    path = tmp_path / "mine.safetensors"
+    assert (said.status, said.out) == (0, f"{path}\n"), said.err
+    shutil.rmtree(copy)
+    told = json.loads(atelier("inspect", path).out)
+    assert (told["title"], told["licence"]) == ("Mine", "CreativeML Open RAIL-M")
+    assert not (tmp_path / PARTS).exists()
+    params = StableDiffusionParams(prompt="a red apple", steps=2)
+    (picture,) = run_alone(load_family(path).generate(params, seeded(1)))
+    assert picture.pixels.shape == (3, 64, 64)
+
+
+def test_a_folder_is_called_what_it_is_called(folder: Path, tmp_path: Path) -> None:
+    """Its name may have a dot in it, which is no suffix."""
+    assert folder.name == "sd-1.x"
+    assert imports(folder, tmp_path).out == f"{tmp_path / 'sd-1.x.safetensors'}\n"
+    assert read_header(tmp_path / "sd-1.x.safetensors").family == "stable_diffusion"
+    assert "is there already" in refused(imports(folder, tmp_path))
+
+
+def test_what_can_not_be_imported_is_one_line(folder: Path, tmp_path: Path) -> None:
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    assert "is no folder" in refused(imports(file, tmp_path))
+    assert "is no diffusers folder" in refused(imports(folder / "unet", tmp_path, "--id", "x"))
+    assert "leave --key out" in refused(imports(folder, tmp_path, "--key", "unet"))
+    assert "is no id" in refused(imports(folder, tmp_path, "--id", "No Id"))
+    assert "is a folder" in refused(atelier("import", "dcgan", folder, "--out", tmp_path))
+    assert list(tmp_path.iterdir()) == []
