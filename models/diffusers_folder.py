@@ -5,6 +5,7 @@ configuration; so a job pins all of it by one hash. Left out is the safety check
 """
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +37,8 @@ CLASSES = {
 NETS = ("unet", "vae", "text_encoder")
 ABOUT = "Stable Diffusion, imported from a folder as diffusers has it."
 LIMITS = "Nothing that it makes is filtered: the safety checker is left out."
+SMALL_SIZE = re.compile(r"0\.[0-8]\.")
+"""Versions that wrote 32 for the 64 latents a side of 1.x; diffusers mends it so as well."""
 FEW = 30  # steps, if none are asked for
 PICTURES, SIDE = 8, 16  # that the colours of previews are fitted to, and latents a side of each
 
@@ -93,12 +96,12 @@ def _check_pipeline(folder: Path) -> None:
 
 def _plain(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, JsonValue]:
     """What the nets are built with: notes on versions and paths, and on training, are left out."""
+    unet, vae = ({k: v for k, v in configs[p].items() if k[:1] != "_"} for p in ("unet", "vae"))
     text = {name: value for name, value in configs["text_encoder"].items() if name in TEXT}
-    others = ("unet", "vae")
-    return {
-        "text_encoder": text,
-        **{p: {k: v for k, v in configs[p].items() if k[:1] != "_"} for p in others},
-    }
+    side, told = unet.get("sample_size"), str(configs["unet"].get("_diffusers_version", "1"))
+    if SMALL_SIZE.match(told) and isinstance(side, int):
+        unet["sample_size"] = max(side, 64)
+    return {"unet": unet, "vae": vae, "text_encoder": text}
 
 
 def _tokenizer(part: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

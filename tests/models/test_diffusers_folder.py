@@ -17,13 +17,17 @@ from models.diffusers_scheduler import KNOWN, process_of, sampler_of
 from models.foreign import import_weights
 from models.header import CheckpointError
 from models.stable_diffusion_words import Words
-from tests.models.stable import MERGES, PROCESS, VOCAB, tiny_folder
+from tests.models.stable import MARKS, MERGES, PROCESS, VOCAB, tiny_folder
+from tests.models.stable import TEXT_ENCODER as TEXT_CONFIG
+from tests.models.stable import UNET as UNET_CONFIG
+from tests.models.stable import VAE as VAE_CONFIG
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 VAE = "vae/diffusion_pytorch_model.safetensors"
 TEXT = "text_encoder/model.safetensors"
+SCHEDULER = "scheduler/scheduler_config.json"
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +118,27 @@ def by_old_names(folder: Path) -> None:
     save_file(held, path)
 
 
-def in_old_words(folder: Path) -> None:
+def in_old_words(folder: Path, pad: str = MARKS[1]) -> None:
     """As tokenizers were saved by earlier versions of transformers."""
     part = folder / "tokenizer"
     (part / "tokenizer.json").unlink()
     (part / "vocab.json").write_text(json.dumps(VOCAB))
     (part / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES, ""]))
+    old = {"__type": "AddedToken", "lstrip": False, "normalized": True, "rstrip": False}
+    begin, end = ({**old, "content": mark, "single_word": False} for mark in MARKS)
+    told = {"bos_token": begin, "eos_token": end, "unk_token": end, "pad_token": MARKS[1]}
+    more = {"do_lower_case": True, "errors": "replace", "model_max_length": 77}
+    (part / "tokenizer_config.json").write_text(json.dumps({**told, **more}))
+    (part / "special_tokens_map.json").write_text(json.dumps({**told, "pad_token": pad}))
+
+
+def in_few_words(folder: Path) -> None:
+    """With no more in their configurations than versions of 1.x and 2.x were published with."""
+    kept = {*UNET_CONFIG, *VAE_CONFIG, *TEXT_CONFIG, "_class_name", "_diffusers_version"}
+    kept |= {"beta_start", "beta_end", "beta_schedule", "set_alpha_to_one", "prediction_type"}
+    for file in ("unet/config.json", "vae/config.json", "text_encoder/config.json", SCHEDULER):
+        held = json.loads((folder / file).read_text())
+        change(folder / file, **dict.fromkeys(held.keys() - kept, ...))
 
 
 def half_beside_whole(folder: Path) -> None:
@@ -130,7 +149,7 @@ def half_beside_whole(folder: Path) -> None:
         save_file(half, path.with_name(f"{path.stem}.fp16.safetensors"))
 
 
-FORMS = [in_shards, as_pickles, by_old_names, in_old_words, half_beside_whole]
+FORMS = [in_shards, as_pickles, by_old_names, in_old_words, in_few_words, half_beside_whole]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -149,6 +168,28 @@ def test_a_folder_of_any_make_becomes_the_same(
     assert torch.equal(mine.read("a red apple").tokens, others.read("a red apple").tokens)
 
 
+def test_what_pads_is_told_by_the_map_of_marks(folder: Path, tmp_path: Path) -> None:
+    """2.x pads with another token than its tokenizer's configuration says."""
+    in_old_words(folder, pad="!")
+    header = load(import_weights("diffusers", folder, None, tmp_path, "sd", {})).header
+    assert header.net["tokenizer"] == {  # type: ignore[comparison-overlap]
+        "bos_token": MARKS[0],
+        "eos_token": MARKS[1],
+        "unk_token": MARKS[1],
+        "pad_token": "!",
+    }
+
+
+@pytest.mark.parametrize(("version", "side"), [("0.6.0", 512), ("0.9.0", 64), ("0.42.1", 64)])
+def test_the_size_that_old_versions_wrote_is_mended(
+    folder: Path, tmp_path: Path, version: str, side: int
+) -> None:
+    """1.5 was published with 32 latents a side; here it is 8."""
+    change(folder / "unet/config.json", _diffusers_version=version)
+    header = load(import_weights("diffusers", folder, None, tmp_path, "sd", {})).header
+    assert header.defaults["width"] == header.defaults["height"] == side
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_weights_stay_as_precise_as_they_were(
     folder: Path, tmp_path: Path, dtype: torch.dtype
@@ -162,7 +203,6 @@ def test_weights_stay_as_precise_as_they_were(
     assert {t.dtype for k, t in got.items() if k.startswith("vae.")} == {torch.float32}
 
 
-SCHEDULER = "scheduler/scheduler_config.json"
 WRONG: list[tuple[Callable[[Path], Any], str]] = [
     (lambda f: (f / "model_index.json").unlink(), "it has no model_index.json"),
     (lambda f: (f / "model_index.json").write_text("{"), "model_index.json can't be read"),
