@@ -91,7 +91,7 @@ def _check_pipeline(folder: Path) -> None:
         if name is None:
             raise CheckpointError(f"{folder.name} has no {part}, says its model_index.json")
         if name not in classes:
-            raise CheckpointError(f"its {part} must be a {classes[0]}, not a {name}")
+            raise CheckpointError(f"its {part} must be {classes[0]}, not {name}")
 
 
 def _plain(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, JsonValue]:

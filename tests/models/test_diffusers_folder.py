@@ -219,7 +219,7 @@ WRONG: list[tuple[Callable[[Path], Any], str]] = [
     (lambda f: change(f / "model_index.json", vae=...), "has no vae, says its model_index"),
     (
         lambda f: change(f / "model_index.json", vae=["diffusers", "AutoencoderTiny"]),
-        "its vae must be a AutoencoderKL, not a AutoencoderTiny",
+        "its vae must be AutoencoderKL, not AutoencoderTiny",
     ),
     (lambda f: (f / "unet/config.json").unlink(), "unet/config.json is missing"),
     (lambda f: (f / "vae/config.json").unlink(), "vae/config.json is missing"),

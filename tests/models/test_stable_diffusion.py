@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from open_clip.tokenizer import SimpleTokenizer
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -21,7 +22,8 @@ from models.foreign import import_weights
 from models.header import CheckpointError, read_header
 from models.params import StableDiffusionParams
 from models.stable_diffusion import StableDiffusion
-from tests.models.stable import tiny_folder, tiny_pipeline
+from models.stable_diffusion_words import Words, tensors_of
+from tests.models.stable import MARKS, TOKENIZER, tiny_folder, tiny_pipeline
 from workers.engine import Engine, Failed, Finished
 from workers.proof import prove
 
@@ -133,6 +135,21 @@ def test_words_are_those_of_the_pipelines_tokenizer(
     tokenizer = tiny_pipeline(version).tokenizer
     rows = tokenizer(text, padding="max_length", max_length=16, truncation=True).input_ids
     assert models[version].nets.words.read(text).tokens.tolist() == rows
+
+
+def test_the_words_of_clip_are_read_as_open_clip_reads_them() -> None:
+    """The very list that Stable Diffusion 1.x and 2.x are published with."""
+    theirs: Any = SimpleTokenizer()
+    begin, end = (theirs.encoder[mark] for mark in ("<start_of_text>", "<end_of_text>"))
+    vocab = {word: row for word, row in theirs.encoder.items() if row < begin}
+    vocab |= {MARKS[0]: begin, MARKS[1]: end}
+    merges = [" ".join(pair) for pair in sorted(theirs.bpe_ranks, key=theirs.bpe_ranks.get)]
+    told = tensors_of(vocab, "\n".join(["#version: 0.2", *merges, ""]))
+    words = Words.of(TOKENIZER, told, 77)
+    for text in ("a red apple, 4k; it's good!", "Ein Gemälde von Zürich", "一个红苹果 🍎"):
+        rows = [begin, *theirs.encode(text), end]
+        assert words.read(text).tokens.tolist() == rows + [end] * (77 - len(rows))
+    assert words.read("apple " * 80).beyond == "apple apple apple apple apple"
 
 
 def test_what_is_beyond_the_context_is_noted_with_the_output(model: StableDiffusion) -> None:
