@@ -9,7 +9,17 @@ from rich.table import Table
 
 from bench.bed import RESULTS
 
-SCRIPTS = ("engine", "batching", "diffusion", "queue_cpu", "start", "api", "growth", "memory")
+SCRIPTS = (
+    "engine",
+    "batching",
+    "diffusion",
+    "text_to_image",
+    "queue_cpu",
+    "start",
+    "api",
+    "growth",
+    "memory",
+)
 
 
 def main() -> int:

@@ -72,7 +72,7 @@ def tensors_of(vocab: Mapping[str, int], merges: str) -> dict[str, Tensor]:
 
 
 def _bytes(text: str) -> Tensor:
-    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
 
 def _text(tensor: Tensor) -> str:
