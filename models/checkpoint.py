@@ -72,7 +72,8 @@ def save(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         draft = Path(folder) / path.name
-        save_file(whole, draft, metadata={"atelier": header.model_dump_json()})
+        card = header.model_dump_json(exclude=None if header.needs else {"needs"})
+        save_file(whole, draft, metadata={"atelier": card})
         draft.chmod(0o644)  # others may serve what one has trained
         with draft.open("rb") as file:
             os.fsync(file.fileno())
