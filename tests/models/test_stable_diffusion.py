@@ -203,7 +203,7 @@ def test_requests_of_one_size_share_their_steps_whatever_else_they_ask(
     assert all(torch.equal(ends[i], pixels) for i, pixels in enumerate(alone))
     large = [shape[0] for shape in spied.shapes if shape[1:] == (4, 8, 8)]
     assert sum(large) == 22, "six rows, four, three, three and six"
-    assert len(large) <= 11, "and three more, if those without guidance had one each to themselves"
+    assert len(large) == 11, "and three more, if those without guidance had one each to themselves"
     assert [shape for shape in spied.shapes if shape[2] == 6] == [(2, 4, 6, 4)] * 2
 
 
