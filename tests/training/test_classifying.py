@@ -15,6 +15,7 @@ from training.classifying import (
     measure_accuracy,
 )
 from training.command import carry_out
+from training.publish import JUDGES
 from training.recipe import Data, Recipe
 from training.runs import Run
 
@@ -40,6 +41,7 @@ def halves(rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 def recipe() -> Recipe:
     return Recipe(
         id="tiny-classifier",
+        folder=JUDGES,
         data=lambda: Data(halves(64, 0), halves(40, 1), ("upper", "lower")),
         learner=lambda card, device: ClassifierLearner(
             card, ClassifierSettings(steps=60, warmup=5, decay=0.9), device
