@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from models.header import Header
@@ -35,15 +36,20 @@ CPU = torch.device("cpu")
 CARD = Header(family="upscaler", net={"channels": 3, "width": 16, "blocks": 1, "factor": 2})
 
 
-def shapes(rows: int) -> Batch:
-    """Discs drawn at 96 pixels and shrunk to 24 and to 12, which stand for soft ones as well."""
+def discs(rows: int, side: int, size: int) -> Tensor:
+    """In colours of their own on white, drawn at `side` pixels and shrunk to `size`."""
     rng = torch.Generator().manual_seed(3)
-    middle = torch.randint(32, 64, (rows, 2, 1, 1), generator=rng)
+    middle = torch.randint(side // 3, side * 2 // 3, (rows, 2, 1, 1), generator=rng)
     colour = torch.randint(0, 200, (rows, 3, 1, 1), generator=rng)
-    place = torch.arange(96)
-    inside = (place[:, None] - middle[:, :1]) ** 2 + (place - middle[:, 1:]) ** 2 < 640
+    place = torch.arange(side)
+    inside = (place[:, None] - middle[:, :1]) ** 2 + (place - middle[:, 1:]) ** 2 < side**2 // 14
     drawn = torch.where(inside, colour, 255).float()
-    large, small = (F.avg_pool2d(drawn, k).round().to(torch.uint8) for k in (4, 8))
+    return F.avg_pool2d(drawn, side // size).round().to(torch.uint8)
+
+
+def shapes(rows: int) -> Batch:
+    """Discs of 24 pixels a side and of 12, which stand for soft ones as well."""
+    large, small = (discs(rows, 96, size) for size in (24, 12))
     return large, small, small
 
 
@@ -157,6 +163,16 @@ def test_ssim_weighs_by_a_gaussian() -> None:
     spread = middle(x * x) - mx**2 + middle(y * y) - my**2 + 0.03**2
     expected = (2 * mx * my + C1) / (mx**2 + my**2 + C1) * both / spread
     assert ssim(torch.tensor(x)[None, None], torch.tensor(y)[None, None]) == pytest.approx(expected)
+
+
+def test_the_shipped_net_draws_what_it_never_saw_better_than_bicubic() -> None:
+    if not (checkpoints_folder() / "parts" / "upscaler-emoji.safetensors").exists():
+        pytest.skip("needs upscaler-emoji, which `atelier train upscaler-emoji` makes")
+    held = part("upscaler-emoji")
+    large = discs(4, side=1024, size=256)
+    small = F.avg_pool2d(large.float(), 4).round().to(torch.uint8)
+    told = measure_enlarging(held.header, held.tensors, Data((), (large, small, small)))
+    assert told["test_psnr"] > told["test_psnr_bicubic"] + 1  # type: ignore[operator]
 
 
 def test_soft_pictures_are_near_and_noise_takes_them_further() -> None:
