@@ -71,7 +71,7 @@ def _param(loc: Sequence[Any]) -> str:
 def _must(error: Mapping[str, Any], forms: Sequence[Schema]) -> str:
     """What the field must be: with both of its bounds where it has two."""
     kind, ctx = str(error["type"]), error.get("ctx") or {}
-    if kind.startswith(("greater_than", "less_than")):
+    if kind.startswith(("greater_than", "less_than", "multiple_of")):
         return f"must be {_bounds(forms, ctx)}"
     if kind in ("literal_error", "enum"):
         known = ctx["expected"].replace("' or '", "', '")
@@ -95,6 +95,8 @@ def _between(forms: Sequence[Schema]) -> str:
 
 
 def _bounds(forms: Sequence[Schema], ctx: Mapping[str, Any]) -> str:
+    if "multiple_of" in ctx:
+        return f"a multiple of {ctx['multiple_of']}"
     if both := _between(forms):
         return both
     for bound, words in (

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from app.catalog import Catalog, Entry
-from app.errors import NotFound, Unprocessable
+from app.errors import InvalidRequest, NotFound, Unprocessable
+from app.openai.image_size import refused_as_size, size_params, size_schema
 from app.problems import explain_details
 from app.settings import Settings
 from app.submission import Wish, validated
@@ -103,7 +104,10 @@ def read_request(
         found = error.errors(include_url=False, include_input=False)
         raise explain_details(found, in_dialect(entry, entry.schema)) from None
     given = _translated(asked, entry, catalog)
-    params = validated(entry, json.dumps(given), in_dialect(entry, entry.schema))
+    try:
+        params = validated(entry, json.dumps(given), in_dialect(entry, entry.schema))
+    except InvalidRequest as error:
+        raise refused_as_size(error, asked.size) from None
     return asked, Wish(entry.family.modality, entry, params)
 
 
@@ -125,8 +129,7 @@ def _translated(asked: Asked, entry: Entry, catalog: Catalog) -> dict[str, Any]:
     if given.get("style") in VIVID and given["style"] not in entry.header.labels:
         del given["style"]
     _put_words(asked.prompt, given, entry, catalog)
-    _put_size(asked.size, given, entry)
-    return given
+    return given | size_params(asked.size, given, entry)
 
 
 def _put_words(prompt: str, given: dict[str, Any], entry: Entry, catalog: Catalog) -> None:
@@ -147,36 +150,10 @@ def _put_words(prompt: str, given: dict[str, Any], entry: Entry, catalog: Catalo
     given["class_label"] = named[0]
 
 
-def _put_size(size: str | None, given: dict[str, Any], entry: Entry) -> None:
-    if size in (None, "auto"):
-        return
-    known = sizes_of(entry)
-    if size not in known:
-        *most, last = [*known, "auto"]
-        listed = f"{', '.join(most)} or {last}" if most else last
-        raise Unprocessable(f"size must be {listed} for {entry.id}", param="size")
-    factor = known[size]
-    if given.get("upscale", factor) != factor:
-        raise Unprocessable(f"size {size} and upscale don't go together", param="size")
-    if "upscale" in entry.schema["properties"]:
-        given["upscale"] = factor
-
-
-def sizes_of(entry: Entry) -> dict[str, int]:
-    """The sizes a model can make, and how many times larger than its net's each is."""
-    net = entry.header.net
-    maker = net.get("autoencoder", net)  # what makes pictures of latents, where there is one
-    side = maker.get("size") if isinstance(maker, Mapping) else None
-    if not isinstance(side, int):
-        return {}
-    factors = entry.schema["properties"].get("upscale", {}).get("enum", [1])
-    return {f"{side * f}x{side * f}": f for f in factors}
-
-
 def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
     own, fields = Asked.model_json_schema()["properties"], native["properties"]
-    told = {**own, **fields, "size": {**own["size"], "enum": [*sizes_of(entry), "auto", None]}}
+    told = {**own, **fields, "size": own["size"] | size_schema(entry)}
     for name in ("n", "output_format"):
         told[name] = _or(told[name], NULL)
     style = {"enum": list(VIVID), "description": f"{NO_EFFECT}OpenAI's styles."}

@@ -53,6 +53,7 @@ REPLIES: Replies = {
     200: {**MADE, "model": ImagesReply},
     **errors(400, 401, 404, 409, 410, 413, 415, 422, 429, 503),
 }
+REPLIES[400]["description"] = "The body can't be parsed, or the model can't make this size."
 
 
 @router.post(

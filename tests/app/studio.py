@@ -3,7 +3,7 @@
 import base64
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,16 @@ from tests.models.families import tiny_checkpoint
 from workers.main import Process
 
 PAINTER, DRAWER, PLAIN = "tiny-latent_diffusion", "tiny-diffusion", "plain"
+ANY_SIZE = "tiny-stable_diffusion"
 
 
 @contextmanager
-def a_studio(redis_server: str, folder: Path) -> Iterator[Running]:
-    """It has a model that reads, one with labels, and one with neither. Every step previews."""
-    for family in ("latent_diffusion", "diffusion"):
+def a_studio(
+    redis_server: str, folder: Path, families: Sequence[str] = ("latent_diffusion", "diffusion")
+) -> Iterator[Running]:
+    """It has a model that reads and one with labels, or those of other families, and one with
+    neither. Every step previews."""
+    for family in families:
         tiny_checkpoint(folder / "checkpoints", family)
     save_vae(folder / "checkpoints" / f"{PLAIN}.safetensors")
     settings = Settings(

@@ -64,7 +64,7 @@ def test_both_versions_of_the_client_are_served(
     assert names[-1] == "ImageGenCompletedEvent"
     assert [list(x) for x in got["errors"]] == [
         ["NotFoundError", 404, "model_not_found", "model"],
-        ["UnprocessableEntityError", 422, "invalid_parameter", "size"],
+        ["BadRequestError", 400, "invalid_parameter", "size"],
         ["UnprocessableEntityError", 422, "invalid_parameter", "steps"],
     ]
 

@@ -267,7 +267,7 @@ def test_a_request_has_the_sizes_and_steps_of_its_checkpoint(checkpoints: dict[i
     assert request.model_validate({"prompt": PROMPT, "width": 128, "height": 16}).width == 128
     assert refusal(request, width=136) == "width must be between 16 and 128"
     assert refusal(request, height=8) == "height must be between 16 and 128"
-    assert refusal(request, width=20) == "width is not valid: input should be a multiple of 8"
+    assert refusal(request, width=20) == "width must be a multiple of 8"
     assert refusal(request, steps=1000) == "steps must be between 1 and 999"
     assert refusal(request, mask=NAMED) == "mask needs init_image"
 
