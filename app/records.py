@@ -17,14 +17,16 @@ where a job stands; the public status follows from it, so that the two can't dis
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from app.schemas import ErrorDetail, Job, JobUrls, Output, Progress, Status, Usage
 
 WORK = "atelier:work"  # pub/sub: there is something new for workers
 WAKE = "atelier:wake"  # pub/sub: the job of this id has a new event; the stream is the truth
 
-JOB_TYPES = ("image", "text-to-image")
+JobType = Literal["image", "text-to-image"]
+"""What a job makes: only those modalities that have a route."""
+JOB_TYPES: tuple[JobType, ...] = get_args(JobType)
 ENDED: dict[str, Status] = {"failed": "failed", "canceled": "canceled", "stopped": "canceled"}
 
 Hash = Mapping[str, str]

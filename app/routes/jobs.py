@@ -21,9 +21,9 @@ from app.documented import (
 from app.errors import NotFound
 from app.following import EventStream, Follower
 from app.jobs import Page
+from app.records import JobType
 from app.replies import job_reply, job_reply_if_changed, json_reply
 from app.schemas import TERMINAL, Job, JobDeleted, JobList, Status
-from models.families import Modality
 
 router = APIRouter(tags=["jobs"])
 log = logging.getLogger("atelier.jobs")
@@ -39,7 +39,7 @@ class Listing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: Status | None = Field(None, description="Only jobs of this status.")
-    type: Modality | None = Field(None, description="Only jobs that make this.")
+    type: JobType | None = Field(None, description="Only jobs that make this.")
     after: str | None = Field(
         None, pattern=PATTERN, description="Only jobs that come after this one: `last_id`."
     )

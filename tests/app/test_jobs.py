@@ -4,6 +4,8 @@ import httpx
 import pytest
 import redis
 
+from app.openapi import GENERATE
+from app.records import JOB_TYPES
 from tests.app.serving import Running
 from tests.app.test_generate import error_of
 from tests.app.working import Worker
@@ -142,6 +144,7 @@ def test_lists_are_filtered_by_status_and_type(api: httpx.Client, worker: Worker
         ("order=up", "order"),
         ("status=done", "status"),
         ("type=song", "type"),
+        ("type=audio", "type"),  # a modality that no route makes
         ("after=nope", "after"),
         ("after=", "after"),
         ("page=2", "page"),
@@ -151,6 +154,15 @@ def test_a_bad_query_is_named(running: Running, query: str, param: str) -> None:
     answer = running.client.get(f"/jobs?{query}")
     assert answer.status_code == 422
     assert error_of(answer)["param"] == param
+
+
+def test_there_is_a_type_of_job_for_every_route_that_makes_something(api: httpx.Client) -> None:
+    assert set(GENERATE.values()) == set(JOB_TYPES)
+    for made in JOB_TYPES:
+        assert api.get("/jobs", params={"type": made}).status_code == 200
+    parameters = api.get("/openapi.json").json()["paths"]["/jobs"]["get"]["parameters"]
+    (told,) = [p["schema"] for p in parameters if p["name"] == "type"]
+    assert told["anyOf"][0]["enum"] == list(JOB_TYPES)
 
 
 def test_an_empty_list_has_no_ends(api: httpx.Client) -> None:
