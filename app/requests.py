@@ -21,12 +21,13 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
+from app.schemas import PICTURE_FORMATS
 from models.families import PICTURES, FamilyEntry, Modality
 from models.fields import amounts_of, label_of
 from models.header import CheckpointError, Header
 from models.params import FEW, Params, Seed
 
-FORMATS: dict[Modality, tuple[str, ...]] = dict.fromkeys(PICTURES, ("png", "webp", "jpeg"))
+FORMATS: dict[Modality, tuple[str, ...]] = dict.fromkeys(PICTURES, PICTURE_FORMATS)
 LABELS = {"class_label", "style"}  # the params fields that take one of a checkpoint's labels
 ATTRIBUTES = "attributes"  # the one that takes amounts of its attributes
 DEPENDENT = {"eta", "guidance_scale", "init_image", "interpolate", "mask", "prior", "strength"}

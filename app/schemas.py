@@ -10,6 +10,10 @@ from models.params import MAX_SEED
 Status = Literal["queued", "in_progress", "canceling", "completed", "failed", "canceled", "expired"]
 TERMINAL: frozenset[str] = frozenset({"completed", "failed", "canceled", "expired"})
 
+PICTURE_FORMATS = ("png", "webp", "jpeg")
+"""The files that a picture can be asked for as, by their type after `image/`; the first if none is
+said. `workers/encode.py` has a writer of each."""
+
 
 class Schema(BaseModel):
     model_config = ConfigDict(frozen=True)

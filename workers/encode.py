@@ -18,6 +18,7 @@ from PIL import Image as Picture
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from app.schemas import PICTURE_FORMATS
 from models.artifacts import Artifact, Image
 
 KEY = "atelier"  # of the PNG text chunk
@@ -67,7 +68,7 @@ class Encoded:
 
 
 def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tuple[Encoded, ...]:
-    """The files of an artifact, in one of FORMATS."""
+    """The files of an artifact, in one of PICTURE_FORMATS."""
     if isinstance(artifact, Image):
         still = _still(_bytes(artifact.pixels), "picture", output_format, facts)
         return (replace(still, notes=artifact.notes),)
@@ -115,9 +116,9 @@ def _laid_out(tiles: Sequence[Pixels]) -> Pixels:
 
 
 def _still(pixels: Pixels, role: Role, output_format: str, facts: Facts) -> Encoded:
-    content_type, write = FORMATS[output_format]
     picture, out = _picture(pixels), io.BytesIO()
-    write(picture, out, facts)
+    WRITERS[output_format](picture, out, facts)
+    content_type = f"image/{output_format}"
     return Encoded(out.getvalue(), content_type, role, picture.width, picture.height)
 
 
@@ -159,8 +160,4 @@ def _jpeg(picture: Picture.Image, out: io.BytesIO, facts: Facts) -> None:
 
 
 Write = Callable[[Picture.Image, io.BytesIO, Facts], None]
-FORMATS: dict[str, tuple[str, Write]] = {
-    "png": ("image/png", _png),
-    "webp": ("image/webp", _webp),
-    "jpeg": ("image/jpeg", _jpeg),
-}
+WRITERS: dict[str, Write] = dict(zip(PICTURE_FORMATS, (_png, _webp, _jpeg), strict=True))
