@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from atelier import cli_eval, cli_files, cli_jobs, cli_service, cli_words
+from atelier import cli_eval, cli_files, cli_import, cli_jobs, cli_service, cli_words
 
 app = typer.Typer(
     name="atelier",
@@ -26,7 +26,7 @@ app.command()(cli_jobs.jobs)
 app.command()(cli_jobs.job)
 app.command()(cli_jobs.cancel)
 app.command()(cli_files.train)
-app.command(name="import")(cli_files.import_)
+app.add_typer(cli_import.import_, name="import")
 app.command()(cli_files.inspect)
 app.command(name="eval")(cli_eval.eval_)
 app.command()(cli_eval.quality)

@@ -1,4 +1,4 @@
-"""`atelier train`, `import` and `inspect`: checkpoints and the files they made."""
+"""`atelier train` and `inspect`: checkpoints and the files they made."""
 
 import json
 from pathlib import Path
@@ -55,37 +55,6 @@ def train(
         raise fail(str(error)) from None
     except KeyboardInterrupt:
         raise fail("stopped; what was saved goes on with --resume", 130) from None
-    print(path)
-
-
-def import_(
-    family: Annotated[
-        str, typer.Argument(help="Kind of the weights: dcgan, or diffusers (Stable Diffusion).")
-    ],
-    file: Annotated[
-        Path, typer.Argument(help="Foreign file of weights, or a diffusers folder.", exists=True)
-    ],
-    key: Annotated[str | None, typer.Option(help="Entry of the file that holds them.")] = None,
-    name: Annotated[str | None, typer.Option("--id", help="Id; else the file's name.")] = None,
-    to: Folder = None,
-    title: Annotated[str, typer.Option(help="A title for its card.")] = "",
-    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unknown",
-    data: Annotated[str, typer.Option(help="What it was trained on.")] = "unknown",
-) -> None:
-    """Turn foreign weights into a checkpoint, once; the service never loads what they were."""
-    try:
-        from models.foreign import import_weights
-        from models.header import CheckpointError
-    except ModuleNotFoundError as error:
-        raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
-    card = {"title": title, "licence": licence, "data": data, "data_licence": "unknown"}
-    folder = settings_with(checkpoints=to).checkpoints
-    file = file.absolute()  # a folder may be given as "."
-    called = file.name if file.is_dir() else file.stem
-    try:
-        path = import_weights(family, file, key, folder, name or called.lower(), card)
-    except CheckpointError as error:
-        raise fail(str(error)) from None
     print(path)
 
 

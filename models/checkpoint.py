@@ -4,6 +4,7 @@ import hashlib
 import os
 import pickle
 import tempfile
+import zipfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,11 +133,16 @@ def _placed(tensor: Tensor, place: Place) -> Tensor:
 
 
 def read_foreign(path: Path, key: str | None = None) -> dict[str, Tensor]:
-    """The tensors of a foreign file (safetensors, or torch weights), under `key` if given."""
+    """The tensors of a foreign file (safetensors, or torch weights), under `key` if given.
+
+    Without one, what stands under `state_dict` is taken, where many trainers put it.
+    """
     try:
         held: Any = load_file(path)
     except SafetensorError:
         held = _read_pickled_weights(path)
+    if key is None and isinstance(held, dict) and isinstance(held.get("state_dict"), dict):
+        key = "state_dict"
     if key is not None:
         if not isinstance(held, dict) or key not in held:
             raise CheckpointError(f"{path.name} has no entry {key!r}; it has {_names(held)}")
@@ -151,7 +157,17 @@ def _read_pickled_weights(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
         reason = "it is damaged, or a pickle with more than tensors in it"
+        if _is_script(path):
+            reason = "it is a TorchScript archive, which is code; save its state_dict() instead"
         raise CheckpointError(f"{path.name} holds no plain weights: {reason}") from None
+
+
+def _is_script(path: Path) -> bool:
+    """Whether torch.jit.save wrote it, code and all, as OpenAI published its CLIPs."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(Path(name).parts[1:2] == ("code",) for name in archive.namelist())
 
 
 def _names(held: Any) -> str:

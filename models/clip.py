@@ -10,8 +10,10 @@ from torch.nn import functional as F
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_part
 from models.header import CheckpointError
-from models.nets.clip import build_clip, see, tell
-from models.words import PAD, Words
+from models.nets.clip import Sight, build_clip, see, tell
+from models.words import PAD, EveryWord, Words
+
+EVERY = "all"  # what `process.words` says of a tower that has open_clip's own token table
 
 MOST = 12  # texts at once
 SHORT = 16  # tokens that most prompts fit in
@@ -32,19 +34,17 @@ class Prompted:
 
 
 class CLIP:
-    """Both towers, and the words that the text tower knows."""
+    """Both towers, the words that the text tower knows, and how pictures are shown to the other."""
 
     def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
-        net = dict(checkpoint.header.net)
-        own = {k: t for k, t in checkpoint.tensors.items() if not k.startswith("words.")}
-        built: Any = build_part(build_clip, net, own, place)
-        self.net = built
-        # it is no weight, so that it was left without values
-        self.net.text.attn_mask = self.net.text.build_causal_mask().to(place.device, place.dtype)
+        if checkpoint.header.family != "clip":
+            raise CheckpointError(f"it is no CLIP, but of family {checkpoint.header.family}")
+        self.net = _net_of(checkpoint, place)
         try:
-            self.words = Words.read(checkpoint.tensors)
-        except (KeyError, ValueError) as error:
-            raise CheckpointError(f"it has no words: {error}") from None
+            self.words = _words_of(checkpoint)
+            self.sight = Sight.of(checkpoint.header.process)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"it has no words, or no sight: {error}") from None
         if self.words.rows != self.net.text.vocab_size:
             raise CheckpointError("its words don't fit its token table")
         self.context: int = self.net.text.context_length
@@ -74,22 +74,52 @@ class CLIP:
         return told.states, told.pooled
 
     def likeness(self, pictures: Tensor, goal: Tensor, cuts: Tensor) -> Tensor:
-        """Mean cosine similarity of cutouts of each picture (B, 3, H, W) in [-1, 1] to a text.
+        """Mean cosine similarity of cutouts of each picture to a text; it can be differentiated.
 
-        goal (B, embed) of length 1; cuts (B, n, 3): the side of each cutout as a part of the
-        picture's, and where it lies, in [-1, 1]. (B,), and it can be differentiated.
+        pictures (B, C, H, W) in [-1, 1], C 1 or 3; goal (B, embed) of length 1; cuts (B, n, 3): the
+        side of each square cutout as a part of the picture's shorter edge, and where it lies, in
+        [-1, 1]. Gives (B,).
         """
         count = cuts.shape[1]
-        cuts = cuts.nan_to_num().clamp(-2, 2)  # grid_sample crashed on a place that is no number
-        theta = torch.zeros(len(pictures), count, 2, 3, dtype=cuts.dtype, device=cuts.device)
-        theta[:, :, 0, 0] = theta[:, :, 1, 1] = cuts[:, :, 0]
-        theta[:, :, :, 2] = cuts[:, :, 1:] * (1 - cuts[:, :, :1])
+        cuts = cuts.nan_to_num()  # grid_sample crashed on a place that is no number
+        brought = self.sight.brought(pictures, self.side)
+        theta = torch.zeros(len(cuts), count, 2, 3, dtype=cuts.dtype, device=cuts.device)
+        for axis, length in enumerate((brought.shape[3], brought.shape[2])):
+            part = cuts[:, :, 0] * (self.side / length)
+            theta[:, :, axis, axis] = part
+            theta[:, :, axis, 2] = cuts[:, :, 1 + axis] * (1 - part)
         shape = [len(pictures) * count, 3, self.side, self.side]
-        grid = F.affine_grid(theta.flatten(0, 1), shape, align_corners=False).to(pictures.dtype)
-        many = pictures.repeat_interleave(count, 0)
+        grid = F.affine_grid(theta.flatten(0, 1), shape, align_corners=False).to(brought.dtype)
+        many = brought.repeat_interleave(count, 0)
         parts = F.grid_sample(many, grid, padding_mode="border", align_corners=False)
-        seen = see(self.net, parts).view(len(pictures), count, -1)
+        seen = see(self.net, parts, self.sight).view(len(pictures), count, -1)
         return (seen * goal[:, None].float()).sum(2).mean(1)
+
+
+def _net_of(checkpoint: Checkpoint, place: Place) -> Any:
+    """Both towers of its weights, with the buffers that are none and so were left without values.
+
+    Raises CheckpointError.
+    """
+    config = dict(checkpoint.header.net)
+    own = {k: t for k, t in checkpoint.tensors.items() if not k.startswith("words.")}
+    net: Any = build_part(build_clip, config, own, place)
+    if net.text.attn_mask is not None:
+        net.text.attn_mask = net.text.build_causal_mask()
+    if any(buffer.is_meta for buffer in net.buffers()):  # some image towers know where things lie
+        fresh = dict(build_clip(**config).named_buffers())
+        for name, buffer in net.named_buffers():
+            if buffer.is_meta:
+                where, _, called = name.rpartition(".")
+                net.get_submodule(where).register_buffer(called, fresh[name], persistent=False)
+    return net.to(place.device, place.dtype)
+
+
+def _words_of(checkpoint: Checkpoint) -> Words | EveryWord:
+    """Raises KeyError or ValueError if they are not there."""
+    if checkpoint.header.process.get("words") == EVERY:
+        return EveryWord()
+    return Words.read(checkpoint.tensors)
 
 
 def cutouts(rng: torch.Generator, count: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import JsonValue
@@ -10,14 +11,18 @@ from torch import Tensor
 from models.batching import Place
 from models.checkpoint import Checkpoint, build_net, read_foreign, save
 from models.diffusers_folder import read_folder
-from models.header import SUFFIX, CheckpointError, Header
+from models.header import PARTS, SUFFIX, CheckpointError, Header
 from models.nets.dcgan import Generator
 from models.nets.gan import generator_of
+from models.open_clip_part import Source, read_open_clip
 from models.shelf import ID
+
+Card = Mapping[str, Any]
+"""What stands in a header besides what is read off the weights: title, licence."""
 
 
 def import_weights(
-    family: str, file: Path, key: str | None, folder: Path, name: str, card: Mapping[str, str]
+    family: str, file: Path, key: str | None, folder: Path, name: str, card: Card
 ) -> Path:
     """Write `folder/name.safetensors` from a foreign file, or from a folder of such files.
 
@@ -28,19 +33,35 @@ def import_weights(
     if family not in FOREIGN:
         known = ", ".join(FOREIGN)
         raise CheckpointError(f"weights of family {family!r} can't be imported; known: {known}")
-    if not ID.fullmatch(name):
-        raise CheckpointError(f"{name!r} is no id: it has a-z, 0-9, dots, dashes and underscores")
-    path = folder / f"{name}{SUFFIX}"
-    if path.exists():
-        raise CheckpointError(f"{path.name} is there already")
+    path = free_path(folder, name)
     header, tensors = FOREIGN[family](file, key, card)
     save(path, header, tensors)
     return path
 
 
-def _dcgan(
-    file: Path, key: str | None, card: Mapping[str, str]
-) -> tuple[Header, dict[str, Tensor]]:
+def import_clip(source: Source, folder: Path, name: str, replace: bool, card: Card) -> Path:
+    """Write `folder/parts/name.safetensors` from a model of open_clip.
+
+    Raises CheckpointError if it can't be had from these weights, or the name is taken and it is
+    not to `replace` what has it.
+    """
+    path = free_path(folder / PARTS, name, replace)
+    header, tensors = read_open_clip(source, card)
+    save(path, header, tensors)
+    return path
+
+
+def free_path(folder: Path, name: str, replace: bool = False) -> Path:
+    """Where a checkpoint of this id goes. Raises CheckpointError if it is no id, or taken."""
+    if not ID.fullmatch(name):
+        raise CheckpointError(f"{name!r} is no id: it has a-z, 0-9, dots, dashes and underscores")
+    path = folder / f"{name}{SUFFIX}"
+    if path.exists() and not replace:
+        raise CheckpointError(f"{path.name} is there already")
+    return path
+
+
+def _dcgan(file: Path, key: str | None, card: Card) -> tuple[Header, dict[str, Tensor]]:
     """The generator of the widespread DCGAN layout: transposed convolutions named main.N.weight."""
     if file.is_dir():
         raise CheckpointError(f"{file.name} is a folder; name the file of weights")
@@ -78,5 +99,5 @@ def _place(item: tuple[str, Tensor]) -> tuple[int, str]:
     return (int(parts[1]) if len(parts) > 2 and parts[1].isdigit() else -1, item[0])
 
 
-Read = Callable[[Path, str | None, Mapping[str, str]], tuple[Header, dict[str, Tensor]]]
+Read = Callable[[Path, str | None, Card], tuple[Header, dict[str, Tensor]]]
 FOREIGN: dict[str, Read] = {"dcgan": _dcgan, "diffusers": read_folder}

@@ -2,7 +2,8 @@
 
 open_clip knows 49,408 tokens, whose vectors would weigh more than all else in a small model. Kept
 are the bytes and the tokens of the words that a text tower has learnt; what is asked for in other
-words is left out, and named, so that nobody wonders why it had no effect.
+words is left out, and named, so that nobody wonders why it had no effect. A tower of open_clip's
+own has `EveryWord`.
 """
 
 import html
@@ -87,6 +88,19 @@ class Words:
             rows = self.read_text(text, context).rows
             page[place, : len(rows)] = torch.tensor(rows)
         return page
+
+
+class EveryWord:
+    """All of open_clip's tokens by its own numbers, of which 0 pads as well: none is unknown."""
+
+    rows = 49408
+
+    def read_text(self, text: str, context: int) -> "Read":
+        """As open_clip's tokenizer reads it: cut to the context, whatever stands there."""
+        tokens = _tokenizer().encode(text)
+        start, end = self.rows - 2, self.rows - 1
+        beyond = _tokenizer().decode(tokens[context - 2 :]).strip() if tokens[context - 2 :] else ""
+        return Read([start, *tokens[: context - 2], end], (), (beyond,) if beyond else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`atelier import diffusers`: a folder in, a checkpoint out, or one line of why not."""
+"""`atelier import`: a folder or a model in, a checkpoint out, or one line of why not."""
 
 import json
 import shutil
@@ -13,6 +13,7 @@ from models.params import StableDiffusionParams
 from tests.atelier.commands import Said, atelier, refused
 from tests.models.families import load_family
 from tests.models.stable import tiny_folder
+from tests.models.test_open_clip_part import TINY, made, written
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,25 @@ def test_what_can_not_be_imported_is_one_line(folder: Path, tmp_path: Path) -> N
     file = folder / "unet" / "diffusion_pytorch_model.safetensors"
     assert "is no folder" in refused(imports(file, tmp_path))
     assert "is no diffusers folder" in refused(imports(folder / "unet", tmp_path, "--id", "x"))
-    assert "leave --key out" in refused(imports(folder, tmp_path, "--key", "unet"))
     assert "is no id" in refused(imports(folder, tmp_path, "--id", "No Id"))
     assert "is a folder" in refused(atelier("import", "dcgan", folder, "--out", tmp_path))
     assert list(tmp_path.iterdir()) == []
+    said = atelier("import", "vae", folder)
+    assert said.status == 2
+    assert "No such command 'vae'" in said.err
+
+
+def test_a_model_of_open_clip_becomes_a_part(tmp_path: Path) -> None:
+    source = written(tmp_path, TINY, made(TINY).state_dict())
+    out = tmp_path / "checkpoints"
+    command = ("import", "open-clip", source.name, source.weights, "--out", out, "--id", "tiny")
+    said = atelier(*command, "--licence", "MIT", "--title", "Tiny")
+    path = out / PARTS / "tiny.safetensors"
+    assert (said.status, said.out) == (0, f"{path}\n"), said.err
+    told = json.loads(atelier("inspect", path).out)
+    assert (told["family"], told["title"], told["licence"]) == ("clip", "Tiny", "MIT")
+    assert told["process"]["words"] == "all"
+    assert "is there already" in refused(atelier(*command))
+    assert atelier(*command, "--replace").status == 0
+    unknown = atelier("import", "open-clip", "ViT-B32", source.weights, "--out", out)
+    assert "near to it are" in refused(unknown)
