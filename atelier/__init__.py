@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from atelier.client import AsyncClient, Client
+    from atelier.async_client import AsyncClient
+    from atelier.client import Client
     from atelier.errors import (
         APIError,
         AtelierError,
@@ -54,6 +55,7 @@ def __getattr__(name: str) -> object:
     """Loads the client at its first use: `atelier up` and the workers' tools go without httpx."""
     if name not in __all__:
         raise AttributeError(f"module 'atelier' has no attribute {name!r}")
-    from atelier import client, errors, jobs, sse
+    from atelier import async_client, client, errors, jobs, sse
 
-    return (vars(client) | vars(errors) | vars(jobs) | vars(sse))[name]
+    found = vars(async_client) | vars(client) | vars(errors) | vars(jobs) | vars(sse)
+    return found[name]

@@ -17,7 +17,8 @@ from atelier.errors import NotFoundError, WaitTimeout, json_of
 from atelier.sse import Event, Following
 
 if TYPE_CHECKING:
-    from atelier.client import AsyncClient, Client
+    from atelier.async_client import AsyncClient
+    from atelier.client import Client
 
 from atelier.views import PATIENCE, JobView, OutputView, left, write_whole
 
