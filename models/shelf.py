@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.families import FAMILIES
-from models.header import SUFFIX, CheckpointError, Header, file_sha256, read_header, read_table
+from models.header import (
+    PARTS,
+    SUFFIX,
+    CheckpointError,
+    Header,
+    file_sha256,
+    part_path,
+    read_header,
+    read_table,
+)
 
 log = logging.getLogger("atelier.shelf")
 
@@ -26,11 +35,11 @@ class Entry:
     header: Header
     sha256: str
     bytes: int
-    elements: int  # numbers in its tensors
+    elements: int  # numbers in its tensors, and in those of the parts it needs
     modified: int  # seconds since 1970
 
 
-Stamp = tuple[int, int, int]  # inode, size, time of change: tells that a file has changed
+Stamp = tuple[int, ...]  # inode, size, time of change: tells that a file, or a part, has changed
 Found = Mapping[str, Entry | CheckpointError]
 
 
@@ -67,14 +76,14 @@ class Shelf:
         return self._found
 
     def _listing(self) -> list[tuple[Path, Stamp]]:
-        files = []
+        files, parts = [], _changed(self._folder / PARTS)
         for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:
             if path.suffix in {SUFFIX, *FOREIGN} and not path.name.startswith("."):
                 try:
                     stat = path.stat()
                 except FileNotFoundError:
                     continue  # gone since it was listed
-                files.append((path, (stat.st_ino, stat.st_size, stat.st_mtime_ns)))
+                files.append((path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, parts)))
         return files
 
     def _open(self, path: Path) -> Entry | CheckpointError:
@@ -98,7 +107,26 @@ def _entry(path: Path) -> Entry:
     header, stat = read_header(path), path.stat()
     if header.family not in FAMILIES:
         raise CheckpointError(f"its family is unknown: {header.family}")
-    shapes = [t["shape"] for name, t in read_table(path).items() if name != "__metadata__"]
-    elements = sum(math.prod(shape) for shape in shapes)
+    files = [path, *(_part(path, header, role) for role in header.needs)]
+    elements = sum(map(_elements, files))
     sha256, modified = file_sha256(path), int(stat.st_mtime)
     return Entry(path.stem, path, header, sha256, stat.st_size, elements, modified)
+
+
+def _part(path: Path, header: Header, role: str) -> Path:
+    """Whether it is the very one, its weights are asked when they are loaded."""
+    part = part_path(path, header.needs[role])
+    if not part.exists():
+        raise CheckpointError(f"it needs the part {part.stem}, which is not in the folder {PARTS}")
+    return part
+
+
+def _elements(path: Path) -> int:
+    """Numbers in the tensors of a file."""
+    shapes = [t["shape"] for name, t in read_table(path).items() if name != "__metadata__"]
+    return sum(math.prod(shape) for shape in shapes)
+
+
+def _changed(folder: Path) -> int:
+    """When a file was last put into a folder, taken away or replaced there; 0 if there is none."""
+    return folder.stat().st_mtime_ns if folder.is_dir() else 0

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from models.checkpoint import load, read_foreign
-from models.header import CheckpointError, read_header
+from models.header import CheckpointError, part_path, read_header
 from models.shelf import Shelf
 from tests.models.families import tiny_checkpoint
 
@@ -134,3 +135,26 @@ def test_the_shelf_tells_files_of_one_stem_apart(tmp_path: Path) -> None:
     time[0] = 2.0
     assert shelf.entries() == {}
     assert "atelier import" in str(shelf.look()["tiny-vae"])
+
+
+def test_a_model_counts_the_numbers_of_its_parts_as_its_own(tmp_path: Path) -> None:
+    entry = Shelf(tiny_checkpoint(tmp_path, "latent_diffusion").parent).entries()[
+        "tiny-latent_diffusion"
+    ]
+    files = [entry.path, *(part_path(entry.path, need) for need in entry.header.needs.values())]
+    assert len(files) == 3
+    assert entry.elements == sum(t.numel() for path in files for t in load_file(path).values())
+
+
+def test_a_model_whose_part_is_gone_is_not_listed_until_it_is_back(tmp_path: Path) -> None:
+    time = [0.0]
+    shelf = Shelf(tmp_path, clock=lambda: time[0])
+    path = tiny_checkpoint(tmp_path, "latent_diffusion")
+    part = part_path(path, read_header(path).needs["clip"])
+    away = part.rename(tmp_path / "away")
+    assert shelf.entries() == {}
+    refused = shelf.look()["tiny-latent_diffusion"]
+    assert str(refused) == f"it needs the part {part.stem}, which is not in the folder parts"
+    time[0] = 2.0
+    away.rename(part)
+    assert list(shelf.entries()) == ["tiny-latent_diffusion"]
