@@ -26,6 +26,7 @@ from training.losses import (
     wasserstein_critic,
     wasserstein_generator,
 )
+from training.precision import mixed
 from training.rates import Part, level_then_line, set_rate
 from training.recipe import Batch
 from training.resuming import Kept, state_of, take_back
@@ -149,13 +150,13 @@ class GANLearner:
         return torch.arange(rows, device=self.device) % max(1, self.classes)
 
     def _draw(self, z: Tensor, label: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             x: Tensor = self.generator(z, label)
         return x.float()
 
     def _judge(self, x: Tensor, label: Tensor, rng: torch.Generator) -> Tensor:
         x = diff_augment(x, rng) if self.settings.augment else x
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             values: Tensor = self.critic(x, label)
         return values
 

@@ -13,6 +13,7 @@ from models.nets.autoencoder import Autoencoder
 from training.average import Average
 from training.initial import initialise
 from training.metrics.likeness import psnr
+from training.precision import mixed
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch, Data, Finished
 from training.resuming import Kept, state_of, take_back
@@ -53,7 +54,7 @@ class AutoencoderLearner:
     def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         x = pictures_of(batch[0], self.device)
         self.seen = x
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             mu, logvar = (part.float() for part in self.net.posterior(x))
             logvar = logvar.clamp(-20, 10)
             noise = torch.randn(mu.shape, generator=rng).to(self.device)

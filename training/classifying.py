@@ -13,6 +13,7 @@ from models.nets.classifier import Classifier
 from training.augment import mirror, translate
 from training.average import Average
 from training.initial import initialise
+from training.precision import mixed
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch, Data
 from training.resuming import Kept, state_of, take_back
@@ -49,7 +50,7 @@ class ClassifierLearner:
     def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         x, label = changed(batch[0].to(self.device), rng), batch[1].to(self.device)
         self.seen = x[label.argsort()]
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             logits = self.net(x).float()
         loss = F.cross_entropy(logits, label, label_smoothing=self.settings.smoothing)
         self.optimiser.zero_grad(set_to_none=True)

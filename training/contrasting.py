@@ -12,6 +12,7 @@ from models.header import Header
 from models.nets.clip import build_clip, see, tell
 from models.words import Words
 from training.average import Average
+from training.precision import mixed
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch
 from training.resuming import Kept, state_of, take_back
@@ -76,7 +77,7 @@ class CLIPLearner:
         tokens = trimmed(texts[torch.arange(len(texts)), pick]).to(self.device)
         x = moved(pictures.to(self.device), rng)
         self.seen = x
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             seen, told = see(self.net, x), tell(self.net, tokens).pooled
         scale = self.net.logit_scale.clamp(max=LARGEST_SCALE).exp()
         same = (concept[:, None] == concept[None]).float().to(self.device)
@@ -102,7 +103,7 @@ class CLIPLearner:
     def _lesson(self, rng: torch.Generator) -> Tensor:
         """1 - cosine between the teacher's vectors of some phrases and ours."""
         rows = torch.randint(len(self.lesson), (self.settings.taught,), generator=rng)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             told = tell(self.net, trimmed(self.lesson[rows]).to(self.device)).pooled
         taught = self.meaning[rows].to(self.device)
         return (1 - F.cosine_similarity(self.head(told), taught)).mean()

@@ -13,6 +13,7 @@ from models.process import Process
 from training.average import Average
 from training.errors import TrainingRefused
 from training.initial import initialise
+from training.precision import mixed
 from training.rates import Part, set_rate, warm_cosine
 from training.recipe import Batch
 from training.resuming import Kept, state_of, take_back
@@ -61,7 +62,7 @@ class DiffusionLearner:
         label = self._labels(batch, rng)
         noisy, target = self.process.noised(x0, eps, t), self.process.target(x0, eps, t)
         noisy = noisy.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             said = self.net(noisy, t.float().to(self.device), label).float()
         errors = F.mse_loss(said, target, reduction="none").flatten(1).mean(1)  # (B,)
         loss = (errors if self.steps >= self._first() else self._weights(t) * errors).mean()
@@ -81,7 +82,7 @@ class DiffusionLearner:
         label = torch.arange(rows, device=self.device) % max(1, net.classes)
         count = len(self.process.alpha_bar)
         times = [round(count * i / 20) - 1 for i in range(20, 0, -1)]
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+        with torch.no_grad(), mixed(self.device):
             for t, after in zip(times, [*times[1:], None], strict=True):
                 a = self.process.alpha_bar[t]
                 b = torch.tensor(1.0) if after is None else self.process.alpha_bar[after]

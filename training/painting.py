@@ -21,6 +21,7 @@ from training.contrasting import trimmed
 from training.diffusing import start_silent
 from training.initial import initialise
 from training.parts import part
+from training.precision import mixed
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch, Data
 from training.resuming import Kept, state_of, take_back
@@ -72,7 +73,7 @@ class PaintingLearner:
         dropped = torch.rand(len(style), generator=rng) < self.settings.style_dropout
         style = torch.where(dropped, self.net.classes, style).to(self.device)
         told = self.reader.read(self._tokens(short, long, rng))
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             noisy = noisy.contiguous(memory_format=torch.channels_last)
             said = self.net(noisy, t.float().to(self.device), style, told).float()
         loss = F.mse_loss(said, target)
@@ -111,7 +112,7 @@ class PaintingLearner:
             a = process.alpha_bar[t]
             b = torch.tensor(1.0) if after is None else process.alpha_bar[after]
             when = torch.full((rows,), float(t), device=self.device)
-            with torch.autocast(self.device.type, torch.bfloat16):
+            with mixed(self.device):
                 with_text = net(x, when, style, told).float()
                 without = net(x, when, style, free).float()
             said = without + 3.0 * (with_text - without)

@@ -18,6 +18,7 @@ from training.initial import initialise
 from training.metrics.likeness import psnr
 from training.metrics.structure import ssim
 from training.parts import part
+from training.precision import mixed
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch, Data
 from training.resuming import Kept, state_of, take_back
@@ -68,7 +69,7 @@ class UpscalerLearner:
         settings = self.settings
         given, wanted = crops(batch, settings.crop, settings.soft, rng)
         x, y = pictures_of(given, self.device), pictures_of(wanted, self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             told = self.net(x).float()
         near = F.l1_loss(told, y)
         edges = F.l1_loss(told.diff(dim=2), y.diff(dim=2)) + F.l1_loss(told.diff(), y.diff())

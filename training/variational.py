@@ -15,6 +15,7 @@ from training.initial import initialise
 from training.losses import bernoulli_nll, gaussian_nll, kl_to_standard_normal, pixel_entropy
 from training.metrics.disentangle import measure_disentanglement
 from training.mixing import fitted
+from training.precision import mixed
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch, Data, Finished
 from training.resuming import Kept, state_of, take_back
@@ -49,7 +50,7 @@ class VAELearner:
 
     def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         x = batch[0].to(self.device).float().div_(255)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed(self.device):
             mu, logvar = (part.float() for part in self.net.encode(x))
             eps = torch.randn(mu.shape, generator=rng).to(self.device)
             logits = self.net.decode(mu + eps * (logvar / 2).exp()).float()

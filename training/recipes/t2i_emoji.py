@@ -13,8 +13,8 @@ from training.painting import PaintingLearner, PaintingSettings, in_latents
 from training.parts import part
 from training.recipe import Data, Finished, Recipe
 
-STEPS = 6_000
-SETTINGS = PaintingSettings(steps=STEPS)
+STEPS = 4_400
+SETTINGS = PaintingSettings(steps=STEPS, rate=5e-4)
 UNET: dict[str, Any] = {
     "size": 16,
     "channels": 4,
@@ -50,10 +50,14 @@ def learner(card: Header, device: torch.device) -> PaintingLearner:
 
 
 def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> Finished:
-    """The configuration of the autoencoder, whose weights it holds, and the CLIP by its hash."""
+    """The configuration of the autoencoder, whose weights it holds; CLIP and the net that enlarges
+    by their hashes."""
     net = {"unet": card.net["unet"], "autoencoder": part("autoencoder-emoji").header.net}
-    clip = Need(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
-    return Finished(card.model_copy(update={"net": net, "needs": {"clip": clip}}), weights)
+    needs = {
+        role: Need(id=name, weights=weights_sha256(part(name).tensors))
+        for role, name in {"clip": "clip-emoji", "upscaler": "upscaler-emoji"}.items()
+    }
+    return Finished(card.model_copy(update={"net": net, "needs": needs}), weights)
 
 
 CARD = Header(
@@ -81,7 +85,7 @@ RECIPE = Recipe(
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,
-    batch=64,
+    batch=32,
     finish=with_needs,
     reference=load_named,
 )
