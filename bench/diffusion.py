@@ -33,7 +33,7 @@ from models.params import DiffusionParams
 from models.samplers import evaluations
 from workers.encode import Facts, encode
 from workers.engine import Engine, Finished
-from workers.proof import prove
+from models.proof import prove
 
 CPU = torch.device("cpu")
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints/ddpm-fashion.safetensors"

@@ -19,7 +19,7 @@ from models.families import FAMILIES
 from models.flow import Family
 from models.header import CheckpointError
 from models.shelf import Entry, Shelf
-from workers.proof import Proof, prove
+from models.proof import Proof, prove
 
 log = logging.getLogger("atelier.worker")
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.batching import Batched, run_together
-from workers.proof import prove
+from models.proof import prove
 
 CPU = torch.device("cpu")
 

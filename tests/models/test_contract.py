@@ -17,7 +17,7 @@ from models.header import PARTS, CheckpointError, read_header
 from models.params import Params
 from tests.models.families import ABLE, NETS, PARAMS, load_family, tiny_checkpoint
 from workers.engine import Engine, Failed, Finished
-from workers.proof import prove
+from models.proof import prove
 
 CPU = torch.device("cpu")
 SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors"))

@@ -18,7 +18,7 @@ from models.params import DiffusionParams
 from models.samplers import evaluations
 from tests.models.families import tiny_checkpoint
 from workers.engine import Advanced, Engine, Finished
-from workers.proof import prove
+from models.proof import prove
 
 CPU = torch.device("cpu")
 

@@ -25,7 +25,7 @@ from models.stable_diffusion import StableDiffusion
 from models.stable_diffusion_words import Words, tensors_of
 from tests.models.stable import MARKS, TOKENIZER, tiny_folder, tiny_pipeline
 from workers.engine import Engine, Failed, Finished
-from workers.proof import prove
+from models.proof import prove
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -21,7 +21,7 @@ from workers.encode import Sheet
 from workers.engine import Engine
 from workers.host import Loaded
 from workers.messages import Ended, Made, Message, Told
-from workers.proof import Proof
+from models.proof import Proof
 from workers.runs import Runs
 
 ITEM = VAE.item_bytes
