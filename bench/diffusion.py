@@ -30,10 +30,10 @@ from models.diffusion import Diffusion
 from models.draws import seeded
 from models.nets.unet import UNet
 from models.params import DiffusionParams
+from models.proof import prove
 from models.samplers import evaluations
 from workers.encode import Facts, encode
 from workers.engine import Engine, Finished
-from models.proof import prove
 
 CPU = torch.device("cpu")
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints/ddpm-fashion.safetensors"

@@ -76,7 +76,8 @@ class Shelf:
         return self._found
 
     def _listing(self) -> list[tuple[Path, Stamp]]:
-        files, parts = [], _changed(self._folder / PARTS)
+        files: list[tuple[Path, Stamp]] = []
+        parts = _changed(self._folder / PARTS)
         for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:
             if path.suffix in {SUFFIX, *FOREIGN} and not path.name.startswith("."):
                 try:

@@ -18,8 +18,8 @@ from models.checkpoint import load
 from models.families import FAMILIES
 from models.flow import Family
 from models.header import CheckpointError
-from models.shelf import Entry, Shelf
 from models.proof import Proof, prove
+from models.shelf import Entry, Shelf
 
 log = logging.getLogger("atelier.worker")
 

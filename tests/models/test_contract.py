@@ -15,9 +15,9 @@ from models.families import FAMILIES
 from models.flow import Family, Flow, resume, run_alone, together
 from models.header import PARTS, CheckpointError, read_header
 from models.params import Params
+from models.proof import prove
 from tests.models.families import ABLE, NETS, PARAMS, load_family, tiny_checkpoint
 from workers.engine import Engine, Failed, Finished
-from models.proof import prove
 
 CPU = torch.device("cpu")
 SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors"))

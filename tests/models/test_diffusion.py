@@ -15,10 +15,10 @@ from models.draws import normal, seeded
 from models.flow import Flow, resume, run_alone
 from models.header import CheckpointError
 from models.params import DiffusionParams
+from models.proof import prove
 from models.samplers import evaluations
 from tests.models.families import tiny_checkpoint
 from workers.engine import Advanced, Engine, Finished
-from models.proof import prove
 
 CPU = torch.device("cpu")
 

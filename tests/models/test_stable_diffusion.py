@@ -21,11 +21,11 @@ from models.flow import run_alone
 from models.foreign import import_weights
 from models.header import CheckpointError, read_header
 from models.params import StableDiffusionParams
+from models.proof import prove
 from models.stable_diffusion import StableDiffusion
 from models.stable_diffusion_words import Words, tensors_of
 from tests.models.stable import MARKS, TOKENIZER, tiny_folder, tiny_pipeline
 from workers.engine import Engine, Failed, Finished
-from models.proof import prove
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

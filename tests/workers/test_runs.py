@@ -12,6 +12,7 @@ from models.artifacts import Frames, Image
 from models.draws import seeded
 from models.flow import NOTHING, run_alone
 from models.params import VAEParams, item_seed
+from models.proof import Proof
 from models.shelf import Shelf
 from models.vae import VAE
 from tests.conftest import save_vae
@@ -21,7 +22,6 @@ from workers.encode import Sheet
 from workers.engine import Engine
 from workers.host import Loaded
 from workers.messages import Ended, Made, Message, Told
-from models.proof import Proof
 from workers.runs import Runs
 
 ITEM = VAE.item_bytes
