@@ -25,7 +25,8 @@ from app.schemas import PICTURE_FORMATS
 from models.families import PICTURES, FamilyEntry, Modality
 from models.fields import amounts_of, label_of
 from models.header import CheckpointError, Header
-from models.params import FEW, Params, Seed
+from models.params import Params, Seed
+from models.sampled_params import FEW
 
 FORMATS: dict[Modality, tuple[str, ...]] = dict.fromkeys(PICTURES, PICTURE_FORMATS)
 LABELS = {"class_label", "style"}  # the params fields that take one of a checkpoint's labels

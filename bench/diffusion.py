@@ -29,8 +29,8 @@ from models.denoising import TICKS
 from models.diffusion import Diffusion
 from models.draws import seeded
 from models.nets.unet import UNet
-from models.params import DiffusionParams
 from models.proof import prove
+from models.sampled_params import DiffusionParams
 from models.samplers import evaluations
 from workers.encode import Facts, encode
 from workers.engine import Engine, Finished

@@ -20,7 +20,7 @@ from bench.bed import report, skip
 from models.batching import Place
 from models.checkpoint import load
 from models.diffusion import Diffusion
-from models.params import DiffusionParams
+from models.sampled_params import DiffusionParams
 from models.samplers import evaluations
 from training.data.fashion import load_fashion
 from training.generating import pictures_of

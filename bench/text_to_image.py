@@ -35,8 +35,9 @@ from models.latent_diffusion import CUTOUTS, LatentDiffusion
 from models.levels import levels
 from models.nets.clip import tell
 from models.nets.unet import Words
-from models.params import Params, TextToImageParams
+from models.params import Params
 from models.proof import prove
+from models.sampled_params import TextToImageParams
 from workers.encode import Facts, encode
 from workers.engine import Engine, Finished
 

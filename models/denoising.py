@@ -1,7 +1,7 @@
 """What one story asks of a net that denoises: guided, counted, and shown on the way."""
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,15 +13,17 @@ from models.artifacts import Image
 from models.batching import Batched
 from models.draws import normal
 from models.flow import Step, together
-from models.levels import Levels, Spacing, levels
-from models.params import SampledParams
+from models.levels import PLAIN, Ends, Levels, Spacing, levels
 from models.process import Denoised, Process
+from models.sampled_params import SampledParams
 from models.samplers import SAMPLERS, Sampler, ddim, evaluations
 
 TICKS = 1000  # a time goes to the net as a whole number of these: half precision can't hold it
 
-Mend = Callable[[Tensor, Denoised, int], Awaitable[Denoised]]
-"""Changes what was found of x at a level, before the sampler sees it."""
+Progress = tuple[int, int]
+"""Done, of: as a Step has it."""
+Mend = Callable[[Tensor, int, Progress], Awaitable[Tensor]]
+"""Changes the x0 that was found at a level, before the sampler sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Denoiser:
     guidance: Guidance
     shown: Callable[[Tensor], Image]
     count: int  # calls in all
-    mend: Mend | None = None
+    mends: Sequence[Mend] = ()  # one after another
     before: int = 0  # steps of the story that are not calls
     after: int = 0
     done: int = 0
@@ -63,15 +65,19 @@ class Denoiser:
 
     async def __call__(self, x: Tensor, level: int) -> Denoised:
         self.done += 1
-        said = await self._asked(x, self._ticks[level])
-        found = self.process.denoised(x, said, self._signal[level], self._noise[level])
-        if self.mend is not None:
-            found = await self.mend(x, found, level)
+        progress = (self.before + self.done, self.before + self.count + self.after)
+        said = await self._asked(x, self._ticks[level], progress)
+        signal, noise = self._signal[level], self._noise[level]
+        found = self.process.denoised(x, said, signal, noise)
+        if self.mends:
+            x0 = found.x0
+            for mend in self.mends:
+                x0 = await mend(x0, level, progress)
+            found = Denoised(x0, (x - signal * x0) / noise)
         self.seen = found.x0
         return found
 
-    async def _asked(self, x: Tensor, ticks: Tensor) -> Tensor:
-        progress = (self.before + self.done, self.before + self.count + self.after)
+    async def _asked(self, x: Tensor, ticks: Tensor, progress: Progress) -> Tensor:
         preview: Any = None if self.seen is None else partial(self._picture, self.seen)
         guidance = self.guidance
         if guidance.scale in (0.0, 1.0):
@@ -106,15 +112,13 @@ def calls(params: SampledParams, path: Levels) -> int:
     return evaluations(params.sampler, len(path))
 
 
-def path_of(params: SampledParams, process: Process, spacing: Spacing) -> Levels:
-    """The levels that a request goes through."""
+def path_of(
+    params: SampledParams, process: Process, spacing: Spacing, ends: Ends = PLAIN
+) -> Levels:
+    """The levels that a request goes through: where it varies a picture, the last part of them."""
     # Heun's steps are of the second order in sigma: they want sigmas that fall as its paper's.
     chosen: Spacing = "karras" if params.sampler == "heun" else spacing
-    return taken(params, levels(process.alpha_bar, params.steps, chosen))
-
-
-def taken(params: SampledParams, path: Levels) -> Levels:
-    """What a request goes through of a path: all, or the last part where it varies a picture."""
+    path = levels(process.alpha_bar, params.steps, chosen, ends)
     if params.init_image is None:
         return path
     part = 0.5 if params.strength is None else params.strength

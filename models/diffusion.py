@@ -24,9 +24,9 @@ from models.flow import NOTHING, Inputs, abreast
 from models.header import CheckpointError
 from models.levels import Levels, Spacing, levels
 from models.nets.unet import UNet
-from models.params import DiffusionParams
 from models.pictures import fitted, shown
 from models.process import Process
+from models.sampled_params import DiffusionParams
 
 MOST = 12  # rows at once: in single precision, 16 were measured to give other bits than 4
 

@@ -6,15 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.header import Header
-from models.params import (
-    DiffusionParams,
-    GANParams,
-    MixtureParams,
-    Params,
-    StableDiffusionParams,
-    TextToImageParams,
-    VAEParams,
-)
+from models.params import GANParams, MixtureParams, Params, VAEParams
+from models.sampled_params import DiffusionParams, StableDiffusionParams, TextToImageParams
 
 if TYPE_CHECKING:
     from models.batching import Place

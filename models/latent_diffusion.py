@@ -16,6 +16,8 @@ from models.denoising import (
     TICKS,
     Denoiser,
     Guidance,
+    Mend,
+    Progress,
     calls,
     guidance_of,
     noised,
@@ -25,13 +27,14 @@ from models.denoising import (
 from models.draws import normal, seeded, slerp, walk
 from models.flow import NOTHING, Inputs, Step, abreast, together
 from models.header import CheckpointError
+from models.inpainting import Given
 from models.levels import Levels, Spacing, levels
 from models.nets.autoencoder import Autoencoder
 from models.nets.unet import UNet, Words
 from models.nets.upscaler import Upscaler
-from models.params import TextToImageParams
 from models.pictures import fitted, shown
-from models.process import Denoised, Process
+from models.process import Process
+from models.sampled_params import TextToImageParams
 
 PARTS = {"autoencoder", "unet"}
 CUTOUTS = 4  # that CLIP looks at in each step it leads
@@ -172,17 +175,13 @@ class LatentDiffusion:
             notes.append(f"beyond the {self.clip.context} tokens that are read: {' '.join(beyond)}")
         return guidance, prompt, tuple(notes)
 
-    async def _given(self, params: TextToImageParams, inputs: Inputs) -> "Given | None":
+    async def _given(self, params: TextToImageParams, inputs: Inputs) -> Given | None:
         if params.init_image is None:
             return None
         channels, size, _ = self._picture_shape
         picture = fitted(inputs["init_image"], channels, size)
         latent = await Step(self.encode, (picture * 2 - 1,))
-        if params.mask is None:
-            return Given(picture, latent)
-        mask = (fitted(inputs["mask"], 1, size) >= 0.5).float()
-        small = F.adaptive_max_pool2d(mask, self.shape[1:])  # no less than what is to be repainted
-        return Given(picture, latent, mask, small)
+        return Given.of(picture, latent, inputs.get("mask"))
 
     async def _paint(
         self, params: TextToImageParams, work: "_Work", x: Tensor, fresh: Tensor
@@ -195,15 +194,15 @@ class LatentDiffusion:
             work.guidance,
             shown=self._preview,
             count=calls(params, work.path),
-            mend=self._mend(params, work, torch.Generator().set_state(fresh)),
+            mends=self._mends(params, work, torch.Generator().set_state(fresh)),
             before=1,
             after=work.steps - 1 - calls(params, work.path),
         )
         z = await sampled(params, denoise, x, rng)
         done = work.steps - (params.upscale > 1)
         picture = (await Step(self.decode, (z,), (done, work.steps)) + 1) / 2
-        if work.given is not None and work.given.mask is not None:
-            picture = torch.lerp(work.given.picture, picture, work.given.mask)
+        if work.given is not None:
+            picture = work.given.kept(picture)
         if params.upscale > 1:
             row = (picture.clamp(0, 1) * 2 - 1,)
             picture = (await Step(self.enlarge, row, (work.steps, work.steps)) + 1) / 2
@@ -215,34 +214,23 @@ class LatentDiffusion:
         picture = self.autoencoder.decode(z[None].to(weight.device, weight.dtype))[0]
         return Image((picture.float().cpu() + 1) / 2)
 
-    def _mend(self, params: TextToImageParams, work: "_Work", rng: torch.Generator) -> Any:
-        """CLIP's lead, then the known part of the picture, at every level; None if neither."""
-        leads = params.clip_guidance_scale is not None
-        if not leads and (work.given is None or work.given.small is None):
-            return None
+    def _mends(
+        self, params: TextToImageParams, work: "_Work", rng: torch.Generator
+    ) -> tuple[Mend, ...]:
+        """CLIP's lead, then the known part of the picture, at every level."""
+        kept = () if work.given is None else work.given.mends
+        scale, every = params.clip_guidance_scale, params.clip_guidance_every or 1
+        if scale is None:
+            return kept
 
-        async def mend(x: Tensor, found: Denoised, level: int) -> Denoised:
-            x0 = found.x0
-            noise = work.path.noise[level]
-            if params.clip_guidance_scale is not None and level % params.clip_guidance_every == 0:
-                row = (x0, work.goal.pooled, cutouts(rng, CUTOUTS))
-                gradient = await Step(self.lead, row, (1 + level, work.steps))
-                x0 = x0 + params.clip_guidance_scale * noise * gradient
-            if work.given is not None and work.given.small is not None:
-                x0 = torch.lerp(work.given.latent, x0, work.given.small)
-            return Denoised(x0, (x - work.path.signal[level] * x0) / noise)
+        async def lead(x0: Tensor, level: int, progress: Progress) -> Tensor:
+            if level % every:
+                return x0
+            row = (x0, work.goal.pooled, cutouts(rng, CUTOUTS))
+            gradient = await Step(self.lead, row, progress)
+            return x0 + scale * work.path.noise[level] * gradient
 
-        return mend
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A picture to start from, and which part of it to repaint."""
-
-    picture: Tensor  # (C, H, W) in [0, 1]
-    latent: Tensor
-    mask: Tensor | None = None  # (1, H, W), 1 where it is repainted
-    small: Tensor | None = None  # the same, of the latent's size
+        return (lead, *kept)
 
 
 @dataclass(frozen=True, slots=True)

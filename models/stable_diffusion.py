@@ -9,19 +9,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from models.artifacts import Artifact, Image
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint
-from models.denoising import TICKS, Denoiser, Guidance, Mend, calls, noised, sampled, taken
+from models.denoising import TICKS, Denoiser, Guidance, calls, noised, path_of, sampled
 from models.draws import normal, seeded, slerp, walk
 from models.flow import NOTHING, Inputs, Step, abreast, together
 from models.header import CheckpointError
+from models.inpainting import Given
 from models.levels import Ends, Levels, Spacing, levels
-from models.params import AREA, StableDiffusionParams
 from models.pictures import filled, shown
-from models.process import Denoised, Process
+from models.process import Process
+from models.sampled_params import AREA, StableDiffusionParams
 from models.stable_diffusion_nets import Nets
 
 MAPS = 3  # of the largest size, that decoding holds at once: measured at 512 by 512 in float32
@@ -117,8 +117,7 @@ class StableDiffusion:
         bars = self.process.alpha_bar
         short = params.sampler == "ddim" and not self.to_one
         ends = Ends(self.offset, bars[0].item() if short else 1.0)
-        spacing: Spacing = "karras" if params.sampler == "heun" else self.spacing
-        return taken(params, levels(bars, params.steps, spacing, ends))
+        return path_of(params, self.process, self.spacing, ends)
 
     async def _read(
         self, params: StableDiffusionParams, steps: int
@@ -134,16 +133,12 @@ class StableDiffusion:
 
     async def _given(
         self, params: StableDiffusionParams, inputs: Inputs, size: tuple[int, int]
-    ) -> "_Given | None":
+    ) -> Given | None:
         if params.init_image is None:
             return None
         picture = filled(inputs["init_image"], 3, *size)
         latent = await Step(self.encode, (picture * 2 - 1,))
-        if params.mask is None:
-            return _Given(picture, latent)
-        mask = (filled(inputs["mask"], 1, *size) >= 0.5).float()
-        small = F.adaptive_max_pool2d(mask, latent.shape[1:])  # no less than is to be repainted
-        return _Given(picture, latent, mask, small)
+        return Given.of(picture, latent, inputs.get("mask"))
 
     async def _paint(
         self, params: StableDiffusionParams, work: "_Work", x: Tensor, fresh: Tensor
@@ -155,28 +150,16 @@ class StableDiffusion:
             work.guidance,
             shown=self._preview,
             count=calls(params, work.path),
-            mend=work.mend,
+            mends=() if work.given is None else work.given.mends,
             before=1,
             after=1,
         )
         z = await sampled(params, denoise, x, torch.Generator().set_state(fresh))
         picture: Tensor = (await Step(self.decode, (z,), (work.steps, work.steps)) + 1) / 2
-        if work.given is not None and work.given.mask is not None:
-            picture = torch.lerp(work.given.picture, picture, work.given.mask)
-        return picture
+        return picture if work.given is None else work.given.kept(picture)
 
     def _preview(self, z: Tensor) -> Image:
         return Image((self.nets.preview(z) + 1) / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A picture to start from, and which part of it to repaint."""
-
-    picture: Tensor  # (3, H, W) in [0, 1]
-    latent: Tensor
-    mask: Tensor | None = None  # (1, H, W), 1 where it is repainted
-    small: Tensor | None = None  # the same, of the latent's size
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,19 +168,5 @@ class _Work:
 
     path: Levels
     guidance: Guidance
-    given: _Given | None
+    given: Given | None
     steps: int
-
-    @property
-    def mend(self) -> Mend | None:
-        """Puts the known part of the latent back at every level; None where none is to be kept."""
-        given, path = self.given, self.path
-        if given is None or given.small is None:
-            return None
-        latent, small = given.latent, given.small
-
-        async def mend(x: Tensor, found: Denoised, level: int) -> Denoised:
-            x0 = torch.lerp(latent, found.x0, small)
-            return Denoised(x0, (x - path.signal[level] * x0) / path.noise[level])
-
-        return mend

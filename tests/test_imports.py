@@ -18,6 +18,7 @@ MAY = {
         "models.fields",
         "models.header",
         "models.params",
+        "models.sampled_params",
         "models.shelf",
     },
     "models": set(),

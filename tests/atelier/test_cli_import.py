@@ -9,7 +9,7 @@ import pytest
 from models.draws import seeded
 from models.flow import run_alone
 from models.header import PARTS, read_header
-from models.params import StableDiffusionParams
+from models.sampled_params import StableDiffusionParams
 from tests.atelier.commands import Said, atelier, refused
 from tests.models.families import load_family
 from tests.models.stable import tiny_folder

@@ -14,8 +14,8 @@ from models.diffusion import Diffusion
 from models.draws import normal, seeded
 from models.flow import Flow, resume, run_alone
 from models.header import CheckpointError
-from models.params import DiffusionParams
 from models.proof import prove
+from models.sampled_params import DiffusionParams
 from models.samplers import evaluations
 from tests.models.families import tiny_checkpoint
 from workers.engine import Advanced, Engine, Finished

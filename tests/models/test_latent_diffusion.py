@@ -14,10 +14,10 @@ from models.flow import Inputs, run_alone
 from models.header import PARTS, CheckpointError, Header
 from models.latent_diffusion import LatentDiffusion
 from models.nets.clip import build_clip, see, tell
-from models.params import TextToImageParams
+from models.sampled_params import TextToImageParams
 from tests.models.families import CLIP as CLIP_CONFIG
 from tests.models.families import ROWS, WORDS, tiny_checkpoint
-from workers.engine import Engine, Finished
+from workers.engine import Advanced, Engine, Finished
 
 CPU = torch.device("cpu")
 
@@ -209,3 +209,15 @@ def test_a_clip_whose_words_do_not_fit_is_refused(path: Path) -> None:
         with pytest.raises(CheckpointError, match="words"):
             CLIP(type(held)(Header(family="clip", net=held.header.net), tensors, ""), Place(CPU))
     assert set(WORDS) <= CLIP(held, Place(CPU)).words.known
+
+
+def test_a_led_step_never_tells_less_progress_than_the_one_before(family: LatentDiffusion) -> None:
+    asked = {"prompt": "dog", "steps": 4, "clip_guidance_scale": 9.0, "clip_guidance_every": 2}
+    params = TextToImageParams.model_validate(asked)
+    engine, seen = Engine(CPU), []
+    engine.add("x", family.generate(params, seeded(1)))
+    while len(engine):
+        seen += [e.progress for e in engine.tick() if isinstance(e, Advanced)]
+    assert seen == sorted(seen)
+    assert seen[-1] == (6, 6)
+    assert len(seen) == 2 + 2 * 4 + 2 + 1  # both texts, guided steps, two leads, the picture

@@ -20,8 +20,8 @@ from models.families import FAMILIES
 from models.flow import run_alone
 from models.foreign import import_weights
 from models.header import CheckpointError, read_header
-from models.params import StableDiffusionParams
 from models.proof import prove
+from models.sampled_params import StableDiffusionParams
 from models.stable_diffusion import StableDiffusion
 from models.stable_diffusion_words import Words, tensors_of
 from tests.models.stable import MARKS, TOKENIZER, tiny_folder, tiny_pipeline

@@ -14,7 +14,7 @@ from models.flow import run_alone
 from models.header import PARTS, Header, Need
 from models.latent_diffusion import LatentDiffusion
 from models.nets.autoencoder import Autoencoder
-from models.params import TextToImageParams
+from models.sampled_params import TextToImageParams
 from models.words import Words
 from tests.models.families import CLIP, LATENT, ROWS, WORDS, tiny_parts
 from training.autoencoding import (
