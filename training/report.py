@@ -17,6 +17,7 @@ from training.generating import load_model, pictures_of
 from training.progress import sheet
 from training.prompts import KNOWN, UNSEEN, titled
 from training.publish import JUDGES
+from training.sweeps import draw, sweep_of
 from training.tables import BOUNDS, LATENTS, comparisons, evaluations, figures, side_by_side
 
 SMALL = 32  # pixels; of pictures up to this side a sheet has more
@@ -36,12 +37,14 @@ can be compared.
 
 
 def write_report(checkpoints: Path, out: Path) -> Path:
-    """Write `out/quality.md` and `out/quality/<id>.png`; the path of the page."""
+    """Write `out/quality.md` and the pictures in `out/quality`; the path of the page."""
     cards, judges = _cards(checkpoints), _cards(checkpoints / JUDGES)
-    for name in cards:
+    for name, card in cards.items():
         picture = out / "quality" / f"{name}.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
         contact_sheet(checkpoints / f"{name}{SUFFIX}").save(picture, optimize=True)
+        if sweep := sweep_of(card):
+            draw(sweep, picture.with_name(f"{name}-guidance.png"))
     page = out / "quality.md"
     tables = [
         comparisons(evaluations(cards)),
@@ -85,6 +88,8 @@ def _section(name: str, card: Header, *, shown: bool) -> str:
         if takes_words(card):
             order = f": {len(KNOWN)} names of emoji, then {len(UNSEEN)} things that no set has"
         parts += [f"![Pictures of {name}](quality/{name}.png)", f"Seed 0, default params{order}."]
+    if sweep_of(card):
+        parts.append(f"![Guidance of {name}](quality/{name}-guidance.png)")
     return "\n\n".join(part for part in (*parts, figures(card.quality)) if part).rstrip() + "\n"
 
 
