@@ -12,6 +12,7 @@ from models.header import Header
 from models.nets.clip import build_clip, see, tell
 from models.words import Words
 from training.average import Average
+from training.data.lexicon import Taught
 from training.precision import mixed
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch
@@ -19,6 +20,7 @@ from training.resuming import Kept, state_of, take_back
 
 LARGEST_SCALE = math.log(100)  # Radford et al. 2021, section 2.5
 SHIFT, ZOOM = 0.08, 0.12
+TAUGHT = 384  # width of the layer that is thrown away, where no lesson says
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class CLIPSettings:
     weight_decay: float = 0.1
     warmup: int = 100
     decay: float = 0.995  # of the average
-    taught: int = 128  # phrases of the teacher's a step
+    taught: int = 128  # phrases of the teacher's a step, where there is one
     teach: float = 1.0  # weight of what the teacher says
     long: float = 0.4  # steps with Chinese and lists of keywords, the others short English
     seed: int = 0
@@ -38,24 +40,31 @@ class CLIPSettings:
 
 class CLIPLearner:
     """The contrastive loss of Radford et al. 2021 (2103.00020), figure 3, with all pictures of a
-    caption as right (Yang et al. 2022, 2204.03610, equation 3), and texts drawn towards the
-    teacher's vectors through a layer that is thrown away."""
+    caption as right (Yang et al. 2022, 2204.03610, equation 3); with a lesson, texts are drawn
+    towards the teacher's vectors through a layer that is thrown away."""
 
-    def __init__(self, card: Header, settings: CLIPSettings, device: torch.device) -> None:
-        from training.data.lexicon import taught, words
-
-        self.words: Words = words()
+    def __init__(
+        self,
+        card: Header,
+        words: Words,
+        settings: CLIPSettings,
+        device: torch.device,
+        lesson: Taught | None = None,
+    ) -> None:
+        self.words = words
+        width = TAUGHT if lesson is None else lesson.vectors.shape[1]
         with torch.random.fork_rng(devices=[]):  # open_clip draws its weights from the global one
             torch.manual_seed(settings.seed)
             net = build_clip(**card.net)
-            head = nn.Linear(int(card.net["embed_dim"]), 384)  # type: ignore[arg-type]
+            head = nn.Linear(int(card.net["embed_dim"]), width)  # type: ignore[arg-type]
         placed: Any = net.to(device).to(memory_format=torch.channels_last).train()
         self.net = placed
         self.head = head.to(device)
         self.settings, self.device, self.steps = settings, device, 0
-        lesson, context = taught(), self.net.text.context_length
-        self.lesson = self.words.table(lesson.texts, context).to(torch.int16)
-        self.meaning = lesson.vectors
+        self.lesson = lesson
+        if lesson is not None:
+            context = self.net.text.context_length
+            self.phrases = self.words.table(lesson.texts, context).to(torch.int16)
         self.average = Average(self.net, settings.decay)
         plain = [p for p in self.net.parameters() if p.ndim < 2]
         heavy = [p for p in [*self.net.parameters(), *self.head.parameters()] if p.ndim >= 2]
@@ -82,8 +91,12 @@ class CLIPLearner:
         scale = self.net.logit_scale.clamp(max=LARGEST_SCALE).exp()
         same = (concept[:, None] == concept[None]).float().to(self.device)
         contrast = both_ways(scale * seen @ told.T, same)
-        lesson = self._lesson(rng)
-        loss = contrast + self.settings.teach * lesson
+        found = same.gather(1, (seen @ told.T).argmax(1, keepdim=True)).mean()
+        figures = {"contrast": contrast, "found": found}
+        loss = contrast
+        if self.lesson is not None:
+            figures["lesson"] = self._taught(self.lesson, rng)
+            loss = contrast + self.settings.teach * figures["lesson"]
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         settings = self.settings
@@ -92,20 +105,14 @@ class CLIPLearner:
         self.optimiser.step()
         self.steps += 1
         self.average.follow(self.net, self.steps)
-        found = same.gather(1, (seen @ told.T).argmax(1, keepdim=True)).mean()
-        return {
-            "loss": loss.item(),
-            "contrast": contrast.item(),
-            "lesson": lesson.item(),
-            "found": found.item(),
-        }
+        return {name: value.item() for name, value in {"loss": loss, **figures}.items()}
 
-    def _lesson(self, rng: torch.Generator) -> Tensor:
+    def _taught(self, lesson: Taught, rng: torch.Generator) -> Tensor:
         """1 - cosine between the teacher's vectors of some phrases and ours."""
-        rows = torch.randint(len(self.lesson), (self.settings.taught,), generator=rng)
+        rows = torch.randint(len(self.phrases), (self.settings.taught,), generator=rng)
         with mixed(self.device):
-            told = tell(self.net, trimmed(self.lesson[rows]).to(self.device)).pooled
-        taught = self.meaning[rows].to(self.device)
+            told = tell(self.net, trimmed(self.phrases[rows]).to(self.device)).pooled
+        taught = lesson.vectors[rows].to(self.device)
         return (1 - F.cosine_similarity(self.head(told), taught)).mean()
 
     def sample(self, rows: int, rng: torch.Generator) -> Tensor:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-import training.data.lexicon
 from models.batching import Place
 from models.checkpoint import load, save, weights_sha256
 from models.draws import seeded
@@ -97,17 +96,21 @@ def test_latents_have_deviation_one_and_come_back() -> None:
     assert before == pytest.approx(after, abs=0.05)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("taught", [0.0, 1.0])
-def test_clip_learns_which_words_are_whose(taught: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("teacher", [False, True])
+def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
     words = Words.of(WORDS, ROWS)
     lesson = Taught(tuple(TEXTS), torch.nn.functional.normalize(torch.randn(4, 384), dim=1))
-    monkeypatch.setattr(training.data.lexicon, "words", lambda: words)
-    monkeypatch.setattr(training.data.lexicon, "taught", lambda: lesson)
     card = Header(family="clip", net=CLIP)
-    settings = CLIPSettings(steps=60, warmup=5, taught=4, teach=taught)
+    settings = CLIPSettings(steps=60, warmup=5, taught=4)
     batch = (pictures(4), *told(4))
-    goes_on_exactly(lambda: CLIPLearner(card, settings, CPU), batch)
-    learner = CLIPLearner(card, settings, CPU)
+
+    def make() -> CLIPLearner:
+        return CLIPLearner(card, words, settings, CPU, lesson if teacher else None)
+
+    goes_on_exactly(make, batch)
+    learner = make()
+    assert ("lesson" in learner.step(batch, seeded(0))) is teacher
+    learner = make()
     losses = run(learner, batch, 0, 60)
     assert losses[-1] < losses[0]
     again = Words.read(learner.weights())

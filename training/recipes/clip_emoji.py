@@ -6,7 +6,7 @@ from typing import Any
 from models.header import PARTS, Header
 from training.contrasting import CLIPLearner, CLIPSettings
 from training.data.captions import CONTEXT, load_captioned
-from training.data.lexicon import ROWS
+from training.data.lexicon import ROWS, taught, words
 from training.matching import measure_matching
 from training.recipe import Data, Recipe
 
@@ -49,7 +49,7 @@ RECIPE = Recipe(
     id="clip-emoji",
     folder=PARTS,
     data=load,
-    learner=lambda card, device: CLIPLearner(card, SETTINGS, device),
+    learner=lambda card, device: CLIPLearner(card, words(), SETTINGS, device, taught()),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,

@@ -6,12 +6,13 @@ from typing import Any
 from models.header import Header
 from training.contrasting import CLIPLearner, CLIPSettings
 from training.data.captions import load_captioned
+from training.data.lexicon import words
 from training.matching import measure_matching
 from training.publish import JUDGES
 from training.recipe import Data, Recipe
 from training.recipes.clip_emoji import NET
 
-STEPS = 800
+STEPS = 600
 SETTINGS = CLIPSettings(steps=STEPS, long=0.0, teach=0.0, seed=1)
 SETS = ("noto-v1", "twemoji", "fluent-color")
 
@@ -39,7 +40,7 @@ RECIPE = Recipe(
     id="clip-judge",
     folder=JUDGES,
     data=load,
-    learner=lambda card, device: CLIPLearner(card, SETTINGS, device),
+    learner=lambda card, device: CLIPLearner(card, words(), SETTINGS, device),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,
