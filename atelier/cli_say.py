@@ -17,11 +17,13 @@ def fail(message: str, status: int = 1) -> typer.Exit:
 
 
 def as_value(text: str) -> Any:
-    """JSON where it reads as JSON, else text."""
+    """JSON where it reads as JSON, else text; NaN, Infinity and 1e999 are text."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
     except ValueError:
         return text
+    return value
 
 
 def show_json(data: Any) -> None:

@@ -69,8 +69,8 @@ def paint(
 ) -> None:
     """Type words, see the picture form, get a file; again and again.
 
-    A line like `/seed 7` or `/style noto` sets a param until `/seed` alone unsets it; `/quit`, an
-    empty end of input or Ctrl-C leaves.
+    A line like `/seed 7` or `/style noto` sets a param until `/seed` alone unsets it. Ctrl-C stops
+    a picture; at the prompt it leaves, as do Ctrl-D and `/quit`.
     """
     from atelier.painting import Easel
 

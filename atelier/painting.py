@@ -1,32 +1,28 @@
-"""The interactive mode: words in, a picture that forms before one's eyes, and a file."""
+"""The interactive mode: words in, a picture that forms before one's eyes, and a file.
 
-import base64
-import io
+1. Standard output has the files' names alone; all else goes to standard error.
+2. Nothing that goes wrong with one picture ends the sitting, Ctrl-C meanwhile included.
+"""
+
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.style import Style
-from rich.text import Text
+from rich.console import Console
 
+from atelier.canvas import Canvas
 from atelier.cli_jobs import save
 from atelier.cli_say import as_value
-from atelier.errors import AtelierError
+from atelier.errors import AtelierError, BadRequestError
 
 if TYPE_CHECKING:
     from atelier.client import Client
-    from atelier.jobs import Job
-    from atelier.sse import Event
 
-COLUMNS = 48  # of a picture in the terminal
-HELP = (
-    "type what to paint; /NAME VALUE sets a param (seed, style, steps, guidance_scale, ...), "
-    "/NAME alone unsets it; /quit leaves"
-)
+PROMPT = "paint> "
+HELP = """type what to paint; Ctrl-C stops a picture, /quit leaves
+/steps 20 sets a param (or /seed, /style, ...), /steps unsets it, / lists them"""
 
 
 class Easel:
@@ -34,93 +30,86 @@ class Easel:
 
     def __init__(self, service: "Client", folder: Path, params: dict[str, Any]) -> None:
         self._service, self._folder, self.params = service, folder, params
-        self._out, self._err = Console(), Console(stderr=True)
+        self._console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+        self._canvas = Canvas(self._console)
 
     def work(self) -> None:
-        """Until there are no more words."""
+        """Until there are no more words. Raises AtelierError where nobody answers, the key is
+        refused or there is no such model, before the first of them."""
+        model = self.params.get("model")
+        self._service.models() if model is None else self._service.model(model)
         if sys.stdin.isatty():
-            self._out.print(HELP, style="dim")
+            self._say(HELP, style="dim")
         for line in self._lines():
             if line in ("/quit", "/exit"):
                 return
             try:
                 self._obey(line) if line.startswith("/") else self._paint(line)
-            except AtelierError as error:
-                self._err.print(f"atelier: {error}", markup=False)
+            except BadRequestError as error:
+                self._say(f"atelier: {error}")
+                self._drop(error.param)
+            except (AtelierError, OSError) as error:
+                self._say(f"atelier: {error}")
+            except KeyboardInterrupt:
+                self._say("stopped")
 
     def _lines(self) -> Iterator[str]:
-        ask = "paint> " if sys.stdin.isatty() else ""
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            with suppress(ModuleNotFoundError):
+                import readline  # noqa: F401  (from then on `input` edits lines and recalls them)
         while True:
             try:
-                line = input(ask).strip()
+                line = self._asked().strip()
             except (EOFError, KeyboardInterrupt):
+                if sys.stdin.isatty():
+                    self._say("")  # what comes next begins a line
                 return
             if line:
                 yield line
 
+    def _asked(self) -> str:
+        if not sys.stdin.isatty():
+            return input()
+        if sys.stdout.isatty():
+            return input(PROMPT)
+        self._console.print(PROMPT, end="")
+        return input()
+
     def _obey(self, line: str) -> None:
         name, _, value = line[1:].partition(" ")
         if name in ("", "help"):
-            self._out.print(HELP, style="dim")
+            told = ", ".join(f"{k} {v}" for k, v in self.params.items()) or "nothing"
+            self._say(f"{HELP}\nset: {told}", style="dim")
+        elif name == "prompt":
+            self._say("atelier: the prompt is what is typed without /prompt")
         elif value.strip():
             self.params[name] = as_value(value.strip())
         else:
             self.params.pop(name, None)
 
+    def _drop(self, param: str | None) -> None:
+        """What was refused would be refused of every other picture as well."""
+        name = (param or "").partition(".")[0]
+        if name in self.params:
+            del self.params[name]
+            self._say(f"atelier: {name} is unset")
+
     def _paint(self, prompt: str) -> None:
-        job = self._service.text_to_image(prompt, **self.params)
+        job = self._service.submit("text-to-image", self.params | {"prompt": prompt})
         try:
-            self._watch(job)
+            self._canvas.watch(job)
             job.wait()
         except KeyboardInterrupt:
             job.cancel()
-            self._out.print("canceled")
+            self._say("canceled")
             return
         for output in job.outputs:
-            if self._err.is_terminal and output.role == "picture":
-                self._err.print(drawn(output.read(), COLUMNS) or "")
-            self._out.print(
-                str(save(output, self._folder, job.model)), markup=False, soft_wrap=True
-            )
+            if output.role == "picture":
+                self._canvas.show(output.read())
+            print(save(output, self._folder, job.model), flush=True)
             for note in output.notes:
-                self._err.print(f"atelier: {note}", markup=False)
+                self._say(f"atelier: {note}")
 
-    def _watch(self, job: "Job") -> None:
-        """The bar moves and the picture forms as the job's events come in; on a terminal alone."""
-        if not self._err.is_terminal:
-            return
-        picture: RenderableType = ""
-        with Live(console=self._err, transient=True, refresh_per_second=10) as live:
-            for event in job.events():
-                picture = previewed(event) or picture
-                bar = ProgressBar(total=1.0, completed=job.progress.value, width=COLUMNS)
-                live.update(Group(picture, bar, Text(job.status, style="dim")))
-
-
-def previewed(event: "Event") -> Text | None:
-    """The picture that a preview event brings."""
-    url = str(event.data.get("url", ""))
-    if event.name != "preview" or not url.startswith("data:"):
-        return None
-    return drawn(base64.b64decode(url.partition(",")[2]), COLUMNS)
-
-
-def drawn(data: bytes, columns: int) -> Text | None:
-    """A picture as text, two pixels a character; None if it can't be read here."""
-    try:
-        from PIL import Image
-    except ModuleNotFoundError:
-        return None
-    try:
-        picture = Image.open(io.BytesIO(data)).convert("RGB")
-    except OSError:
-        return None
-    height = max(2, round(picture.height * columns / picture.width / 2) * 2)
-    pixels: Any = picture.resize((columns, height)).load()
-    text = Text()
-    for y in range(0, height, 2):
-        for x in range(columns):
-            upper, lower = ("#{:02x}{:02x}{:02x}".format(*pixels[x, row]) for row in (y, y + 1))
-            text.append("▀", Style(color=upper, bgcolor=lower))
-        text.append("\n")
-    return text
+    def _say(self, text: str, style: str | None = None) -> None:
+        """Whole words a line on a terminal; one line for each message elsewhere."""
+        self._console.print(text, style=style, soft_wrap=not self._console.is_terminal)

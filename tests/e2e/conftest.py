@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from atelier.up import free_port
+from tests.models.families import tiny_checkpoint
+
+PAINTER = "tiny-latent_diffusion"
 
 
 class Stack:
@@ -55,6 +58,15 @@ def running(**changed: str) -> Iterator[Stack]:
             yield stack
         finally:
             stack.stop()
+
+
+@contextmanager
+def painting(checkpoints: Path) -> Iterator[Stack]:
+    """A service with a tiny model that reads, which shows previews as often as it can."""
+    tiny_checkpoint(checkpoints, "latent_diffusion")
+    settings = {"ATELIER_DEFAULT_TEXT_TO_IMAGE_MODEL": PAINTER, "ATELIER_PREVIEW_INTERVAL": "0.01"}
+    with running(ATELIER_CHECKPOINTS=str(checkpoints), **settings) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

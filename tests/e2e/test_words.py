@@ -10,22 +10,15 @@ import pytest
 from PIL import Image
 
 from atelier import Client
-from atelier.painting import drawn
 from tests.atelier.commands import atelier, refused
-from tests.e2e.conftest import Stack, running
-from tests.models.families import tiny_checkpoint
+from tests.e2e.conftest import PAINTER, Stack, painting
 
 pytestmark = pytest.mark.stack
-
-MODEL = "tiny-latent_diffusion"
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("checkpoints")
-    tiny_checkpoint(folder, "latent_diffusion")
-    settings = {"ATELIER_DEFAULT_TEXT_TO_IMAGE_MODEL": MODEL, "ATELIER_PREVIEW_INTERVAL": "0.01"}
-    with running(ATELIER_CHECKPOINTS=str(folder), **settings) as stack:
+    with painting(tmp_path_factory.mktemp("checkpoints")) as stack:
         yield stack
 
 
@@ -111,21 +104,6 @@ def test_painting_takes_words_line_by_line(service: Stack, tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     names = [Path(line).name for line in done.stdout.splitlines()]
-    assert names == [f"{MODEL}-4.png", f"{MODEL}-4-2.png"]
+    assert names == [f"{PAINTER}-4.png", f"{PAINTER}-4-2.png"]
     assert "style" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_picture_is_drawn_with_two_pixels_a_character() -> None:
-    import io
-
-    picture = Image.new("RGB", (4, 4), "red")
-    picture.paste("blue", (0, 2, 4, 4))
-    out = io.BytesIO()
-    picture.save(out, "PNG")
-    text = drawn(out.getvalue(), 4)
-    assert text is not None
-    assert text.plain == "▀▀▀▀\n▀▀▀▀\n"
-    colours = [(s.style.color.name, s.style.bgcolor.name) for s in text.spans]  # type: ignore[union-attr]
-    assert colours == [("#ff0000", "#ff0000")] * 4 + [("#0000ff", "#0000ff")] * 4
-    assert drawn(b"no picture", 4) is None
