@@ -17,6 +17,7 @@ from training.precision import mixed
 from training.rates import Part, set_rate, warm_cosine
 from training.recipe import Batch
 from training.resuming import Kept, state_of, take_back
+from training.sketching import sketched
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +81,9 @@ class DiffusionLearner:
         net, size = self.average.net, self.average.net.size
         x = torch.randn(rows, net.channels, size, size, generator=rng).to(self.device)
         label = torch.arange(rows, device=self.device) % max(1, net.classes)
-        count = len(self.process.alpha_bar)
-        times = [round(count * i / 20) - 1 for i in range(20, 0, -1)]
-        with torch.no_grad(), mixed(self.device):
-            for t, after in zip(times, [*times[1:], None], strict=True):
-                a = self.process.alpha_bar[t]
-                b = torch.tensor(1.0) if after is None else self.process.alpha_bar[after]
-                said = net(x, torch.full((rows,), float(t), device=self.device), label).float()
-                found = self.process.denoised(x, said, a.sqrt(), (1 - a).sqrt())
-                x = b.sqrt() * found.x0 + (1 - b).sqrt() * found.eps
-        pictures: Tensor = x.float().add(1).div(2).clamp(0, 1)
+        with mixed(self.device):
+            x = sketched(self.process, x, lambda noisy, t: net(noisy, t, label))
+        pictures: Tensor = x.add(1).div(2).clamp(0, 1)
         return pictures
 
     def weights(self) -> dict[str, Tensor]:
