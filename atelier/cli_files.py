@@ -35,6 +35,9 @@ def train(
         bool, typer.Option(help="Give up the checkpoint that has the name already.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    start: Annotated[
+        str | None, typer.Option("--from", help="Begin from this checkpoint's weights.")
+    ] = None,
 ) -> None:
     """Train a checkpoint, from data that its recipe fetches or from pictures of your own.
 
@@ -46,7 +49,7 @@ def train(
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="train", missing=error.name)) from None
     folder = settings_with(checkpoints=to).checkpoints
-    order = Order(recipe, folder, runs, data, name, steps, resume, replace, device)
+    order = Order(recipe, folder, runs, data, name, steps, resume, replace, device, start)
     try:
         path = run(order)
     except TrainingStopped as error:

@@ -1,5 +1,6 @@
 """Training of a classifier that is to judge generated pictures: by labels, with light changes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from models.header import Header
 from models.nets.classifier import Classifier
 from training.augment import mirror, translate
 from training.average import Average
+from training.beginning import begin_average
 from training.initial import initialise
 from training.precision import mixed
 from training.rates import set_rate, warm_cosine
@@ -72,6 +74,9 @@ class ClassifierLearner:
 
     def weights(self) -> dict[str, Tensor]:
         return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        begin_average(self.net, self.average, weights)
 
     def state(self) -> dict[str, Any]:
         return state_of(self.steps, self._parts())

@@ -15,6 +15,7 @@ import training.recipes
 from models.checkpoint import load, weights_sha256
 from models.header import CheckpointError
 from models.shelf import ID
+from training.beginning import begun
 from training.data.sets import Source, source_of
 from training.errors import RunBroken, TrainingRefused
 from training.fitting import fitted, rehearse, shape_of
@@ -42,6 +43,8 @@ class Order:
     resume: bool = False
     replace: bool = False
     device: str = "cpu"
+    start: str | None = None
+    """The id or path of a checkpoint whose weights are begun with; None draws them."""
 
 
 def recipes() -> list[str]:
@@ -79,6 +82,8 @@ def run(order: Order) -> Path:
     recipe, state = replace(recipe, id=name), Run(order.runs / name)
     refuse_to_restart(state, order.resume)
     refuse_to_lose(recipe, order, state)
+    if order.start:
+        recipe = begun(recipe, order.start, place_of(recipe, order.out).parent)
     if change or source:
         recipe = adapted(recipe, change, source, device)
         recipe = replace(recipe, origin={"recipe": origin, **recipe.origin})

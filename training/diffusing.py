@@ -1,5 +1,6 @@
 """Training of a diffusion model: predict the noise, or what is the same, at a random level."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from models.header import Header
 from models.nets.unet import UNet
 from models.process import Process
 from training.average import Average
+from training.beginning import begin_average
 from training.errors import TrainingRefused
 from training.initial import initialise
 from training.precision import mixed
@@ -88,6 +90,9 @@ class DiffusionLearner:
 
     def weights(self) -> dict[str, Tensor]:
         return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        begin_average(self.net, self.average, weights)
 
     def state(self) -> dict[str, Any]:
         return state_of(self.steps, self._parts())

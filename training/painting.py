@@ -1,5 +1,6 @@
 """Training of text to image: diffusion over an autoencoder's latents, told what to show."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from models.process import Process
 from models.words import Words
 from training.autoencoding import autoencoder_of, encoded
 from training.average import Average
+from training.beginning import begin_average
 from training.contrasting import trimmed
 from training.diffusing import start_silent
 from training.initial import initialise
@@ -123,6 +125,9 @@ class PaintingLearner:
     def weights(self) -> dict[str, Tensor]:
         unet = {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
         return {f"unet.{k}": v for k, v in unet.items()} | self.held
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        begin_average(self.net, self.average, weights, "unet.")
 
     def state(self) -> dict[str, Any]:
         return state_of(self.steps, self._parts())

@@ -1,6 +1,6 @@
 """Training of an upscaler: small pictures to the large ones that they were drawn beside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from models.nets.autoencoder import Autoencoder
 from models.nets.upscaler import Upscaler, bicubic
 from training.autoencoding import autoencoder_of, encoded, pictures_of
 from training.average import Average
+from training.beginning import begin_average
 from training.initial import initialise
 from training.metrics.likeness import psnr
 from training.metrics.structure import ssim
@@ -100,6 +101,9 @@ class UpscalerLearner:
 
     def weights(self) -> dict[str, Tensor]:
         return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        begin_average(self.net, self.average, weights)
 
     def state(self) -> dict[str, Any]:
         return state_of(self.steps, self._parts())
