@@ -74,7 +74,8 @@ def measured(
     """What `evaluate` writes; the judge is looked for among these checkpoints."""
     header, model = checkpoint.header, load_model(checkpoint, device)
     first = pictures_of(model, wanted(header, order.params, 1, A_WORD).params, 0, device)
-    reference = reference_of(header, order.reference, (first.shape[2], first.shape[1]))
+    shape = (min(first.shape[2:]), first.shape[1])  # an oblong picture's middle square
+    reference = reference_of(header, order.reference, shape)
     judge = _judge_for(header, reference.data, checkpoints)
     trial = trial_of(reference, eyes, judge, order.n, order.seeds)
     asked = wanted(header, order.params, trial.count, reference.data)
@@ -114,7 +115,9 @@ def _about(trial: Trial, order: Order, eyes: Eyes) -> Record:
 
 
 def takes_words(header: Header) -> bool:
-    return "prompt" in FAMILIES[header.family].params.model_fields
+    """Whether it makes nothing without them."""
+    prompt = FAMILIES[header.family].params.model_fields.get("prompt")
+    return prompt is not None and prompt.is_required()
 
 
 def wanted(
@@ -145,7 +148,7 @@ def wanted(
     except ValidationError as error:
         first = error.errors()[0]
         raise EvaluationRefused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    if params[0].rows > 1 or posted_files(params[0]):
+    if dict(params[0]).get("interpolate") is not None or posted_files(params[0]):
         raise EvaluationRefused("pictures are measured that stand alone: no walk, and no file")
     return Wanted(params, torch.tensor(number) if number else None)
 

@@ -29,14 +29,22 @@ def load_model(checkpoint: Checkpoint, device: torch.device) -> Family[Params]:
 def pictures_of(
     model: Family[Params], wanted: Iterable[Params], seed: int, device: torch.device
 ) -> Tensor:
-    """One picture for each of the params, uint8 (N, C, H, W): the items of a job of this seed."""
+    """One picture for each of the params, uint8 (N, C, H, W): the items of a job of this seed.
+
+    As many at a time as a worker would hold; large ones, which count as several rows, are fewer.
+    """
+    asked = list(wanted)
     flows = (
-        model.generate(params, seeded(item_seed(seed, place)))
-        for place, params in enumerate(wanted)
+        model.generate(params, seeded(item_seed(seed, place))) for place, params in enumerate(asked)
     )
-    ends = dict(_ends(flows, model.max_items, device))
-    pictures = [ends[place].pixels for place in sorted(ends)]
-    return torch.stack(pictures).clamp(0, 1).mul(255).round().byte().cpu()
+    abreast = max(1, model.max_items // max(params.rows for params in asked))
+    ends = {place: _bytes(picture) for place, picture in _ends(flows, abreast, device)}
+    return torch.stack([ends[place] for place in sorted(ends)])
+
+
+def _bytes(picture: Image) -> Tensor:
+    """[0, 1] to uint8, which thousands of pictures can be kept as."""
+    return picture.pixels.clamp(0, 1).mul(255).round().byte().cpu()
 
 
 def _ends(flows: Iterator[Flow], abreast: int, device: torch.device) -> Iterator[tuple[int, Image]]:

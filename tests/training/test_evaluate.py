@@ -6,17 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import JsonValue
 from torch import Tensor
 
-from models.artifacts import Image
+from models.artifacts import Artifact, Image
+from models.batching import Batched
 from models.checkpoint import load, save
 from models.draws import seeded
 from models.families import FAMILIES
-from models.flow import run_alone
+from models.flow import Step, run_alone
 from models.header import CheckpointError, Header, read_header
 from models.nets.classifier import Classifier
 from models.nets.unet import UNet
-from models.params import item_seed
+from models.params import Params, item_seed
 from tests.models.families import tiny_checkpoint
 from training import reference as references
 from training.evaluate import Order, evaluate, wanted
@@ -240,6 +242,47 @@ def test_flows_of_unlike_length_and_more_than_fit_end_in_their_order(tmp_path: P
     whole = pictures_of(model, asked, 0, CPU)
     model.max_items = 2
     assert torch.equal(pictures_of(model, asked, 0, CPU), whole)
+
+
+def test_pictures_that_count_as_several_rows_are_made_fewer_at_a_time() -> None:
+    header = Header(family="stable_diffusion", net={})
+    asked = wanted(header, {"prompt": "red", "width": 768, "height": 768}, 5).params
+    assert [params.rows for params in asked] == [3] * 5  # a size is no walk
+    grey = Batched(lambda x: x, (torch.zeros(1, 2, 2),))
+
+    class Held:
+        """How many rows of its flows are open at once."""
+
+        max_items, held, most = 7, 0, 0
+
+        async def generate(self, params: Params, rng: torch.Generator) -> tuple[Artifact, ...]:
+            self.held += params.rows
+            self.most = max(self.most, self.held)
+            made = Image(await Step(grey, (torch.rand(1, 2, 2, generator=rng),)))
+            self.held -= params.rows
+            return (made,)
+
+    model: Any = Held()
+    assert pictures_of(model, asked, 0, CPU).shape == (5, 1, 2, 2)
+    assert model.most == 6
+    model.max_items = 2  # one is always made
+    assert len(pictures_of(model, asked, 0, CPU)) == 5
+
+
+def test_an_oblong_picture_is_measured_by_its_middle_square(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = []
+
+    def folder(header: Header, named: str | None, shape: tuple[int, int]) -> Reference:
+        shapes.append(shape)
+        return Reference("ramps", Data(real(30, 0, shape[0]), real(9, 1, shape[0])))
+
+    monkeypatch.setattr("training.evaluate.reference_of", folder)
+    path = tiny_checkpoint(tmp_path, "stable_diffusion")
+    asked: dict[str, JsonValue] = {"prompt": "red", "steps": 1, "width": 16, "height": 32}
+    record = evaluate(path, Order(params=asked, n=3, seeds=1), EYES, CPU)
+    assert (record["n"], shapes) == (3, [(16, 3)])
 
 
 def test_a_border_is_cut_off_and_a_picture_that_is_too_small_refused() -> None:
