@@ -12,6 +12,7 @@ from models.header import Header
 from models.nets.autoencoder import Autoencoder
 from training.average import Average
 from training.initial import initialise
+from training.losses import edges_l1
 from training.metrics.likeness import psnr
 from training.precision import mixed
 from training.rates import set_rate, warm_cosine
@@ -60,7 +61,7 @@ class AutoencoderLearner:
             noise = torch.randn(mu.shape, generator=rng).to(self.device)
             told = self.net.decode(mu + (logvar / 2).exp() * noise).float()
         near = F.l1_loss(told, x)
-        edges = F.l1_loss(told.diff(dim=2), x.diff(dim=2)) + F.l1_loss(told.diff(), x.diff())
+        edges = edges_l1(told, x)
         kl = (mu**2 + logvar.exp() - 1 - logvar).mean() / 2
         settings = self.settings
         loss = near + settings.gradient * edges + settings.kl * kl

@@ -72,6 +72,16 @@ def gradient_penalty(
     return apart.square()
 
 
+def edges_l1(made: Tensor, wanted: Tensor) -> Tensor:
+    """L1 of the differences between neighbouring pixels: the mean of those downwards and the mean
+    of those across, added, (B, C, H, W) -> (): one value for all rows.
+
+    The gradient difference loss of Mathieu et al. 2016 (1511.05440), with the signs kept.
+    """
+    down = F.l1_loss(made.diff(dim=2), wanted.diff(dim=2))
+    return down + F.l1_loss(made.diff(), wanted.diff())
+
+
 def gaussian_nll(mean: Tensor, logvar: Tensor, x: Tensor) -> Tensor:
     """-log N(x; mean, exp logvar) in nats, summed over the picture: (B, C, H, W) -> (B,)."""
     terms = (x - mean).square() / logvar.exp() + logvar + math.log(2 * math.pi)

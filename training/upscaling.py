@@ -16,6 +16,7 @@ from training.autoencoding import autoencoder_of, encoded, pictures_of
 from training.average import Average
 from training.beginning import begin_average
 from training.initial import initialise
+from training.losses import edges_l1
 from training.metrics.likeness import psnr
 from training.metrics.structure import ssim
 from training.parts import part
@@ -73,7 +74,7 @@ class UpscalerLearner:
         with mixed(self.device):
             told = self.net(x).float()
         near = F.l1_loss(told, y)
-        edges = F.l1_loss(told.diff(dim=2), y.diff(dim=2)) + F.l1_loss(told.diff(), y.diff())
+        edges = edges_l1(told, y)
         loss = near + settings.gradient * edges
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
