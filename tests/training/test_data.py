@@ -109,6 +109,16 @@ def test_no_caption_is_in_both_parts(cache: Path) -> None:
     assert test
 
 
+@pytest.mark.parametrize("side", [4, 16])
+def test_what_can_be_seen_through_is_drawn_on_white(side: int) -> None:
+    picture = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    picture.paste((255, 0, 0, 255), (0, 0, 8, 4))
+    array = emoji_build.on_white(picture, side)
+    assert (array.shape, array.dtype) == ((3, side, side), np.uint8)
+    assert array[:, 0, 0].tolist() == [255, 0, 0]
+    assert array[:, -1, -1].tolist() == [255, 255, 255]
+
+
 def test_names_are_matched_whatever_their_signs() -> None:
     assert emoji_build.plain_name("Piñata: 1st!") == "pinata1st"
     assert emoji_build.plain_hexcode("1F441-FE0F-200D-1F5E8-FE0F") == "1f441-200d-1f5e8"

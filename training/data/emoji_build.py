@@ -85,8 +85,8 @@ def build(path: Path) -> None:
     rows: list[Row] = []
     for svgs in SVG_SETS:
         art = icons_by_hexcode(
-            _json(unpack(svgs.package) / "icons.json"),
-            _json(unpack(svgs.chars) / "chars.json"),
+            read_json(unpack(svgs.package) / "icons.json"),
+            read_json(unpack(svgs.chars) / "chars.json"),
             names,
         )
         for name in track([n for n in names if n.hexcode in art], f"drawing {svgs.vendor}"):
@@ -114,7 +114,7 @@ def unpack(package: str) -> Path:
 
 def read_names(package: Path) -> list[Name]:
     """Every emoji with a group other than "component", in emojibase's order."""
-    messages = _json(package / "en/messages.json")
+    messages = read_json(package / "en/messages.json")
     groups = {g["order"]: g["key"] for g in messages["groups"]}
     subgroups = {g["order"]: g["key"] for g in messages["subgroups"]}
     return [
@@ -125,7 +125,7 @@ def read_names(package: Path) -> list[Name]:
             groups[e["group"]],
             subgroups[e["subgroup"]],
         )
-        for e in _json(package / "en/data.json")
+        for e in read_json(package / "en/data.json")
         if "group" in e and groups[e["group"]] != "component"
     ]
 
@@ -169,20 +169,21 @@ def draw_svg(document: str) -> NDArray[np.uint8]:
         background="white",
         skip_system_fonts=True,
     )
-    return _on_white(Image.open(io.BytesIO(bytes(png))))
+    return on_white(Image.open(io.BytesIO(bytes(png))), SIZE)
 
 
 def draw_bitmap(path: Path) -> NDArray[np.uint8]:
     """(3, 64, 64), on white, from a larger picture."""
-    return _on_white(Image.open(path))
+    return on_white(Image.open(path), SIZE)
 
 
-def _on_white(picture: Image.Image) -> NDArray[np.uint8]:
+def on_white(picture: Image.Image, side: int) -> NDArray[np.uint8]:
+    """(3, side, side) of a picture of any size and mode."""
     coloured = picture.convert("RGBA")
     page = Image.new("RGBA", coloured.size, "white")
     page.alpha_composite(coloured)
-    small = page.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-    return np.asarray(small).transpose(2, 0, 1)
+    fitted = page.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(fitted).transpose(2, 0, 1)
 
 
 def _document(icon: dict[str, Any], icons: dict[str, Any]) -> str:
@@ -221,5 +222,5 @@ def _write(path: Path, rows: list[Row]) -> None:
     part.replace(path)
 
 
-def _json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))

@@ -3,7 +3,6 @@ enlarging from. The art is vector, so they are free; Fluent 3D's bitmaps have 25
 
 import hashlib
 import io
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +28,9 @@ from training.data.emoji_build import (
     draw_bitmap,
     draw_svg,
     icons_by_hexcode,
+    on_white,
     plain_hexcode,
+    read_json,
     read_names,
     unpack,
 )
@@ -88,7 +89,7 @@ def chosen(vendor: str, art: list[Art]) -> list[Art]:
 
 def vectors(svgs: SvgSet, names: list[Name]) -> list[Art]:
     icons, chars = unpack(svgs.package) / "icons.json", unpack(svgs.chars) / "chars.json"
-    art = icons_by_hexcode(_json(icons), _json(chars), names)
+    art = icons_by_hexcode(read_json(icons), read_json(chars), names)
     return [(name, partial(_of_vector, art[name.hexcode])) for name in names if name.hexcode in art]
 
 
@@ -120,20 +121,8 @@ def _of_vector(document: str) -> tuple[Picture, Picture]:
     png = resvg_py.svg_to_bytes(
         svg_string=document, width=LARGE, height=LARGE, background="white", skip_system_fonts=True
     )
-    return draw_svg(document), _on_white(Image.open(io.BytesIO(bytes(png))))
+    return draw_svg(document), on_white(Image.open(io.BytesIO(bytes(png))), LARGE)
 
 
 def _of_bitmap(file: Path) -> tuple[Picture, Picture]:
-    return draw_bitmap(file), _on_white(Image.open(file))
-
-
-def _on_white(picture: Image.Image) -> Picture:
-    coloured = picture.convert("RGBA")
-    page = Image.new("RGBA", coloured.size, "white")
-    page.alpha_composite(coloured)
-    large = page.convert("RGB").resize((LARGE, LARGE), Image.Resampling.LANCZOS)
-    return np.asarray(large).transpose(2, 0, 1)
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return draw_bitmap(file), on_white(Image.open(file), LARGE)

