@@ -117,15 +117,20 @@ def _shared(kind: type[Any], change: Change) -> dict[str, JsonValue]:
 
 
 def _settings(kind: type[Any], base: Recipe, told: dict[str, JsonValue]) -> Any:
-    own = {name: value for name, value in base.settings.items() if name in _names(kind)}
+    """The learner's, with what the file tells; a warm-up is the same part of a schedule of another
+    length, if the file doesn't tell it."""
+    own: dict[str, Any] = {k: v for k, v in base.settings.items() if k in _names(kind)}
     for name in told:
         if name not in _names(kind):
             known = ", ".join(_names(kind))
             raise TrainingRefused(f"[settings] of {base.id} have no {name!r}; they have {known}")
     try:
-        return TypeAdapter(kind).validate_python(own | told)
+        made = TypeAdapter(kind).validate_python(own | told)
     except Invalid as error:
         raise TrainingRefused(f"[settings] {_first_of(error)}") from None
+    if "warmup" not in own or "warmup" in told:
+        return made
+    return replace(made, warmup=round(own["warmup"] * made.steps / own["steps"]))
 
 
 def _judge(base: Recipe, change: Change) -> dict[str, JsonValue] | None:

@@ -115,6 +115,32 @@ def told(recipe: Recipe) -> Recipe:
     return replace(recipe, settings=settings)
 
 
+@pytest.mark.parametrize(
+    ("change", "steps", "warmup"),
+    [
+        ({}, 9, 3),
+        ({"steps": 30}, 30, 10),
+        ({"settings": {"steps": 30}}, 30, 10),
+        ({"steps": 4}, 4, 1),
+        ({"steps": 1}, 1, 0),
+        ({"steps": 30, "settings": {"warmup": 3}}, 30, 3),
+    ],
+)
+def test_a_warm_up_is_as_large_a_part_of_any_schedule(
+    change: dict[str, Any], steps: int, warmup: int
+) -> None:
+    settings = changed(told(vae_recipe()), Change(base="x", **change)).settings
+    assert (settings["steps"], settings["warmup"]) == (steps, warmup)
+
+
+def test_no_learner_of_a_file_warms_up_for_ever() -> None:
+    for name in ("ddpm-fashion", "fashion-classifier", "beta-vae-sprites"):
+        settings: dict[str, Any] = changed(
+            recipe_named(name), Change(base=name, steps=100)
+        ).settings
+        assert 0 < settings["warmup"] < 50
+
+
 def test_settings_reach_the_learner() -> None:
     recipe = changed(recipe_named("gan-fashion"), Change(base="x", settings={"r1": 3}))
     learner = recipe.learner(recipe.card, CPU)
