@@ -1,16 +1,13 @@
-"""`atelier import`: foreign weights become checkpoints, once; none is ever loaded as it was."""
+"""`atelier import` and `lead`: foreign weights to checkpoints, and which CLIP leads which."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from atelier.cli_files import NEEDS, Folder
 from atelier.cli_say import fail, settings_with
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 import_ = typer.Typer(
     help="Turn foreign weights into a checkpoint, once; the service never loads what they were.",
@@ -37,13 +34,20 @@ def dcgan(
     """The generator of a DCGAN, in the widespread layout (main.N.weight)."""
     card = _card(title, licence, data)
     folder, called = settings_with(checkpoints=to).checkpoints, _called(file, name)
-    _say(lambda foreign: foreign.import_weights("dcgan", file, key, folder, called, card))
+
+    def imported() -> Path:
+        from models.foreign import import_weights
+
+        return import_weights("dcgan", file, key, folder, called, card)
+
+    _say(imported)
 
 
 @import_.command()
 def diffusers(
     file: Annotated[Path, typer.Argument(help="Its folder.", metavar="FOLDER", exists=True)],
     name: Id = None,
+    clip: Annotated[str | None, typer.Option(help="Part that leads it: a CLIP's id.")] = None,
     to: Folder = None,
     title: Title = "",
     licence: Licence = "unknown",
@@ -52,7 +56,15 @@ def diffusers(
     """A Stable Diffusion 1.x or 2.x folder, as diffusers has it."""
     card = _card(title, licence, data)
     folder, called = settings_with(checkpoints=to).checkpoints, _called(file, name)
-    _say(lambda foreign: foreign.import_weights("diffusers", file, None, folder, called, card))
+
+    def imported() -> Path:
+        from models.foreign import import_weights
+        from models.leading import led_by
+
+        needs = {} if clip is None else {"needs": led_by(folder, clip)}
+        return import_weights("diffusers", file, None, folder, called, card | needs)
+
+    _say(imported)
 
 
 @import_.command(name="open-clip")
@@ -79,12 +91,29 @@ def open_clip(
     card = _card(title, licence, data)
     folder, called = settings_with(checkpoints=to).checkpoints, _called(weights, name)
 
-    def imported(foreign: "ModuleType") -> Path:
-        source = foreign.Source(model, weights, tag, key)
-        path: Path = foreign.import_clip(source, folder, called, replace, card)
-        return path
+    def imported() -> Path:
+        from models.foreign import import_clip
+        from models.open_clip_part import Source
+
+        return import_clip(Source(model, weights, tag, key), folder, called, replace, card)
 
     _say(imported)
+
+
+def lead(
+    model: Annotated[str, typer.Argument(help="Id of a diffusion model among the checkpoints.")],
+    clip: Annotated[str, typer.Option(help="Id of the CLIP among their parts.")],
+    to: Folder = None,
+) -> None:
+    """Let a CLIP lead a diffusion model: its card then needs it, its weights stay as they are."""
+    folder = settings_with(checkpoints=to).checkpoints
+
+    def led() -> Path:
+        from models import leading
+
+        return leading.lead(folder, model, clip)
+
+    _say(led)
 
 
 def _card(title: str, licence: str, data: str) -> dict[str, Any]:
@@ -96,15 +125,14 @@ def _called(file: Path, name: str | None) -> str:
     return name or (file.name if file.is_dir() else file.stem).lower()
 
 
-def _say(imported: "Callable[[ModuleType], Path]") -> None:
-    """The path of what `models.foreign` has written, or one line of why it has not."""
+def _say(write: Callable[[], Path]) -> None:
+    """The path of what was written, or one line of why nothing was."""
+    from models.header import CheckpointError
+
     try:
-        from models import foreign
-        from models.header import CheckpointError
+        path = write()
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
-    try:
-        path = imported(foreign)
     except CheckpointError as error:
         raise fail(str(error)) from None
     print(path)

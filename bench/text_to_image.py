@@ -27,11 +27,12 @@ from bench.bed import report, skip
 from models.batching import Place
 from models.checkpoint import load
 from models.clip import cutouts
+from models.clip_guidance import CUTOUTS
 from models.draws import seeded
 from models.families import FAMILIES
 from models.flow import Family
 from models.foreign import import_weights
-from models.latent_diffusion import CUTOUTS, LatentDiffusion
+from models.latent_diffusion import LatentDiffusion
 from models.levels import levels
 from models.nets.clip import tell
 from models.nets.unet import Words

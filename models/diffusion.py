@@ -1,6 +1,6 @@
 """Family `diffusion`: noise to a picture, a step at a time (Ho et al. 2020; Song et al. 2021)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,10 +9,12 @@ from torch import Tensor
 from models.artifacts import Artifact, Image
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
+from models.clip_guidance import OWN, ClipGuidance, Lead, leader_of
 from models.denoising import (
     TICKS,
     Denoiser,
     Guidance,
+    Mend,
     calls,
     guidance_of,
     noised,
@@ -28,6 +30,7 @@ from models.pictures import fitted, shown
 from models.process import Process
 from models.sampled_params import DiffusionParams
 
+ITEM_BYTES = 24 * 2**20  # without what CLIP holds where it leads
 MOST = 12  # rows at once: in single precision, 16 were measured to give other bits than 4
 
 
@@ -39,7 +42,6 @@ class Diffusion:
     """
 
     max_items = 64
-    item_bytes = 24 * 2**20
 
     def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
         self.net = build_net(UNet, checkpoint, place)
@@ -62,7 +64,18 @@ class Diffusion:
         self.predict: Batched[Tensor] = Batched(
             self._predict, example, most=MOST, dtype=place.dtype, channels_last=True
         )
-        self.batched = (self.predict,)
+        self.guide = self._guide(checkpoint, place)
+        self.own = OWN if told.get("clip_guidance") is None else float(told["clip_guidance"])
+        self.batched = (self.predict, *(self.guide.batched if self.guide else ()))
+        self.item_bytes = ITEM_BYTES + (self.guide.item_bytes if self.guide else 0)
+
+    def _guide(self, checkpoint: Checkpoint, place: Place) -> ClipGuidance | None:
+        clip = leader_of(checkpoint, place)
+        if clip is None:
+            return None
+        if self.net.channels not in (1, 3):
+            raise CheckpointError(f"CLIP sees no pictures of {self.net.channels} channels")
+        return ClipGuidance(clip, _as_it_is, torch.zeros(self.shape), place)
 
     def _predict(self, x: Tensor, ticks: Tensor, label: Tensor) -> Tensor:
         said: Tensor = self.net(x, ticks / TICKS, label)
@@ -72,6 +85,7 @@ class Diffusion:
         self, params: DiffusionParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
         path = path_of(params, self.process, self.spacing)
+        lead = await self._lead(params, path)
         noise = normal(rng, *self.shape)
         if params.init_image is not None:
             picture = fitted(inputs["init_image"], *self.shape[:2])
@@ -81,14 +95,26 @@ class Diffusion:
             end = normal(seeded(params.interpolate.to_seed), *self.shape)
             starts = walk(slerp, noise, end, params.interpolate.frames)
         fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
-        stories = [
-            sampled(params, self._denoiser(params, path), x, torch.Generator().set_state(fresh))
-            for x in starts
-        ]
+        stories = [self._draw(params, path, lead, x, fresh) for x in starts]
         pictures = tuple(_shown(x) for x in await abreast(*stories))
-        return shown(pictures, params.interpolate is not None)
+        notes = () if lead is None else lead.notes
+        return shown(pictures, params.interpolate is not None, notes)
 
-    def _denoiser(self, params: DiffusionParams, path: Levels) -> Denoiser:
+    async def _lead(self, params: DiffusionParams, path: Levels) -> Lead | None:
+        if self.guide is None or params.prompt is None:
+            return None
+        goal, notes = await self.guide.read(params.prompt, (1, 1 + calls(params, path)))
+        scale = params.clip_guidance_scale or self.own
+        return Lead(goal, scale, params.clip_guidance_every or 1, notes)
+
+    async def _draw(
+        self, params: DiffusionParams, path: Levels, lead: Lead | None, x: Tensor, fresh: Tensor
+    ) -> Tensor:
+        rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
+        mends = self.guide.mends(lead, path, chance) if self.guide else ()
+        return await sampled(params, self._denoiser(params, path, mends), x, rng)
+
+    def _denoiser(self, params: DiffusionParams, path: Levels, mends: Sequence[Mend]) -> Denoiser:
         none, scale = torch.tensor(self.net.classes), 0.0
         label = none
         if params.class_label is not None:
@@ -102,7 +128,13 @@ class Diffusion:
             guidance,
             shown=lambda x0: Image(_shown(x0)),
             count=calls(params, path),
+            mends=mends,
+            before=int(params.prompt is not None),
         )
+
+
+def _as_it_is(x0: Tensor) -> Tensor:
+    return x0
 
 
 def _shown(x0: Tensor) -> Tensor:

@@ -40,6 +40,12 @@ class FamilyEntry:
         return build(checkpoint, place)
 
 
+LED: Mapping[str, Callable[[Header], object]] = {
+    "clip_guidance_scale": lambda h: h.leader,
+    "clip_guidance_every": lambda h: h.leader,
+}
+"""What a diffusion model takes that a CLIP leads."""
+
 FAMILIES: dict[str, FamilyEntry] = {
     "mixture": FamilyEntry("image", MixtureParams, "models.mixture:Mixture"),
     "vae": FamilyEntry(
@@ -53,7 +59,12 @@ FAMILIES: dict[str, FamilyEntry] = {
         "image",
         DiffusionParams,
         "models.diffusion:Diffusion",
-        {"class_label": lambda h: h.labels, "guidance_scale": lambda h: h.labels},
+        {
+            "class_label": lambda h: h.labels,
+            "guidance_scale": lambda h: h.labels,
+            "prompt": lambda h: h.leader,
+            **LED,
+        },
     ),
     "latent_diffusion": FamilyEntry(
         "text-to-image",
@@ -61,12 +72,11 @@ FAMILIES: dict[str, FamilyEntry] = {
         "models.latent_diffusion:LatentDiffusion",
         {
             "style": lambda h: h.labels,
-            "clip_guidance_scale": lambda h: h.needs.get("clip"),
-            "clip_guidance_every": lambda h: h.needs.get("clip"),
             "upscale": lambda h: h.needs.get("upscaler"),
+            **LED,
         },
     ),
     "stable_diffusion": FamilyEntry(
-        "text-to-image", StableDiffusionParams, "models.stable_diffusion:StableDiffusion"
+        "text-to-image", StableDiffusionParams, "models.stable_diffusion:StableDiffusion", LED
     ),
 }

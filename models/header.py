@@ -18,6 +18,9 @@ SUFFIX = ".safetensors"
 PARTS = "parts"
 """The folder, among the checkpoints, of those that work for others and can't be asked for."""
 
+LEAD = "lead"
+"""The role of a CLIP that leads a checkpoint and does not read for it."""
+
 
 class CheckpointError(ValueError):
     """A checkpoint file can't be used; the message says why, without its folder."""
@@ -59,6 +62,11 @@ class Header(BaseModel):
     recipe: dict[str, JsonValue] = Field(default={}, description="How it was trained.")
     quality: dict[str, JsonValue] = Field(default={}, description="Measured figures, by name.")
     versions: dict[str, str] = {}
+
+    @property
+    def leader(self) -> str | None:
+        """The role of the CLIP that can lead it: one given to it for that, else its reader."""
+        return next((role for role in (LEAD, "clip") if role in self.needs), None)
 
 
 def read_header(path: Path) -> Header:

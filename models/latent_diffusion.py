@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from models.artifacts import Artifact, Image
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net, build_part, refuse_strangers
-from models.clip import CLIP, SHORT, Prompted, cutouts
+from models.clip import CLIP, SHORT, Prompted
+from models.clip_guidance import ClipGuidance, Lead, leader_of
 from models.denoising import (
     TICKS,
     Denoiser,
     Guidance,
-    Mend,
     Progress,
     calls,
     guidance_of,
@@ -26,7 +26,7 @@ from models.denoising import (
 )
 from models.draws import normal, seeded, slerp, walk
 from models.flow import NOTHING, Inputs, Step, abreast, together
-from models.header import CheckpointError
+from models.header import LEAD, CheckpointError
 from models.inpainting import Given
 from models.levels import Levels, Spacing, levels
 from models.nets.autoencoder import Autoencoder
@@ -35,9 +35,10 @@ from models.nets.upscaler import Upscaler
 from models.pictures import fitted, shown
 from models.process import Process
 from models.sampled_params import TextToImageParams
+from models.words import notes_of
 
 PARTS = {"autoencoder", "unet"}
-CUTOUTS = 4  # that CLIP looks at in each step it leads
+ITEM_BYTES = 32 * 2**20  # without what CLIP holds where it leads
 MOST = 12  # rows at once, as of every U-Net here
 
 
@@ -45,7 +46,6 @@ class LatentDiffusion:
     """A text tower, a U-Net over the latents of an autoencoder, and a sampler of one's choice."""
 
     max_items = 64
-    item_bytes = 32 * 2**20
 
     def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
         header, tensors = checkpoint.header, checkpoint.tensors
@@ -74,6 +74,11 @@ class LatentDiffusion:
         self.styles = header.labels
         self._check_shapes()
         self.shape = (self.unet.channels, self.unet.size, self.unet.size)
+        leader = leader_of(checkpoint, place) if header.leader == LEAD else self.clip
+        self.guide = ClipGuidance(
+            leader or self.clip, self.autoencoder.decode, torch.zeros(self.shape), place
+        )
+        self.item_bytes = ITEM_BYTES + self.guide.item_bytes
         self.batched = self._functions(place.dtype)
 
     def _check_shapes(self) -> None:
@@ -104,17 +109,14 @@ class LatentDiffusion:
         self.decode: Batched[Tensor] = Batched(
             self.autoencoder.decode, (z,), dtype=dtype, channels_last=True
         )
-        self.lead: Batched[Tensor] = Batched(
-            self._lead, (z, goal, torch.tensor([[0.9, 0.0, 0.0]] * CUTOUTS)), dtype=dtype, grad=True
-        )
         made: list[Batched[Any]] = [self.clip.tell, *self.predict.values()]
-        made += [self.encode, self.decode, self.lead]
+        made += [self.encode, self.decode, *self.guide.batched]
         if self.upscaler is not None:
             self.enlarge: Batched[Tensor] = Batched(
                 self.upscaler, (picture,), rows=1, dtype=dtype, channels_last=True
             )
             made.append(self.enlarge)
-        return tuple(made)
+        return tuple(dict.fromkeys(made))  # whoever reads may lead as well
 
     @property
     def _picture_shape(self) -> tuple[int, int, int]:
@@ -124,20 +126,13 @@ class LatentDiffusion:
         said: Tensor = self.unet(z, ticks / TICKS, style, Words(*words))
         return said
 
-    def _lead(self, z: Tensor, goal: Tensor, cuts: Tensor) -> Tensor:
-        """The gradient of the likeness of each row's picture to its text, by its latents."""
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
-            alike = self.clip.likeness(self.autoencoder.decode(z), goal, cuts).sum()
-            (gradient,) = torch.autograd.grad(alike, z)
-        return gradient
-
     async def generate(
         self, params: TextToImageParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
         path = path_of(params, self.process, self.spacing)
         steps = 2 + calls(params, path) + (params.upscale > 1)
-        guidance, goal, notes = await self._read(params, steps)
+        guidance, prompt, notes = await self._read(params, steps)
+        lead = await self._lead(params, prompt, (1, steps))
         given = await self._given(params, inputs)
         noise = normal(rng, *self.shape)
         starts = [noise if given is None else noised(given.latent, noise, path)]
@@ -146,15 +141,16 @@ class LatentDiffusion:
             starts = walk(slerp, noise, end, params.interpolate.frames)
         fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
         stories = [
-            self._paint(params, _Work(path, guidance, goal, given, steps), x, fresh) for x in starts
+            self._paint(params, _Work(path, guidance, lead, given, steps), x, fresh) for x in starts
         ]
         pictures = await abreast(*stories)
-        return shown(pictures, params.interpolate is not None, notes)
+        notes += () if lead is None else lead.notes
+        return shown(pictures, params.interpolate is not None, tuple(dict.fromkeys(notes)))
 
     async def _read(
         self, params: TextToImageParams, steps: int
     ) -> tuple[Guidance, Prompted, tuple[str, ...]]:
-        """What the net is told of the words, CLIP's goal, and what should be noted."""
+        """What the net is told of the words, what the prompt was read as, and what to note."""
         read = self.clip.words.read_text(params.prompt, self.clip.context)
         free = self.clip.words.read_text(params.negative_prompt or "", self.clip.context)
         rows = (read.rows, free.rows)
@@ -170,10 +166,15 @@ class LatentDiffusion:
         guidance = Guidance(
             (style, *prompt.cut(length)), (free_style, *negative.cut(length)), scale
         )
-        notes = [f"not understood: {word}" for word in dict.fromkeys(read.unknown + free.unknown)]
-        if beyond := read.beyond + free.beyond:
-            notes.append(f"beyond the {self.clip.context} tokens that are read: {' '.join(beyond)}")
-        return guidance, prompt, tuple(notes)
+        return guidance, prompt, notes_of(self.clip.context, read, free)
+
+    async def _lead(
+        self, params: TextToImageParams, prompt: Prompted, progress: Progress
+    ) -> Lead | None:
+        """Where CLIP leads: a prompt that it has read for the net is not read again."""
+        if params.clip_guidance_scale is None or self.guide.clip is self.clip:
+            return Lead.of(params, prompt.pooled)
+        return Lead.of(params, *await self.guide.read(params.prompt, progress))
 
     async def _given(self, params: TextToImageParams, inputs: Inputs) -> Given | None:
         if params.init_image is None:
@@ -186,7 +187,8 @@ class LatentDiffusion:
     async def _paint(
         self, params: TextToImageParams, work: "_Work", x: Tensor, fresh: Tensor
     ) -> Tensor:
-        rng = torch.Generator().set_state(fresh)
+        rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
+        kept = () if work.given is None else work.given.mends
         denoise = Denoiser(
             self.predict[len(work.guidance.told[1])],
             self.process,
@@ -194,7 +196,7 @@ class LatentDiffusion:
             work.guidance,
             shown=self._preview,
             count=calls(params, work.path),
-            mends=self._mends(params, work, torch.Generator().set_state(fresh)),
+            mends=(*self.guide.mends(work.lead, work.path, chance), *kept),
             before=1,
             after=work.steps - 1 - calls(params, work.path),
         )
@@ -214,24 +216,6 @@ class LatentDiffusion:
         picture = self.autoencoder.decode(z[None].to(weight.device, weight.dtype))[0]
         return Image((picture.float().cpu() + 1) / 2)
 
-    def _mends(
-        self, params: TextToImageParams, work: "_Work", rng: torch.Generator
-    ) -> tuple[Mend, ...]:
-        """CLIP's lead, then the known part of the picture, at every level."""
-        kept = () if work.given is None else work.given.mends
-        scale, every = params.clip_guidance_scale, params.clip_guidance_every or 1
-        if scale is None:
-            return kept
-
-        async def lead(x0: Tensor, level: int, progress: Progress) -> Tensor:
-            if level % every:
-                return x0
-            row = (x0, work.goal.pooled, cutouts(rng, CUTOUTS))
-            gradient = await Step(self.lead, row, progress)
-            return x0 + scale * work.path.noise[level] * gradient
-
-        return (lead, *kept)
-
 
 @dataclass(frozen=True, slots=True)
 class _Work:
@@ -239,6 +223,6 @@ class _Work:
 
     path: Levels
     guidance: Guidance
-    goal: Prompted
+    lead: Lead | None
     given: Given | None
     steps: int

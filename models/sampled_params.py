@@ -39,6 +39,32 @@ class SampledParams(VariableParams):
         examples=[0.5],
     )
 
+    clip_guidance_scale: float | None = Field(
+        default=None,
+        gt=0.0,
+        le=1000.0,
+        description="Lead each step towards what CLIP finds alike to the prompt besides: the "
+        "gradient of their similarity is scaled by this. Null is not at all, or the checkpoint's "
+        "own where only CLIP reads the prompt.",
+        examples=[20.0],
+    )
+    clip_guidance_every: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        strict=True,
+        description="Let CLIP lead only every so many steps, which is faster. Null is every one. "
+        "Only with `clip_guidance_scale`.",
+        examples=[2],
+    )
+
+    @field_validator("clip_guidance_every")
+    @classmethod
+    def _of_a_lead(cls, given: int | None, info: ValidationInfo) -> int | None:
+        if given is not None and info.data.get("clip_guidance_scale") is None:
+            raise ValueError("clip_guidance_every needs clip_guidance_scale")
+        return given
+
     @field_validator("eta")
     @classmethod
     def _of_ddim(cls, given: float | None, info: ValidationInfo) -> float | None:
@@ -66,6 +92,21 @@ class DiffusionParams(SampledParams):
     def _towards_a_class(cls, given: float | None, info: ValidationInfo) -> float | None:
         if given is not None and info.data.get("class_label") is None:
             raise ValueError("guidance_scale needs class_label")
+        return given
+
+    prompt: Prompt | None = Field(
+        default=None,
+        validate_default=True,
+        description="Words that CLIP leads towards; what it doesn't understand is noted with the "
+        "output. Null is no lead.",
+        examples=["shoe"],
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _to_be_led_to(cls, given: str | None, info: ValidationInfo) -> str | None:
+        if given is None and info.data.get("clip_guidance_scale") is not None:
+            raise ValueError("clip_guidance_scale needs prompt")
         return given
 
 
@@ -120,33 +161,9 @@ class TextToImageParams(PaintingParams):
     style: str | None = Field(
         default=None, description="The set of pictures to paint in the manner of; null is any."
     )
-    clip_guidance_scale: float | None = Field(
-        default=None,
-        gt=0.0,
-        le=1000.0,
-        description="Lead each step towards what CLIP finds alike to the prompt besides: the "
-        "gradient of their similarity is scaled by this. Null is not at all.",
-        examples=[20.0],
-    )
-    clip_guidance_every: int | None = Field(
-        default=None,
-        ge=1,
-        le=100,
-        strict=True,
-        description="Let CLIP lead only every so many steps, which is faster. Null is every one. "
-        "Only with `clip_guidance_scale`.",
-        examples=[2],
-    )
     upscale: Literal[1, 4] = Field(
         default=1, description="Paint so many times as wide and as high.", examples=[4]
     )
-
-    @field_validator("clip_guidance_every")
-    @classmethod
-    def _of_a_lead(cls, given: int | None, info: ValidationInfo) -> int | None:
-        if given is not None and info.data.get("clip_guidance_scale") is None:
-            raise ValueError("clip_guidance_every needs clip_guidance_scale")
-        return given
 
 
 def _side(what: str, example: int) -> Any:

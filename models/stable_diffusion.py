@@ -13,7 +13,8 @@ from torch import Tensor
 from models.artifacts import Artifact, Image
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint
-from models.denoising import TICKS, Denoiser, Guidance, calls, noised, path_of, sampled
+from models.clip_guidance import ClipGuidance, Lead, leader_of
+from models.denoising import TICKS, Denoiser, Guidance, Progress, calls, noised, path_of, sampled
 from models.draws import normal, seeded, slerp, walk
 from models.flow import NOTHING, Inputs, Step, abreast, together
 from models.header import CheckpointError
@@ -25,6 +26,7 @@ from models.sampled_params import AREA, StableDiffusionParams
 from models.stable_diffusion_nets import Nets
 
 MAPS = 3  # of the largest size, that decoding holds at once: measured at 512 by 512 in float32
+LED_MAPS = 22  # the same, of the gradient through it: measured at 256 by 256
 SMALL = 16  # latents a side of an example whose rows run one at a time: it proves as much
 
 
@@ -44,7 +46,14 @@ class StableDiffusion:
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"its noise process can't be made: {error}") from None
         self.size = self.nets.size
-        self.item_bytes = MAPS * self.nets.widest * AREA * place.dtype.itemsize
+        leader = leader_of(checkpoint, place)
+        self.guide = None
+        if leader is not None:
+            z = self._zeros(*self._small)
+            self.guide = ClipGuidance(leader, self.nets.decode, z, place, rows=1)
+        maps = MAPS if self.guide is None else LED_MAPS
+        self.item_bytes = maps * self.nets.widest * AREA * place.dtype.itemsize
+        self.item_bytes += self.guide.item_bytes if self.guide else 0
         self.batched = self._functions(place)
 
     def _functions(self, place: Place) -> tuple[Batched[Any], ...]:
@@ -77,7 +86,8 @@ class StableDiffusion:
         self.decode: Batched[Tensor] = Batched(
             self.nets.decode, (small,), rows=1, dtype=place.dtype, channels_last=True
         )
-        return (self.tell, self.predict, self.encode, self.decode)
+        led = self.guide.batched if self.guide else ()
+        return (self.tell, self.predict, self.encode, self.decode, *led)
 
     @property
     def _small(self) -> tuple[int, int]:
@@ -101,6 +111,7 @@ class StableDiffusion:
         steps = 2 + calls(params, path)
         size = (params.height or self.size[0], params.width or self.size[1])
         guidance, notes = await self._read(params, steps)
+        lead = await self._lead(params, (1, steps))
         given = await self._given(params, inputs, size)
         noise = normal(rng, *self._shape(*size))
         starts = [noise if given is None else noised(given.latent, noise, path)]
@@ -108,8 +119,9 @@ class StableDiffusion:
             end = normal(seeded(params.interpolate.to_seed), *self._shape(*size))
             starts = walk(slerp, noise, end, params.interpolate.frames)
         fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
-        work = _Work(path, guidance, given, steps)
+        work = _Work(path, guidance, lead, given, steps)
         pictures = await abreast(*(self._paint(params, work, x, fresh) for x in starts))
+        notes += () if lead is None else lead.notes
         return shown(pictures, params.interpolate is not None, notes)
 
     def _path(self, params: StableDiffusionParams) -> Levels:
@@ -131,6 +143,11 @@ class StableDiffusion:
         )
         return Guidance((told[0],), (told[1],), params.guidance_scale), notes
 
+    async def _lead(self, params: StableDiffusionParams, progress: Progress) -> Lead | None:
+        if self.guide is None or params.clip_guidance_scale is None:
+            return None
+        return Lead.of(params, *await self.guide.read(params.prompt, progress))
+
     async def _given(
         self, params: StableDiffusionParams, inputs: Inputs, size: tuple[int, int]
     ) -> Given | None:
@@ -143,6 +160,8 @@ class StableDiffusion:
     async def _paint(
         self, params: StableDiffusionParams, work: "_Work", x: Tensor, fresh: Tensor
     ) -> Tensor:
+        rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
+        led = self.guide.mends(work.lead, work.path, chance) if self.guide else ()
         denoise = Denoiser(
             self.predict,
             self.process,
@@ -150,11 +169,11 @@ class StableDiffusion:
             work.guidance,
             shown=self._preview,
             count=calls(params, work.path),
-            mends=() if work.given is None else work.given.mends,
+            mends=(*led, *(work.given.mends if work.given else ())),
             before=1,
             after=1,
         )
-        z = await sampled(params, denoise, x, torch.Generator().set_state(fresh))
+        z = await sampled(params, denoise, x, rng)
         picture: Tensor = (await Step(self.decode, (z,), (work.steps, work.steps)) + 1) / 2
         return picture if work.given is None else work.given.kept(picture)
 
@@ -168,5 +187,6 @@ class _Work:
 
     path: Levels
     guidance: Guidance
+    lead: Lead | None
     given: Given | None
     steps: int

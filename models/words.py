@@ -112,6 +112,16 @@ class Read:
     beyond: tuple[str, ...]
 
 
+def notes_of(context: int, *reads: Read) -> tuple[str, ...]:
+    """What should be noted of texts that one model has read: each unknown word once."""
+    unknown = [word for read in reads for word in read.unknown]
+    beyond = [word for read in reads for word in read.beyond]
+    notes = [f"not understood: {word}" for word in dict.fromkeys(unknown)]
+    if beyond:
+        notes.append(f"beyond the {context} tokens that are read: {' '.join(beyond)}")
+    return tuple(notes)
+
+
 def words_in(text: str) -> list[str]:
     """Small letters, one Chinese character a word, digits alone, signs together."""
     plain = unicodedata.normalize("NFKC", html.unescape(text)).lower()

@@ -4,7 +4,8 @@
    effect and say so; those that ask for what no model here can do are refused.
 2. Every other field is the model's own, and refused by name if the model lacks it.
 3. Null is as good as left out, for what OpenAI calls optional.
-4. A model that takes no words takes a prompt that names one of its kinds, or none.
+4. A model that takes no words takes a prompt that names one of its kinds, or none; one that a CLIP
+   leads takes any other for that.
 """
 
 import json
@@ -133,15 +134,21 @@ def _translated(asked: Asked, entry: Entry, catalog: Catalog) -> dict[str, Any]:
 
 
 def _put_words(prompt: str, given: dict[str, Any], entry: Entry, catalog: Catalog) -> None:
-    """A prompt to a model that takes none is the name of a kind; `class_label` goes before it."""
+    """A prompt to a model that can do without is the name of a kind; `class_label` goes before it.
+
+    Other words are for its CLIP, if one leads it.
+    """
     takes = entry.schema["properties"]
-    if "prompt" in takes:
+    if "prompt" in entry.schema.get("required", ()):
         given["prompt"] = prompt
         return
     if not prompt or given.get("class_label") is not None:
         return
     labels = entry.header.labels if "class_label" in takes else []
     named = [x for x in labels if x.casefold() == prompt.strip().casefold()]
+    if not named and "prompt" in takes:
+        given["prompt"] = prompt
+        return
     if not named:
         may = f"one of its labels ({', '.join(labels)}), or empty" if labels else "empty"
         painters = ", ".join(i for i, _ in catalog.of("text-to-image")) or "none"

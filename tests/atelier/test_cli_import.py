@@ -8,10 +8,10 @@ import pytest
 
 from models.draws import seeded
 from models.flow import run_alone
-from models.header import PARTS, read_header
+from models.header import LEAD, PARTS, read_header
 from models.sampled_params import StableDiffusionParams
 from tests.atelier.commands import Said, atelier, refused
-from tests.models.families import load_family
+from tests.models.families import load_family, tiny_checkpoint, tiny_led
 from tests.models.stable import tiny_folder
 from tests.models.test_open_clip_part import TINY, made, written
 
@@ -74,3 +74,20 @@ def test_a_model_of_open_clip_becomes_a_part(tmp_path: Path) -> None:
     assert atelier(*command, "--replace").status == 0
     unknown = atelier("import", "open-clip", "ViT-B32", source.weights, "--out", out)
     assert "near to it are" in refused(unknown)
+
+
+def test_a_clip_leads_what_is_imported_and_what_is_there(folder: Path, tmp_path: Path) -> None:
+    tiny_led(tmp_path, "diffusion")
+    said = imports(folder, tmp_path, "--id", "sd", "--clip", "tiny-leader")
+    assert said.status == 0, said.err
+    assert read_header(tmp_path / "sd.safetensors").needs.keys() == {LEAD}
+    params = StableDiffusionParams(prompt="apple", steps=2, clip_guidance_scale=50.0)
+    (led,) = run_alone(load_family(tmp_path / "sd.safetensors").generate(params, seeded(1)))
+    assert led.pixels.shape == (3, 64, 64)
+    refusal = refused(imports(folder, tmp_path, "--id", "other", "--clip", "lost"))
+    assert "there is no part lost" in refusal
+    said = atelier("lead", "sd", "--clip", "tiny-leader", "--out", tmp_path)
+    assert (said.status, said.out) == (0, f"{tmp_path / 'sd.safetensors'}\n"), said.err
+    tiny_checkpoint(tmp_path, "vae")
+    command = ("lead", "tiny-vae", "--clip", "tiny-leader", "--out", tmp_path)
+    assert "is no diffusion model" in refused(atelier(*command))

@@ -13,6 +13,7 @@ from models.checkpoint import load, save, weights_sha256
 from models.families import FAMILIES
 from models.flow import Family
 from models.header import PARTS, Header, Need
+from models.leading import lead
 from models.nets.autoencoder import Autoencoder
 from models.nets.clip import build_clip
 from models.nets.gan import generator_of
@@ -130,6 +131,46 @@ ABLE: dict[str, list[dict[str, object]]] = {
     ],
 }
 """What only some do: those with labels, attributes or a prior, as the tiny ones have."""
+
+
+LEADER: dict[str, JsonValue] = {
+    "embed_dim": 8,
+    "vision_cfg": {"image_size": 16, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8},
+    "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1},
+}
+LED: dict[str, list[dict[str, object]]] = {
+    "diffusion": [
+        {"prompt": "a dog", "steps": 3, "sampler": "ddpm"},
+        {"prompt": "a dog", "steps": 3},
+        {"prompt": "apple", "steps": 4, "clip_guidance_scale": 50.0, "clip_guidance_every": 2},
+        {"prompt": "a dog", "steps": 2, "sampler": "heun", "class_label": "bag"},
+        {"prompt": "a dog", "steps": 2, "interpolate": {"to_seed": 3, "frames": 3}},
+        {"steps": 3},
+    ],
+    "latent_diffusion": [
+        {"prompt": "red", "steps": 2, "clip_guidance_scale": 50.0, "guidance_scale": 0.0},
+        {"prompt": "dog", "steps": 2, "clip_guidance_scale": 50.0},
+        {"prompt": "dog", "steps": 3, "clip_guidance_scale": 50.0, "clip_guidance_every": 2},
+        {"prompt": "dog", "steps": 2},
+    ],
+    "stable_diffusion": [
+        {"prompt": "red", "steps": 2, "clip_guidance_scale": 50.0, "guidance_scale": 0.0},
+        {"prompt": "dog", "steps": 2, "clip_guidance_scale": 50.0, "width": 32, "height": 48},
+        {"prompt": "dog", "steps": 3, "clip_guidance_scale": 50.0, "clip_guidance_every": 2},
+        {"prompt": "dog", "steps": 2, "guidance_scale": 1.0},
+    ],
+}
+"""What a checkpoint takes that a CLIP leads which reads nothing for it."""
+
+
+def tiny_led(folder: Path, family: str) -> Path:
+    """The tiny checkpoint of a diffusion family, led by a CLIP that knows every word."""
+    path = tiny_checkpoint(folder, family)
+    tensors = build_clip(**LEADER).state_dict()
+    process: dict[str, JsonValue] = {"words": "all", "mean": [0.4, 0.5, 0.6], "std": [0.2] * 3}
+    card = Header(family="clip", net=LEADER, process=process)
+    save(folder / PARTS / "tiny-leader.safetensors", card, tensors)
+    return lead(folder, path.stem, "tiny-leader")
 
 
 def tiny_checkpoint(folder: Path, family: str, seed: int = 0) -> Path:

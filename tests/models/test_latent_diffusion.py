@@ -63,7 +63,7 @@ def test_the_lead_is_the_gradient_of_the_likeness(family: LatentDiffusion, clip:
     z, goal = torch.randn(1, 4, 8, 8, generator=rng), torch.zeros(1, 16)
     goal[0, 3] = 1.0
     cuts = cutouts(rng, 4)[None]
-    gradient = family._lead(z, goal, cuts)
+    gradient = family.guide._gradient(z, goal, cuts)
     way = gradient / gradient.norm()
     ahead, behind = (
         clip.likeness(family.autoencoder.decode(z + step * way), goal, cuts).sum()

@@ -20,8 +20,9 @@ from torch import nn
 from models.batching import Place
 from models.checkpoint import load
 from models.clip import CLIP
-from models.foreign import Source, import_clip
+from models.foreign import import_clip
 from models.header import CheckpointError
+from models.open_clip_part import Source
 
 CPU = torch.device("cpu")
 TINY: dict[str, Any] = {

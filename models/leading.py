@@ -1,0 +1,58 @@
+"""Which CLIP leads a checkpoint: a need in its card, beside weights that stay as they are."""
+
+from pathlib import Path
+
+import torch
+
+from models.batching import Place
+from models.checkpoint import Checkpoint, load, save, weights_sha256
+from models.clip import CLIP
+from models.families import FAMILIES
+from models.header import LEAD, PARTS, SUFFIX, CheckpointError, Need
+
+CPU = Place(torch.device("cpu"))
+
+
+def led_by(folder: Path, clip: str) -> dict[str, Need]:
+    """The `needs` of a header that a CLIP leads, one of the parts in a folder of checkpoints.
+
+    Raises CheckpointError if it is not there, or no CLIP.
+    """
+    return _needs(_part(folder, clip), clip)
+
+
+def lead(folder: Path, model: str, clip: str) -> Path:
+    """Write the checkpoint `model` anew, as one that is led by `clip`, or by it instead.
+
+    Raises CheckpointError for what is not there, is no diffusion model, or doesn't fit; the file
+    is then as it was.
+    """
+    path = folder / f"{model}{SUFFIX}"
+    if not path.is_file():
+        raise CheckpointError(f"there is no {path.name} in the folder of checkpoints")
+    held, part = load(path), _part(folder, clip)
+    family = FAMILIES.get(held.header.family)
+    if family is None or "clip_guidance_scale" not in family.params.model_fields:
+        raise CheckpointError(f"{model} is no diffusion model, but of family {held.header.family}")
+    needs = held.header.needs | _needs(part, clip)
+    header = held.header.model_copy(update={"needs": needs})
+    led = Checkpoint(header, held.tensors, "", {**held.needs, LEAD: part})
+    family.load(led, CPU)  # as a worker will, which tells of all that doesn't fit
+    save(path, header, held.tensors)
+    return path
+
+
+def _part(folder: Path, clip: str) -> Checkpoint:
+    path = folder / PARTS / f"{clip}{SUFFIX}"
+    if not path.is_file():
+        raise CheckpointError(f"there is no part {clip}; `atelier import open-clip` makes one")
+    part = load(path)
+    try:
+        CLIP(part, CPU)
+    except CheckpointError as error:
+        raise CheckpointError(f"{clip} can't lead: {error}") from None
+    return part
+
+
+def _needs(part: Checkpoint, clip: str) -> dict[str, Need]:
+    return {LEAD: Need(id=clip, weights=weights_sha256(part.tensors))}
