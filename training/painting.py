@@ -45,12 +45,17 @@ class PaintingSettings:
     text_dropout: float = 0.1  # Ho and Salimans 2022, algorithm 1
     style_dropout: float = 0.3
     long: float = 0.3  # steps with Chinese and lists of keywords, the others short English
+    blur: float = 0.5  # the largest deviation of the noise on a guess
     seed: int = 0
 
 
 class PaintingLearner:
     """A U-Net that predicts v (Salimans and Ho 2022, appendix D) at levels drawn evenly, from the
-    states of a text tower that stays as it is. Texts and sets of emoji are dropped now and then."""
+    states of a text tower that stays as it is. Texts and sets of emoji are dropped now and then.
+
+    A guess stays as it is, too, and gets noise of a deviation drawn anew for each picture, so that
+    one that is wrong is not believed (Ho et al. 2022, 2106.15282, section 4.2).
+    """
 
     def __init__(
         self, card: Header, prompts: list[str], settings: PaintingSettings, device: torch.device
@@ -58,6 +63,10 @@ class PaintingLearner:
         parts: dict[str, Any] = dict(card.net)
         built = initialise(UNet(**parts["unet"]), torch.Generator().manual_seed(settings.seed))
         start_silent(built)
+        if built.guess is not None:
+            held = {k: v.float() for k, v in part("guess-emoji").tensors.items()}
+            built.guess.load_state_dict(held)
+            built.guess.requires_grad_(False)
         self.net = built.to(device).to(memory_format=torch.channels_last)
         self.process = Process.of(card.process)
         self.settings, self.device, self.steps = settings, device, 0
@@ -65,8 +74,9 @@ class PaintingLearner:
         self.autoencoder, self.held = autoencoder_of_part(part("autoencoder-emoji"))
         self.prompts = self.reader.words.table(prompts, self.reader.context)
         self.average = Average(self.net, settings.decay)
+        trained = [p for p in self.net.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True
+            trained, settings.rate, weight_decay=settings.weight_decay, fused=True
         )
 
     def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
@@ -80,7 +90,8 @@ class PaintingLearner:
         told = self.reader.read(self._tokens(short, long, rng))
         with mixed(self.device):
             noisy = noisy.contiguous(memory_format=torch.channels_last)
-            said = self.net(noisy, t.float().to(self.device), style, told).float()
+            guess = self._guess(told, style, rng)
+            said = self.net(noisy, t.float().to(self.device), style, told, guess).float()
         loss = F.mse_loss(said, target)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -92,6 +103,14 @@ class PaintingLearner:
         self.steps += 1
         self.average.follow(self.net, self.steps)
         return {"loss": loss.item(), "norm": norm.item()}
+
+    def _guess(self, told: Told, style: Tensor, rng: torch.Generator) -> Tensor | None:
+        if self.net.guess is None:
+            return None
+        guess: Tensor = self.net.guess(told.pooled, style)
+        deviation = self.settings.blur * torch.rand(len(guess), 1, 1, 1, generator=rng)
+        noise = deviation * torch.randn(guess.shape, generator=rng)
+        return guess + noise.to(self.device)
 
     def _tokens(self, short: Tensor, long: Tensor, rng: torch.Generator) -> Tensor:
         """One of its texts for every picture, or none, (B, L)."""

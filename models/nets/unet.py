@@ -112,6 +112,29 @@ class Stage(nn.Module):
         return h
 
 
+class Guess(nn.Module):
+    """The picture that a text and a label lead one to expect, before there is any of it: a
+    regression whose answer the U-Net refines (Whang et al. 2022, 2112.02475, section 3).
+
+    pooled (B, told) of length 1, label (B,) -> (B, channels, size, size).
+    """
+
+    def __init__(self, told: int, classes: int, width: int, channels: int, size: int) -> None:
+        super().__init__()
+        self.shape = (channels, size, size)
+        self.scale = told**0.5  # brings a vector of length 1 to values of about 1
+        self.label = nn.Embedding(classes + 1, told)
+        self.enter = nn.Linear(told, width)
+        self.deepen = nn.Linear(width, width)
+        self.leave = nn.Linear(width, math.prod(self.shape))
+
+    def forward(self, pooled: Tensor, label: Tensor) -> Tensor:
+        h = F.silu(self.enter(self.scale * pooled + self.label(label)))
+        h = h + F.silu(self.deepen(h))
+        out: Tensor = self.leave(h)
+        return out.view(-1, *self.shape)
+
+
 class UNet(nn.Module):
     """x (B, channels, size, size), t (B,), label (B,) -> a prediction of x's shape.
 
@@ -119,7 +142,8 @@ class UNet(nn.Module):
     `classes` - 1; `classes` itself means none, and is what the net saw when its label was dropped.
     The picture is folded into squares of `patch` by `patch` pixels first (Hoogeboom et al. 2023,
     section 3.3), which costs little in quality and saves the widest maps. With `told` it reads
-    words of that width wherever it attends, and with `pooled` the whole text in one vector.
+    words of that width wherever it attends, and with `pooled` the whole text in one vector. With
+    `guess`, the width of a regression from that vector, it sees beside x what is to be expected.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - as many measures as a net has
@@ -133,8 +157,11 @@ class UNet(nn.Module):
         classes: int = 0,
         told: int = 0,
         pooled: int = 0,
+        guess: int = 0,
     ) -> None:
         super().__init__()
+        if guess and not pooled:
+            raise ValueError("a guess is of words in one vector, and pooled is 0")
         if size < 1 or size % (patch * 2 ** (len(widths) - 1)):
             raise ValueError(f"size {size} does not divide by patch and levels")
         self.size, self.channels, self.patch, self.classes = size, channels, patch, classes
@@ -145,8 +172,9 @@ class UNet(nn.Module):
         )
         self.embed_label = nn.Embedding(classes + 1, embedding)
         self.embed_pooled = nn.Linear(pooled, embedding) if pooled else None
+        self.guess = Guess(pooled, classes, guess, channels, size) if guess else None
         folded = channels * patch**2
-        self.enter = nn.Conv2d(folded, widths[0], 3, 1, 1)
+        self.enter = nn.Conv2d(folded * (2 if guess else 1), widths[0], 3, 1, 1)
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         self.up, self.grow = nn.ModuleList(), nn.ModuleList()
         side, width, kept = size // patch, widths[0], [widths[0]]
@@ -171,8 +199,18 @@ class UNet(nn.Module):
         self.norm = nn.GroupNorm(GROUPS, width)
         self.leave = nn.Conv2d(width, folded, 3, 1, 1)
 
-    def forward(self, x: Tensor, t: Tensor, label: Tensor, words: Words | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        label: Tensor,
+        words: Words | None = None,
+        guess: Tensor | None = None,
+    ) -> Tensor:
+        """`guess` (x's shape) takes the place of its own, where it has one."""
         embedding = self._embedded(x, t, label, words)
+        if self.guess is not None and words is not None:
+            x = torch.cat([x, self.guess(words.pooled, label) if guess is None else guess], 1)
         h = self.enter(F.pixel_unshuffle(x, self.patch))
         kept = [h]
         for level, stage in enumerate(cast(Iterable[Stage], self.down)):

@@ -45,6 +45,7 @@ LATENT: dict[str, JsonValue] = {
         "classes": 2,
         "told": 16,
         "pooled": 16,
+        "guess": 24,
     },
     "autoencoder": {"size": 32, "channels": 3, "latent": 4, "patch": 2, "widths": [8, 8]},
 }

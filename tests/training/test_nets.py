@@ -3,7 +3,7 @@ import torch
 
 from models.nets.dcgan import Discriminator, Generator
 from models.nets.gan import critic_of, generator_of
-from models.nets.unet import UNet, sinusoids
+from models.nets.unet import UNet, Words, sinusoids
 from models.nets.vae import VAENet
 
 TUTORIAL = {  # the generator of the PyTorch DCGAN tutorial, at nz=100, ngf=64, nc=3
@@ -138,3 +138,30 @@ def test_sinusoids_are_those_of_diffusers() -> None:
     t = torch.tensor([0.0, 1.0, 17.5, 999.0])
     oracle = get_timestep_embedding(t, 32, flip_sin_to_cos=True, downscale_freq_shift=0)
     assert torch.allclose(sinusoids(t, 32), oracle, atol=1e-4)
+
+
+def test_a_unet_sees_its_guess_beside_the_picture() -> None:
+    net = UNet(
+        size=8,
+        channels=2,
+        widths=[8, 16],
+        blocks=1,
+        attention=[2],
+        classes=3,
+        told=6,
+        pooled=6,
+        guess=12,
+    ).eval()
+    torch.nn.init.normal_(net.leave.weight, std=0.1)
+    x, t, label = torch.randn(2, 2, 8, 8), torch.tensor([3.0, 700.0]), torch.tensor([0, 3])
+    pooled = torch.nn.functional.normalize(torch.randn(2, 6), dim=1)
+    words = Words(torch.randn(2, 4, 6), torch.zeros(2, 4), pooled)
+    with torch.no_grad():
+        said = net(x, t, label, words)
+        assert net.guess is not None
+        own = net.guess(pooled, label)
+        assert own.shape == x.shape
+        assert torch.equal(net(x, t, label, words, own), said)
+        assert not torch.allclose(net(x, t, label, words, own + 1), said)
+    with pytest.raises(ValueError, match="pooled is 0"):
+        UNet(size=8, widths=[8, 16], guess=4)

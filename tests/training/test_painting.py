@@ -13,6 +13,7 @@ from models.flow import run_alone
 from models.header import PARTS, Header, Need
 from models.latent_diffusion import LatentDiffusion
 from models.nets.autoencoder import Autoencoder
+from models.nets.unet import Guess
 from models.sampled_params import TextToImageParams
 from models.words import Words
 from tests.models.families import CLIP, LATENT, ROWS, WORDS, tiny_parts
@@ -26,11 +27,20 @@ from training.autoencoding import (
 from training.contrasting import CLIPLearner, CLIPSettings
 from training.data.cache import DataMissing
 from training.data.lexicon import Taught
-from training.painting import PaintingLearner, PaintingSettings, in_latents
+from training.guessing import (
+    GuessLearner,
+    GuessSettings,
+    in_vectors,
+    measure_guess,
+)
+from training.painting import PaintingLearner, PaintingSettings, Reader, in_latents
 from training.parts import part
 from training.recipe import Data, Learner
 
 CPU = torch.device("cpu")
+GUESS = Header(
+    family="guess", net={"told": 16, "classes": 2, "width": 24, "channels": 4, "size": 8}
+)
 CODER = Header(family="autoencoder", net=LATENT["autoencoder"])  # type: ignore[arg-type]
 TEXTS = ["red apple", "green apple", "dog", "rocket"]
 
@@ -126,6 +136,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (here / f"{clip.id}.safetensors").rename(here / "clip-emoji.safetensors")
     net = Autoencoder(**LATENT["autoencoder"])  # type: ignore[arg-type]
     save(here / "autoencoder-emoji.safetensors", CODER, net.state_dict())
+    save(here / "guess-emoji.safetensors", GUESS, Guess(**GUESS.net).state_dict())  # type: ignore[arg-type]
     monkeypatch.setenv("ATELIER_CHECKPOINTS", str(tmp_path))
     return tmp_path
 
@@ -145,6 +156,8 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
     learner = PaintingLearner(card, TEXTS, settings, CPU)
     assert sum(run(learner, data.train, 0, 60)[-10:]) / 10 < losses[0]
     assert learner.sample(5, seeded(0)).shape == (5, 3, 32, 32)
+    guess = part("guess-emoji").tensors  # stays as it is
+    assert all(torch.equal(learner.weights()[f"unet.guess.{k}"], w) for k, w in guess.items())
     need = Need(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
     served = card.model_copy(update={"net": LATENT, "needs": {"clip": need}})
     save(parts / "painter.safetensors", served, learner.weights())
@@ -152,6 +165,24 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
     asked = TextToImageParams(prompt="red apple", steps=2)
     (picture,) = run_alone(family.generate(asked, seeded(1)))
     assert picture.pixels.shape == (3, 32, 32)
+
+
+def test_a_guess_learns_what_to_expect_and_goes_on_exactly(parts: Path) -> None:
+    data = in_vectors(Data((pictures(8), *told(8)), (pictures(4), *told(4))))
+    z0, _, vectors, empty = data.train
+    assert (z0.shape, vectors.shape, empty.shape) == ((8, 4, 8, 8), (8, 2, 16), (8, 16))
+    reader = Reader.of(part("clip-emoji"), CPU)
+    short = told(8)[2]
+    own = reader.read(short[:, 0].long()).pooled
+    assert torch.allclose(vectors[:, 0].float(), own, atol=1e-3)
+    settings = GuessSettings(steps=300, warmup=5, text_dropout=0.0, style_dropout=0.0)
+    goes_on_exactly(lambda: GuessLearner(GUESS, settings, CPU), data.train)
+    learner = GuessLearner(GUESS, settings, CPU)
+    losses = run(learner, data.train, 0, 300)
+    assert losses[-1] < losses[0] / 2
+    assert learner.sample(3, seeded(0)).shape == (3, 3, 32, 32)
+    figures = measure_guess(GUESS, learner.weights(), data)
+    assert figures["train_error"] < figures["train_error_untold"]
 
 
 def test_a_part_that_is_not_there_says_how_to_make_it(

@@ -25,6 +25,7 @@ UNET: dict[str, Any] = {
     "classes": len(STYLES),
     "told": 256,
     "pooled": 256,
+    "guess": 768,
 }
 PROCESS: dict[str, Any] = {
     "schedule": "cosine",
