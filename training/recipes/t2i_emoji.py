@@ -13,8 +13,8 @@ from training.painting import PaintingLearner, PaintingSettings, in_latents
 from training.parts import part
 from training.recipe import Data, Finished, Recipe
 
-STEPS = 4_400
-SETTINGS = PaintingSettings(steps=STEPS, rate=5e-4)
+STEPS = 1_600
+SETTINGS = PaintingSettings(steps=STEPS, rate=5e-4, warmup=100)
 UNET: dict[str, Any] = {
     "size": 16,
     "channels": 4,
