@@ -109,7 +109,7 @@ def desk_for(weights: Packed) -> Desk:
 
 def advance(weights: Packed, state: State, told: Tensor, draws: Draws) -> Advanced:
     """As `wavenet_steps.advance`, on the CPU."""
-    rings, length, last = state[0].clone(), state[1].clone(), state[2].clone()
+    rings, length, last = (t.clone(memory_format=torch.contiguous_format) for t in state)
     samples = torch.empty(draws.uniforms.shape)
     given = (draws.uniforms, draws.temperature, draws.top_p)
     _run(
