@@ -59,6 +59,15 @@ def test_folders_are_styles_and_one_file_at_least_is_held_out(tmp_path: Path) ->
     assert build_own(tmp_path / "songs", 60) != folder
 
 
+def test_files_beyond_the_minutes_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in "abc":
+        put(tmp_path / f"dub/{name}.wav", 4)
+    build_own(tmp_path / "dub", 0.1)
+    assert "of dub 1 files are beyond 0.1 minutes, and not used" in caplog.text
+
+
 def test_files_of_the_folder_itself_are_of_its_style(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

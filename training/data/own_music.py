@@ -17,7 +17,7 @@ from training.data.cache import DataMissing, cache_folder
 from training.data.folder import held_files
 from training.data.music_build import EDITION, Works, build, played
 from training.data.rendering import RATE, Sound, Synth, find_synth
-from training.data.shards import LOUDEST, Label, Recording
+from training.data.shards import LOUDEST, Label, Recording, pieces_of
 from training.data.tunes import shuffled
 
 log = logging.getLogger("atelier.training")
@@ -47,7 +47,11 @@ def build_own(folder: Path, minutes: float, font: Path | None = None) -> Path:
         for style, names in styles.items()
     }
     called = f"music-{folder.resolve().name}-{_print_of(folder, files)}"
-    return build(cache_folder() / called, works, minutes)
+    built = build(cache_folder() / called, works, minutes)
+    for style, used in pieces_of(built).items():
+        if left := len(styles[style]) - used:
+            log.warning("of %s %d files are beyond %g minutes, and not used", style, left, minutes)
+    return built
 
 
 def find_music(folder: Path) -> dict[str, list[str]]:

@@ -120,6 +120,12 @@ def loudest(path: Path) -> float:
     return float(np.abs(sound.astype(np.int32)).max(initial=0)) / (32767 * STORED)
 
 
+def pieces_of(folder: Path) -> dict[str, int]:
+    """How many a corpus has, by style."""
+    styles = json.loads((folder / CORPUS).read_text())["styles"]
+    return {name: one["pieces"] for name, one in styles.items()}
+
+
 def summary(folder: Path) -> list[tuple[str, ...]]:
     """A table of what a corpus holds, with a line of heads."""
     styles = json.loads((folder / CORPUS).read_text())["styles"]
