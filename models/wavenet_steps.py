@@ -50,6 +50,7 @@ class Stacked:
         gates: list[Any] = list(net.gates)
         carry: list[Any] = list(net.carry)
         self.gates = torch.stack([g.weight.t() for g in gates])  # (L, 2 residual, 2 gate)
+        self.before, self.now = self.gates.chunk(2, 1)  # (L, residual, 2 gate) each
         none = torch.zeros(0, net.gate, net.residual, device=device)  # of a single layer
         self.carry = torch.stack([c.weight.t() for c in carry]) if carry else none
         self.carry_bias = torch.stack([c.bias for c in carry]) if carry else none[:, 0]
@@ -72,7 +73,7 @@ def advance(weights: Stacked, state: State, told: Tensor, draws: Draws) -> Advan
     Gives samples (B, K) in [-1, 1], NaN where no class could be drawn, and the state after them;
     what is given stays as it was.
     """
-    rings, length, last = state[0].clone(), state[1], state[2]
+    rings, length, last = state[0].clone(memory_format=torch.contiguous_format), *state[1:]
     samples = []
     for k in range(draws.uniforms.shape[1]):
         logits = step(weights, (rings, length + k, last), told[:, k // weights.hop])
@@ -82,21 +83,25 @@ def advance(weights: Stacked, state: State, told: Tensor, draws: Draws) -> Advan
 
 
 def step(weights: Stacked, state: State, told: Tensor) -> Tensor:
-    """Logits (B, classes) of the next sample; the rings are written. told (B, layers, 2 gate)."""
+    """Logits (B, classes) of the next sample; the rings are written. told (B, layers, 2 gate).
+
+    What the layers' inputs of `dilation` samples ago come to is known beforehand, for all at once.
+    """
     rings, length, last = state
-    rows = torch.arange(len(rings), device=rings.device)
-    places = weights.starts + (length[:, None] & weights.masks)  # (B, L)
-    x = weights.embed[last]  # (B, residual)
-    units = []
-    for layer in range(len(weights.gates)):
-        place = places[:, layer]
-        both = torch.cat([rings[rows, place], x], 1)
-        rings[rows, place] = x
-        signal, gate = torch.addmm(told[:, layer], both, weights.gates[layer]).chunk(2, 1)
+    flat = rings.view(-1, weights.residual)
+    rows = torch.arange(len(rings), device=rings.device) * weights.places
+    places = weights.starts[:, None] + (length & weights.masks[:, None]) + rows  # (L, B)
+    before = flat.index_select(0, places.flatten()).view(*places.shape, -1)
+    taken = torch.baddbmm(told.transpose(0, 1), before, weights.before)  # (L, B, 2 gate)
+    x = weights.embed.index_select(0, last)  # (B, residual)
+    inputs, units = [x], []
+    for layer, part in enumerate(taken.unbind(0)):
+        signal, gate = torch.addmm(part, x, weights.now[layer]).chunk(2, 1)
         units.append(torch.tanh(signal) * torch.sigmoid(gate))
         if layer < len(weights.carry):
-            way = torch.addmm(weights.carry_bias[layer], units[-1], weights.carry[layer])
-            x = x + way
+            x = torch.addmm(x, units[-1], weights.carry[layer]) + weights.carry_bias[layer]
+            inputs.append(x)
+    flat.index_copy_(0, places.flatten(), torch.cat(inputs))
     h = torch.cat(units, 1)
     (gather, gather_bias), (hidden, hidden_bias), (out, out_bias) = weights.ends
     h = torch.addmm(gather_bias, h, gather).relu()
