@@ -14,6 +14,7 @@ from training.data.cache import DataMissing
 from training.data.music import load_windows, open_corpus
 from training.data.music_build import Works, build, build_music
 from training.data.shards import Label, Recording, read_shard, shards_of, summary, write_shard
+from training.data.tunes import Unreadable
 
 NAMES = [f"piece-{i}" for i in range(8)]
 MINUTES = 0.75  # 45 seconds, of pieces of 6
@@ -96,6 +97,20 @@ def test_more_minutes_add_shards_and_leave_the_others(tmp_path: Path) -> None:
     ]
     build(tmp_path, {"jazz": works()}, 100)  # there are no more pieces
     assert summary(tmp_path)[1] == ("jazz", "0.8", "8", "2")
+
+
+def test_a_piece_that_can_not_be_read_is_told_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def record(name: str) -> Recording:
+        if name in ("piece-0", *NAMES[6:]):
+            raise Unreadable(f"{name} can't be read: no bars")
+        return hummed(name)
+
+    build(tmp_path, {"jazz": works(record)}, 100)
+    (shard,) = shards_of(tmp_path / "jazz")
+    assert [one.label.name for one in read_shard(shard)] == NAMES[1:6]
+    assert "left out: piece-0 can't be read: no bars" in caplog.text
 
 
 def test_shards_that_were_made_otherwise_are_not_gone_on_with(tmp_path: Path) -> None:

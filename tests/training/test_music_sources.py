@@ -15,7 +15,7 @@ from training.data import grooves, tunes
 from training.data.cache import DataMissing
 from training.data.grooves import ELECTRONIC, JAZZ, grooved, names_of, progression, sheet
 from training.data.rendering import FONTS, RATE, TAIL, centred, find_synth, render
-from training.data.tunes import melody_of, shuffled
+from training.data.tunes import Unreadable, melody_of, shuffled
 
 plays = pytest.mark.skipif(
     not (shutil.which("fluidsynth") and any(font.exists() for font in FONTS)),
@@ -55,6 +55,12 @@ def test_a_fiddle_tune_has_the_meter_and_key_of_its_source() -> None:
     score = tunes.fiddle_tune("AlistairMaclalastairStrathspey").score
     assert (score.meter, score.key) == ((4, 4), "G minor")
     assert {n.program for n in score.notes} == {tunes.FLUTE}
+
+
+def test_a_piece_that_music21_can_not_read_is_told() -> None:
+    pytest.importorskip("music21", reason="reads scores")
+    with pytest.raises(Unreadable, match="no-such-tune can't be read"):
+        tunes.fiddle_tune("no-such-tune")
 
 
 def test_versions_of_a_tune_are_kin_in_any_key() -> None:

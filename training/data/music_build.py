@@ -7,6 +7,7 @@
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,8 @@ from training.data.shards import (
     told_of,
     write_shard,
 )
+
+log = logging.getLogger("atelier.training")
 
 EDITION = 1  # of how the corpus is made; another one is another corpus
 MINUTES = 120.0  # a style
@@ -169,10 +172,15 @@ def fill(folder: Path, work: Works, minutes: float) -> Iterator[float]:
         held: list[Recording] = []
         length = 0.0
         while length < min(SHARD, minutes - done) and follows < len(work.names):
-            held.append(work.record(work.names[follows]))
-            length += len(held[-1].sound) / RATE / 60
+            try:
+                held.append(work.record(work.names[follows]))
+                length += len(held[-1].sound) / RATE / 60
+            except tunes.Unreadable as error:
+                log.warning("left out: %s", error)
             follows += 1
             yield done + length
+        if not held:
+            return
         write_shard(folder / f"{number:03d}.safetensors", work.made, follows, held)
         number, done = number + 1, done + length
 

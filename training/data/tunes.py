@@ -29,6 +29,10 @@ MAJOR = ("major", "ionian", "lydian", "mixolydian")
 KIN = 12  # intervals of a melody's beginning that two versions of a tune share
 
 
+class Unreadable(DataMissing):
+    """A piece of music21's corpus that can't be used; others can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A score; pieces of one `kin` are versions of one tune, and held out together."""
@@ -45,9 +49,8 @@ def chorales() -> list[str]:
 
 
 def chorale(name: str) -> Piece:
-    """For church organ."""
-    parsed = _corpus().parse(f"bach/{name}")
-    return _piece(name, parsed, CHURCH_ORGAN, CHORALE_PACE)
+    """For church organ. Raises Unreadable."""
+    return _piece(name, f"bach/{name}", CHURCH_ORGAN, CHORALE_PACE)
 
 
 def fiddle_tunes() -> list[str]:
@@ -56,8 +59,8 @@ def fiddle_tunes() -> list[str]:
 
 
 def fiddle_tune(name: str) -> Piece:
-    """For flute, at the pace of its dance."""
-    return _piece(name, _corpus().parse(f"ryansMammoth/{name}"), FLUTE, None)
+    """For flute, at the pace of its dance. Raises Unreadable."""
+    return _piece(name, f"ryansMammoth/{name}", FLUTE, None)
 
 
 def shuffled(names: set[str]) -> list[str]:
@@ -82,7 +85,18 @@ def _corpus() -> Any:
     return corpus
 
 
-def _piece(name: str, parsed: Any, program: int, pace: tuple[int, int] | None) -> Piece:
+def _piece(name: str, path: str, program: int, pace: tuple[int, int] | None) -> Piece:
+    corpus = _corpus()
+    try:
+        score = _score(name, corpus.parse(path), program, pace)
+    except Exception as error:  # whatever music21 comes upon in old and hand-made files
+        raise Unreadable(f"{name} can't be read: {error or type(error).__name__}") from None
+    if not score.notes:
+        raise Unreadable(f"{name} has no notes")
+    return Piece(name, melody_of(score), score)
+
+
+def _score(name: str, parsed: Any, program: int, pace: tuple[int, int] | None) -> Score:
     """`parsed` is a music21 score. Bars begin with the first: an upbeat has rests before it."""
     first = parsed.parts[0]
     meter = first.recurse().getElementsByClass("TimeSignature")[0]
@@ -97,8 +111,7 @@ def _piece(name: str, parsed: Any, program: int, pace: tuple[int, int] | None) -
         start = (onset + upbeat) * quarter
         stress = _stress((onset + upbeat) % full)
         notes.append(Note(start, start + length * quarter, pitch, stress, program))
-    score = Score(tuple(notes), tempo, over_under, _key(parsed))
-    return Piece(name, melody_of(score), score)
+    return Score(tuple(notes), tempo, over_under, _key(parsed))
 
 
 def _notes(parsed: Any) -> Iterator[tuple[float, float, int]]:
