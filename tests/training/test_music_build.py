@@ -134,6 +134,14 @@ def test_one_gain_makes_the_loudest_sample_of_all_the_peak(tmp_path: Path) -> No
     assert (told["gain"], told["rate"]) == (corpus.gain, 16_000)
 
 
+def test_what_a_later_build_has_added_so_far_is_not_read(tmp_path: Path) -> None:
+    build(tmp_path, {"jazz": works()}, 0.1)
+    loud = Recording(Label("loud-0", False), tone(1, level=1.5))
+    write_shard(tmp_path / "jazz/001.safetensors", "by a test", 9, [loud])
+    (one,) = open_corpus(tmp_path).recordings("jazz")
+    assert one.label.name == "piece-0"
+
+
 def rolled(score: Score, frames: int) -> NDArray[np.float32]:
     sounding: NDArray[np.float32] = piano_roll(score, 10, range(60, 72), frames)[0]
     return sounding

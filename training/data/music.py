@@ -1,7 +1,7 @@
 """A corpus of music for training: its pieces, cut into windows of equal length, or as scores."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +26,18 @@ class Corpus:
     """A built folder; nothing of it is in memory."""
 
     folder: Path
-    styles: tuple[str, ...]
+    shards: Mapping[str, int]
+    """By style, how many belong to it: a build that goes on may have added more, maybe louder."""
     gain: float
     """What stored sound is multiplied by, so that the loudest sample of all is 0.95."""
 
+    @property
+    def styles(self) -> tuple[str, ...]:
+        return tuple(self.shards)
+
     def recordings(self, style: str) -> Iterator[Recording]:
         """Every piece of a style, as loud as it is stored."""
-        for path in shards_of(self.folder / style):
+        for path in shards_of(self.folder / style)[: self.shards[style]]:
             yield from read_shard(path)
 
     def scores(self, test: bool) -> Iterator[tuple[str, Score]]:
@@ -54,7 +59,8 @@ def open_corpus(folder: Path | None = None) -> Corpus:
             raise DataMissing(f"{folder} holds no corpus; `atelier data music` builds one")
         build_music()
     told = json.loads((place / CORPUS).read_text())
-    return Corpus(place, tuple(told["styles"]), told["gain"])
+    shards = {style: one["shards"] for style, one in told["styles"].items()}
+    return Corpus(place, shards, told["gain"])
 
 
 def load_windows(corpus: Corpus, seconds: float, rolled: Rolled, rate: int) -> Data:

@@ -194,6 +194,7 @@ def summarise(folder: Path) -> None:
         pieces = [piece for one in told for piece in one["pieces"]]
         if pieces:
             styles[place.name] = {
+                "shards": len(shards),
                 "minutes": round(sum(one["samples"] for one in told) / RATE / 60, 2),
                 "pieces": len(pieces),
                 "held_out": sum(piece["test"] for piece in pieces),
