@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from atelier import cli_eval, cli_files, cli_import, cli_jobs, cli_service, cli_words
+from atelier import cli_data, cli_eval, cli_files, cli_import, cli_jobs, cli_service, cli_words
 
 app = typer.Typer(
     name="atelier",
@@ -26,6 +26,7 @@ app.command()(cli_jobs.jobs)
 app.command()(cli_jobs.job)
 app.command()(cli_jobs.cancel)
 app.command()(cli_files.train)
+app.add_typer(cli_data.data, name="data")
 app.add_typer(cli_import.import_, name="import")
 app.command()(cli_import.lead)
 app.command()(cli_files.inspect)

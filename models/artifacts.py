@@ -38,4 +38,29 @@ class Frames:
             raise NotFinite("the model produced values that are not finite")
 
 
-Artifact = Image | Frames
+@dataclass(frozen=True, slots=True, eq=False)
+class Audio:
+    """Sound: samples (channels, n) float32 in [-1, 1], n at least 1, `rate` of them a second."""
+
+    samples: Tensor
+    rate: int
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 2 or self.samples.shape[0] not in (1, 2) or self.rate < 1:
+            shape = tuple(self.samples.shape)
+            raise ValueError(f"samples must be (1 or 2, n) at a rate, got {shape} at {self.rate}")
+        if not self.samples.shape[1]:
+            raise ValueError("there is no sample")
+        if not torch.isfinite(self.samples).all():
+            raise NotFinite("the model produced values that are not finite")
+        if (loudest := self.samples.abs().max().item()) > 1:
+            raise ValueError(f"samples must be between -1 and 1, got {loudest}")
+
+
+Artifact = Image | Frames | Audio
+
+
+def values_of(artifact: Artifact) -> Tensor:
+    """The one array of an artifact."""
+    return artifact.samples if isinstance(artifact, Audio) else artifact.pixels

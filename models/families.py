@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from models.audio_params import WaveNetParams
 from models.header import Header
 from models.params import GANParams, MixtureParams, Params, VAEParams
 from models.sampled_params import DiffusionParams, StableDiffusionParams, TextToImageParams
@@ -78,5 +79,14 @@ FAMILIES: dict[str, FamilyEntry] = {
     ),
     "stable_diffusion": FamilyEntry(
         "text-to-image", StableDiffusionParams, "models.stable_diffusion:StableDiffusion", LED
+    ),
+    "wavenet": FamilyEntry(
+        "audio",
+        WaveNetParams,
+        "models.wavenet:WaveNet",
+        {
+            "style": lambda h: h.labels,
+            "unconditioned": lambda h: h.labels or h.net.get("pitches"),
+        },
     ),
 }

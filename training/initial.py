@@ -12,7 +12,7 @@ N = TypeVar("N", bound=nn.Module)
 def initialise(net: N, rng: torch.Generator) -> N:
     """Torch's own law, uniform within 1 / sqrt(fan in), for every convolution and linear layer."""
     for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
             bound = 1 / math.sqrt(module.weight[0].numel())
             for parameter in module.parameters():
                 nn.init.uniform_(parameter, -bound, bound, generator=rng)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.artifacts import Image
+from models.artifacts import Image, values_of
 from models.families import FAMILIES
 from models.flow import Inputs
 from models.params import Params
@@ -50,7 +50,7 @@ class Run:
 
     def memory(self, items: int) -> int:
         """Memory that its inputs and so many of its items may take."""
-        inputs = sum(artifact.pixels.nbytes for artifact in (self.inputs or {}).values())
+        inputs = sum(values_of(artifact).nbytes for artifact in (self.inputs or {}).values())
         return inputs + items * self.params.rows * self.model.family.item_bytes
 
     def weight(self, capacity: int) -> int:

@@ -21,6 +21,7 @@ from models.nets.mixture import PrincipalMixture
 from models.nets.unet import UNet
 from models.nets.upscaler import Upscaler
 from models.nets.vae import VAENet
+from models.nets.wavenet import WaveNet
 from models.params import Params
 from models.words import Words
 from tests.models import stable
@@ -49,6 +50,19 @@ LATENT: dict[str, JsonValue] = {
     },
     "autoencoder": {"size": 32, "channels": 3, "latent": 4, "patch": 2, "widths": [8, 8]},
 }
+WAVENET: dict[str, JsonValue] = {
+    "blocks": 2,
+    "layers": 4,
+    "residual": 6,
+    "gate": 5,
+    "skip": 10,
+    "classes": 32,
+    "styles": 2,
+    "pitches": 3,
+    "hop": 100,
+    "around": 1,
+    "width": 8,
+}
 
 
 class Latent(nn.Module):
@@ -66,6 +80,7 @@ NETS: dict[str, tuple[Callable[..., nn.Module], dict[str, JsonValue]]] = {
     "diffusion": (UNet, {**UNET, "classes": 3}),
     "latent_diffusion": (Latent, LATENT),
     "stable_diffusion": (stable.Stable, stable.NET),
+    "wavenet": (WaveNet, WAVENET),
 }
 HEADERS: dict[str, dict[str, object]] = {
     "vae": {"attributes": ["bright", "wide"]},
@@ -83,6 +98,7 @@ HEADERS: dict[str, dict[str, object]] = {
         "defaults": {"width": 64, "height": 64, "steps": 30},
         "limits": {"width": [16, 128], "height": [16, 128], "steps": [1, 999]},
     },
+    "wavenet": {"labels": ["jazz", "folk"], "process": {"rate": 8000, "gain": 0.5}},
 }
 
 PARAMS: dict[str, list[dict[str, object]]] = {
@@ -114,6 +130,12 @@ PARAMS: dict[str, list[dict[str, object]]] = {
         {"prompt": "dog", "steps": 2, "eta": 1.0, "width": 32, "height": 48},
         {"prompt": "red", "steps": 2, "interpolate": {"to_seed": 3, "frames": 3}, "width": 32},
     ],
+    "wavenet": [
+        {"seconds": 0.1},
+        {"seconds": 0.2},
+        {"seconds": 0.1, "temperature": 0.5},
+        {"seconds": 0.1, "top_p": 0.5},
+    ],
 }
 """What every checkpoint of a family takes."""
 ABLE: dict[str, list[dict[str, object]]] = {
@@ -129,6 +151,10 @@ ABLE: dict[str, list[dict[str, object]]] = {
         {"prompt": "a red apple", "steps": 3, "clip_guidance_scale": 50.0},
         {"prompt": "dog", "steps": 4, "clip_guidance_scale": 50.0, "clip_guidance_every": 3},
         {"prompt": "a red apple", "steps": 2, "upscale": 4},
+    ],
+    "wavenet": [
+        {"seconds": 0.1, "style": "folk"},
+        {"seconds": 0.1, "unconditioned": True},
     ],
 }
 """What only some do: those with labels, attributes or a prior, as the tiny ones have."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.artifacts import Artifact
+from models.artifacts import Artifact, values_of
 from models.checkpoint import load, save
 from models.draws import seeded
 from models.families import FAMILIES
@@ -52,7 +52,7 @@ def flow(subject: Subject, seed: int) -> Flow:
 
 
 def values(artifacts: tuple[Artifact, ...]) -> list[torch.Tensor]:
-    return [artifact.pixels.clone() for artifact in artifacts]
+    return [values_of(artifact).clone() for artifact in artifacts]
 
 
 def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:

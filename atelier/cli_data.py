@@ -1,0 +1,63 @@
+"""`atelier data`: training data that takes long, built before anything is trained on it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atelier.cli_files import NEEDS
+from atelier.cli_say import fail, show_rows
+
+data = typer.Typer(
+    help="Build training data ahead, into the cache; a recipe builds what it misses by itself.",
+    no_args_is_help=True,
+)
+
+
+@data.callback()
+def _group() -> None:
+    """More than one command is to come, so that `atelier data music` has its name already."""
+
+
+@data.command()
+def music(
+    minutes: Annotated[float, typer.Option(min=0.1, help="Minutes of sound a style.")] = 120,
+    style: Annotated[
+        list[str] | None, typer.Option(help="Only this style; as often as needed.")
+    ] = None,
+    own: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="A folder of your own: a folder a style, of WAV, FLAC, MP3, OGG or MIDI."
+        ),
+    ] = None,
+    font: Annotated[Path | None, typer.Option(help="A sound font, if not FluidR3.")] = None,
+) -> None:
+    """Compose and play music in four styles, or read your own, with the notes beside the sound.
+
+    A build that was broken off goes on where it was. Prints the folder and what is in it.
+    """
+    try:
+        from training.data.music_build import build_music
+        from training.data.own_music import build_own
+        from training.data.shards import summary
+        from training.errors import TrainingError
+    except ModuleNotFoundError as error:
+        raise fail(NEEDS.format(extra="train", missing=error.name)) from None
+    if own is not None and style:
+        raise fail("--style is for the built styles; in a folder of your own they are its folders")
+    try:
+        folder = (
+            build_music(minutes, style or (), font)
+            if own is None
+            else build_own(own, minutes, font)
+        )
+        rows = summary(folder)
+    except TrainingError as error:
+        raise fail(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise fail(NEEDS.format(extra="train", missing=error.name)) from None
+    except KeyboardInterrupt:
+        raise fail("stopped; the same command goes on", 130) from None
+    print(folder)
+    show_rows(rows)

@@ -1,0 +1,182 @@
+"""Small pieces of machine code that kernels are made of, by numba: products, and two curves.
+
+A matrix times a vector is one loop over the inputs, written in LLVM: outputs lie side by side in
+vectors of `LANES` and stay in registers throughout. So weights are stored as blocks of `LANES`
+outputs, each block (inputs, LANES). Every sum takes its inputs in order, by fused multiply-adds,
+for one row and for several, and nothing is compiled with fastmath: a row's bits depend neither on
+its neighbours nor on how wide the machine's vectors are.
+
+numba keeps compiled code by the file of the outermost function: who changes this file removes what
+it kept of those that use it (`__pycache__/*.nb*`).
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+F = TypeVar("F", bound=Callable[..., Any])
+
+LANES = 16  # outputs in one vector; a machine with narrower ones takes two or more
+ABREAST = 4  # rows that share a read of the weights
+WIDE = 4  # vectors of outputs at once of a lone row: sums enough to keep the adders busy
+
+F32, I32, I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+VECTOR = ir.VectorType(F32, LANES)
+HALF, ONE = np.float32(0.5), np.float32(1)
+
+
+def compiled(function: F) -> F:
+    """Machine code of it that runs without Python's lock, kept on disk where there is room."""
+    made: Any
+    try:
+        made = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+    except RuntimeError:  # neither beside its file nor in the user's own folder
+        made = numba.njit(nogil=True, error_model="numpy")(function)
+    return cast(F, made)
+
+
+def padded(count: int) -> int:
+    """Whole vectors."""
+    return -(-count // LANES) * LANES
+
+
+def _product(rows: int, blocks: int) -> Any:
+    """product(w, x, y, at) adds w x to y, for so many rows of x and y and blocks of outputs.
+
+    `at`: where w, x and y begin, the steps between rows of x and of y, and how many inputs.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args[:3]
+        w, x, y = (
+            context.make_array(kind)(context, builder, array).data
+            for kind, array in zip(kinds, args[:3], strict=True)
+        )
+        w_at, x_at, y_at, x_step, y_step, count = (
+            builder.extract_value(args[3], i) for i in range(6)
+        )
+        xs = [builder.gep(x, [_along(builder, x_at, x_step, row)]) for row in range(rows)]
+        ys = [builder.gep(y, [_along(builder, y_at, y_step, row)]) for row in range(rows)]
+        block = builder.mul(count, I64(LANES))
+        ws = [builder.gep(w, [_along(builder, w_at, block, number)]) for number in range(blocks)]
+        places = [_vector(builder, y, I64(LANES * number)) for y in ys for number in range(blocks)]
+        _emit_loop(builder, count, ws, xs, places)
+        return context.get_dummy_value()
+
+    def product(typing: Any, w: Any, x: Any, y: Any, at: Any) -> Any:
+        six = types.UniTuple(types.int64, 6)  # type: ignore[no-untyped-call]
+        return types.void(w, x, y, six), emit
+
+    return intrinsic(product)
+
+
+def _along(builder: Any, start: Any, step: Any, number: int) -> Any:
+    return builder.add(start, builder.mul(step, I64(number)))
+
+
+def _vector(builder: Any, base: Any, index: Any) -> Any:
+    return builder.bitcast(builder.gep(base, [index]), VECTOR.as_pointer())
+
+
+def _emit_loop(builder: Any, count: Any, ws: list[Any], xs: list[Any], places: list[Any]) -> None:
+    """sums[row, block] += x[row, i] w[block, i] for i in order; the sums stand in `places`."""
+    kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
+    name = f"llvm.fma.v{LANES}f32"
+    fma = cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
+    undefined, first = ir.Constant(VECTOR, ir.Undefined), ir.VectorType(I32, LANES)(None)
+    begun = [builder.load(place, align=4) for place in places]
+    before = builder.basic_block
+    loop, done = builder.append_basic_block("loop"), builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    i, sums = builder.phi(I64), [builder.phi(VECTOR) for _ in places]
+    here = builder.mul(i, I64(LANES))
+    weights = [builder.load(_vector(builder, w, here), align=4) for w in ws]
+    after: list[Any] = []
+    for x in xs:
+        one = builder.insert_element(undefined, builder.load(builder.gep(x, [i])), I32(0))
+        same = builder.shuffle_vector(one, undefined, first)
+        after += [builder.call(fma, [w, same, sums[len(after) + k]]) for k, w in enumerate(weights)]
+    following = builder.add(i, I64(1))
+    for phi, start, end in zip([i, *sums], [I64(0), *begun], [following, *after], strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(end, loop)
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+    builder.position_at_end(done)
+    for place, total in zip(places, after, strict=True):
+        builder.store(total, place, align=4)
+
+
+_lone_wide, _lone, _abreast = _product(1, WIDE), _product(1, 1), _product(ABREAST, 1)
+
+
+def _power(typing: Any, n: Any) -> Any:
+    """2^n of a float that holds a whole number from -126 to 127."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        exponent = builder.add(builder.fptosi(args[0], I32), I32(127))
+        return builder.bitcast(builder.shl(exponent, I32(23)), F32)
+
+    return types.float32(types.float32), emit
+
+
+_two_to: Any = intrinsic(_power)
+
+
+@compiled
+def multiply(w: Floats, x: Floats, y: Floats, at: Any, outputs: int, rows: int) -> None:
+    """y += w x, for one row or, if there are more, for ABREAST; `at` as in `_product`."""
+    w_at, x_at, y_at, x_step, y_step, count = at
+    block, size = 0, count * LANES
+    if rows == 1:
+        while (block + WIDE) * LANES <= outputs:
+            begin = (w_at + block * size, x_at, y_at + block * LANES, x_step, y_step, count)
+            _lone_wide(w, x, y, begin)
+            block += WIDE
+    while block * LANES < outputs:
+        begin = (w_at + block * size, x_at, y_at + block * LANES, x_step, y_step, count)
+        if rows == 1:
+            _lone(w, x, y, begin)
+        else:
+            _abreast(w, x, y, begin)
+        block += 1
+
+
+@compiled
+def tanh(x: Any) -> Any:
+    """A ratio of polynomials, within 4e-7 (Eigen's `ptanh_float`); no number stays none."""
+    x = np.float32(7.90531110763549805) if x > np.float32(7.90531110763549805) else x
+    x = np.float32(-7.90531110763549805) if x < np.float32(-7.90531110763549805) else x
+    s = x * x
+    p = np.float32(-2.76076847742355e-16) * s + np.float32(2.00018790482477e-13)
+    p = p * s + np.float32(-8.60467152213735e-11)
+    p = p * s + np.float32(5.12229709037114e-08)
+    p = p * s + np.float32(1.48572235717979e-05)
+    p = p * s + np.float32(6.37261928875436e-04)
+    p = p * s + np.float32(4.89352455891786e-03)
+    q = np.float32(1.19825839466702e-06) * s + np.float32(1.18534705686654e-04)
+    q = q * s + np.float32(2.26843463243900e-03)
+    q = q * s + np.float32(4.89352518554385e-03)
+    return x * p / q
+
+
+@compiled
+def exp(x: Any) -> Any:
+    """Of x up to 0, by Cephes' `expf`: within 2e-7 of the value, and 1e-38 where that is less."""
+    x = np.float32(-87) if x < np.float32(-87) else x
+    n = np.floor(x * np.float32(1.44269504088896341) + HALF)
+    r = x - n * np.float32(0.693359375) - n * np.float32(-2.12194440e-4)
+    p = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    return (p * r * r + r + ONE) * _two_to(n if n > np.float32(-126) else np.float32(-126))

@@ -1,0 +1,158 @@
+"""Family `wavenet`: sound, a sample after another (van den Oord et al. 2016, 1609.03499)."""
+
+import importlib.util
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.artifacts import Artifact, Audio, NotFinite
+from models.audio_params import LONGEST, WaveNetParams
+from models.batching import Batched, Place
+from models.checkpoint import Checkpoint, build_net
+from models.flow import NOTHING, Inputs, Step
+from models.header import CheckpointError
+from models.nets.wavenet import WaveNet as Net
+from models.wavenet_steps import Advanced, Draws, Stacked, State
+from models.wavenet_steps import advance as advance_plainly
+
+KERNEL_CHUNK, PLAIN_CHUNK = 320, 32  # samples a step, about, in whole frames
+GRAPH_ROWS = 8
+Advance = Callable[[State, Tensor, Draws], Advanced]
+
+
+class WaveNet:
+    """Advances a stream by a chunk of samples a step, its state in and out.
+
+    Its weights stay in single precision, whatever place they are given: half of it is not faster
+    here. Every row is told its style and score by itself, so that with the kernel its bits do not
+    depend on its neighbours; the plain steps run in batches of four.
+    """
+
+    max_items = 64
+
+    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+        self.net = build_net(Net, checkpoint, Place(place.device))
+        self.labels = checkpoint.header.labels
+        if len(self.labels) != self.net.styles:
+            raise CheckpointError(
+                f"it has {len(self.labels)} labels, and its net {self.net.styles} styles"
+            )
+        self.rate, self.gain = _sound_of(checkpoint.header.process)
+        self.weights = Stacked(self.net)
+        self._advance, rows, chunk = stepping(self.weights, place.device)
+        self.frames = max(1, round(chunk / self.net.hop))  # a step
+        self.samples = self.frames * self.net.hop
+        self.item_bytes = self._item_bytes()
+        none, one = torch.tensor(self.net.styles), torch.tensor(1.0)
+        roll, uniforms = self._scored(None, 1), torch.zeros(self.samples)
+        example = (*self.weights.silence(), uniforms, roll, none, one, one)
+        self.advance: Batched[Advanced] = Batched(self._chunk, example, rows=rows)
+        self.batched = (self.advance,)
+
+    def _item_bytes(self) -> int:
+        """A state on its way in and out of a batch, the longest sound, its previews and score."""
+        state = self.weights.places * self.weights.residual
+        second = 3 * self.rate + self.rate // self.net.hop * (self.net.pitches + 1)
+        return int(4 * (6 * state + LONGEST * second)) + 2**20
+
+    def _chunk(self, *columns: Tensor) -> Advanced:
+        """Of each stream: its state, uniforms, roll, style, temperature and top_p."""
+        rings, length, last, uniforms, roll, style, temperature, top_p = columns
+        told = [  # each by itself: a larger product would round otherwise
+            self.net.condition(roll[row : row + 1], style[row : row + 1])
+            for row in range(len(roll))
+        ]
+        draws = Draws(uniforms, temperature, top_p)
+        samples, *state = self._advance((rings, length, last), torch.cat(told), draws)
+        return samples * self.gain, state[0], state[1], state[2]
+
+    async def generate(
+        self, params: WaveNetParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        return await self.perform(params, rng, None)
+
+    async def perform(
+        self, params: WaveNetParams, rng: torch.Generator, roll: Tensor | None
+    ) -> tuple[Artifact, ...]:
+        """What a roll says, (frames, pitches) in [0, 1] at a frame of the net's `hop`, and silence
+        after its end. None leaves the net to play what it likes."""
+        style = self._style(params, rng)
+        told = (style, torch.tensor(params.temperature), torch.tensor(params.top_p))
+        count = max(1, round(params.seconds * self.rate))
+        steps = math.ceil(count / self.samples)
+        scored = self._scored(None if params.unconditioned else roll, steps)
+        state, wave = self.weights.silence(), torch.zeros(steps * self.samples)
+        for number in range(steps):
+            place, frame = number * self.samples, number * self.frames
+            part = scored[frame : frame + self.frames + 2 * self.net.around]
+            row = (*state, torch.rand(self.samples, generator=rng), part, *told)
+            so_far = partial(self._sound, wave[:place], count)
+            chunk, *after = await Step(self.advance, row, (number + 1, steps), so_far)
+            if not chunk.isfinite().all():  # none of what follows would be better
+                raise NotFinite("the model produced values that are not finite")
+            wave[place : place + self.samples] = chunk
+            state = (after[0], after[1], after[2])
+        return (Audio(wave[None, :count], self.rate, self._notes(params, style)),)
+
+    def _style(self, params: WaveNetParams, rng: torch.Generator) -> Tensor:
+        """The number of the style asked for, or of one drawn; of none where there is none."""
+        if params.unconditioned or not self.labels:
+            return torch.tensor(self.net.styles)
+        if params.style is None:
+            return torch.randint(len(self.labels), (), generator=rng)
+        return torch.tensor(self.labels.index(params.style))
+
+    def _notes(self, params: WaveNetParams, style: Tensor) -> tuple[str, ...]:
+        drawn = params.style is None and not params.unconditioned and self.labels
+        return (f"the style is {self.labels[int(style)]}",) if drawn else ()
+
+    def _scored(self, roll: Tensor | None, steps: int) -> Tensor:
+        """For so many steps, with what the net looks around: (frames + 2 around, pitches + 1).
+
+        Raises ValueError for a roll of other keys than the net's.
+        """
+        frames = steps * self.frames
+        if roll is None:
+            return self.net.unscored(frames)
+        if roll.ndim != 2 or roll.shape[1] != self.net.pitches:
+            raise ValueError(
+                f"a roll must be (frames, {self.net.pitches}), not {tuple(roll.shape)}"
+            )
+        whole = F.pad(roll.float(), (0, 0, 0, max(0, frames - len(roll))))
+        return self.net.scored(whole[:frames])
+
+    def _sound(self, before: Tensor, count: int, made: Advanced) -> Audio:
+        """What there is to hear once a step has run."""
+        return Audio(torch.cat([before, made[0]])[None, :count], self.rate)
+
+
+def stepping(weights: Stacked, device: torch.device) -> tuple[Advance, int | None, int]:
+    """The fastest way to advance on a device, the batch it must be padded to, and its chunk."""
+    if device.type == "cuda":
+        from models.wavenet_graph import Captured
+
+        return Captured(weights), GRAPH_ROWS, PLAIN_CHUNK
+    if importlib.util.find_spec("numba") is None:
+        return partial(advance_plainly, weights), 4, PLAIN_CHUNK
+    from models import wavenet_kernel  # numba takes a second to load
+
+    return partial(wavenet_kernel.advance, wavenet_kernel.packed(weights)), None, KERNEL_CHUNK
+
+
+def _sound_of(told: Mapping[str, Any]) -> tuple[int, float]:
+    """Samples a second, and what decoded ones are multiplied by. Raises CheckpointError.
+
+    More than 1 would have to be cut off: what a net learns from is as loud as its classes go.
+    """
+    try:
+        rate, gain = int(told["rate"]), float(told.get("gain", 1.0))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"its sound can't be made: {error!r}") from None
+    if not (1000 <= rate <= 192_000 and 0 < gain <= 1):
+        raise CheckpointError(f"its sound can't be made: a rate of {rate}, a gain of {gain}")
+    return rate, gain

@@ -1,0 +1,48 @@
+"""The pieces of kernels against numpy, at sizes that fill their vectors and that don't."""
+
+import numpy as np
+import pytest
+
+from models.lanes import LANES, compiled, exp, multiply, padded, tanh
+
+
+@compiled
+def curves(x: np.ndarray, tanhs: np.ndarray, exps: np.ndarray) -> None:
+    for i in range(len(x)):
+        tanhs[i] = tanh(x[i])
+        exps[i] = exp(-abs(x[i]))
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (5, 16), (7, 33), (64, 64), (3, 144)])
+def test_a_product(rows: int, inputs: int, outputs: int) -> None:
+    rng = np.random.default_rng(0)
+    w = np.zeros((inputs, padded(outputs)), np.float32)
+    w[:, :outputs] = rng.standard_normal((inputs, outputs))
+    x = rng.standard_normal((rows, inputs + 2)).astype(np.float32)
+    y = rng.standard_normal((rows, padded(outputs) + 3)).astype(np.float32)
+    want = y.copy()
+    want[:, 3 : 3 + outputs] += (x[:, 2:] @ w)[:, :outputs]
+    blocks = w.reshape(inputs, -1, LANES).transpose(1, 0, 2).reshape(-1)
+    at = (0, 2, 3, x.shape[1], y.shape[1], inputs)
+    multiply(blocks, x, y, at, padded(outputs), rows)
+    assert np.allclose(y, want, atol=1e-5)
+
+
+def test_curves_are_as_near_as_they_say() -> None:
+    x = np.linspace(-12, 12, 100_001, dtype=np.float32)
+    tanhs, exps = np.empty_like(x), np.empty_like(x)
+    curves(x, tanhs, exps)
+    exact = x.astype(np.float64)
+    assert np.abs(tanhs - np.tanh(exact)).max() < 4e-7
+    assert np.abs(exps / np.exp(-np.abs(exact)) - 1).max() < 2e-7
+
+
+def test_curves_at_their_ends() -> None:
+    x = np.array([0.0, 1e4, -1e4, np.inf, np.nan], np.float32)
+    tanhs, exps = np.empty_like(x), np.empty_like(x)
+    curves(x, tanhs, exps)
+    assert tanhs[:4].tolist() == pytest.approx([0, 1, -1, 1], abs=4e-7)
+    assert exps[0] == 1
+    assert (exps[1:4] < 1e-37).all()
+    assert np.isnan([tanhs[4], exps[4]]).all()

@@ -1,0 +1,194 @@
+"""Family `wavenet`: what it is told, what it says back, and what it refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from models import wavenet
+from models.artifacts import Audio, NotFinite
+from models.audio_params import WaveNetParams
+from models.batching import Batched, Place
+from models.checkpoint import load, save
+from models.draws import seeded
+from models.families import FAMILIES
+from models.flow import run_alone
+from models.header import CheckpointError
+from models.wavenet import WaveNet, stepping
+from tests.models.families import tiny_checkpoint
+from workers.engine import Advanced, Engine, Failed
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint(tmp_path_factory.mktemp("wavenet"), "wavenet")
+
+
+@pytest.fixture(scope="module")
+def family(path: Path) -> WaveNet:
+    return WaveNet(load(path), Place(CPU))
+
+
+def made(family: WaveNet, seed: int = 1, roll: torch.Tensor | None = None, **asked: Any) -> Audio:
+    params = WaveNetParams(**{"seconds": 0.1, **asked})
+    (audio,) = run_alone(family.perform(params, seeded(seed), roll))
+    assert isinstance(audio, Audio)
+    return audio
+
+
+@pytest.mark.parametrize("seconds", [0.00001, 0.0125, 0.1, 0.25])
+def test_it_is_as_long_as_asked_and_no_louder_than_its_gain(
+    family: WaveNet, seconds: float
+) -> None:
+    audio = made(family, seconds=seconds)
+    assert audio.samples.shape == (1, max(1, round(seconds * 8000)))
+    assert audio.rate == 8000
+    assert audio.samples.abs().max() <= 0.5
+
+
+def test_a_longer_one_begins_as_a_shorter_one(family: WaveNet) -> None:
+    short, long = made(family, style="jazz"), made(family, style="jazz", seconds=0.3)
+    assert torch.equal(long.samples[:, : short.samples.shape[1]], short.samples)
+
+
+def test_a_style_that_was_drawn_is_told(family: WaveNet) -> None:
+    told = {made(family, seed).notes for seed in range(12)}
+    assert told == {("the style is jazz",), ("the style is folk",)}
+    assert made(family, style="folk").notes == made(family, unconditioned=True).notes == ()
+
+
+def test_a_roll_is_heard_and_where_it_ends_there_is_silence(family: WaveNet) -> None:
+    silent = torch.zeros(8, 3)
+    note = silent.clone()
+    note[4:, 1] = 1.0
+    hop, around = family.net.hop, family.net.around
+    plays = [made(family, roll=roll, style="jazz").samples[0] for roll in (silent, note)]
+    first = int((plays[0] != plays[1]).nonzero()[0])
+    assert first >= (4 - around) * hop
+    short = made(family, roll=silent[:2], style="jazz").samples[0]
+    assert torch.equal(short, plays[0])
+    assert not torch.equal(short, made(family, style="jazz").samples[0])
+
+
+def test_unconditioned_hears_no_roll(family: WaveNet) -> None:
+    free = made(family, unconditioned=True)
+    assert torch.equal(
+        free.samples, made(family, roll=torch.ones(8, 3), unconditioned=True).samples
+    )
+
+
+def test_previews_are_the_sound_so_far(family: WaveNet) -> None:
+    engine, parts = Engine(CPU), []
+    params = WaveNetParams(seconds=0.3)
+    engine.add("x", family.generate(params, seeded(3)))
+    while len(engine):
+        events = [e for e in engine.tick() if isinstance(e, Advanced)]
+        parts += [e.preview() for e in events if e.preview]
+    (whole,) = run_alone(family.generate(params, seeded(3)))
+    assert [p.samples.shape[1] for p in parts] == list(range(300, 2401, 300))
+    for part in parts:
+        assert torch.equal(part.samples, whole.samples[:, : part.samples.shape[1]])
+
+
+def test_values_that_are_none_end_it_at_once(family: WaveNet) -> None:
+    engine = Engine(CPU)
+    engine.add(
+        "x", family.perform(WaveNetParams(seconds=60), seeded(1), torch.full((9, 3), torch.nan))
+    )
+    (event,) = [e for e in engine.tick() if isinstance(e, Failed)]
+    assert isinstance(event.error, NotFinite)
+
+
+def test_a_roll_of_other_keys_is_refused(family: WaveNet) -> None:
+    with pytest.raises(ValueError, match=r"\(frames, 3\), not \(8, 4\)"):
+        made(family, roll=torch.zeros(8, 4))
+
+
+def test_without_a_compiler_the_plain_steps_are_taken(
+    path: Path, family: WaveNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wavenet.importlib.util, "find_spec", lambda _: None)
+    plain = WaveNet(load(path), Place(CPU))
+    assert plain.advance.rows == 4
+    assert plain.samples < family.samples
+    ours, theirs = (made(f, style="jazz", seconds=0.05).samples for f in (family, plain))
+    assert torch.equal(ours, theirs)
+
+
+def test_half_precision_changes_nothing(path: Path, family: WaveNet) -> None:
+    other = WaveNet(load(path), Place(CPU, torch.bfloat16))
+    assert torch.equal(made(other).samples, made(family).samples)
+
+
+@pytest.mark.parametrize(
+    ("process", "match"),
+    [
+        ({}, "rate"),
+        ({"rate": "fast"}, "fast"),
+        ({"rate": 8000, "gain": 1.5}, "gain of 1.5"),
+        ({"rate": 8000, "gain": 0}, "gain of 0"),
+        ({"rate": 10}, "rate of 10"),
+    ],
+)
+def test_a_sound_that_can_not_be_is_refused(
+    path: Path, tmp_path: Path, process: dict[str, Any], match: str
+) -> None:
+    held = load(path)
+    header = held.header.model_copy(update={"process": process})
+    save(tmp_path / "x.safetensors", header, held.tensors)
+    with pytest.raises(CheckpointError, match=match):
+        WaveNet(load(tmp_path / "x.safetensors"), Place(CPU))
+
+
+def test_labels_must_be_as_many_as_styles(path: Path, tmp_path: Path) -> None:
+    held = load(path)
+    header = held.header.model_copy(update={"labels": ["jazz"]})
+    save(tmp_path / "x.safetensors", header, held.tensors)
+    with pytest.raises(CheckpointError, match="1 labels, and its net 2 styles"):
+        WaveNet(load(tmp_path / "x.safetensors"), Place(CPU))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"seconds": 0},
+        {"seconds": -1},
+        {"seconds": 60.001},
+        {"seconds": 10_000},
+        {"temperature": 0},
+        {"temperature": 2.5},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"style": "jazz", "unconditioned": True},
+        {"unconditioned": "yes"},
+        {"loudness": 1},
+    ],
+)
+def test_params_out_of_range_are_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        WaveNetParams.model_validate(asked)
+
+
+def test_what_a_checkpoint_lacks_is_told_by_its_header(path: Path) -> None:
+    entry, header = FAMILIES["wavenet"], load(path).header
+    assert entry.lacks(header) == set()
+    plain = header.model_copy(update={"labels": [], "net": {**header.net, "pitches": 0}})
+    assert entry.lacks(plain) == {"style", "unconditioned"}
+
+
+def test_a_sound_is_checked_when_it_is_made() -> None:
+    with pytest.raises(NotFinite):
+        Audio(torch.tensor([[0.0, torch.nan]]), 8000)
+    for samples in (torch.zeros(5), torch.zeros(3, 5), torch.zeros(1, 0), torch.tensor([[1.5]])):
+        with pytest.raises(ValueError, match="sample"):
+            Audio(samples, 8000)
+
+
+def test_on_a_processor_rows_run_in_any_number(family: WaveNet) -> None:
+    _, rows, chunk = stepping(family.weights, CPU)
+    assert isinstance(family.advance, Batched)
+    assert (rows, family.samples) == (None, round(chunk / family.net.hop) * family.net.hop)

@@ -1,0 +1,197 @@
+"""Training of a WaveNet: each sample's class from the true ones before it, on random crops."""
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import JsonValue
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models import mulaw
+from models.header import Header
+from models.nets.wavenet import WaveNet
+from models.wavenet import stepping
+from models.wavenet_steps import Draws, Stacked
+from training.average import Average
+from training.errors import TrainingRefused
+from training.initial import embed_normal, initialise
+from training.mel import mel_pictures
+from training.precision import mixed
+from training.rates import set_rate, warm_cosine
+from training.recipe import Batch, Data
+from training.resuming import Kept, state_of, take_back
+
+CPU = torch.device("cpu")
+BIT = math.log(2)  # in nats
+
+
+@dataclass(frozen=True, slots=True)
+class WaveNetSettings:
+    """AdamW's rate warms up, then falls along a cosine to nothing over `steps`."""
+
+    steps: int
+    crop: int = 50  # frames of a row that are learnt from at a time
+    rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: int = 200
+    clip: float = 1.0  # largest norm of a gradient
+    decay: float = 0.999  # of the average
+    free: float = 0.1  # crops that are told nothing, so that it can play on its own
+    style_dropout: float = 0.1  # and of the rest, without a style,
+    score_dropout: float = 0.1  # or without a score
+    shown: float = 0.5  # seconds of a clip on a sheet
+    seed: int = 0
+
+
+class WaveNetLearner:
+    """Cross-entropy in bits a sample: van den Oord et al. 2016, section 2.
+
+    Columns: sound (N, samples), classes as uint8 or 16-bit samples as int16; rolls (N, frames,
+    pitches) uint8, 255 being 1; styles (N,) int64. A row has as many samples as its frames have.
+    """
+
+    def __init__(self, card: Header, settings: WaveNetSettings, device: torch.device) -> None:
+        net: dict[str, Any] = dict(card.net)
+        told: dict[str, Any] = dict(card.process)
+        rng = torch.Generator().manual_seed(settings.seed)
+        self.net = embed_normal(initialise(WaveNet(**net), rng), rng).to(device)
+        self.rate = int(told["rate"])
+        self.settings, self.device, self.steps = settings, device, 0
+        self.average = Average(self.net, settings.decay)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True
+        )
+        self.seen: tuple[Tensor, Tensor] | None = None  # rolls and styles, to show what it plays
+
+    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+        sound, roll, style = _checked(self.net, batch)
+        self.seen = roll, style
+        frames = min(self.settings.crop, roll.shape[1])
+        first = torch.randint(roll.shape[1] - frames + 1, (len(roll),), generator=rng)
+        previous, target = _crops(self.net, sound, first, frames)
+        roll, style = self._told(_windows(self.net, roll, first, frames), style, rng)
+        bits = self._bits(previous, target, roll, style)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(bits)
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
+        settings = self.settings
+        factor = warm_cosine(self.steps, settings.steps, settings.warmup)
+        set_rate(self.optimiser, settings.rate * factor)
+        self.optimiser.step()
+        self.steps += 1
+        self.average.follow(self.net, self.steps)
+        return {"loss": bits.item(), "norm": norm.item()}
+
+    def _bits(self, previous: Tensor, target: Tensor, roll: Tensor, style: Tensor) -> Tensor:
+        with mixed(self.device):
+            logits = self.net(*(t.to(self.device) for t in (previous, roll, style)))
+        wanted = target.to(self.device)
+        return F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten()) / BIT
+
+    def _told(self, roll: Tensor, style: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """What each crop is told: not always all of it."""
+        settings = self.settings
+        chance = torch.rand(3, len(style), generator=rng)
+        free = chance[0] < settings.free
+        no_style = free | (chance[1] < settings.style_dropout)
+        no_score = free | (chance[2] < settings.score_dropout)
+        roll = torch.where(no_score[:, None, None], 0.0, roll)
+        return roll, torch.where(no_style, self.net.styles, style)
+
+    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
+        """Spectrograms of clips, (rows, 1, 64, 64), that play the scores seen last in turn; before
+        there were any, styles in turn and what it likes."""
+        net = copy.deepcopy(self.average.net).to(CPU)
+        frames = max(1, round(self.settings.shown * self.rate / net.hop))
+        roll, style = self._shown(net, rows, frames)
+        return mel_pictures(played(net, roll, style, rng), self.rate)
+
+    def _shown(self, net: WaveNet, rows: int, frames: int) -> tuple[Tensor, Tensor]:
+        if self.seen is None:
+            return net.unscored(frames).expand(rows, -1, -1), torch.arange(rows) % (net.styles + 1)
+        turn = torch.arange(rows) % len(self.seen[1])
+        roll = F.pad(self.seen[0][turn, :frames], (0, 0, 0, max(0, frames - self.seen[0].shape[1])))
+        return net.scored(roll.float() / 255), self.seen[1][turn]
+
+    def weights(self) -> dict[str, Tensor]:
+        return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+
+    def state(self) -> dict[str, Any]:
+        return state_of(self.steps, self._parts())
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.steps = take_back(state, self._parts())
+
+    def _parts(self) -> dict[str, Kept]:
+        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
+
+
+def _checked(net: WaveNet, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Raises TrainingRefused for columns that don't fit the net, or each other."""
+    sound, roll, style = batch
+    if sound.shape[1] != roll.shape[1] * net.hop or roll.shape[2] != net.pitches:
+        raise TrainingRefused(
+            f"rows of {sound.shape[1]} samples with rolls of {tuple(roll.shape[1:])} don't fit a "
+            f"net of {net.pitches} pitches and {net.hop} samples a frame"
+        )
+    if sound.dtype not in (torch.uint8, torch.int16):
+        raise TrainingRefused(f"sound must be classes in uint8 or int16, not {sound.dtype}")
+    return sound, roll, style
+
+
+def _crops(net: WaveNet, sound: Tensor, first: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """Classes of each sample and of the one before it, (B, frames x hop) each, from a frame on."""
+    silence = mulaw.encode(torch.zeros(len(sound), 1), net.classes)
+    place = (first * net.hop)[:, None] + torch.arange(frames * net.hop)
+    target = _classes(net, sound.gather(1, place))
+    before = _classes(net, sound.gather(1, (place[:, :1] - 1).clamp(min=0)))
+    before = torch.where(first[:, None] > 0, before, silence)
+    return torch.cat([before, target[:, :-1]], 1), target
+
+
+def _classes(net: WaveNet, sound: Tensor) -> Tensor:
+    if sound.dtype == torch.uint8:
+        return sound.long()
+    return mulaw.encode(sound.float() / 32768, net.classes)
+
+
+def _windows(net: WaveNet, roll: Tensor, first: Tensor, frames: int) -> Tensor:
+    """As `WaveNet.condition` takes them, of each row from a frame on."""
+    whole = net.scored(roll.float() / 255)
+    place = first[:, None] + torch.arange(frames + 2 * net.around)
+    return whole.gather(1, place[..., None].expand(-1, -1, whole.shape[2]))
+
+
+@torch.inference_mode()
+def played(net: WaveNet, roll: Tensor, style: Tensor, rng: torch.Generator) -> Tensor:
+    """Sound (B, frames x hop) of rolls (B, frames + 2 around, pitches + 1), as it is served."""
+    weights = Stacked(net)
+    advance, _, _ = stepping(weights, CPU)
+    told = net.condition(roll, style)
+    uniforms = torch.rand(len(style), told.shape[1] * net.hop, generator=rng)
+    rings, length, last = (part.expand(len(style), *part.shape) for part in weights.silence())
+    ones = torch.ones(len(style))
+    return advance((rings, length, last), told, Draws(uniforms, ones, ones))[0]
+
+
+@torch.inference_mode()
+def measure_bits(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
+    """Bits a sample over the held-out rows: told all, told nothing; 8 is knowing nothing."""
+    config: dict[str, Any] = dict(card.net)
+    net = WaveNet(**config).eval()
+    net.load_state_dict(weights)
+    sums = {"test_bits": 0.0, "test_bits_untold": 0.0}
+    for row in range(len(data.test[0])):
+        sound, roll, style = _checked(net, tuple(c[row : row + 1] for c in data.test))
+        frames, first = roll.shape[1], torch.zeros(1, dtype=torch.long)
+        previous, target = _crops(net, sound, first, frames)
+        window = _windows(net, roll, first, frames)
+        none = torch.full_like(style, net.styles)
+        told = ((window, style), (torch.zeros_like(window), none))
+        for name, given in zip(sums, told, strict=True):
+            logits = net(previous, *given).flatten(0, 1)
+            sums[name] += F.cross_entropy(logits, target.flatten()).item() / BIT
+    return {name: total / len(data.test[0]) for name, total in sums.items()}
