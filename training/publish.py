@@ -9,7 +9,8 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from models.checkpoint import save
-from models.header import SUFFIX
+from models.header import SUFFIX, Header, part_path
+from training.parts import part
 from training.recipe import Data, Recipe
 from training.runs import Run
 
@@ -33,8 +34,18 @@ def publish(
         }
     )
     path = place_of(recipe, out)
+    bring_parts(header, path)
     save(path, header, done.weights)
     return path
+
+
+def bring_parts(header: Header, path: Path) -> None:
+    """Beside a checkpoint lie the parts it needs: copied there from those it was made with."""
+    for need in header.needs.values():
+        there = part_path(path, need)
+        if not there.exists():
+            held = part(need.id)
+            save(there, held.header, held.tensors)
 
 
 def place_of(recipe: Recipe, out: Path) -> Path:

@@ -42,6 +42,10 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
+    apples = json.loads((tmp_path / "apples.json").read_text())
+    assert (apples["status"], apples["model"]) == ("completed", "t2i-emoji")
+    assert {(o["width"], o["height"]) for o in apples["outputs"]} == {(256, 256)}
+    assert not any(o["notes"] for o in apples["outputs"])
     job = json.loads((tmp_path / "job.json").read_text())
     assert (job["status"], len(job["outputs"])) == ("completed", 4)
     assert (tmp_path / "emoji.png").read_bytes().startswith(b"\x89PNG")
@@ -62,7 +66,7 @@ def test_the_python_example_runs(stack: Stack, tmp_path: Path) -> None:
     environment = os.environ | {"ATELIER_URL": stack.url, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error", "-c", example]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=60)
-    for name in ("a.png", "b.png"):
+    for name in ("a.png", "b.png", "c.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
@@ -80,7 +84,9 @@ def test_the_commands_run(stack: Stack, tmp_path: Path) -> None:
         check=True,
     )
     names = {path.name for path in (tmp_path / "pictures").iterdir()}
-    assert len(names) == 8 + 2 + 1 + 5
+    assert len(names) == 8 + 2 + 1 + 5 + 4
+    again = (tmp_path / "again" / "t2i-emoji-7.png").read_bytes()
+    assert again == (tmp_path / "pictures" / "t2i-emoji-7.png").read_bytes()
     assert names >= {"dcgan-emoji-7.png", "dcgan-emoji-7-sheet.png", "dcgan-emoji-7.webp"}
     assert "vae-fashion" in ran.stdout
 

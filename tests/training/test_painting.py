@@ -10,7 +10,7 @@ from models.batching import Place
 from models.checkpoint import load, save, weights_sha256
 from models.draws import seeded
 from models.flow import run_alone
-from models.header import PARTS, Header, Need
+from models.header import PARTS, Header, Need, part_path
 from models.latent_diffusion import LatentDiffusion
 from models.nets.autoencoder import Autoencoder
 from models.nets.unet import Guess
@@ -35,6 +35,7 @@ from training.guessing import (
 )
 from training.painting import PaintingLearner, PaintingSettings, Reader, in_latents
 from training.parts import part
+from training.publish import bring_parts
 from training.recipe import Data, Learner
 
 CPU = torch.device("cpu")
@@ -165,6 +166,18 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
     asked = TextToImageParams(prompt="red apple", steps=2)
     (picture,) = run_alone(family.generate(asked, seeded(1)))
     assert picture.pixels.shape == (3, 32, 32)
+
+
+def test_a_checkpoint_made_elsewhere_has_its_parts_beside_it(parts: Path, tmp_path: Path) -> None:
+    need = Need(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
+    card = Header(family="latent_diffusion", net=LATENT, needs={"clip": need})
+    elsewhere = tmp_path / "elsewhere" / "painter.safetensors"
+    bring_parts(card, elsewhere)
+    save(elsewhere, card, {"w": torch.zeros(1)})
+    assert load(elsewhere).needs["clip"].header == part("clip-emoji").header
+    before = part_path(elsewhere, need).stat().st_mtime_ns
+    bring_parts(card, elsewhere)
+    assert part_path(elsewhere, need).stat().st_mtime_ns == before
 
 
 def test_a_guess_learns_what_to_expect_and_goes_on_exactly(parts: Path) -> None:
