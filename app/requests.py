@@ -31,7 +31,19 @@ from models.sampled_params import FEW
 FORMATS: dict[Modality, tuple[str, ...]] = dict.fromkeys(PICTURES, PICTURE_FORMATS)
 LABELS = {"class_label", "style"}  # the params fields that take one of a checkpoint's labels
 ATTRIBUTES = "attributes"  # the one that takes amounts of its attributes
-DEPENDENT = {"eta", "guidance_scale", "init_image", "interpolate", "mask", "prior", "strength"}
+DEPENDENT = {
+    "clip_guidance_every",
+    "clip_guidance_scale",
+    "eta",
+    "guidance_scale",
+    "init_image",
+    "interpolate",
+    "mask",
+    "negative_prompt",
+    "prior",
+    "strength",
+    "unconditioned",
+}
 """Fields that only go with some values of others: as a default they would clash with a request."""
 
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]

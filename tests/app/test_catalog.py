@@ -213,11 +213,26 @@ def diffusion_request(**changes: Any) -> type[Params]:
 
 
 @pytest.mark.parametrize(
-    "defaults", [{"eta": 0.5}, {"strength": 0.2}, {"interpolate": {"to_seed": 1}}]
+    "defaults",
+    [
+        {"eta": 0.5},
+        {"strength": 0.2},
+        {"interpolate": {"to_seed": 1}},
+        {"clip_guidance_scale": 9.0},
+        {"clip_guidance_every": 2},
+    ],
 )
 def test_a_default_that_other_fields_could_contradict_is_refused(defaults: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match="depends on others"):
         diffusion_request(defaults=defaults)
+
+
+def test_a_negative_prompt_is_no_default() -> None:
+    """It would contradict a request's guidance scale of 1."""
+    facts = {"family": "latent_diffusion", "net": {}, "defaults": {"negative_prompt": "text"}}
+    header = Header.model_validate(facts)
+    with pytest.raises(CheckpointError, match="negative_prompt a default"):
+        request_class("d", header, FAMILIES["latent_diffusion"], max_items=8)
 
 
 def test_steps_are_no_more_than_the_process_has_levels() -> None:
