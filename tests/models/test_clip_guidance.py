@@ -218,9 +218,6 @@ def made(family: Any, kind: Any, seed: int, asked: dict[str, Any]) -> Tensor:
     return picture.pixels
 
 
-@pytest.mark.skipif(
-    not (CHECKPOINTS / "t2i-emoji.safetensors").exists(), reason="t2i-emoji is not shipped yet"
-)
 def test_an_unconditional_painter_is_led_by_clip_alone() -> None:
     family: Any = load_family(CHECKPOINTS / "t2i-emoji.safetensors")
     base = {"prompt": "a red apple", "guidance_scale": 0.0}
