@@ -1,6 +1,7 @@
 """Building a corpus: whole shards, going on where it was broken off, the gain, the windows."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from models.score import Score, piano_roll
-from tests.training.music import hummed, tone
+from tests.training.music import SCALE, hummed, tone
+from training.data import music_build, rendering
 from training.data.cache import DataMissing
 from training.data.music import load_windows, open_corpus
-from training.data.music_build import Works, build, build_music
+from training.data.music_build import Style, Works, build, build_music
 from training.data.shards import Label, Recording, read_shard, shards_of, summary, write_shard
-from training.data.tunes import Unreadable
+from training.data.tunes import Piece, Unreadable
 
 NAMES = [f"piece-{i}" for i in range(8)]
 MINUTES = 0.75  # 45 seconds, of pieces of 6
@@ -26,6 +28,11 @@ class Stopped(Exception):
 
 def works(record: Callable[[str], Recording] = hummed, made: str = "by a test") -> Works:
     return Works(NAMES, record, made)
+
+
+def put_program(folder: Path, name: str, script: str = "") -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -175,14 +182,37 @@ def test_what_is_missing_is_told_before_anything_is_made(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataMissing, match="apt-get install fluidsynth fluid-soundfont-gm"):
         build_music(1, folder=tmp_path)
-    for name in ("fluidsynth", "mma"):
-        (tmp_path / name).write_text("#!/bin/sh\n")
-        (tmp_path / name).chmod(0o755)
+    put_program(tmp_path, "fluidsynth")
+    put_program(tmp_path, "mma")
     with pytest.raises(DataMissing, match=r"there is no sound font .*none\.sf2"):
         build_music(1, font=tmp_path / "none.sf2", folder=tmp_path)
     (tmp_path / "mma").unlink()
     (tmp_path / "a.sf2").write_bytes(b"RIFF....sfbk")
-    with pytest.raises(DataMissing, match="apt-get install mma"):
-        build_music(1, font=tmp_path / "a.sf2", folder=tmp_path)
+    for wanted in (["jazz", "folk"], ["electronic"]):
+        with pytest.raises(DataMissing, match="apt-get install mma"):
+            build_music(1, wanted, font=tmp_path / "a.sf2", folder=tmp_path)
+    assert not list(tmp_path.glob("*/"))
     with pytest.raises(DataMissing, match="holds no corpus"):
         open_corpus(tmp_path)
+
+
+@pytest.fixture
+def played_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A synthesiser whose sound is silent, a font for it, and two styles of four scales."""
+    put_program(tmp_path, "fluidsynth", "/usr/bin/head -c 800000 /dev/zero > out.raw")
+    (tmp_path / "a.sf2").write_bytes(b"RIFF....sfbk")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("ATELIER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(rendering, "FONTS", (tmp_path / "a.sf2",))
+    scales = [
+        Style(name, "", "", lambda: NAMES[:4], lambda name: Piece(name, name, SCALE), 1.0)
+        for name in ("folk", "jazz")
+    ]
+    monkeypatch.setattr(music_build, "STYLES", {style.name: style for style in scales})
+
+
+@pytest.mark.usefixtures("played_silence")
+def test_a_style_that_mma_does_not_play_needs_none(tmp_path: Path) -> None:
+    assert shutil.which("mma") is None
+    build_music(0.05, ["folk"])
+    assert summary(tmp_path / "cache/music")[1:] == [("folk", "0.1", "1", "0")]

@@ -77,6 +77,13 @@ def test_progressions_fill_their_bars_and_come_home() -> None:
             assert (len(chords), chords[-1][0]) == (16, 0)
     text = sheet(JAZZ.grooves[0], 120, 3, ((0, "m7"), (9, "7")), 5)
     assert text == "RndSeed 5\nTempo 120\nTime 4\nGroove SwingWalk\n1 Ebm7\n2 C7\n"
+
+
+def test_pieces_of_mma_have_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataMissing, match="to make jazz and electronic pieces"):
+        names_of(JAZZ)
+    (tmp_path / "mma").touch(0o755)
     assert names_of(JAZZ)[7] == "jazz-00007"
 
 

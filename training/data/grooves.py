@@ -124,6 +124,8 @@ def find_mma() -> str:
 
 
 def names_of(band: Band) -> list[str]:
+    """Raises DataMissing if there is no MMA to play them."""
+    find_mma()
     return [f"{band.style}-{number:05d}" for number in range(MOST)]
 
 

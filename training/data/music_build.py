@@ -46,6 +46,7 @@ class Style:
     about: str
     licence: str
     names: Callable[[], list[str]]
+    """Raises DataMissing with what to install, if what composes is not here."""
     compose: Callable[[str], tunes.Piece]
     gain: float
     """FluidSynth's, so that all styles are about as loud."""
@@ -118,7 +119,6 @@ def build_music(
         if name not in STYLES:
             raise DataMissing(f"no style {name!r}; there are {', '.join(STYLES)}")
     synth = find_synth(font)
-    grooves.find_mma()
     works = {}
     for name in wanted:
         style = STYLES[name]
