@@ -9,14 +9,14 @@ from atelier.cli_files import NEEDS
 from atelier.cli_say import fail, show_rows
 
 data = typer.Typer(
-    help="Build training data ahead, into the cache; a recipe builds what it misses by itself.",
+    help="Build training data ahead, into the cache.",
     no_args_is_help=True,
 )
 
 
 @data.callback()
 def _group() -> None:
-    """More than one command is to come, so that `atelier data music` has its name already."""
+    """A group of its own, so that its one command is `atelier data music`."""
 
 
 @data.command()

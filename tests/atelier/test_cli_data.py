@@ -15,7 +15,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_group_lists_what_it_builds() -> None:
     said = atelier("data", "--help")
     assert "music" in said.out
-    assert "Build training data ahead" in said.out
+    assert "Build training data ahead, into the cache." in said.out
 
 
 def test_a_folder_of_sound_files_becomes_a_corpus(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from models.score import Score, piano_roll
 from tests.training.music import SCALE, hummed, tone
 from training.data import music_build, rendering
 from training.data.cache import DataMissing
-from training.data.music import load_windows, open_corpus
+from training.data.music import built_corpus, load_windows, open_corpus
 from training.data.music_build import Style, Works, build, build_music
 from training.data.shards import Label, Recording, read_shard, shards_of, summary, write_shard
 from training.data.tunes import Piece, Unreadable
@@ -209,6 +209,23 @@ def played_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("folk", "jazz")
     ]
     monkeypatch.setattr(music_build, "STYLES", {style.name: style for style in scales})
+    monkeypatch.setattr("training.data.music.STYLES", music_build.STYLES)
+
+
+@pytest.mark.usefixtures("played_silence")
+def test_what_a_corpus_lacks_of_what_is_asked_for_is_built(tmp_path: Path) -> None:
+    build_music(0.05, ["jazz"])
+    place = tmp_path / "cache/music"
+    assert summary(place)[1:] == [("jazz", "0.1", "1", "0")]
+    with pytest.raises(DataMissing, match="music has no folk; there are jazz"):
+        open_corpus(place, ["folk", "jazz"])
+    whole = built_corpus(minutes=0.15)
+    assert whole.styles == ("folk", "jazz")
+    assert [len(list(whole.recordings(style))) for style in whole.styles] == [3, 3]
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*.safetensors")}
+    assert built_corpus(["jazz"], 0.1).styles == ("jazz",)
+    assert built_corpus(minutes=0.1) == whole
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*.safetensors")} == before
 
 
 @pytest.mark.usefixtures("played_silence")

@@ -1,7 +1,7 @@
 """A corpus of music for training: its pieces, cut into windows of equal length, or as scores."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.score import Score, part
-from training.data.cache import DataMissing, cache_folder
-from training.data.music_build import build_music
+from training.data.cache import DataMissing
+from training.data.music_build import MINUTES, STYLES, build_music
 from training.data.rendering import RATE
 from training.data.shards import CORPUS, Recording, read_shard, shards_of
 from training.recipe import Data
@@ -48,19 +48,26 @@ class Corpus:
                     yield style, one.score
 
 
-def open_corpus(folder: Path | None = None) -> Corpus:
-    """The one in the cache, built first if it is not there; or that of a folder that was built.
+def built_corpus(styles: Iterable[str] = (), minutes: float = MINUTES) -> Corpus:
+    """These of the composed styles, all if none is named, from the cache.
 
-    Raises DataMissing.
+    Built first as far as there are not so many minutes of each; what is there of others is not
+    read. Raises DataMissing with what to install.
     """
-    place = folder or cache_folder() / "music"
-    if not (place / CORPUS).exists():
-        if folder is not None:
-            raise DataMissing(f"{folder} holds no corpus; `atelier data music` builds one")
-        build_music()
-    told = json.loads((place / CORPUS).read_text())
+    wanted = tuple(styles) or tuple(STYLES)
+    return open_corpus(build_music(minutes, wanted), wanted)
+
+
+def open_corpus(folder: Path, styles: Iterable[str] = ()) -> Corpus:
+    """That of a folder that was built, or these styles of it. Raises DataMissing."""
+    if not (folder / CORPUS).exists():
+        raise DataMissing(f"{folder} holds no corpus; `atelier data music` builds one")
+    told = json.loads((folder / CORPUS).read_text())
     shards = {style: one["shards"] for style, one in told["styles"].items()}
-    return Corpus(place, shards, told["gain"])
+    for style in (wanted := tuple(styles)):
+        if style not in shards:
+            raise DataMissing(f"{folder} has no {style}; there are {', '.join(shards)}")
+    return Corpus(folder, {style: shards[style] for style in wanted or shards}, told["gain"])
 
 
 def load_windows(corpus: Corpus, seconds: float, rolled: Rolled, rate: int) -> Data:
