@@ -6,7 +6,7 @@ Nichol 2021 (2105.05233), algorithm 2, lead by a classifier, but by the x0 that 
 rather than by x through the net, which would cost as much again and let no U-Net's batch be shared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from models.denoising import Mend, Progress
 from models.flow import Step
 from models.header import CheckpointError
 from models.levels import Levels
-from models.sampled_params import SampledParams
+from models.sampled_params import LARGEST, SampledParams
 from models.words import notes_of
 
 CUTOUTS = 4  # that CLIP looks at in each step it leads
@@ -42,11 +42,10 @@ class Lead:
     notes: tuple[str, ...] = ()  # what was not read of its text
 
     @classmethod
-    def of(cls, params: SampledParams, goal: Tensor, notes: tuple[str, ...] = ()) -> "Lead | None":
-        """None where none is asked for."""
-        if params.clip_guidance_scale is None:
-            return None
-        return cls(goal, params.clip_guidance_scale, params.clip_guidance_every or 1, notes)
+    def of(
+        cls, params: SampledParams, scale: float, goal: Tensor, notes: tuple[str, ...] = ()
+    ) -> "Lead":
+        return cls(goal, scale, params.clip_guidance_every or 1, notes)
 
 
 class ClipGuidance:
@@ -94,6 +93,17 @@ class ClipGuidance:
             return x0 + lead.scale * path.noise[level] * gradient
 
         return (towards,)
+
+
+def own_scale(told: Mapping[str, Any]) -> float:
+    """The scale of a checkpoint that only CLIP tells what to draw, where none is asked for.
+
+    Raises TypeError or ValueError out of 0 to 1000, 0 excluded, as in a request.
+    """
+    scale = float(told.get("clip_guidance", OWN))
+    if not 0 < scale <= LARGEST:
+        raise ValueError(f"clip_guidance must be above 0 and at most {LARGEST:g}, not {scale}")
+    return scale
 
 
 def leader_of(checkpoint: Checkpoint, place: Place) -> CLIP | None:

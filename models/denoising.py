@@ -74,7 +74,7 @@ class Denoiser:
             for mend in self.mends:
                 x0 = await mend(x0, level, progress)
             x0 = x0.clamp(-1.0, 1.0) if self.process.clip else x0
-            found = Denoised(x0, (x - signal * x0) / noise)
+            found = Denoised(x0, found.eps - signal * (x0 - found.x0) / noise)
         self.seen = found.x0
         return found
 

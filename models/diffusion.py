@@ -9,7 +9,7 @@ from torch import Tensor
 from models.artifacts import Artifact, Image
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
-from models.clip_guidance import OWN, ClipGuidance, Lead, leader_of
+from models.clip_guidance import ClipGuidance, Lead, leader_of, own_scale
 from models.denoising import (
     TICKS,
     Denoiser,
@@ -50,6 +50,7 @@ class Diffusion:
             self.process = Process.of(told)
             self.guidance = guidance_of(told)
             self.spacing: Spacing = told.get("spacing", "even")
+            self.own = own_scale(told)
             levels(self.process.alpha_bar, 1, self.spacing)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"its noise process can't be made: {error}") from None
@@ -65,7 +66,6 @@ class Diffusion:
             self._predict, example, most=MOST, dtype=place.dtype, channels_last=True
         )
         self.guide = self._guide(checkpoint, place)
-        self.own = OWN if told.get("clip_guidance") is None else float(told["clip_guidance"])
         self.batched = (self.predict, *(self.guide.batched if self.guide else ()))
         self.item_bytes = ITEM_BYTES + (self.guide.item_bytes if self.guide else 0)
 
@@ -104,8 +104,7 @@ class Diffusion:
         if self.guide is None or params.prompt is None:
             return None
         goal, notes = await self.guide.read(params.prompt, (1, 1 + calls(params, path)))
-        scale = params.clip_guidance_scale or self.own
-        return Lead(goal, scale, params.clip_guidance_every or 1, notes)
+        return Lead.of(params, params.clip_guidance_scale or self.own, goal, notes)
 
     async def _draw(
         self, params: DiffusionParams, path: Levels, lead: Lead | None, x: Tensor, fresh: Tensor

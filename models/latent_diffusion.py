@@ -74,9 +74,9 @@ class LatentDiffusion:
         self.styles = header.labels
         self._check_shapes()
         self.shape = (self.unet.channels, self.unet.size, self.unet.size)
-        leader = leader_of(checkpoint, place) if header.leader == LEAD else self.clip
+        given = leader_of(checkpoint, place) if LEAD in checkpoint.needs else None
         self.guide = ClipGuidance(
-            leader or self.clip, self.autoencoder.decode, torch.zeros(self.shape), place
+            given or self.clip, self.autoencoder.decode, torch.zeros(self.shape), place
         )
         self.item_bytes = ITEM_BYTES + self.guide.item_bytes
         self.batched = self._functions(place.dtype)
@@ -145,7 +145,7 @@ class LatentDiffusion:
         ]
         pictures = await abreast(*stories)
         notes += () if lead is None else lead.notes
-        return shown(pictures, params.interpolate is not None, tuple(dict.fromkeys(notes)))
+        return shown(pictures, params.interpolate is not None, notes)
 
     async def _read(
         self, params: TextToImageParams, steps: int
@@ -172,9 +172,12 @@ class LatentDiffusion:
         self, params: TextToImageParams, prompt: Prompted, progress: Progress
     ) -> Lead | None:
         """Where CLIP leads: a prompt that it has read for the net is not read again."""
-        if params.clip_guidance_scale is None or self.guide.clip is self.clip:
-            return Lead.of(params, prompt.pooled)
-        return Lead.of(params, *await self.guide.read(params.prompt, progress))
+        scale = params.clip_guidance_scale
+        if scale is None:
+            return None
+        if self.guide.clip is self.clip:
+            return Lead.of(params, scale, prompt.pooled)
+        return Lead.of(params, scale, *await self.guide.read(params.prompt, progress))
 
     async def _given(self, params: TextToImageParams, inputs: Inputs) -> Given | None:
         if params.init_image is None:

@@ -34,7 +34,10 @@ def lead(folder: Path, model: str, clip: str) -> Path:
     family = FAMILIES.get(held.header.family)
     if family is None or "clip_guidance_scale" not in family.params.model_fields:
         raise CheckpointError(f"{model} is no diffusion model, but of family {held.header.family}")
-    needs = held.header.needs | _needs(part, clip)
+    given = _needs(part, clip)
+    if held.header.needs.get("clip") == given[LEAD]:
+        raise CheckpointError(f"{model} reads by {clip}, which leads it already")
+    needs = held.header.needs | given
     header = held.header.model_copy(update={"needs": needs})
     led = Checkpoint(header, held.tensors, "", {**held.needs, LEAD: part})
     family.load(led, CPU)  # as a worker will, which tells of all that doesn't fit

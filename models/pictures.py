@@ -34,5 +34,6 @@ def filled(picture: Artifact, channels: int, height: int, width: int) -> Tensor:
 def shown(
     pictures: tuple[Tensor, ...], walked: bool, notes: tuple[str, ...] = ()
 ) -> tuple[Artifact, ...]:
-    """What a story returns: one picture, or all of a walk."""
+    """What a story returns: one picture, or all of a walk. What is noted twice is told once."""
+    notes = tuple(dict.fromkeys(notes))
     return (Frames(torch.stack(pictures), notes) if walked else Image(pictures[0], notes),)

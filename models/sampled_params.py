@@ -10,6 +10,7 @@ from models.params import VariableParams
 
 FEW = 50  # steps, if none are asked for
 AREA = 512 * 512  # pixels that a picture may have and still count as one row
+LARGEST = 1000.0  # scale of CLIP guidance
 SAMPLERS = ("ddpm", "ddim", "euler", "heun", "dpmpp_2m")
 
 
@@ -42,7 +43,7 @@ class SampledParams(VariableParams):
     clip_guidance_scale: float | None = Field(
         default=None,
         gt=0.0,
-        le=1000.0,
+        le=LARGEST,
         description="Lead each step towards what CLIP finds alike to the prompt besides: the "
         "gradient of their similarity is scaled by this. Null is not at all, or the checkpoint's "
         "own where only CLIP reads the prompt.",

@@ -146,7 +146,8 @@ class StableDiffusion:
     async def _lead(self, params: StableDiffusionParams, progress: Progress) -> Lead | None:
         if self.guide is None or params.clip_guidance_scale is None:
             return None
-        return Lead.of(params, *await self.guide.read(params.prompt, progress))
+        read = await self.guide.read(params.prompt, progress)
+        return Lead.of(params, params.clip_guidance_scale, *read)
 
     async def _given(
         self, params: StableDiffusionParams, inputs: Inputs, size: tuple[int, int]

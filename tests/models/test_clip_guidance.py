@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from app.problems import explain_details
 from app.requests import request_class
+from models.artifacts import values_of
 from models.batching import run_together
-from models.checkpoint import load
+from models.checkpoint import load, save
 from models.clip import CLIP, cutouts
 from models.clip_guidance import CUTOUTS, ClipGuidance, Lead
 from models.draws import seeded
@@ -21,7 +22,7 @@ from models.flow import run_alone
 from models.header import LEAD, PARTS, CheckpointError, Header, read_header
 from models.leading import lead
 from models.levels import levels
-from models.sampled_params import DiffusionParams, TextToImageParams
+from models.sampled_params import SAMPLERS, DiffusionParams, TextToImageParams
 from tests.models.families import LED, load_family, tiny_checkpoint, tiny_led
 from workers.engine import Engine
 
@@ -116,6 +117,32 @@ def test_the_lead_is_scaled_by_the_noise_of_its_level(path: Path) -> None:
     assert end.value.value is x0
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_lead_that_moves_nothing_changes_no_bit(path: Path, sampler: str) -> None:
+    family: Any = load_family(path)
+    kind = FAMILIES[read_header(path).family].params
+    asked = {"prompt": "dog", "steps": 3, "sampler": sampler, "clip_guidance_scale": 1e-30}
+    free = {"prompt": "dog", "steps": 3, "sampler": sampler}
+    if kind is DiffusionParams:
+        del free["prompt"]  # which alone leads it
+    led, plain = (
+        run_alone(family.generate(kind.model_validate(a), seeded(1)))[0] for a in (asked, free)
+    )
+    assert torch.equal(values_of(led), values_of(plain))
+
+
+@pytest.mark.parametrize("scale", ["much", [1], 0, -3.0, 1001.0, None])
+def test_a_checkpoints_own_scale_is_one_that_could_be_asked_for(
+    tmp_path: Path, scale: object
+) -> None:
+    path = tiny_led(tmp_path, "diffusion")
+    held = load(path)
+    process = {**held.header.process, "clip_guidance": scale}
+    save(path, held.header.model_copy(update={"process": process}), held.tensors)
+    with pytest.raises(CheckpointError, match="its noise process can't be made"):
+        load_family(path)
+
+
 def test_a_led_flow_is_canceled_between_any_two_steps(path: Path) -> None:
     header = read_header(path)
     params = FAMILIES[header.family].params.model_validate(LED[header.family][1])
@@ -164,6 +191,7 @@ def test_only_diffusion_models_are_led_and_only_by_a_clip(tmp_path: Path) -> Non
         ("lost", "tiny-leader", "no lost.safetensors"),
         ("tiny-diffusion", "lost", "there is no part lost"),
         ("tiny-diffusion", "tiny-upscaler", "can't lead: it is no CLIP"),
+        ("tiny-latent_diffusion", "tiny-clip", "reads by tiny-clip, which leads it already"),
     ):
         with pytest.raises(CheckpointError, match=told):
             lead(tmp_path, model, clip)
