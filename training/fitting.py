@@ -53,7 +53,7 @@ def fitted(recipe: Recipe, source: Source, data: Data) -> Recipe:
     return replace(
         recipe,
         card=card.model_copy(update=_bounds(card)),
-        origin={"data": source.name},
+        origin={**recipe.origin, "data": source.name},
         data=lambda: data,
     )
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from models.checkpoint import load, weights_sha256
 from tests.training.tiny import DIFFUSION, diffusion_recipe, gan_recipe, vae_recipe
 from training.beginning import Beginner, begun
-from training.command import carry_out
+from training.command import Order, carry_out, run
 from training.errors import TrainingRefused
 from training.recipe import Recipe
 from training.runs import Run
@@ -49,6 +50,26 @@ def test_a_resumed_run_goes_on_from_its_own_state(first: Path, tmp_path: Path) -
     carry_out(recipe, tmp_path / "broken", state, 2, resume=False, device=CPU)
     broken = carry_out(recipe, tmp_path / "broken", state, 4, resume=True, device=CPU)
     assert weights_sha256(load(whole).tensors) == weights_sha256(load(broken).tensors)
+
+
+def test_the_card_of_other_data_notes_it_too(
+    first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mine"
+    for label in ("dark", "light"):
+        (folder / label).mkdir(parents=True)
+        for number in range(6):
+            shade = 40 if label == "dark" else 200
+            Image.new("L", (8, 8), shade + number).save(folder / label / f"{number}.png")
+    card = DIFFUSION.model_copy(update={"net": {**DIFFUSION.net, "channels": 1}})
+    recipe = replace(diffusion_recipe(), card=card)
+    monkeypatch.setattr("training.command.recipe_named", lambda name: recipe)
+    order = Order(
+        "tiny", tmp_path / "out", tmp_path / "runs", str(folder), steps=1, start=str(first)
+    )
+    told = load(run(order)).header.recipe
+    assert told["begun_with_weights"] == weights_sha256(load(first).tensors)
+    assert told["data"] == "mine"
 
 
 def test_a_run_is_not_resumed_from_another_beginning(first: Path, tmp_path: Path) -> None:
