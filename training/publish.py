@@ -8,8 +8,9 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.checkpoint import save
+from models.checkpoint import load, save, weights_sha256
 from models.header import SUFFIX, Header, part_path
+from training.errors import TrainingRefused
 from training.parts import part
 from training.recipe import Data, Recipe
 from training.runs import Run
@@ -40,12 +41,20 @@ def publish(
 
 
 def bring_parts(header: Header, path: Path) -> None:
-    """Beside a checkpoint lie the parts it needs: copied there from those it was made with."""
+    """Beside a checkpoint lie the parts it needs: copied there from those it was made with.
+
+    Raises TrainingRefused, before the checkpoint is written, where another lies there.
+    """
     for need in header.needs.values():
         there = part_path(path, need)
         if not there.exists():
             held = part(need.id)
             save(there, held.header, held.tensors)
+        elif weights_sha256(load(there).tensors) != need.weights:
+            raise TrainingRefused(
+                f"{there} is another {need.id} than the one it was made with; put that one there, "
+                "and go on by --resume"
+            )
 
 
 def place_of(recipe: Recipe, out: Path) -> Path:

@@ -27,6 +27,7 @@ from training.autoencoding import (
 from training.contrasting import CLIPLearner, CLIPSettings
 from training.data.cache import DataMissing
 from training.data.lexicon import Taught
+from training.errors import TrainingRefused
 from training.guessing import (
     GuessLearner,
     GuessSettings,
@@ -178,6 +179,12 @@ def test_a_checkpoint_made_elsewhere_has_its_parts_beside_it(parts: Path, tmp_pa
     before = part_path(elsewhere, need).stat().st_mtime_ns
     bring_parts(card, elsewhere)
     assert part_path(elsewhere, need).stat().st_mtime_ns == before
+    other = {
+        k: t + 1 if t.is_floating_point() else t for k, t in part("clip-emoji").tensors.items()
+    }
+    save(part_path(elsewhere, need), part("clip-emoji").header, other)
+    with pytest.raises(TrainingRefused, match="another clip-emoji"):
+        bring_parts(card, elsewhere)
 
 
 def test_a_guess_learns_what_to_expect_and_goes_on_exactly(parts: Path) -> None:
