@@ -13,8 +13,9 @@ from models.score import DRUMS, Note, Score
 from tests.training.music import SCALE
 from training.data import grooves, tunes
 from training.data.cache import DataMissing
-from training.data.grooves import ELECTRONIC, JAZZ, grooved, names_of, progression, sheet
-from training.data.rendering import FONTS, RATE, TAIL, centred, find_synth, render
+from training.data.grooves import ELECTRONIC, JAZZ, Groove, grooved, names_of, progression, sheet
+from training.data.music_build import player
+from training.data.rendering import FONTS, RATE, TAIL, Synth, centred, find_synth, render
 from training.data.tunes import Unreadable, melody_of, shuffled
 
 plays = pytest.mark.skipif(
@@ -22,7 +23,7 @@ plays = pytest.mark.skipif(
     reason="needs fluidsynth and FluidR3, which play scores",
 )
 grooves_here = pytest.mark.skipif(not shutil.which("mma"), reason="needs mma, which composes")
-GROOVES = [(band, groove) for band in (JAZZ, ELECTRONIC) for groove in band.grooves]
+GROOVES = [groove for band in (JAZZ, ELECTRONIC) for groove in band.grooves]
 
 
 def test_a_chorale_is_read_as_it_stands_in_the_score() -> None:
@@ -107,6 +108,27 @@ def test_a_piece_of_mma_is_the_same_each_time_and_in_the_style_s_voices() -> Non
 def test_a_groove_that_mma_does_not_have_is_told() -> None:
     with pytest.raises(DataMissing, match="mma failed"):
         grooves.played("Groove NoSuchGroove\n1 C\n")
+
+
+@grooves_here
+@pytest.mark.parametrize("groove", GROOVES, ids=lambda groove: groove.name)
+def test_mma_has_every_groove_in_the_measure_that_is_asked_for(groove: Groove) -> None:
+    text = sheet(groove, 120, 2, ((0, "m7"), (7, "7"), (0, "m"), (0, "")), 1)
+    score = read_midi(grooves.played(text), most_together=1000)
+    assert (score.tempo, score.meter[0]) == (120, groove.quarters)
+    last = max(note.onset for note in score.notes)
+    assert 3 < last * 2 / groove.quarters + 0.1 < 4.2  # bars of half a second a quarter
+
+
+def test_what_mma_makes_that_is_no_score_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mma").write_text("#!/bin/sh\necho what > out.mid\n")
+    (tmp_path / "mma").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    record = player(lambda name: grooved(JAZZ, name), Synth("", tmp_path))
+    with pytest.raises(Unreadable, match="jazz-00003 can't be played: this is no MIDI file"):
+        record("jazz-00003")
 
 
 @plays

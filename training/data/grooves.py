@@ -130,7 +130,8 @@ def names_of(band: Band) -> list[str]:
 
 
 def grooved(band: Band, name: str) -> Piece:
-    """The piece of that name, the same each time. Raises DataMissing if MMA fails."""
+    """The piece of that name, the same each time. Raises DataMissing if MMA fails, and ScoreError
+    if it makes what is no score."""
     rng = random.Random(name)
     groove = rng.choice(band.grooves)
     tempo, tonic = rng.randint(*groove.pace), rng.randrange(12)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from models.score import Score, moved
+from models.score import Score, ScoreError, moved
 from training.data import grooves, tunes
 from training.data.cache import DataMissing, cache_folder
 from training.data.emoji import held_out
@@ -129,10 +129,14 @@ def build_music(
 
 
 def player(compose: Callable[[str], tunes.Piece], synth: Synth) -> Callable[[str], Recording]:
+    """Composes a piece by its name and plays it; what does so raises Unreadable."""
+
     def record(name: str) -> Recording:
-        piece = compose(name)
-        test = held_out(piece.kin)
-        return played(piece.score, piece.name, test, synth)
+        try:
+            piece = compose(name)
+            return played(piece.score, piece.name, held_out(piece.kin), synth)
+        except ScoreError as error:
+            raise tunes.Unreadable(f"{name} can't be played: {error}") from None
 
     return record
 

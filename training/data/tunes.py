@@ -30,7 +30,7 @@ KIN = 12  # intervals of a melody's beginning that two versions of a tune share
 
 
 class Unreadable(DataMissing):
-    """A piece of music21's corpus that can't be used; others can."""
+    """A piece that can't be used; others can."""
 
 
 @dataclass(frozen=True, slots=True)
