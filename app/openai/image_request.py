@@ -4,8 +4,10 @@
    effect and say so; those that ask for what no model here can do are refused.
 2. Every other field is the model's own, and refused by name if the model lacks it.
 3. Null is as good as left out, for what OpenAI calls optional.
-4. A model that takes no words takes a prompt that names one of its kinds, or none; one that a CLIP
-   leads takes any other for that.
+4. A model that takes no words takes a prompt that names one of its kinds, or none; what it says
+   beside `class_label` has no effect.
+5. One that a CLIP leads takes any prompt: a kind's name is the kind, unless `class_label` or the
+   lead's own fields are given. All other words are for its CLIP.
 """
 
 import json
@@ -24,6 +26,8 @@ from models.families import PICTURES
 
 VIVID = ("vivid", "natural")  # the styles of OpenAI's that have no effect
 OPTIONAL = ("model", "n", "output_format", "style")  # of OpenAI's, and of models here
+BESIDE_WORDS = ("class_label", "clip_guidance_scale", "clip_guidance_every")
+"""With any of these a prompt is for the CLIP that leads, even if it names a kind."""
 NULL = {"type": "null"}
 NO_EFFECT = "Taken without effect: "
 
@@ -134,27 +138,27 @@ def _translated(asked: Asked, entry: Entry, catalog: Catalog) -> dict[str, Any]:
 
 
 def _put_words(prompt: str, given: dict[str, Any], entry: Entry, catalog: Catalog) -> None:
-    """A prompt to a model that can do without is the name of a kind; `class_label` goes before it.
-
-    Other words are for its CLIP, if one leads it.
-    """
+    """To the model as its prompt, or as the kind that they name where it can do without words."""
     takes = entry.schema["properties"]
     if "prompt" in entry.schema.get("required", ()):
         given["prompt"] = prompt
         return
-    if not prompt or given.get("class_label") is not None:
+    if not prompt:
         return
     labels = entry.header.labels if "class_label" in takes else []
     named = [x for x in labels if x.casefold() == prompt.strip().casefold()]
-    if not named and "prompt" in takes:
+    spoken = not named or any(given.get(name) is not None for name in BESIDE_WORDS)
+    if spoken and "prompt" in takes:
         given["prompt"] = prompt
+    elif given.get("class_label") is not None:
         return
-    if not named:
+    elif named:
+        given["class_label"] = named[0]
+    else:
         may = f"one of its labels ({', '.join(labels)}), or empty" if labels else "empty"
         painters = ", ".join(i for i, _ in catalog.of("text-to-image")) or "none"
         message = f"{entry.id} takes no words: prompt must be {may}; models that do: {painters}"
         raise Unprocessable(message, param="prompt")
-    given["class_label"] = named[0]
 
 
 def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,27 +7,60 @@ from typing import Any
 import pytest
 
 from app.catalog import Catalog
+from app.errors import InvalidRequest
 from app.openai.image_request import read_request
 from app.settings import Settings
+from models.params import Params
 from tests.models.families import tiny_led
+
+LEAD = {"clip_guidance_scale": 50.0}
+GIVEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"prompt": "Bag"}, {"prompt": None, "class_label": "bag"}),
+    ({"prompt": "bag", "class_label": None}, {"prompt": None, "class_label": "bag"}),
+    ({"prompt": "bag", "clip_guidance_scale": None}, {"prompt": None, "class_label": "bag"}),
+    ({"prompt": "a dog"}, {"prompt": "a dog", "class_label": None}),
+    ({"prompt": ""}, {"prompt": None, "class_label": None}),
+    ({"prompt": "", "class_label": "bag"}, {"prompt": None, "class_label": "bag"}),
+    ({"prompt": "a dog", "class_label": "bag"}, {"prompt": "a dog", "class_label": "bag"}),
+    ({"prompt": "shoe", "class_label": "bag"}, {"prompt": "shoe", "class_label": "bag"}),
+    ({"prompt": "a dog", **LEAD}, {"prompt": "a dog", "class_label": None, **LEAD}),
+    ({"prompt": "bag", **LEAD}, {"prompt": "bag", "class_label": None, **LEAD}),
+    (
+        {"prompt": "a dog", "class_label": "bag", **LEAD, "clip_guidance_every": 2},
+        {"prompt": "a dog", "class_label": "bag", **LEAD, "clip_guidance_every": 2},
+    ),
+]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    tiny_led(tmp_path, "diffusion")
+    made = Catalog(tmp_path, 4)
+    made.scan()
+    return made
+
+
+def asked(catalog: Catalog, given: dict[str, Any]) -> Params:
+    body = {"model": "tiny-diffusion", **given}
+    _, wish = read_request(catalog, Settings(), body, json.dumps(body).encode())
+    return wish.params
+
+
+@pytest.mark.parametrize(("given", "told"), GIVEN)
+def test_a_kind_is_a_kind_and_other_words_are_clips(
+    given: dict[str, Any], told: dict[str, Any], catalog: Catalog
+) -> None:
+    params = dict(asked(catalog, given))
+    assert {name: params[name] for name in told} == told
 
 
 @pytest.mark.parametrize(
-    ("prompt", "told"),
+    ("given", "message"),
     [
-        ("Bag", {"prompt": None, "class_label": "bag"}),
-        ("a dog", {"prompt": "a dog", "class_label": None}),
-        ("", {"prompt": None, "class_label": None}),
+        ({"prompt": "", **LEAD}, "clip_guidance_scale needs prompt"),
+        ({"prompt": "bag", "clip_guidance_every": 2}, "clip_guidance_every needs clip_guidance_"),
     ],
 )
-def test_a_kind_is_a_kind_and_other_words_are_clips(
-    prompt: str, told: dict[str, Any], tmp_path: Path
-) -> None:
-    tiny_led(tmp_path, "diffusion")
-    catalog = Catalog(tmp_path, 4)
-    catalog.scan()
-    body = {"model": "tiny-diffusion", "prompt": prompt}
-    settings = Settings(checkpoints=tmp_path)
-    _, wish = read_request(catalog, settings, body, json.dumps(body).encode())
-    given = dict(wish.params)
-    assert {name: given[name] for name in told} == told
+def test_a_lead_needs_words(given: dict[str, Any], message: str, catalog: Catalog) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        asked(catalog, given)
