@@ -20,7 +20,6 @@ from training.resuming import Kept, state_of, take_back
 
 LARGEST_SCALE = math.log(100)  # Radford et al. 2021, section 2.5
 SHIFT, ZOOM = 0.08, 0.12
-TAUGHT = 384  # width of the layer that is thrown away, where no lesson says
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +51,25 @@ class CLIPLearner:
         lesson: Taught | None = None,
     ) -> None:
         self.words = words
-        width = TAUGHT if lesson is None else lesson.vectors.shape[1]
         with torch.random.fork_rng(devices=[]):  # open_clip draws its weights from the global one
             torch.manual_seed(settings.seed)
             net = build_clip(**card.net)
-            head = nn.Linear(int(card.net["embed_dim"]), width)  # type: ignore[arg-type]
+            head = None if lesson is None else layer_to(lesson, card)
         placed: Any = net.to(device).to(memory_format=torch.channels_last).train()
         self.net = placed
-        self.head = head.to(device)
+        self.head = None if head is None else head.to(device)
         self.settings, self.device, self.steps = settings, device, 0
         self.lesson = lesson
         if lesson is not None:
             context = self.net.text.context_length
             self.phrases = self.words.table(lesson.texts, context).to(torch.int16)
         self.average = Average(self.net, settings.decay)
-        plain = [p for p in self.net.parameters() if p.ndim < 2]
-        heavy = [p for p in [*self.net.parameters(), *self.head.parameters()] if p.ndim >= 2]
+        learnt = [*self.net.parameters(), *(() if self.head is None else self.head.parameters())]
+        heavy, plain = ([p for p in learnt if (p.ndim >= 2) is large] for large in (True, False))
         self.optimiser = torch.optim.AdamW(
             [
                 {"params": heavy, "weight_decay": settings.weight_decay},
-                {"params": [*plain, self.head.bias], "weight_decay": 0.0},
+                {"params": plain, "weight_decay": 0.0},
             ],
             settings.rate,
             betas=(0.9, 0.98),
@@ -94,8 +92,8 @@ class CLIPLearner:
         found = same.gather(1, (seen @ told.T).argmax(1, keepdim=True)).mean()
         figures = {"contrast": contrast, "found": found}
         loss = contrast
-        if self.lesson is not None:
-            figures["lesson"] = self._taught(self.lesson, rng)
+        if self.lesson is not None and self.head is not None:
+            figures["lesson"] = self._taught(self.lesson, self.head, rng)
             loss = contrast + self.settings.teach * figures["lesson"]
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -107,13 +105,13 @@ class CLIPLearner:
         self.average.follow(self.net, self.steps)
         return {name: value.item() for name, value in {"loss": loss, **figures}.items()}
 
-    def _taught(self, lesson: Taught, rng: torch.Generator) -> Tensor:
+    def _taught(self, lesson: Taught, head: nn.Linear, rng: torch.Generator) -> Tensor:
         """1 - cosine between the teacher's vectors of some phrases and ours."""
         rows = torch.randint(len(self.phrases), (self.settings.taught,), generator=rng)
         with mixed(self.device):
             told = tell(self.net, trimmed(self.phrases[rows]).to(self.device)).pooled
         taught = lesson.vectors[rows].to(self.device)
-        return (1 - F.cosine_similarity(self.head(told), taught)).mean()
+        return (1 - F.cosine_similarity(head(told), taught)).mean()
 
     def sample(self, rows: int, rng: torch.Generator) -> Tensor:
         """It makes no pictures: those that it learnt from last."""
@@ -130,12 +128,14 @@ class CLIPLearner:
         self.steps = take_back(state, self._parts())
 
     def _parts(self) -> dict[str, Kept]:
-        return {
-            "net": self.net,
-            "head": self.head,
-            "average": self.average.net,
-            "optimiser": self.optimiser,
-        }
+        head = {} if self.head is None else {"head": self.head}
+        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser, **head}
+
+
+def layer_to(lesson: Taught, card: Header) -> nn.Linear:
+    """From a text's vector to the teacher's."""
+    width: Any = card.net["embed_dim"]
+    return nn.Linear(width, lesson.vectors.shape[1])
 
 
 def trimmed(tokens: Tensor) -> Tensor:
