@@ -77,17 +77,19 @@ def draw(sweep: Sweep, path: Path) -> None:
     small.save(path, optimize=True)
 
 
-def _sweep(records: Sequence[Record], default: JsonValue) -> Sweep | None:
+def _sweep(records: Sequence[Record], own: JsonValue) -> Sweep | None:
+    """A point for each scale, the last one measured; `own` is the checkpoint's."""
     name = next((key for key in LIKENESS if all(key in r for r in records)), None)
-    points = []
-    for record in records:
-        params = record["params"]
-        scale = params.get(SCALE, default) if isinstance(params, dict) else None
-        if name is not None and isinstance(scale, int | float):
-            points.append(Point(float(scale), _read(record["fed"]), _read(record[name])))
     if name is None:
         return None
-    return Sweep(name, tuple(sorted(points, key=lambda point: point.scale)))
+    points: dict[float, Point] = {}
+    for record in records:
+        params = record["params"]
+        asked = params.get(SCALE) if isinstance(params, dict) else None
+        scale = own if asked is None else asked
+        if isinstance(scale, int | float):
+            points[scale] = Point(float(scale), _read(record["fed"]), _read(record[name]))
+    return Sweep(name, tuple(points[scale] for scale in sorted(points)))
 
 
 def _read(figure: JsonValue) -> tuple[float, float]:

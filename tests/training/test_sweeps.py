@@ -43,6 +43,11 @@ def test_two_points_are_no_plot() -> None:
     assert sweep_of(card()) is None
 
 
+def test_a_scale_that_was_measured_twice_is_one_point() -> None:
+    own = record(80, 0.6, guidance_scale=None)
+    assert sweep_of(card(own, record(81, 0.6, guidance_scale=3.0), record(70, 0.2))) is None
+
+
 def test_a_plot_is_a_picture_with_both_curves(tmp_path: Path) -> None:
     found = sweep_of(card(*(record(80 + s, s / 10, guidance_scale=s) for s in (1, 2, 4))))
     assert found is not None
