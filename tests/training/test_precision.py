@@ -29,5 +29,12 @@ def test_a_processor_without_bfloat16_of_its_own_trains_in_single_precision(
     assert product.dtype == (torch.bfloat16 if expected else torch.float32)
 
 
+def test_a_torch_that_can_not_tell_trains_in_single_precision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not has_bfloat16(CPU)
+
+
 def test_a_graphics_processor_always_has_it() -> None:
     assert has_bfloat16(torch.device("cuda"))
