@@ -38,8 +38,8 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     prompt: str = Field(
-        description="What to paint. A model that takes no words takes one of its labels here, or "
-        "nothing.",
+        description="What to paint. A model that can do without words takes one of its labels "
+        "here, or nothing, and any other words if a CLIP leads it.",
         examples=["a red apple"],
     )
     size: str | None = Field(
@@ -169,10 +169,12 @@ def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
         told[name] = _or(told[name], NULL)
     style = {"enum": list(VIVID), "description": f"{NO_EFFECT}OpenAI's styles."}
     told["style"] = _or(fields.get("style", {}), style, NULL)
+    required = native.get("required", [])
+    if "prompt" not in required:
+        told["prompt"] = own["prompt"]
     if "prompt" not in fields and "class_label" not in fields:
         told["prompt"] = {**own["prompt"], "maxLength": 0, "examples": [""]}
-    required = dict.fromkeys(["prompt", *native.get("required", [])])
-    return {**native, "properties": told, "required": list(required)}
+    return {**native, "properties": told, "required": list(dict.fromkeys(["prompt", *required]))}
 
 
 def _or(form: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from app.catalog import Catalog
 from app.errors import InvalidRequest
-from app.openai.image_request import read_request
+from app.openai.image_request import Asked, in_dialect, read_request
 from app.settings import Settings
 from models.params import Params
 from tests.models.families import tiny_led
@@ -64,3 +64,19 @@ def test_a_kind_is_a_kind_and_other_words_are_clips(
 def test_a_lead_needs_words(given: dict[str, Any], message: str, catalog: Catalog) -> None:
     with pytest.raises(InvalidRequest, match=message):
         asked(catalog, given)
+
+
+@pytest.mark.parametrize("prompt", [None, 5])
+def test_a_prompt_is_a_string(prompt: Any, catalog: Catalog) -> None:
+    with pytest.raises(InvalidRequest, match="prompt must be a string"):
+        asked(catalog, {"prompt": prompt})
+
+
+def test_the_document_tells_of_openais_prompt(catalog: Catalog) -> None:
+    entry = catalog.find("tiny-diffusion")
+    told = in_dialect(entry, entry.schema)
+    assert told["properties"]["prompt"] == Asked.model_json_schema()["properties"]["prompt"]
+    assert told["properties"]["prompt"]["type"] == "string"
+    assert "minLength" not in told["properties"]["prompt"]
+    assert "prompt" in told["required"]
+    assert "clip_guidance_scale" in told["properties"]
