@@ -18,7 +18,7 @@ from models.wavenet_steps import Advanced, Draws, Stacked, State
 
 Numbers = NDArray[np.int64]
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
-NAN = np.float32(np.nan)
+NAN, INFINITE = np.float32(np.nan), np.float32(np.inf)
 
 
 class Packed(NamedTuple):
@@ -230,6 +230,8 @@ def draw(
     """
     most, scale, classes = logits[0], ONE / temperature, len(logits)
     for c in range(classes):
+        if not logits[c] < INFINITE:  # no number, or +inf; what is -inf is never drawn
+            return -1
         most = max(most, logits[c])
     for c in range(classes):
         chances[c] = exp((logits[c] - most) * scale)

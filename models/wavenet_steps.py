@@ -113,6 +113,7 @@ def draw(logits: Tensor, u: Tensor, temperature: Tensor, top_p: Tensor) -> tuple
     """Classes (B,) of logits (B, classes), as `Draws` says, and whether there was one to draw.
 
     Where logits, temperature or uniform are no numbers, it is class 0, and there was none.
+    +inf is none either; -inf is never drawn.
     """
     p = torch.softmax(logits / temperature[:, None], 1)
     ranked = p.sort(1, descending=True).values

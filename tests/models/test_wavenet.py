@@ -103,6 +103,21 @@ def test_values_that_are_none_end_it_at_once(family: WaveNet) -> None:
     assert isinstance(event.error, NotFinite)
 
 
+@pytest.mark.parametrize("compiler", [True, False])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_none_are_not_played(
+    path: Path, monkeypatch: pytest.MonkeyPatch, compiler: bool, value: float
+) -> None:
+    if not compiler:
+        monkeypatch.setattr(wavenet.importlib.util, "find_spec", lambda _: None)
+    held = load(path)
+    held.tensors["out.bias"][7] = value
+    family = WaveNet(held, Place(CPU))
+    assert family.advance.rows == (None if compiler else 4)
+    with pytest.raises(NotFinite):
+        made(family, seconds=0.01)
+
+
 def test_a_roll_of_other_keys_is_refused(family: WaveNet) -> None:
     with pytest.raises(ValueError, match=r"\(frames, 3\), not \(8, 4\)"):
         made(family, roll=torch.zeros(8, 4))

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from models import mulaw, wavenet_kernel, wavenet_steps
+from models.lanes import LANES
 from models.nets.wavenet import WaveNet
 from models.wavenet_steps import Advanced, Draws, Stacked, State, draw
 
@@ -220,3 +222,28 @@ def test_the_ends_of_a_draw() -> None:
     logits = torch.tensor([[-torch.inf, 0.0, 0.0, -torch.inf]]).expand(3, 4)
     u, ones = torch.tensor([0.0, 0.9999999, 2.0]), torch.ones(3)
     assert draw(logits, u, ones, ones)[0].tolist() == [1, 2, 2]
+
+
+def drawn_plainly(logits: Tensor) -> int:
+    ones = torch.ones(1)
+    number, sound = draw(logits[None], ones / 2, ones, ones)
+    return int(number) if sound else -1
+
+
+def drawn_by_the_kernel(logits: Tensor) -> int:
+    half, one = np.float32(0.5), np.float32(1)
+    chances, parts = (np.zeros(LANES, np.float32) for _ in range(2))
+    return wavenet_kernel.draw(logits.numpy(), half, one, one, chances, parts)
+
+
+@pytest.mark.parametrize("drawn", [drawn_plainly, drawn_by_the_kernel])
+@pytest.mark.parametrize("place", [0, 1, 3, 8])
+def test_a_logit_that_is_none_makes_none(drawn: Callable[[Tensor], int], place: int) -> None:
+    logits = torch.linspace(1, 2, 9)
+    assert drawn(logits) >= 0
+    for value in (torch.nan, torch.inf):
+        logits[place] = value
+        assert drawn(logits) == -1
+    logits[place] = -torch.inf
+    assert drawn(logits) not in (-1, place)
+    assert drawn(torch.full((9,), -torch.inf)) == -1
