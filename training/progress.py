@@ -1,7 +1,6 @@
 """What a training shows: a bar or lines of its progress, sheets of samples, a plot of the loss."""
 
 import math
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +22,11 @@ from rich.progress import (
 )
 from torch import Tensor
 
+from training.lines import now_and_then
+
 Line = tuple[int, dict[str, float]]
 """A step and its losses."""
 
-LINE_SECONDS = 30.0
 SPEED_SECONDS = 10.0  # that the speed is a mean of, at least
 POINTS = 200  # of a curve
 
@@ -56,20 +56,13 @@ def showing(name: str, begun: int, steps: int, batch: int) -> Iterator[Show]:
 
 def lines(name: str, steps: int, speed: "Speed") -> Show:
     """A line for the first step, every half minute, and the last step."""
-    told = -math.inf
+    tell = now_and_then()
 
     def show(step: int, loss: float) -> None:
-        nonlocal told
-        fast, now = speed.at(step), time.monotonic()
-        if now - told < LINE_SECONDS and step < steps:
-            return
-        told = now
+        fast = speed.at(step)
         left = timedelta(seconds=round((steps - step) * speed.batch / fast)) if fast else "?"
-        print(
-            f"{name}: step {step} of {steps}, loss {loss:.4g}, {fast:.0f} images/s, {left} to go",
-            file=sys.stderr,
-            flush=True,
-        )
+        done = f"step {step} of {steps}, loss {loss:.4g}, {fast:.0f} images/s"
+        tell(f"{name}: {done}, {left} to go", step >= steps)
 
     return show
 

@@ -8,7 +8,7 @@ held out follows from their names alone, so that a new one moves no other.
 import csv
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -56,21 +56,29 @@ def load_folder(folder: Path, size: int, channels: int) -> Data:
 
 
 def find_pictures(folder: Path) -> list[str]:
-    """Names relative to the folder, in order. Hidden files are not seen; what else is passed over
-    is logged. Raises DataMissing if there is no such folder, or too little in it."""
-    if not folder.is_dir():
-        raise DataMissing(f"{folder} is {'a file' if folder.exists() else 'not there'}: no folder")
-    names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-    seen = sorted(n for n in names if not any(part.startswith(".") for part in n.split("/")))
-    files = [name for name in seen if PurePosixPath(name).suffix.lower() in SUFFIXES]
-    others = [name for name in seen if name not in {*files, LABELS}]
-    if others:
-        few = ", ".join(others[:3]) + (" and others" if len(others) > 3 else "")
-        log.warning("passed over, being no pictures by their names: %s", few)
+    """Names relative to the folder, in order. Raises DataMissing if there is no such folder, or too
+    little in it."""
+    files = files_of(folder, SUFFIXES, "pictures", LABELS)
     if len(files) < FEWEST:
         many = f"{len(files)} picture{'' if len(files) == 1 else 's'}" if files else "no pictures"
         kinds = ", ".join(sorted(SUFFIXES))
         raise DataMissing(f"{folder} holds {many} ({kinds}); at least {FEWEST} are needed")
+    return files
+
+
+def files_of(folder: Path, suffixes: Set[str], what: str, besides: str = "") -> list[str]:
+    """Names relative to the folder, in order, of the files with one of these suffixes, anywhere
+    below it. Hidden ones are not seen; which others, but for `besides`, are passed over as being no
+    `what` is logged. Raises DataMissing if there is no such folder."""
+    if not folder.is_dir():
+        raise DataMissing(f"{folder} is {'a file' if folder.exists() else 'not there'}: no folder")
+    names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    seen = sorted(n for n in names if not any(part.startswith(".") for part in n.split("/")))
+    files = [name for name in seen if PurePosixPath(name).suffix.lower() in suffixes]
+    others = [name for name in seen if name not in {*files, besides}]
+    if others:
+        few = ", ".join(others[:3]) + (" and others" if len(others) > 3 else "")
+        log.warning("passed over, being no %s by their names: %s", what, few)
     return files
 
 

@@ -1,15 +1,12 @@
 """How far the building of music has come: a bar a style in a terminal, else lines for a log."""
 
-import math
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-LINE_SECONDS = 30.0
+from training.lines import now_and_then
 
 Show = Callable[[str, float], None]
 """Told of a style and how many minutes of it there are."""
@@ -41,14 +38,9 @@ def showing(minutes: float) -> Iterator[Show]:
 
 def lines(minutes: float) -> Show:
     """A line every half minute, and when a style is done."""
-    told = -math.inf
+    tell = now_and_then()
 
     def show(style: str, done: float) -> None:
-        nonlocal told
-        if time.monotonic() - told < LINE_SECONDS and done < minutes:
-            return
-        told = time.monotonic()
-        line = f"{style}: {min(done, minutes):.1f} of {minutes:g} minutes"
-        print(line, file=sys.stderr, flush=True)
+        tell(f"{style}: {min(done, minutes):.1f} of {minutes:g} minutes", done >= minutes)
 
     return show

@@ -14,7 +14,7 @@ import numpy as np
 from models.midi import read_midi
 from models.score import ScoreError
 from training.data.cache import DataMissing, cache_folder
-from training.data.folder import held_files
+from training.data.folder import files_of, held_files
 from training.data.music_build import EDITION, Works, build, played
 from training.data.rendering import RATE, Sound, Synth, find_synth
 from training.data.shards import LOUDEST, Label, Recording, pieces_of
@@ -55,26 +55,14 @@ def build_own(folder: Path, minutes: float, font: Path | None = None) -> Path:
 
 
 def find_music(folder: Path) -> dict[str, list[str]]:
-    """Names relative to the folder, by style. Hidden files are not seen, others that are no music
-    by their names are logged. Raises DataMissing if there are too few."""
-    if not folder.is_dir():
-        raise DataMissing(f"{folder} is {'a file' if folder.exists() else 'not there'}: no folder")
-    found = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    seen = [name for name in found if not any(part.startswith(".") for part in name.split("/"))]
+    """Names relative to the folder, by style. Raises DataMissing if there is no such folder, or too
+    little in it."""
     styles: dict[str, list[str]] = {}
-    others = []
-    for name in seen:
-        if PurePosixPath(name).suffix.lower() not in SOUNDS | SCORES:
-            others.append(name)
-            continue
+    for name in files_of(folder, SOUNDS | SCORES, "music"):
         top = name.split("/")[0] if "/" in name else folder.resolve().name
         styles.setdefault(top, []).append(name)
-    if others:
-        few = ", ".join(others[:3]) + (" and others" if len(others) > 3 else "")
-        log.warning("passed over, being no music by their names: %s", few)
-    kinds = ", ".join(sorted(SOUNDS | SCORES))
     if not styles:
-        raise DataMissing(f"{folder} holds no music ({kinds})")
+        raise DataMissing(f"{folder} holds no music ({', '.join(sorted(SOUNDS | SCORES))})")
     for style, names in styles.items():
         if len(names) < FEWEST:
             raise DataMissing(
