@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models.checkpoint import Checkpoint, load, save
 from models.draws import seeded
-from models.families import FAMILIES
+from models.families import FAMILIES, PICTURES
 from models.header import Header
 from models.params import Params, posted_files
 from training.generating import load_model, pictures_of
@@ -72,7 +72,10 @@ def measured(
     checkpoint: Checkpoint, order: Order, eyes: Eyes, checkpoints: Path, device: torch.device
 ) -> Record:
     """What `evaluate` writes; the judge is looked for among these checkpoints."""
-    header, model = checkpoint.header, load_model(checkpoint, device)
+    header = checkpoint.header
+    if (modality := FAMILIES[header.family].modality) not in PICTURES:
+        raise EvaluationRefused(f"it makes {modality}, and what is measured are pictures")
+    model = load_model(checkpoint, device)
     first = pictures_of(model, wanted(header, order.params, 1, A_WORD).params, 0, device)
     shape = (min(first.shape[2:]), first.shape[1])  # an oblong picture's middle square
     reference = reference_of(header, order.reference, shape)
