@@ -7,7 +7,7 @@ of the generator's weights is what is served.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from models.header import Header
 from models.nets.gan import critic_of, generator_of
 from training.augment import diff_augment, mirror
+from training.errors import TrainingRefused
 from training.initial import embed_normal, initialise, scale_normal
 from training.losses import (
     gradient_penalty,
@@ -111,6 +112,9 @@ class GANLearner:
     def weights(self) -> dict[str, Tensor]:
         self._settle()
         return {k: v.contiguous().cpu() for k, v in self.average.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        raise TrainingRefused("a GAN can't begin from a checkpoint: its critic is in none")
 
     def state(self) -> dict[str, Any]:
         self._settle()

@@ -1,5 +1,6 @@
 """Training of an autoencoder with spatial latents: sharp pictures from few numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from models.header import Header
 from models.nets.autoencoder import Autoencoder
 from training.average import Average
+from training.errors import TrainingRefused
 from training.initial import initialise
 from training.losses import edges_l1
 from training.metrics.likeness import psnr
@@ -83,6 +85,11 @@ class AutoencoderLearner:
 
     def weights(self) -> dict[str, Tensor]:
         return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        raise TrainingRefused(
+            "an autoencoder can't begin from a checkpoint: its latents are measured at its end"
+        )
 
     def state(self) -> dict[str, Any]:
         return state_of(self.steps, self._parts())

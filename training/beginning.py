@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +13,6 @@ from models.header import SUFFIX, CheckpointError, Header
 from training.average import Average
 from training.errors import TrainingRefused
 from training.recipe import Learner, Recipe
-
-
-@runtime_checkable
-class Beginner(Learner, Protocol):
-    """A learner whose nets are all in its checkpoint."""
-
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the served weights of a checkpoint. Raises RuntimeError if they don't fit."""
 
 
 def begin_average(
@@ -37,7 +29,7 @@ def begun(recipe: Recipe, name: str, folder: Path) -> Recipe:
     folder, or at this path.
 
     Raises TrainingRefused if it is not there, or is another kind of model; making the learner
-    does for one that trains more than a checkpoint holds, and for weights of another net.
+    does where a checkpoint does not hold enough, and for weights of another net.
     """
     path = Path(name) if name.endswith(SUFFIX) else folder / f"{name}{SUFFIX}"
     if not path.is_file():
@@ -54,10 +46,6 @@ def begun(recipe: Recipe, name: str, folder: Path) -> Recipe:
 
     def learner(card: Header, device: torch.device) -> Learner:
         made = recipe.learner(card, device)
-        if not isinstance(made, Beginner):
-            raise TrainingRefused(
-                f"{recipe.id} can't begin from a checkpoint: it trains more than one holds"
-            )
         try:
             made.begin(held.tensors)
         except RuntimeError:

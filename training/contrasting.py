@@ -1,6 +1,7 @@
 """Training of CLIP: pictures and their captions side by side, with a teacher for the language."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from models.nets.clip import build_clip, see, tell
 from models.words import Words
 from training.average import Average
 from training.data.lexicon import Taught
+from training.errors import TrainingRefused
 from training.precision import mixed
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch
@@ -120,6 +122,11 @@ class CLIPLearner:
     def weights(self) -> dict[str, Tensor]:
         own = {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
         return own | self.words.tensors()
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        raise TrainingRefused(
+            "a CLIP can't begin from a checkpoint: the layer to its teacher is in none"
+        )
 
     def state(self) -> dict[str, Any]:
         return state_of(self.steps, self._parts())

@@ -1,5 +1,6 @@
 """Training of a guess: what picture a text leads one to expect, by regression."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from models.header import Header
 from models.nets.unet import Guess
 from training.autoencoding import encoded
 from training.average import Average
+from training.beginning import begin_average
 from training.initial import embed_normal, initialise
 from training.painting import Reader, autoencoder_of_part
 from training.parts import part
@@ -83,6 +85,9 @@ class GuessLearner:
 
     def weights(self) -> dict[str, Tensor]:
         return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        begin_average(self.net, self.average, weights)
 
     def state(self) -> dict[str, Any]:
         return state_of(self.steps, self._parts())

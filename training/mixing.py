@@ -1,5 +1,6 @@
 """Fitting Gaussian mixtures: by expectation and maximisation, or by gradient."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from models.header import Header
 from models.nets.mixture import GaussianMixture, PrincipalMixture
+from training.errors import TrainingRefused
 from training.recipe import Batch, Data
 from training.resuming import Kept, state_of, take_back
 
@@ -64,6 +66,11 @@ class MixtureLearner:
 
     def weights(self) -> dict[str, Tensor]:
         return {k: v.detach().contiguous().cpu() for k, v in self.net.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        raise TrainingRefused(
+            "a mixture can't begin from a checkpoint: it is fitted to its data in one go"
+        )
 
     def state(self) -> dict[str, Any]:
         return state_of(self.steps, self._parts())

@@ -1,6 +1,6 @@
 """What a recipe is: data, a learner and the numbers of one training, as values and callables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,6 +40,12 @@ class Learner(Protocol):
         """Everything that `restore` needs to go on exactly; tensors, numbers, dicts and lists."""
 
     def restore(self, state: dict[str, Any]) -> None: ...
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        """Take what a checkpoint holds in the place of what was drawn, before the first step.
+
+        Raises RuntimeError if it is of another net, TrainingRefused if it is not enough.
+        """
 
 
 @dataclass(frozen=True, slots=True)

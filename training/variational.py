@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models.header import Header
 from models.nets.vae import VAENet
+from training.errors import TrainingRefused
 from training.initial import initialise
 from training.losses import bernoulli_nll, gaussian_nll, kl_to_standard_normal, pixel_entropy
 from training.metrics.disentangle import measure_disentanglement
@@ -72,6 +73,11 @@ class VAELearner:
 
     def weights(self) -> dict[str, Tensor]:
         return {k: v.detach().contiguous().cpu() for k, v in self.net.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        raise TrainingRefused(
+            "a VAE can't begin from a checkpoint: its prior and attributes are fitted at its end"
+        )
 
     def state(self) -> dict[str, Any]:
         return state_of(self.steps, self._parts())

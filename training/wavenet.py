@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from models.nets.wavenet import WaveNet
 from models.wavenet import stepping
 from models.wavenet_steps import Draws, Stacked
 from training.average import Average
+from training.beginning import begin_average
 from training.errors import TrainingRefused
 from training.initial import embed_normal, initialise
 from training.mel import mel_pictures
@@ -118,6 +120,9 @@ class WaveNetLearner:
 
     def weights(self) -> dict[str, Tensor]:
         return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        begin_average(self.net, self.average, weights)
 
     def state(self) -> dict[str, Any]:
         return state_of(self.steps, self._parts())
