@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.score import Score
+
 
 class NotFinite(ValueError):
     """A model produced values that are not finite."""
@@ -58,9 +60,16 @@ class Audio:
             raise ValueError(f"samples must be between -1 and 1, got {loudest}")
 
 
-Artifact = Image | Frames | Audio
+Artifact = Image | Frames | Audio | Score
 
 
 def values_of(artifact: Artifact) -> Tensor:
-    """The one array of an artifact."""
-    return artifact.samples if isinstance(artifact, Audio) else artifact.pixels
+    """One array; of a score a row a note: onset, end, pitch, velocity, program."""
+    match artifact:
+        case Image() | Frames():
+            return artifact.pixels
+        case Audio():
+            return artifact.samples
+        case Score():
+            rows = [(n.onset, n.end, n.pitch, n.velocity, n.program) for n in artifact.notes]
+            return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), 5)

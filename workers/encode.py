@@ -20,6 +20,7 @@ from torch import Tensor
 
 from app.schemas import PICTURE_FORMATS
 from models.artifacts import Artifact, Audio, Image
+from models.score import Score
 
 KEY = "atelier"  # of the PNG text chunk
 DESCRIPTION = 0x010E  # the EXIF tag ImageDescription
@@ -75,7 +76,7 @@ def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tupl
     if isinstance(artifact, Sheet):
         tiles = [_bytes(picture.pixels) for picture in artifact.pictures]
         return (_still(_laid_out(tiles), "sheet", output_format, facts),)
-    if isinstance(artifact, Audio):
+    if isinstance(artifact, Audio | Score):
         raise TypeError("there is no file format for sound yet")
     frames = [_bytes(pixels) for pixels in artifact.pixels]
     sheet = _still(_laid_out(frames), "sheet", output_format, facts)
@@ -85,7 +86,7 @@ def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tupl
 
 def preview(artifact: Artifact) -> str:
     """A small picture as a data URI; of frames, the last."""
-    if isinstance(artifact, Audio):
+    if isinstance(artifact, Audio | Score):
         raise TypeError("there is no preview of sound yet")
     pixels = artifact.pixels if isinstance(artifact, Image) else artifact.pixels[-1]
     picture = _picture(_bytes(pixels))
