@@ -93,7 +93,7 @@ def heard_of(style: str, minutes: float) -> Heard:
     if not path.exists():
         keep(path, made_of(built_corpus(STYLES, minutes), style))
     try:
-        with np.load(path) as table:
+        with path.open("rb") as file, np.load(file) as table:
             return Heard(**table)
     except (OSError, ValueError, TypeError, BadZipFile) as error:
         raise DataMissing(f"{path} is damaged, delete it: {error}") from None

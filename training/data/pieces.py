@@ -23,7 +23,8 @@ from training.lines import now_and_then
 log = logging.getLogger("atelier.training")
 
 EDITION = 1  # of how pieces are made; another one is made anew
-MOST = 2000  # pieces of a style: of grooves there is no end
+MOST = {"jazz": 2000, "electronic": 1000}
+"""Pieces of the styles that have no end: some three million tokens of each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,23 +52,24 @@ def pieces_of(style: str) -> Pieces:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part")
-        with part.open("wb") as file:
+        with part.open("wb") as whole:
             held = composed(style)
-            np.savez_compressed(file, tokens=held.tokens, starts=held.starts, test=held.test)
+            np.savez_compressed(whole, tokens=held.tokens, starts=held.starts, test=held.test)
         part.replace(path)
     try:
-        with np.load(path) as table:
+        with path.open("rb") as file, np.load(file) as table:
             return Pieces(table["tokens"], table["starts"], table["test"])
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise DataMissing(f"{path} is damaged, delete it: {error}") from None
 
 
-def composed(style: str, most: int = MOST) -> Pieces:
-    """A style's first pieces, but for those that can't be read or said in tokens."""
+def composed(style: str, most: int | None = None) -> Pieces:
+    """A style's pieces, or so many first ones, but for those that can't be read or said in
+    tokens."""
     kept: list[list[int]] = []
     test: list[bool] = []
     words, tell = vocabulary(), now_and_then()
-    names = STYLES[style].names()[:most]
+    names = STYLES[style].names()[: most or MOST.get(style)]
     for number, name in enumerate(names, 1):
         try:
             piece = STYLES[style].compose(name)
