@@ -81,7 +81,8 @@ class WaveNetLearner:
         first = first.to(self.device)
         previous, target = _crops(self.net, sound, first, frames)
         roll, style = self._told(_windows(self.net, roll, first, frames), style, rng)
-        bits = self.bits(previous, target, roll, style)
+        with mixed(self.device):
+            bits = self.bits(previous, target, roll, style)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(bits)
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
@@ -95,8 +96,7 @@ class WaveNetLearner:
         return {"loss": loss, "norm": length}
 
     def _bits(self, previous: Tensor, target: Tensor, roll: Tensor, style: Tensor) -> Tensor:
-        with mixed(self.device):
-            logits = self.net(previous, roll, style)
+        logits: Tensor = self.net(previous, roll, style)
         return F.cross_entropy(logits.float().flatten(0, 1), target.flatten()) / BIT
 
     def _told(self, roll: Tensor, style: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:

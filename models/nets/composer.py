@@ -170,7 +170,8 @@ def turns_of(place: Tensor, size: int) -> Tensor:
 
 
 def turned(x: Tensor, turns: Tensor) -> Tensor:
-    """x (..., T, size), whose pairs are its halves; turns (T, size / 2, 2)."""
-    cos, sin = turns.to(x.dtype).unbind(-1)
+    """x (..., T, size), whose pairs are its halves; turns (T, size / 2, 2), in single precision
+    as is the product: far places differ by little."""
+    cos, sin = turns.unbind(-1)
     a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1).to(x.dtype)

@@ -11,7 +11,7 @@ from training.data.rendering import RATE
 from training.recipe import Data, Recipe
 from training.wavenet import WaveNetLearner, WaveNetSettings, measure_bits
 
-STEPS = 9_000
+STEPS = 12_000
 MINUTES = 60.0  # of each style
 FRAMES = 300  # a row: three seconds
 ROLLED = Rolled(28, 108)  # as the corpus has them, and a little more
@@ -57,6 +57,6 @@ RECIPE = Recipe(
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,
-    batch=48,
+    batch=32,
     measure=measure_bits,
 )
