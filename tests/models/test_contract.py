@@ -83,7 +83,7 @@ def test_alone_equals_batched_with_random_joins(subject: Subject) -> None:
     chance.shuffle(todo)
     while todo or len(engine):
         for _ in range(chance.randrange(5)):
-            if todo:
+            if todo and len(engine) < family.max_items:
                 seed = todo.pop()
                 engine.add(seed, flow(subject, seed))
         for event in engine.tick():
