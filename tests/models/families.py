@@ -72,7 +72,7 @@ WAVENET: dict[str, JsonValue] = {
     "skip": 10,
     "classes": 32,
     "styles": 2,
-    "pitches": 13,
+    "pitches": 31,
     "hop": 100,
     "around": 1,
     "width": 8,
@@ -116,7 +116,7 @@ HEADERS: dict[str, dict[str, object]] = {
     "composer": {"labels": STYLES},
     "wavenet": {
         "labels": STYLES,
-        "process": {"rate": 8000, "gain": 0.5, "pitches": [60, 62]},
+        "process": {"rate": 8000, "gain": 0.5, "pitches": [60, 71]},
     },
 }
 
@@ -214,6 +214,29 @@ LED: dict[str, list[dict[str, object]]] = {
     ],
 }
 """What a checkpoint takes that a CLIP leads which reads nothing for it."""
+
+
+COMPOSING: dict[str, list[dict[str, object]]] = {
+    "wavenet": [
+        {"seconds": 0.2},
+        {"seconds": 0.3, "style": "folk"},
+        {"seconds": 0.2, "tempo": 200, "key": "A minor", "style": "folk"},
+        {"seconds": 0.2, "unconditioned": True},
+    ],
+}
+"""What a checkpoint takes that a composer works for."""
+
+
+def tiny_composing(folder: Path, family: str) -> Path:
+    """The tiny checkpoint of a family that plays scores, with a composer beside it."""
+    path, composer = tiny_checkpoint(folder, family), tiny_checkpoint(folder, "composer")
+    (folder / PARTS).mkdir(exist_ok=True)
+    composer.rename(folder / PARTS / composer.name)
+    held = load(path)
+    part = load(folder / PARTS / composer.name)
+    need = Need(id=composer.stem, weights=weights_sha256(part.tensors))
+    save(path, held.header.model_copy(update={"needs": {"composer": need}}), held.tensors)
+    return path
 
 
 def tiny_led(folder: Path, family: str) -> Path:
