@@ -1,8 +1,8 @@
 """What a sample costs a linear predictor: the floor of a net that draws classes of samples.
 
-Each style has a predictor of its own, by least squares over the samples before on the logarithmic
-scale of the classes (models/mulaw.py); what it is off by is taken to be spread as Laplace's law,
-whose width follows from how far off the last samples were, and cut into the classes' steps.
+Each style has a predictor of its own, by least squares over the samples before, as they sound; what
+it is off by is taken to be spread as Laplace's law, whose width follows from how far off the last
+samples were, and cut where one class ends and the next begins (models/mulaw.py).
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from models import mulaw
+
 ORDER = 32
 ROWS = 64  # of sound, looked at together
 FITTED = 128  # rows of each style, at most, that its predictor is fitted to
 RIDGE = 1e-6
 PAST = 64  # samples whose errors the width follows from
+SELDOM = 1e-6  # no class is thought to be less likely
 
 
 def linear_bits(
@@ -43,12 +46,14 @@ def fitted(sound: Tensor, classes: int) -> Tensor:
 def costs(sound: Tensor, weight: Tensor, classes: int) -> Iterator[Tensor]:
     """Bits of every sample but the first ones of each row, (rows, samples) at a time."""
     step = 2 / (classes - 1)
+    edges = mulaw.expand((torch.arange(classes + 1) - 0.5) * step - 1, classes)
+    least = float(edges.diff().min())  # of a width
     for rows in torch.split(sound, ROWS):
-        y = _scaled(rows, classes)
-        error = y[:, ORDER:] - y.unfold(1, ORDER, 1)[:, :-1] @ weight
-        width = _recent(error.abs()).clamp(min=step / 4)
-        low, high = (_below((error + sign * step / 2) / width) for sign in (-1, 1))
-        yield -((high - low).clamp(min=1e-9)).log2()
+        x = mulaw.decode(rows.long(), classes)
+        wanted, guess = rows[:, ORDER:].long(), x.unfold(1, ORDER, 1)[:, :-1] @ weight
+        width = _recent((x[:, ORDER:] - guess).abs()).clamp(min=least)
+        low, high = (_below((edges[wanted + above] - guess) / width) for above in (0, 1))
+        yield -((high - low).clamp(min=SELDOM)).log2()
 
 
 def _recent(off: Tensor) -> Tensor:
@@ -69,9 +74,5 @@ def _below(x: Tensor) -> Tensor:
 
 def _past(sound: Tensor, classes: int) -> Iterator[tuple[Tensor, Tensor]]:
     for rows in torch.split(sound, ROWS):
-        y = _scaled(rows, classes)
+        y = mulaw.decode(rows.long(), classes)
         yield y.unfold(1, ORDER, 1)[:, :-1].reshape(-1, ORDER), y[:, ORDER:].reshape(-1)
-
-
-def _scaled(sound: Tensor, classes: int) -> Tensor:
-    return sound.float() * (2 / (classes - 1)) - 1
