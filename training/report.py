@@ -25,8 +25,8 @@ SMALL = 32  # pixels; of pictures up to this side a sheet has more
 
 INTRODUCTION = """# Quality
 
-How good the pictures and the music of the shipped checkpoints are. `make quality` writes this page from the \
-checkpoints' own cards, and `atelier eval CHECKPOINT` the figures into the cards. \
+How good the pictures and the music of the shipped checkpoints are. `make quality` writes this \
+page from the checkpoints' own cards, and `atelier eval CHECKPOINT` the figures into the cards. \
 [metrics.md](metrics.md) tells what each figure means. FED is a Fréchet distance by \
 EfficientNet-Lite0: it is no FID, and can't be compared with one.
 
