@@ -76,12 +76,12 @@ class Composer(nn.Module):
         its slot a token looks at, its own among them; `at` tells how many tokens came before it.
         """
         turns = turns_of(at[:, None], self.size)
-        place, slots = (at % self.window).tolist(), slot.tolist()
+        place, slots, unseen = (at % self.window).tolist(), slot.tolist(), ~seen
         x = self._begun(token, facts)
         blocks: list[Any] = list(self.blocks)
         for number, block in enumerate(blocks):
             rows = [
-                Row(cache.keys[s, number], cache.values[s, number], p, seen[row])
+                Row(s, cache.keys[s, number], cache.values[s, number], p, unseen[row])
                 for row, (s, p) in enumerate(zip(slots, place, strict=True))
             ]
             x = block.step(x, turns, rows)
@@ -105,13 +105,14 @@ class Composer(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Of one row and layer: its keys and values (groups, window, size), the place of its token, and
-    which of the first places it looks at."""
+    """Of one row and layer: its slot, its keys and values (groups, window, size), the place of its
+    token, and which of the first places it does not look at."""
 
+    slot: int
     keys: Tensor
     values: Tensor
     place: int
-    seen: Tensor
+    unseen: Tensor
 
 
 class Block(nn.Module):
@@ -136,19 +137,23 @@ class Block(nn.Module):
         return x + self._perceived(x)
 
     def step(self, x: Tensor, turns: Tensor, rows: list[Row]) -> Tensor:
-        """x (B, width), turns (B, 1, size / 2, 2). Each row looks at its own cache alone, so that
-        the longest of a batch costs the others nothing."""
+        """x (B, width), turns (B, 1, size / 2, 2). Each row looks at its own cache alone; those that
+        only fill up a batch stand in a slot that was seen before, and cost nothing here."""
         q, k, v = (part[:, :, 0] for part in self._taken(x[:, None], turns[:, None]))
-        found = []
+        found: dict[int, Tensor] = {}
         for number, row in enumerate(rows):
-            row.keys[:, row.place], row.values[:, row.place] = k[number], v[number]
-            places = len(row.seen)
-            asked = q[number].view(self.groups, -1, self.size)
-            near = asked @ row.keys[:, :places].transpose(1, 2) * self.size**-0.5
-            weight = near.masked_fill(~row.seen, -torch.inf).softmax(2)
-            found.append((weight @ row.values[:, :places]).flatten())
-        x = x + self.give(torch.stack(found))
+            if row.slot not in found:
+                found[row.slot] = self._found(q[number], k[number], v[number], row)
+        x = x + self.give(torch.stack([found[row.slot] for row in rows]))
         return x + self._perceived(x)
+
+    def _found(self, q: Tensor, k: Tensor, v: Tensor, row: Row) -> Tensor:
+        """What one row finds, (width,); q (heads, size), k and v (groups, size)."""
+        row.keys[:, row.place], row.values[:, row.place] = k, v
+        places = len(row.unseen)
+        near = q.view(self.groups, -1, self.size) @ row.keys[:, :places].transpose(1, 2)
+        weight = near.mul_(self.size**-0.5).masked_fill_(row.unseen, -torch.inf).softmax(2)
+        return (weight @ row.values[:, :places]).flatten()
 
     def _taken(self, x: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, heads, T, size), keys and values (B, groups, T, size)."""
