@@ -20,7 +20,7 @@ from models.nets.wavenet import WaveNet as Net
 from models.wavenet_steps import Advanced, Draws, Stacked, State
 from models.wavenet_steps import advance as advance_plainly
 
-KERNEL_CHUNK, PLAIN_CHUNK = 320, 32  # samples a step, about, in whole frames
+KERNEL_CHUNK, PLAIN_CHUNK = 160, 32  # samples a step, about, in whole frames
 GRAPH_ROWS = 8
 Advance = Callable[[State, Tensor, Draws], Advanced]
 
