@@ -35,6 +35,7 @@ MAY = {
         "app.scripts",
         "app.settings",
         "app.store",
+        "app.wav",
     },
     "atelier": {"app", "models", "training", "workers"},
 }

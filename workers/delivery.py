@@ -18,7 +18,8 @@ from typing import TypeVar
 
 from app.store import Store
 from workers.desk import AWAY, Desk, Ending, Word
-from workers.encode import Encoded, encode
+from workers.encode import encode
+from workers.files import Encoded
 from workers.messages import Ended, Made, Message, Told
 from workers.parcel import Parcel, stored_output
 from workers.tries import persistently

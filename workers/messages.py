@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from models.artifacts import Artifact
 from workers.desk import Claim
-from workers.encode import Facts, Sheet
+from workers.files import Facts, Sheet
 
 
 @dataclass(frozen=True, slots=True)

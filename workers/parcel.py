@@ -8,10 +8,13 @@ from app.schemas import ErrorDetail
 from app.store import StoreError
 from models.artifacts import NotFinite
 from workers.desk import Ending, Stored, Word
-from workers.encode import Encoded, preview
+from workers.encode import preview
 from workers.engine import is_out_of_memory
+from workers.files import Encoded
 from workers.inputs import InputUnusable
 from workers.messages import Ended, Made, Told
+
+MEASURES = ("width", "height", "frames", "seconds", "rate", "channels")
 
 
 class DeadlineExceeded(Exception):
@@ -83,11 +86,10 @@ def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:
         "content_type": encoded.content_type,
         "bytes": len(encoded.data),
         "seed": made.facts.seed,
-        "width": encoded.width,
-        "height": encoded.height,
     }
-    if encoded.frames is not None:
-        output["frames"] = encoded.frames
+    for measure in MEASURES:
+        if (found := vars(encoded)[measure]) is not None:
+            output[measure] = found
     if encoded.notes:
         output["notes"] = list(encoded.notes)
     return Stored(output, encoded.content_type)

@@ -8,7 +8,7 @@ from models.families import FAMILIES
 from models.flow import Inputs
 from models.params import Params
 from workers.desk import Claim
-from workers.encode import Facts
+from workers.files import Facts
 from workers.host import Loaded
 
 

@@ -17,8 +17,8 @@ from models.families import FAMILIES
 from models.flow import NOTHING, Inputs
 from models.params import Params, item_seed, posted_files
 from workers.desk import Claim
-from workers.encode import Facts, Sheet
 from workers.engine import Advanced, Engine, Event, Failed, Finished
+from workers.files import Facts, Sheet
 from workers.host import Loaded
 from workers.messages import Ended, Made, Message, Told
 from workers.run import Run
