@@ -14,14 +14,15 @@ from app.openai.image_request import in_dialect
 from app.services import Services
 from models.families import PICTURES, Modality
 
-DESCRIPTION = """Makes pictures with generative models. A request becomes a job: poll it, follow its
-events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
+DESCRIPTION = """Makes pictures and music with generative models. A request becomes a job: poll it, follow
+its events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
 
 Every error has one shape: `{"error": {"message", "type", "param", "code"}}`."""
 OPEN = {"/livez", "/readyz"}
 GENERATE: dict[str, Modality] = {
     "/generate/image": "image",
     "/generate/text-to-image": "text-to-image",
+    "/generate/audio": "audio",
 }
 IN_OPENAI = "/v1/images/generations"
 DIALECT = "-in-openai"  # after the name of a schema
@@ -106,8 +107,8 @@ def _any_of(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _example(entry: Entry) -> dict[str, Any]:
-    """A request to this model, with words, a label and a number of steps where it takes them."""
+    """A request to this model, with words, a label, steps or seconds where it takes them."""
     fields = entry.schema["properties"]
-    shown = [name for name in ("prompt", "class_label", "steps") if name in fields]
+    shown = [name for name in ("prompt", "class_label", "steps", "seconds") if name in fields]
     told = {name: fields[name]["examples"][0] for name in shown}
     return {"model": entry.id, **told, "seed": 1234}
