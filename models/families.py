@@ -86,7 +86,10 @@ FAMILIES: dict[str, FamilyEntry] = {
         "models.wavenet:WaveNet",
         {
             "style": lambda h: h.labels,
-            "unconditioned": lambda h: h.labels or h.net.get("pitches"),
+            "unconditioned": lambda h: h.labels,
+            "score": lambda h: h.process.get("pitches"),
+            "tempo": lambda h: h.needs.get("composer"),
+            "key": lambda h: h.needs.get("composer"),
         },
     ),
 }

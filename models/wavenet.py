@@ -3,6 +3,7 @@
 import importlib.util
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.artifacts import Artifact, Audio, NotFinite
-from models.audio_params import LONGEST, WaveNetParams
+from models.audio_params import LONGEST, SHORT, WaveNetParams
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
 from models.flow import NOTHING, Inputs, Step
 from models.header import CheckpointError
 from models.nets.wavenet import WaveNet as Net
+from models.rolls import Rolled
+from models.score import Score
 from models.wavenet_steps import Advanced, Draws, Stacked, State
 from models.wavenet_steps import advance as advance_plainly
 
@@ -42,7 +45,12 @@ class WaveNet:
             raise CheckpointError(
                 f"it has {len(self.labels)} labels, and its net {self.net.styles} styles"
             )
-        self.rate, self.gain = _sound_of(checkpoint.header.process)
+        self.sound = sound_of(checkpoint.header.process)
+        self.rate, self.gain = self.sound.rate, self.sound.gain
+        if self.sound.rolled and self.sound.rolled.channels != self.net.pitches:
+            raise CheckpointError(
+                f"its rolls have {self.sound.rolled.channels} keys, and its net {self.net.pitches}"
+            )
         self.weights = Stacked(self.net)
         self._advance, rows, chunk = stepping(self.weights, place.device)
         self.frames = max(1, round(chunk / self.net.hop))  # a step
@@ -74,7 +82,19 @@ class WaveNet:
     async def generate(
         self, params: WaveNetParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
-        return await self.perform(params, rng, None)
+        score = inputs.get("score")
+        if not isinstance(score, Score):
+            return await self.perform(params, rng, None)
+        lasting = min(score.seconds, LONGEST) if params.seconds is None else params.seconds
+        timed = params.model_copy(update={"seconds": lasting})
+        return await self.perform(timed, rng, self.rolled(score, lasting))
+
+    def rolled(self, score: Score, seconds: float) -> Tensor:
+        """What `perform` takes of so much of a score. Raises ValueError for what it can't play."""
+        if self.sound.rolled is None:
+            raise ValueError("this model plays no scores")
+        rate = self.rate / self.net.hop
+        return torch.from_numpy(self.sound.rolled.roll(score, rate, math.ceil(seconds * rate)))
 
     async def perform(
         self, params: WaveNetParams, rng: torch.Generator, roll: Tensor | None
@@ -83,7 +103,8 @@ class WaveNet:
         after its end. None leaves the net to play what it likes."""
         style = self._style(params, rng)
         told = (style, torch.tensor(params.temperature), torch.tensor(params.top_p))
-        count = max(1, round(params.seconds * self.rate))
+        seconds = SHORT if params.seconds is None else params.seconds
+        count = max(1, round(seconds * self.rate))
         steps = math.ceil(count / self.samples)
         scored = self._scored(None if params.unconditioned else roll, steps)
         state, wave = self.weights.silence(), torch.zeros(steps * self.samples)
@@ -100,12 +121,14 @@ class WaveNet:
         return (Audio(wave[None, :count], self.rate, self._notes(params, style)),)
 
     def _style(self, params: WaveNetParams, rng: torch.Generator) -> Tensor:
-        """The number of the style asked for, or of one drawn; of none where there is none."""
+        """The number of the style asked for, or of one drawn; of none where there is none.
+
+        One is drawn in any case, so that asking for the one that was drawn gives the same.
+        """
         if params.unconditioned or not self.labels:
             return torch.tensor(self.net.styles)
-        if params.style is None:
-            return torch.randint(len(self.labels), (), generator=rng)
-        return torch.tensor(self.labels.index(params.style))
+        drawn = torch.randint(len(self.labels), (), generator=rng)
+        return drawn if params.style is None else torch.tensor(self.labels.index(params.style))
 
     def _notes(self, params: WaveNetParams, style: Tensor) -> tuple[str, ...]:
         drawn = params.style is None and not params.unconditioned and self.labels
@@ -144,15 +167,29 @@ def stepping(weights: Stacked, device: torch.device) -> tuple[Advance, int | Non
     return partial(wavenet_kernel.advance, wavenet_kernel.packed(weights)), None, KERNEL_CHUNK
 
 
-def _sound_of(told: Mapping[str, Any]) -> tuple[int, float]:
-    """Samples a second, and what decoded ones are multiplied by. Raises CheckpointError.
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What a checkpoint's `process` says of its sound."""
 
-    More than 1 would have to be cut off: what a net learns from is as loud as its classes go.
+    rate: int
+    """Samples a second."""
+    gain: float
+    """What decoded ones are multiplied by."""
+    rolled: Rolled | None
+    """How scores are told to it; None if it can't play them."""
+
+
+def sound_of(told: Mapping[str, Any]) -> Sound:
+    """Raises CheckpointError.
+
+    A gain of more than 1 would have to be cut off: what a net learns from is as loud as its classes
+    go.
     """
     try:
-        rate, gain = int(told["rate"]), float(told.get("gain", 1.0))
+        rate, gain = told["rate"], float(told.get("gain", 1.0))
+        rolled = Rolled(*map(int, told["pitches"])) if "pitches" in told else None
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"its sound can't be made: {error!r}") from None
-    if not (1000 <= rate <= 192_000 and 0 < gain <= 1):
+    if type(rate) is not int or not (1000 <= rate <= 192_000 and 0 < gain <= 1):
         raise CheckpointError(f"its sound can't be made: a rate of {rate}, a gain of {gain}")
-    return rate, gain
+    return Sound(rate, gain, rolled)

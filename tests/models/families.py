@@ -58,7 +58,7 @@ WAVENET: dict[str, JsonValue] = {
     "skip": 10,
     "classes": 32,
     "styles": 2,
-    "pitches": 3,
+    "pitches": 13,
     "hop": 100,
     "around": 1,
     "width": 8,
@@ -98,7 +98,10 @@ HEADERS: dict[str, dict[str, object]] = {
         "defaults": {"width": 64, "height": 64, "steps": 30},
         "limits": {"width": [16, 128], "height": [16, 128], "steps": [1, 999]},
     },
-    "wavenet": {"labels": ["jazz", "folk"], "process": {"rate": 8000, "gain": 0.5}},
+    "wavenet": {
+        "labels": ["jazz", "folk"],
+        "process": {"rate": 8000, "gain": 0.5, "pitches": [60, 62]},
+    },
 }
 
 PARAMS: dict[str, list[dict[str, object]]] = {

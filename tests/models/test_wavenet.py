@@ -1,7 +1,9 @@
 """Family `wavenet`: what it is told, what it says back, and what it refuses."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -9,13 +11,15 @@ from pydantic import ValidationError
 
 from models import wavenet
 from models.artifacts import Audio, NotFinite
-from models.audio_params import WaveNetParams
+from models.audio_params import Key, WaveNetParams
 from models.batching import Batched, Place
 from models.checkpoint import load, save
 from models.draws import seeded
 from models.families import FAMILIES
 from models.flow import run_alone
-from models.header import CheckpointError
+from models.header import CheckpointError, Need
+from models.rolls import Rolled
+from models.score import KEYS, Note, Score
 from models.wavenet import WaveNet, stepping
 from tests.models.families import tiny_checkpoint
 from workers.engine import Advanced, Engine, Failed
@@ -62,7 +66,7 @@ def test_a_style_that_was_drawn_is_told(family: WaveNet) -> None:
 
 
 def test_a_roll_is_heard_and_where_it_ends_there_is_silence(family: WaveNet) -> None:
-    silent = torch.zeros(8, 3)
+    silent = torch.zeros(8, 13)
     note = silent.clone()
     note[4:, 1] = 1.0
     hop, around = family.net.hop, family.net.around
@@ -74,10 +78,38 @@ def test_a_roll_is_heard_and_where_it_ends_there_is_silence(family: WaveNet) -> 
     assert not torch.equal(short, made(family, style="jazz").samples[0])
 
 
+def test_a_score_is_played_as_its_roll_and_for_as_long_as_it_lasts(family: WaveNet) -> None:
+    score = Score((Note(0.02, 0.15, 61),))
+    for asked, lasting in (({}, 0.15), ({"seconds": 0.05}, 0.05), ({"seconds": 0.2}, 0.2)):
+        params = WaveNetParams.model_validate({"style": "folk", "score": "ab" * 32, **asked})
+        (audio,) = run_alone(family.generate(params, seeded(1), {"score": score}))
+        assert isinstance(audio, Audio)
+        assert audio.samples.shape == (1, round(lasting * 8000))
+        roll = torch.from_numpy(Rolled(60, 62).roll(score, 80, round(lasting * 80)))
+        same = made(family, roll=roll, style="folk", seconds=lasting)
+        assert torch.equal(audio.samples, same.samples)
+
+
+def test_a_score_that_can_not_be_played_is_refused(family: WaveNet, path: Path) -> None:
+    params = WaveNetParams(score="ab" * 32)
+    high, plain = Score((Note(0, 1, 100),)), copy.copy(family)
+    plain.sound = replace(family.sound, rolled=None)
+    with pytest.raises(ValueError, match="pitch 100; 60 to 62 go"):
+        run_alone(family.generate(params, seeded(1), {"score": high}))
+    with pytest.raises(ValueError, match="plays no scores"):
+        run_alone(plain.generate(params, seeded(1), {"score": high}))
+
+
+def test_a_style_asked_for_is_the_same_as_one_drawn(family: WaveNet) -> None:
+    drawn = made(family, seed=4)
+    style = drawn.notes[0].removeprefix("the style is ")
+    assert torch.equal(made(family, seed=4, style=style).samples, drawn.samples)
+
+
 def test_unconditioned_hears_no_roll(family: WaveNet) -> None:
     free = made(family, unconditioned=True)
     assert torch.equal(
-        free.samples, made(family, roll=torch.ones(8, 3), unconditioned=True).samples
+        free.samples, made(family, roll=torch.ones(8, 13), unconditioned=True).samples
     )
 
 
@@ -97,7 +129,7 @@ def test_previews_are_the_sound_so_far(family: WaveNet) -> None:
 def test_values_that_are_none_end_it_at_once(family: WaveNet) -> None:
     engine = Engine(CPU)
     engine.add(
-        "x", family.perform(WaveNetParams(seconds=60), seeded(1), torch.full((9, 3), torch.nan))
+        "x", family.perform(WaveNetParams(seconds=60), seeded(1), torch.full((9, 13), torch.nan))
     )
     (event,) = [e for e in engine.tick() if isinstance(e, Failed)]
     assert isinstance(event.error, NotFinite)
@@ -119,7 +151,7 @@ def test_weights_that_are_none_are_not_played(
 
 
 def test_a_roll_of_other_keys_is_refused(family: WaveNet) -> None:
-    with pytest.raises(ValueError, match=r"\(frames, 3\), not \(8, 4\)"):
+    with pytest.raises(ValueError, match=r"\(frames, 13\), not \(8, 4\)"):
         made(family, roll=torch.zeros(8, 4))
 
 
@@ -147,6 +179,10 @@ def test_half_precision_changes_nothing(path: Path, family: WaveNet) -> None:
         ({"rate": 8000, "gain": 1.5}, "gain of 1.5"),
         ({"rate": 8000, "gain": 0}, "gain of 0"),
         ({"rate": 10}, "rate of 10"),
+        ({"rate": 8000.5}, "rate of 8000.5"),
+        ({"rate": 8000, "pitches": [60]}, "highest"),
+        ({"rate": 8000, "pitches": [60, 59]}, "no pitches from 60 to 59"),
+        ({"rate": 8000, "pitches": [60, 63]}, "15 keys, and its net 13"),
     ],
 )
 def test_a_sound_that_can_not_be_is_refused(
@@ -179,6 +215,13 @@ def test_labels_must_be_as_many_as_styles(path: Path, tmp_path: Path) -> None:
         {"top_p": 0},
         {"top_p": 1.1},
         {"style": "jazz", "unconditioned": True},
+        {"score": "ab" * 32, "unconditioned": True},
+        {"tempo": 100, "unconditioned": True},
+        {"score": "ab" * 32, "tempo": 100},
+        {"score": "ab" * 32, "key": "C major"},
+        {"score": "a song"},
+        {"tempo": 300},
+        {"key": "H major"},
         {"unconditioned": "yes"},
         {"loudness": 1},
     ],
@@ -190,9 +233,15 @@ def test_params_out_of_range_are_refused(asked: dict[str, Any]) -> None:
 
 def test_what_a_checkpoint_lacks_is_told_by_its_header(path: Path) -> None:
     entry, header = FAMILIES["wavenet"], load(path).header
-    assert entry.lacks(header) == set()
-    plain = header.model_copy(update={"labels": [], "net": {**header.net, "pitches": 0}})
-    assert entry.lacks(plain) == {"style", "unconditioned"}
+    assert entry.lacks(header) == {"tempo", "key"}
+    need = Need(id="x", weights="0" * 64)
+    assert entry.lacks(header.model_copy(update={"needs": {"composer": need}})) == set()
+    plain = header.model_copy(update={"labels": [], "process": {"rate": 8000}})
+    assert entry.lacks(plain) == {"style", "unconditioned", "score", "tempo", "key"}
+
+
+def test_every_key_can_be_asked_for() -> None:
+    assert get_args(Key) == KEYS
 
 
 def test_a_sound_is_checked_when_it_is_made() -> None:
