@@ -14,8 +14,8 @@ from app.openai.image_request import in_dialect
 from app.services import Services
 from models.families import PICTURES, Modality
 
-DESCRIPTION = """Makes pictures and music with generative models. A request becomes a job: poll it, follow
-its events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
+DESCRIPTION = """Makes pictures and music with generative models. A request becomes a job: poll it,
+follow its events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
 
 Every error has one shape: `{"error": {"message", "type", "param", "code"}}`."""
 OPEN = {"/livez", "/readyz"}

@@ -40,6 +40,13 @@ def events_key(job_id: str) -> str:
     return f"atelier:events:{job_id}"
 
 
+def sound_key(job_id: str) -> str:
+    """Hash of what can be heard of a job: `<item>/<number>` the SHA-256 of a chunk of samples,
+    `<item>/form` their rate and channels, and `<item>/chunks` how many there are, once it is known.
+    """
+    return f"atelier:sound:{job_id}"
+
+
 def artifact_key(sha256: str) -> str:
     """Hash of a stored artifact: content_type, bytes, and `owner:<name>` counts of references."""
     return f"atelier:artifact:{sha256}"
@@ -95,13 +102,14 @@ def public_job(job_id: str, record: Hash, position: int | None = None) -> Job:
         usage=_usage(record),
         error=ErrorDetail.model_validate_json(error) if error else None,
         metadata=json.loads(record.get("metadata") or "{}"),
-        urls=job_urls(job_id),
+        urls=job_urls(job_id, record["type"]),
     )
 
 
-def job_urls(job_id: str) -> JobUrls:
+def job_urls(job_id: str, job_type: str) -> JobUrls:
     own = f"/jobs/{job_id}"
-    return JobUrls(self=own, events=f"{own}/events", cancel=f"{own}/cancel")
+    audio = f"{own}/audio" if job_type == "audio" else None
+    return JobUrls(self=own, events=f"{own}/events", cancel=f"{own}/cancel", audio=audio)
 
 
 def _output(stored: dict[str, Any]) -> Output:

@@ -42,10 +42,14 @@ DEPENDENT = {
     "guidance_scale",
     "init_image",
     "interpolate",
+    "key",
     "mask",
     "negative_prompt",
+    "primer",
     "prior",
+    "score",
     "strength",
+    "tempo",
     "unconditioned",
 }
 """Fields that only go with some values of others: as a default they would clash with a request."""

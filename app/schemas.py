@@ -80,6 +80,7 @@ class JobUrls(Schema):
     self: str
     events: str
     cancel: str
+    audio: str | None = Field(default=None, description="The sound as it is made, of music.")
 
 
 class Job(Schema):

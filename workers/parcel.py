@@ -7,12 +7,12 @@ from typing import Any
 from app.schemas import ErrorDetail
 from app.store import StoreError
 from models.artifacts import NotFinite
-from workers.desk import Ending, Stored, Word
+from workers.desk import Ending, Sounding, Stored, Word
 from workers.encode import preview
 from workers.engine import is_out_of_memory
 from workers.files import Encoded
 from workers.inputs import InputUnusable
-from workers.messages import Ended, Made, Told
+from workers.messages import Ended, Heard, Made, Told
 
 MEASURES = ("width", "height", "frames", "seconds", "rate", "channels")
 
@@ -30,8 +30,26 @@ class Parcel:
     """The outputs of an execution so far, and how many words were said of it."""
 
     stored: list[Stored] = field(default_factory=list)
+    chunks: dict[tuple[int, int], Sounding] = field(default_factory=dict)  # not told yet
     spoiled: Exception | None = None  # why a result could not be kept
     words: int = 0
+
+    def keep(self, message: Made | Heard, file: Encoded, sha256: str) -> None:
+        """A file of this message is in the store."""
+        if isinstance(message, Made):
+            self.stored.append(stored_output(message, file, sha256))
+            return
+        chunk, sound = message.chunk, message.chunk.audio
+        form = (sound.rate, sound.samples.shape[0])
+        place = (message.index, chunk.number)
+        self.chunks[place] = Sounding(
+            message.claim, *place, chunk.last, sha256, len(file.data), form
+        )
+
+    def sounding(self, heard: Heard) -> list[Sounding]:
+        """The chunk, if it could be stored."""
+        found = self.chunks.pop((heard.index, heard.chunk.number), None)
+        return [] if found is None else [found]
 
     def progress(self, told: Told) -> Word:
         """How far it is, with a preview and new text where there are any."""

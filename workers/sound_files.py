@@ -39,6 +39,11 @@ def sound_file(audio: Audio, output_format: str, facts: Facts) -> Encoded:
     )
 
 
+def chunk_file(audio: Audio) -> Encoded:
+    """Samples alone: a part of what a stream of sound has after its header."""
+    return Encoded(pcm_of(audio.samples).tobytes(), "application/octet-stream", "sound")
+
+
 def pcm_of(samples: Tensor) -> Pcm:
     """Samples (channels, n) in [-1, 1] to 16 bits, little-endian: what files and streams have."""
     whole = samples.detach().cpu().mul(LOUDEST).round().numpy()
