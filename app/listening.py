@@ -14,6 +14,7 @@ from typing import Any
 
 import redis
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from app.errors import NotFound
 from app.openai.endings import check_made
@@ -73,6 +74,7 @@ class Listener:
                     return
                 if not heard.chunks:
                     await bell.sleep(RECHECK)
+        raise ClientDisconnect  # the server stops: cut off, so that nobody takes this for its end
 
     async def _look(self, bell: Bell) -> tuple[bool, Heard]:
         """Whether the job is over, and what is new; the first is asked first, so that no chunk
