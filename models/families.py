@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from models.audio_params import WaveNetParams
+from models.audio_params import ComposerParams, WaveNetParams
 from models.header import Header
 from models.params import GANParams, MixtureParams, Params, VAEParams
 from models.sampled_params import DiffusionParams, StableDiffusionParams, TextToImageParams
@@ -80,6 +80,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "stable_diffusion": FamilyEntry(
         "text-to-image", StableDiffusionParams, "models.stable_diffusion:StableDiffusion", LED
     ),
+    "composer": FamilyEntry("audio", ComposerParams, "models.composer:Composer"),
     "wavenet": FamilyEntry(
         "audio",
         WaveNetParams,

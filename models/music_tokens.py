@@ -181,14 +181,15 @@ class MusicTokens:
         """Which tokens may follow: ranges, from a token to the one after the last.
 
         Positions go on within a bar; percussion is struck where the program is DRUMS, pitches
-        elsewhere.
+        elsewhere, and it takes no duration, after which there would be no pitch.
         """
         ranges = []
+        out = ("pitch", "duration") if state.program == DRUMS else ("drum",)
         for kind in FOLLOWS.get(state.kind, ("style",)):
             start, count = self.first[kind], WORDS.get(kind, len(self.styles))
             low = state.position + 1 if kind == "position" else 0
             high = state.length if kind == "position" else count
-            if kind == ("pitch" if state.program == DRUMS else "drum"):
+            if kind in out:
                 continue
             if low < high:
                 ranges.append((start + low, start + high))
