@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from app.catalog import Entry
+from app.openai import music_request
 from app.openai.image_request import in_dialect
 from app.services import Services
 from models.families import PICTURES, Modality
@@ -25,6 +26,7 @@ GENERATE: dict[str, Modality] = {
     "/generate/audio": "audio",
 }
 IN_OPENAI = "/v1/images/generations"
+MUSIC_IN_OPENAI = "/v1/audio/generate"
 DIALECT = "-in-openai"  # after the name of a schema
 REFS = "#/components/schemas/{model}"
 
@@ -51,6 +53,7 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
     for path, modality in GENERATE.items():
         made["paths"][path]["post"]["requestBody"] = _body(made, services, modality)
     made["paths"][IN_OPENAI]["post"]["requestBody"] = _body_in_openai(made, services)
+    made["paths"][MUSIC_IN_OPENAI]["post"]["requestBody"] = _music_in_openai(made, services)
     if services.settings.keys_file:
         schemes = {"key": {"type": "http", "scheme": "bearer"}}
         made["components"]["securitySchemes"] = schemes
@@ -96,6 +99,18 @@ def _body_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
             schema["required"] = list(dict.fromkeys(["model", *schema["required"]]))
         schemas[f"{entry.id}{DIALECT}"] = schema
     return _any_of({f"{x.id}{DIALECT}": {"prompt": "", **_example(x)} for x in entries})
+
+
+def _music_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
+    """The same for words that ask for music."""
+    schemas = made["components"]["schemas"]
+    entries = [x for _, x in services.catalog.of("audio")]
+    for entry in entries:
+        schemas[f"{entry.id}{DIALECT}"] = music_request.in_dialect(entry, schemas[entry.id])
+    words = music_request.Asked.model_fields["input"].examples or [""]
+    return _any_of(
+        {f"{x.id}{DIALECT}": {"model": x.id, "input": words[0], "seed": 1234} for x in entries}
+    )
 
 
 def _any_of(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -94,6 +94,8 @@ def _bounded(header: Header, own: Collection[str]) -> Header:
 
 def formats_of(header: Header, family: FamilyEntry) -> tuple[str, ...]:
     """The kinds of file that a model's results can be asked for as, the usual one first."""
+    if family.formats:
+        return family.formats
     rate = header.process.get("rate")
     lacks_mp3 = family.modality == "audio" and rate not in MP3_RATES
     return tuple(x for x in FORMATS[family.modality] if x != "mp3" or not lacks_mp3)

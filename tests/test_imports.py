@@ -14,6 +14,7 @@ HOUSE = ("app", "atelier", "models", "training", "workers")
 # what the modules of a package may import of the house, besides their own package
 MAY = {
     "app": {
+        "models.audio_params",
         "models.families",
         "models.fields",
         "models.header",

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import redis
 
-from app.requests import formats_of
+from app.requests import formats_of, request_class
 from app.settings import Settings
 from models.families import FAMILIES
 from models.header import Header
@@ -99,3 +99,10 @@ def test_mp3_is_offered_where_it_has_the_rate(rate: int, has_mp3: bool) -> None:
     header = Header.model_validate({"family": "wavenet", "net": {}, "process": {"rate": rate}})
     formats = formats_of(header, FAMILIES["wavenet"])
     assert ("mp3" in formats, formats[0]) == (has_mp3, "wav")
+
+
+def test_a_composer_makes_midi() -> None:
+    header = Header.model_validate({"family": "composer", "net": {}, "labels": ["jazz"]})
+    assert formats_of(header, FAMILIES["composer"]) == ("midi",)
+    request = request_class("c", header, FAMILIES["composer"], max_items=8)
+    assert request().output_format == "midi"  # type: ignore[attr-defined]

@@ -33,11 +33,12 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_curl_lines_do_what_they_say(service: Stack, folder: Path) -> None:
     script = "\n".join(blocks("sh", "curl", music=True))
-    assert script.count("curl ") >= 6
+    assert script.count("curl ") >= 7
     bash(script, service, folder)
     with wave.open(str(folder / "jazz.wav")) as sound:
         assert sound.getnframes() == 10 * 8000
     assert len(soundfile.read(folder / "folk.wav")[0]) == 20 * 8000
+    assert len(soundfile.read(folder / "rainy.ogg")[0]) == 10 * 8000
     (played, *_) = json.loads((folder / "played.json").read_text())["outputs"]
     assert (played["role"], played["content_type"], played["seconds"]) == (
         "sound",
