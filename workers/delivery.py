@@ -30,6 +30,7 @@ log = logging.getLogger("atelier.worker")
 T = TypeVar("T")
 BATCH = 64  # messages delivered together, at most
 MESSAGES = 256  # waiting for delivery, at most
+PREVIEWS = 16  # waiting when another comes, at most: each holds a picture, or a whole sound
 FAILED = 70  # exit status of a worker that can't go on
 LONGEST_PAUSE = 2.0  # seconds between two tries
 
@@ -60,9 +61,10 @@ class Delivery:
 
     def send(self, message: Message) -> None:
         """Hand a message over. Progress is left out when the queue is full; nothing else is."""
-        crowded = self._messages.qsize() > MESSAGES // 2
-        if isinstance(message, Told) and not message.deltas and crowded:
-            return
+        if isinstance(message, Told) and not message.deltas:
+            room = PREVIEWS if message.preview else MESSAGES // 2
+            if self._messages.qsize() > room:
+                return
         self._messages.put(message)
 
     def close(self, grace: float) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from models.artifacts import Artifact, Audio, Frames, Image
 from models.score import Score
+from workers.drawing import drawn_score, drawn_wave
 from workers.files import Encoded, Facts, Sheet
 from workers.picture_files import frame_files, picture_file, sheet_file, small_picture
 from workers.score_files import score_file
@@ -30,7 +31,13 @@ def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tupl
 
 
 def preview(artifact: Artifact) -> str:
-    """A small picture as a data URI; of frames, the last."""
-    if isinstance(artifact, Audio | Score):
-        raise TypeError("there is no preview of sound yet")
-    return small_picture(artifact.pixels if isinstance(artifact, Image) else artifact.pixels[-1])
+    """A small picture as a data URI: of frames the last, of sound its wave, of scores the notes."""
+    match artifact:
+        case Image():
+            return small_picture(artifact.pixels)
+        case Frames():
+            return small_picture(artifact.pixels[-1])
+        case Audio():
+            return small_picture(drawn_wave(artifact))
+        case Score():
+            return small_picture(drawn_score(artifact))

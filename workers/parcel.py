@@ -6,7 +6,7 @@ from typing import Any
 
 from app.schemas import ErrorDetail
 from app.store import StoreError
-from models.artifacts import NotFinite
+from models.artifacts import Artifact, Audio, NotFinite
 from workers.desk import Ending, Sounding, Stored, Word
 from workers.encode import preview
 from workers.engine import is_out_of_memory
@@ -60,9 +60,7 @@ class Parcel:
         if told.preview:
             index, artifact = told.preview
             with suppress(Exception):  # a picture on the way is no reason to fail
-                events.append(
-                    ("preview", {"job_id": job, "index": index, "url": preview(artifact)})
-                )
+                events.append(("preview", previewed(job, index, artifact)))
         for index, text in told.deltas:
             events.append(("delta", {"job_id": job, "index": index, "text": text}))
         return self._word(told, events)
@@ -93,6 +91,15 @@ class Parcel:
     def _word(self, message: Told | Made, events: list[tuple[str, Any]]) -> Word:
         self.words += 1
         return Word(message.claim, self.words, message.done, message.steps, events)
+
+
+def previewed(job: str, index: int, artifact: Artifact) -> dict[str, Any]:
+    """A picture of an item on its way; of sound, how much there is and where it is heard."""
+    told: dict[str, Any] = {"job_id": job, "index": index, "url": preview(artifact)}
+    if isinstance(artifact, Audio):
+        told["audio"] = f"/jobs/{job}/audio?index={index}"
+        told["seconds"] = round(artifact.samples.shape[1] / artifact.rate, 4)
+    return told
 
 
 def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:

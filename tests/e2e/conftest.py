@@ -70,10 +70,10 @@ def painting(checkpoints: Path) -> Iterator[Stack]:
 
 
 @contextmanager
-def playing(checkpoints: Path) -> Iterator[Stack]:
+def playing(checkpoints: Path, **changed: str) -> Iterator[Stack]:
     """A service with a tiny model of music, under the name of the one that is the default."""
     tiny_checkpoint(checkpoints, "wavenet").rename(checkpoints / "wavenet-music.safetensors")
-    with running(ATELIER_CHECKPOINTS=str(checkpoints)) as stack:
+    with running(ATELIER_CHECKPOINTS=str(checkpoints), **changed) as stack:
         yield stack
 
 

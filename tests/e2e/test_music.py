@@ -1,6 +1,9 @@
 """Music over the whole service: as files, as it is made, and the same bytes again."""
 
 import io
+import os
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +64,34 @@ def test_listeners_that_hang_up_leave_the_job_as_it_is(service: Stack) -> None:
         last = b"".join(job.stream(index=3))
         sounds = [output for output in job.outputs if output.role == "sound"]
         assert last[HEAD:] == samples(sounds[3].read())
+
+
+def test_a_listener_outlives_the_worker(tmp_path: Path) -> None:
+    """Killed on the way; the next worker makes the same chunks, and the stream goes on."""
+    fast = {"LEASE": "1", "HEARTBEAT": "0.2", "SWEEP_INTERVAL": "0.2"}
+    changed = {f"ATELIER_{name}": value for name, value in fast.items()}
+    with playing(tmp_path, **changed) as stack, Client(stack.url, timeout=60) as client:
+        client.audio(seconds=0.1).wait()  # the kernel is compiled
+        job = client.audio("folk", seconds=60, seed=6, n=8)
+        stream = job.stream(index=7)
+        heard = next(stream)
+        os.kill(worker_of(stack), signal.SIGKILL)
+        heard += b"".join(stream)
+        job.wait(100)
+        assert (job.status, job.data["attempt"]) == ("completed", 2)
+        (output,) = [x for x in job.outputs if x.index == 7 and x.role == "sound"]
+        assert heard[HEAD:] == samples(output.read())
+
+
+def worker_of(stack: Stack) -> int:
+    """The process id of its worker."""
+    listed = subprocess.run(
+        ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    parent = str(stack.process.pid)
+    (found,) = [int(pid) for pid, ppid, args in rows if ppid == parent and "workers.main" in args]
+    return found
 
 
 def test_a_stream_of_a_canceled_job_ends_early(service: Stack) -> None:
