@@ -86,6 +86,8 @@ def given_tokens(
     """How a piece must begin; None where it is free. Raises ScoreError for a primer that has no
     tokens, or is longer than what is asked for."""
     if primer is not None:
+        if not primer.notes:
+            raise ScoreError("the primer has no notes")
         bar = primer.quarters * 60 / primer.tempo
         silence = floor(min(note.onset for note in primer.notes) / bar) * bar
         begun = moved(primer, -silence)

@@ -13,6 +13,7 @@ DRUMS = 128
 """The program of percussion; 0 to 127 are General MIDI's instruments."""
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 KEYS = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
+OCTAVE = 12  # semitones
 CLOSE = 1e-6  # of a frame: times that are whole frames may be off by a rounding
 
 
@@ -108,3 +109,18 @@ def part(score: Score, start: float, end: float) -> Score:
         if n.onset < end - CLOSE and n.end > start + CLOSE
     )
     return replace(score, notes=tuple(notes))
+
+
+def within(score: Score, pitches: range) -> Score:
+    """The same with notes that are not among `pitches` (of step 1, an octave at least) moved into
+    them by octaves; percussion stays."""
+    low, high = pitches.start, pitches.stop - 1
+
+    def moved_in(note: Note) -> Note:
+        if note.program == DRUMS or note.pitch in pitches:
+            return note
+        if note.pitch < low:
+            return replace(note, pitch=low + (note.pitch - low) % OCTAVE)
+        return replace(note, pitch=high - (high - note.pitch) % OCTAVE)
+
+    return replace(score, notes=tuple(map(moved_in, score.notes)))

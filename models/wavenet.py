@@ -2,8 +2,8 @@
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,19 +12,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.artifacts import Artifact, Audio, NotFinite
-from models.audio_params import LONGEST, SHORT, WaveNetParams
+from models.audio_params import LONGEST, SHORT, ComposerParams, WaveNetParams
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
+from models.composer import PARTS, Composer
+from models.draws import derived
 from models.flow import NOTHING, Inputs, Step
 from models.header import CheckpointError
 from models.nets.wavenet import WaveNet as Net
-from models.rolls import Rolled
-from models.score import Score
+from models.score import OCTAVE, Score, within
+from models.sound import sound_of
 from models.wavenet_steps import Advanced, Draws, Stacked, State
 from models.wavenet_steps import advance as advance_plainly
 
 KERNEL_CHUNK, PLAIN_CHUNK = 320, 32  # samples a step, about, in whole frames
 GRAPH_ROWS = 8
+ALL = 1000  # parts of the work, of which a composer has
+COMPOSED = 100
 Advance = Callable[[State, Tensor, Draws], Advanced]
 
 
@@ -55,12 +59,30 @@ class WaveNet:
         self._advance, rows, chunk = stepping(self.weights, place.device)
         self.frames = max(1, round(chunk / self.net.hop))  # a step
         self.samples = self.frames * self.net.hop
+        self.composer = self._composer_of(checkpoint, place)
         self.item_bytes = self._item_bytes()
         none, one = torch.tensor(self.net.styles), torch.tensor(1.0)
         roll, uniforms = self._scored(None, 1), torch.zeros(self.samples)
         example = (*self.weights.silence(), uniforms, roll, none, one, one)
         self.advance: Batched[Advanced] = Batched(self._chunk, example, rows=rows)
-        self.batched = (self.advance,)
+        self.batched: tuple[Batched[Any], ...] = (self.advance,)
+        if self.composer:
+            self.batched += self.composer.batched
+            self.max_items = min(self.max_items, self.composer.max_items)
+            self.item_bytes += self.composer.item_bytes
+
+    def _composer_of(self, checkpoint: Checkpoint, place: Place) -> Composer | None:
+        if "composer" not in checkpoint.needs:
+            return None
+        composer = Composer(checkpoint.needs["composer"], place)
+        if list(composer.words.styles) != self.labels:
+            raise CheckpointError(
+                f"its styles are {', '.join(self.labels)}, and its composer's "
+                f"{', '.join(composer.words.styles)}"
+            )
+        if len(self.sound.pitches) < OCTAVE:
+            raise CheckpointError("it needs a composer, and can't play an octave")
+        return composer
 
     def _item_bytes(self) -> int:
         """A state on its way in and out of a batch, the longest sound, its previews and score."""
@@ -82,12 +104,37 @@ class WaveNet:
     async def generate(
         self, params: WaveNetParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
+        composing = derived(rng)
         score = inputs.get("score")
-        if not isinstance(score, Score):
+        if isinstance(score, Score):
+            lasting = min(score.seconds, LONGEST) if params.seconds is None else params.seconds
+            timed = params.model_copy(update={"seconds": lasting})
+            return await self.perform(timed, rng, self.rolled(score, lasting))
+        if self.composer is None or params.unconditioned:
             return await self.perform(params, rng, None)
-        lasting = min(score.seconds, LONGEST) if params.seconds is None else params.seconds
-        timed = params.model_copy(update={"seconds": lasting})
-        return await self.perform(timed, rng, self.rolled(score, lasting))
+        made_up, style = await self._composed(self.composer, params, composing)
+        told = params.model_copy(update={"style": style})
+        roll = self.rolled(made_up, params.seconds or SHORT)
+        (audio,) = await self.perform(told, rng, roll, COMPOSED)
+        number = torch.tensor(self.labels.index(style))
+        return replace(audio, notes=self._notes(params, number)), made_up
+
+    async def _composed(
+        self, composer: Composer, params: WaveNetParams, rng: torch.Generator
+    ) -> tuple[Score, str]:
+        """What is to be played where nothing was given, and its style."""
+        asked = ComposerParams(
+            style=params.style,
+            tempo=params.tempo,
+            key=params.key,
+            seconds=params.seconds or SHORT,
+        )
+
+        def share(part: int) -> tuple[int, int]:
+            return COMPOSED * part // PARTS, ALL
+
+        free, style = await composer.compose(asked, rng, None, share)
+        return within(free, self.sound.pitches), style
 
     def rolled(self, score: Score, seconds: float) -> Tensor:
         """What `perform` takes of so much of a score. Raises ValueError for what it can't play."""
@@ -97,10 +144,11 @@ class WaveNet:
         return torch.from_numpy(self.sound.rolled.roll(score, rate, math.ceil(seconds * rate)))
 
     async def perform(
-        self, params: WaveNetParams, rng: torch.Generator, roll: Tensor | None
-    ) -> tuple[Artifact, ...]:
+        self, params: WaveNetParams, rng: torch.Generator, roll: Tensor | None, before: int = 0
+    ) -> tuple[Audio]:
         """What a roll says, (frames, pitches) in [0, 1] at a frame of the net's `hop`, and silence
-        after its end. None leaves the net to play what it likes."""
+        after its end. None leaves the net to play what it likes. `before` is how many of ALL parts
+        of the work are done already."""
         style = self._style(params, rng)
         told = (style, torch.tensor(params.temperature), torch.tensor(params.top_p))
         seconds = SHORT if params.seconds is None else params.seconds
@@ -113,7 +161,8 @@ class WaveNet:
             part = scored[frame : frame + self.frames + 2 * self.net.around]
             row = (*state, torch.rand(self.samples, generator=rng), part, *told)
             so_far = partial(self._sound, wave[:place], count)
-            chunk, *after = await Step(self.advance, row, (number + 1, steps), so_far)
+            done = before * steps + (ALL - before) * (number + 1)
+            chunk, *after = await Step(self.advance, row, (done, ALL * steps), so_far)
             if not chunk.isfinite().all():  # none of what follows would be better
                 raise NotFinite("the model produced values that are not finite")
             wave[place : place + self.samples] = chunk
@@ -165,31 +214,3 @@ def stepping(weights: Stacked, device: torch.device) -> tuple[Advance, int | Non
     from models import wavenet_kernel  # numba takes a second to load
 
     return partial(wavenet_kernel.advance, wavenet_kernel.packed(weights)), None, KERNEL_CHUNK
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """What a checkpoint's `process` says of its sound."""
-
-    rate: int
-    """Samples a second."""
-    gain: float
-    """What decoded ones are multiplied by."""
-    rolled: Rolled | None
-    """How scores are told to it; None if it can't play them."""
-
-
-def sound_of(told: Mapping[str, Any]) -> Sound:
-    """Raises CheckpointError.
-
-    A gain of more than 1 would have to be cut off: what a net learns from is as loud as its classes
-    go.
-    """
-    try:
-        rate, gain = told["rate"], float(told.get("gain", 1.0))
-        rolled = Rolled(*map(int, told["pitches"])) if "pitches" in told else None
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"its sound can't be made: {error!r}") from None
-    if type(rate) is not int or not (1000 <= rate <= 192_000 and 0 < gain <= 1):
-        raise CheckpointError(f"its sound can't be made: a rate of {rate}, a gain of {gain}")
-    return Sound(rate, gain, rolled)

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from models import mulaw
 from models.header import CheckpointError, Header
 from models.nets.wavenet import WaveNet
-from models.wavenet import sound_of, stepping
+from models.sound import sound_of
+from models.wavenet import stepping
 from models.wavenet_steps import Draws, Stacked
 from training.average import Average
 from training.beginning import begin_average

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.score import KEYS, Note, Score, ScoreError, moved, part
+from models.score import DRUMS, KEYS, Note, Score, ScoreError, moved, part, within
 
 
 def test_notes_are_put_in_order_and_a_key_struck_again_ends_the_note_before() -> None:
@@ -54,3 +54,11 @@ def test_a_part_begins_at_0_with_what_sounds_there() -> None:
     assert moved(cut, 1).notes == (Note(1, 2.5, 62), Note(2, 3, 64))
     with pytest.raises(ScoreError):
         moved(cut, -1)
+
+
+def test_what_is_out_of_reach_is_moved_by_octaves() -> None:
+    notes = [Note(i, i + 1, p) for i, p in enumerate((1, 59, 60, 71, 72, 127))]
+    drum = Note(0, 1, 36, program=DRUMS)
+    moved_in = within(Score((*notes, drum)), range(60, 72))
+    assert [n.pitch for n in moved_in.notes] == [36, 61, 71, 60, 71, 60, 67]
+    assert within(moved_in, range(60, 72)) == moved_in

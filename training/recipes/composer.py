@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import PARTS, Header
+from models.header import Header
 from models.piece import facts_of
 from training.composing import ComposingLearner, ComposingSettings, measure_composing
 from training.data.music_build import STYLES
@@ -49,7 +49,6 @@ CARD = Header(
 
 RECIPE = Recipe(
     id="composer",
-    folder=PARTS,
     data=load,
     learner=lambda card, device: ComposingLearner(card, SETTINGS, device),
     card=CARD,
