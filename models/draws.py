@@ -14,6 +14,12 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator("cpu").manual_seed(int.from_bytes(digest[:4], "big"))
 
 
+def derived(rng: torch.Generator) -> torch.Generator:
+    """A generator of its own for a part of a story, so that however much that draws, what comes
+    after it is drawn alike."""
+    return seeded(int(torch.randint(2**62, (), generator=rng)))
+
+
 def normal(rng: torch.Generator, *shape: int) -> Tensor:
     """Standard normal values, float32."""
     return torch.randn(shape, generator=rng)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from models.audio_params import WaveNetParams
+from models.audio_params import ComposerParams, WaveNetParams
 from models.header import Header
 from models.params import GANParams, MixtureParams, Params, VAEParams
 from models.sampled_params import DiffusionParams, StableDiffusionParams, TextToImageParams
@@ -29,6 +29,9 @@ class FamilyEntry:
     where: str  # "module:Class", called with (checkpoint, place)
     only_with: Mapping[str, Callable[[Header], object]] = field(default_factory=dict)
     """Params that only some checkpoints take, with what of the header must be true for it."""
+
+    formats: tuple[str, ...] = ()
+    """What its results can be asked for as; empty: as what its modality can."""
 
     def lacks(self, header: Header) -> set[str]:
         """The params that a checkpoint with this header doesn't take."""
@@ -80,13 +83,17 @@ FAMILIES: dict[str, FamilyEntry] = {
     "stable_diffusion": FamilyEntry(
         "text-to-image", StableDiffusionParams, "models.stable_diffusion:StableDiffusion", LED
     ),
+    "composer": FamilyEntry("audio", ComposerParams, "models.composer:Composer", formats=("midi",)),
     "wavenet": FamilyEntry(
         "audio",
         WaveNetParams,
         "models.wavenet:WaveNet",
         {
             "style": lambda h: h.labels,
-            "unconditioned": lambda h: h.labels or h.net.get("pitches"),
+            "unconditioned": lambda h: h.labels,
+            "score": lambda h: h.process.get("pitches"),
+            "tempo": lambda h: h.needs.get("composer"),
+            "key": lambda h: h.needs.get("composer"),
         },
     ),
 }

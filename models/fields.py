@@ -21,7 +21,7 @@ from pydantic_core import CoreSchema
 class Posted:
     """Marks a param that names a file which was posted to /artifacts before: which kind."""
 
-    kind: Literal["image"]  # what its content type begins with
+    kind: Literal["image", "audio/midi"]  # what its content type begins with
     like: str | None = None  # the param that names a file of the same measures
 
     def __get_pydantic_json_schema__(
@@ -48,6 +48,8 @@ Prompt = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_le
 
 PostedMask = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("image", like="init_image")]
 """The SHA-256 of a picture of the same size as `init_image`."""
+PostedScore = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("audio/midi")]
+"""The SHA-256 of a MIDI file that was posted to /artifacts."""
 
 
 @lru_cache(64)  # asked of every request

@@ -6,11 +6,13 @@ outputs, each block (inputs, LANES). Every sum takes its inputs in order, by fus
 for one row and for several, and nothing is compiled with fastmath: a row's bits depend neither on
 its neighbours nor on how wide the machine's vectors are.
 
-numba keeps compiled code by the file of the outermost function: who changes this file removes what
-it kept of those that use it (`__pycache__/*.nb*`).
+numba keeps compiled code by the file of the outermost function, and would not see that this one was
+changed: what it kept is thrown away where it was kept under another text of this file.
 """
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -38,9 +40,21 @@ def compiled(function: F) -> F:
     made: Any
     try:
         made = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+        forget_other_lanes(Path(made.stats.cache_path), Path(function.__code__.co_filename).stem)
     except RuntimeError:  # neither beside its file nor in the user's own folder
         made = numba.njit(nogil=True, error_model="numpy")(function)
     return cast(F, made)
+
+
+def forget_other_lanes(kept: Path, module: str, lanes: Path = Path(__file__)) -> None:
+    """Remove what numba kept of a module before this file was changed."""
+    text = hashlib.sha256(lanes.read_bytes()).hexdigest()
+    note = kept / f"{module}.lanes"
+    if note.exists() and note.read_text() == text:
+        return
+    for stale in kept.glob(f"{module}.*.nb?"):
+        stale.unlink(missing_ok=True)  # another process may have been here as well
+    note.write_text(text)
 
 
 def padded(count: int) -> int:

@@ -46,13 +46,10 @@ def write_midi(score: Score) -> bytes:
 
 def _measure(score: Score, beat: int) -> Any:
     over, under = score.meter
-    try:
-        told = [
-            mido.MetaMessage("set_tempo", tempo=beat),
-            mido.MetaMessage("time_signature", numerator=over, denominator=under),
-        ]
-    except ValueError:
-        raise ScoreError(f"a MIDI file can't hold the meter {over}/{under}") from None
+    told = [
+        mido.MetaMessage("set_tempo", tempo=beat),
+        mido.MetaMessage("time_signature", numerator=over, denominator=under),
+    ]
     if score.key:
         tonic, mode = score.key.split()
         named = WRITTEN.get(score.key, tonic + ("m" if mode == "minor" else ""))
@@ -166,9 +163,9 @@ class _Reading:
     def _end(self, pitch: int, onset: int, velocity: int, program: int) -> None:
         self.together -= 1
         unit = 1_000_000 * self.division
-        if self.now > self.most_seconds * unit:
-            raise ScoreError(f"the score is longer than {self.most_seconds:g} seconds")
         last = max(self.now, onset + self.beat) / unit  # a tick at the least
+        if last > self.most_seconds:
+            raise ScoreError(f"the score is longer than {self.most_seconds:g} seconds")
         self.notes.append(Note(onset / unit, last, pitch, velocity, program))
 
     def done(self) -> Score:

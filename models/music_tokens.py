@@ -9,7 +9,8 @@ A piece is its prefix and then its bars:
 2. A program, a velocity and a duration hold until the next one or the next bar: chords are short,
    and a sequence that is cut at its bars can be read. A bar begins with DEFAULTS.
 3. In a position notes stand by program and pitch. Percussion lasts a step, whatever the duration.
-4. `allowed` says what may follow, so that what is drawn token by token can always be read.
+4. `allowed` says what may follow, so that what is drawn token by token can always be read, and can
+   always go on.
 
 miditok has this and more, but brings Hugging Face's hub and a tokenizer of its own, which a service
 that makes music does not need.
@@ -17,7 +18,7 @@ that makes music does not need.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.score import DRUMS, KEYS, Note, Score, ScoreError
 
@@ -45,6 +46,7 @@ WORDS: dict[str, int] = {
 """How many tokens there are of each kind, in the order of their numbers; styles come last, so that
 a vocabulary of other styles has the same numbers for all else."""
 HELD = ("program", "velocity", "duration")
+STRUCK = ("pitch", "drum")
 DEFAULTS = {"program": 0, "velocity": VELOCITIES.index(79), "duration": DURATIONS.index(6)}
 """What a bar begins with, by number."""
 NOTES = (*HELD, "pitch", "drum")
@@ -77,6 +79,10 @@ class State:
     position: int = -1
     """Of this bar, in steps."""
     program: int = 0
+    struck: int = -1
+    """Which pitch or drum of the program stood last in this position."""
+    least: int = 0
+    """The lowest program that may still be named in this position."""
 
 
 class MusicTokens:
@@ -156,7 +162,7 @@ class MusicTokens:
                 bar, held = bar + 1, DEFAULTS
             elif kind in HELD:
                 held = held | {kind: value}
-            elif kind in ("pitch", "drum"):
+            elif kind in STRUCK:
                 step = bar * state.length + state.position
                 notes.append(_note(step, kind, value, held, TEMPOS[told["tempo"]]))
         key = KEYS[told["key"] - 1] if told["key"] else None
@@ -173,25 +179,36 @@ class MusicTokens:
             return State(kind, STEPS * 4 * over // under)
         if kind == "bar":
             return State(kind, state.length)
-        position = value if kind == "position" else state.position
-        program = value if kind == "program" else state.program
-        return State(kind, state.length, position, program)
+        if kind == "position":
+            return State(kind, state.length, value, state.program)
+        if kind == "program":
+            return replace(state, kind=kind, program=value, struck=-1)
+        if kind in STRUCK:
+            return replace(state, kind=kind, struck=value, least=state.program + 1)
+        return replace(state, kind=kind)
 
     def allowed(self, state: State) -> list[tuple[int, int]]:
         """Which tokens may follow: ranges, from a token to the one after the last.
 
-        Positions go on within a bar; percussion is struck where the program is DRUMS, pitches
-        elsewhere.
+        Positions go on within a bar, and programs and pitches within a position. Percussion is
+        struck where the program is DRUMS, pitches elsewhere; it takes no duration, after which
+        there would be no pitch.
         """
+        drums = state.program == DRUMS
+        left = state.struck + 1 < WORDS["drum" if drums else "pitch"]
         ranges = []
         for kind in FOLLOWS.get(state.kind, ("style",)):
-            start, count = self.first[kind], WORDS.get(kind, len(self.styles))
-            low = state.position + 1 if kind == "position" else 0
-            high = state.length if kind == "position" else count
-            if kind == ("pitch" if state.program == DRUMS else "drum"):
+            low, high = 0, WORDS.get(kind, len(self.styles))
+            if kind == "position":
+                low, high = state.position + 1, state.length
+            elif kind == "program":
+                low = state.least
+            elif kind in STRUCK and drums == (kind == "drum"):
+                low = state.struck + 1
+            elif kind in STRUCK or (kind == "duration" and drums) or (kind in HELD and not left):
                 continue
             if low < high:
-                ranges.append((start + low, start + high))
+                ranges.append((self.first[kind] + low, self.first[kind] + high))
         return ranges
 
 

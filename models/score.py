@@ -1,4 +1,4 @@
-"""A score: notes in seconds, as a composer writes them and an instrument plays them. No torch.
+"""A score: notes in seconds, as a composer writes them and an instrument plays them. No numpy.
 
 1. Notes are in order, and a key of an instrument that is struck again ends what it sounded before:
    `Score` sees to both, so that writing one as MIDI and reading it back gives it again.
@@ -7,24 +7,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from math import ceil, floor, isfinite
-
-import numpy as np
-from numpy.typing import NDArray
+from math import isfinite
 
 DRUMS = 128
 """The program of percussion; 0 to 127 are General MIDI's instruments."""
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 KEYS = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
-DRUM_GROUPS = {
-    "kick": (35, 36),
-    "snare": (37, 38, 39, 40),
-    "tom": (41, 43, 45, 47, 48, 50),
-    "closed hat": (42, 44),
-    "open hat": (46,),
-    "cymbal": (49, 51, 52, 53, 55, 57, 59),
-}
-"""Percussion keys that sound alike; a key of none of these belongs to one more group, the last."""
+OCTAVE = 12  # semitones
 CLOSE = 1e-6  # of a frame: times that are whole frames may be off by a rounding
 
 
@@ -122,54 +111,16 @@ def part(score: Score, start: float, end: float) -> Score:
     return replace(score, notes=tuple(notes))
 
 
-def piano_roll(
-    score: Score, rate: float, pitches: range = range(128), frames: int | None = None
-) -> NDArray[np.float32]:
-    """All but percussion, (2, frames, len(pitches)): what sounds, and what is struck.
+def within(score: Score, pitches: range) -> Score:
+    """The same with notes that are not among `pitches` (of step 1, an octave at least) moved into
+    them by octaves; percussion stays."""
+    low, high = pitches.start, pitches.stop - 1
 
-    Frame f is from f / rate to (f + 1) / rate seconds. A note is in every frame that it touches,
-    and struck in its first, by velocity / 127; of two instruments on one pitch the louder counts.
-    `frames` None is as many as the score needs; what is later is left out. Raises ScoreError for a
-    note that is not among `pitches` (of step 1).
-    """
-    roll = np.zeros((2, _frames(score, rate) if frames is None else frames, len(pitches)), "f4")
-    for note in score.notes:
-        if note.program == DRUMS:
-            continue
-        if note.pitch not in pitches:
-            raise ScoreError(
-                f"a note has the pitch {note.pitch}; {pitches.start} to {pitches.stop - 1} go"
-            )
-        place, loudness = note.pitch - pitches.start, np.float32(note.velocity / 127)
-        first, last = _touched(note, rate)
-        for kind, until in ((0, last), (1, first + 1)):
-            cells = roll[kind, first:until, place]
-            np.maximum(cells, loudness, out=cells)
-    return roll
+    def moved_in(note: Note) -> Note:
+        if note.program == DRUMS or note.pitch in pitches:
+            return note
+        if note.pitch < low:
+            return replace(note, pitch=low + (note.pitch - low) % OCTAVE)
+        return replace(note, pitch=high - (high - note.pitch) % OCTAVE)
 
-
-def drum_roll(score: Score, rate: float, frames: int | None = None) -> NDArray[np.float32]:
-    """Percussion, (frames, 7): what of each of DRUM_GROUPS, or of no group, is struck in a frame.
-
-    By velocity / 127, and otherwise as in `piano_roll`.
-    """
-    roll = np.zeros(
-        (_frames(score, rate) if frames is None else frames, len(DRUM_GROUPS) + 1), "f4"
-    )
-    places = {key: place for place, keys in enumerate(DRUM_GROUPS.values()) for key in keys}
-    for note in score.notes:
-        if note.program == DRUMS:
-            first, _ = _touched(note, rate)
-            cells = roll[first : first + 1, places.get(note.pitch, len(DRUM_GROUPS))]
-            np.maximum(cells, np.float32(note.velocity / 127), out=cells)
-    return roll
-
-
-def _frames(score: Score, rate: float) -> int:
-    return ceil(score.seconds * rate - CLOSE)
-
-
-def _touched(note: Note, rate: float) -> tuple[int, int]:
-    """The first frame, and the one after the last."""
-    first = floor(note.onset * rate + CLOSE)
-    return first, max(first + 1, ceil(note.end * rate - CLOSE))
+    return replace(score, notes=tuple(map(moved_in, score.notes)))

@@ -2,7 +2,8 @@
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,17 +12,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.artifacts import Artifact, Audio, NotFinite
-from models.audio_params import LONGEST, WaveNetParams
+from models.audio_params import LONGEST, SHORT, ComposerParams, WaveNetParams
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
+from models.composer import PARTS, Composer
+from models.draws import derived
 from models.flow import NOTHING, Inputs, Step
 from models.header import CheckpointError
 from models.nets.wavenet import WaveNet as Net
+from models.score import OCTAVE, Score, within
+from models.sound import sound_of
 from models.wavenet_steps import Advanced, Draws, Stacked, State
 from models.wavenet_steps import advance as advance_plainly
 
 KERNEL_CHUNK, PLAIN_CHUNK = 160, 32  # samples a step, about, in whole frames
 GRAPH_ROWS = 8
+ALL = 1000  # parts of the work, of which a composer has
+COMPOSED = 100
 Advance = Callable[[State, Tensor, Draws], Advanced]
 
 
@@ -42,17 +49,40 @@ class WaveNet:
             raise CheckpointError(
                 f"it has {len(self.labels)} labels, and its net {self.net.styles} styles"
             )
-        self.rate, self.gain = _sound_of(checkpoint.header.process)
+        self.sound = sound_of(checkpoint.header.process)
+        self.rate, self.gain = self.sound.rate, self.sound.gain
+        if self.sound.rolled and self.sound.rolled.channels != self.net.pitches:
+            raise CheckpointError(
+                f"its rolls have {self.sound.rolled.channels} keys, and its net {self.net.pitches}"
+            )
         self.weights = Stacked(self.net)
         self._advance, rows, chunk = stepping(self.weights, place.device)
         self.frames = max(1, round(chunk / self.net.hop))  # a step
         self.samples = self.frames * self.net.hop
+        self.composer = self._composer_of(checkpoint, place)
         self.item_bytes = self._item_bytes()
         none, one = torch.tensor(self.net.styles), torch.tensor(1.0)
         roll, uniforms = self._scored(None, 1), torch.zeros(self.samples)
         example = (*self.weights.silence(), uniforms, roll, none, one, one)
         self.advance: Batched[Advanced] = Batched(self._chunk, example, rows=rows)
-        self.batched = (self.advance,)
+        self.batched: tuple[Batched[Any], ...] = (self.advance,)
+        if self.composer:
+            self.batched += self.composer.batched
+            self.max_items = min(self.max_items, self.composer.max_items)
+            self.item_bytes += self.composer.item_bytes
+
+    def _composer_of(self, checkpoint: Checkpoint, place: Place) -> Composer | None:
+        if "composer" not in checkpoint.needs:
+            return None
+        composer = Composer(checkpoint.needs["composer"], place)
+        if list(composer.words.styles) != self.labels:
+            raise CheckpointError(
+                f"its styles are {', '.join(self.labels)}, and its composer's "
+                f"{', '.join(composer.words.styles)}"
+            )
+        if len(self.sound.pitches) < OCTAVE:
+            raise CheckpointError("it needs a composer, and can't play an octave")
+        return composer
 
     def _item_bytes(self) -> int:
         """A state on its way in and out of a batch, the longest sound, its previews and score."""
@@ -74,16 +104,55 @@ class WaveNet:
     async def generate(
         self, params: WaveNetParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
-        return await self.perform(params, rng, None)
+        composing = derived(rng)
+        score = inputs.get("score")
+        if isinstance(score, Score):
+            lasting = min(score.seconds, LONGEST) if params.seconds is None else params.seconds
+            timed = params.model_copy(update={"seconds": lasting})
+            return await self.perform(timed, rng, self.rolled(score, lasting))
+        if self.composer is None or params.unconditioned:
+            return await self.perform(params, rng, None)
+        made_up, style = await self._composed(self.composer, params, composing)
+        told = params.model_copy(update={"style": style})
+        roll = self.rolled(made_up, params.seconds or SHORT)
+        (audio,) = await self.perform(told, rng, roll, COMPOSED)
+        number = torch.tensor(self.labels.index(style))
+        return replace(audio, notes=self._notes(params, number)), made_up
+
+    async def _composed(
+        self, composer: Composer, params: WaveNetParams, rng: torch.Generator
+    ) -> tuple[Score, str]:
+        """What is to be played where nothing was given, and its style."""
+        asked = ComposerParams(
+            style=params.style,
+            tempo=params.tempo,
+            key=params.key,
+            seconds=params.seconds or SHORT,
+        )
+
+        def share(part: int) -> tuple[int, int]:
+            return COMPOSED * part // PARTS, ALL
+
+        free, style = await composer.compose(asked, rng, None, share)
+        return within(free, self.sound.pitches), style
+
+    def rolled(self, score: Score, seconds: float) -> Tensor:
+        """What `perform` takes of so much of a score. Raises ValueError for what it can't play."""
+        if self.sound.rolled is None:
+            raise ValueError("this model plays no scores")
+        rate = self.rate / self.net.hop
+        return torch.from_numpy(self.sound.rolled.roll(score, rate, math.ceil(seconds * rate)))
 
     async def perform(
-        self, params: WaveNetParams, rng: torch.Generator, roll: Tensor | None
-    ) -> tuple[Artifact, ...]:
+        self, params: WaveNetParams, rng: torch.Generator, roll: Tensor | None, before: int = 0
+    ) -> tuple[Audio]:
         """What a roll says, (frames, pitches) in [0, 1] at a frame of the net's `hop`, and silence
-        after its end. None leaves the net to play what it likes."""
+        after its end. None leaves the net to play what it likes. `before` is how many of ALL parts
+        of the work are done already."""
         style = self._style(params, rng)
         told = (style, torch.tensor(params.temperature), torch.tensor(params.top_p))
-        count = max(1, round(params.seconds * self.rate))
+        seconds = SHORT if params.seconds is None else params.seconds
+        count = max(1, round(seconds * self.rate))
         steps = math.ceil(count / self.samples)
         scored = self._scored(None if params.unconditioned else roll, steps)
         state, wave = self.weights.silence(), torch.zeros(steps * self.samples)
@@ -92,7 +161,8 @@ class WaveNet:
             part = scored[frame : frame + self.frames + 2 * self.net.around]
             row = (*state, torch.rand(self.samples, generator=rng), part, *told)
             so_far = partial(self._sound, wave[:place], count)
-            chunk, *after = await Step(self.advance, row, (number + 1, steps), so_far)
+            done = before * steps + (ALL - before) * (number + 1)
+            chunk, *after = await Step(self.advance, row, (done, ALL * steps), so_far)
             if not chunk.isfinite().all():  # none of what follows would be better
                 raise NotFinite("the model produced values that are not finite")
             wave[place : place + self.samples] = chunk
@@ -100,12 +170,14 @@ class WaveNet:
         return (Audio(wave[None, :count], self.rate, self._notes(params, style)),)
 
     def _style(self, params: WaveNetParams, rng: torch.Generator) -> Tensor:
-        """The number of the style asked for, or of one drawn; of none where there is none."""
+        """The number of the style asked for, or of one drawn; of none where there is none.
+
+        One is drawn in any case, so that asking for the one that was drawn gives the same.
+        """
         if params.unconditioned or not self.labels:
             return torch.tensor(self.net.styles)
-        if params.style is None:
-            return torch.randint(len(self.labels), (), generator=rng)
-        return torch.tensor(self.labels.index(params.style))
+        drawn = torch.randint(len(self.labels), (), generator=rng)
+        return drawn if params.style is None else torch.tensor(self.labels.index(params.style))
 
     def _notes(self, params: WaveNetParams, style: Tensor) -> tuple[str, ...]:
         drawn = params.style is None and not params.unconditioned and self.labels
@@ -142,17 +214,3 @@ def stepping(weights: Stacked, device: torch.device) -> tuple[Advance, int | Non
     from models import wavenet_kernel  # numba takes a second to load
 
     return partial(wavenet_kernel.advance, wavenet_kernel.packed(weights)), None, KERNEL_CHUNK
-
-
-def _sound_of(told: Mapping[str, Any]) -> tuple[int, float]:
-    """Samples a second, and what decoded ones are multiplied by. Raises CheckpointError.
-
-    More than 1 would have to be cut off: what a net learns from is as loud as its classes go.
-    """
-    try:
-        rate, gain = int(told["rate"]), float(told.get("gain", 1.0))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"its sound can't be made: {error!r}") from None
-    if not (1000 <= rate <= 192_000 and 0 < gain <= 1):
-        raise CheckpointError(f"its sound can't be made: a rate of {rate}, a gain of {gain}")
-    return rate, gain

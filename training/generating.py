@@ -1,4 +1,4 @@
-"""Many pictures from one model, as the service would make them: all flows advance together."""
+"""Many artifacts from one model, as the service would make them: all flows advance together."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.artifacts import Image
+from models.artifacts import Artifact, Image
 from models.batching import Place, run_together
 from models.checkpoint import Checkpoint
 from models.draws import seeded
@@ -34,21 +34,31 @@ def pictures_of(
     As many at a time as a worker would hold; large ones, which count as several rows, are fewer.
     """
     asked = list(wanted)
-    flows = (
-        model.generate(params, seeded(item_seed(seed, place))) for place, params in enumerate(asked)
-    )
     abreast = max(1, model.max_items // max(params.rows for params in asked))
-    ends = {place: _bytes(picture) for place, picture in _ends(flows, abreast, device)}
+    ends = {
+        place: _bytes(made[0])
+        for place, made in ends_of(items_of(model, asked, seed), abreast, device)
+    }
     return torch.stack([ends[place] for place in sorted(ends)])
 
 
-def _bytes(picture: Image) -> Tensor:
+def items_of(model: Family[Any], asked: Iterable[Params], seed: int) -> Iterator[Flow]:
+    """The flows of a job of this seed, each begun when it is asked for."""
+    for place, params in enumerate(asked):
+        yield model.generate(params, seeded(item_seed(seed, place)))
+
+
+def _bytes(picture: Artifact) -> Tensor:
     """[0, 1] to uint8, which thousands of pictures can be kept as."""
+    if not isinstance(picture, Image):
+        raise TypeError(f"a picture was to come, not {type(picture).__name__}")
     return picture.pixels.clamp(0, 1).mul(255).round().byte().cpu()
 
 
-def _ends(flows: Iterator[Flow], abreast: int, device: torch.device) -> Iterator[tuple[int, Image]]:
-    """Each flow's picture with its place, as they end; so many flows at a time."""
+def ends_of(
+    flows: Iterator[Flow], abreast: int, device: torch.device
+) -> Iterator[tuple[int, tuple[Artifact, ...]]]:
+    """What each flow made with its place, as they end; so many flows at a time."""
     numbered = enumerate(flows)
     running: dict[int, Flow] = {}
     results: dict[int, tuple[Any, ...] | None] = {}
@@ -63,9 +73,8 @@ def _ends(flows: Iterator[Flow], abreast: int, device: torch.device) -> Iterator
                 try:
                     waiting.append((place, resume(running[place], given)))
                 except StopIteration as end:
-                    (picture,) = end.value
                     del running[place]
-                    yield place, picture
+                    yield place, end.value
             results = _run(waiting, device)
 
 

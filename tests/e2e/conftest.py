@@ -69,6 +69,14 @@ def painting(checkpoints: Path) -> Iterator[Stack]:
         yield stack
 
 
+@contextmanager
+def playing(checkpoints: Path, **changed: str) -> Iterator[Stack]:
+    """A service with a tiny model of music, under the name of the one that is the default."""
+    tiny_checkpoint(checkpoints, "wavenet").rename(checkpoints / "wavenet-music.safetensors")
+    with running(ATELIER_CHECKPOINTS=str(checkpoints), **changed) as stack:
+        yield stack
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """One service for all tests that leave it as it was."""

@@ -14,8 +14,10 @@ from models.families import FAMILIES
 from models.flow import Family
 from models.header import PARTS, Header, Need
 from models.leading import lead
+from models.music_tokens import MusicTokens
 from models.nets.autoencoder import Autoencoder
 from models.nets.clip import build_clip
+from models.nets.composer import Composer
 from models.nets.gan import generator_of
 from models.nets.mixture import PrincipalMixture
 from models.nets.unet import UNet
@@ -23,6 +25,7 @@ from models.nets.upscaler import Upscaler
 from models.nets.vae import VAENet
 from models.nets.wavenet import WaveNet
 from models.params import Params
+from models.piece import facts_of
 from models.words import Words
 from tests.models import stable
 
@@ -50,6 +53,17 @@ LATENT: dict[str, JsonValue] = {
     },
     "autoencoder": {"size": 32, "channels": 3, "latent": 4, "patch": 2, "widths": [8, 8]},
 }
+STYLES = ["jazz", "folk"]
+COMPOSER: dict[str, JsonValue] = {
+    "vocabulary": MusicTokens(STYLES).size,
+    "facts": list(facts_of(MusicTokens(STYLES))),
+    "layers": 2,
+    "width": 16,
+    "heads": 2,
+    "groups": 1,
+    "inner": 24,
+    "window": 24,
+}
 WAVENET: dict[str, JsonValue] = {
     "blocks": 2,
     "layers": 4,
@@ -58,7 +72,7 @@ WAVENET: dict[str, JsonValue] = {
     "skip": 10,
     "classes": 32,
     "styles": 2,
-    "pitches": 3,
+    "pitches": 31,
     "hop": 100,
     "around": 1,
     "width": 8,
@@ -80,6 +94,7 @@ NETS: dict[str, tuple[Callable[..., nn.Module], dict[str, JsonValue]]] = {
     "diffusion": (UNet, {**UNET, "classes": 3}),
     "latent_diffusion": (Latent, LATENT),
     "stable_diffusion": (stable.Stable, stable.NET),
+    "composer": (Composer, COMPOSER),
     "wavenet": (WaveNet, WAVENET),
 }
 HEADERS: dict[str, dict[str, object]] = {
@@ -98,7 +113,11 @@ HEADERS: dict[str, dict[str, object]] = {
         "defaults": {"width": 64, "height": 64, "steps": 30},
         "limits": {"width": [16, 128], "height": [16, 128], "steps": [1, 999]},
     },
-    "wavenet": {"labels": ["jazz", "folk"], "process": {"rate": 8000, "gain": 0.5}},
+    "composer": {"labels": STYLES},
+    "wavenet": {
+        "labels": STYLES,
+        "process": {"rate": 8000, "gain": 0.5, "pitches": [60, 71]},
+    },
 }
 
 PARAMS: dict[str, list[dict[str, object]]] = {
@@ -130,6 +149,13 @@ PARAMS: dict[str, list[dict[str, object]]] = {
         {"prompt": "dog", "steps": 2, "eta": 1.0, "width": 32, "height": 48},
         {"prompt": "red", "steps": 2, "interpolate": {"to_seed": 3, "frames": 3}, "width": 32},
     ],
+    "composer": [
+        {"seconds": 2.0},
+        {"seconds": 3.0},
+        {"seconds": 2.0, "style": "folk", "temperature": 0.5},
+        {"seconds": 2.0, "top_p": 0.5},
+        {"seconds": 2.0, "key": "F# minor", "tempo": 90.5},
+    ],
     "wavenet": [
         {"seconds": 0.1},
         {"seconds": 0.2},
@@ -153,7 +179,7 @@ ABLE: dict[str, list[dict[str, object]]] = {
         {"prompt": "a red apple", "steps": 2, "upscale": 4},
     ],
     "wavenet": [
-        {"seconds": 0.1, "style": "folk"},
+        {"seconds": 0.1, "style": "jazz"},
         {"seconds": 0.1, "unconditioned": True},
     ],
 }
@@ -188,6 +214,29 @@ LED: dict[str, list[dict[str, object]]] = {
     ],
 }
 """What a checkpoint takes that a CLIP leads which reads nothing for it."""
+
+
+COMPOSING: dict[str, list[dict[str, object]]] = {
+    "wavenet": [
+        {"seconds": 0.2},
+        {"seconds": 0.3, "style": "folk"},
+        {"seconds": 0.2, "tempo": 200, "key": "A minor", "style": "folk"},
+        {"seconds": 0.2, "unconditioned": True},
+    ],
+}
+"""What a checkpoint takes that a composer works for."""
+
+
+def tiny_composing(folder: Path, family: str) -> Path:
+    """The tiny checkpoint of a family that plays scores, with a composer beside it."""
+    path, composer = tiny_checkpoint(folder, family), tiny_checkpoint(folder, "composer")
+    (folder / PARTS).mkdir(exist_ok=True)
+    composer.rename(folder / PARTS / composer.name)
+    held = load(path)
+    part = load(folder / PARTS / composer.name)
+    need = Need(id=composer.stem, weights=weights_sha256(part.tensors))
+    save(path, held.header.model_copy(update={"needs": {"composer": need}}), held.tensors)
+    return path
 
 
 def tiny_led(folder: Path, family: str) -> Path:

@@ -16,12 +16,27 @@ from models.flow import Family, Flow, resume, run_alone, together
 from models.header import PARTS, CheckpointError, read_header
 from models.params import Params
 from models.proof import prove
-from tests.models.families import ABLE, LED, NETS, PARAMS, load_family, tiny_checkpoint, tiny_led
+from tests.models.families import (
+    ABLE,
+    COMPOSING,
+    LED,
+    NETS,
+    PARAMS,
+    load_family,
+    tiny_checkpoint,
+    tiny_composing,
+    tiny_led,
+)
 from workers.engine import Engine, Failed, Finished
 
 CPU = torch.device("cpu")
 SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors"))
-SUBJECTS = [*NETS, *(f"{family}, led" for family in LED), *(path.stem for path in SHIPPED)]
+HELPED = {"led": (tiny_led, LED), "composing": (tiny_composing, COMPOSING)}
+SUBJECTS = [
+    *NETS,
+    *(f"{family}, {how}" for how, (_, given) in HELPED.items() for family in given),
+    *(path.stem for path in SHIPPED),
+]
 
 Subject = tuple[Family[Params], list[Params], Path]
 
@@ -29,15 +44,15 @@ Subject = tuple[Family[Params], list[Params], Path]
 @pytest.fixture(scope="module", params=SUBJECTS)
 def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     name = request.param
-    family, _, led = name.partition(", ")
+    family, _, how = name.partition(", ")
     if family in NETS:
-        made = tiny_led if led else tiny_checkpoint
-        path = made(tmp_path_factory.mktemp("led" if led else name), family)
+        made = HELPED[how][0] if how else tiny_checkpoint
+        path = made(tmp_path_factory.mktemp(how or name), family)
     else:
         path = next(p for p in SHIPPED if p.stem == name)
     family = read_header(path).family
     given = [*PARAMS[family], *(ABLE.get(family, []) if name in NETS else [])]
-    given = LED[family] if led else given
+    given = HELPED[how][1][family] if how else given
     params = [FAMILIES[family].params.model_validate(p) for p in given]
     return load_family(path), params, path
 
@@ -83,7 +98,7 @@ def test_alone_equals_batched_with_random_joins(subject: Subject) -> None:
     chance.shuffle(todo)
     while todo or len(engine):
         for _ in range(chance.randrange(5)):
-            if todo:
+            if todo and len(engine) < family.max_items:
                 seed = todo.pop()
                 engine.add(seed, flow(subject, seed))
         for event in engine.tick():

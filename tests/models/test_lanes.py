@@ -1,9 +1,13 @@
 """The pieces of kernels against numpy, at sizes that fill their vectors and that don't."""
 
+import hashlib
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from models.lanes import LANES, compiled, exp, multiply, padded, tanh
+from models.lanes import LANES, compiled, exp, forget_other_lanes, multiply, padded, tanh
 
 
 @compiled
@@ -46,3 +50,22 @@ def test_curves_at_their_ends() -> None:
     assert exps[0] == 1
     assert (exps[1:4] < 1e-37).all()
     assert np.isnan([tanhs[4], exps[4]]).all()
+
+
+def test_what_was_kept_under_another_text_is_thrown_away(tmp_path: Path) -> None:
+    lanes = tmp_path / "lanes.py"
+    lanes.write_text("a")
+    ours, other = tmp_path / "kernel.f-1.py311.nbi", tmp_path / "another.f-1.py311.nbi"
+    for text, stays in (("a", False), ("a", True), ("b", False), ("b", True)):
+        lanes.write_text(text)
+        ours.touch()
+        other.touch()
+        forget_other_lanes(tmp_path, "kernel", lanes)
+        assert ours.exists() is stays
+        assert other.exists()
+
+
+def test_kernels_here_are_kept_under_this_text() -> None:
+    kept = Path(curves.stats.cache_path)  # type: ignore[attr-defined]
+    text = Path(sys.modules[compiled.__module__].__file__ or "").read_bytes()
+    assert (kept / "test_lanes.lanes").read_text() == hashlib.sha256(text).hexdigest()

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.music_tokens import (
+    DRUM_KEYS,
     DURATIONS,
     METERS,
     STEPS,
@@ -113,6 +114,29 @@ def test_a_full_bar_has_no_more_positions() -> None:
     state = State("pitch", 48, 47)
     kinds = {TOKENS.read(low)[0] for low, _ in TOKENS.allowed(state)}
     assert kinds == {"program", "velocity", "duration", "pitch", "bar", "end"}
+
+
+def test_after_percussion_s_program_there_is_no_duration() -> None:
+    state = TOKENS.after(State("position", 48, 0), TOKENS.token("program", DRUMS))
+    kinds = {TOKENS.read(low)[0] for low, _ in TOKENS.allowed(state)}
+    assert kinds == {"velocity", "drum"}
+
+
+def test_programs_and_pitches_rise_within_a_position() -> None:
+    state = State("position", 48, 0)
+    for kind, value in (("program", 5), ("duration", 3), ("pitch", 126)):
+        state = TOKENS.after(state, TOKENS.token(kind, value))
+    pitch, program = TOKENS.first["pitch"], TOKENS.first["program"]
+    assert (pitch + 127, pitch + 128) in TOKENS.allowed(state)
+    assert (program + 6, program + 129) in TOKENS.allowed(state)
+    state = TOKENS.after(state, pitch + 127)
+    kinds = {TOKENS.read(low)[0] for low, _ in TOKENS.allowed(state)}
+    assert kinds == {"program", "position", "bar", "end"}
+    after = TOKENS.after(state, TOKENS.token("position", 1))
+    assert (pitch, pitch + 128) in TOKENS.allowed(after)
+    assert (program, program + 129) in TOKENS.allowed(after)
+    last = TOKENS.after(State("program", 48, 0, DRUMS), TOKENS.token("drum", len(DRUM_KEYS) - 1))
+    assert {TOKENS.read(low)[0] for low, _ in TOKENS.allowed(last)} == {"position", "bar", "end"}
 
 
 def test_a_piece_that_is_cut_off_is_as_long_as_its_notes() -> None:

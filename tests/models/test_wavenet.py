@@ -1,7 +1,9 @@
 """Family `wavenet`: what it is told, what it says back, and what it refuses."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -9,15 +11,18 @@ from pydantic import ValidationError
 
 from models import wavenet
 from models.artifacts import Audio, NotFinite
-from models.audio_params import WaveNetParams
+from models.audio_params import Key, WaveNetParams
 from models.batching import Batched, Place
 from models.checkpoint import load, save
-from models.draws import seeded
+from models.composer import SLOTS
+from models.draws import derived, seeded
 from models.families import FAMILIES
 from models.flow import run_alone
-from models.header import CheckpointError
+from models.header import CheckpointError, Need
+from models.rolls import Rolled
+from models.score import DRUMS, KEYS, Note, Score
 from models.wavenet import WaveNet, stepping
-from tests.models.families import tiny_checkpoint
+from tests.models.families import tiny_checkpoint, tiny_composing
 from workers.engine import Advanced, Engine, Failed
 
 CPU = torch.device("cpu")
@@ -62,7 +67,7 @@ def test_a_style_that_was_drawn_is_told(family: WaveNet) -> None:
 
 
 def test_a_roll_is_heard_and_where_it_ends_there_is_silence(family: WaveNet) -> None:
-    silent = torch.zeros(8, 3)
+    silent = torch.zeros(8, 31)
     note = silent.clone()
     note[4:, 1] = 1.0
     hop, around = family.net.hop, family.net.around
@@ -74,10 +79,92 @@ def test_a_roll_is_heard_and_where_it_ends_there_is_silence(family: WaveNet) -> 
     assert not torch.equal(short, made(family, style="jazz").samples[0])
 
 
+def test_a_score_is_played_as_its_roll_and_for_as_long_as_it_lasts(family: WaveNet) -> None:
+    score = Score((Note(0.02, 0.15, 61),))
+    for asked, lasting in (({}, 0.15), ({"seconds": 0.05}, 0.05), ({"seconds": 0.2}, 0.2)):
+        params = WaveNetParams.model_validate({"style": "folk", "score": "ab" * 32, **asked})
+        (audio,) = run_alone(family.generate(params, seeded(1), {"score": score}))
+        assert isinstance(audio, Audio)
+        assert audio.samples.shape == (1, round(lasting * 8000))
+        roll = torch.from_numpy(Rolled(60, 71).roll(score, 80, round(lasting * 80)))
+        rng, timed = seeded(1), WaveNetParams(style="folk", seconds=lasting)
+        derived(rng)  # for a composer that is not asked
+        (same,) = run_alone(family.perform(timed, rng, roll))
+        assert isinstance(same, Audio)
+        assert torch.equal(audio.samples, same.samples)
+
+
+def test_a_score_that_can_not_be_played_is_refused(family: WaveNet, path: Path) -> None:
+    params = WaveNetParams(score="ab" * 32)
+    high, plain = Score((Note(0, 1, 100),)), copy.copy(family)
+    plain.sound = replace(family.sound, rolled=None)
+    with pytest.raises(ValueError, match="pitch 100; 60 to 71 go"):
+        run_alone(family.generate(params, seeded(1), {"score": high}))
+    with pytest.raises(ValueError, match="plays no scores"):
+        run_alone(plain.generate(params, seeded(1), {"score": high}))
+
+
+def test_a_style_asked_for_is_the_same_as_one_drawn(family: WaveNet) -> None:
+    drawn = made(family, seed=4)
+    style = drawn.notes[0].removeprefix("the style is ")
+    assert torch.equal(made(family, seed=4, style=style).samples, drawn.samples)
+
+
+@pytest.fixture(scope="module")
+def composing(tmp_path_factory: pytest.TempPathFactory) -> WaveNet:
+    return WaveNet(load(tiny_composing(tmp_path_factory.mktemp("both"), "wavenet")), Place(CPU))
+
+
+def both(family: WaveNet, seed: int, **asked: Any) -> tuple[Audio, Score]:
+    params = WaveNetParams(**{"seconds": 1.0, **asked})
+    audio, score = run_alone(family.generate(params, seeded(seed)))
+    assert isinstance(audio, Audio)
+    assert isinstance(score, Score)
+    return audio, score
+
+
+def test_what_is_made_up_comes_with_its_score_and_is_that_score_played(composing: WaveNet) -> None:
+    assert composing.max_items == SLOTS
+    audio, score = both(composing, 3, style="folk", tempo=99.5, key="D major")
+    assert (score.tempo, score.key, audio.notes) == (99.5, "D major", ())
+    assert audio.samples.shape == (1, 8000)
+    assert score.seconds <= 1
+    assert all(n.pitch in range(60, 72) or n.program == DRUMS for n in score.notes)
+    params = WaveNetParams(seconds=1.0, style="folk", score="ab" * 32)
+    (played,) = run_alone(composing.generate(params, seeded(3), {"score": score}))
+    assert isinstance(played, Audio)
+    assert torch.equal(played.samples, audio.samples)
+
+
+def test_the_style_that_was_made_up_is_told_and_can_be_asked_for(composing: WaveNet) -> None:
+    for seed in range(3):
+        audio, score = both(composing, seed)
+        (note,) = audio.notes
+        again, same = both(composing, seed, style=note.removeprefix("the style is "))
+        assert same == score
+        assert torch.equal(again.samples, audio.samples)
+
+
+def test_unconditioned_composes_nothing(composing: WaveNet) -> None:
+    params = WaveNetParams(seconds=0.1, unconditioned=True)
+    assert len(run_alone(composing.generate(params, seeded(1)))) == 1
+
+
+def test_a_composer_must_fit(tmp_path: Path) -> None:
+    held = load(tiny_composing(tmp_path, "wavenet"))
+    for change, match in (
+        ({"labels": ["folk", "jazz"]}, "its styles are folk, jazz, and its composer's jazz, folk"),
+        ({"process": {"rate": 8000}}, "needs a composer, and can't play an octave"),
+    ):
+        header = held.header.model_copy(update=change)
+        with pytest.raises(CheckpointError, match=match):
+            WaveNet(replace(held, header=header), Place(CPU))
+
+
 def test_unconditioned_hears_no_roll(family: WaveNet) -> None:
     free = made(family, unconditioned=True)
     assert torch.equal(
-        free.samples, made(family, roll=torch.ones(8, 3), unconditioned=True).samples
+        free.samples, made(family, roll=torch.ones(8, 31), unconditioned=True).samples
     )
 
 
@@ -97,7 +184,7 @@ def test_previews_are_the_sound_so_far(family: WaveNet) -> None:
 def test_values_that_are_none_end_it_at_once(family: WaveNet) -> None:
     engine = Engine(CPU)
     engine.add(
-        "x", family.perform(WaveNetParams(seconds=60), seeded(1), torch.full((9, 3), torch.nan))
+        "x", family.perform(WaveNetParams(seconds=60), seeded(1), torch.full((9, 31), torch.nan))
     )
     (event,) = [e for e in engine.tick() if isinstance(e, Failed)]
     assert isinstance(event.error, NotFinite)
@@ -119,7 +206,7 @@ def test_weights_that_are_none_are_not_played(
 
 
 def test_a_roll_of_other_keys_is_refused(family: WaveNet) -> None:
-    with pytest.raises(ValueError, match=r"\(frames, 3\), not \(8, 4\)"):
+    with pytest.raises(ValueError, match=r"\(frames, 31\), not \(8, 4\)"):
         made(family, roll=torch.zeros(8, 4))
 
 
@@ -147,6 +234,10 @@ def test_half_precision_changes_nothing(path: Path, family: WaveNet) -> None:
         ({"rate": 8000, "gain": 1.5}, "gain of 1.5"),
         ({"rate": 8000, "gain": 0}, "gain of 0"),
         ({"rate": 10}, "rate of 10"),
+        ({"rate": 8000.5}, "rate of 8000.5"),
+        ({"rate": 8000, "pitches": [60]}, "highest"),
+        ({"rate": 8000, "pitches": [60, 59]}, "no pitches from 60 to 59"),
+        ({"rate": 8000, "pitches": [60, 63]}, "15 keys, and its net 31"),
     ],
 )
 def test_a_sound_that_can_not_be_is_refused(
@@ -179,6 +270,13 @@ def test_labels_must_be_as_many_as_styles(path: Path, tmp_path: Path) -> None:
         {"top_p": 0},
         {"top_p": 1.1},
         {"style": "jazz", "unconditioned": True},
+        {"score": "ab" * 32, "unconditioned": True},
+        {"tempo": 100, "unconditioned": True},
+        {"score": "ab" * 32, "tempo": 100},
+        {"score": "ab" * 32, "key": "C major"},
+        {"score": "a song"},
+        {"tempo": 300},
+        {"key": "H major"},
         {"unconditioned": "yes"},
         {"loudness": 1},
     ],
@@ -190,9 +288,15 @@ def test_params_out_of_range_are_refused(asked: dict[str, Any]) -> None:
 
 def test_what_a_checkpoint_lacks_is_told_by_its_header(path: Path) -> None:
     entry, header = FAMILIES["wavenet"], load(path).header
-    assert entry.lacks(header) == set()
-    plain = header.model_copy(update={"labels": [], "net": {**header.net, "pitches": 0}})
-    assert entry.lacks(plain) == {"style", "unconditioned"}
+    assert entry.lacks(header) == {"tempo", "key"}
+    need = Need(id="x", weights="0" * 64)
+    assert entry.lacks(header.model_copy(update={"needs": {"composer": need}})) == set()
+    plain = header.model_copy(update={"labels": [], "process": {"rate": 8000}})
+    assert entry.lacks(plain) == {"style", "unconditioned", "score", "tempo", "key"}
+
+
+def test_every_key_can_be_asked_for() -> None:
+    assert get_args(Key) == KEYS
 
 
 def test_a_sound_is_checked_when_it_is_made() -> None:

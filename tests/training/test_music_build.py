@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.score import Score, piano_roll
+from models.rolls import piano_roll
+from models.score import Score
 from tests.training.music import SCALE, hummed, tone
 from training.data import music_build, rendering
 from training.data.cache import DataMissing

@@ -1,0 +1,128 @@
+"""Family `composer`: scores, a token after another (models/music_tokens.py says what tokens)."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Artifact, NotFinite
+from models.audio_params import ComposerParams
+from models.batching import Batched, Place
+from models.checkpoint import Checkpoint, build_net
+from models.flow import NOTHING, Inputs, Step
+from models.header import CheckpointError
+from models.music_tokens import MusicTokens
+from models.nets.composer import Composer as Net
+from models.piece import FACTS, Piece, facts_of, given_tokens
+from models.score import Score
+from models.slots import SCRATCH, Slots
+from models.wavenet_steps import draw
+
+SLOTS = 12
+PLACES = (256, 512, 1024)
+"""How many places of its cache a row may look at, the window aside: the first that it fits in."""
+PARTS = 100  # that progress is told in
+
+Progress = Callable[[int], tuple[int, int]]
+"""From how many of PARTS there are to what a step tells."""
+
+
+class Composer:
+    """Goes on a token a step, each row in its own slot of a cache that is there beforehand.
+
+    Its weights stay in single precision. A row looks at as many places as its shapes say, and at
+    its own slot alone, so its bits don't depend on its neighbours.
+    """
+
+    max_items = SLOTS
+    item_bytes = 2**22  # its cache is counted with the weights
+
+    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+        self.net = build_net(Net, checkpoint, Place(place.device))
+        self.words = MusicTokens(checkpoint.header.labels)
+        if not self.words.styles:
+            raise CheckpointError("it has no labels, which name its styles")
+        if self.net.vocabulary != self.words.size:
+            raise CheckpointError(
+                f"its labels make {self.words.size} tokens, and its net {self.net.vocabulary}"
+            )
+        counts = [table.num_embeddings for table in self.net.told]
+        if counts != facts_of(self.words):
+            raise CheckpointError(f"its net is told {counts}, not {facts_of(self.words)}")
+        self.cache = self.net.empty(SLOTS + 1)
+        self.slots = Slots(self.cache.keys, self.cache.values)
+        window = self.net.window
+        self.next: dict[int, Batched[Tensor]] = {
+            places: Batched(self._next, self._example(places))
+            for places in (*(p for p in PLACES if p < window), window)
+        }
+        self.batched = tuple(self.next.values())
+
+    def _example(self, places: int) -> tuple[Tensor, ...]:
+        nothing, one = torch.tensor(0), torch.tensor(1.0)
+        facts = torch.zeros(len(FACTS), dtype=torch.long)
+        slot, any_token = torch.tensor(SCRATCH), torch.ones(self.words.size, dtype=torch.bool)
+        seen = torch.arange(places) == 0
+        return (nothing, facts, nothing, slot, seen, any_token, torch.tensor(0.5), one, one)
+
+    def _next(self, *columns: Tensor) -> Tensor:
+        """Read a token of each piece and draw the next, -1 where none can be drawn."""
+        token, facts, at, slot, seen, allowed, uniform, temperature, top_p = columns
+        logits = self.net.step(token, facts, at, slot, seen, self.cache)
+        logits = logits.masked_fill(~allowed, -torch.inf)
+        number, sound = draw(logits, uniform, temperature, top_p)
+        return torch.where(sound, number, -1)
+
+    async def generate(
+        self, params: ComposerParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        primer = inputs.get("primer")
+        begun = primer if isinstance(primer, Score) else None
+        score, _ = await self.compose(params, rng, begun, lambda part: (part, PARTS))
+        return (score,)
+
+    async def compose(
+        self, params: ComposerParams, rng: torch.Generator, primer: Score | None, told: Progress
+    ) -> tuple[Score, str]:
+        """A piece, or how a given one goes on, and its style.
+
+        What is asked for is drawn in any case, so that asking for what was drawn gives the same.
+        Raises ValueError for a primer that can't be gone on from.
+        """
+        drawn = torch.randint(len(self.words.styles), (), generator=rng)
+        style = self.words.styles[int(drawn)] if params.style is None else params.style
+        tempo = params.tempo if primer is None else primer.tempo
+        piece = Piece(self.words, params.seconds, tempo)
+        given = given_tokens(self.words, params, style, primer)
+        piece.add(given[0] or 0)
+        with self.slots.take() as slot:
+            while not piece.over:
+                row = (*self._row(piece, slot), torch.rand((), generator=rng), *_how(params))
+                done = told(min(PARTS - 1, int(PARTS * piece.share)))
+                run = self.next[len(row[4])]
+                token = await Step(run, row, done, partial(_so_far, piece))
+                if token < 0:
+                    raise NotFinite("the model produced values that are not finite")
+                at = len(piece.tokens)
+                wanted = given[at] if at < len(given) else None
+                piece.add(int(token) if wanted is None else wanted)
+        return piece.score(), style
+
+    def _row(self, piece: Piece, slot: int) -> tuple[Tensor, ...]:
+        """The last token, for the token after it to be drawn."""
+        at = len(piece.tokens) - 1
+        places = next(p for p in self.next if p > at or p == self.net.window)
+        seen = torch.arange(places) <= at
+        numbers = (torch.tensor(n) for n in (at, slot))
+        facts = torch.tensor(piece.facts)
+        return (torch.tensor(piece.tokens[-1]), facts, *numbers, seen, piece.may_follow())
+
+
+def _how(params: ComposerParams) -> tuple[Tensor, Tensor]:
+    return torch.tensor(params.temperature), torch.tensor(params.top_p)
+
+
+def _so_far(piece: Piece, drawn: Tensor) -> Score:
+    """What there is to hear; the token that was drawn just now is not yet in it."""
+    return piece.score()

@@ -1,0 +1,177 @@
+"""A composer: a causal transformer over the tokens of scores, all at once or token by token.
+
+Pre-norm blocks (RMSNorm), rotary positions (Su et al. 2021, 2104.09864), SwiGLU (Shazeer 2020,
+2002.05202), fewer heads of keys than of queries (Ainslie et al. 2023, 2305.13245). A token sees the
+`window` tokens up to itself and no further, so that a piece may be of any length; what a piece is
+(its style, key, tempo and meter) is therefore told at every token.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+TURNS = 10_000.0  # the slowest rotary pair turns once in 2 pi times so many tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Keys and values of what was read: each (slots, layers, groups, window, size).
+
+    Token number t of a slot lies at place t % window.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+
+class Composer(nn.Module):
+    """Logits of every next token, from the tokens up to it and from what the piece is.
+
+    `facts` says how many values each fact can have; 0 of each is that it is not known.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a checkpoint's configuration
+        self,
+        vocabulary: int,
+        facts: list[int],
+        layers: int = 6,
+        width: int = 256,
+        heads: int = 4,
+        groups: int = 2,
+        inner: int = 704,
+        window: int = 1024,
+    ) -> None:
+        super().__init__()
+        if min(vocabulary, layers, heads, groups, inner, window, *facts) < 1:
+            raise ValueError("a composer needs one of everything")
+        if width % (2 * heads) or heads % groups:
+            raise ValueError(f"{heads} heads in {groups} groups don't share {width} channels")
+        self.vocabulary, self.layers, self.groups = vocabulary, layers, groups
+        self.size, self.window = width // heads, window
+        self.embed = nn.Embedding(vocabulary, width)
+        self.told = nn.ModuleList(nn.Embedding(count, width) for count in facts)
+        self.blocks = nn.ModuleList(Block(width, heads, groups, inner) for _ in range(layers))
+        self.norm = nn.RMSNorm(width, eps=1e-6)
+
+    def forward(self, tokens: Tensor, facts: Tensor) -> Tensor:
+        """Logits (B, T, vocabulary) of what follows; tokens (B, T), facts (B, T, facts)."""
+        place = torch.arange(tokens.shape[1], device=tokens.device)
+        back = place[:, None] - place
+        seen = (back >= 0) & (back < self.window)  # (T, T)
+        turns = turns_of(place, self.size)
+        x = self._begun(tokens, facts)
+        for block in self.blocks:
+            x = block(x, turns, seen)
+        return self._told(x)
+
+    def step(
+        self, token: Tensor, facts: Tensor, at: Tensor, slot: Tensor, seen: Tensor, cache: Cache
+    ) -> Tensor:
+        """Logits (B, vocabulary) after one more token of each row, which is written to the cache.
+
+        token, at and slot (B,), facts (B, facts). seen (B, places): which of the first places of
+        its slot a token looks at, its own among them; `at` tells how many tokens came before it.
+        """
+        turns = turns_of(at[:, None], self.size)
+        place, slots = (at % self.window).tolist(), slot.tolist()
+        x = self._begun(token, facts)
+        blocks: list[Any] = list(self.blocks)
+        for number, block in enumerate(blocks):
+            rows = [
+                Row(cache.keys[s, number], cache.values[s, number], p, seen[row])
+                for row, (s, p) in enumerate(zip(slots, place, strict=True))
+            ]
+            x = block.step(x, turns, rows)
+        return self._told(x)
+
+    def empty(self, slots: int) -> Cache:
+        """A cache of so many slots, where the weights are."""
+        shape = (slots, self.layers, self.groups, self.window, self.size)
+        weight = self.embed.weight
+        return Cache(weight.new_zeros(shape), weight.new_zeros(shape))
+
+    def _begun(self, tokens: Tensor, facts: Tensor) -> Tensor:
+        x: Tensor = self.embed(tokens)
+        for number, table in enumerate(self.told):
+            x = x + table(facts[..., number])
+        return x
+
+    def _told(self, x: Tensor) -> Tensor:
+        return F.linear(self.norm(x), self.embed.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Of one row and layer: its keys and values (groups, window, size), the place of its token, and
+    which of the first places it looks at."""
+
+    keys: Tensor
+    values: Tensor
+    place: int
+    seen: Tensor
+
+
+class Block(nn.Module):
+    """Attention, then a gated perceptron, each added to what it was given."""
+
+    def __init__(self, width: int, heads: int, groups: int, inner: int) -> None:
+        super().__init__()
+        self.heads, self.groups, self.size = heads, groups, width // heads
+        self.before = nn.RMSNorm(width, eps=1e-6)
+        self.take = nn.Linear(width, (heads + 2 * groups) * self.size, bias=False)
+        self.give = nn.Linear(width, width, bias=False)
+        self.between = nn.RMSNorm(width, eps=1e-6)
+        self.open = nn.Linear(width, 2 * inner, bias=False)
+        self.close = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor, turns: Tensor, seen: Tensor) -> Tensor:
+        """x (B, T, width), turns (T, size / 2, 2), seen (T, T)."""
+        q, k, v = self._taken(x, turns)
+        k, v = (part.repeat_interleave(self.heads // self.groups, 1) for part in (k, v))
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        x = x + self.give(found.transpose(1, 2).flatten(2))
+        return x + self._perceived(x)
+
+    def step(self, x: Tensor, turns: Tensor, rows: list[Row]) -> Tensor:
+        """x (B, width), turns (B, 1, size / 2, 2). Each row looks at its own cache alone, so that
+        the longest of a batch costs the others nothing."""
+        q, k, v = (part[:, :, 0] for part in self._taken(x[:, None], turns[:, None]))
+        found = []
+        for number, row in enumerate(rows):
+            row.keys[:, row.place], row.values[:, row.place] = k[number], v[number]
+            places = len(row.seen)
+            asked = q[number].view(self.groups, -1, self.size)
+            near = asked @ row.keys[:, :places].transpose(1, 2) * self.size**-0.5
+            weight = near.masked_fill(~row.seen, -torch.inf).softmax(2)
+            found.append((weight @ row.values[:, :places]).flatten())
+        x = x + self.give(torch.stack(found))
+        return x + self._perceived(x)
+
+    def _taken(self, x: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, heads, T, size), keys and values (B, groups, T, size)."""
+        parts = self.take(self.before(x)).unflatten(2, (-1, self.size)).transpose(1, 2)
+        q, k, v = parts.split([self.heads, self.groups, self.groups], 1)
+        return turned(q, turns), turned(k, turns), v
+
+    def _perceived(self, x: Tensor) -> Tensor:
+        signal, gate = self.open(self.between(x)).chunk(2, -1)
+        closed: Tensor = self.close(F.silu(gate) * signal)
+        return closed
+
+
+def turns_of(place: Tensor, size: int) -> Tensor:
+    """Cosine and sine of each pair's angle at these places, (*place, size / 2, 2)."""
+    pair = torch.arange(0, size, 2, device=place.device)
+    angle = place[..., None] * TURNS ** (-pair / size)
+    return torch.stack([angle.cos(), angle.sin()], -1)
+
+
+def turned(x: Tensor, turns: Tensor) -> Tensor:
+    """x (..., T, size), whose pairs are its halves; turns (T, size / 2, 2), in single precision
+    as is the product: far places differ by little."""
+    cos, sin = turns.unbind(-1)
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1).to(x.dtype)

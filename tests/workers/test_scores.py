@@ -1,0 +1,53 @@
+"""Jobs that play a posted score: read beside the work, and played as the model alone plays it."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from app.pictures import Unreadable
+from models.audio_params import WaveNetParams
+from models.draws import seeded
+from models.flow import run_alone
+from models.midi import read_midi, write_midi
+from models.score import Note, Score
+from tests.models.families import load_family
+from tests.workers.conftest import Bench
+from tests.workers.test_hearing import MODEL, ended, player  # noqa: F401 (a fixture)
+from workers.inputs import score_of
+from workers.sound_files import pcm_of
+
+TUNE = Score((Note(0.0, 0.25, 60), Note(0.25, 0.5, 62)))
+
+
+def test_a_file_becomes_a_score() -> None:
+    assert score_of(write_midi(TUNE)) == TUNE
+    with pytest.raises(Unreadable, match="can't be used: this is no MIDI file"):
+        score_of(b"no")
+
+
+def test_a_posted_score_is_what_its_job_plays(player: Bench) -> None:  # noqa: F811
+    player.worker()
+    data = write_midi(TUNE)
+    sha256 = player.post(data)
+    job = ended(player, player.submit(3, model=MODEL, score=sha256, style="folk"))
+    assert job.status == "completed", job.error
+    sound = next(o for o in job.outputs if o.role == "sound")
+    assert sound.seconds == 0.5
+    family = load_family(player.settings.checkpoints / f"{MODEL}.safetensors")
+    params = WaveNetParams(score=sha256, style="folk")
+    audio, *_ = run_alone(family.generate(params, seeded(3), {"score": read_midi(data)}))
+    samples, _ = soundfile.read(io.BytesIO(player.store.get(sound.sha256)), dtype="int16")
+    np.testing.assert_array_equal(samples[:, None], pcm_of(audio.samples))  # type: ignore[union-attr]
+    assert player.references(sha256) == 1
+
+
+def test_a_score_that_is_gone_is_told(player: Bench) -> None:  # noqa: F811
+    sha256 = player.post(write_midi(TUNE))
+    job = player.submit(3, model=MODEL, score=sha256)
+    player.store.delete(sha256)
+    player.worker()
+    error = ended(player, job).error
+    assert error is not None
+    assert (error.code, error.param) == ("artifact_expired", "score")
