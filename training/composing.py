@@ -22,6 +22,7 @@ from training.average import Average
 from training.beginning import begin_average
 from training.data.scored import cropped, transposed
 from training.generating import ends_of, items_of
+from training.metrics.ngrams import bigram_bits, unigram_bits
 from training.notation import roll_pictures
 from training.precision import mixed
 from training.rates import set_rate, warm_cosine
@@ -161,7 +162,8 @@ def bits_of(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def measure_composing(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
-    """Bits a token over the held-out pieces, prefix aside: of all tokens, and by style."""
+    """Bits a token over the held-out pieces, prefix aside: of all tokens, by style, and what counts
+    of tokens and of pairs alone would cost."""
     config: dict[str, Any] = dict(card.net)
     net, words = Net(**config).eval(), MusicTokens(card.labels)
     net.load_state_dict({k: v.float() for k, v in weights.items()})
@@ -173,7 +175,13 @@ def measure_composing(card: Header, weights: dict[str, Tensor], data: Data) -> d
         bits[style] += own[:, len(FACTS) - 1 :].sum()
         count[style] += counted[:, len(FACTS) - 1 :].sum()
     by_style = (bits / count.clamp(min=1)).tolist()
-    figures: dict[str, JsonValue] = {"test_bits": round((bits.sum() / count.sum()).item(), 4)}
+    train, test = (part[0].numpy() for part in (data.train, data.test))
+    figures: dict[str, JsonValue] = {
+        "test_bits": round((bits.sum() / count.sum()).item(), 4),
+        "test_bits_uniform": round(math.log2(words.size), 4),
+        "test_bits_unigram": round(unigram_bits(train, test, words.size, len(FACTS)), 4),
+        "test_bits_bigram": round(bigram_bits(train, test, words.size, len(FACTS)), 4),
+    }
     for style, value in zip(card.labels, by_style, strict=True):
         figures[f"test_bits_{style}"] = round(value, 4)
     return figures

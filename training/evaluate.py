@@ -19,6 +19,7 @@ from models.header import Header
 from models.params import Params, posted_files
 from training.generating import load_model, pictures_of
 from training.judging import Judge, judge_of, judge_of_captions
+from training.musical import measured_music
 from training.recipe import Data
 from training.reference import EvaluationRefused, cropped, reference_of
 from training.trial import Eyes, Trial, trial_of
@@ -73,8 +74,12 @@ def measured(
 ) -> Record:
     """What `evaluate` writes; the judge is looked for among these checkpoints."""
     header = checkpoint.header
-    if (modality := FAMILIES[header.family].modality) not in PICTURES:
-        raise EvaluationRefused(f"it makes {modality}, and what is measured are pictures")
+    if (modality := FAMILIES[header.family].modality) == "audio":
+        if order.reference:
+            raise EvaluationRefused("music is measured by held-out scores of its own corpus")
+        return measured_music(checkpoint, dict(order.params), order.n, order.seeds, device)
+    if modality not in PICTURES:
+        raise EvaluationRefused(f"it makes {modality}, and what is measured are pictures and music")
     model = load_model(checkpoint, device)
     first = pictures_of(model, wanted(header, order.params, 1, A_WORD).params, 0, device)
     shape = (min(first.shape[2:]), first.shape[1])  # an oblong picture's middle square

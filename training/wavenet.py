@@ -22,6 +22,7 @@ from training.beginning import begin_average
 from training.errors import TrainingRefused
 from training.initial import embed_normal, initialise
 from training.mel import mel_pictures
+from training.metrics.prediction import linear_bits
 from training.precision import mixed
 from training.rates import set_rate, warm_cosine
 from training.recipe import Batch, Data
@@ -200,8 +201,8 @@ def whole_rate(process: Mapping[str, Any]) -> int:
 
 @torch.inference_mode()
 def measure_bits(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
-    """Bits a sample over held-out rows, spread over all of them: told all, told nothing. Knowing
-    nothing is log2 of the classes."""
+    """Bits a sample over held-out rows, spread over all of them: told all, told nothing; by a
+    linear predictor of each style, and knowing nothing."""
     config: dict[str, Any] = dict(card.net)
     net = WaveNet(**config).eval()
     net.load_state_dict(weights)
@@ -217,4 +218,16 @@ def measure_bits(card: Header, weights: dict[str, Tensor], data: Data) -> dict[s
         for name, given in zip(sums, told, strict=True):
             logits = net(previous, *given).flatten(0, 1)
             sums[name] += F.cross_entropy(logits, target.flatten()).item() / BIT
-    return {name: round(total / len(rows), 4) for name, total in sums.items()}
+    found = {name: total / len(rows) for name, total in sums.items()}
+    known, asked = (
+        _classed(net, columns) for columns in (data.train, tuple(c[rows] for c in data.test))
+    )
+    found["test_bits_linear"] = linear_bits(known, asked, net.classes)
+    found["test_bits_uniform"] = math.log2(net.classes)
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def _classed(net: WaveNet, columns: Batch) -> tuple[Tensor, Tensor]:
+    """Sound as classes in uint8 where it can be, and styles."""
+    sound, _, style = columns
+    return (sound if sound.dtype == torch.uint8 else _classes(net, sound)), style
