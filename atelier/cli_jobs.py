@@ -164,15 +164,18 @@ def follow(job: "Job") -> None:
 
 def save(output: "Output", folder: Path, model: str) -> Path:
     """Save under a name that says what made it; another file of that name is kept."""
-    suffix = suffix_of(output)
     role = "-sheet" if output.role == "sheet" else ""
-    name, count = f"{model}-{output.seed}{role}", 1
-    path = folder / f"{name}{suffix}"
-    while path.exists():
-        count += 1
-        path = folder / f"{name}-{count}{suffix}"
     folder.mkdir(parents=True, exist_ok=True)
-    return output.save(path)
+    return output.save(unused(folder / f"{model}-{output.seed}{role}{suffix_of(output)}"))
+
+
+def unused(path: Path) -> Path:
+    """This path, or with a number where another file has the name."""
+    found, count = path, 1
+    while found.exists():
+        count += 1
+        found = path.with_name(f"{path.stem}-{count}{path.suffix}")
+    return found
 
 
 def suffix_of(output: "Output") -> str:

@@ -17,13 +17,14 @@ from atelier.cli_jobs import (
     submitted,
     suffix_of,
     tell,
+    unused,
 )
 from atelier.cli_say import fail
 
 if TYPE_CHECKING:
     from atelier.jobs import Job
 
-FORMATS = {".wav": "wav", ".flac": "flac", ".mp3": "mp3", ".ogg": "ogg"}
+FORMATS = {".wav": "wav", ".flac": "flac", ".mp3": "mp3", ".ogg": "ogg", ".mid": "midi"}
 
 
 def audio(
@@ -38,7 +39,9 @@ def audio(
     n: Annotated[int, typer.Option("--n", "-n", help="How many.")] = 1,
     seed: Annotated[int | None, typer.Option(help="A seed repeats its piece.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="key=value, as often as needed.")] = None,
-    output_format: Annotated[str | None, typer.Option(help="wav, flac, mp3 or ogg.")] = None,
+    output_format: Annotated[
+        str | None, typer.Option(help="wav, flac, mp3, ogg; midi of a composer.")
+    ] = None,
     file: Annotated[
         Path | None, typer.Option("-o", help="The file to make: its ending says the format.")
     ] = None,
@@ -82,14 +85,15 @@ def _format_of(file: Path, output_format: str | None, n: int) -> str:
 
 
 def made_as(job: "Job", file: Path) -> list[str]:
-    """Wait for a job and save its sound under this name, and its score beside it; the paths."""
+    """Wait for a job and save what was asked for under this name, and a score that was composed
+    beside it, where it takes no other file's place; the paths."""
     follow(job)
     job.wait()
     file.parent.mkdir(parents=True, exist_ok=True)
-    paths = [
-        (x, file if x.role == "sound" else file.with_suffix(suffix_of(x))) for x in job.outputs
-    ]
-    return [str(output.save(path)) for output, path in paths]
+    first, *more = job.outputs
+    saved = [first.save(file)]
+    saved += [x.save(unused(file.with_suffix(suffix_of(x)))) for x in more]
+    return [str(path) for path in saved]
 
 
 def listen(

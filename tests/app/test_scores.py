@@ -51,7 +51,7 @@ UNFIT = [
     (written(*struck(10_000)), "score can't be used: more than 128 notes sound at once"),
     (
         write_midi(Score((Note(0, 1, 59),))),
-        "score can't be used: a note has the pitch 59; 60 to 62 can be played",
+        "score can't be used: a note has the pitch 59; 60 to 71 can be played",
     ),
     (b"RIFF\x00\x00\x00\x00WAVE, it says", "score must be a MIDI file, not audio/wav"),
     (PNG, "score must be a MIDI file, not image/png"),

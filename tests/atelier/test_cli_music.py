@@ -136,7 +136,7 @@ def test_a_job_is_heard_into_a_file_or_a_pipe(
 @pytest.mark.parametrize(
     ("options", "told", "status"),
     [
-        (["-o", "song.aiff"], "-o must end in .wav, .flac, .mp3, .ogg, not .aiff", 2),
+        (["-o", "song.aiff"], "-o must end in .wav, .flac, .mp3, .ogg, .mid, not .aiff", 2),
         (["-o", "song"], "-o must end in", 2),
         (["-o", "song.wav", "-n", "2"], "more go to a folder, --out", 2),
         (["-o", "song.wav", "--output-format", "ogg"], "song.wav is not to be ogg", 2),

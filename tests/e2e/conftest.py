@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from atelier.up import free_port
-from tests.models.families import tiny_checkpoint
+from tests.models.families import tiny_checkpoint, tiny_composing
 
 PAINTER = "tiny-latent_diffusion"
 
@@ -71,8 +71,8 @@ def painting(checkpoints: Path) -> Iterator[Stack]:
 
 @contextmanager
 def playing(checkpoints: Path, **changed: str) -> Iterator[Stack]:
-    """A service with a tiny model of music, under the name of the one that is the default."""
-    tiny_checkpoint(checkpoints, "wavenet").rename(checkpoints / "wavenet-music.safetensors")
+    """A service with a tiny model of music that has a composer, under the name of the default."""
+    tiny_composing(checkpoints, "wavenet").rename(checkpoints / "wavenet-music.safetensors")
     with running(ATELIER_CHECKPOINTS=str(checkpoints), **changed) as stack:
         yield stack
 

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from atelier import BadRequestError, Client
-from models.midi import write_midi
+from models.midi import read_midi, write_midi
 from models.score import Note, Score
 from tests.atelier.commands import atelier, refused
 from tests.e2e.conftest import Stack, playing
@@ -37,19 +37,19 @@ def samples(data: bytes) -> bytes:
 
 def test_music_is_heard_as_it_is_made_and_is_the_file(service: Stack) -> None:
     with Client(service.url, timeout=60) as client:
-        job = client.audio("folk", seconds=30, seed=3)
+        job = client.audio(unconditioned=True, seconds=20, seed=3)
         heard = [b"".join(job.stream()), b"".join(job.stream())]
         (output, *_) = job.wait().outputs
-        assert (output.role, output.data["seconds"], output.data["rate"]) == ("sound", 30.0, 8000)
+        assert (output.role, output.data["seconds"], output.data["rate"]) == ("sound", 20.0, 8000)
         assert heard[0] == heard[1]
         assert heard[0][HEAD:] == samples(output.read())
-        again = client.audio("folk", seconds=30, seed=3).wait()
+        again = client.audio(unconditioned=True, seconds=20, seed=3).wait()
         assert again.outputs[0].sha256 == output.sha256
 
 
 def test_listeners_that_hang_up_leave_the_job_as_it_is(service: Stack) -> None:
     with Client(service.url, timeout=60) as client:
-        job = client.audio("jazz", seconds=60, seed=4, n=4)
+        job = client.audio(unconditioned=True, seconds=30, seed=4, n=4)
 
         def listen() -> None:
             with httpx.stream("GET", f"{service.url}{job.path}/audio", timeout=60) as answer:
@@ -72,7 +72,7 @@ def test_a_listener_outlives_the_worker(tmp_path: Path) -> None:
     changed = {f"ATELIER_{name}": value for name, value in fast.items()}
     with playing(tmp_path, **changed) as stack, Client(stack.url, timeout=60) as client:
         client.audio(seconds=0.1).wait()  # the kernel is compiled
-        job = client.audio("folk", seconds=60, seed=6, n=8)
+        job = client.audio(unconditioned=True, seconds=40, seed=6, n=8)
         stream = job.stream(index=7)
         heard = next(stream)
         os.kill(worker_of(stack), signal.SIGKILL)
@@ -96,7 +96,7 @@ def worker_of(stack: Stack) -> int:
 
 def test_a_stream_of_a_canceled_job_ends_early(service: Stack) -> None:
     with Client(service.url, timeout=60) as client:
-        job = client.audio(seconds=60, n=32)
+        job = client.audio(unconditioned=True, seconds=60, n=32)
         with httpx.stream("GET", f"{service.url}{job.path}/audio?index=31", timeout=60) as answer:
             job.cancel()
             assert len(answer.read()) < HEAD + 60 * 8000 * 2
@@ -119,6 +119,27 @@ def test_a_file_is_made_again_from_what_it_says(
         assert sound.samplerate == 8000
     again = atelier("regenerate", path, ATELIER_URL=service.url)
     assert (again.status, again.out) == (0, "the same bytes\n"), again
+
+
+def test_what_was_composed_is_made_again_too(service: Stack, tmp_path: Path) -> None:
+    (tmp_path / "song.mid").write_bytes(write_midi(TUNE))
+    asked = ("--style", "folk", "--tempo", "90", "--key", "A minor", "--seconds", "2")
+    said = atelier(
+        *("generate", "audio", *asked, "--seed", "2", "-o", tmp_path / "song.wav"),
+        ATELIER_URL=service.url,
+    )
+    score = tmp_path / "song-2.mid"  # what was there is kept
+    assert said.out.splitlines() == [str(tmp_path / "song.wav"), str(score)], said
+    assert read_midi(score.read_bytes()).tempo == pytest.approx(90, abs=0.1)
+    again = atelier("regenerate", score, ATELIER_URL=service.url)
+    assert (again.status, again.out) == (0, "the same bytes\n"), again
+
+
+def test_words_are_taken_for_style_tempo_and_key(service: Stack) -> None:
+    body = {"input": "slow folk in A minor", "audio_length": 1}
+    answer = httpx.post(f"{service.url}/v1/audio/generate", json=body, timeout=60)
+    assert answer.headers["x-understood"] == "style folk, tempo 76.0, key A minor"
+    assert answer.content.startswith(b"RIFF")
 
 
 def written(*messages: mido.Message) -> bytes:

@@ -51,6 +51,7 @@ def test_the_commands_run(service: Stack, folder: Path) -> None:
     (block,) = blocks("sh", "atelier generate", music=True)
     assert bash(block, service, folder).stdout.splitlines() == [
         "song.wav",
+        "song.mid",
         "tune.mp3",
         "the same bytes",
     ]
