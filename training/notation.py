@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.rolls import drum_roll, piano_roll
+from models.rolls import DRUM_GROUPS, drum_roll, piano_roll
 from models.score import DRUMS, Score, part
 
 SIDE = 64
-PITCHES = range(36, 93)  # as many rows as percussion leaves; others are not shown
+DRUM_ROWS = len(DRUM_GROUPS) + 1
+PITCHES = range(36, 36 + SIDE - DRUM_ROWS)  # others are not shown
 
 
 def roll_pictures(made: Sequence[Artifact], seconds: float) -> Tensor:
@@ -20,10 +21,20 @@ def roll_pictures(made: Sequence[Artifact], seconds: float) -> Tensor:
     return torch.stack([_picture(part(score, 0, seconds), SIDE / seconds) for score in scores])
 
 
+def whole_picture(score: Score, seconds: float, height: int, width: int) -> Tensor:
+    """(height, width) in [0, 1], with as many pitches as there is room for."""
+    lowest = PITCHES.start
+    return _drawn(score, width / seconds, range(lowest, lowest + height - DRUM_ROWS), width)
+
+
 def _picture(score: Score, rate: float) -> Tensor:
-    seen = [n for n in score.notes if n.program == DRUMS or n.pitch in PITCHES]
+    return _drawn(score, rate, PITCHES, SIDE)[None]
+
+
+def _drawn(score: Score, rate: float, pitches: range, frames: int) -> Tensor:
+    seen = [n for n in score.notes if n.program == DRUMS or n.pitch in pitches]
     shown = Score(tuple(seen))
-    sounding, struck = piano_roll(shown, rate, PITCHES, SIDE)
-    drums = drum_roll(shown, rate, SIDE)
+    sounding, struck = piano_roll(shown, rate, pitches, frames)
+    drums = drum_roll(shown, rate, frames)
     rows = np.concatenate([drums, 0.5 * sounding + 0.5 * struck], 1).T  # from below upwards
-    return torch.from_numpy(rows[::-1].copy())[None].float()
+    return torch.from_numpy(rows[::-1].copy()).float()

@@ -14,6 +14,7 @@ from pydantic import JsonValue, ValidationError
 from models.audio_params import ComposerParams
 from models.checkpoint import Checkpoint
 from models.composer import Composer
+from models.music_tokens import MusicTokens
 from models.params import posted_files
 from models.score import DRUMS, TONICS, Score, part
 from training.data.music_build import STYLES
@@ -23,6 +24,7 @@ from training.metrics.copying import Known, runs_of
 from training.metrics.interval import MOST, interval
 from training.reference import EvaluationRefused
 
+CPU = torch.device("cpu")
 COUNT = 32  # pieces a seed, if nothing else is asked for
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10, 11)}
 """Semitones above the tonic; of minor the leading tone as well."""
@@ -53,14 +55,6 @@ def measured_composer(
     if not 1 <= count <= len(library.held_out):
         raise EvaluationRefused(f"{count} pieces can't be compared: too few are held out")
     styles = [style for style, _ in library.held_out[:count]]
-
-    def composed(seed: int) -> list[tuple[str, Score]]:
-        wanted = [asked.model_copy(update={"style": style}) for style in styles]
-        flows = items_of(model, wanted, seed)
-        ends = dict(ends_of(flows, model.max_items, torch.device("cpu")))
-        made = [ends[place][0] for place in range(count)]
-        return [(s, m) for s, m in zip(styles, made, strict=True) if isinstance(m, Score)]
-
     real = [(style, part(score, 0, asked.seconds)) for style, score in library.held_out[:count]]
     return {
         "params": dict(given),
@@ -69,9 +63,19 @@ def measured_composer(
         "reference": "held-out pieces",
         "held_out": len(library.held_out),
         "features": "notes",
-        **_over(model, library, [composed(seed) for seed in range(seeds)]),
+        **_over(model, library, [made_by(model, asked, styles, s) for s in range(seeds)]),
         "real": _over(model, library, [real]),
     }
+
+
+def made_by(
+    model: Composer, asked: ComposerParams, styles: list[str], seed: int
+) -> list[tuple[str, Score]]:
+    """A piece in each of these styles, as the items of a job of this seed."""
+    wanted = [asked.model_copy(update={"style": style}) for style in styles]
+    ends = dict(ends_of(items_of(model, wanted, seed), model.max_items, CPU))
+    made = [ends[place][0] for place in range(len(styles))]
+    return [(s, m) for s, m in zip(styles, made, strict=True) if isinstance(m, Score)]
 
 
 def composer_params(checkpoint: Checkpoint, given: Record) -> ComposerParams:
@@ -87,14 +91,16 @@ def composer_params(checkpoint: Checkpoint, given: Record) -> ComposerParams:
 
 
 def library_of(model: Composer) -> Library:
-    held_out: list[list[tuple[str, Score]]] = []
-    known = {}
-    for style in STYLES:
-        pieces = list(pieces_of(style))
-        known[style] = Known.of([runs_of(model.words, p) for p, test in pieces if not test])
-        scores = (model.words.decode(p.tolist())[0] for p, test in pieces if test)
-        held_out.append([(style, score) for score in scores])
+    held_out = [held_out_of(model.words, style) for style in STYLES]
+    known = {
+        style: Known.of([runs_of(model.words, p) for p, test in pieces_of(style) if not test])
+        for style in STYLES
+    }
     return Library([one for turn in zip_longest(*held_out) for one in turn if one], known)
+
+
+def held_out_of(words: MusicTokens, style: str) -> list[tuple[str, Score]]:
+    return [(style, words.decode(p.tolist())[0]) for p, test in pieces_of(style) if test]
 
 
 def _over(

@@ -17,15 +17,16 @@ from training.generating import load_model, pictures_of
 from training.progress import sheet
 from training.prompts import KNOWN, UNSEEN, titled
 from training.publish import JUDGES
+from training.spectrograms import music_sheet
 from training.sweeps import draw, sweep_of
-from training.tables import BOUNDS, LATENTS, comparisons, evaluations, figures, side_by_side
+from training.tables import BITS, BOUNDS, LATENTS, comparisons, evaluations, figures, side_by_side
 
 SMALL = 32  # pixels; of pictures up to this side a sheet has more
 
 INTRODUCTION = """# Quality
 
-How good the pictures of the shipped checkpoints are. `make quality` writes this page from the \
-checkpoints' own cards, and `atelier eval CHECKPOINT` the figures into the cards. \
+How good the pictures and the music of the shipped checkpoints are. `make quality` writes this \
+page from the checkpoints' own cards, and `atelier eval CHECKPOINT` the figures into the cards. \
 [metrics.md](metrics.md) tells what each figure means. FED is a Fréchet distance by \
 EfficientNet-Lite0: it is no FID, and can't be compared with one.
 
@@ -50,6 +51,7 @@ def write_report(checkpoints: Path, out: Path) -> Path:
         comparisons(evaluations(cards)),
         side_by_side(cards, BOUNDS, "Bounds and likelihoods"),
         side_by_side(cards, LATENTS, "Disentanglement"),
+        side_by_side(cards, BITS, "Bits of held-out sequences"),
     ]
     sections = [_section(name, card, shown=True) for name, card in cards.items()]
     sections += [_section(name, card, shown=False) for name, card in judges.items()]
@@ -61,6 +63,8 @@ def write_report(checkpoints: Path, out: Path) -> Path:
 def contact_sheet(path: Path) -> Image.Image:
     """Pictures of seed 0 with default params; a row for each label where a model has any."""
     checkpoint, device = load(path), torch.device("cpu")
+    if FAMILIES[checkpoint.header.family].modality == "audio":
+        return music_sheet(checkpoint)
     model = load_model(checkpoint, device)
     if takes_words(checkpoint.header):
         prompts = [*KNOWN, *UNSEEN]
@@ -83,7 +87,9 @@ def contact_sheet(path: Path) -> Image.Image:
 
 def _section(name: str, card: Header, *, shown: bool) -> str:
     parts = [f"## {name}", card.description, card.limitations]
-    if shown:
+    if shown and FAMILIES[card.family].modality == "audio":
+        parts += [f"![Music of {name}](quality/{name}.png)", "Seed 0, default params."]
+    elif shown:
         order = ", a row for each label" if card.labels else ""
         if takes_words(card):
             order = f": {len(KNOWN)} names of emoji, then {len(UNSEEN)} things that no set has"

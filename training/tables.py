@@ -18,6 +18,16 @@ FIGURES = {
     "caption_at_1": "caption right",
     "caption_at_5": "among five",
     "caption_likeness": "likeness",
+    "style_right": "style right",
+    "pitches_right": "pitches right",
+    "onsets": "beginnings, F",
+    "loudness": "dB",
+    "clipped": "clipped",
+    "silent": "silent",
+    "offset": "offset",
+    "in_key": "in key",
+    "notes_a_second": "notes a second",
+    "copied": "notes copied",
 }
 """The figures of an evaluation with what they are called, in the order of the columns."""
 SAME = ("reference", "held_out", "n", "seeds", "features", "inception", "judge")
@@ -29,6 +39,15 @@ BOUNDS = {
     "test_log_likelihood_one_gaussian_nats": "that of one Gaussian",
 }
 """What is known of held-out pictures where a model has a density; from the recipe's own measure."""
+BITS = {
+    "test_bits": "bits",
+    "test_bits_untold": "told nothing",
+    "test_bits_linear": "linear predictor",
+    "test_bits_bigram": "counts of pairs",
+    "test_bits_unigram": "counts",
+    "test_bits_uniform": "knowing nothing",
+}
+"""What a held-out sample, or token, costs a model of sequences, and what it costs others."""
 LATENTS = {
     f"{encoder}{figure}": f"{name}{said}"
     for figure, name in (("beta_vae_metric", "beta-VAE metric"), ("mig", "MIG"))
@@ -39,6 +58,11 @@ LATENTS = {
     )
 }
 """Disentanglement, each figure between its floor and its ceiling."""
+KINDS = {
+    "spectra": ("clips", "*the recordings*"),
+    "notes": ("pieces", "*held-out pieces*"),
+}
+"""What was measured and what it stands beside, by what it was seen by, where that is no picture."""
 NONE = "-"
 
 
@@ -72,19 +96,21 @@ def _comparison(records: list[tuple[str, Record]]) -> str:
         for kind, known in floors.items():
             found = record.get(kind)
             known.update(found if isinstance(found, dict) else {})
+    what, real = KINDS.get(str(first["features"]), ("pictures", "*training pictures*"))
     rows = [
-        ("*training pictures*", "", *_cells(floors["real"], shown)),
+        (real, "", *_cells(floors["real"], shown)),
         *((f"[{n}](#{n})", _params(record), *_cells(record, shown)) for n, record in records),
-        ("*noise*", "", *_cells(floors["noise"], shown)),
     ]
+    if floors["noise"]:
+        rows.append(("*noise*", "", *_cells(floors["noise"], shown)))
     judges = sorted({str(record["judge"]) for _, record in records if "judge" in record})
     eyes = [first["features"], *([first["inception"]] if "inception" in first else []), *judges]
     title = f"## Against {first['reference']}"
     about = (
-        f"{_number(first['n'])} pictures for each of {first['seeds']} seeds, against "
+        f"{_number(first['n'])} {what} for each of {first['seeds']} seeds, against "
         f"{_number(first['held_out'])} held-out ones; seen by {', '.join(map(str, eyes))}."
     )
-    heads = ("pictures of", "params", *(FIGURES[key] for key in shown))
+    heads = (f"{what} of", "params", *(FIGURES[key] for key in shown))
     return f"{title}\n\n{about}\n\n{markdown(heads, rows)}"
 
 

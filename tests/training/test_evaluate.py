@@ -173,14 +173,6 @@ def test_params_that_a_checkpoint_does_not_take_are_refused(
     assert path.read_bytes() == before
 
 
-def test_what_makes_no_pictures_is_refused(tmp_path: Path) -> None:
-    path = tiny_checkpoint(tmp_path, "wavenet")
-    before = path.read_bytes()
-    with pytest.raises(EvaluationRefused, match="it makes audio, and what is measured are"):
-        evaluate(path, Order(n=5), EYES, CPU)
-    assert path.read_bytes() == before
-
-
 def test_what_a_checkpoint_lacks_is_refused(tmp_path: Path) -> None:
     header = replace_net(read_header(tiny_checkpoint(tmp_path, "vae")), components=0)
     with pytest.raises(EvaluationRefused, match="takes no prior"):
