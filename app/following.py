@@ -14,13 +14,12 @@ from dataclasses import dataclass
 
 import redis
 from fastapi.sse import format_sse_event
-from starlette.responses import StreamingResponse
-from starlette.types import Send
 
 from app.errors import NotFound
 from app.events import TERMINAL_EVENTS, Event
 from app.schemas import TERMINAL, Job
 from app.services import Services
+from app.streaming import LiveStream
 from app.wake import Bell
 
 log = logging.getLogger(__name__)
@@ -28,22 +27,16 @@ log = logging.getLogger(__name__)
 KEEPALIVE = 15.0  # seconds of silence before a comment is sent
 COMMENT = b": keepalive\n\n"
 MEDIA_TYPE = "text/event-stream"
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 END = {"expired": "completed"}  # the event of a status that has none of its own name
 
 
-class EventStream(StreamingResponse):
-    """A stream that lets go of everything the moment its client leaves."""
+class EventStream(LiveStream):
+    """Events as they come."""
 
     def __init__(
         self, events: AsyncGenerator[bytes], headers: Mapping[str, str] | None = None
     ) -> None:
-        self._events = events
-        super().__init__(events, headers={**HEADERS, **(headers or {})}, media_type=MEDIA_TYPE)
-
-    async def stream_response(self, send: Send) -> None:
-        async with aclosing(self._events):
-            await super().stream_response(send)
+        super().__init__(events, MEDIA_TYPE, headers)
 
 
 @dataclass

@@ -4,61 +4,102 @@ What can't be used is told when it is asked for, so that no job fails for it lat
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
-from app.downloads import read_note
+from app.downloads import Note, read_note
 from app.errors import Gone, NotFound, Unprocessable
 from app.pictures import Unreadable, read_picture
 from app.services import Services
 from app.store import Missing
 from models.fields import posted_fields
+from models.header import Header
+from models.midi import read_midi
 from models.params import Params, posted_files
+from models.score import ScoreError
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
-
-READERS: Mapping[str, Callable[[bytes], "Picture"]] = {"image": read_picture}
-"""How a file of each kind is tried; its content type begins with the kind."""
+Size = tuple[int, int]  # width and height of a picture
 
 
-async def check_inputs(services: Services, owner: str, wanted: Params) -> None:
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file that a param can name."""
+
+    words: str
+    size: Callable[[bytes, Header], Size | None]
+    """Tries a file for a model: the size of a picture. Raises Unreadable."""
+
+
+def _picture(data: bytes, header: Header) -> Size:
+    return read_picture(data).size
+
+
+def _score(data: bytes, header: Header) -> None:
+    """What the model could not play is told as well."""
+    match header.process.get("pitches"):
+        case [int(lowest), int(highest)]:
+            played = range(lowest, highest + 1)
+        case _:
+            played = range(128)
+    try:
+        read_midi(data, pitches=played)
+    except ScoreError as error:
+        raise Unreadable(f"can't be used: {error}") from None
+
+
+KINDS: Mapping[str, Kind] = {
+    "image": Kind("an image", _picture),
+    "audio/midi": Kind("a MIDI file", _score),
+}
+"""By what their content types begin with."""
+
+
+async def check_inputs(services: Services, owner: str, wanted: Params, header: Header) -> None:
     """Raises NotFound, Gone or Unprocessable, with the param that names the file."""
     marks = posted_fields(type(wanted))
-    sizes: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, Size | None] = {}
     for param, sha256 in posted_files(wanted).items():
-        sizes[param] = await _size(services, owner, param, sha256, marks[param].kind)
+        note = await _note(services, owner, param, sha256)
+        sizes[param] = await _tried(services, param, note, marks[param].kind, header)
     for param, size in sizes.items():
         like = marks[param].like
-        if like is not None and size != sizes.get(like, size):
-            message = f"{param} must be as large as {like}, {_by(sizes[like])}, and is {_by(size)}"
+        if size and like is not None and (other := sizes.get(like)) and size != other:
+            message = f"{param} must be as large as {like}, {_by(other)}, and is {_by(size)}"
             raise Unprocessable(message, param=param)
 
 
-async def _size(
-    services: Services, owner: str, param: str, sha256: str, kind: str
-) -> tuple[int, int]:
-    """Width and height of a picture that can be used."""
-    gone = Gone(f"the file that {param} names has expired", param=param)
+async def _note(services: Services, owner: str, param: str, sha256: str) -> Note:
     try:
-        note = await read_note(services.reader_redis, owner, sha256)
+        return await read_note(services.reader_redis, owner, sha256)
     except Gone:
-        raise gone from None
+        raise _gone(param) from None
     except NotFound as error:
         message = f"{param} names no file that you have posted or made"
         raise NotFound(message, code=error.code, param=param) from None
-    if not note.content_type.startswith(f"{kind}/"):
-        raise Unprocessable(f"{param} must be an {kind}, not {note.content_type}", param=param)
+
+
+async def _tried(
+    services: Services, param: str, note: Note, kind: str, header: Header
+) -> Size | None:
+    wanted = KINDS[kind]
+    if not note.content_type.startswith(kind):
+        message = f"{param} must be {wanted.words}, not {note.content_type}"
+        raise Unprocessable(message, param=param)
     try:
         async with services.reading:
-            picture = await run_in_threadpool(lambda: READERS[kind](services.store.get(sha256)))
+            return await run_in_threadpool(
+                lambda: wanted.size(services.store.get(note.sha256), header)
+            )
     except Missing:
-        raise gone from None
+        raise _gone(param) from None
     except Unreadable as error:
         raise Unprocessable(f"{param} {error}", param=param) from None
-    return picture.size
 
 
-def _by(size: tuple[int, int]) -> str:
+def _gone(param: str) -> Gone:
+    return Gone(f"the file that {param} names has expired", param=param)
+
+
+def _by(size: Size) -> str:
     return f"{size[0]} by {size[1]}"

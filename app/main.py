@@ -13,7 +13,7 @@ from app import handlers, lifeline, log
 from app.keys import Keys
 from app.middleware import Limit, Limits, Tell
 from app.openapi import Api
-from app.routes import artifacts, generate, health, jobs, models, openai_images
+from app.routes import artifacts, generate, health, jobs, models, openai_images, openai_music
 from app.services import Services
 from app.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 
@@ -25,6 +25,7 @@ ROUTERS = (
     artifacts.router,
     models.router,
     openai_images.router,
+    openai_music.router,
     health.router,
 )
 

@@ -10,20 +10,23 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from app.catalog import Entry
+from app.openai import music_request
 from app.openai.image_request import in_dialect
 from app.services import Services
 from models.families import PICTURES, Modality
 
-DESCRIPTION = """Makes pictures with generative models. A request becomes a job: poll it, follow its
-events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
+DESCRIPTION = """Makes pictures and music with generative models. A request becomes a job: poll it,
+follow its events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
 
 Every error has one shape: `{"error": {"message", "type", "param", "code"}}`."""
 OPEN = {"/livez", "/readyz"}
 GENERATE: dict[str, Modality] = {
     "/generate/image": "image",
     "/generate/text-to-image": "text-to-image",
+    "/generate/audio": "audio",
 }
 IN_OPENAI = "/v1/images/generations"
+MUSIC_IN_OPENAI = "/v1/audio/generate"
 DIALECT = "-in-openai"  # after the name of a schema
 REFS = "#/components/schemas/{model}"
 
@@ -50,6 +53,7 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
     for path, modality in GENERATE.items():
         made["paths"][path]["post"]["requestBody"] = _body(made, services, modality)
     made["paths"][IN_OPENAI]["post"]["requestBody"] = _body_in_openai(made, services)
+    made["paths"][MUSIC_IN_OPENAI]["post"]["requestBody"] = _music_in_openai(made, services)
     if services.settings.keys_file:
         schemes = {"key": {"type": "http", "scheme": "bearer"}}
         made["components"]["securitySchemes"] = schemes
@@ -97,6 +101,18 @@ def _body_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
     return _any_of({f"{x.id}{DIALECT}": {"prompt": "", **_example(x)} for x in entries})
 
 
+def _music_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
+    """The same for words that ask for music."""
+    schemas = made["components"]["schemas"]
+    entries = [x for _, x in services.catalog.of("audio")]
+    for entry in entries:
+        schemas[f"{entry.id}{DIALECT}"] = music_request.in_dialect(entry, schemas[entry.id])
+    words = music_request.Asked.model_fields["input"].examples or [""]
+    return _any_of(
+        {f"{x.id}{DIALECT}": {"model": x.id, "input": words[0], "seed": 1234} for x in entries}
+    )
+
+
 def _any_of(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """A body of any of these schemas, each with an example."""
     body = {"anyOf": [{"$ref": REFS.format(model=name)} for name in examples]}
@@ -106,8 +122,8 @@ def _any_of(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _example(entry: Entry) -> dict[str, Any]:
-    """A request to this model, with words, a label and a number of steps where it takes them."""
+    """A request to this model, with words, a label, steps or seconds where it takes them."""
     fields = entry.schema["properties"]
-    shown = [name for name in ("prompt", "class_label", "steps") if name in fields]
+    shown = [name for name in ("prompt", "class_label", "steps", "seconds") if name in fields]
     told = {name: fields[name]["examples"][0] for name in shown}
     return {"model": entry.id, **told, "seed": 1234}

@@ -30,7 +30,7 @@ _turn = threading.Lock()
 
 
 class Unreadable(ValueError):
-    """A file is no picture that can be used. The message goes on after the name of the param."""
+    """A file can't be used. The message goes on after the name of the param."""
 
 
 def read_picture(data: bytes) -> "Image":

@@ -24,7 +24,7 @@ from app.schemas import ErrorDetail, Job, JobUrls, Output, Progress, Status, Usa
 WORK = "atelier:work"  # pub/sub: there is something new for workers
 WAKE = "atelier:wake"  # pub/sub: the job of this id has a new event; the stream is the truth
 
-JobType = Literal["image", "text-to-image"]
+JobType = Literal["image", "text-to-image", "audio"]
 """What a job makes: only those modalities that have a route."""
 JOB_TYPES: tuple[JobType, ...] = get_args(JobType)
 ENDED: dict[str, Status] = {"failed": "failed", "canceled": "canceled", "stopped": "canceled"}
@@ -38,6 +38,13 @@ def job_key(job_id: str) -> str:
 
 def events_key(job_id: str) -> str:
     return f"atelier:events:{job_id}"
+
+
+def sound_key(job_id: str) -> str:
+    """Hash of what can be heard of a job: `<item>/<number>` the SHA-256 of a chunk of samples,
+    `<item>/form` their rate and channels, and `<item>/chunks` how many there are, once it is known.
+    """
+    return f"atelier:sound:{job_id}"
 
 
 def artifact_key(sha256: str) -> str:
@@ -95,13 +102,14 @@ def public_job(job_id: str, record: Hash, position: int | None = None) -> Job:
         usage=_usage(record),
         error=ErrorDetail.model_validate_json(error) if error else None,
         metadata=json.loads(record.get("metadata") or "{}"),
-        urls=job_urls(job_id),
+        urls=job_urls(job_id, record["type"]),
     )
 
 
-def job_urls(job_id: str) -> JobUrls:
+def job_urls(job_id: str, job_type: str) -> JobUrls:
     own = f"/jobs/{job_id}"
-    return JobUrls(self=own, events=f"{own}/events", cancel=f"{own}/cancel")
+    audio = f"{own}/audio" if job_type == "audio" else None
+    return JobUrls(self=own, events=f"{own}/events", cancel=f"{own}/cancel", audio=audio)
 
 
 def _output(stored: dict[str, Any]) -> Output:

@@ -21,14 +21,18 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
-from app.schemas import PICTURE_FORMATS
+from app.schemas import MP3_RATES, PICTURE_FORMATS, SOUND_FORMATS
 from models.families import PICTURES, FamilyEntry, Modality
 from models.fields import amounts_of, label_of
 from models.header import CheckpointError, Header
 from models.params import Params, Seed
 from models.sampled_params import FEW
 
-FORMATS: dict[Modality, tuple[str, ...]] = dict.fromkeys(PICTURES, PICTURE_FORMATS)
+FORMATS: dict[Modality, tuple[str, ...]] = {
+    **dict.fromkeys(PICTURES, PICTURE_FORMATS),
+    "audio": SOUND_FORMATS,
+}
+"""What the results of a modality can be asked for as; others have no route yet."""
 LABELS = {"class_label", "style"}  # the params fields that take one of a checkpoint's labels
 ATTRIBUTES = "attributes"  # the one that takes amounts of its attributes
 DEPENDENT = {
@@ -38,10 +42,14 @@ DEPENDENT = {
     "guidance_scale",
     "init_image",
     "interpolate",
+    "key",
     "mask",
     "negative_prompt",
+    "primer",
     "prior",
+    "score",
     "strength",
+    "tempo",
     "unconditioned",
 }
 """Fields that only go with some values of others: as a default they would clash with a request."""
@@ -53,7 +61,9 @@ MetadataValue = Annotated[str, Field(max_length=512)]
 def request_class(model: str, header: Header, family: FamilyEntry, max_items: int) -> type[Params]:
     """The class that validates a request to this model. Raises CheckpointError for a header
     whose defaults or limits don't fit its family."""
-    fields: dict[str, Any] = _common(model, family.modality, max_items)
+    fields: dict[str, Any] = _common(model, formats_of(header, family), max_items)
+    if family.modality in PICTURES:
+        fields |= _OF_PICTURES
     own = family.params.model_fields
     for name in sorted({*header.defaults, *header.limits}):
         if name not in own:
@@ -82,9 +92,17 @@ def _bounded(header: Header, own: Collection[str]) -> Header:
     return header.model_copy(update={"limits": limits, "defaults": defaults})
 
 
-def _common(model: str, modality: Modality, max_items: int) -> dict[str, Any]:
-    formats = FORMATS[modality]
-    fields: dict[str, Any] = {
+def formats_of(header: Header, family: FamilyEntry) -> tuple[str, ...]:
+    """The kinds of file that a model's results can be asked for as, the usual one first."""
+    if family.formats:
+        return family.formats
+    rate = header.process.get("rate")
+    lacks_mp3 = family.modality == "audio" and rate not in MP3_RATES
+    return tuple(x for x in FORMATS[family.modality] if x != "mp3" or not lacks_mp3)
+
+
+def _common(model: str, formats: tuple[str, ...], max_items: int) -> dict[str, Any]:
+    return {
         "model": (Literal[model], Field(model, description="The checkpoint to use.")),
         "n": (
             Annotated[int, Field(strict=True, ge=1, le=max_items)],
@@ -107,7 +125,6 @@ def _common(model: str, modality: Modality, max_items: int) -> dict[str, Any]:
             Field({}, max_length=16, description="Your own notes, given back with the job."),
         ),
     }
-    return fields | _OF_PICTURES if modality in PICTURES else fields
 
 
 def _items_on_a_sheet(given: bool, info: ValidationInfo) -> bool:

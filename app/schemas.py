@@ -8,11 +8,16 @@ from models.families import Modality
 from models.params import MAX_SEED
 
 Status = Literal["queued", "in_progress", "canceling", "completed", "failed", "canceled", "expired"]
+Role = Literal["picture", "sheet", "animation", "sound", "score"]
 TERMINAL: frozenset[str] = frozenset({"completed", "failed", "canceled", "expired"})
 
 PICTURE_FORMATS = ("png", "webp", "jpeg")
 """The files that a picture can be asked for as, by their type after `image/`; the first if none is
-said. `workers/encode.py` has a writer of each."""
+said. `workers/picture_files.py` has a writer of each."""
+SOUND_FORMATS = ("wav", "flac", "mp3", "ogg")
+"""The same of sound, by `workers/sound_files.py`; in Ogg it is Vorbis."""
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+"""The samples a second that MP3 knows (MPEG 1, 2 and 2.5)."""
 
 
 class Schema(BaseModel):
@@ -47,7 +52,7 @@ class Output(Schema):
     """
 
     index: int
-    role: Literal["picture", "sheet", "animation"] = "picture"
+    role: Role = "picture"
     url: str
     sha256: str
     content_type: str
@@ -56,6 +61,9 @@ class Output(Schema):
     width: int | None = None
     height: int | None = None
     frames: int | None = Field(default=None, description="Of an animation: its pictures.")
+    seconds: float | None = Field(default=None, description="Of sound and scores.")
+    rate: int | None = Field(default=None, description="Of sound: samples a second.")
+    channels: int | None = Field(default=None, description="Of sound.")
     notes: list[str] = Field(
         default=[], description="What to know of how it was made: words that were not understood."
     )
@@ -72,6 +80,7 @@ class JobUrls(Schema):
     self: str
     events: str
     cancel: str
+    audio: str | None = Field(default=None, description="The sound as it is made, of music.")
 
 
 class Job(Schema):

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     default_text_to_image_model: str = Field(
         default="t2i-emoji", description="`model` of /generate/text-to-image."
     )
+    default_audio_model: str = Field(
+        default="wavenet-music", description="`model` of /generate/audio."
+    )
 
     # jobs and results
     result_ttl: float = Field(default=86_400, gt=0, description="How long artifacts are kept.")
@@ -141,6 +144,7 @@ class Settings(BaseSettings):
         names: dict[Modality, str] = {
             "image": self.default_image_model,
             "text-to-image": self.default_text_to_image_model,
+            "audio": self.default_audio_model,
         }
         return names[modality]
 

@@ -77,7 +77,7 @@ async def accept(
 ) -> Accepted:
     """Make a job of a wish, or find the one that was made of it before."""
     if idempotency is None or not await services.reader.seen(idempotency):
-        await check_inputs(services, owner, wish.params)
+        await check_inputs(services, owner, wish.params, wish.entry.header)
     accepted = await run_in_threadpool(services.jobs.submit, _new_job(owner, wish), idempotency)
     request.state.accepted = True
     _note(accepted, owner)

@@ -69,6 +69,21 @@ class AsyncClient:
         common = body_of(model, n, seed, output_format, metadata)
         return await self.submit("text-to-image", {"prompt": prompt} | common | params)
 
+    async def audio(
+        self,
+        style: str | None = None,
+        model: str | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> AsyncJob:
+        """Ask for music, as with `Client.audio`."""
+        common = body_of(model, n, seed, output_format, metadata)
+        named = {} if style is None else {"style": style}
+        return await self.submit("audio", named | common | params)
+
     async def submit(
         self, route: str, body: Mapping[str, Any], idempotency_key: str | None = None
     ) -> AsyncJob:

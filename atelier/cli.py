@@ -4,7 +4,16 @@ import sys
 
 import typer
 
-from atelier import cli_data, cli_eval, cli_files, cli_import, cli_jobs, cli_service, cli_words
+from atelier import (
+    cli_data,
+    cli_eval,
+    cli_files,
+    cli_import,
+    cli_jobs,
+    cli_music,
+    cli_service,
+    cli_words,
+)
 
 app = typer.Typer(
     name="atelier",
@@ -18,7 +27,9 @@ app.command()(cli_service.api)
 app.command()(cli_service.worker)
 app.add_typer(cli_service.keys, name="keys")
 cli_jobs.generate.command(name="text-to-image")(cli_words.text_to_image)
+cli_jobs.generate.command()(cli_music.audio)
 app.add_typer(cli_jobs.generate, name="generate")
+app.command()(cli_music.listen)
 app.command()(cli_words.paint)
 app.command()(cli_words.regenerate)
 app.command()(cli_jobs.models)

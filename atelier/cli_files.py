@@ -13,6 +13,8 @@ Folder = Annotated[
     typer.Option("--out", help="Folder of checkpoints.", envvar="ATELIER_CHECKPOINTS"),
 ]
 CHUNK = "atelier"  # of PNG text
+SOUNDS = (b"fLaC", b"OggS", b"ID3", b"MThd")  # how their files begin, but WAV's
+FACTS = b'{"checkpoint": "'  # how what made a file begins
 IMAGE_DESCRIPTION = 0x010E  # the EXIF tag, in WebP
 NEEDS = "pip install 'atelier[{extra}]' brings what this command needs ({missing} is missing)"
 
@@ -62,7 +64,7 @@ def train(
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="A picture made here, or a checkpoint.")],
+    file: Annotated[Path, typer.Argument(help="A file made here, or a checkpoint.")],
 ) -> None:
     """What made a file, or what a checkpoint is."""
     from models.header import SUFFIX, CheckpointError, file_sha256, read_header
@@ -81,6 +83,28 @@ def inspect(
 
 def facts_of(file: Path) -> Any:
     """What workers.encode wrote into the file, read without torch."""
+    facts = facts_of_picture(file) if (sound := told_by_sound(file)) is None else sound
+    if not isinstance(facts, dict) or "checkpoint" not in facts:
+        raise fail(f"{file} does not say what made it")
+    return facts
+
+
+def told_by_sound(file: Path) -> Any:
+    """What stands in the tags of a sound or a score: ASCII, and in one piece whatever its format.
+    None of other files, `{}` where nothing is told."""
+    data = file.read_bytes()
+    if not data.startswith(SOUNDS) and data[8:12] != b"WAVE":
+        return None
+    place = data.find(FACTS)
+    text = data[max(place, 0) :].decode("latin-1") if place >= 0 else ""
+    try:
+        return json.JSONDecoder().raw_decode(text)[0]
+    except ValueError:
+        return {}
+
+
+def facts_of_picture(file: Path) -> Any:
+    """What is written into a picture, or None."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ModuleNotFoundError as error:
@@ -88,11 +112,8 @@ def facts_of(file: Path) -> Any:
     try:
         with Image.open(file) as picture:
             text = picture.info.get(CHUNK) or picture.getexif().get(IMAGE_DESCRIPTION)
-            facts = json.loads(text or "null")
+            return json.loads(text or "null")
     except (UnidentifiedImageError, Image.DecompressionBombError):
-        raise fail(f"{file} is no picture and no checkpoint") from None
+        raise fail(f"{file} is no picture, sound, score or checkpoint") from None
     except ValueError:
-        facts = None
-    if not isinstance(facts, dict) or "checkpoint" not in facts:
-        raise fail(f"{file} does not say what made it")
-    return facts
+        return None

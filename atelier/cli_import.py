@@ -102,16 +102,21 @@ def open_clip(
 
 def lead(
     model: Annotated[str, typer.Argument(help="Id of a diffusion model among the checkpoints.")],
-    clip: Annotated[str, typer.Option(help="Id of the CLIP among their parts.")],
+    clip: Annotated[
+        str | None, typer.Option(help="Id of the CLIP among their parts.", show_default=False)
+    ] = None,
     to: Folder = None,
+    none: Annotated[bool, typer.Option("--none", help="Let none lead it any more.")] = False,
 ) -> None:
     """Let a CLIP lead a diffusion model: its card then needs it, its weights stay as they are."""
+    if (clip is None) is not none:
+        raise fail("name a CLIP by --clip, or let none lead it by --none")
     folder = settings_with(checkpoints=to).checkpoints
 
     def led() -> Path:
         from models import leading
 
-        return leading.lead(folder, model, clip)
+        return leading.let_go(folder, model) if clip is None else leading.lead(folder, model, clip)
 
     _say(led)
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from atelier.client import Client
     from atelier.jobs import Job, Output
 
+SUFFIXES = {"audio/mpeg": ".mp3", "audio/midi": ".mid"}
+"""Endings that differ from what a content type calls the format."""
 generate = typer.Typer(help="Have something made.", no_args_is_help=True)
 
 Url = Annotated[str | None, typer.Option(help="Where the service is.", envvar="ATELIER_URL")]
@@ -97,9 +99,20 @@ def carry_out(
 ) -> None:
     """Post the files, then the request that names them; wait for what it makes, unless told not
     to, save it and say where."""
+    job = submitted(service, route, body, files)
+    tell(job, [job.id] if detach else made(job, to), as_json)
+
+
+def submitted(
+    service: "Client", route: str, body: dict[str, Any], files: Mapping[str, Path | None]
+) -> "Job":
+    """Post the files, then the request that names them."""
     named = {k: service.upload(path)["sha256"] for k, path in files.items() if path is not None}
-    job = service.submit(route, body | named)
-    told = [job.id] if detach else made(job, to)
+    return service.submit(route, body | named)
+
+
+def tell(job: "Job", told: list[str], as_json: bool) -> None:
+    """Say where things lie, and what is to be known of them."""
     if as_json:
         show_json(job.data)
         return
@@ -129,7 +142,7 @@ def walk_to(seed: int | None, frames: int | None) -> dict[str, int] | None:
 
 
 def made(job: "Job", folder: Path) -> list[str]:
-    """Wait for a job's pictures and save them; the paths."""
+    """Wait for what a job makes and save it; the paths."""
     follow(job)
     job.wait()
     return [str(save(output, folder, job.model)) for output in job.outputs]
@@ -151,15 +164,23 @@ def follow(job: "Job") -> None:
 
 def save(output: "Output", folder: Path, model: str) -> Path:
     """Save under a name that says what made it; another file of that name is kept."""
-    suffix = "." + output.content_type.rpartition("/")[2]
     role = "-sheet" if output.role == "sheet" else ""
-    name, count = f"{model}-{output.seed}{role}", 1
-    path = folder / f"{name}{suffix}"
-    while path.exists():
-        count += 1
-        path = folder / f"{name}-{count}{suffix}"
     folder.mkdir(parents=True, exist_ok=True)
-    return output.save(path)
+    return output.save(unused(folder / f"{model}-{output.seed}{role}{suffix_of(output)}"))
+
+
+def unused(path: Path) -> Path:
+    """This path, or with a number where another file has the name."""
+    found, count = path, 1
+    while found.exists():
+        count += 1
+        found = path.with_name(f"{path.stem}-{count}{path.suffix}")
+    return found
+
+
+def suffix_of(output: "Output") -> str:
+    """What the name of its file ends in."""
+    return SUFFIXES.get(output.content_type, "." + output.content_type.rpartition("/")[2])
 
 
 def models(

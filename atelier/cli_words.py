@@ -7,10 +7,12 @@ import typer
 
 from atelier.cli_files import facts_of
 from atelier.cli_jobs import ApiKey, AsJson, Url, carry_out, client, made, merged
+from atelier.cli_music import FORMATS as SOUND_FORMATS
 from atelier.cli_say import fail
 
 Model = Annotated[str | None, typer.Option(help="Model; see `atelier models`.")]
-FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg", **SOUND_FORMATS}
+SCORE = ".mid"  # what scores are whatever the output_format
 
 
 def text_to_image(
@@ -80,7 +82,7 @@ def paint(
 
 
 def regenerate(
-    file: Annotated[Path, typer.Argument(help="A picture made here.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="A file made here.", exists=True, dir_okay=False)],
     to: Annotated[Path | None, typer.Option("--out", help="Folder to save it in again.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
@@ -106,10 +108,10 @@ def regenerate(
 def request_of(file: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """The request that a file's facts repeat: params that were null are left to their defaults."""
     suffix = file.suffix.lower()
-    if suffix not in FORMATS:
-        raise fail(f"{file} is no PNG, WebP or JPEG")
+    if suffix not in FORMATS and suffix != SCORE:
+        raise fail(f"{file} is no file that a model here makes, by its name")
     params = {k: v for k, v in facts["params"].items() if v is not None}
-    moving = suffix == ".webp" and "interpolate" in params
+    unasked = suffix == SCORE or (suffix == ".webp" and "interpolate" in params)
     common = {"model": facts["model"], "seed": facts["seed"]}
     common |= {k: facts[k] for k in ("n", "grid") if k in facts}
-    return params | common | ({} if moving else {"output_format": FORMATS[suffix]})
+    return params | common | ({} if unasked else {"output_format": FORMATS[suffix]})

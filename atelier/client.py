@@ -86,6 +86,25 @@ class Client:
         common = body_of(model, n, seed, output_format, metadata)
         return self.submit("text-to-image", {"prompt": prompt} | common | params)
 
+    def audio(
+        self,
+        style: str | None = None,
+        model: str | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> Job:
+        """Ask for music; a style that is left out is drawn, and told in `notes`.
+
+        `params` are the model's own: seconds, tempo, key, temperature, top_p; `score`, the `sha256`
+        of a MIDI file that was `upload`ed. `Job.stream` gives the sound as it is made.
+        """
+        common = body_of(model, n, seed, output_format, metadata)
+        named = {} if style is None else {"style": style}
+        return self.submit("audio", named | common | params)
+
     def submit(
         self, route: str, body: Mapping[str, Any], idempotency_key: str | None = None
     ) -> Job:

@@ -19,7 +19,7 @@ from atelier.up import free_port
 
 FOLDER = Path("demo")
 HOST = "127.0.0.1"
-SEED, COUNT, STEPS = 7, 8, 20
+SEED, COUNT, STEPS, SECONDS = 7, 8, 20, 10.0
 PROMPTS = ("red apple", "grinning cat", "rocket", "purple apple", "dog in a rocket", "红苹果")
 
 out = Console()
@@ -72,11 +72,22 @@ def make_pictures(client: Client, folder: Path, card: Card) -> list[Path]:
     return made
 
 
+def make_music(client: Client, folder: Path, card: Card) -> list[Path]:
+    """Ten seconds in each style, side by side."""
+    styles = card["labels"] if takes(card, "style") else []
+    asked: list[dict[str, Any]] = [{"style": style} for style in styles] or [{}]
+    each = [ask(client, card, seconds=SECONDS, **params) for params in asked]
+    return keep(folder, f"{', '.join(styles) or 'music'} by {card['id']}", *each)
+
+
 def make_everything(url: str, folder: Path) -> int:
-    """Pictures by every model, a walk, and a given picture varied; the number of files."""
+    """Pictures by every model, a walk, a given picture varied, and music; the number of files."""
     with Client(url) as client:
-        cards = client.models()
+        every = client.models()
+        cards = [card for card in every if takes(card, "interpolate")]
         made = [path for card in cards for path in make_pictures(client, folder, card)]
+        for card in [card for card in every if card["modality"] == "audio"]:
+            made += make_music(client, folder, card)
         for card in cards[:1]:
             walking = ask(client, card, interpolate={"to_seed": SEED + 1, "frames": 16})
             made += keep(folder, f"a walk by {walking.model}", walking)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from atelier.errors import NotFoundError, WaitTimeout, json_of
+from atelier.hearing import Hearing, SoundFile
 from atelier.sse import Event, Following
 
 if TYPE_CHECKING:
@@ -79,6 +80,38 @@ class Job(JobView):
     def events(self) -> Generator[Event, None, None]:
         """What it does, from a snapshot to its end, each once, over dropped connections."""
         return self._follow(math.inf)
+
+    def stream(self, index: int = 0) -> Generator[bytes, None, None]:
+        """An item's sound as it is made: a WAV file that doesn't say how long it is, in pieces.
+
+        Over dropped connections too. Raises JobFailed or JobCanceled after what there was of it.
+        """
+        hearing = Hearing(self._client.max_retries * PATIENCE)
+        while not hearing.ended:
+            try:
+                yield from self._sound(hearing, index)
+            except httpx.TransportError as error:
+                hearing.closed(error)
+            if not hearing.ended:
+                time.sleep(hearing.pause)
+        self.refresh().check()
+
+    def _sound(self, hearing: Hearing, index: int) -> Generator[bytes, None, None]:
+        with self._client.stream(f"{self.path}/audio?index={index}", {}, math.inf) as answer:
+            if answer.is_success:
+                hearing.opened(answer)
+                for piece in answer.iter_bytes():
+                    yield from hearing.feed(piece)
+            else:
+                answer.read()
+        hearing.closed(answer)
+
+    def listen(self, path: str | Path, index: int = 0) -> Path:
+        """Write an item's sound to a WAV file as it is made, so that a player can read along."""
+        with SoundFile(Path(path)) as file, closing(self.stream(index)) as pieces:
+            for piece in pieces:
+                file.write(piece)
+        return file.path
 
     def _follow(self, until: float) -> Generator[Event, None, None]:
         """Raises TimeoutError at the time `until`, by the monotonic clock."""
@@ -174,6 +207,39 @@ class AsyncJob(JobView):
                 await asyncio.sleep(following.pause)
         if not self.ended:
             await self.refresh()
+
+    async def stream(self, index: int = 0) -> AsyncGenerator[bytes, None]:
+        """An item's sound as it is made, as with `Job.stream`."""
+        hearing = Hearing(self._client.max_retries * PATIENCE)
+        while not hearing.ended:
+            try:
+                async with aclosing(self._sound(hearing, index)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            except httpx.TransportError as error:
+                hearing.closed(error)
+            if not hearing.ended:
+                await asyncio.sleep(hearing.pause)
+        (await self.refresh()).check()
+
+    async def _sound(self, hearing: Hearing, index: int) -> AsyncGenerator[bytes, None]:
+        async with self._client.stream(f"{self.path}/audio?index={index}", {}) as answer:
+            if answer.is_success:
+                hearing.opened(answer)
+                async for piece in answer.aiter_bytes():
+                    for new in hearing.feed(piece):
+                        yield new
+            else:
+                await answer.aread()
+        hearing.closed(answer)
+
+    async def listen(self, path: str | Path, index: int = 0) -> Path:
+        """Write an item's sound to a WAV file as it is made, so that a player can read along."""
+        with SoundFile(Path(path)) as file:
+            async with aclosing(self.stream(index)) as pieces:
+                async for piece in pieces:
+                    file.write(piece)
+        return file.path
 
     async def _connection(self, following: Following) -> AsyncGenerator[Event, None]:
         async with self._client.stream(f"{self.path}/events", following.headers) as answer:

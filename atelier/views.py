@@ -27,7 +27,7 @@ class Progress:
 class OutputView:
     """An artifact of a job; its seed, asked for alone, repeats it. `data` is all that is known.
 
-    Its role is `picture`, `sheet` (of the items, or of a walk) or `animation`.
+    Its role is `picture`, `sheet` (of the items, or of a walk), `animation`, `sound` or `score`.
     """
 
     def __init__(self, data: dict[str, Any]) -> None:

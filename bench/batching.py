@@ -18,8 +18,9 @@ from models.draws import seeded
 from models.families import FAMILIES
 from models.flow import Family
 from models.params import Params
-from workers.encode import Facts, encode
+from workers.encode import encode
 from workers.engine import Engine, Finished
+from workers.files import Facts
 
 CPU = torch.device("cpu")
 ROUNDS, REQUESTS = 12, 16

@@ -32,8 +32,9 @@ from models.nets.unet import UNet
 from models.proof import prove
 from models.sampled_params import DiffusionParams
 from models.samplers import evaluations
-from workers.encode import Facts, encode
+from workers.encode import encode
 from workers.engine import Engine, Finished
+from workers.files import Facts
 
 CPU = torch.device("cpu")
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints/ddpm-fashion.safetensors"

@@ -39,8 +39,9 @@ from models.nets.unet import Words
 from models.params import Params
 from models.proof import prove
 from models.sampled_params import TextToImageParams
-from workers.encode import Facts, encode
+from workers.encode import encode
 from workers.engine import Engine, Finished
+from workers.files import Facts
 
 CPU = torch.device("cpu")
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints/t2i-emoji.safetensors"

@@ -23,7 +23,7 @@ class Place:
     dtype: torch.dtype = torch.float32
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, eq=False)  # no slots: Python 3.12 can't refer weakly to one that has them
 class Batched(Generic[T]):
     """A function over a batch, and the policy for calling it; built once per loaded model.
 

@@ -49,9 +49,11 @@ def load(path: Path) -> Checkpoint:
 
 def _load_part(path: Path, role: str, header: Header) -> Checkpoint:
     need = header.needs[role]
-    where = part_path(path, need)
+    where = part_path(path, need.id)
     if not where.exists():
         raise CheckpointError(f"{path.name} needs the part {need.id}, which is not there")
+    if read_header(where).needs:  # and so on, round and round at worst
+        raise CheckpointError(f"{path.name} needs the part {need.id}, which needs others itself")
     part = load(where)
     if weights_sha256(part.tensors) != need.weights:
         raise CheckpointError(f"{path.name} was made with another {need.id} than the one here")

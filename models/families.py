@@ -30,6 +30,9 @@ class FamilyEntry:
     only_with: Mapping[str, Callable[[Header], object]] = field(default_factory=dict)
     """Params that only some checkpoints take, with what of the header must be true for it."""
 
+    formats: tuple[str, ...] = ()
+    """What its results can be asked for as; empty: as what its modality can."""
+
     def lacks(self, header: Header) -> set[str]:
         """The params that a checkpoint with this header doesn't take."""
         return {name for name, has in self.only_with.items() if not has(header)}
@@ -80,7 +83,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "stable_diffusion": FamilyEntry(
         "text-to-image", StableDiffusionParams, "models.stable_diffusion:StableDiffusion", LED
     ),
-    "composer": FamilyEntry("audio", ComposerParams, "models.composer:Composer"),
+    "composer": FamilyEntry("audio", ComposerParams, "models.composer:Composer", formats=("midi",)),
     "wavenet": FamilyEntry(
         "audio",
         WaveNetParams,

@@ -83,9 +83,12 @@ def read_header(path: Path) -> Header:
         raise CheckpointError(f"{path.name} has a broken header: {where}: {first['msg']}") from None
 
 
-def part_path(path: Path, need: Need) -> Path:
-    """Where the part lies that the checkpoint at `path` needs."""
-    return path.parent / PARTS / f"{need.id}{SUFFIX}"
+def part_path(path: Path, name: str) -> Path:
+    """Where the part lies that the checkpoint at `path` needs: among the parts, or beside it, if it
+    is one that can be asked for itself."""
+    beside = path.parent / f"{name}{SUFFIX}"
+    part = path.parent / PARTS / beside.name
+    return beside if beside.exists() and not part.exists() else part
 
 
 def read_table(path: Path) -> dict[str, Any]:

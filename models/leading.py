@@ -45,6 +45,22 @@ def lead(folder: Path, model: str, clip: str) -> Path:
     return path
 
 
+def let_go(folder: Path, model: str) -> Path:
+    """Write the checkpoint `model` anew, without the CLIP that it was given by `lead`.
+
+    Raises CheckpointError if it is not there, or was given none; its own reader it keeps.
+    """
+    path = folder / f"{model}{SUFFIX}"
+    if not path.is_file():
+        raise CheckpointError(f"there is no {path.name} in the folder of checkpoints")
+    held = load(path)
+    needs = {role: need for role, need in held.header.needs.items() if role != LEAD}
+    if len(needs) == len(held.header.needs):
+        raise CheckpointError(f"{model} was given no CLIP to lead it")
+    save(path, held.header.model_copy(update={"needs": needs}), held.tensors)
+    return path
+
+
 def _part(folder: Path, clip: str) -> Checkpoint:
     path = folder / PARTS / f"{clip}{SUFFIX}"
     if not path.is_file():

@@ -68,7 +68,7 @@ class Shelf:
         if stamps != {path: stamp for path, (stamp, _) in before.items()}:
             self._opened = {
                 path: before[path]
-                if path in before and before[path][0] == stamp
+                if path in before and before[path][0] == stamp and not _needy(before[path][1])
                 else (stamp, self._open(path))
                 for path, stamp in stamps.items()
             }
@@ -116,10 +116,15 @@ def _entry(path: Path) -> Entry:
 
 def _part(path: Path, header: Header, role: str) -> Path:
     """Whether it is the very one, its weights are asked when they are loaded."""
-    part = part_path(path, header.needs[role])
+    part = part_path(path, header.needs[role].id)
     if not part.exists():
         raise CheckpointError(f"it needs the part {part.stem}, which is not in the folder {PARTS}")
     return part
+
+
+def _needy(found: Entry | CheckpointError) -> bool:
+    """Whether what else is there may have made it another."""
+    return isinstance(found, CheckpointError) or bool(found.header.needs)
 
 
 def _elements(path: Path) -> int:

@@ -25,7 +25,7 @@ from models.sound import sound_of
 from models.wavenet_steps import Advanced, Draws, Stacked, State
 from models.wavenet_steps import advance as advance_plainly
 
-KERNEL_CHUNK, PLAIN_CHUNK = 320, 32  # samples a step, about, in whole frames
+KERNEL_CHUNK, PLAIN_CHUNK = 160, 32  # samples a step, about, in whole frames
 GRAPH_ROWS = 8
 ALL = 1000  # parts of the work, of which a composer has
 COMPOSED = 100

@@ -14,11 +14,14 @@ HOUSE = ("app", "atelier", "models", "training", "workers")
 # what the modules of a package may import of the house, besides their own package
 MAY = {
     "app": {
+        "models.audio_params",
         "models.families",
         "models.fields",
         "models.header",
+        "models.midi",
         "models.params",
         "models.sampled_params",
+        "models.score",
         "models.shelf",
     },
     "models": set(),
@@ -35,6 +38,7 @@ MAY = {
         "app.scripts",
         "app.settings",
         "app.store",
+        "app.wav",
     },
     "atelier": {"app", "models", "training", "workers"},
 }

@@ -158,6 +158,10 @@ def wanted(
         raise EvaluationRefused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     if dict(params[0]).get("interpolate") is not None or posted_files(params[0]):
         raise EvaluationRefused("pictures are measured that stand alone: no walk, and no file")
+    if dict(params[0]).get("upscale", 1) != 1:
+        raise EvaluationRefused(
+            "pictures are measured as large as what was learnt from: no upscale"
+        )
     return Wanted(params, torch.tensor(number) if number else None)
 
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from models.checkpoint import Checkpoint, load
-from models.header import PARTS, SUFFIX
+from models.header import part_path
 from training.data.cache import DataMissing
 
 
@@ -16,7 +16,8 @@ def checkpoints_folder() -> Path:
 
 def part(name: str) -> Checkpoint:
     """Raises DataMissing if it is not there, CheckpointError if it can't be used."""
-    path = checkpoints_folder() / PARTS / f"{name}{SUFFIX}"
+    folder = checkpoints_folder()
+    path = part_path(folder / "any", name)
     if not path.exists():
         raise DataMissing(f"{path} is not there; make it by `atelier train {name}`")
     return load(path)

@@ -46,7 +46,7 @@ def bring_parts(header: Header, path: Path) -> None:
     Raises TrainingRefused, before the checkpoint is written, where another lies there.
     """
     for need in header.needs.values():
-        there = part_path(path, need)
+        there = part_path(path, need.id)
         if not there.exists():
             held = part(need.id)
             save(there, held.header, held.tensors)

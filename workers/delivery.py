@@ -17,10 +17,12 @@ from functools import partial
 from typing import TypeVar
 
 from app.store import Store
-from workers.desk import AWAY, Desk, Ending, Word
-from workers.encode import Encoded, encode
-from workers.messages import Ended, Made, Message, Told
-from workers.parcel import Parcel, stored_output
+from workers.desk import AWAY, Desk, Ending, Sounding, Word
+from workers.encode import encode
+from workers.files import Encoded
+from workers.messages import Ended, Heard, Made, Message, Told
+from workers.parcel import Parcel
+from workers.sound_files import chunk_file
 from workers.tries import persistently
 
 log = logging.getLogger("atelier.worker")
@@ -28,6 +30,7 @@ log = logging.getLogger("atelier.worker")
 T = TypeVar("T")
 BATCH = 64  # messages delivered together, at most
 MESSAGES = 256  # waiting for delivery, at most
+PREVIEWS = 16  # waiting when another comes, at most: each holds a picture, or a whole sound
 FAILED = 70  # exit status of a worker that can't go on
 LONGEST_PAUSE = 2.0  # seconds between two tries
 
@@ -58,9 +61,10 @@ class Delivery:
 
     def send(self, message: Message) -> None:
         """Hand a message over. Progress is left out when the queue is full; nothing else is."""
-        crowded = self._messages.qsize() > MESSAGES // 2
-        if isinstance(message, Told) and not message.deltas and crowded:
-            return
+        if isinstance(message, Told) and not message.deltas:
+            room = PREVIEWS if message.preview else MESSAGES // 2
+            if self._messages.qsize() > room:
+                return
         self._messages.put(message)
 
     def close(self, grace: float) -> None:
@@ -86,13 +90,15 @@ class Delivery:
 
     def _deliver(self, batch: list[Message | None]) -> bool:
         """Deliver a batch. False once it holds the end of all."""
-        self._keep([message for message in batch if isinstance(message, Made)])
-        words: list[Word | Ending] = []
+        self._keep([message for message in batch if isinstance(message, Made | Heard)])
+        words: list[Word | Sounding | Ending] = []
         for message in [message for message in batch if message is not None]:
             parcel = self._parcels.setdefault(message.claim.execution, Parcel())
             match message:
                 case Told():
                     words.append(parcel.progress(message))
+                case Heard():
+                    words += parcel.sounding(message)
                 case Made():
                     words.append(parcel.output(message))
                 case Ended():
@@ -104,9 +110,9 @@ class Delivery:
                 self._settle(word, committed)
         return None not in batch
 
-    def _keep(self, made: list[Made]) -> None:
-        """Store the files of these items. What can't be stored fails its job, when it ends."""
-        files: list[tuple[Made, Encoded, str]] = []
+    def _keep(self, made: list[Made | Heard]) -> None:
+        """Store the files of these. What can't be stored fails its job, when it ends."""
+        files: list[tuple[Made | Heard, Encoded, str]] = []
         for item in made:
             try:
                 encodings = encoded(item)
@@ -123,10 +129,9 @@ class Delivery:
             except Exception as error:
                 self._spoil(item, error)
             else:
-                parcel = self._parcels.setdefault(item.claim.execution, Parcel())
-                parcel.stored.append(stored_output(item, file, sha256))
+                self._parcels.setdefault(item.claim.execution, Parcel()).keep(item, file, sha256)
 
-    def _spoil(self, item: Made, error: Exception) -> None:
+    def _spoil(self, item: Made | Heard, error: Exception) -> None:
         log.error("result not kept", extra={"job": item.claim.job}, exc_info=error)
         self._parcels.setdefault(item.claim.execution, Parcel()).spoiled = error
 
@@ -139,8 +144,10 @@ class Delivery:
         self._ring()
 
 
-def encoded(made: Made) -> list[Encoded]:
-    """The files of an item."""
+def encoded(made: Made | Heard) -> list[Encoded]:
+    """The files of an item, or a chunk of its sound."""
+    if isinstance(made, Heard):
+        return [chunk_file(made.chunk.audio)]
     return [f for a in made.artifacts for f in encode(a, made.output_format, made.facts)]
 
 

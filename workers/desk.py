@@ -86,6 +86,24 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Sounding:
+    """A chunk of an item's sound that lies in the store, for those who listen."""
+
+    claim: Claim
+    index: int
+    number: int
+    last: bool
+    sha256: str
+    bytes: int
+    form: tuple[int, int]  # samples a second, channels
+
+    def call(self) -> tuple[str, list[Any]]:
+        place = [self.index, self.number, int(self.last)]
+        own = [self.claim.job, self.claim.execution]
+        return "sound", [*own, *place, self.sha256, self.bytes, *self.form]
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How a job ends, in RQ's words: the commit."""
 
@@ -136,8 +154,8 @@ class Desk:
         seconds = self._settings.orphan_ttl + self._settings.job_deadline  # until the commit
         return bool(self._shared.run("hold", seconds, *hashes))
 
-    def say(self, words: Sequence["Word | Ending"]) -> list[bool]:
-        """Notes of progress and ends of jobs, in order and one round trip.
+    def say(self, words: Sequence["Word | Sounding | Ending"]) -> list[bool]:
+        """Notes of progress, of sound and of ends of jobs, in order and one round trip.
 
         False for each that was not heard: the job is not this execution's any more. Said again
         because an answer was lost, they change nothing.

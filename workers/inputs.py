@@ -19,7 +19,9 @@ from app.store import Missing, Store, StoreError
 from models.artifacts import Artifact, Image
 from models.fields import posted_fields
 from models.flow import Inputs
+from models.midi import read_midi
 from models.params import Params, posted_files
+from models.score import Score, ScoreError
 from workers.desk import Claim
 from workers.tries import persistently
 
@@ -107,5 +109,13 @@ def picture_of(data: bytes) -> Image:
     return Image(rows.permute(2, 0, 1).contiguous().float() / 255)
 
 
-READERS: Mapping[str, Callable[[bytes], Artifact]] = {"image": picture_of}
+def score_of(data: bytes) -> Score:
+    """The score in a MIDI file. Raises Unreadable."""
+    try:
+        return read_midi(data)
+    except ScoreError as error:
+        raise Unreadable(f"can't be used: {error}") from None
+
+
+READERS: Mapping[str, Callable[[bytes], Artifact]] = {"image": picture_of, "audio/midi": score_of}
 """How a file of each kind is read."""

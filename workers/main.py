@@ -14,6 +14,7 @@ from app import lifeline, log
 from app.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 from app.store import Store
 from models.batching import Place
+from models.device import prepare
 from models.shelf import Shelf
 from workers.batch_worker import BatchWorker, rq_stamp
 from workers.delivery import Delivery
@@ -37,6 +38,7 @@ def place_of(settings: Settings) -> Place:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        prepare(torch.device(name))
         device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]

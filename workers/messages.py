@@ -1,10 +1,12 @@
-"""What the jobs in flight send to delivery: how far they are, what was made, and their ends."""
+"""What the jobs in flight send to delivery: how far they are, what is heard, what was made, and
+their ends."""
 
 from dataclasses import dataclass
 
 from models.artifacts import Artifact
 from workers.desk import Claim
-from workers.encode import Facts, Sheet
+from workers.files import Facts, Sheet
+from workers.hearing import Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,15 @@ class Told:
     steps: int
     preview: tuple[int, Artifact] | None = None
     deltas: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The next chunk of an item's sound is there."""
+
+    claim: Claim
+    index: int
+    chunk: Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +54,4 @@ class Ended:
     steps: int
 
 
-Message = Told | Made | Ended
+Message = Told | Heard | Made | Ended

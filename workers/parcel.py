@@ -6,12 +6,15 @@ from typing import Any
 
 from app.schemas import ErrorDetail
 from app.store import StoreError
-from models.artifacts import NotFinite
-from workers.desk import Ending, Stored, Word
-from workers.encode import Encoded, preview
+from models.artifacts import Artifact, Audio, NotFinite
+from workers.desk import Ending, Sounding, Stored, Word
+from workers.encode import preview
 from workers.engine import is_out_of_memory
+from workers.files import Encoded
 from workers.inputs import InputUnusable
-from workers.messages import Ended, Made, Told
+from workers.messages import Ended, Heard, Made, Told
+
+MEASURES = ("width", "height", "frames", "seconds", "rate", "channels")
 
 
 class DeadlineExceeded(Exception):
@@ -27,8 +30,26 @@ class Parcel:
     """The outputs of an execution so far, and how many words were said of it."""
 
     stored: list[Stored] = field(default_factory=list)
+    chunks: dict[tuple[int, int], Sounding] = field(default_factory=dict)  # not told yet
     spoiled: Exception | None = None  # why a result could not be kept
     words: int = 0
+
+    def keep(self, message: Made | Heard, file: Encoded, sha256: str) -> None:
+        """A file of this message is in the store."""
+        if isinstance(message, Made):
+            self.stored.append(stored_output(message, file, sha256))
+            return
+        chunk, sound = message.chunk, message.chunk.audio
+        form = (sound.rate, sound.samples.shape[0])
+        place = (message.index, chunk.number)
+        self.chunks[place] = Sounding(
+            message.claim, *place, chunk.last, sha256, len(file.data), form
+        )
+
+    def sounding(self, heard: Heard) -> list[Sounding]:
+        """The chunk, if it could be stored."""
+        found = self.chunks.pop((heard.index, heard.chunk.number), None)
+        return [] if found is None else [found]
 
     def progress(self, told: Told) -> Word:
         """How far it is, with a preview and new text where there are any."""
@@ -39,9 +60,7 @@ class Parcel:
         if told.preview:
             index, artifact = told.preview
             with suppress(Exception):  # a picture on the way is no reason to fail
-                events.append(
-                    ("preview", {"job_id": job, "index": index, "url": preview(artifact)})
-                )
+                events.append(("preview", previewed(job, index, artifact)))
         for index, text in told.deltas:
             events.append(("delta", {"job_id": job, "index": index, "text": text}))
         return self._word(told, events)
@@ -74,6 +93,15 @@ class Parcel:
         return Word(message.claim, self.words, message.done, message.steps, events)
 
 
+def previewed(job: str, index: int, artifact: Artifact) -> dict[str, Any]:
+    """A picture of an item on its way; of sound, how much there is and where it is heard."""
+    told: dict[str, Any] = {"job_id": job, "index": index, "url": preview(artifact)}
+    if isinstance(artifact, Audio):
+        told["audio"] = f"/jobs/{job}/audio?index={index}"
+        told["seconds"] = round(artifact.samples.shape[1] / artifact.rate, 4)
+    return told
+
+
 def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:
     """A stored file as the job's outputs list it."""
     output: dict[str, Any] = {
@@ -83,11 +111,10 @@ def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:
         "content_type": encoded.content_type,
         "bytes": len(encoded.data),
         "seed": made.facts.seed,
-        "width": encoded.width,
-        "height": encoded.height,
     }
-    if encoded.frames is not None:
-        output["frames"] = encoded.frames
+    for measure in MEASURES:
+        if (found := vars(encoded)[measure]) is not None:
+            output[measure] = found
     if encoded.notes:
         output["notes"] = list(encoded.notes)
     return Stored(output, encoded.content_type)

@@ -8,7 +8,8 @@ from models.families import FAMILIES
 from models.flow import Inputs
 from models.params import Params
 from workers.desk import Claim
-from workers.encode import Facts
+from workers.files import Facts
+from workers.hearing import Ear
 from workers.host import Loaded
 
 
@@ -32,11 +33,17 @@ class Run:
     pictures: dict[int, list[Image]] = field(
         default_factory=dict
     )  # for the sheet, if one is wanted
+    ears: dict[int, Ear] = field(default_factory=dict)  # by item, of what makes sound
     over: bool = False
 
     @property
     def alone(self) -> bool:
         return "alone" in self.claim.record
+
+    @property
+    def sounds(self) -> bool:
+        """Whether there may be something to hear of it."""
+        return FAMILIES[self.model.entry.header.family].modality == "audio"
 
     @property
     def left(self) -> int:

@@ -11,16 +11,17 @@ from dataclasses import replace
 from typing import cast
 
 from app.settings import Settings
-from models.artifacts import Artifact, Image
+from models.artifacts import Artifact, Audio, Image
 from models.draws import seeded
 from models.families import FAMILIES
 from models.flow import NOTHING, Inputs
 from models.params import Params, item_seed, posted_files
 from workers.desk import Claim
-from workers.encode import Facts, Sheet
 from workers.engine import Advanced, Engine, Event, Failed, Finished
+from workers.files import Facts, Sheet
+from workers.hearing import Ear
 from workers.host import Loaded
-from workers.messages import Ended, Made, Message, Told
+from workers.messages import Ended, Heard, Made, Message, Told
 from workers.run import Run
 
 log = logging.getLogger("atelier.worker")
@@ -157,6 +158,8 @@ class Runs:
     def _advanced(self, run: Run, index: int, event: Advanced) -> None:
         run.note(index, event.progress)
         now = time.monotonic()
+        if run.sounds:
+            self._hear(run, index, event, now)
         preview = self._preview(run, index, event, now)
         deltas = () if event.delta is None else ((index, event.delta),)
         last = event.progress[0] >= event.progress[1]  # then its output tells
@@ -171,15 +174,32 @@ class Runs:
         if event.preview is None or last or now - run.drawn < self._preview_interval:
             return None
         run.drawn = now
+        drawn = self._drawn(run, event.preview)
+        return None if drawn is None else (index, drawn)
+
+    def _drawn(self, run: Run, preview: Callable[[], Artifact]) -> Artifact | None:
         try:
-            return index, event.preview()
+            return preview()
         except Exception:
             log.exception("preview failed", extra={"job": run.claim.job})
             return None
 
+    def _hear(self, run: Run, index: int, event: Advanced, now: float) -> None:
+        """Send on what is new to be heard of an item, now and then."""
+        ear = run.ears.setdefault(index, Ear())
+        if event.preview is None or not ear.listens(now):
+            return
+        so_far = self._drawn(run, event.preview)
+        if isinstance(so_far, Audio):
+            for chunk in ear.hear(so_far):
+                self._send(Heard(run.claim, index, chunk))
+
     def _finished(self, run: Run, index: int, event: Finished) -> None:
         run.active.discard(index)
         run.seconds += event.seconds
+        for sound in [a for a in event.artifacts if isinstance(a, Audio)][:1]:
+            for chunk in run.ears.setdefault(index, Ear()).hear_out(sound):
+                self._send(Heard(run.claim, index, chunk))
         self._made(run, index, event.artifacts, run.facts(item_seed(run.seed, index)))
         if run.input.get("grid"):
             run.pictures[index] = [a for a in event.artifacts if isinstance(a, Image)]

@@ -13,6 +13,7 @@ local function stamp(seconds) return string.format('%.6f', seconds) end
 
 local function job_key(job) return 'rq:job:' .. job end
 local function events_key(job) return 'atelier:events:' .. job end
+local function sound_key(job) return 'atelier:sound:' .. job end
 local function artifact_key(sha) return 'atelier:artifact:' .. sha end
 local function inflight_key(worker) return 'atelier:inflight:' .. worker end
 
@@ -156,11 +157,24 @@ local function drop_outputs(record, at)
   end
 end
 
+-- What could be heard of the job while it ran: its chunks by item, and what they are like.
+local function drop_sound(job, record, at)
+  local flat = redis.call('HGETALL', sound_key(job))
+  for i = 1, #flat, 2 do
+    if flat[i]:find('/%d+$') then
+      drop_reference(flat[i + 1], record.owner, at,
+        tonumber(record.keep_orphans), tonumber(record.keep_record))
+    end
+  end
+  redis.call('DEL', sound_key(job))
+end
+
 -- No trace of the job is left, but its last event, for a minute, for those who follow it.
 local function erase(job, record, at)
   leave(job, record)
   drop_inputs(record, at)
   drop_outputs(record, at)
+  drop_sound(job, record, at)
   if record.status == 'queued' then redis.call('LREM', 'rq:queue:' .. record.origin, 1, job) end
   for _, registry in pairs(REGISTRY) do redis.call('ZREM', registry .. record.origin, job) end
   redis.call('ZREM', 'atelier:expiry', job)

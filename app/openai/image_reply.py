@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from app.errors import Gone
-from app.schemas import Job, Output, Schema, Usage
+from app.schemas import Job, Output, Role, Schema, Usage
 from app.store import Missing, Store
 
 PREVIEW = "data:image/png;base64,"  # how a preview's event begins: they are PNG, of any format
@@ -35,7 +35,7 @@ class Made(Schema):
         default=None, description="Of a model that takes no words: the kind that was made."
     )
     seed: int = Field(description="With the same request, it makes this picture alone.")
-    role: Literal["picture", "sheet", "animation"]
+    role: Role
     notes: list[str] = Field(description="Such as words that the model did not understand.")
 
 

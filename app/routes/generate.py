@@ -1,11 +1,20 @@
 """POST /generate/*: a request becomes a job."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 
 from app.deps import Has, Owner
-from app.documented import JOB_EXAMPLE, QUEUED_EXAMPLE, RETRY_AFTER, Replies, errors, header, reply
+from app.documented import (
+    JOB_EXAMPLE,
+    QUEUED_EXAMPLE,
+    RETRY_AFTER,
+    SHA256,
+    Replies,
+    errors,
+    header,
+    reply,
+)
 from app.schemas import Job
 from app.submission import Route, generate
 
@@ -29,18 +38,48 @@ Prefer = Annotated[
         examples=["wait=10"],
     ),
 ]
+SOUND = {
+    "index": 0,
+    "role": "sound",
+    "url": f"/artifacts/{SHA256}",
+    "sha256": SHA256,
+    "content_type": "audio/wav",
+    "bytes": 160_194,
+    "seed": 1234,
+    "seconds": 5.0,
+    "rate": 16_000,
+    "channels": 1,
+}
+SOUND_JOB = {
+    **JOB_EXAMPLE,
+    "type": "audio",
+    "model": "wavenet-music",
+    "input": {
+        "style": "jazz",
+        "seconds": 5.0,
+        "n": 1,
+        "seed": 1234,
+        "output_format": "wav",
+    },
+    "outputs": [SOUND],
+}
 LOCATION = {"Location": header("Where the job is.", QUEUED_EXAMPLE["urls"]["self"])}
 REPLAYED = {"Idempotent-Replayed": header("`true`: this key made the job before.", "true")}
 APPLIED = {"Preference-Applied": header("The wait that was granted.", "wait=10")}
 
-REPLIES: Replies = {
-    200: {
-        **reply("It ended while the client waited.", JOB_EXAMPLE, LOCATION | REPLAYED | APPLIED),
-        "model": Job,
-    },
-    202: reply("Accepted.", QUEUED_EXAMPLE, LOCATION | REPLAYED | RETRY_AFTER),
-    **errors(400, 401, 404, 410, 413, 415, 422, 429, 503),
-}
+
+def replies(made: dict[str, Any]) -> Replies:
+    """What a route answers whose jobs end like this one."""
+    queued = {k: v for k, v in QUEUED_EXAMPLE.items() if k not in ("type", "model", "input")}
+    ended = reply("It ended while the client waited.", made, LOCATION | REPLAYED | APPLIED)
+    return {
+        200: {**ended, "model": Job},
+        202: reply("Accepted.", {**made, **queued}, LOCATION | REPLAYED | RETRY_AFTER),
+        **errors(400, 401, 404, 410, 413, 415, 422, 429, 503),
+    }
+
+
+REPLIES = replies(JOB_EXAMPLE)
 
 
 @router.post(
@@ -88,3 +127,25 @@ async def generate_text_to_image(
     (`init_image`) and a mask of what to repaint (`mask`) are posted to `/artifacts` first.
     """
     return await generate(request, services, owner, Route.of("text-to-image", services.settings))
+
+
+@router.post(
+    "/generate/audio",
+    summary="Make music",
+    status_code=202,
+    response_model=Job,
+    responses=replies(SOUND_JOB),
+)
+async def generate_audio(
+    request: Request,
+    services: Has,
+    owner: Owner,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Accepts a job that makes `n` pieces of music with one model.
+
+    The body is the model's own request: see `GET /models/{id}` for its parameters. A style that is
+    left out is drawn, and noted with each output.
+    """
+    return await generate(request, services, owner, Route.of("audio", services.settings))

@@ -18,12 +18,15 @@ from app.documented import (
     errors,
     reply,
 )
-from app.errors import NotFound
+from app.errors import NotFound, Unprocessable
 from app.following import EventStream, Follower
 from app.jobs import Page
+from app.listening import Listener
 from app.records import JobType
 from app.replies import job_reply, job_reply_if_changed, json_reply
 from app.schemas import TERMINAL, Job, JobDeleted, JobList, Status
+from app.streaming import LiveStream
+from app.wav import CONTENT_TYPE
 
 router = APIRouter(tags=["jobs"])
 log = logging.getLogger("atelier.jobs")
@@ -159,3 +162,42 @@ async def follow_job(
     if job.status in TERMINAL and last_event_id == newest:
         return Response(status_code=204)
     return EventStream(Follower(services, owner, job, newest, last_event_id).events())
+
+
+SOUND: Replies = {
+    200: {
+        "description": "A WAV file that does not say how long it is; shorter than it was to be "
+        "where the job ends before its sound does.",
+        "content": {CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    },
+    **errors(401, 404, 409, 410, 422, 503),
+}
+
+
+@router.get(
+    "/jobs/{job_id}/audio",
+    summary="Listen to a job",
+    response_class=Response,
+    responses=SOUND,
+)
+async def listen_to_job(
+    services: Has,
+    owner: Owner,
+    job_id: JobId,
+    index: Annotated[int, Query(ge=0, description="Which of the job's items.")] = 0,
+) -> Response:
+    """An item's sound as it is made, from its beginning, so that a player starts at once.
+
+    The samples are those of the finished file, whatever its format; after the job's end the same
+    bytes come, for as long as its results are kept. Who hangs up leaves the job as it is.
+    """
+    job = await services.reader.fetch(owner, known(job_id))
+    if job.type != "audio":
+        message = f"{job.id} makes no sound"
+        raise NotFound(message, code="artifact_not_found")
+    if index >= (items := job.input["n"]):
+        message = f"index must be less than {items}: {job.id} makes so many"
+        raise Unprocessable(message, param="index")
+    listener = Listener(services, owner, job, index)
+    await listener.check()
+    return LiveStream(listener.sound(), CONTENT_TYPE)

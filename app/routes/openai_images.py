@@ -9,7 +9,7 @@ from app.bodies import read_json
 from app.deps import Has, Owner
 from app.documented import JOB_ID, Replies, errors, reply
 from app.errors import AtelierError
-from app.openai.image_answer import Answer
+from app.openai.image_answer import ImageAnswer
 from app.openai.image_reply import ImagesReply
 from app.openai.image_request import read_request
 from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
@@ -80,5 +80,5 @@ async def generate_images(
     except AtelierError:
         await attendance.answered()
         raise
-    answer = Answer(services, owner, asked, accepted, attendance)
+    answer = ImageAnswer(services, owner, accepted, attendance, asked)
     return await (answer.stream() if asked.stream else answer.whole(request))

@@ -19,6 +19,7 @@ from workers.main import Process
 
 PAINTER, DRAWER, PLAIN = "tiny-latent_diffusion", "tiny-diffusion", "plain"
 ANY_SIZE = "tiny-stable_diffusion"
+PLAYER = "tiny-wavenet"
 
 
 @contextmanager
@@ -35,6 +36,7 @@ def a_studio(
         redis_url=redis_server,
         checkpoints=folder / "checkpoints",
         default_text_to_image_model=PAINTER,
+        default_audio_model=PLAYER,
         preview_interval=0.001,
     )
     with redis.Redis.from_url(redis_server) as connection:

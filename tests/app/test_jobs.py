@@ -144,7 +144,7 @@ def test_lists_are_filtered_by_status_and_type(api: httpx.Client, worker: Worker
         ("order=up", "order"),
         ("status=done", "status"),
         ("type=song", "type"),
-        ("type=audio", "type"),  # a modality that no route makes
+        ("type=text", "type"),  # a modality that no route makes
         ("after=nope", "after"),
         ("after=", "after"),
         ("page=2", "page"),

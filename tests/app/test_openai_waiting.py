@@ -18,7 +18,7 @@ import redis
 from PIL import Image
 
 from app import attendance, following
-from app.openai import image_answer
+from app.openai import answer as answering
 from app.settings import Settings
 from tests.app.serving import Running, eventually, serving
 from tests.app.working import Worker
@@ -173,7 +173,7 @@ def test_a_stream_in_a_long_queue_is_kept_alive(
 def test_who_waits_too_long_is_told_and_a_retry_waits_on(
     running: Running, worker: Worker, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_answer, "PATIENCE", 0.1)
+    monkeypatch.setattr(answering, "PATIENCE", 0.1)
     answer = running.client.post(PATH, json=BODY, headers=FIRST)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (503, "no_workers")

@@ -14,6 +14,7 @@ EXAMPLES = {
     "/jobs/{job_id}": Job,
     "/jobs/{job_id}/cancel": Job,
     "/generate/image": Job,
+    "/generate/audio": Job,
     "/models": ModelList,
     "/models/{model_id}": ModelCard,
     "/artifacts": StoredArtifact,

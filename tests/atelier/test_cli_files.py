@@ -19,7 +19,8 @@ from models.header import file_sha256
 from models.nets.dcgan import Generator
 from tests.atelier.commands import atelier, refused
 from tests.conftest import save_vae
-from workers.encode import Facts, encode
+from workers.encode import encode
+from workers.files import Facts
 
 NET = {"latent": 12, "width": 4, "channels": 1, "size": 32}
 FACTS = Facts("vae-fashion", "ab" * 32, {"temperature": 0.5}, 2**53 - 1)
@@ -147,7 +148,7 @@ def test_what_says_nothing_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "file"
     assert "no file" in refused(atelier("inspect", file))
     file.write_bytes(b"text")
-    assert "no picture and no checkpoint" in refused(atelier("inspect", file))
+    assert "no picture, sound, score or checkpoint" in refused(atelier("inspect", file))
     whole = encode(Image(torch.zeros(1, 8, 8)), "png", FACTS)[0].data
     file.write_bytes(whole[:20])
     refused(atelier("inspect", file))

@@ -91,3 +91,9 @@ def test_a_clip_leads_what_is_imported_and_what_is_there(folder: Path, tmp_path:
     tiny_checkpoint(tmp_path, "vae")
     command = ("lead", "tiny-vae", "--clip", "tiny-leader", "--out", tmp_path)
     assert "is no diffusion model" in refused(atelier(*command))
+    assert "name a CLIP by --clip" in refused(atelier("lead", "sd", "--out", tmp_path))
+    assert "or let none" in refused(atelier("lead", "sd", "--clip", "x", "--none"))
+    assert atelier("lead", "sd", "--none", "--out", tmp_path).status == 0
+    assert not read_header(tmp_path / "sd.safetensors").needs
+    assert "was given no CLIP" in refused(atelier("lead", "sd", "--none", "--out", tmp_path))
+    assert "there is no lost" in refused(atelier("lead", "lost", "--none", "--out", tmp_path))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from atelier.up import free_port
-from tests.models.families import tiny_checkpoint
+from tests.models.families import tiny_checkpoint, tiny_composing
 
 PAINTER = "tiny-latent_diffusion"
 
@@ -66,6 +66,14 @@ def painting(checkpoints: Path) -> Iterator[Stack]:
     tiny_checkpoint(checkpoints, "latent_diffusion")
     settings = {"ATELIER_DEFAULT_TEXT_TO_IMAGE_MODEL": PAINTER, "ATELIER_PREVIEW_INTERVAL": "0.01"}
     with running(ATELIER_CHECKPOINTS=str(checkpoints), **settings) as stack:
+        yield stack
+
+
+@contextmanager
+def playing(checkpoints: Path, **changed: str) -> Iterator[Stack]:
+    """A service with a tiny model of music that has a composer, under the name of the default."""
+    tiny_composing(checkpoints, "wavenet").rename(checkpoints / "wavenet-music.safetensors")
+    with running(ATELIER_CHECKPOINTS=str(checkpoints), **changed) as stack:
         yield stack
 
 

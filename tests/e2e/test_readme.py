@@ -20,28 +20,16 @@ DEFAULT = "http://127.0.0.1:8000"
 pytestmark = pytest.mark.stack
 
 
-def blocks(language: str, word: str) -> list[str]:
-    """The code blocks of the README in a language that hold a word."""
+def blocks(language: str, word: str, music: bool = False) -> list[str]:
+    """The code blocks of the README in a language that hold a word; of pictures, or of music."""
     found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    return [block for block in found if word in block]
+    return [block for block in found if word in block and ("audio" in block) == music]
 
 
 def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
     script = "\n".join(blocks("sh", "curl"))
     assert script.count("curl ") >= 9
-    script = script.replace(DEFAULT, stack.url)
-    script = script.replace(".venv/bin/atelier", f"{sys.executable} -m atelier")
-    script = script.replace("python3 -c", f"{sys.executable} -c")
-    ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
+    ran = bash(script, stack, tmp_path)
     apples = json.loads((tmp_path / "apples.json").read_text())
     assert (apples["status"], apples["model"]) == ("completed", "t2i-emoji")
     assert {(o["width"], o["height"]) for o in apples["outputs"]} == {(256, 256)}
@@ -61,6 +49,24 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
     assert '"id":"dcgan-emoji"' in ran.stdout
 
 
+def bash(script: str, stack: Stack, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Lines of the README as they are typed, for this service."""
+    script = script.replace(DEFAULT, stack.url)
+    script = script.replace(".venv/bin/atelier", f"{sys.executable} -m atelier")
+    script = script.replace("python3 -c", f"{sys.executable} -c")
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=os.environ | {"ATELIER_URL": stack.url, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
 def test_the_python_example_runs(stack: Stack, tmp_path: Path) -> None:
     (example,) = blocks("python", "from atelier import Client")
     environment = os.environ | {"ATELIER_URL": stack.url, "PYTHONPATH": str(ROOT)}
@@ -72,17 +78,7 @@ def test_the_python_example_runs(stack: Stack, tmp_path: Path) -> None:
 
 def test_the_commands_run(stack: Stack, tmp_path: Path) -> None:
     (block,) = blocks("sh", "atelier generate")
-    script = block.replace(".venv/bin/atelier", f"{sys.executable} -m atelier")
-    environment = os.environ | {"ATELIER_URL": stack.url, "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    ran = bash(block, stack, tmp_path)
     names = {path.name for path in (tmp_path / "pictures").iterdir()}
     assert len(names) == 8 + 2 + 1 + 5 + 4
     again = (tmp_path / "again" / "t2i-emoji-7.png").read_bytes()

@@ -1,6 +1,6 @@
 """WaveNet a sample at a time, plain and as machine code, against its convolutions over all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -155,6 +155,15 @@ def test_the_kernel_makes_the_samples_of_the_plain_steps(
     assert all(torch.equal(a, b) for a, b in zip(plain[2:], kernel[2:], strict=True))
 
 
+@pytest.fixture(params=[1, 2, 3, 16])
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 def test_a_stream_keeps_its_bits_in_any_company(net: WaveNet) -> None:
     kernel, given = advances(net)["kernel"], asked(net, 9, top_p=0.9)
     given[0][0][3] = torch.nan

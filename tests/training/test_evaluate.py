@@ -160,6 +160,7 @@ def test_each_label_is_asked_for_in_turn_or_the_one_that_was_given(tmp_path: Pat
         ("diffusion", {"steps": 0}, "steps"),
         ("mixture", {"interpolate": {"to_seed": 3}}, "stand alone"),
         ("vae", {"init_image": "ab12" * 16}, "stand alone"),
+        ("latent_diffusion", {"prompt": "dog", "steps": 1, "upscale": 4}, "no upscale"),
     ],
 )
 def test_params_that_a_checkpoint_does_not_take_are_refused(

@@ -176,13 +176,13 @@ def test_a_checkpoint_made_elsewhere_has_its_parts_beside_it(parts: Path, tmp_pa
     bring_parts(card, elsewhere)
     save(elsewhere, card, {"w": torch.zeros(1)})
     assert load(elsewhere).needs["clip"].header == part("clip-emoji").header
-    before = part_path(elsewhere, need).stat().st_mtime_ns
+    before = part_path(elsewhere, need.id).stat().st_mtime_ns
     bring_parts(card, elsewhere)
-    assert part_path(elsewhere, need).stat().st_mtime_ns == before
+    assert part_path(elsewhere, need.id).stat().st_mtime_ns == before
     other = {
         k: t + 1 if t.is_floating_point() else t for k, t in part("clip-emoji").tensors.items()
     }
-    save(part_path(elsewhere, need), part("clip-emoji").header, other)
+    save(part_path(elsewhere, need.id), part("clip-emoji").header, other)
     with pytest.raises(TrainingRefused, match="another clip-emoji"):
         bring_parts(card, elsewhere)
 

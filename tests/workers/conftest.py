@@ -11,11 +11,14 @@ import redis
 import torch
 
 from app.jobs import Jobs, NewJob
+from app.requests import formats_of
 from app.schemas import TERMINAL, Job
 from app.settings import Settings
 from app.store import Store
 from app.uploads import Uploads
 from models.artifacts import Image
+from models.families import FAMILIES
+from models.fields import posted_fields
 from models.flow import Inputs, Step
 from models.params import VAEParams
 from models.shelf import Shelf
@@ -39,11 +42,14 @@ class Bench:
         return Shelf(self.settings.checkpoints).entries()[model].sha256
 
     def new(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **given: Any) -> NewJob:
-        asked = {"n": n, "seed": seed, "output_format": "png", **given}
+        entry = Shelf(self.settings.checkpoints).entries()[model]
+        family = FAMILIES[entry.header.family]
+        kind = formats_of(entry.header, family)[0]
+        asked = {"n": n, "seed": seed, "output_format": kind, **given}
         rows = given.get("interpolate", {}).get("frames", 1)
-        inputs = {k: v for k, v in given.items() if k == "init_image"}
-        sha256 = self.sha256(model)
-        return NewJob("local", "image", model, sha256, asked, seed, n, {}, rows, inputs)
+        inputs = {k: v for k, v in given.items() if k in posted_fields(family.params)}
+        made = (family.modality, model, entry.sha256)
+        return NewJob("local", *made, asked, seed, n, {}, rows, inputs)
 
     def submit(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **given: Any) -> str:
         return self.jobs.submit(self.new(seed, n, model, **given)).job.id

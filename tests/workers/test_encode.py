@@ -13,7 +13,8 @@ from PIL import Image as Picture
 
 from app.schemas import PICTURE_FORMATS
 from models.artifacts import Frames, Image
-from workers.encode import Encoded, Facts, Sheet, encode, preview
+from workers.encode import encode, preview
+from workers.files import Encoded, Facts, Sheet
 
 FACTS = Facts("m", "ab" * 32, {"temperature": 1.0}, 7)
 OF_SHEET = Facts("m", "ab" * 32, {}, 7, n=3, grid=True)

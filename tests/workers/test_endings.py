@@ -17,8 +17,9 @@ from models.artifacts import Image
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import STAMP, claim_as, die, reap
 from workers.desk import Claim, Room
-from workers.encode import Encoded, Facts, encode
+from workers.encode import encode
 from workers.engine import Engine
+from workers.files import Encoded, Facts
 from workers.main import Process
 from workers.messages import Told
 from workers.parcel import Parcel

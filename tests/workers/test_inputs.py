@@ -22,7 +22,8 @@ from models.params import VAEParams
 from tests.models.families import load_family
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import claim_as, die, reap
-from workers.encode import Facts, encode
+from workers.encode import encode
+from workers.files import Facts
 from workers.inputs import KEPT_PIXELS, picture_of
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)

@@ -18,8 +18,8 @@ from models.vae import VAE
 from tests.conftest import save_vae
 from tests.models.families import load_family, tiny_checkpoint
 from workers.desk import Claim
-from workers.encode import Sheet
 from workers.engine import Engine
+from workers.files import Sheet
 from workers.host import Loaded
 from workers.messages import Ended, Made, Message, Told
 from workers.runs import Runs

@@ -23,7 +23,8 @@ from models.params import VAEParams, item_seed
 from tests.models.families import load_family, tiny_checkpoint
 from tests.workers.conftest import Bench
 from workers.desk import Claim, Ending, Room, Word
-from workers.encode import Facts, encode
+from workers.encode import encode
+from workers.files import Facts
 
 STAMP = "2026-01-01T00:00:00.000000Z"
 

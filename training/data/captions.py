@@ -17,6 +17,8 @@ from training.recipe import Data
 CONTEXT = 64
 SHORT = 24  # tokens of the short ones, all English
 SHORTS, LONGS = 12, 8
+Split = Literal["caption", "picture"]
+"""What is held out whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,7 @@ def captioned() -> Captioned:
     )
 
 
-def load_captioned(
-    styles: Sequence[str] = STYLES, split: Literal["caption", "picture"] = "caption"
-) -> Data:
+def load_captioned(styles: Sequence[str] = STYLES, split: Split = "caption") -> Data:
     """Columns: pictures, concept, style, short texts (N, 12, 24) and long ones (N, 8, 64) as rows
     of the token table, of these sets.
 
@@ -66,16 +66,22 @@ def load_captioned(
     model that is to paint every emoji has learnt each from some set.
     """
     all_of = captioned()
-    wanted = torch.tensor([STYLES.index(name) for name in styles])
-    rows = torch.isin(all_of.style, wanted).nonzero().flatten()
     short, long = _texts()
     columns = (all_of.pictures, all_of.concept, all_of.style, short, long)
-    held = torch.tensor([_is_held(all_of, row, split) for row in rows.tolist()])
-    train, test = rows[~held], rows[held]
+    train, test = rows_of(styles, split)
     return Data(tuple(c[train] for c in columns), tuple(c[test] for c in columns))
 
 
-def _is_held(all_of: Captioned, row: int, split: str) -> bool:
+def rows_of(styles: Sequence[str], split: Split) -> tuple[Tensor, Tensor]:
+    """Which rows of `captioned` are learnt from, and which are held out."""
+    all_of = captioned()
+    wanted = torch.tensor([STYLES.index(name) for name in styles])
+    rows = torch.isin(all_of.style, wanted).nonzero().flatten()
+    held = torch.tensor([_is_held(all_of, row, split) for row in rows.tolist()])
+    return rows[~held], rows[held]
+
+
+def _is_held(all_of: Captioned, row: int, split: Split) -> bool:
     if split == "caption":
         return held_out(all_of.captions[int(all_of.concept[row])])
     return held_out(f"{all_of.hexcodes[row]} {STYLES[int(all_of.style[row])]}")

@@ -3,12 +3,16 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import Header
+from torch import Tensor
+
+from models.checkpoint import weights_sha256
+from models.header import Header, Need
 from models.rolls import Rolled
 from training.data.heard import Windows, load_heard
 from training.data.music_build import ABOUT, STYLES
 from training.data.rendering import RATE
-from training.recipe import Data, Recipe
+from training.parts import part
+from training.recipe import Data, Finished, Recipe
 from training.wavenet import WaveNetLearner, WaveNetSettings, measure_bits
 
 STEPS = 12_000
@@ -35,6 +39,12 @@ def load() -> Data:
     return load_heard(MINUTES, Windows(FRAMES, NET["hop"], ROLLED))
 
 
+def with_composer(card: Header, weights: dict[str, Tensor], data: Data) -> Finished:
+    """The composer that writes what it plays where nobody gives it a score, by its hash."""
+    composer = Need(id="composer", weights=weights_sha256(part("composer").tensors))
+    return Finished(card.model_copy(update={"needs": {"composer": composer}}), weights)
+
+
 CARD = Header(
     family="wavenet",
     net=NET,
@@ -58,5 +68,6 @@ RECIPE = Recipe(
     settings=asdict(SETTINGS),
     steps=STEPS,
     batch=32,
+    finish=with_composer,
     measure=measure_bits,
 )

@@ -67,6 +67,7 @@ local function start(job, queue)
   local record, execution = record_of(job), token .. '-' .. (#claims + 1)
   if record.ended then -- an operator's `rq requeue`: what it ended in no longer holds
     drop_outputs(record, at)
+    drop_sound(job, record, at)
     if record.inputs then take_inputs_again(job, record) end
     redis.call('HDEL', job_key(job), 'ended', 'expires', 'expired', 'swept', 'outputs',
       'error', 'cancel_requested', 'alone', 'deaths', 'deaths_alone')

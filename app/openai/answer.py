@@ -1,0 +1,69 @@
+"""Answers a request whose reply is what its job makes, once that has ended."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+from starlette.background import BackgroundTask
+from starlette.requests import ClientDisconnect
+
+from app.attendance import Attendance
+from app.errors import AtelierError, Unavailable
+from app.handlers import respond
+from app.jobs import Accepted
+from app.leases import read_leases
+from app.openai.endings import check_made
+from app.schemas import TERMINAL, Job
+from app.services import Services
+from app.waiting import wait_for_end
+
+PATIENCE = 590.0  # seconds; those clients wait 600, and should read why
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request whose job was accepted."""
+
+    services: Services
+    owner: str
+    accepted: Accepted
+    attendance: Attendance
+
+    @property
+    def job(self) -> Job:
+        return self.accepted.job
+
+    @property
+    def headers(self) -> dict[str, str]:
+        replayed = {"Idempotent-Replayed": "true"} if self.accepted.replayed else {}
+        return {"Location": self.job.urls.self, **replayed}
+
+    async def once_ended(
+        self, request: Request, reply: Callable[[Job], Awaitable[Response]]
+    ) -> Response:
+        """The reply to a job that has made something. Raises Unavailable where that takes too long;
+        what the job ended in otherwise is an error that no retry cures."""
+        job = await wait_for_end(request, self.services, self.owner, self.job, PATIENCE)
+        if await request.is_disconnected():
+            await self.attendance.left(self.owner, job)
+            raise ClientDisconnect
+        if job.status not in TERMINAL:
+            await self.attendance.deserted()
+            raise await self._not_ready()
+        try:
+            check_made(job)
+            response = await reply(job)
+        except AtelierError as error:
+            response = respond(error)
+            response.headers["x-should-retry"] = "false"  # it would only be told again
+            response.headers.update(self.headers)
+        response.background = BackgroundTask(self.attendance.answered)
+        return response
+
+    async def _not_ready(self) -> AtelierError:
+        """Raises NotFound where the job was deleted, or what Redis says if it is away."""
+        await self.services.reader.fetch(self.owner, self.job.id)
+        words = f"{self.job.id} has not ended yet; a marked retry waits on, GET /jobs/{self.job.id}"
+        if await read_leases(self.services.reader_redis):
+            return Unavailable(words, code="result_not_ready")
+        return Unavailable(f"no worker is alive; {words}", code="no_workers")

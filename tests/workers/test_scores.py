@@ -1,0 +1,79 @@
+"""Jobs that play a posted score: read beside the work, and played as the model alone plays it."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from app.pictures import Unreadable
+from app.records import sound_key
+from models.audio_params import WaveNetParams
+from models.draws import seeded
+from models.flow import run_alone
+from models.midi import read_midi, write_midi
+from models.score import Note, Score
+from tests.models.families import load_family, tiny_checkpoint, tiny_composing
+from tests.workers.conftest import Bench
+from tests.workers.test_hearing import MODEL, ended, heard, player  # noqa: F401 (a fixture)
+from workers.inputs import score_of
+from workers.sound_files import pcm_of
+
+TUNE = Score((Note(0.0, 0.25, 60), Note(0.25, 0.5, 62)))
+
+
+def test_a_file_becomes_a_score() -> None:
+    assert score_of(write_midi(TUNE)) == TUNE
+    with pytest.raises(Unreadable, match="can't be used: this is no MIDI file"):
+        score_of(b"no")
+
+
+def test_a_posted_score_is_what_its_job_plays(player: Bench) -> None:  # noqa: F811
+    player.worker()
+    data = write_midi(TUNE)
+    sha256 = player.post(data)
+    job = ended(player, player.submit(3, model=MODEL, score=sha256, style="folk"))
+    assert job.status == "completed", job.error
+    sound = next(o for o in job.outputs if o.role == "sound")
+    assert sound.seconds == 0.5
+    family = load_family(player.settings.checkpoints / f"{MODEL}.safetensors")
+    params = WaveNetParams(score=sha256, style="folk")
+    audio, *_ = run_alone(family.generate(params, seeded(3), {"score": read_midi(data)}))
+    samples, _ = soundfile.read(io.BytesIO(player.store.get(sound.sha256)), dtype="int16")
+    np.testing.assert_array_equal(samples[:, None], pcm_of(audio.samples))  # type: ignore[union-attr]
+    assert player.references(sha256) == 1
+
+
+def test_a_composer_makes_a_midi_file_again_and_again(player: Bench) -> None:  # noqa: F811
+    tiny_checkpoint(player.settings.checkpoints, "composer")
+    player.worker(preview_interval=0.001)
+    asked = {"style": "folk", "seconds": 3.0, "key": "A minor"}
+    one, two = (ended(player, player.submit(3, model="tiny-composer", **asked)) for _ in range(2))
+    (output,) = one.outputs
+    assert (output.role, output.content_type) == ("score", "audio/midi")
+    assert output.sha256 == two.outputs[0].sha256
+    assert 0 < read_midi(player.store.get(output.sha256)).seconds <= 3.01
+    assert not player.redis.exists(sound_key(one.id))
+    assert "preview" in player.events(one.id)
+
+
+def test_what_is_composed_comes_beside_what_is_played(player: Bench) -> None:  # noqa: F811
+    tiny_composing(player.settings.checkpoints, "wavenet")
+    player.worker()
+    job = ended(player, player.submit(3, model=MODEL, seconds=1.2, output_format="flac"))
+    assert [(o.index, o.role, o.content_type) for o in job.outputs] == [
+        (0, "sound", "audio/flac"),
+        (0, "score", "audio/midi"),
+    ]
+    samples, _ = soundfile.read(io.BytesIO(player.store.get(job.outputs[0].sha256)), dtype="int16")
+    assert heard(player, job.id) == samples.tobytes()
+
+
+def test_a_score_that_is_gone_is_told(player: Bench) -> None:  # noqa: F811
+    sha256 = player.post(write_midi(TUNE))
+    job = player.submit(3, model=MODEL, score=sha256)
+    player.store.delete(sha256)
+    player.worker()
+    error = ended(player, job).error
+    assert error is not None
+    assert (error.code, error.param) == ("artifact_expired", "score")

@@ -1,0 +1,48 @@
+"""What becomes a file beside artifacts, what is written into it, and what is said of it."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from app.schemas import Role
+from models.artifacts import Image
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What made a file: posted again, they repeat it. `n` and `grid` only of a sheet of items."""
+
+    model: str
+    checkpoint: str  # sha256
+    params: dict[str, Any]
+    seed: int
+    n: int | None = None
+    grid: bool | None = None
+
+    def text(self) -> str:
+        """ASCII, the same for equal facts."""
+        told = {name: x for name, x in asdict(self).items() if x is not None}
+        return json.dumps(told, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The pictures of a job's items, in order, to be laid out on one sheet."""
+
+    pictures: tuple[Image, ...]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A file's bytes, and what an output says of them: measures where there is such a thing."""
+
+    data: bytes
+    content_type: str
+    role: Role
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None  # of an animation
+    seconds: float | None = None  # of what is heard
+    rate: int | None = None  # samples a second
+    channels: int | None = None
+    notes: tuple[str, ...] = ()
