@@ -11,8 +11,8 @@ from training.data.pieces import vocabulary
 from training.data.scored import load_scored
 from training.recipe import Data, Recipe
 
-STEPS = 3_000
-SETTINGS = ComposingSettings(steps=STEPS)
+STEPS = 4_540
+SETTINGS = ComposingSettings(steps=STEPS, warmup=227)
 REPEATS = {"classical": 4, "folk": 2, "jazz": 1, "electronic": 1}
 """How often each style's pieces come in what is learnt from: of chorales there are few."""
 NET: dict[str, Any] = {
