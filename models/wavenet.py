@@ -27,6 +27,7 @@ from models.wavenet_steps import advance as advance_plainly
 
 KERNEL_CHUNK, PLAIN_CHUNK = 160, 32  # samples a step, about, in whole frames
 GRAPH_ROWS = 8
+CPU = torch.device("cpu")
 ALL = 1000  # parts of the work, of which a composer has
 COMPOSED = 100
 Advance = Callable[[State, Tensor, Draws], Advanced]
@@ -43,7 +44,8 @@ class WaveNet:
     max_items = 64
 
     def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
-        self.net = build_net(Net, checkpoint, Place(place.device))
+        self.home = home_of(place.device)
+        self.net = build_net(Net, checkpoint, Place(self.home))
         self.labels = checkpoint.header.labels
         if len(self.labels) != self.net.styles:
             raise CheckpointError(
@@ -56,7 +58,7 @@ class WaveNet:
                 f"its rolls have {self.sound.rolled.channels} keys, and its net {self.net.pitches}"
             )
         self.weights = Stacked(self.net)
-        self._advance, rows, chunk = stepping(self.weights, place.device)
+        self._advance, rows, chunk = stepping(self.weights, self.home)
         self.frames = max(1, round(chunk / self.net.hop))  # a step
         self.samples = self.frames * self.net.hop
         self.composer = self._composer_of(checkpoint, place)
@@ -92,14 +94,17 @@ class WaveNet:
 
     def _chunk(self, *columns: Tensor) -> Advanced:
         """Of each stream: its state, uniforms, roll, style, temperature and top_p."""
-        rings, length, last, uniforms, roll, style, temperature, top_p = columns
+        away = columns[0].device
+        at_home = (column.to(self.home) for column in columns)
+        rings, length, last, uniforms, roll, style, temperature, top_p = at_home
         told = [  # each by itself: a larger product would round otherwise
             self.net.condition(roll[row : row + 1], style[row : row + 1])
             for row in range(len(roll))
         ]
         draws = Draws(uniforms, temperature, top_p)
         samples, *state = self._advance((rings, length, last), torch.cat(told), draws)
-        return samples * self.gain, state[0], state[1], state[2]
+        samples, rings, length, last = (part.to(away) for part in (samples * self.gain, *state))
+        return samples, rings, length, last
 
     async def generate(
         self, params: WaveNetParams, rng: torch.Generator, inputs: Inputs = NOTHING
@@ -201,6 +206,15 @@ class WaveNet:
     def _sound(self, before: Tensor, count: int, made: Advanced) -> Audio:
         """What there is to hear once a step has run."""
         return Audio(torch.cat([before, made[0]])[None, :count], self.rate)
+
+
+def home_of(device: torch.device) -> torch.device:
+    """Where its samples are made: by a processor even beside a GPU, if there is the kernel.
+
+    On an H200 a graph's chunk of a lone stream took seven times as long as it plays, and of eight
+    as long; a processor's core plays more than one, and eight by two.
+    """
+    return CPU if importlib.util.find_spec("numba") else device
 
 
 def stepping(weights: Stacked, device: torch.device) -> tuple[Advance, int | None, int]:

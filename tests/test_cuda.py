@@ -30,6 +30,8 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 EXACT = {"composer", "language", "wavenet"}
 """Families that draw: a last bit may turn a draw, and all that follows is another piece."""
+LOOSE = {"latent_diffusion"}
+"""Families whose card says that a GPU keeps not every bit of theirs, as was seen on an H200."""
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +59,7 @@ def alone(name: str, family: Family[Params], seed: int, device: torch.device) ->
 def test_batched_is_as_alone(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
     family = loaded(tmp_path, name, Place(CUDA, dtype))
     bitwise = prove(family.batched, CUDA).determinism == "bitwise"
-    assert bitwise or dtype != torch.float32
+    assert bitwise or dtype != torch.float32 or name in LOOSE
     expected = {seed: alone(name, family, seed, CUDA) for seed in range(10)}
     chance, engine, todo, found = random.Random(3), Engine(CUDA), list(expected), {}
     while todo or len(engine):
