@@ -107,6 +107,21 @@ def test_a_score_is_midi_that_says_what_made_it() -> None:
     assert [json.loads(text) for text in texts] == [TOLD]
 
 
+def test_more_instruments_than_channels_are_played_by_others() -> None:
+    """A composer may come to more; its job must not fail for it."""
+    many = [Note(i, i + 0.5, 60, program=8 * (i // 2) + i % 2) for i in range(17)]
+    often = [Note(20 + i, 20.5 + i, 60, program=8 * (i // 2)) for i in range(17)]
+    drum = Note(0, 0.5, 38, program=DRUMS)
+    file = only(Score((*many, *often, drum)))
+    read = read_midi(file.data)
+    programs = [note.program for note in read.notes]
+    assert len(programs) == 35
+    assert len(set(programs) - {DRUMS}) == 15
+    assert all(note.program // 8 == i // 2 for i, note in enumerate(read.notes[1:18]))
+    assert file.notes == ("2 instruments have no room in a MIDI file; others play for them",)
+    assert only(TUNE).notes == ()
+
+
 def test_another_process_makes_the_same_bytes() -> None:
     """Encoders number streams at random, or write the time or themselves into files."""
     code = (
