@@ -39,6 +39,10 @@ class Entry:
     modified: int  # seconds since 1970
 
 
+class PartMissing(CheckpointError):
+    """A checkpoint needs another, which is not there."""
+
+
 Stamp = tuple[int, ...]  # inode, size, time of change: tells that a file, or a part, has changed
 Found = Mapping[str, Entry | CheckpointError]
 
@@ -118,13 +122,13 @@ def _part(path: Path, header: Header, role: str) -> Path:
     """Whether it is the very one, its weights are asked when they are loaded."""
     part = part_path(path, header.needs[role].id)
     if not part.exists():
-        raise CheckpointError(f"it needs the part {part.stem}, which is not in the folder {PARTS}")
+        raise PartMissing(f"it needs the part {part.stem}, which is not in the folder {PARTS}")
     return part
 
 
 def _needy(found: Entry | CheckpointError) -> bool:
     """Whether what else is there may have made it another."""
-    return isinstance(found, CheckpointError) or bool(found.header.needs)
+    return isinstance(found, PartMissing) or (isinstance(found, Entry) and bool(found.header.needs))
 
 
 def _elements(path: Path) -> int:

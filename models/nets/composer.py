@@ -137,8 +137,8 @@ class Block(nn.Module):
         return x + self._perceived(x)
 
     def step(self, x: Tensor, turns: Tensor, rows: list[Row]) -> Tensor:
-        """x (B, width), turns (B, 1, size / 2, 2). Each row looks at its own cache alone; those that
-        only fill up a batch stand in a slot that was seen before, and cost nothing here."""
+        """x (B, width), turns (B, 1, size / 2, 2). Each row looks at its own cache alone; what only
+        fills up a batch stands in a slot that was seen before, and costs nothing here."""
         q, k, v = (part[:, :, 0] for part in self._taken(x[:, None], turns[:, None]))
         found: dict[int, Tensor] = {}
         for number, row in enumerate(rows):
