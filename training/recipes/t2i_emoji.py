@@ -1,6 +1,6 @@
 """t2i-emoji: words to emoji of 64x64 pixels, by diffusion in an autoencoder's latents.
 
-It takes a quarter of an hour of a large GPU, and days of two processor cores.
+It takes a quarter of an hour of a large GPU that others share, and a week of a processor core.
 """
 
 from dataclasses import asdict
@@ -17,7 +17,7 @@ from training.painting import PaintingLearner, PaintingSettings, in_latents
 from training.parts import part
 from training.recipe import Data, Finished, Recipe
 
-STEPS = 12_000
+STEPS = 6_500
 SETTINGS = PaintingSettings(steps=STEPS, rate=1e-3, warmup=400, decay=0.9995)
 TINTED, PAIRED = 6_000, 6_000
 """Pictures in another colour, and of two things, beside 9,186 that the sets have."""
