@@ -1,7 +1,9 @@
 """Family `composer`: scores, a token after another (models/music_tokens.py says what tokens)."""
 
+import importlib.util
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from models.checkpoint import Checkpoint, build_net
 from models.flow import NOTHING, Inputs, Step
 from models.header import CheckpointError
 from models.music_tokens import MusicTokens
+from models.nets.composer import Cache
 from models.nets.composer import Composer as Net
 from models.piece import FACTS, Piece, facts_of, given_tokens
 from models.score import Score
@@ -20,10 +23,9 @@ from models.slots import SCRATCH, Slots
 from models.wavenet_steps import draw
 
 SLOTS = 12
-PLACES = (256, 512, 1024)
-"""How many places of its cache a row may look at, the window aside: the first that it fits in."""
 PARTS = 100  # that progress is told in
 
+Stepped = Callable[[Tensor, Tensor, Tensor, Cache], Tensor]
 Progress = Callable[[int], tuple[int, int]]
 """From how many of PARTS there are to what a step tells."""
 
@@ -31,8 +33,8 @@ Progress = Callable[[int], tuple[int, int]]
 class Composer:
     """Goes on a token a step, each row in its own slot of a cache that is there beforehand.
 
-    Its weights stay in single precision. A row looks at as many places as its shapes say, and at
-    its own slot alone, so its bits don't depend on its neighbours.
+    Its weights stay in single precision. A row looks at its own slot alone, and with the kernel its
+    bits do not depend on its neighbours; the plain steps run in batches of four.
     """
 
     max_items = SLOTS
@@ -52,24 +54,20 @@ class Composer:
             raise CheckpointError(f"its net is told {counts}, not {facts_of(self.words)}")
         self.cache = self.net.empty(SLOTS + 1)
         self.slots = Slots(self.cache.keys, self.cache.values)
-        window = self.net.window
-        self.next: dict[int, Batched[Tensor]] = {
-            places: Batched(self._next, self._example(places))
-            for places in (*(p for p in PLACES if p < window), window)
-        }
-        self.batched = tuple(self.next.values())
+        self._step, rows = stepping(self.net, place.device)
+        self.next: Batched[Tensor] = Batched(self._next, self._example(), rows=rows)
+        self.batched: tuple[Batched[Any], ...] = (self.next,)
 
-    def _example(self, places: int) -> tuple[Tensor, ...]:
+    def _example(self) -> tuple[Tensor, ...]:
         nothing, one = torch.tensor(0), torch.tensor(1.0)
         facts = torch.zeros(len(FACTS), dtype=torch.long)
         slot, any_token = torch.tensor(SCRATCH), torch.ones(self.words.size, dtype=torch.bool)
-        seen = torch.arange(places) == 0
-        return (nothing, facts, nothing, slot, seen, any_token, torch.tensor(0.5), one, one)
+        return (nothing, facts, nothing, slot, any_token, torch.tensor(0.5), one, one)
 
     def _next(self, *columns: Tensor) -> Tensor:
         """Read a token of each piece and draw the next, -1 where none can be drawn."""
-        token, facts, at, slot, seen, allowed, uniform, temperature, top_p = columns
-        logits = self.net.step(token, facts, at, slot, seen, self.cache)
+        token, facts, at, slot, allowed, uniform, temperature, top_p = columns
+        logits = self._step(self.net.begun(token, facts), at, slot, self.cache)
         logits = logits.masked_fill(~allowed, -torch.inf)
         number, sound = draw(logits, uniform, temperature, top_p)
         return torch.where(sound, number, -1)
@@ -100,8 +98,7 @@ class Composer:
             while not piece.over:
                 row = (*self._row(piece, slot), torch.rand((), generator=rng), *_how(params))
                 done = told(min(PARTS - 1, int(PARTS * piece.share)))
-                run = self.next[len(row[4])]
-                token = await Step(run, row, done, partial(_so_far, piece))
+                token = await Step(self.next, row, done, partial(_so_far, piece))
                 if token < 0:
                     raise NotFinite("the model produced values that are not finite")
                 at = len(piece.tokens)
@@ -111,12 +108,9 @@ class Composer:
 
     def _row(self, piece: Piece, slot: int) -> tuple[Tensor, ...]:
         """The last token, for the token after it to be drawn."""
-        at = len(piece.tokens) - 1
-        places = next(p for p in self.next if p > at or p == self.net.window)
-        seen = torch.arange(places) <= at
-        numbers = (torch.tensor(n) for n in (at, slot))
+        numbers = (torch.tensor(n) for n in (len(piece.tokens) - 1, slot))
         facts = torch.tensor(piece.facts)
-        return (torch.tensor(piece.tokens[-1]), facts, *numbers, seen, piece.may_follow())
+        return (torch.tensor(piece.tokens[-1]), facts, *numbers, piece.may_follow())
 
 
 def _how(params: ComposerParams) -> tuple[Tensor, Tensor]:
@@ -126,3 +120,12 @@ def _how(params: ComposerParams) -> tuple[Tensor, Tensor]:
 def _so_far(piece: Piece, drawn: Tensor) -> Score:
     """What there is to hear; the token that was drawn just now is not yet in it."""
     return piece.score()
+
+
+def stepping(net: Net, device: torch.device) -> tuple[Stepped, int | None]:
+    """The fastest way to take a step on a device, and the batch it must be padded to."""
+    if device.type == "cuda" or importlib.util.find_spec("numba") is None:
+        return net.step, 4
+    from models.composer_kernel import Stepper  # numba takes a second to load
+
+    return Stepper(net), None

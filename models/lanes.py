@@ -62,6 +62,15 @@ def padded(count: int) -> int:
     return -(-count // LANES) * LANES
 
 
+def blocks_of(matrices: Floats) -> Floats:
+    """Of (n, inputs, outputs) in one row: blocks of outputs, the last filled up with zeros."""
+    count, inputs, outputs = matrices.shape
+    whole = np.zeros((count, inputs, padded(outputs)), np.float32)
+    whole[:, :, :outputs] = matrices
+    blocks = whole.reshape(count, inputs, -1, LANES).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(blocks).reshape(-1)
+
+
 def _product(rows: int, blocks: int) -> Any:
     """product(w, x, y, at) adds w x to y, for so many rows of x and y and blocks of outputs.
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.lanes import ABREAST, LANES, Floats, compiled, exp, multiply, padded, tanh
+from models.lanes import ABREAST, LANES, Floats, blocks_of, compiled, exp, multiply, padded, tanh
 from models.wavenet_steps import Advanced, Draws, Stacked, State
 
 Numbers = NDArray[np.int64]
@@ -85,11 +85,7 @@ def _plain(tensor: Tensor) -> Floats:
 
 
 def _blocks(matrices: Tensor) -> Floats:
-    """Of (n, inputs, outputs): blocks of outputs, the last one filled up with zeros."""
-    count, inputs, outputs = matrices.shape
-    whole = torch.zeros(count, inputs, padded(outputs))
-    whole[:, :, :outputs] = matrices.detach()
-    return _plain(whole.view(count, inputs, -1, LANES).transpose(1, 2)).reshape(-1)
+    return blocks_of(matrices.detach().float().numpy())
 
 
 def desk_for(weights: Packed) -> Desk:

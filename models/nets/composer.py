@@ -18,10 +18,8 @@ TURNS = 10_000.0  # the slowest rotary pair turns once in 2 pi times so many tok
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Keys and values of what was read: each (slots, layers, groups, window, size).
-
-    Token number t of a slot lies at place t % window.
-    """
+    """What was read: keys (slots, layers, groups, size, window), values (slots, layers, groups,
+    window, size). Token number t of a slot lies at place t % window."""
 
     keys: Tensor
     values: Tensor
@@ -62,42 +60,42 @@ class Composer(nn.Module):
         back = place[:, None] - place
         seen = (back >= 0) & (back < self.window)  # (T, T)
         turns = turns_of(place, self.size)
-        x = self._begun(tokens, facts)
+        x = self.begun(tokens, facts)
         for block in self.blocks:
             x = block(x, turns, seen)
         return self._told(x)
 
-    def step(
-        self, token: Tensor, facts: Tensor, at: Tensor, slot: Tensor, seen: Tensor, cache: Cache
-    ) -> Tensor:
+    def step(self, x: Tensor, at: Tensor, slot: Tensor, cache: Cache) -> Tensor:
         """Logits (B, vocabulary) after one more token of each row, which is written to the cache.
 
-        token, at and slot (B,), facts (B, facts). seen (B, places): which of the first places of
-        its slot a token looks at, its own among them; `at` tells how many tokens came before it.
+        x (B, width) as `begun` has it, at and slot (B,): how many tokens came before it, and where
+        they are kept. Rows of one slot are one row that fills up a batch.
         """
         turns = turns_of(at[:, None], self.size)
-        place, slots, unseen = (at % self.window).tolist(), slot.tolist(), ~seen
-        x = self._begun(token, facts)
+        place = torch.arange(self.window, device=at.device)
+        unseen = place > at[:, None]  # (B, window); none, once the first is written over
+        where = list(zip(slot.tolist(), (at % self.window).tolist(), unseen, strict=True))
         blocks: list[Any] = list(self.blocks)
         for number, block in enumerate(blocks):
             rows = [
-                Row(s, cache.keys[s, number], cache.values[s, number], p, unseen[row])
-                for row, (s, p) in enumerate(zip(slots, place, strict=True))
+                Row(s, cache.keys[s, number], cache.values[s, number], place, hidden)
+                for s, place, hidden in where
             ]
             x = block.step(x, turns, rows)
         return self._told(x)
 
-    def empty(self, slots: int) -> Cache:
-        """A cache of so many slots, where the weights are."""
-        shape = (slots, self.layers, self.groups, self.window, self.size)
-        weight = self.embed.weight
-        return Cache(weight.new_zeros(shape), weight.new_zeros(shape))
-
-    def _begun(self, tokens: Tensor, facts: Tensor) -> Tensor:
+    def begun(self, tokens: Tensor, facts: Tensor) -> Tensor:
+        """Tokens (...) and facts (..., facts) as the first block takes them, (..., width)."""
         x: Tensor = self.embed(tokens)
         for number, table in enumerate(self.told):
             x = x + table(facts[..., number])
         return x
+
+    def empty(self, slots: int) -> Cache:
+        """A cache of so many slots, where the weights are."""
+        slot, weight = (slots, self.layers, self.groups), self.embed.weight
+        keys = weight.new_zeros(*slot, self.size, self.window)
+        return Cache(keys, weight.new_zeros(*slot, self.window, self.size))
 
     def _told(self, x: Tensor) -> Tensor:
         return F.linear(self.norm(x), self.embed.weight)
@@ -105,8 +103,8 @@ class Composer(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Of one row and layer: its slot, its keys and values (groups, window, size), the place of its
-    token, and which of the first places it does not look at."""
+    """Of one row and layer: its slot, its keys (groups, size, window) and values (groups, window,
+    size), the place of its token, and which places hold nothing yet."""
 
     slot: int
     keys: Tensor
@@ -137,8 +135,7 @@ class Block(nn.Module):
         return x + self._perceived(x)
 
     def step(self, x: Tensor, turns: Tensor, rows: list[Row]) -> Tensor:
-        """x (B, width), turns (B, 1, size / 2, 2). Each row looks at its own cache alone; what only
-        fills up a batch stands in a slot that was seen before, and costs nothing here."""
+        """x (B, width), turns (B, 1, size / 2, 2). Each row looks at its own cache alone."""
         q, k, v = (part[:, :, 0] for part in self._taken(x[:, None], turns[:, None]))
         found: dict[int, Tensor] = {}
         for number, row in enumerate(rows):
@@ -149,11 +146,10 @@ class Block(nn.Module):
 
     def _found(self, q: Tensor, k: Tensor, v: Tensor, row: Row) -> Tensor:
         """What one row finds, (width,); q (heads, size), k and v (groups, size)."""
-        row.keys[:, row.place], row.values[:, row.place] = k, v
-        places = len(row.unseen)
-        near = q.view(self.groups, -1, self.size) @ row.keys[:, :places].transpose(1, 2)
+        row.keys[:, :, row.place], row.values[:, row.place] = k, v
+        near = q.view(self.groups, -1, self.size) @ row.keys  # (groups, heads of each, window)
         weight = near.mul_(self.size**-0.5).masked_fill_(row.unseen, -torch.inf).softmax(2)
-        return (weight @ row.values[:, :places]).flatten()
+        return (weight @ row.values).flatten()
 
     def _taken(self, x: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, heads, T, size), keys and values (B, groups, T, size)."""

@@ -7,14 +7,16 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from models import composer
 from models.audio_params import ComposerParams
 from models.batching import Place
 from models.checkpoint import load, save
-from models.composer import PLACES, SLOTS, Composer
+from models.composer import SLOTS, Composer
 from models.draws import seeded
 from models.flow import run_alone
 from models.header import CheckpointError
 from models.piece import Piece
+from models.proof import prove
 from models.score import Note, Score, ScoreError
 from tests.models.families import tiny_checkpoint
 from training.composing import facts_at
@@ -90,18 +92,15 @@ def test_what_is_drawn_through_the_cache_is_what_the_whole_gives(
         assert found[tokens[0, len(before)]] >= found.max() - 1e-4
 
 
-def test_a_row_looks_at_no_more_places_than_it_needs(path: Path, tmp_path: Path) -> None:
-    held = load(path)
-    header = held.header.model_copy(update={"net": {**held.header.net, "window": 600}})
-    save(tmp_path / "wide.safetensors", header, held.tensors)
-    wide = Composer(load(tmp_path / "wide.safetensors"), Place(CPU))
-    assert list(wide.next) == [*PLACES[:2], 600]
-    piece = Piece(wide.words, 1.0)
-    for token in wide.words.prefix("jazz", None, 120, (4, 4)):
-        piece.add(token)
-    for count, places in ((256, 256), (257, 512), (512, 512), (513, 600), (700, 600)):
-        piece.tokens += [piece.words.token("bar", 0)] * (count - len(piece.tokens))
-        assert len(wide._row(piece, 1)[4]) == places
+def test_without_a_compiler_the_plain_steps_are_taken(
+    path: Path, family: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composer.importlib.util, "find_spec", lambda _: None)
+    plain = Composer(load(path), Place(CPU))
+    assert (plain.next.rows, family.next.rows) == (4, None)
+    assert prove(plain.batched, CPU).determinism == "bitwise"
+    for seed in range(3):
+        assert begun(made(plain, seed)) == begun(made(family, seed))
 
 
 def test_previews_are_the_piece_so_far(family: Composer) -> None:

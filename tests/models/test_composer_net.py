@@ -3,8 +3,11 @@
 import pytest
 import torch
 
-from models.nets.composer import Cache, Composer
+from models.composer import Stepped
+from models.composer_kernel import Stepper
+from models.nets.composer import Composer
 
+Piece = tuple[torch.Tensor, torch.Tensor]
 SMALL = {"vocabulary": 11, "facts": [3, 4], "layers": 2, "width": 16, "heads": 4, "inner": 20}
 
 
@@ -13,30 +16,65 @@ def net_of(window: int = 5) -> Composer:
     return Composer(**SMALL, groups=2, window=window).eval().requires_grad_(False)  # type: ignore[arg-type]
 
 
-def piece(count: int, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+def piece(count: int, seed: int = 1) -> Piece:
     rng = torch.Generator().manual_seed(seed)
     tokens = torch.randint(11, (2, count), generator=rng)
     facts = torch.stack([torch.randint(n, (2, count), generator=rng) for n in (3, 4)], 2)
     return tokens, facts
 
 
-def stepped(net: Composer, tokens: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
-    """All tokens one at a time, the rows in slots 2 and 1."""
-    cache, logits = net.empty(3), []
-    slot = torch.tensor([2, 1])
+def stepped(net: Composer, step: Stepped, piece: Piece, slots: tuple[int, ...]) -> torch.Tensor:
+    """All tokens one at a time, the rows in these slots; other slots stay empty."""
+    tokens, facts = piece
+    cache, logits = net.empty(4), []
     for at in range(tokens.shape[1]):
-        seen = (torch.arange(net.window) <= at).expand(2, -1)
-        row = (tokens[:, at], facts[:, at], torch.tensor([at, at]), slot, seen)
-        logits.append(net.step(*row, cache))
-    assert not cache.keys[0].any()
+        x = net.begun(tokens[:, at], facts[:, at])
+        where = torch.full((len(tokens),), at), torch.tensor(slots)
+        logits.append(step(x, *where, cache))
+    for slot in {0, 1, 2, 3} - set(slots):
+        assert not cache.keys[slot].any()
+        assert not cache.values[slot].any()
     return torch.stack(logits, 1)
 
 
+@pytest.mark.parametrize("kernel", [True, False])
 @pytest.mark.parametrize("window", [1, 5, 8, 30])
-def test_steps_give_what_the_whole_does(window: int) -> None:
+def test_steps_give_what_the_whole_does(window: int, kernel: bool) -> None:
     net = net_of(window)
+    step = Stepper(net) if kernel else net.step
     tokens, facts = piece(13)
-    torch.testing.assert_close(stepped(net, tokens, facts), net(tokens, facts))
+    found = stepped(net, step, (tokens, facts), (2, 1))
+    torch.testing.assert_close(found, net(tokens, facts), rtol=1e-4, atol=1e-5)
+
+
+def test_the_kernel_gives_a_row_the_same_bits_in_any_company() -> None:
+    net = net_of()
+    parts = [piece(9, seed) for seed in range(3)]
+    tokens, facts = (torch.cat(column) for column in zip(*parts, strict=True))  # six rows
+    step = Stepper(net)
+    cache = net.empty(7)
+    alone = [net.empty(7) for _ in range(6)]
+    for at in range(9):
+        x, when = net.begun(tokens[:, at], facts[:, at]), torch.full((6,), at)
+        slots = torch.arange(1, 7)
+        together = step(x, when, slots, cache)
+        for row in range(6):
+            one = slice(row, row + 1)
+            assert torch.equal(step(x[one], when[one], slots[one], alone[row])[0], together[row])
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_numbers_that_are_none_stay_in_their_row(kernel: bool) -> None:
+    net = net_of()
+    step = Stepper(net) if kernel else net.step
+    tokens, facts = piece(2)
+    x = net.begun(tokens[:, 0], facts[:, 0])
+    where = torch.zeros(2, dtype=torch.long), torch.tensor([1, 2])
+    clean = step(x, *where, net.empty(3))
+    x[0] = torch.nan
+    bad = step(x, *where, net.empty(3))
+    assert bad[0].isnan().all()
+    assert torch.equal(bad[1], clean[1])
 
 
 def test_a_token_sees_the_window_before_it_and_nothing_later() -> None:
@@ -64,18 +102,6 @@ def test_what_the_piece_is_counts() -> None:
         other = facts.clone()
         other[..., fact] = (other[..., fact] + 1) % 3
         assert not torch.allclose(net(tokens, facts), net(tokens, other))
-
-
-def test_fewer_places_than_the_window_do_while_a_piece_is_short() -> None:
-    net = net_of()
-    cache, (tokens, facts) = net.empty(3), piece(2)
-    slot = torch.tensor([1, 2])
-    for at in range(2):
-        seen = (torch.arange(2) <= at).expand(2, -1)
-        row = (tokens[:, at], facts[:, at], torch.tensor([at, at]), slot, seen)
-        found = net.step(*row, cache)
-    torch.testing.assert_close(found, net(tokens, facts)[:, 1])
-    assert isinstance(cache, Cache)
 
 
 @pytest.mark.parametrize("fault", [{"layers": 0}, {"heads": 3}, {"groups": 3}])
