@@ -13,7 +13,7 @@ from models.checkpoint import load, save
 from models.draws import seeded
 from models.families import FAMILIES
 from models.flow import Family, Flow, resume, run_alone, together
-from models.header import PARTS, CheckpointError, read_header
+from models.header import PARTS, CheckpointError, part_path, read_header
 from models.params import Params
 from models.proof import prove
 from tests.models.families import (
@@ -209,8 +209,9 @@ def test_a_checkpoint_that_does_not_fit_is_refused(
         header = header.model_copy(update={"net": {**header.net, "layers": 3}})
     else:
         header = header.model_copy(update={"net": {**header.net, "size": -1}})
-    if header.needs:
-        (tmp_path / PARTS).symlink_to(path.parent / PARTS)
+    (tmp_path / PARTS).mkdir()
+    for part in (part_path(path, need.id) for need in header.needs.values()):
+        (tmp_path / PARTS / part.name).symlink_to(part)
     broken = tmp_path / "broken.safetensors"
     save(broken, header, tensors)
     with pytest.raises(CheckpointError, match=name if fault in ("missing", "shape") else None):
