@@ -41,6 +41,26 @@ class Frames:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Video:
+    """A loop of pictures: pixels (F, C, H, W) in [0, 1], `fps` of them a second, played `repeat`
+    times in its file; `again` marks it to begin anew at its end."""
+
+    pixels: Tensor
+    fps: float
+    repeat: int = 1
+    again: bool = True
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 4 or self.pixels.shape[1] not in (1, 3) or not len(self.pixels):
+            raise ValueError(f"pixels must be (F, 1 or 3, H, W), got {tuple(self.pixels.shape)}")
+        if not self.fps > 0 or self.repeat < 1:
+            raise ValueError(f"fps and repeat must be above 0, got {self.fps} and {self.repeat}")
+        if not torch.isfinite(self.pixels).all():
+            raise NotFinite("the model produced values that are not finite")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Audio:
     """Sound: samples (channels, n) float32 in [-1, 1], n at least 1, `rate` of them a second."""
 
@@ -60,13 +80,13 @@ class Audio:
             raise ValueError(f"samples must be between -1 and 1, got {loudest}")
 
 
-Artifact = Image | Frames | Audio | Score
+Artifact = Image | Frames | Video | Audio | Score
 
 
 def values_of(artifact: Artifact) -> Tensor:
     """One array; of a score a row a note: onset, end, pitch, velocity, program."""
     match artifact:
-        case Image() | Frames():
+        case Image() | Frames() | Video():
             return artifact.pixels
         case Audio():
             return artifact.samples

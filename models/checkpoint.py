@@ -109,8 +109,15 @@ def build_part(
     _check_names_and_shapes({prefix + k: t for k, t in net.state_dict().items()}, own)
     placed = {k.removeprefix(prefix): _placed(t, place) for k, t in own.items()}
     net.load_state_dict(placed, assign=True)
-    # Convolutions over channels_last weights were measured 1.1 to 1.5 times as fast on CPU.
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return _laid_out(net.eval().requires_grad_(False))
+
+
+def _laid_out(net: N) -> N:
+    """Convolutions over channels_last weights were measured 1.1 to 1.5 times as fast on CPU."""
+    for weight in net.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    return net
 
 
 def refuse_strangers(tensors: Mapping[str, Tensor], parts: Collection[str]) -> None:

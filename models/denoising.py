@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.artifacts import Image
+from models.artifacts import Artifact
 from models.batching import Batched
 from models.draws import normal
 from models.flow import Step, together
@@ -48,7 +48,7 @@ class Denoiser:
     process: Process
     path: Levels
     guidance: Guidance
-    shown: Callable[[Tensor], Image]
+    shown: Callable[[Tensor], Artifact]
     count: int  # calls in all
     mends: Sequence[Mend] = ()  # one after another
     before: int = 0  # steps of the story that are not calls
@@ -91,7 +91,7 @@ class Denoiser:
         guided: Tensor = free + guidance.scale * (told - free)
         return guided
 
-    def _picture(self, x0: Tensor, _: Tensor) -> Image:
+    def _picture(self, x0: Tensor, _: Tensor) -> Artifact:
         """The clean picture predicted a step ago: what there is to see before this is guided."""
         return self.shown(x0)
 

@@ -9,6 +9,7 @@ from models.audio_params import ComposerParams, WaveNetParams
 from models.header import Header
 from models.params import GANParams, MixtureParams, Params, VAEParams
 from models.sampled_params import DiffusionParams, StableDiffusionParams, TextToImageParams
+from models.video_params import VideoDiffusionParams, VideoGANParams
 
 if TYPE_CHECKING:
     from models.batching import Place
@@ -82,6 +83,18 @@ FAMILIES: dict[str, FamilyEntry] = {
     ),
     "stable_diffusion": FamilyEntry(
         "text-to-image", StableDiffusionParams, "models.stable_diffusion:StableDiffusion", LED
+    ),
+    "video_gan": FamilyEntry(
+        "video",
+        VideoGANParams,
+        "models.video_gan:VideoGAN",
+        {"prompt": lambda h: h.needs.get("clip"), "upscale": lambda h: h.needs.get("upscaler")},
+    ),
+    "video_diffusion": FamilyEntry(
+        "video",
+        VideoDiffusionParams,
+        "models.video_diffusion:VideoDiffusion",
+        {"style": lambda h: h.labels, "upscale": lambda h: h.needs.get("upscaler")},
     ),
     "composer": FamilyEntry("audio", ComposerParams, "models.composer:Composer", formats=("midi",)),
     "wavenet": FamilyEntry(

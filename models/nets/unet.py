@@ -1,7 +1,7 @@
 """A small U-Net that predicts noise (Ho et al. 2020; Dhariwal and Nichol 2021, appendix A)."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -146,6 +146,9 @@ class UNet(nn.Module):
     `guess`, the width of a regression from that vector, it sees beside x what is to be expected.
     """
 
+    stage: Callable[[list[tuple[int, int]], int, bool, int], Stage] = Stage
+    """What its levels are made of."""
+
     def __init__(  # noqa: PLR0913, PLR0917 - as many measures as a net has
         self,
         size: int = 32,
@@ -175,24 +178,25 @@ class UNet(nn.Module):
         self.guess = Guess(pooled, classes, guess, channels, size) if guess else None
         folded = channels * patch**2
         self.enter = nn.Conv2d(folded * (2 if guess else 1), widths[0], 3, 1, 1)
+        stage = self.stage
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         self.up, self.grow = nn.ModuleList(), nn.ModuleList()
         side, width, kept = size // patch, widths[0], [widths[0]]
         for level, wide in enumerate(widths):
             pairs = [(width if i == 0 else wide, wide) for i in range(blocks)]
-            self.down.append(Stage(pairs, embedding, side in attention, told))
+            self.down.append(stage(pairs, embedding, side in attention, told))
             width, kept = wide, kept + [wide] * blocks
             if level < len(widths) - 1:
                 self.shrink.append(nn.Conv2d(wide, wide, 3, 2, 1))
                 kept.append(wide)
                 side //= 2
-        self.middle = Stage([(width, width)] * 2, embedding, side in attention, told)
+        self.middle = stage([(width, width)] * 2, embedding, side in attention, told)
         for level, wide in reversed(list(enumerate(widths))):
             pairs = []
             for _ in range(blocks + 1):
                 pairs.append((width + kept.pop(), wide))
                 width = wide
-            self.up.append(Stage(pairs, embedding, side in attention, told))
+            self.up.append(stage(pairs, embedding, side in attention, told))
             if level:
                 self.grow.append(nn.Conv2d(wide, wide, 3, 1, 1))
                 side *= 2
@@ -211,6 +215,10 @@ class UNet(nn.Module):
         embedding = self._embedded(x, t, label, words)
         if self.guess is not None and words is not None:
             x = torch.cat([x, self.guess(words.pooled, label) if guess is None else guess], 1)
+        return self._through(x, embedding, words)
+
+    def _through(self, x: Tensor, embedding: Tensor, words: Words | None) -> Tensor:
+        """Down, through the middle and up again."""
         h = self.enter(F.pixel_unshuffle(x, self.patch))
         kept = [h]
         for level, stage in enumerate(cast(Iterable[Stage], self.down)):

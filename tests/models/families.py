@@ -20,9 +20,11 @@ from models.nets.clip import build_clip
 from models.nets.composer import Composer
 from models.nets.gan import generator_of
 from models.nets.mixture import PrincipalMixture
-from models.nets.unet import UNet
+from models.nets.unet import Guess, UNet
 from models.nets.upscaler import Upscaler
 from models.nets.vae import VAENet
+from models.nets.video_gan import VideoGenerator
+from models.nets.video_unet import VideoUNet
 from models.nets.wavenet import WaveNet
 from models.params import Params
 from models.piece import facts_of
@@ -53,6 +55,27 @@ LATENT: dict[str, JsonValue] = {
     },
     "autoencoder": {"size": 32, "channels": 3, "latent": 4, "patch": 2, "widths": [8, 8]},
 }
+GUESS: dict[str, JsonValue] = {
+    "told": 16,
+    "classes": 2,
+    "width": 24,
+    "channels": 4,
+    "size": 8,
+}
+VIDEO_GAN: dict[str, JsonValue] = {
+    "latent": 6,
+    "told": 16,
+    "asked": 4,
+    "width": 2,
+    "frames": 8,
+    "channels": 3,
+    "size": 32,
+}
+VIDEO: dict[str, JsonValue] = {
+    "frames": 16,
+    "size": 32,
+    "unet": {k: v for k, v in LATENT["unet"].items() if k != "guess"},  # type: ignore[union-attr]
+}
 STYLES = ["jazz", "folk"]
 COMPOSER: dict[str, JsonValue] = {
     "vocabulary": MusicTokens(STYLES).size,
@@ -79,6 +102,14 @@ WAVENET: dict[str, JsonValue] = {
 }
 
 
+class Moving(nn.Module):
+    """The net of a video diffusion model, as its checkpoint has it."""
+
+    def __init__(self, frames: int, size: int, unet: dict[str, Any]) -> None:
+        super().__init__()
+        self.unet = VideoUNet(**unet)
+
+
 class Latent(nn.Module):
     """The nets of a latent diffusion model, side by side as its checkpoint has them."""
 
@@ -94,6 +125,8 @@ NETS: dict[str, tuple[Callable[..., nn.Module], dict[str, JsonValue]]] = {
     "diffusion": (UNet, {**UNET, "classes": 3}),
     "latent_diffusion": (Latent, LATENT),
     "stable_diffusion": (stable.Stable, stable.NET),
+    "video_gan": (VideoGenerator, VIDEO_GAN),
+    "video_diffusion": (Moving, VIDEO),
     "composer": (Composer, COMPOSER),
     "wavenet": (WaveNet, WAVENET),
 }
@@ -112,6 +145,17 @@ HEADERS: dict[str, dict[str, object]] = {
         "process": stable.PROCESS,
         "defaults": {"width": 64, "height": 64, "steps": 30},
         "limits": {"width": [16, 128], "height": [16, 128], "steps": [1, 999]},
+    },
+    "video_gan": {"defaults": {"frames": 8}, "limits": {"frames": [8, 8]}},
+    "video_diffusion": {
+        "labels": ["flat", "round"],
+        "process": {
+            "schedule": "cosine",
+            "prediction": "v",
+            "clip": False,
+            "guidance": 2.0,
+            "shared": 0.5,
+        },
     },
     "composer": {"labels": STYLES},
     "wavenet": {
@@ -149,6 +193,18 @@ PARAMS: dict[str, list[dict[str, object]]] = {
         {"prompt": "dog", "steps": 2, "eta": 1.0, "width": 32, "height": 48},
         {"prompt": "red", "steps": 2, "interpolate": {"to_seed": 3, "frames": 3}, "width": 32},
     ],
+    "video_gan": [
+        {"prompt": "a red apple", "frames": 8},
+        {"prompt": "a dog", "truncation": 0.7, "fps": 12.0, "frames": 8},
+    ],
+    "video_diffusion": [
+        {"prompt": "a red apple", "steps": 2, "frames": 3},
+        {"prompt": "a dog", "steps": 2, "frames": 2},
+        {"prompt": "a dog", "steps": 3, "frames": 3, "negative_prompt": "red"},
+        {"prompt": "dog", "steps": 2, "guidance_scale": 1.0, "sampler": "heun", "frames": 3},
+        {"prompt": "a red apple " * 5, "steps": 2, "frames": 3, "sampler": "euler"},
+        {"prompt": "dog", "steps": 4, "frames": 2, "guidance_scale": 0.0, "sampler": "dpmpp_2m"},
+    ],
     "composer": [
         {"seconds": 2.0},
         {"seconds": 3.0},
@@ -178,6 +234,12 @@ ABLE: dict[str, list[dict[str, object]]] = {
         {"prompt": "dog", "steps": 4, "clip_guidance_scale": 50.0, "clip_guidance_every": 3},
         {"prompt": "a red apple", "steps": 2, "upscale": 4},
     ],
+    "video_gan": [{"prompt": "dog", "upscale": 4, "frames": 8}],
+    "video_diffusion": [
+        {"prompt": "a red apple", "steps": 3},
+        {"prompt": "a red apple", "steps": 2, "style": "round"},
+        {"prompt": "dog", "steps": 2, "upscale": 4, "frames": 2},
+    ],
     "wavenet": [
         {"seconds": 0.1, "style": "jazz"},
         {"seconds": 0.1, "unconditioned": True},
@@ -185,6 +247,13 @@ ABLE: dict[str, list[dict[str, object]]] = {
 }
 """What only some do: those with labels, attributes or a prior, as the tiny ones have."""
 
+
+NEEDS = {
+    "latent_diffusion": ("clip", "upscaler"),
+    "video_gan": ("clip", "upscaler"),
+    "video_diffusion": ("clip", "upscaler", "guess", "autoencoder"),
+}
+"""The parts that a family works with, by their roles."""
 
 LEADER: dict[str, JsonValue] = {
     "embed_dim": 8,
@@ -259,20 +328,25 @@ def tiny_checkpoint(folder: Path, family: str, seed: int = 0) -> Path:
         for parameter in net.parameters():  # no part is silent, as some begin
             parameter.add_(torch.randn_like(parameter) * 0.05)
     facts = {"family": family, "net": config, **HEADERS.get(family, {})}
-    if family == "latent_diffusion":
-        facts["needs"] = tiny_parts(folder)
+    if family in NEEDS:
+        parts = tiny_parts(folder)
+        facts["needs"] = {role: parts[role] for role in NEEDS[family]}
     save(path, Header.model_validate(facts), net.state_dict())
     return path
 
 
 def tiny_parts(folder: Path) -> dict[str, Need]:
-    """A CLIP and an upscaler in the folder's parts, and what a header says of them."""
+    """Every part that a family needs in the folder's parts, and what a header says of them."""
+    torch.manual_seed(0)  # the same for every family
     net = build_clip(**CLIP).eval()
     words = Words.of(WORDS, ROWS)
     upscaler: dict[str, JsonValue] = {"width": 8, "blocks": 1}
+    coder: dict[str, Any] = LATENT["autoencoder"]  # type: ignore[assignment]
     parts = {
         "clip": (CLIP, net.state_dict() | words.tensors()),
         "upscaler": (upscaler, Upscaler(width=8, blocks=1).state_dict()),
+        "guess": (GUESS, Guess(**GUESS).state_dict()),  # type: ignore[arg-type]
+        "autoencoder": (coder, Autoencoder(**coder).state_dict()),
     }
     needs = {}
     for role, (config, tensors) in parts.items():
