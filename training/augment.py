@@ -14,6 +14,19 @@ def diff_augment(x: Tensor, rng: torch.Generator) -> Tensor:
     return cutout(translate(recolour(x, rng), rng), rng)
 
 
+def diff_augment_clips(x: Tensor, rng: torch.Generator) -> Tensor:
+    """The same of clips (B, F, C, H, W) that loop: each change falls on all frames of a row alike,
+    and each row begins anywhere in its loop, so that its end must lead to its beginning."""
+    frames, channels = x.shape[1:3]
+    first = torch.randint(frames, (len(x), 1), generator=rng)
+    place = (torch.arange(frames) + first) % frames  # (B, F)
+    x = x[torch.arange(len(x))[:, None].to(x.device), place.to(x.device)]
+    tall = x.transpose(1, 2).flatten(2, 3)  # (B, C, F H, W)
+    deep = recolour(tall, rng).view(len(x), channels * frames, *x.shape[3:])
+    moved = cutout(translate(deep, rng), rng)
+    return moved.view(len(x), channels, frames, *x.shape[3:]).transpose(1, 2)
+
+
 def mirror(x: Tensor, rng: torch.Generator) -> Tensor:
     """Each row flipped left to right with probability one half."""
     flip = uniform(x, rng) < 0.5

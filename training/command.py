@@ -13,9 +13,11 @@ from pydantic import JsonValue
 
 import training.recipes
 from models.checkpoint import load, weights_sha256
+from models.families import FAMILIES
 from models.header import CheckpointError
 from models.shelf import ID
 from training.beginning import begun
+from training.clip_columns import own_videos
 from training.data.sets import Source, source_of
 from training.errors import RunBroken, TrainingRefused
 from training.fitting import fitted, rehearse, shape_of
@@ -72,12 +74,12 @@ def run(order: Order) -> Path:
     change = read_change(Path(order.recipe)) if order.recipe.endswith(FILE) else None
     recipe = recipe_named(change.base if change else order.recipe)
     origin = recipe.id
-    said = order.data or (change.data if change else None)
-    source = source_of(said) if said else None
-    if source and source.fixed is recipe.data:
-        source = None  # its own
     if change:
         recipe = changed(recipe, change)
+    said = order.data or (change.data if change else None)
+    source = source_for(recipe, said) if said else None
+    if source and source.fixed is recipe.data:
+        source = None  # its own
     name = id_of(order, origin, change, source)
     recipe, state = replace(recipe, id=name), Run(order.runs / name)
     refuse_to_restart(state, order.resume)
@@ -127,6 +129,19 @@ def adapted(
         recipe = described(recipe, change)
     rehearse(recipe, data, device)
     return replace(recipe, data=lambda: data)
+
+
+def source_for(recipe: Recipe, said: str) -> Source:
+    """What `--data` names: videos where the recipe makes them, else pictures. Raises DataMissing,
+    and TrainingRefused for a recipe that takes no others."""
+    family = FAMILIES.get(recipe.card.family)
+    if family is None or family.modality != "video":
+        return source_of(said)
+    frames = recipe.card.net.get("frames")
+    shape_of(recipe)
+    if not isinstance(frames, int):
+        raise TrainingRefused(f"{recipe.id} takes no other data: its net has no number of frames")
+    return own_videos(Path(said), frames)
 
 
 def device_of(name: str) -> torch.device:

@@ -23,6 +23,7 @@ from training.musical import measured_music
 from training.recipe import Data
 from training.reference import EvaluationRefused, cropped, reference_of
 from training.trial import Eyes, Trial, trial_of
+from training.watching import watched
 
 EVALUATED = "evaluated"
 """The entry of a card's `quality` that holds one record for every evaluation."""
@@ -78,8 +79,12 @@ def measured(
         if order.reference:
             raise EvaluationRefused("music is measured by held-out scores of its own corpus")
         return measured_music(checkpoint, dict(order.params), order.n, order.seeds, device)
+    if modality == "video":
+        return watched(checkpoint, order, eyes, checkpoints, device)
     if modality not in PICTURES:
-        raise EvaluationRefused(f"it makes {modality}, and what is measured are pictures and music")
+        raise EvaluationRefused(
+            f"it makes {modality}, and what is measured is pictures, clips and music"
+        )
     model = load_model(checkpoint, device)
     first = pictures_of(model, wanted(header, order.params, 1, A_WORD).params, 0, device)
     shape = (min(first.shape[2:]), first.shape[1])  # an oblong picture's middle square

@@ -32,6 +32,22 @@ UNSEEN = _names(
     """
 )
 """32 compositions that no set of emoji has."""
+MOVING = _names(
+    """
+    grinning face, crying face, smiling face with heart-eyes, winking face, waving hand, ghost,
+    robot, dog, cat face, butterfly, turtle, rocket, automobile, star, red heart, snowman
+    """
+)
+"""Emoji that were learnt from as they move."""
+NOT_MOVING = _names("panda, cat, penguin, nerd face, ambulance, pig, beating heart, snail")
+"""Emoji that were never seen to move."""
+STANDING = _names(
+    """
+    red apple, pizza, house, purple apple, pink elephant, dog in a rocket, cat with a crown,
+    紫色的苹果
+    """
+)
+"""What no clip shows: emoji that only stand, and what is none."""
 LABEL, LINE = 26, 18  # pixels below a picture; letters that fit in its width
 
 

@@ -25,6 +25,7 @@ from training.classifying import ClassifierLearner, ClassifierSettings
 from training.data.sets import BROUGHT, BUILT
 from training.diffusing import DiffusionLearner, DiffusionSettings
 from training.errors import TrainingRefused
+from training.filming import FilmingLearner, FilmingSettings
 from training.fitting import UNDESCRIBED, title_of
 from training.mixing import MixtureLearner, MixtureSettings
 from training.recipe import Learner, Recipe
@@ -36,6 +37,7 @@ LEARNERS: dict[str, tuple[type[Any], Callable[..., Learner]]] = {
     "diffusion": (DiffusionSettings, DiffusionLearner),
     "gan": (GANSettings, GANLearner),
     "mixture": (MixtureSettings, MixtureLearner),
+    "video_gan": (FilmingSettings, FilmingLearner),
     "vae": (VAESettings, VAELearner),
 }
 """By the family of the card: the settings that `Recipe.settings` tells, and who takes them."""

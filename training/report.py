@@ -15,8 +15,9 @@ from models.header import SUFFIX, Header, read_header
 from training.evaluate import takes_words, wanted
 from training.generating import load_model, pictures_of
 from training.progress import sheet
-from training.prompts import KNOWN, UNSEEN, titled
+from training.prompts import KNOWN, MOVING, NOT_MOVING, STANDING, UNSEEN, titled
 from training.publish import JUDGES
+from training.screening import Screening
 from training.spectrograms import music_sheet
 from training.sweeps import draw, sweep_of
 from training.tables import BITS, BOUNDS, LATENTS, comparisons, evaluations, figures, side_by_side
@@ -25,9 +26,9 @@ SMALL = 32  # pixels; of pictures up to this side a sheet has more
 
 INTRODUCTION = """# Quality
 
-How good the pictures and the music of the shipped checkpoints are. `make quality` writes this \
-page from the checkpoints' own cards, and `atelier eval CHECKPOINT` the figures into the cards. \
-[metrics.md](metrics.md) tells what each figure means. FED is a Fréchet distance by \
+How good the pictures, the clips and the music of the shipped checkpoints are. `make quality` \
+writes this page from the checkpoints' own cards, and `atelier eval CHECKPOINT` the figures into \
+the cards. [metrics.md](metrics.md) tells what each figure means. FED is a Fréchet distance by \
 EfficientNet-Lite0: it is no FID, and can't be compared with one.
 
 A figure is a mean with its 95 % interval over seeds. Beside the models stand two floors: \
@@ -43,6 +44,11 @@ def write_report(checkpoints: Path, out: Path) -> Path:
     for name, card in cards.items():
         picture = out / "quality" / f"{name}.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
+        if FAMILIES[card.family].modality == "video":
+            screening = Screening.of(load(checkpoints / f"{name}{SUFFIX}"))
+            screening.sheet().save(picture, optimize=True)
+            screening.beside_known().save(_beside(picture), optimize=True)
+            continue
         contact_sheet(checkpoints / f"{name}{SUFFIX}").save(picture, optimize=True)
         if sweep := sweep_of(card):
             draw(sweep, picture.with_name(f"{name}-guidance.png"))
@@ -85,10 +91,24 @@ def contact_sheet(path: Path) -> Image.Image:
     return page.quantize(256, dither=Image.Dither.NONE)  # or the file is half as large again
 
 
+def _beside(picture: Path) -> Path:
+    return picture.with_stem(f"{picture.stem}-nearest")
+
+
 def _section(name: str, card: Header, *, shown: bool) -> str:
     parts = [f"## {name}", card.description, card.limitations]
     if shown and FAMILIES[card.family].modality == "audio":
         parts += [f"![Music of {name}](quality/{name}.png)", "Seed 0, default params."]
+    elif shown and FAMILIES[card.family].modality == "video":
+        parts += [
+            f"![Clips of {name}](quality/{name}.png)",
+            f"Seed 0, default params, frame by frame: {len(MOVING)} emoji that were learnt from, "
+            f"{len(NOT_MOVING)} that were never seen to move, {len(STANDING)} things that no clip "
+            "shows.",
+            f"![Clips of {name} beside known ones](quality/{_beside(Path(name)).name}.png)",
+            "Clips, and below each the one that is most like it among those that were learnt from, "
+            "with their root mean square difference, of 255.",
+        ]
     elif shown:
         order = ", a row for each label" if card.labels else ""
         if takes_words(card):

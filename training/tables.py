@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from models.header import Header
 from training.evaluate import EVALUATED, Record
+from training.watching import REFERENCE
 
 FIGURES = {
     "fed": "FED",
@@ -18,6 +19,15 @@ FIGURES = {
     "caption_at_1": "caption right",
     "caption_at_5": "among five",
     "caption_likeness": "likeness",
+    "motion": "motion",
+    "motion_spread": "its deviation",
+    "jerkiness": "jerks",
+    "nearest": "to the nearest",
+    "unseen_fed": "FED, unseen",
+    "unseen_caption_at_5": "among five, unseen",
+    "unseen_caption_likeness": "likeness, unseen",
+    "unseen_motion": "motion, unseen",
+    "unseen_nearest": "to the nearest, unseen",
     "style_right": "style right",
     "pitches_right": "pitches right",
     "onsets": "beginnings, F",
@@ -61,8 +71,10 @@ LATENTS = {
 KINDS = {
     "spectra": ("clips", "*the recordings*"),
     "notes": ("pieces", "*held-out pieces*"),
+    REFERENCE: ("clips", "*training clips*"),
 }
-"""What was measured and what it stands beside, by what it was seen by, where that is no picture."""
+"""What was measured and what it stands beside, by what it was held against or seen by, where that
+is no picture."""
 NONE = "-"
 
 
@@ -96,7 +108,8 @@ def _comparison(records: list[tuple[str, Record]]) -> str:
         for kind, known in floors.items():
             found = record.get(kind)
             known.update(found if isinstance(found, dict) else {})
-    what, real = KINDS.get(str(first["features"]), ("pictures", "*training pictures*"))
+    kinds = (KINDS.get(str(first[key])) for key in ("reference", "features"))
+    what, real = next(filter(None, kinds), ("pictures", "*training pictures*"))
     rows = [
         (real, "", *_cells(floors["real"], shown)),
         *((f"[{n}](#{n})", _params(record), *_cells(record, shown)) for n, record in records),

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.augment import cutout, diff_augment, mirror, recolour, translate
+from training.augment import (
+    cutout,
+    diff_augment,
+    diff_augment_clips,
+    mirror,
+    recolour,
+    translate,
+)
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
 CHANGES: list[Change] = [diff_augment, mirror, recolour, translate, cutout]
@@ -59,3 +66,17 @@ def test_cutout_greys_one_square() -> None:
     assert hole.any(3).sum(2).max() <= 8  # 0.4 of 20
     assert hole.any(2).sum(2).max() <= 8
     assert hole.sum((1, 2, 3)).min() > 0
+
+
+def test_frames_of_a_clip_are_changed_alike_and_begin_anywhere() -> None:
+    still = torch.rand(5, 1, 3, 16, 16).expand(-1, 4, -1, -1, -1) * 2 - 1
+    changed = diff_augment_clips(still, rng())
+    assert changed.shape == still.shape
+    assert torch.equal(changed, changed[:, :1].expand_as(changed))
+    assert not torch.equal(changed, still)
+    counted = torch.zeros(20, 4, 3, 16, 16) + torch.arange(4).view(4, 1, 1, 1) / 4
+    firsts = set()
+    for row in diff_augment_clips(counted, rng())[:, :, 0].flatten(2).median(2).values:
+        firsts.add(int(row.argmin()))
+        assert torch.equal(row.roll(-int(row.argmin())), row.sort().values)
+    assert firsts == {0, 1, 2, 3}

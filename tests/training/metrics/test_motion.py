@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from training.metrics.motion import jerkiness, motion_energy, nearest_clips
+
+
+def turning(frames: int = 8, side: int = 16) -> torch.Tensor:
+    """A smooth wave that goes round once, (1, F, 1, S, S)."""
+    angle = torch.arange(frames).view(-1, 1) * 2 * torch.pi / frames
+    wave = 127 + 100 * torch.sin(angle + torch.linspace(0, 6, side))
+    return wave.byte().view(1, frames, 1, 1, side).expand(-1, -1, -1, side, -1).clone()
+
+
+def test_what_stands_still_has_no_energy_and_no_jerk() -> None:
+    still = torch.full((2, 5, 3, 4, 4), 9, dtype=torch.uint8)
+    assert motion_energy(still).tolist() == [0, 0]
+    assert jerkiness(still).tolist() == [0, 0]
+
+
+def test_energy_is_the_mean_change_with_that_from_the_end_to_the_beginning() -> None:
+    clip = torch.tensor([0, 10, 40], dtype=torch.uint8).view(1, 3, 1, 1, 1)
+    assert motion_energy(clip).item() == pytest.approx((10 + 30 + 40) / 3)
+
+
+def test_a_glide_is_smoother_than_a_flicker() -> None:
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, (1, 8, 1, 16, 16), generator=rng, dtype=torch.uint8)
+    back_and_forth = torch.zeros(1, 8, 1, 4, 4, dtype=torch.uint8)
+    back_and_forth[:, ::2] = 200
+    assert jerkiness(turning(16)).item() < 0.6
+    assert 1.4 < jerkiness(noise).item() < 1.8
+    assert jerkiness(back_and_forth).item() == 2
+
+
+def test_the_nearest_is_found_however_it_begins_and_mirrored() -> None:
+    rng = torch.Generator().manual_seed(0)
+    known = torch.randint(0, 256, (70, 4, 3, 16, 16), generator=rng, dtype=torch.uint8)
+    made = torch.stack([known[69].roll(1, 0), known[3].flip(-1).roll(2, 0), known[0]])
+    apart, place = nearest_clips(made, known)
+    assert place.tolist() == [69, 3, 0]
+    assert apart.max() < 1
+    other = nearest_clips(turning(4, 16).expand(-1, -1, 3, -1, -1), known)[0]
+    assert other.item() > 30

@@ -1,0 +1,53 @@
+"""How clips move, and how near they come to known ones, without a learnt net to judge them.
+
+Clips are uint8 (N, F, C, H, W) that loop: the first frame follows the last.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SMALL = 16  # pixels a side that clips are compared at
+
+
+def motion_energy(clips: Tensor) -> Tensor:
+    """Mean change of a value from one frame to the next, of 255, (N,)."""
+    return _changes(clips).abs().flatten(1).mean(1)
+
+
+def jerkiness(clips: Tensor) -> Tensor:
+    """How much of the motion does not go on in the next frame, (N,): 0 glides, some 1 shakes to no
+    purpose, 2 goes back and forth. 0 where nothing moves."""
+    change = _changes(clips)
+    turn = (change - change.roll(1, 1)).abs().flatten(1).mean(1)
+    energy = change.abs().flatten(1).mean(1)
+    found: Tensor = torch.where(energy > 0, turn / energy.clamp(min=1e-9), 0.0)
+    return found
+
+
+def nearest_clips(clips: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """For each clip the root mean square difference, of 255, to the most similar known one, which
+    may be mirrored and begin anywhere in its loop; and which that is, (N,) each."""
+    mine = _small(clips)
+    best = torch.full((len(clips),), torch.inf)
+    place = torch.zeros(len(clips), dtype=torch.int64)
+    for part in range(0, len(known), 64):
+        few = _small(known[part : part + 64])
+        for other in (few, few.flip(-1)):
+            for first in range(clips.shape[1]):
+                apart = torch.cdist(mine.flatten(1), other.roll(first, 1).flatten(1))
+                least, which = apart.min(1)
+                place = torch.where(least < best, part + which, place)
+                best = torch.minimum(least, best)
+    return best / mine[0].numel() ** 0.5, place
+
+
+def _changes(clips: Tensor) -> Tensor:
+    x = clips.float()
+    return x.roll(-1, 1) - x
+
+
+def _small(clips: Tensor) -> Tensor:
+    side = min(SMALL, clips.shape[-1])
+    small = F.adaptive_avg_pool2d(clips.float().flatten(0, 1), side)
+    return small.view(*clips.shape[:3], side, side)
