@@ -5,13 +5,14 @@ The same artifact and facts give the same bytes.
 
 from dataclasses import replace
 
-from models.artifacts import Artifact, Audio, Frames, Image
+from models.artifacts import Artifact, Audio, Frames, Image, Video
 from models.score import Score
 from workers.drawing import drawn_score, drawn_wave
 from workers.files import Encoded, Facts, Sheet
-from workers.picture_files import frame_files, picture_file, sheet_file, small_picture
+from workers.picture_files import frame_files, picture_file, sheet_file, small_picture, strip
 from workers.score_files import score_file
 from workers.sound_files import sound_file
+from workers.video_files import video_files
 
 
 def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tuple[Encoded, ...]:
@@ -25,18 +26,23 @@ def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tupl
             files: tuple[Encoded, ...] = (picture_file(artifact, output_format, facts),)
         case Frames():
             files = frame_files(artifact, output_format, facts)
+        case Video():
+            return video_files(artifact, output_format, facts)
         case Audio():
             files = (sound_file(artifact, output_format, facts),)
     return tuple(replace(file, notes=artifact.notes) for file in files)
 
 
 def preview(artifact: Artifact) -> str:
-    """A small picture as a data URI: of frames the last, of sound its wave, of scores the notes."""
+    """A small picture as a data URI: of frames the last, of a video a strip of some, of sound its
+    wave, of scores the notes."""
     match artifact:
         case Image():
             return small_picture(artifact.pixels)
         case Frames():
             return small_picture(artifact.pixels[-1])
+        case Video():
+            return small_picture(strip(artifact.pixels))
         case Audio():
             return small_picture(drawn_wave(artifact))
         case Score():

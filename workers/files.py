@@ -42,7 +42,8 @@ class Encoded:
     width: int | None = None
     height: int | None = None
     frames: int | None = None  # of an animation
-    seconds: float | None = None  # of what is heard
+    seconds: float | None = None  # of what is heard, or moves
+    fps: float | None = None  # frames a second, of a video
     rate: int | None = None  # samples a second
     channels: int | None = None
     notes: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from workers.files import Encoded
 from workers.inputs import InputUnusable
 from workers.messages import Ended, Heard, Made, Told
 
-MEASURES = ("width", "height", "frames", "seconds", "rate", "channels")
+MEASURES = ("width", "height", "frames", "seconds", "fps", "rate", "channels")
 
 
 class DeadlineExceeded(Exception):
