@@ -8,6 +8,7 @@ from starlette.datastructures import UploadFile
 
 from app.errors import InvalidRequest, TooLarge, Unprocessable, UnsupportedMedia
 
+MOST_FIELDS = 64  # of a form
 FILES = ("image/", "audio/", "video/", "application/octet-stream", "application/ogg")
 
 
@@ -47,6 +48,32 @@ async def read_file(request: Request, largest: int) -> bytes:
     if not data:
         raise Unprocessable("file is empty", code="missing_parameter", param="file")
     return data
+
+
+async def read_form(
+    request: Request, file_field: str, largest: int
+) -> tuple[dict[str, str], bytes | None]:
+    """The texts of a form, and the file in it, if there is one under that name.
+
+    Raises Unprocessable for a file elsewhere, and for a field that stands there twice.
+    """
+    texts: dict[str, str] = {}
+    file: bytes | None = None
+    async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
+        for name, value in form.multi_items():
+            if name in texts:
+                raise Unprocessable(f"{name[:100]} is given twice", param=name[:100])
+            if isinstance(value, str):
+                texts[name] = value
+            elif name == file_field:
+                file = await value.read()
+            else:
+                raise Unprocessable(f"{name[:100]} must not be a file", param=name[:100])
+    if file is not None and len(file) > largest:
+        raise TooLarge(f"{file_field} must have at most {largest} bytes")
+    if file is not None and not file:
+        raise Unprocessable(f"{file_field} is empty", param=file_field)
+    return texts, file
 
 
 async def _form_file(request: Request) -> bytes:

@@ -13,18 +13,29 @@ from app import handlers, lifeline, log
 from app.keys import Keys
 from app.middleware import Limit, Limits, Tell
 from app.openapi import Api
-from app.routes import artifacts, generate, health, jobs, models, openai_images, openai_music
+from app.routes import (
+    artifacts,
+    generate,
+    health,
+    jobs,
+    models,
+    openai_images,
+    openai_music,
+    openai_videos,
+)
 from app.services import Services
 from app.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 
 VERSION = "0.1.0"
 FORM = 2**16  # bytes that a form may add to the file in it
+WITH_FILES = ("/artifacts", "/v1/videos")
 ROUTERS = (
     generate.router,
     jobs.router,
     artifacts.router,
     models.router,
     openai_images.router,
+    openai_videos.router,
     openai_music.router,
     health.router,
 )
@@ -51,7 +62,7 @@ def create_app(settings: Settings) -> Api:
     for router in ROUTERS:
         app.include_router(router)
     handlers.install(app)
-    limits = Limits(settings.max_body, {"/artifacts": settings.max_upload + FORM})
+    limits = Limits(settings.max_body, dict.fromkeys(WITH_FILES, settings.max_upload + FORM))
     app.add_middleware(Limit, limits=limits)
     app.add_middleware(Tell, metrics=services.metrics)
     return app

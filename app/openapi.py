@@ -10,13 +10,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from app.catalog import Entry
-from app.openai import music_request
+from app.openai import music_request, video_request
 from app.openai.image_request import in_dialect
 from app.services import Services
 from models.families import PICTURES, Modality
 
-DESCRIPTION = """Makes pictures and music with generative models. A request becomes a job: poll it,
-follow its events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
+DESCRIPTION = """Makes pictures, videos and music with generative models. A request becomes a job:
+poll it, follow its events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
 
 Every error has one shape: `{"error": {"message", "type", "param", "code"}}`."""
 OPEN = {"/livez", "/readyz"}
@@ -24,9 +24,11 @@ GENERATE: dict[str, Modality] = {
     "/generate/image": "image",
     "/generate/text-to-image": "text-to-image",
     "/generate/audio": "audio",
+    "/generate/video": "video",
 }
 IN_OPENAI = "/v1/images/generations"
 MUSIC_IN_OPENAI = "/v1/audio/generate"
+VIDEOS_IN_OPENAI = "/v1/videos"
 DIALECT = "-in-openai"  # after the name of a schema
 REFS = "#/components/schemas/{model}"
 
@@ -54,6 +56,7 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
         made["paths"][path]["post"]["requestBody"] = _body(made, services, modality)
     made["paths"][IN_OPENAI]["post"]["requestBody"] = _body_in_openai(made, services)
     made["paths"][MUSIC_IN_OPENAI]["post"]["requestBody"] = _music_in_openai(made, services)
+    made["paths"][VIDEOS_IN_OPENAI]["post"]["requestBody"] = _videos_in_openai(made, services)
     if services.settings.keys_file:
         schemes = {"key": {"type": "http", "scheme": "bearer"}}
         made["components"]["securitySchemes"] = schemes
@@ -111,6 +114,23 @@ def _music_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]
     return _any_of(
         {f"{x.id}{DIALECT}": {"model": x.id, "input": words[0], "seed": 1234} for x in entries}
     )
+
+
+def _videos_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
+    """The same for videos, which are asked for by a form as well."""
+    schemas = made["components"]["schemas"]
+    default = services.settings.default_model("video")
+    entries = [x for _, x in services.catalog.of("video")]
+    for entry in entries:
+        schema = video_request.in_dialect(entry, schemas[entry.id])
+        if entry.id != default:
+            schema["required"] = list(dict.fromkeys(["model", *schema["required"]]))
+        schemas[f"{entry.id}{DIALECT}"] = schema
+    body = _any_of({f"{x.id}{DIALECT}": _example(x) for x in entries})
+    body["content"]["multipart/form-data"] = {
+        "schema": body["content"]["application/json"]["schema"]
+    }
+    return body
 
 
 def _any_of(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:

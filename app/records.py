@@ -24,7 +24,7 @@ from app.schemas import ErrorDetail, Job, JobUrls, Output, Progress, Status, Usa
 WORK = "atelier:work"  # pub/sub: there is something new for workers
 WAKE = "atelier:wake"  # pub/sub: the job of this id has a new event; the stream is the truth
 
-JobType = Literal["image", "text-to-image", "audio"]
+JobType = Literal["image", "text-to-image", "audio", "video"]
 """What a job makes: only those modalities that have a route."""
 JOB_TYPES: tuple[JobType, ...] = get_args(JobType)
 ENDED: dict[str, Status] = {"failed": "failed", "canceled": "canceled", "stopped": "canceled"}

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
-from app.schemas import MP3_RATES, PICTURE_FORMATS, SOUND_FORMATS
+from app.schemas import MP3_RATES, PICTURE_FORMATS, SOUND_FORMATS, VIDEO_FORMATS
 from models.families import PICTURES, FamilyEntry, Modality
 from models.fields import amounts_of, label_of
 from models.header import CheckpointError, Header
@@ -31,6 +31,7 @@ from models.sampled_params import FEW
 FORMATS: dict[Modality, tuple[str, ...]] = {
     **dict.fromkeys(PICTURES, PICTURE_FORMATS),
     "audio": SOUND_FORMATS,
+    "video": VIDEO_FORMATS,
 }
 """What the results of a modality can be asked for as; others have no route yet."""
 LABELS = {"class_label", "style"}  # the params fields that take one of a checkpoint's labels
@@ -168,7 +169,9 @@ def _unknown(field: FieldInfo) -> tuple[Any, FieldInfo]:
     def refuse(given: Any) -> Any:
         raise PydanticKnownError("extra_forbidden")
 
-    default = field.get_default(call_default_factory=True)
+    default: Any = None
+    if not field.is_required():
+        default = field.get_default(call_default_factory=True)
     hidden: Any = SkipJsonSchema[Annotated[Any, BeforeValidator(refuse)]]  # type: ignore[misc]
     return hidden, Field(default, exclude=True)
 

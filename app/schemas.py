@@ -8,7 +8,7 @@ from models.families import Modality
 from models.params import MAX_SEED
 
 Status = Literal["queued", "in_progress", "canceling", "completed", "failed", "canceled", "expired"]
-Role = Literal["picture", "sheet", "animation", "sound", "score"]
+Role = Literal["picture", "sheet", "animation", "sound", "score", "video", "poster"]
 TERMINAL: frozenset[str] = frozenset({"completed", "failed", "canceled", "expired"})
 
 PICTURE_FORMATS = ("png", "webp", "jpeg")
@@ -16,6 +16,8 @@ PICTURE_FORMATS = ("png", "webp", "jpeg")
 said. `workers/picture_files.py` has a writer of each."""
 SOUND_FORMATS = ("wav", "flac", "mp3", "ogg")
 """The same of sound, by `workers/sound_files.py`; in Ogg it is Vorbis."""
+VIDEO_FORMATS = ("mp4", "webp", "gif")
+"""The same of moving pictures, by `workers/video_files.py`."""
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 """The samples a second that MP3 knows (MPEG 1, 2 and 2.5)."""
 
@@ -60,8 +62,11 @@ class Output(Schema):
     seed: int = Field(ge=0, le=MAX_SEED)
     width: int | None = None
     height: int | None = None
-    frames: int | None = Field(default=None, description="Of an animation: its pictures.")
-    seconds: float | None = Field(default=None, description="Of sound and scores.")
+    frames: int | None = Field(
+        default=None, description="Of an animation or a video: its pictures."
+    )
+    seconds: float | None = Field(default=None, description="Of sound, scores and videos.")
+    fps: float | None = Field(default=None, description="Of a video: frames a second.")
     rate: int | None = Field(default=None, description="Of sound: samples a second.")
     channels: int | None = Field(default=None, description="Of sound.")
     notes: list[str] = Field(

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     default_text_to_image_model: str = Field(
         default="t2i-emoji", description="`model` of /generate/text-to-image."
     )
+    default_video_model: str = Field(
+        default="video-diffusion-emoji", description="`model` of /generate/video."
+    )
     default_audio_model: str = Field(
         default="wavenet-music", description="`model` of /generate/audio."
     )
@@ -145,6 +148,7 @@ class Settings(BaseSettings):
             "image": self.default_image_model,
             "text-to-image": self.default_text_to_image_model,
             "audio": self.default_audio_model,
+            "video": self.default_video_model,
         }
         return names[modality]
 

@@ -63,6 +63,35 @@ SOUND_JOB = {
     },
     "outputs": [SOUND],
 }
+VIDEO_JOB = {
+    **JOB_EXAMPLE,
+    "type": "video",
+    "model": "video-diffusion-emoji",
+    "input": {
+        "prompt": "a waving hand",
+        "frames": 16,
+        "fps": 8.0,
+        "n": 1,
+        "seed": 1234,
+        "output_format": "mp4",
+    },
+    "outputs": [
+        {
+            "index": 0,
+            "role": "video",
+            "url": f"/artifacts/{SHA256}",
+            "sha256": SHA256,
+            "content_type": "video/mp4",
+            "bytes": 12_264,
+            "seed": 1234,
+            "width": 64,
+            "height": 64,
+            "frames": 16,
+            "seconds": 2.0,
+            "fps": 8.0,
+        }
+    ],
+}
 LOCATION = {"Location": header("Where the job is.", QUEUED_EXAMPLE["urls"]["self"])}
 REPLAYED = {"Idempotent-Replayed": header("`true`: this key made the job before.", "true")}
 APPLIED = {"Preference-Applied": header("The wait that was granted.", "wait=10")}
@@ -149,3 +178,26 @@ async def generate_audio(
     left out is drawn, and noted with each output.
     """
     return await generate(request, services, owner, Route.of("audio", services.settings))
+
+
+@router.post(
+    "/generate/video",
+    summary="Make moving pictures",
+    status_code=202,
+    response_model=Job,
+    responses=replies(VIDEO_JOB),
+)
+async def generate_video(
+    request: Request,
+    services: Has,
+    owner: Owner,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Accepts a job that makes `n` videos of what `prompt` says.
+
+    The body is the model's own request: see `GET /models/{id}` for its parameters. Each video is a
+    loop, and has its first frame (`poster`) and a sheet of all frames beside it, as PNG. Words that
+    the model doesn't know are left out, and noted with the output.
+    """
+    return await generate(request, services, owner, Route.of("video", services.settings))

@@ -24,7 +24,10 @@ PLAYER = "tiny-wavenet"
 
 @contextmanager
 def a_studio(
-    redis_server: str, folder: Path, families: Sequence[str] = ("latent_diffusion", "diffusion")
+    redis_server: str,
+    folder: Path,
+    families: Sequence[str] = ("latent_diffusion", "diffusion"),
+    **defaults: str,
 ) -> Iterator[Running]:
     """It has a model that reads and one with labels, or those of other families, and one with
     neither. Every step previews."""
@@ -38,6 +41,7 @@ def a_studio(
         default_text_to_image_model=PAINTER,
         default_audio_model=PLAYER,
         preview_interval=0.001,
+        **defaults,  # type: ignore[arg-type]
     )
     with redis.Redis.from_url(redis_server) as connection:
         connection.flushall()

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from app.main import ROUTERS
+from app.openai.video_reply import Video, VideoDeleted
 from app.schemas import ErrorBody, Job, JobDeleted, JobList, ModelCard, ModelList, StoredArtifact
 from tests.conftest import MODEL
 
@@ -15,6 +16,8 @@ EXAMPLES = {
     "/jobs/{job_id}/cancel": Job,
     "/generate/image": Job,
     "/generate/audio": Job,
+    "/generate/video": Job,
+    "/v1/videos/{video}": Video,
     "/models": ModelList,
     "/models/{model_id}": ModelCard,
     "/artifacts": StoredArtifact,
@@ -58,7 +61,8 @@ def test_examples_are_what_they_say(document: dict[str, Any]) -> None:
             if status < "300" and path in EXAMPLES and example and "deleted" not in example:
                 EXAMPLES[path].model_validate(example)
             elif example and "deleted" in example:
-                JobDeleted.model_validate(example)
+                kind = VideoDeleted if path.startswith("/v1/videos") else JobDeleted
+                kind.model_validate(example)
 
 
 def test_the_body_is_any_of_the_models_requests(document: dict[str, Any]) -> None:

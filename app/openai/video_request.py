@@ -1,0 +1,156 @@
+"""OpenAI's request for a video, as a form or as JSON, read as one of ours.
+
+1. The client package sends a form even where there is no file in it. A form's fields are texts:
+   those that the model takes as something else are read as JSON.
+2. `seconds` is how often the model's loop is played: only whole loops are made.
+3. `input_reference` is a picture to set in motion; it is kept as if it had been posted.
+4. Every other field is the model's own, and refused by name if the model lacks it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.catalog import Entry
+from app.errors import InvalidRequest, NotFound, Unprocessable
+from app.openai.image_size import refused_as_size, size_params, size_schema
+from app.problems import explain_details
+from app.settings import Settings
+from app.submission import Wish, validated
+
+REFERENCE = "input_reference"
+PICTURE = "init_image"  # the param that it becomes
+OPTIONAL = ("model", "seconds", "size", REFERENCE)
+NEAR = 1e-6  # loops
+
+
+class Asked(BaseModel):
+    """The fields that are OpenAI's alone; `model_extra` has the model's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    prompt: str = Field(description="What to show.", examples=["a waving hand"])
+    seconds: str | float | None = Field(
+        default=None,
+        description="How long it plays: a whole number of the model's loops, of `frames` at `fps`. "
+        "Once, if left out.",
+        examples=["4"],
+    )
+    size: str | None = Field(
+        default=None, description="WIDTHxHEIGHT, one that the model can make, or `auto`."
+    )
+
+
+def form_fields(form: Mapping[str, str], entry: Entry) -> dict[str, Any]:
+    """A form's fields as JSON would have them; `name[key]` is a key of an object."""
+    takes = entry.schema["properties"]
+    told: dict[str, Any] = {}
+    for name, text in form.items():
+        outer, bracket, key = name.partition("[")
+        if bracket and key.endswith("]"):
+            inner: dict[str, str] = told.setdefault(outer, {})
+            inner[key[:-1]] = text
+        else:
+            told[name] = _value(text, takes.get(name, {}))
+    return told
+
+
+def _value(text: str, schema: Mapping[str, Any]) -> Any:
+    kinds = {part.get("type") for part in (schema, *schema.get("anyOf", ()))} - {None, "null"}
+    if not kinds or "string" in kinds:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # refused by the schema, in its own words
+
+
+def video_model(entry: Entry) -> Entry:
+    """The same, if it makes videos. Raises NotFound."""
+    if entry.family.modality != "video":
+        message = f"{entry.id} makes {entry.family.modality}, not video"
+        raise NotFound(message, code="model_not_found", param="model")
+    return entry
+
+
+def named_model(body: Mapping[str, Any], settings: Settings) -> str:
+    model = body.get("model")
+    if model is None:
+        return settings.default_video_model
+    if not isinstance(model, str):
+        raise Unprocessable("model must be a string", param="model")
+    return model
+
+
+def read_request(entry: Entry, body: Mapping[str, Any], picture: str | None) -> Wish:
+    """What a body wishes for; `picture` is the hash of the one that it brought.
+
+    Raises InvalidRequest with the field as the client knows it.
+    """
+    schema = in_dialect(entry, entry.schema)
+    plain = {k: v for k, v in body.items() if v is not None or k not in OPTIONAL}
+    if REFERENCE in plain:
+        message = f"{REFERENCE} must be a file in a form; or name a posted one as {PICTURE}"
+        raise Unprocessable(message, param=REFERENCE)
+    try:
+        asked = Asked.model_validate(plain)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise explain_details(found, schema) from None
+    given: dict[str, Any] = {**(asked.model_extra or {}), "prompt": asked.prompt}
+    if picture is not None:
+        given |= {PICTURE: picture}
+    given |= {"model": entry.id} | size_params(asked.size, given, entry)
+    repeats = _repeats(asked.seconds, given, entry)
+    try:
+        params = validated(entry, json.dumps(given | repeats), schema)
+    except InvalidRequest as error:
+        raise refused_as_size(_as_seconds(error, asked.seconds), asked.size) from None
+    return Wish("video", entry, params)
+
+
+def _repeats(seconds: str | float | None, given: Mapping[str, Any], entry: Entry) -> dict[str, int]:
+    """What `seconds` adds to the params. Raises InvalidRequest where no number of loops lasts so
+    long, or `repeat` says another."""
+    if seconds is None:
+        return {}
+    fields = entry.schema["properties"]
+    frames, fps = (given.get(name, fields[name]["default"]) for name in ("frames", "fps"))
+    if not all(isinstance(x, int | float) and x > 0 for x in (frames, fps)):
+        return {}  # refused by name, later
+    try:
+        loops = float(seconds) * fps / frames
+    except ValueError:
+        raise InvalidRequest("seconds must be a number", param="seconds") from None
+    count = round(loops) if 0 < loops < 10_000 else 0
+    if count < 1 or abs(loops - count) > NEAR:
+        once = f"{frames / fps:g}"
+        message = f"seconds must be a multiple of {once}: {entry.id} makes loops of {once} s"
+        raise InvalidRequest(message, param="seconds")
+    if given.get("repeat", count) != count:
+        message = f"seconds {seconds} and repeat don't go together"
+        raise InvalidRequest(message, param="seconds")
+    return {"repeat": count}
+
+
+def _as_seconds(error: InvalidRequest, seconds: str | float | None) -> InvalidRequest:
+    """The same error, or of `seconds` where the number of loops that it told is refused."""
+    if seconds is None or error.param != "repeat":
+        return error
+    return InvalidRequest(f"seconds {seconds} is too long: {error.message}", param="seconds")
+
+
+def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema of the model's own request, made that of the request which is taken here."""
+    own = Asked.model_json_schema()["properties"]
+    told = {**own, **native["properties"], "size": own["size"] | size_schema(entry)}
+    if PICTURE in native["properties"]:
+        told[REFERENCE] = {
+            "type": "string",
+            "format": "binary",
+            "description": "Only in a form: a picture to set in motion.",
+        }
+    required = list(dict.fromkeys(["prompt", *native.get("required", [])]))
+    return {**native, "properties": told, "required": required}
