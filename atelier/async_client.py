@@ -84,6 +84,20 @@ class AsyncClient:
         named = {} if style is None else {"style": style}
         return await self.submit("audio", named | common | params)
 
+    async def video(
+        self,
+        prompt: str,
+        model: str | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> AsyncJob:
+        """Ask for a video of what words say, as with `Client.video`."""
+        common = body_of(model, n, seed, output_format, metadata)
+        return await self.submit("video", {"prompt": prompt} | common | params)
+
     async def submit(
         self, route: str, body: Mapping[str, Any], idempotency_key: str | None = None
     ) -> AsyncJob:

@@ -12,6 +12,7 @@ from atelier import (
     cli_jobs,
     cli_music,
     cli_service,
+    cli_video,
     cli_words,
 )
 
@@ -28,6 +29,7 @@ app.command()(cli_service.worker)
 app.add_typer(cli_service.keys, name="keys")
 cli_jobs.generate.command(name="text-to-image")(cli_words.text_to_image)
 cli_jobs.generate.command()(cli_music.audio)
+cli_jobs.generate.command()(cli_video.video)
 app.add_typer(cli_jobs.generate, name="generate")
 app.command()(cli_music.listen)
 app.command()(cli_words.paint)

@@ -16,7 +16,7 @@ data = typer.Typer(
 
 @data.callback()
 def _group() -> None:
-    """A group of its own, so that its one command is `atelier data music`."""
+    """A group of its own: `atelier data music`, `atelier data video`."""
 
 
 @data.command()
@@ -52,6 +52,46 @@ def music(
             if own is None
             else build_own(own, minutes, font)
         )
+        rows = summary(folder)
+    except TrainingError as error:
+        raise fail(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise fail(NEEDS.format(extra="train", missing=error.name)) from None
+    except KeyboardInterrupt:
+        raise fail("stopped; the same command goes on", 130) from None
+    print(folder)
+    show_rows(rows)
+
+
+@data.command()
+def video(
+    frames: Annotated[int, typer.Option(min=2, max=64, help="Frames of a clip.")] = 16,
+    size: Annotated[int, typer.Option(min=8, max=512, help="Pixels a side.")] = 64,
+    own: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="A folder of your own videos: MP4, WebM, MOV, MKV, GIF or WebP."
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=240, help="Your own: frames a second, not evenly over each."),
+    ] = None,
+) -> None:
+    """Decode moving emoji into clips with captions, or your own videos.
+
+    A build that was broken off goes on where it was. Prints the folder and what is in it.
+    """
+    if own is None and rate is not None:
+        raise fail("--rate is for a folder of your own; emoji are loops, taken whole")
+    try:
+        from training.data.clips import build, summary
+        from training.data.own_clips import build_own_clips
+        from training.errors import TrainingError
+    except ModuleNotFoundError as error:
+        raise fail(NEEDS.format(extra="train", missing=error.name)) from None
+    try:
+        folder = build(frames, size) if own is None else build_own_clips(own, frames, size, rate)
         rows = summary(folder)
     except TrainingError as error:
         raise fail(str(error)) from None

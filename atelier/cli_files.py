@@ -90,10 +90,10 @@ def facts_of(file: Path) -> Any:
 
 
 def told_by_sound(file: Path) -> Any:
-    """What stands in the tags of a sound or a score: ASCII, and in one piece whatever its format.
-    None of other files, `{}` where nothing is told."""
+    """What stands in the tags of a sound, a score or an MP4: ASCII, and in one piece whatever its
+    format. None of other files, `{}` where nothing is told."""
     data = file.read_bytes()
-    if not data.startswith(SOUNDS) and data[8:12] != b"WAVE":
+    if not data.startswith(SOUNDS) and data[8:12] != b"WAVE" and data[4:8] != b"ftyp":
         return None
     place = data.find(FACTS)
     text = data[max(place, 0) :].decode("latin-1") if place >= 0 else ""
@@ -111,9 +111,10 @@ def facts_of_picture(file: Path) -> Any:
         raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
     try:
         with Image.open(file) as picture:
-            text = picture.info.get(CHUNK) or picture.getexif().get(IMAGE_DESCRIPTION)
+            told = (picture.info.get(name) for name in (CHUNK, "comment"))  # of PNG, of GIF
+            text = next(filter(None, told), None) or picture.getexif().get(IMAGE_DESCRIPTION)
             return json.loads(text or "null")
     except (UnidentifiedImageError, Image.DecompressionBombError):
-        raise fail(f"{file} is no picture, sound, score or checkpoint") from None
+        raise fail(f"{file} is no picture, sound, score, video or checkpoint") from None
     except ValueError:
         return None

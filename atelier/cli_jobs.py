@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from atelier.client import Client
     from atelier.jobs import Job, Output
 
+BESIDE = ("sheet", "poster")
+"""What lies beside the file that was asked for, and says so in its name."""
 SUFFIXES = {"audio/mpeg": ".mp3", "audio/midi": ".mid"}
 """Endings that differ from what a content type calls the format."""
 generate = typer.Typer(help="Have something made.", no_args_is_help=True)
@@ -132,6 +134,18 @@ def merged(body: dict[str, Any], common: Collection[str], param: list[str]) -> d
     return params | given
 
 
+def format_of(file: Path, formats: Mapping[str, str], output_format: str | None, n: int) -> str:
+    """What the name of one file that is to be made says of it."""
+    named = formats.get(file.suffix.lower())
+    if n != 1:
+        raise fail("-o names one file: more go to a folder, --out", 2)
+    if named is None:
+        raise fail(f"-o must end in {', '.join(formats)}, not {file.suffix or file}", 2)
+    if output_format not in (None, named):
+        raise fail(f"{file} is not to be {output_format}", 2)
+    return named
+
+
 def walk_to(seed: int | None, frames: int | None) -> dict[str, int] | None:
     """The way from a request's own seed to another's."""
     if seed is None and frames is not None:
@@ -164,7 +178,7 @@ def follow(job: "Job") -> None:
 
 def save(output: "Output", folder: Path, model: str) -> Path:
     """Save under a name that says what made it; another file of that name is kept."""
-    role = "-sheet" if output.role == "sheet" else ""
+    role = f"-{output.role}" if output.role in BESIDE else ""
     folder.mkdir(parents=True, exist_ok=True)
     return output.save(unused(folder / f"{model}-{output.seed}{role}{suffix_of(output)}"))
 

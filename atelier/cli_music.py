@@ -12,6 +12,7 @@ from atelier.cli_jobs import (
     Url,
     client,
     follow,
+    format_of,
     made,
     merged,
     submitted,
@@ -56,7 +57,7 @@ def audio(
     What was composed is saved beside it, as MIDI. A style that was drawn is told.
     """
     if file is not None:
-        output_format = _format_of(file, output_format, n)
+        output_format = format_of(file, FORMATS, output_format, n)
     common = {"model": model, "n": n, "seed": seed, "output_format": output_format}
     own = {
         "style": style,
@@ -70,18 +71,6 @@ def audio(
         job = submitted(service, "audio", body, {"score": score})
         told = [job.id] if detach else made(job, to) if file is None else made_as(job, file)
         tell(job, told, as_json)
-
-
-def _format_of(file: Path, output_format: str | None, n: int) -> str:
-    """What the name of a file says of it."""
-    named = FORMATS.get(file.suffix.lower())
-    if n != 1:
-        raise fail("-o names one file: more go to a folder, --out", 2)
-    if named is None:
-        raise fail(f"-o must end in {', '.join(FORMATS)}, not {file.suffix or file}", 2)
-    if output_format not in (None, named):
-        raise fail(f"{file} is not to be {output_format}", 2)
-    return named
 
 
 def made_as(job: "Job", file: Path) -> list[str]:

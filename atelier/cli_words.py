@@ -9,9 +9,11 @@ from atelier.cli_files import facts_of
 from atelier.cli_jobs import ApiKey, AsJson, Url, carry_out, client, made, merged
 from atelier.cli_music import FORMATS as SOUND_FORMATS
 from atelier.cli_say import fail
+from atelier.cli_video import FORMATS as VIDEO_FORMATS
 
 Model = Annotated[str | None, typer.Option(help="Model; see `atelier models`.")]
-FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg", **SOUND_FORMATS}
+FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+FORMATS |= SOUND_FORMATS | VIDEO_FORMATS
 SCORE = ".mid"  # what scores are whatever the output_format
 
 
@@ -111,7 +113,8 @@ def request_of(file: Path, facts: dict[str, Any]) -> dict[str, Any]:
     if suffix not in FORMATS and suffix != SCORE:
         raise fail(f"{file} is no file that a model here makes, by its name")
     params = {k: v for k, v in facts["params"].items() if v is not None}
-    unasked = suffix == SCORE or (suffix == ".webp" and "interpolate" in params)
+    beside = suffix == ".png" and "fps" in params  # a video's poster, or its sheet
+    unasked = suffix == SCORE or beside or (suffix == ".webp" and "interpolate" in params)
     common = {"model": facts["model"], "seed": facts["seed"]}
     common |= {k: facts[k] for k in ("n", "grid") if k in facts}
     return params | common | ({} if unasked else {"output_format": FORMATS[suffix]})

@@ -105,6 +105,24 @@ class Client:
         named = {} if style is None else {"style": style}
         return self.submit("audio", named | common | params)
 
+    def video(
+        self,
+        prompt: str,
+        model: str | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> Job:
+        """Ask for a video of what words say: `outputs` are the video, a poster and a sheet.
+
+        `params` are the model's own: frames, fps, repeat, style, steps, upscale; `init_image`, the
+        `sha256` of a picture that was `upload`ed, is set in motion.
+        """
+        common = body_of(model, n, seed, output_format, metadata)
+        return self.submit("video", {"prompt": prompt} | common | params)
+
     def submit(
         self, route: str, body: Mapping[str, Any], idempotency_key: str | None = None
     ) -> Job:

@@ -21,6 +21,7 @@ FOLDER = Path("demo")
 HOST = "127.0.0.1"
 SEED, COUNT, STEPS, SECONDS = 7, 8, 20, 10.0
 PROMPTS = ("red apple", "grinning cat", "rocket", "purple apple", "dog in a rocket", "红苹果")
+MOVING = ("crying face", "waving hand")
 
 out = Console()
 
@@ -80,14 +81,22 @@ def make_music(client: Client, folder: Path, card: Card) -> list[Path]:
     return keep(folder, f"{', '.join(styles) or 'music'} by {card['id']}", *each)
 
 
+def make_videos(client: Client, folder: Path, card: Card) -> list[Path]:
+    """A loop of each of a few things, side by side."""
+    each = [ask(client, card, prompt=prompt, repeat=2) for prompt in MOVING]
+    return keep(folder, f"{', '.join(MOVING)} by {card['id']}", *each)
+
+
 def make_everything(url: str, folder: Path) -> int:
-    """Pictures by every model, a walk, a given picture varied, and music; the number of files."""
+    """Pictures, music and videos by every model, a walk and a picture varied; how many files."""
     with Client(url) as client:
         every = client.models()
         cards = [card for card in every if takes(card, "interpolate")]
         made = [path for card in cards for path in make_pictures(client, folder, card)]
         for card in [card for card in every if card["modality"] == "audio"]:
             made += make_music(client, folder, card)
+        for card in [card for card in every if card["modality"] == "video"]:
+            made += make_videos(client, folder, card)
         for card in cards[:1]:
             walking = ask(client, card, interpolate={"to_seed": SEED + 1, "frames": 16})
             made += keep(folder, f"a walk by {walking.model}", walking)

@@ -148,7 +148,7 @@ def test_what_says_nothing_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "file"
     assert "no file" in refused(atelier("inspect", file))
     file.write_bytes(b"text")
-    assert "no picture, sound, score or checkpoint" in refused(atelier("inspect", file))
+    assert "no picture, sound, score, video or checkpoint" in refused(atelier("inspect", file))
     whole = encode(Image(torch.zeros(1, 8, 8)), "png", FACTS)[0].data
     file.write_bytes(whole[:20])
     refused(atelier("inspect", file))
