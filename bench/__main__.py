@@ -14,6 +14,7 @@ SCRIPTS = (
     "batching",
     "diffusion",
     "text_to_image",
+    "video",
     "wavenet",
     "queue_cpu",
     "start",

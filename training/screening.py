@@ -44,7 +44,7 @@ class Screening:
         apart, place = nearest_clips(self.clips[some], torch.from_numpy(train.clips))
         titles, rows = [], []
         for row, far, near in zip(some.tolist(), apart.tolist(), place.tolist(), strict=True):
-            titles += [self.prompts[row], f"{train.caption[near]} ({far:.0f})"]
+            titles += [self.prompts[row], f"{far:.0f}: {train.caption[near]}"]
             rows += [self.clips[row], torch.from_numpy(train.clips[near])]
         return rows_of(titles, torch.stack(rows))
 

@@ -77,6 +77,15 @@ def playing(checkpoints: Path, **changed: str) -> Iterator[Stack]:
         yield stack
 
 
+@contextmanager
+def filming(checkpoints: Path, **changed: str) -> Iterator[Stack]:
+    """A service with a tiny model of videos, under the name of the one that is the default."""
+    path = tiny_checkpoint(checkpoints, "video_diffusion")
+    path.rename(checkpoints / "video-diffusion-emoji.safetensors")
+    with running(ATELIER_CHECKPOINTS=str(checkpoints), **changed) as stack:
+        yield stack
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """One service for all tests that leave it as it was."""

@@ -20,10 +20,14 @@ DEFAULT = "http://127.0.0.1:8000"
 pytestmark = pytest.mark.stack
 
 
-def blocks(language: str, word: str, music: bool = False) -> list[str]:
-    """The code blocks of the README in a language that hold a word; of pictures, or of music."""
+def blocks(language: str, word: str, of: str = "pictures") -> list[str]:
+    """The code blocks of the README in a language that hold a word; of pictures, audio or video."""
     found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    return [block for block in found if word in block and ("audio" in block) == music]
+    return [block for block in found if word in block and of == _of(block)]
+
+
+def _of(block: str) -> str:
+    return next((kind for kind in ("audio", "video") if kind in block), "pictures")
 
 
 def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:

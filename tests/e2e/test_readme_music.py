@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_curl_lines_do_what_they_say(service: Stack, folder: Path) -> None:
-    script = "\n".join(blocks("sh", "curl", music=True))
+    script = "\n".join(blocks("sh", "curl", of="audio"))
     assert script.count("curl ") >= 7
     bash(script, service, folder)
     with wave.open(str(folder / "jazz.wav")) as sound:
@@ -48,7 +48,7 @@ def test_the_curl_lines_do_what_they_say(service: Stack, folder: Path) -> None:
 
 
 def test_the_commands_run(service: Stack, folder: Path) -> None:
-    (block,) = blocks("sh", "atelier generate", music=True)
+    (block,) = blocks("sh", "atelier generate", of="audio")
     assert bash(block, service, folder).stdout.splitlines() == [
         "song.wav",
         "song.mid",
@@ -58,7 +58,7 @@ def test_the_commands_run(service: Stack, folder: Path) -> None:
 
 
 def test_the_python_example_runs(service: Stack, folder: Path) -> None:
-    (example,) = blocks("python", "from atelier import Client", music=True)
+    (example,) = blocks("python", "from atelier import Client", of="audio")
     environment = os.environ | {"ATELIER_URL": service.url, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error", "-c", example]
     subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60)

@@ -61,8 +61,8 @@ CARD = Header(
     process=PROCESS,
     title="Moving emoji (diffusion)",
     description="Clips of 16 frames of 64x64 pixels that loop, from words, in English and Chinese.",
-    limitations="It has seen the animations of a thousand emoji, and stills of all. Faces, hearts, "
-    "hands, animals and people move as theirs do; what only stands among emoji mostly wobbles. "
+    limitations="It has seen 650 emoji move, some in other skin tones, and stills of all. Faces, "
+    "hearts, hands, animals and people move as theirs do; what only stands among emoji mostly wobbles. "
     "Fingers, mouths, wheels and letters are smeared, and change from frame to frame. Of what no "
     "emoji shows the colour comes out, seldom the thing. Its clips are loops; other numbers of "
     "frames than 16 are less sure. It was stopped long before it had learnt all it could.",

@@ -1,0 +1,115 @@
+"""Videos over the whole service: the README's lines, OpenAI's package, and the same bytes again."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import openai
+import pytest
+from PIL import Image
+from PIL.WebPImagePlugin import WebPImageFile
+
+from atelier import Client
+from tests.e2e.conftest import Stack, filming
+from tests.e2e.test_music import worker_of
+from tests.e2e.test_readme import ROOT, bash, blocks
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning"),  # OpenAI's own
+]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with filming(tmp_path_factory.mktemp("checkpoints")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    Image.new("RGB", (64, 64), "orange").save(tmp_path / "emoji.png")
+    return tmp_path
+
+
+def frames_of(data: bytes) -> int:
+    with av.open(io.BytesIO(data)) as box:
+        return len(list(box.decode(video=0)))
+
+
+def test_the_curl_lines_do_what_they_say(service: Stack, folder: Path) -> None:
+    script = "\n".join(blocks("sh", "curl", of="video"))
+    assert script.count("curl ") >= 4
+    bash(script, service, folder)
+    crying = json.loads((folder / "crying.json").read_text())
+    assert [o["role"] for o in crying["outputs"]] == ["video", "poster", "sheet"]
+    assert frames_of((folder / "crying.mp4").read_bytes()) == 32
+    moved = json.loads((folder / "moved.json").read_text())
+    assert moved["outputs"][0]["content_type"] == "image/gif"
+
+
+def test_the_commands_run(service: Stack, folder: Path) -> None:
+    (block,) = blocks("sh", "atelier generate", of="video")
+    assert bash(block, service, folder).stdout.split("\n")[:2] == ["heart.mp4", "the same bytes"]
+
+
+def test_the_python_examples_run(service: Stack, folder: Path) -> None:
+    environment = os.environ | {"ATELIER_URL": service.url, "PYTHONPATH": str(ROOT)}
+    for example in blocks("python", "import", of="video"):
+        text = example.replace("http://127.0.0.1:8000", service.url)
+        command = [sys.executable, "-c", text]
+        subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60)
+    with WebPImageFile(folder / "waving.webp") as waving:
+        assert waving.n_frames == 16
+    assert frames_of((folder / "heart-again.mp4").read_bytes()) == 32
+
+
+def test_openai_makes_fetches_lists_and_deletes(service: Stack) -> None:
+    few: dict[str, Any] = {"steps": 2, "frames": 8, "seed": 5}
+    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none") as client:
+        made = client.videos.create_and_poll(prompt="a dog", poll_interval_ms=50, extra_body=few)
+        assert (made.status, made.progress, made.seconds) == ("completed", 100, "1")
+        content = client.videos.download_content(made.id).read()
+        assert frames_of(content) == 8
+        assert made.id in [video.id for video in client.videos.list()]
+        again = client.videos.create_and_poll(prompt="a dog", poll_interval_ms=50, extra_body=few)
+        assert client.videos.download_content(again.id).read() == content
+        assert client.videos.delete(made.id).deleted
+        assert client.videos.download_content(again.id).read() == content  # shared, and still there
+        with pytest.raises(openai.NotFoundError):
+            client.videos.retrieve(made.id)
+
+
+def test_a_client_that_leaves_leaves_its_video_to_be_fetched(service: Stack) -> None:
+    with Client(service.url) as client:
+        job = client.video("a dog", steps=200, frames=16)
+
+        def follow() -> None:
+            with httpx.stream("GET", f"{service.url}{job.path}/events", timeout=30) as answer:
+                next(answer.iter_bytes())
+
+        leaving = threading.Thread(target=follow)
+        leaving.start()
+        leaving.join()
+        assert job.wait(100).status == "completed"
+        assert frames_of(job.outputs[0].read()) == 16
+
+
+def test_a_video_outlives_the_worker(tmp_path: Path) -> None:
+    fast = {"LEASE": "1", "HEARTBEAT": "0.2", "SWEEP_INTERVAL": "0.2"}
+    changed = {f"ATELIER_{name}": value for name, value in fast.items()}
+    with filming(tmp_path, **changed) as stack, Client(stack.url, timeout=60) as client:
+        once = client.video("a dog", steps=100, seed=6).wait(100)
+        job = client.video("a dog", steps=100, seed=6)
+        next(event for event in job.events() if event.name == "progress")
+        os.kill(worker_of(stack), signal.SIGKILL)
+        assert job.wait(100).outputs[0].sha256 == once.outputs[0].sha256
