@@ -139,9 +139,11 @@ def test_the_document_shows_every_field_and_bodies_that_are_taken(models: httpx.
     assert any("artifact" in form for form in shown["init_image"]["anyOf"])
 
 
+PAGES = {"audio": "music.md", "video": "video.md"}
+
+
 def test_the_pages_tell_of_every_field(models: httpx.Client) -> None:
     for card in models.get("/models").json()["data"]:
-        name = "music.md" if card["modality"] == "audio" else "images.md"
-        page = (ROOT / "docs" / name).read_text()
+        page = (ROOT / "docs" / PAGES.get(card["modality"], "images.md")).read_text()
         for name in card["params"]["properties"].keys() - {"model", "metadata"}:
             assert f"`{name}`" in page, name
