@@ -62,10 +62,11 @@ CARD = Header(
     title="Moving emoji (diffusion)",
     description="Clips of 16 frames of 64x64 pixels that loop, from words, in English and Chinese.",
     limitations="It has seen 650 emoji move, some in other skin tones, and stills of all. Faces, "
-    "hearts, hands, animals and people move as theirs do; what only stands among emoji mostly wobbles. "
-    "Fingers, mouths, wheels and letters are smeared, and change from frame to frame. Of what no "
-    "emoji shows the colour comes out, seldom the thing. Its clips are loops; other numbers of "
-    "frames than 16 are less sure. It was stopped long before it had learnt all it could.",
+    "hearts, hands, animals and people move as theirs do; what only stands among emoji mostly "
+    "wobbles. Fingers, mouths, wheels and letters are smeared, and change from frame to frame. Of "
+    "what no emoji shows the colour comes out, seldom the thing. Its clips are loops; other "
+    "numbers of frames than 16 are less sure. It was stopped long before it had "
+    "learnt all it could.",
     defaults={"sampler": "dpmpp_2m", "steps": 20, "style": "fluent-3d"},
     labels=list(STYLES),
     data=f"{ABOUT}, and stills of seven emoji sets (Noto, Noto v1 and FxEmojis; Fluent flat, in "
