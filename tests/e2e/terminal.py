@@ -19,8 +19,9 @@ CTRL_C, CTRL_D, CTRL_U, UP = "\x03", "\x04", "\x15", "\x1b[A"
 CONTROL = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]?|[=>])?|\r|\x07")
 OPEN = re.compile(r"\x1b(\[[0-9;?]*)?\Z")
 ATELIER = """\
-import fcntl, termios
+import fcntl, signal, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C reaches it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 from atelier.cli import main
 main()
 """
