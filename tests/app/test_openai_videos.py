@@ -1,8 +1,14 @@
 """/v1/videos as the real openai package asks it, over a real worker."""
 
 import asyncio
+import base64
 import io
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import av
@@ -11,9 +17,13 @@ import openai
 import pytest
 from PIL import Image
 
+from tests.app import stock_video_client
 from tests.app.serving import Running
 from tests.app.studio import PLAIN, a_studio
 from tests.app.test_generate import error_of
+from tests.app.test_openai_clients import second
+
+__all__ = ["second"]  # a fixture
 
 MOVER, GAN = "tiny-video_diffusion", "tiny-video_gan"
 URL = "/v1/videos"
@@ -69,6 +79,34 @@ def test_a_video_is_made_polled_and_fetched(studio: Running, client: openai.Open
         found = client.videos.download_content(video.id, variant=variant)  # type: ignore[arg-type]
         assert found.read() == outputs[role]
         assert found.read().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("major", ["2", "3"])
+def test_both_versions_of_the_client_are_served(
+    studio: Running, major: str, request: pytest.FixtureRequest
+) -> None:
+    if major == "3":
+        got = stock_video_client.tried(studio.url)
+    else:
+        environment = os.environ | {"PYTHONPATH": request.getfixturevalue("second")}
+        told = subprocess.run(
+            [sys.executable, str(Path(stock_video_client.__file__)), studio.url],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert told.returncode == 0, told.stderr
+        got = json.loads(told.stdout)
+    assert got["version"].partition(".")[0] == major
+    assert got["video"] == ["completed", 100, "4", "32x32"]
+    video, *pictures = (base64.b64decode(data) for data in got["content"])
+    assert frames_of(video) == 32
+    assert all(data.startswith(b"\x89PNG") for data in pictures)
+    assert got["listed"]
+    assert got["deleted"] == [True, True, "video.deleted"]
+    assert got["after"] == ["NotFoundError", 404, "job_not_found"]
 
 
 def test_seconds_are_whole_loops(client: openai.OpenAI) -> None:
