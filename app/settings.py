@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         default=None, description="API keys, a name and a SHA-256 a line."
     )
 
+    packaged_models: bool = Field(
+        default=True,
+        description="Whether `atelier up` takes over models that installed packages carry.",
+    )
+
     # the API
     host: str = Field(
         default="127.0.0.1", description="Address to bind; another than loopback needs keys."
@@ -85,6 +90,9 @@ class Settings(BaseSettings):
     default_audio_model: str = Field(
         default="wavenet-music", description="`model` of /generate/audio."
     )
+    default_story_model: str = Field(
+        default="smollm2-135m", description="`model` of /generate/story."
+    )
 
     # jobs and results
     result_ttl: float = Field(default=86_400, gt=0, description="How long artifacts are kept.")
@@ -105,6 +113,10 @@ class Settings(BaseSettings):
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 on CUDA, float32 on CPU."
+    )
+    language_dtype: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        default="auto",
+        description="Of language models' weights. auto: as narrow as costs nothing.",
     )
     threads: int = Field(
         default=0, ge=0, description="Torch threads a worker; 0: cores by workers."
@@ -148,9 +160,16 @@ class Settings(BaseSettings):
             "image": self.default_image_model,
             "text-to-image": self.default_text_to_image_model,
             "audio": self.default_audio_model,
+            "story": self.default_story_model,
             "video": self.default_video_model,
         }
         return names[modality]
+
+    @cached_property
+    def checkpoint_folders(self) -> tuple[Path, Path]:
+        """Where models are looked for: the folder given, and that of those taken over from
+        packages."""
+        return self.checkpoints, self.state / "checkpoints"
 
     @cached_property
     def redis_address(self) -> str:

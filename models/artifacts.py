@@ -1,6 +1,7 @@
 """What a flow makes: raw arrays, checked when they are made, with no encoding."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -80,11 +81,41 @@ class Audio:
             raise ValueError(f"samples must be between -1 and 1, got {loudest}")
 
 
-Artifact = Image | Frames | Video | Audio | Score
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """How likely a token was, as a natural logarithm."""
+
+    token: str  # its text; half a letter is U+FFFD
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A token that was written, and the likeliest ones there."""
+
+    chance: Chance
+    likeliest: tuple[Chance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Text:
+    """What was written, and how many tokens were read and written for it."""
+
+    text: str
+    read: int
+    written: int
+    finish: Literal["stop", "length"]  # it had said all, or as much as it may
+    title: str | None = None
+    drawn: tuple[Drawn, ...] | None = None  # of each token, if that was asked for
+    notes: tuple[str, ...] = ()
+
+
+Artifact = Image | Frames | Video | Audio | Score | Text
 
 
 def values_of(artifact: Artifact) -> Tensor:
-    """One array; of a score a row a note: onset, end, pitch, velocity, program."""
+    """One array; of a score a row a note: onset, end, pitch, velocity, program; of text its
+    bytes."""
     match artifact:
         case Image() | Frames() | Video():
             return artifact.pixels
@@ -93,3 +124,5 @@ def values_of(artifact: Artifact) -> Tensor:
         case Score():
             rows = [(n.onset, n.end, n.pitch, n.velocity, n.program) for n in artifact.notes]
             return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), 5)
+        case Text():
+            return torch.tensor(list(artifact.text.encode()), dtype=torch.uint8)

@@ -21,6 +21,7 @@ class Place:
 
     device: torch.device
     dtype: torch.dtype = torch.float32
+    words: torch.dtype | None = None  # of language models' weights, if they are to have another
 
 
 @dataclass(frozen=True, eq=False)  # no slots: Python 3.12 can't refer weakly to one that has them

@@ -106,7 +106,7 @@ def build_part(
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"the net can't be built from its header: {error}") from None
     own = {k: t for k, t in tensors.items() if k.startswith(prefix)}
-    _check_names_and_shapes({prefix + k: t for k, t in net.state_dict().items()}, own)
+    check_names_and_shapes({prefix + k: t for k, t in net.state_dict().items()}, own)
     placed = {k.removeprefix(prefix): _placed(t, place) for k, t in own.items()}
     net.load_state_dict(placed, assign=True)
     return _laid_out(net.eval().requires_grad_(False))
@@ -127,7 +127,8 @@ def refuse_strangers(tensors: Mapping[str, Tensor], parts: Collection[str]) -> N
             raise CheckpointError(f"the checkpoint has an unknown tensor {name}")
 
 
-def _check_names_and_shapes(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+def check_names_and_shapes(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    """Raises CheckpointError that names the first tensor which is missing, unknown or misshapen."""
     for name in sorted(own.keys() ^ given.keys()):
         side = "lacks the" if name in own else "has an unknown"
         raise CheckpointError(f"the checkpoint {side} tensor {name}")

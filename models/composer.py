@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,7 @@ Progress = Callable[[int], tuple[int, int]]
 class Composer:
     """Goes on a token a step, each row in its own slot of a cache that is there beforehand.
 
-    Its weights stay in single precision. A row looks at its own slot alone, and with the kernel its
+    It reckons in single precision. A row looks at its own slot alone, and with the kernel its
     bits do not depend on its neighbours; the plain steps run in batches of four.
     """
 
@@ -52,10 +53,9 @@ class Composer:
         counts = [table.num_embeddings for table in self.net.told]
         if counts != facts_of(self.words):
             raise CheckpointError(f"its net is told {counts}, not {facts_of(self.words)}")
-        self.cache = self.net.empty(SLOTS + 1)
-        self.slots = Slots(self.cache.keys, self.cache.values)
-        self._step, rows = stepping(self.net, place.device)
-        self.next: Batched[Tensor] = Batched(self._next, self._example(), rows=rows)
+        self._way = stepping(self.net, place.device)
+        self.slots = Slots(self._way.cache.keys, self._way.cache.values)
+        self.next: Batched[Tensor] = Batched(self._next, self._example(), rows=self._way.rows)
         self.batched: tuple[Batched[Any], ...] = (self.next,)
 
     def _example(self) -> tuple[Tensor, ...]:
@@ -67,9 +67,9 @@ class Composer:
     def _next(self, *columns: Tensor) -> Tensor:
         """Read a token of each piece and draw the next, -1 where none can be drawn."""
         token, facts, at, slot, allowed, uniform, temperature, top_p = columns
-        logits = self._step(self.net.begun(token, facts), at, slot, self.cache)
+        logits = self._way.step(self.net.begun(token, facts), at, slot, self._way.cache)
         logits = logits.masked_fill(~allowed, -torch.inf)
-        number, sound = draw(logits, uniform, temperature, top_p)
+        number, sound = self._way.draw(logits, uniform, temperature, top_p)
         return torch.where(sound, number, -1)
 
     async def generate(
@@ -122,10 +122,23 @@ def _so_far(piece: Piece, drawn: Tensor) -> Score:
     return piece.score()
 
 
-def stepping(net: Net, device: torch.device) -> tuple[Stepped, int | None]:
-    """The fastest way to take a step on a device, and the batch it must be padded to."""
-    if device.type == "cuda" or importlib.util.find_spec("numba") is None:
-        return net.step, 4
-    from models.composer_kernel import Stepper  # numba takes a second to load
+@dataclass(frozen=True, slots=True)
+class Stepping:
+    """A way to step, as `Net.step`, and to draw, as `wavenet_steps.draw`."""
 
-    return Stepper(net), None
+    step: Stepped
+    draw: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+    cache: Cache  # laid out as `step` has it
+    rows: int | None  # the batch that it must be padded to
+
+
+def stepping(net: Net, device: torch.device) -> Stepping:
+    """The fastest on a device."""
+    if device.type == "cuda" or importlib.util.find_spec("numba") is None:
+        return Stepping(net.step, draw, net.empty(SLOTS + 1), 4)
+    from models import composer_kernel as kernel  # numba takes a second to load
+    from models.composer_weights import empty, packed
+
+    weights = packed(net)
+    cache = empty(weights, SLOTS + 1)
+    return Stepping(partial(kernel.step, weights), kernel.draw, cache, None)

@@ -1,244 +1,227 @@
-"""A composer's token as machine code: as fast as its weights can be read.
+"""A composer's step as machine code: a token as fast as the weights can be read.
 
-What it does is `nets.composer.Composer.step`, which it is tested against. A row's bits depend
-neither on its neighbours nor on how many they are (`models/lanes.py`), so batches need no padding;
-four rows abreast share each read of the weights, and each looks at its own cache for exactly as
-many tokens as there are.
+Logits are those of `nets.composer.Composer.step`, which this is tested against; a slot of the cache
+is laid out for the products that attention is made of (`models/lanes.py`). Up to four rows share
+each read of the weights, and every row looks at as many places of its own slot as it has seen. Its
+bits do not depend on its neighbours, so batches need no padding.
 """
 
-from typing import Any, NamedTuple
+import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from models.lanes import ABREAST, Floats, blocks_of, compiled, exp, multiply, padded, tanh
-from models.nets.composer import Cache, Composer, turns_of
+from models import wavenet_kernel
+from models.composer_weights import TILE, Desk, Packed, desk_for
+from models.lanes import ABREAST, LANES, Floats, Weights, compiled, exp, multiply, padded
+from models.nets.composer import Cache
 
-Numbers = NDArray[np.int64]
-ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
-TINY = np.float32(1e-6)  # of RMSNorm
-
-
-class Packed(NamedTuple):
-    """A composer's weights as the kernel reads them; matrices in blocks of outputs."""
-
-    layers: int
-    heads: int
-    groups: int
-    size: int
-    window: int
-    before: Floats  # (layers, width), what attention's input is scaled by
-    between: Floats  # (layers, width), and the perceptron's
-    last: Floats  # (width,), and the output's
-    take: Floats  # of all layers, width to (heads + 2 groups) size
-    give: Floats  # width to width
-    open: Floats  # width to 2 inner
-    close: Floats  # inner to width
-    out: Floats  # width to vocabulary
+ZERO, ONE, INFINITE = np.float32(0), np.float32(1), np.float32(np.inf)
 
 
-class Desk(NamedTuple):
-    """Where up to `ABREAST` rows are worked out, ends of vectors included."""
+def step(weights: Packed, x: Tensor, at: Tensor, slot: Tensor, cache: Cache) -> Tensor:
+    """As `Composer.step`, on the CPU and over a cache of `empty`.
 
-    x: Floats  # the stream
-    h: Floats  # what a layer takes in
-    taken: Floats  # queries, keys and values
-    found: Floats
-    wide: Floats  # signals, then gates
-    inner: Floats
-    logits: Floats
-    weight: Floats  # (window,), of one head
+    Rows are shared out among torch's threads by fours, which share a read of the weights.
+    """
+    logits = torch.empty(len(x), weights.vocabulary)
+    whole = [tensor.contiguous() for tensor in (x, at, slot, logits)]
+    fours = -(-len(x) // ABREAST)
+    each = -(-fours // torch.get_num_threads()) * ABREAST
+    parts = [[t[first : first + each].numpy() for t in whole] for first in range(0, len(x), each)]
+    run = partial(_step, weights, cache.keys.numpy(), cache.values.numpy())
+    if len(parts) == 1:
+        run(parts[0])
+    else:
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(run, parts))
+    return logits
 
 
-def packed(net: Composer) -> Packed:
-    """Copies them."""
-    blocks: list[Any] = list(net.blocks)
-    return Packed(
-        net.layers,
-        blocks[0].heads,
-        net.groups,
-        net.size,
-        net.window,
-        _rows(block.before for block in blocks),
-        _rows(block.between for block in blocks),
-        _plain(net.norm.weight),
-        _matrices(block.take for block in blocks),
-        _matrices(block.give for block in blocks),
-        _matrices(block.open for block in blocks),
-        _matrices(block.close for block in blocks),
-        _matrices([net.embed]),
+def _step(weights: Packed, keys: Floats, values: Floats, part: list[Any]) -> None:
+    *rows, logits = part
+    _run(weights, desk_for(weights), (keys, values), tuple(rows), logits)
+
+
+def draw(logits: Tensor, u: Tensor, temperature: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    """As `wavenet_steps.draw`, on the CPU and a row at a time."""
+    chances, parts = np.zeros(padded(logits.shape[1]), np.float32), np.zeros(LANES, np.float32)
+    rows = zip(*(t.numpy() for t in (logits, u, temperature, top_p)), strict=True)
+    numbers = torch.tensor(
+        [wavenet_kernel.draw(row, by, heat, part, chances, parts) for row, by, heat, part in rows]
     )
-
-
-def _plain(tensor: Tensor) -> Floats:
-    return tensor.detach().float().contiguous().numpy().copy()
-
-
-def _rows(modules: Any) -> Floats:
-    return np.stack([_plain(module.weight) for module in modules])
-
-
-def _matrices(modules: Any) -> Floats:
-    return blocks_of(np.stack([_plain(module.weight).T for module in modules]))
-
-
-def desk_for(weights: Packed, inner: int, vocabulary: int) -> Desk:
-    def rows(width: int) -> Floats:
-        return np.zeros((ABREAST, padded(width)), np.float32)
-
-    width = weights.last.shape[0]
-    return Desk(
-        rows(width),
-        rows(width),
-        rows((weights.heads + 2 * weights.groups) * weights.size),
-        rows(width),
-        rows(2 * inner),
-        rows(inner),
-        rows(vocabulary),
-        np.zeros(weights.window, np.float32),
-    )
-
-
-class Stepper:
-    """The weights of one net, and a desk of their own."""
-
-    def __init__(self, net: Composer) -> None:
-        self._weights, self._size = packed(net), net.size
-        block: Any = net.blocks[0]
-        self._inner, self._vocabulary = block.close.in_features, net.vocabulary
-        self._desk = desk_for(self._weights, self._inner, self._vocabulary)
-
-    def __call__(self, x: Tensor, at: Tensor, slot: Tensor, cache: Cache) -> Tensor:
-        logits = torch.empty(len(x), self._vocabulary)
-        turns = turns_of(at, self._size).contiguous()  # (B, size / 2, 2)
-        given = (x.contiguous(), turns, at, slot)
-        kept = (cache.keys.numpy(), cache.values.numpy())
-        _run(self._weights, self._desk, kept, tuple(t.numpy() for t in given), logits.numpy())
-        return logits
+    return numbers.clamp(min=0), numbers >= 0
 
 
 @compiled
-def _run(weights: Packed, desk: Desk, kept: Any, given: Any, logits: Floats) -> None:
-    """ABREAST rows, then the next."""
-    x, turns, at, slot = given
-    width = x.shape[1]
+def _run(weights: Packed, desk: Desk, cache: Any, given: Any, logits: Floats) -> None:
+    """The step of ABREAST rows, then that of the next; their slots are written."""
+    x, at, slot = given
+    width, last = weights.norms.shape[1], len(weights.norms) - 1
     for first in range(0, len(x), ABREAST):
         rows = min(ABREAST, len(x) - first)
         for row in range(rows):
-            desk.x[row, :width] = x[first + row]
-        for layer in range(weights.layers):
-            _attend(weights, desk, kept, (turns, at, slot), (layer, first, rows))
-            _perceive(weights, desk, layer, rows)
-        _scaled(desk, weights.last, rows)
-        _product(weights.out, desk.h, desk.logits, (0, width), rows)
+            n = first + row
+            for i in range(desk.x.shape[1]):  # its end too, where another row's may be no numbers
+                desk.x[row, i] = x[n, i] if i < width else ZERO
+            _turns(weights.speeds, at[n], desk.turns[row])
+        for layer in range(last // 2):
+            _norm(weights, desk, 2 * layer, rows)
+            _apply(weights.take, layer, desk.normed, width, desk.taken, rows)
+            for row in range(rows):
+                n = first + row
+                held = (cache[0][slot[n], layer], cache[1][slot[n], layer])
+                _turn(desk.taken[row], desk.turns[row], weights.heads + weights.groups)
+                _remember(weights, desk.taken[row], held, at[n] % weights.window)
+                _look(weights, desk, held, row, min(at[n] + 1, weights.window))
+            _add(weights.give, layer, desk.found, width, desk.x, rows)
+            _norm(weights, desk, 2 * layer + 1, rows)
+            _apply(weights.open, layer, desk.normed, width, desk.opened, rows)
+            for row in range(rows):
+                _gate(desk.opened[row], desk.closed[row, : weights.inner])
+            _add(weights.close, layer, desk.closed, weights.inner, desk.x, rows)
+        _norm(weights, desk, last, rows)
+        _apply(weights.out, 0, desk.normed, width, desk.logits, rows)
         for row in range(rows):
-            logits[first + row] = desk.logits[row, : logits.shape[1]]
+            for i in range(logits.shape[1]):
+                logits[first + row, i] = desk.logits[row, i]
 
 
 @compiled
-def _attend(weights: Packed, desk: Desk, kept: Any, given: Any, which: Any) -> None:
-    keys, values = kept
-    turns, at, slot = given
-    layer, first, rows = which
-    width, size, window = len(weights.last), weights.size, weights.window
-    inputs = weights.heads * size
-    _scaled(desk, weights.before[layer], rows)
-    _product(weights.take, desk.h, desk.taken, (layer, width), rows)
+def _turns(speeds: Floats, at: int, turns: Floats) -> None:
+    """Cosines, then sines."""
+    for i in range(len(speeds)):
+        angle = np.float32(at) * speeds[i]
+        turns[i], turns[len(speeds) + i] = math.cos(angle), math.sin(angle)
+
+
+@compiled
+def _norm(weights: Packed, desk: Desk, number: int, rows: int) -> None:
+    """RMSNorm of x."""
+    width = weights.norms.shape[1]
     for row in range(rows):
-        number, place = slot[first + row], at[first + row] % window
-        count = min(at[first + row] + 1, window)
-        for head in range(weights.heads + weights.groups):
-            _turn(desk.taken[row, head * size : (head + 1) * size], turns[first + row])
-        for group in range(weights.groups):
-            key = inputs + group * size
-            value = key + weights.groups * size
-            for i in range(size):
-                keys[number, layer, group, i, place] = desk.taken[row, key + i]
-                values[number, layer, group, place, i] = desk.taken[row, value + i]
-        for head in range(weights.heads):
-            group = head * weights.groups // weights.heads
-            here = slice(head * size, (head + 1) * size)
-            _look(
-                desk.taken[row, here],
-                keys[number, layer, group],
-                values[number, layer, group],
-                desk.weight[:count],
-                desk.found[row, here],
-            )
-    at_once = (layer * inputs * desk.x.shape[1], 0, 0, desk.found.shape[1], desk.x.shape[1], inputs)
-    multiply(weights.give, desk.found, desk.x, at_once, desk.x.shape[1], rows)
+        desk.parts[:] = ZERO
+        for start in range(0, desk.x.shape[1], LANES):  # zeros fill it up
+            for lane in range(LANES):
+                desk.parts[lane] += desk.x[row, start + lane] * desk.x[row, start + lane]
+        scale = ONE / np.sqrt(_total(desk.parts) / np.float32(width) + weights.eps)
+        for i in range(width):
+            desk.normed[row, i] = desk.x[row, i] * scale * weights.norms[number, i]
 
 
 @compiled
-def _look(query: Floats, keys: Floats, values: Floats, weight: Floats, found: Floats) -> None:
-    """What one head finds: keys (size, window), values (window, size), a weight for each token."""
-    count, size = len(weight), len(query)
-    for p in range(count):
-        weight[p] = ZERO
-    for i in range(size):
-        scale = query[i] / np.float32(np.sqrt(size))
-        for p in range(count):
-            weight[p] += scale * keys[i, p]
-    most = weight[0]
-    for p in range(count):
-        most = max(most, weight[p])
-    for p in range(count):
-        weight[p] = exp(weight[p] - most)
+def _total(parts: Floats) -> Any:
     total = ZERO
-    for p in range(count):
-        total += weight[p]
-    for i in range(size):
-        found[i] = ZERO
-    for p in range(count):
-        part = weight[p] / total
-        for i in range(size):
-            found[i] += part * values[p, i]
+    for part in parts:
+        total += part
+    return total
 
 
 @compiled
-def _perceive(weights: Packed, desk: Desk, layer: int, rows: int) -> None:
-    width, inner = len(weights.last), desk.inner.shape[1]
-    _scaled(desk, weights.between[layer], rows)
-    _product(weights.open, desk.h, desk.wide, (layer, width), rows)
-    count = len(weights.close) // weights.layers // desk.x.shape[1]
-    for row in range(rows):
-        for i in range(count):
-            gate = desk.wide[row, count + i]
-            desk.inner[row, i] = desk.wide[row, i] * gate * (HALF + HALF * tanh(HALF * gate))
-    at = (layer * count * desk.x.shape[1], 0, 0, inner, desk.x.shape[1], count)
-    multiply(weights.close, desk.inner, desk.x, at, desk.x.shape[1], rows)
-
-
-@compiled
-def _product(w: Floats, x: Floats, y: Floats, which: Any, rows: int) -> None:
-    """y = w x, of one layer's matrix."""
-    layer, count = which
+def _apply(w: Weights, layer: int, x: Floats, inputs: int, y: Floats, rows: int) -> None:
+    """y = w x, w being a layer's."""
     for row in range(rows):
         for i in range(y.shape[1]):
             y[row, i] = ZERO
-    at = (layer * count * y.shape[1], 0, 0, x.shape[1], y.shape[1], count)
+    _add(w, layer, x, inputs, y, rows)
+
+
+@compiled
+def _add(w: Weights, layer: int, x: Floats, inputs: int, y: Floats, rows: int) -> None:
+    """y += w x, w being a layer's."""
+    at = (layer * inputs * y.shape[1], 0, 0, x.shape[1], y.shape[1], inputs)
     multiply(w, x, y, at, y.shape[1], rows)
 
 
 @compiled
-def _scaled(desk: Desk, weight: Floats, rows: int) -> None:
-    """RMSNorm (Zhang and Sennrich 2019, 1910.07467) of the stream."""
-    width = len(weight)
-    for row in range(rows):
-        total = ZERO
-        for i in range(width):
-            total += desk.x[row, i] * desk.x[row, i]
-        scale = ONE / np.sqrt(total / np.float32(width) + TINY)
-        for i in range(width):
-            desk.h[row, i] = desk.x[row, i] * scale * weight[i]
+def _turn(taken: Floats, turns: Floats, heads: int) -> None:
+    """Rotary positions of so many heads, whose pairs are their halves."""
+    half = len(turns) // 2
+    for head in range(heads):
+        first = taken[head * 2 * half : head * 2 * half + half]
+        second = taken[head * 2 * half + half : (head + 1) * 2 * half]
+        for i in range(half):
+            a, b, cos, sin = first[i], second[i], turns[i], turns[half + i]
+            first[i], second[i] = a * cos - b * sin, a * sin + b * cos
 
 
 @compiled
-def _turn(x: Floats, turns: Floats) -> None:
-    half = len(x) // 2
-    for i in range(half):
-        a, b = x[i], x[half + i]
-        x[i] = a * turns[i, 0] - b * turns[i, 1]
-        x[half + i] = a * turns[i, 1] + b * turns[i, 0]
+def _remember(weights: Packed, taken: Floats, held: Any, place: int) -> None:
+    """Write a token's keys and values where `empty` says."""
+    keys, values = held
+    size, tile = weights.size, place // TILE * TILE
+    for group in range(weights.groups):
+        key = (weights.heads + group) * size
+        value = key + weights.groups * size
+        for i in range(size):
+            keys[group, (place // LANES * size + i) * LANES + place % LANES] = taken[key + i]
+            block = tile * weights.filled + i // LANES * LANES * TILE
+            values[group, block + place % TILE * LANES + i % LANES] = taken[value + i]
+
+
+@compiled
+def _look(weights: Packed, desk: Desk, held: Any, row: int, count: int) -> None:
+    """What the heads of a row find in so many places of its slot."""
+    keys, values = held
+    size, filled, each = weights.size, weights.filled, weights.heads // weights.groups
+    places = -(-count // TILE) * TILE
+    found = row * desk.found.shape[1]
+    for i in range(desk.found.shape[1]):
+        desk.found[row, i] = ZERO
+    for head in range(weights.heads):
+        desk.near[0, :places] = ZERO
+        at = (0, row * desk.taken.shape[1] + head * size, 0, 0, 0, size)
+        multiply(keys[head // each], desk.taken, desk.near, at, places, 1)
+        total = _weigh(desk.near[0, :places], count, size, desk.parts)
+        for tile in range(0, places, TILE):
+            at = (tile * filled, tile, found + head * size, 0, 0, TILE)
+            multiply(values[head // each], desk.near, desk.found, at, filled, 1)
+        for i in range(head * size, (head + 1) * size):
+            desk.found[row, i] /= total
+
+
+@compiled
+def _weigh(near: Floats, count: int, size: int, parts: Floats) -> Any:
+    """Softmax over the first so many, but for what all are to be divided by, which it gives."""
+    scale = ONE / np.sqrt(np.float32(size))
+    for i in range(count):
+        near[i] *= scale
+    near[count:] = -INFINITE
+    most = _most(near, parts)
+    parts[:] = ZERO
+    for start in range(0, len(near), LANES):
+        vector = near[start : start + LANES]
+        for lane in range(LANES):
+            weight = exp(vector[lane] - most)  # of -inf a little
+            vector[lane] = ZERO if vector[lane] == -INFINITE else weight
+            parts[lane] += vector[lane]
+    return _total(parts)
+
+
+@compiled
+def _most(near: Floats, parts: Floats) -> Any:
+    """The largest; what is no number may be passed over, and makes none later."""
+    parts[:] = -INFINITE
+    for start in range(0, len(near), LANES):
+        vector = near[start : start + LANES]
+        for lane in range(LANES):
+            parts[lane] = vector[lane] if vector[lane] > parts[lane] else parts[lane]
+    most = parts[0]
+    for part in parts:
+        most = max(most, part)
+    return most
+
+
+@compiled
+def _gate(opened: Floats, closed: Floats) -> None:
+    """SwiGLU: the signal times silu of the gate."""
+    inner = len(closed)
+    signal, gate = opened[:inner], opened[inner : 2 * inner]
+    for i in range(inner):  # each indexed by i alone, or it is not compiled to vectors
+        small = exp(-abs(gate[i]))
+        open_by = (ONE if gate[i] > ZERO else small) / (ONE + small)
+        closed[i] = signal[i] * gate[i] * open_by

@@ -9,6 +9,7 @@ from models.audio_params import ComposerParams, WaveNetParams
 from models.header import Header
 from models.params import GANParams, MixtureParams, Params, VAEParams
 from models.sampled_params import DiffusionParams, StableDiffusionParams, TextToImageParams
+from models.text_params import LanguageParams
 from models.video_params import VideoDiffusionParams, VideoGANParams
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
     from models.flow import Family
 
-Modality = Literal["image", "text-to-image", "audio", "video", "text"]
+Modality = Literal["image", "text-to-image", "audio", "video", "story"]
 PICTURES: frozenset[Modality] = frozenset({"image", "text-to-image"})
 """The modalities whose results are pictures."""
 
@@ -109,4 +110,5 @@ FAMILIES: dict[str, FamilyEntry] = {
             "key": lambda h: h.needs.get("composer"),
         },
     ),
+    "language": FamilyEntry("story", LanguageParams, "models.language:Language"),
 }

@@ -34,7 +34,8 @@ PostedPicture = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("image")
 """The SHA-256 of a picture that was posted to /artifacts."""
 
 
-def _legible(text: str) -> str:
+def legible(text: str) -> str:
+    """Raises ValueError for text that says nothing, or that no keyboard writes."""
     if not text.strip():
         raise ValueError("it must say something")
     if any((ord(c) < 32 and c not in "\t\n\r") or ord(c) == 127 for c in text):
@@ -42,7 +43,7 @@ def _legible(text: str) -> str:
     return text
 
 
-Prompt = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_legible)]
+Prompt = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(legible)]
 """Words that say what to make."""
 
 

@@ -51,6 +51,19 @@ def import_clip(source: Source, folder: Path, name: str, replace: bool, card: Ca
     return path
 
 
+def import_language(path: Path, context: int | None, folder: Path, name: str, card: Card) -> Path:
+    """Write `folder/name.safetensors` from a transformers folder or a GGUF file.
+
+    Raises CheckpointError if no language model can be had from it, or the name is taken.
+    """
+    from models.language_files import Source, read_language  # transformers takes seconds to load
+
+    to = free_path(folder, name)
+    header, tensors = read_language(Source(path, context), card)
+    save(to, header, tensors)
+    return to
+
+
 def free_path(folder: Path, name: str, replace: bool = False) -> Path:
     """Where a checkpoint of this id goes. Raises CheckpointError if it is no id, or taken."""
     if not ID.fullmatch(name):

@@ -2,9 +2,11 @@
 
 A matrix times a vector is one loop over the inputs, written in LLVM: outputs lie side by side in
 vectors of `LANES` and stay in registers throughout. So weights are stored as blocks of `LANES`
-outputs, each block (inputs, LANES). Every sum takes its inputs in order, by fused multiply-adds,
-for one row and for several, and nothing is compiled with fastmath: a row's bits depend neither on
-its neighbours nor on how wide the machine's vectors are.
+outputs, each block (inputs, LANES), of floats, bfloat16 or bytes. Every sum is of floats and takes
+its inputs in order, by fused multiply-adds, for one row and for several, and nothing is compiled
+with fastmath: a row's bits depend neither on its neighbours nor on how wide the machine's vectors
+are. Weights that bfloat16 holds exactly may be kept so, as the upper halves of their bits: half as
+much is read, and every product is the same.
 
 numba keeps compiled code by the file of the outermost function, and would not see that this one was
 changed: what it kept is thrown away where it was kept under another text of this file.
@@ -24,14 +26,16 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Weights = NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.int8]
+"""As they are, the upper halves of their bits, or bytes."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 LANES = 16  # outputs in one vector; a machine with narrower ones takes two or more
 ABREAST = 4  # rows that share a read of the weights
 WIDE = 4  # vectors of outputs at once of a lone row: sums enough to keep the adders busy
 
-F32, I32, I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
-VECTOR = ir.VectorType(F32, LANES)
+F32, I8, I32, I64 = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+VECTOR, BITS = (ir.VectorType(kind, LANES) for kind in (F32, I32))
 HALF, ONE = np.float32(0.5), np.float32(1)
 
 
@@ -47,8 +51,9 @@ def compiled(function: F) -> F:
 
 
 def forget_other_lanes(kept: Path, module: str, lanes: Path = Path(__file__)) -> None:
-    """Remove what numba kept of a module before this file was changed."""
-    text = hashlib.sha256(lanes.read_bytes()).hexdigest()
+    """Remove what numba kept of a module before this file, or that of teams, was changed."""
+    both = [path for path in (lanes, lanes.with_name("team.py")) if path.exists()]
+    text = hashlib.sha256(b"".join(path.read_bytes() for path in both)).hexdigest()
     note = kept / f"{module}.lanes"
     if note.exists() and note.read_text() == text:
         return
@@ -69,6 +74,12 @@ def blocks_of(matrices: Floats) -> Floats:
     whole[:, :, :outputs] = matrices
     blocks = whole.reshape(count, inputs, -1, LANES).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(blocks).reshape(-1)
+
+
+def upper_halves(weights: Floats) -> NDArray[np.uint16] | None:
+    """All that there is of weights that bfloat16 holds exactly; of others nothing."""
+    bits = weights.view(np.uint32)
+    return None if (bits & 0xFFFF).any() else (bits >> 16).astype(np.uint16)
 
 
 def _product(rows: int, blocks: int) -> Any:
@@ -109,12 +120,26 @@ def _vector(builder: Any, base: Any, index: Any) -> Any:
     return builder.bitcast(builder.gep(base, [index]), VECTOR.as_pointer())
 
 
+def _read(builder: Any, place: Any) -> Any:
+    """A vector of weights in single precision: of floats, of bfloat16 as the upper halves of their
+    bits, or of bytes. None of them loses anything."""
+    kind = place.type.pointee
+    of_its_own = ir.VectorType(kind, LANES)
+    found = builder.load(builder.bitcast(place, of_its_own.as_pointer()), align=1)
+    if kind == F32:
+        return found
+    if kind == I8:
+        return builder.sitofp(builder.sext(found, BITS), VECTOR)
+    upper = builder.shl(builder.zext(found, BITS), BITS([I32(16)] * LANES))
+    return builder.bitcast(upper, VECTOR)
+
+
 def _emit_loop(builder: Any, count: Any, ws: list[Any], xs: list[Any], places: list[Any]) -> None:
     """sums[row, block] += x[row, i] w[block, i] for i in order; the sums stand in `places`."""
     kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
     name = f"llvm.fma.v{LANES}f32"
     fma = cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
-    undefined, first = ir.Constant(VECTOR, ir.Undefined), ir.VectorType(I32, LANES)(None)
+    undefined, first = ir.Constant(VECTOR, ir.Undefined), BITS(None)
     begun = [builder.load(place, align=4) for place in places]
     before = builder.basic_block
     loop, done = builder.append_basic_block("loop"), builder.append_basic_block("done")
@@ -122,7 +147,7 @@ def _emit_loop(builder: Any, count: Any, ws: list[Any], xs: list[Any], places: l
     builder.position_at_end(loop)
     i, sums = builder.phi(I64), [builder.phi(VECTOR) for _ in places]
     here = builder.mul(i, I64(LANES))
-    weights = [builder.load(_vector(builder, w, here), align=4) for w in ws]
+    weights = [_read(builder, builder.gep(w, [here])) for w in ws]
     after: list[Any] = []
     for x in xs:
         one = builder.insert_element(undefined, builder.load(builder.gep(x, [i])), I32(0))
@@ -155,7 +180,7 @@ _two_to: Any = intrinsic(_power)
 
 
 @compiled
-def multiply(w: Floats, x: Floats, y: Floats, at: Any, outputs: int, rows: int) -> None:
+def multiply(w: Weights, x: Floats, y: Floats, at: Any, outputs: int, rows: int) -> None:
     """y += w x, for one row or, if there are more, for ABREAST; `at` as in `_product`."""
     w_at, x_at, y_at, x_step, y_step, count = at
     block, size = 0, count * LANES

@@ -24,6 +24,17 @@ def item_seed(seed: int, index: int) -> int:
     return int.from_bytes(digest[:8], "big") & MAX_SEED
 
 
+class Refused(ValueError):
+    """A request that a model can't carry out, as it finds when it reads it: which field, and why.
+
+    Its words are for the client.
+    """
+
+    def __init__(self, param: str, why: str, code: str = "invalid_parameter") -> None:
+        super().__init__(f"{param} {why}")
+        self.param, self.code = param, code
+
+
 class Params(BaseModel):
     """What a family's story takes. Unknown fields are refused; nothing is clamped."""
 

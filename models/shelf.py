@@ -48,12 +48,15 @@ Found = Mapping[str, Entry | CheckpointError]
 
 
 class Shelf:
-    """What lies in a folder of checkpoints. Files are hashed once, and again when they change."""
+    """What lies in folders of checkpoints; of two files of one id, the first folder's counts.
+
+    Files are hashed once, and again when they change.
+    """
 
     def __init__(
-        self, folder: Path, every: float = 1.0, clock: Callable[[], float] = time.monotonic
+        self, *folders: Path, every: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._folder, self._every, self._clock = folder, every, clock
+        self._folders, self._every, self._clock = folders, every, clock
         self._opened: dict[Path, tuple[Stamp, Entry | CheckpointError]] = {}
         self._found: Found = {}
         self._looked: float | None = None
@@ -76,13 +79,17 @@ class Shelf:
                 else (stamp, self._open(path))
                 for path, stamp in stamps.items()
             }
-            self._found = {path.stem: found for path, (_, found) in self._opened.items()}
+            found = {path.stem: found for path, (_, found) in self._opened.items()}
+            self._found = dict(sorted(found.items()))
         return self._found
 
     def _listing(self) -> list[tuple[Path, Stamp]]:
+        return [file for folder in reversed(self._folders) for file in self._files_in(folder)]
+
+    def _files_in(self, folder: Path) -> list[tuple[Path, Stamp]]:
         files: list[tuple[Path, Stamp]] = []
-        parts = _changed(self._folder / PARTS)
-        for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:
+        parts = _changed(folder / PARTS)
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
             if path.suffix in {SUFFIX, *FOREIGN} and not path.name.startswith("."):
                 try:
                     stat = path.stat()

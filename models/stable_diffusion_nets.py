@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.batching import Place
 from models.checkpoint import Checkpoint, build_part, refuse_strangers
 from models.header import CheckpointError
+from models.nets.activations import make_even
 from models.stable_diffusion_words import Words
 
 CONFIGURED = {"unet", "vae", "text_encoder", "tokenizer"}
@@ -82,7 +83,9 @@ class Nets:
         refuse_strangers(tensors, PARTS)
 
         def built(part: str, make: Callable[..., nn.Module]) -> Any:
-            return build_part(make, net[part], tensors, place, f"{part}.")
+            made = build_part(make, net[part], tensors, place, f"{part}.")
+            make_even(made)
+            return made
 
         make = makers()
         self._unet = built("unet", make.unet)

@@ -9,6 +9,7 @@ from models.checkpoint import Checkpoint, build_net
 from models.draws import normal, seeded, slerp, uniform_parts, walk
 from models.flow import NOTHING, Inputs, Step, together
 from models.header import CheckpointError
+from models.nets.activations import sigmoid
 from models.nets.mixture import PARTS
 from models.nets.vae import VAENet
 from models.params import VAEParams
@@ -46,7 +47,7 @@ class VAE:
             self.batched += (self.place,)
 
     def _decode(self, z: Tensor) -> Tensor:
-        return torch.sigmoid(self.net.decode(z).float())  # (B, C, H, W) in [0, 1]
+        return sigmoid(self.net.decode(z).float())  # (B, C, H, W) in [0, 1]
 
     def _encode(self, x: Tensor) -> Tensor:
         return self.net.encode(x)[0]  # the mean of q(z|x), (B, latent)

@@ -239,7 +239,8 @@ def draw(
             return -1
         most = max(most, logits[c])
     for c in range(classes):
-        chances[c] = exp((logits[c] - most) * scale)
+        chance = exp((logits[c] - most) * scale)  # of -inf a little
+        chances[c] = chance if logits[c] > -INFINITE else ZERO
     total = _reached(chances, ZERO, parts)
     if not (total > ZERO and u == u):  # noqa: PLR0124 - how one asks whether it is a number
         return -1

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from models import mulaw
+from models.nets.activations import sigmoid
 from models.nets.wavenet import WaveNet
 
 State = tuple[Tensor, Tensor, Tensor]
@@ -97,7 +98,7 @@ def step(weights: Stacked, state: State, told: Tensor) -> Tensor:
     inputs, units = [x], []
     for layer, part in enumerate(taken.unbind(0)):
         signal, gate = torch.addmm(part, x, weights.now[layer]).chunk(2, 1)
-        units.append(torch.tanh(signal) * torch.sigmoid(gate))
+        units.append(torch.tanh(signal) * sigmoid(gate))
         if layer < len(weights.carry):
             x = torch.addmm(x, units[-1], weights.carry[layer]) + weights.carry_bias[layer]
             inputs.append(x)

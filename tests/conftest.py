@@ -1,5 +1,6 @@
 """What many tests share: a real Valkey, settings of their own, and tiny checkpoints."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,25 @@ from models.nets.vae import VAENet
 
 NET = {"size": 28, "channels": 1, "width": 4, "latent": 4}
 MODEL = "vae-fashion"
+
+
+ABREAST = "PYTEST_XDIST_WORKER" in os.environ  # in one of several processes that test side by side
+
+
+def pytest_configure() -> None:
+    if ABREAST:
+        torch.set_num_threads(1)  # the other cores have tests of their own
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, those of a file share a process, for what they have in common.
+    So do all that start the whole service, which are begun first, since they take longest."""
+    if not ABREAST:
+        return
+    for item in items:
+        stack = item.get_closest_marker("stack")
+        item.add_marker(pytest.mark.xdist_group("stack" if stack else str(item.path)))
+    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
 
 
 @pytest.fixture(scope="session")

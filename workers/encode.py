@@ -5,13 +5,14 @@ The same artifact and facts give the same bytes.
 
 from dataclasses import replace
 
-from models.artifacts import Artifact, Audio, Frames, Image, Video
+from models.artifacts import Artifact, Audio, Frames, Image, Text, Video
 from models.score import Score
 from workers.drawing import drawn_score, drawn_wave
 from workers.files import Encoded, Facts, Sheet
 from workers.picture_files import frame_files, picture_file, sheet_file, small_picture, strip
 from workers.score_files import score_file
 from workers.sound_files import sound_file
+from workers.text_files import text_files
 from workers.video_files import video_files
 
 
@@ -30,6 +31,8 @@ def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tupl
             return video_files(artifact, output_format, facts)
         case Audio():
             files = (sound_file(artifact, output_format, facts),)
+        case Text():
+            files = text_files(artifact, output_format, facts)
     return tuple(replace(file, notes=artifact.notes) for file in files)
 
 
@@ -47,3 +50,5 @@ def preview(artifact: Artifact) -> str:
             return small_picture(drawn_wave(artifact))
         case Score():
             return small_picture(drawn_score(artifact))
+        case Text():
+            raise TypeError("text is told in pieces, it needs no picture")

@@ -46,4 +46,9 @@ class Encoded:
     fps: float | None = None  # frames a second, of a video
     rate: int | None = None  # samples a second
     channels: int | None = None
+    text: str | None = None  # what was written, and what is told of it
+    title: str | None = None
+    finish_reason: str | None = None
+    read_tokens: int | None = None
+    written_tokens: int | None = None
     notes: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ from workers.upkeep import Housekeeper, Pulse, Upkeep
 
 logger = logging.getLogger("atelier.worker")
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
 FAILED = 1  # exit status of a worker whose loop broke
 REDIS_TIMEOUT = 10.0  # seconds a call may hang before the server counts as away
 
@@ -46,7 +47,8 @@ def place_of(settings: Settings) -> Place:
     chosen = settings.dtype
     if chosen == "auto":
         chosen = "bfloat16" if device.type == "cuda" else "float32"
-    return Place(device, {"float32": torch.float32, "bfloat16": torch.bfloat16}[chosen])
+    words = None if settings.language_dtype == "auto" else DTYPES[settings.language_dtype]
+    return Place(device, DTYPES[chosen], words)
 
 
 def store_of(settings: Settings) -> Store:
@@ -89,7 +91,9 @@ class Process:
         self.place, bell = place_of(settings), Doorbell()
         store = store_of(settings)
         self._delivery = Delivery(self._desk(name), store, rq_stamp, bell.ring)
-        host = Host(Shelf(settings.checkpoints), self.place, settings.model_memory, bell.ring)
+        host = Host(
+            Shelf(*settings.checkpoint_folders), self.place, settings.model_memory, bell.ring
+        )
         self._reader, engine = Reader(store, bell.ring), Engine(self.place.device)
         parts = Parts(self._desk(name), host, engine, self._reader, self._delivery, bell)
         self.floor = Floor(parts, settings)

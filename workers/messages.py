@@ -7,17 +7,19 @@ from models.artifacts import Artifact
 from workers.desk import Claim
 from workers.files import Facts, Sheet
 from workers.hearing import Chunk
+from workers.telling import Delta
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A job's progress, and perhaps a picture of an item so far."""
+    """A job's progress, if that is due, and perhaps a picture of an item so far, or more text."""
 
     claim: Claim
     done: int
     steps: int
     preview: tuple[int, Artifact] | None = None
-    deltas: tuple[tuple[int, str], ...] = ()
+    deltas: tuple[Delta, ...] = ()
+    due: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """What one execution of a job has to deliver, gathered until its end; no threads, no Redis."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from app.schemas import ErrorDetail
 from app.store import StoreError
 from models.artifacts import Artifact, Audio, NotFinite
+from models.params import Refused
 from workers.desk import Ending, Sounding, Stored, Word
 from workers.encode import preview
 from workers.engine import is_out_of_memory
@@ -14,7 +15,11 @@ from workers.files import Encoded
 from workers.inputs import InputUnusable
 from workers.messages import Ended, Heard, Made, Told
 
-MEASURES = ("width", "height", "frames", "seconds", "fps", "rate", "channels")
+MEASURES = (
+    *("width", "height", "frames"),
+    *("seconds", "fps", "rate", "channels"),
+    *("text", "title", "finish_reason", "read_tokens", "written_tokens"),
+)
 
 
 class DeadlineExceeded(Exception):
@@ -56,13 +61,14 @@ class Parcel:
         job = told.claim.job
         value = round(told.done / told.steps, 4) if told.steps else 0
         facts = {"job_id": job, "status": "in_progress", "step": told.done, "steps": told.steps}
-        events: list[tuple[str, Any]] = [("progress", {**facts, "value": value})]
+        events: list[tuple[str, Any]] = []
+        if told.due:
+            events.append(("progress", {**facts, "value": value}))
         if told.preview:
             index, artifact = told.preview
             with suppress(Exception):  # a picture on the way is no reason to fail
                 events.append(("preview", previewed(job, index, artifact)))
-        for index, text in told.deltas:
-            events.append(("delta", {"job_id": job, "index": index, "text": text}))
+        events += [("delta", {"job_id": job, **asdict(delta)}) for delta in told.deltas]
         return self._word(told, events)
 
     def output(self, made: Made) -> Word:
@@ -124,6 +130,9 @@ def describe(error: Exception) -> ErrorDetail:
     """What a client may read of an error: its kind, never its text, unless the text is ours."""
     if isinstance(error, InputUnusable):
         return error.detail
+    if isinstance(error, Refused):
+        kind = "invalid_request_error"
+        return ErrorDetail(message=str(error), type=kind, param=error.param, code=error.code)
     code, message = "internal_error", "the job failed on the server"
     if isinstance(error, DeadlineExceeded):
         code, message = "deadline_exceeded", str(error.__doc__)

@@ -11,6 +11,7 @@ from workers.desk import Claim
 from workers.files import Facts
 from workers.hearing import Ear
 from workers.host import Loaded
+from workers.telling import Voice
 
 
 @dataclass(eq=False)
@@ -34,6 +35,7 @@ class Run:
         default_factory=dict
     )  # for the sheet, if one is wanted
     ears: dict[int, Ear] = field(default_factory=dict)  # by item, of what makes sound
+    voices: dict[int, Voice] = field(default_factory=dict)  # by item, of what is written
     over: bool = False
 
     @property
@@ -44,6 +46,12 @@ class Run:
     def sounds(self) -> bool:
         """Whether there may be something to hear of it."""
         return FAMILIES[self.model.entry.header.family].modality == "audio"
+
+    def voice(self, index: int) -> Voice:
+        """Of an item; it goes on where an earlier execution broke off."""
+        if index not in self.voices:
+            self.voices[index] = Voice.after(index, self.claim.record)
+        return self.voices[index]
 
     @property
     def left(self) -> int:

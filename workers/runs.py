@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import cast
 
 from app.settings import Settings
-from models.artifacts import Artifact, Audio, Image
+from models.artifacts import Artifact, Audio, Image, Text
 from models.draws import seeded
 from models.families import FAMILIES
 from models.flow import NOTHING, Inputs
-from models.params import Params, item_seed, posted_files
+from models.params import Params, Refused, item_seed, posted_files
 from workers.desk import Claim
 from workers.engine import Advanced, Engine, Event, Failed, Finished
 from workers.files import Facts, Sheet
@@ -150,9 +150,9 @@ class Runs:
                 case Finished():
                     self._finished(run, index, event)
                 case Failed():
-                    log.warning(
-                        "item failed", extra={"job": job, "item": index}, exc_info=event.error
-                    )
+                    ours = not isinstance(event.error, Refused)  # else its client is to blame
+                    facts = {"job": job, "item": index}
+                    log.warning("item failed", extra=facts, exc_info=event.error if ours else None)
                     self.end(job, "failed", event.error)
 
     def _advanced(self, run: Run, index: int, event: Advanced) -> None:
@@ -161,11 +161,12 @@ class Runs:
         if run.sounds:
             self._hear(run, index, event, now)
         preview = self._preview(run, index, event, now)
-        deltas = () if event.delta is None else ((index, event.delta),)
+        deltas = run.voice(index).say(event.delta) if event.delta else ()
         last = event.progress[0] >= event.progress[1]  # then its output tells
-        if preview or deltas or (not last and now - run.told >= TELL_SECONDS):
-            run.told = now
-            self._send(Told(run.claim, *run.totals(), preview, deltas))
+        due = preview is not None or (not last and now - run.told >= TELL_SECONDS)
+        if due or deltas:
+            run.told = now if due else run.told
+            self._send(Told(run.claim, *run.totals(), preview, deltas, due))
 
     def _preview(
         self, run: Run, index: int, event: Advanced, now: float
@@ -200,6 +201,9 @@ class Runs:
         for sound in [a for a in event.artifacts if isinstance(a, Audio)][:1]:
             for chunk in run.ears.setdefault(index, Ear()).hear_out(sound):
                 self._send(Heard(run.claim, index, chunk))
+        for text in [a for a in event.artifacts if isinstance(a, Text)]:
+            if deltas := run.voice(index).say_rest(text.text):
+                self._send(Told(run.claim, *run.totals(), None, deltas, due=False))
         self._made(run, index, event.artifacts, run.facts(item_seed(run.seed, index)))
         if run.input.get("grid"):
             run.pictures[index] = [a for a in event.artifacts if isinstance(a, Image)]

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from models.nets.activations import Activation, silu
 
 GROUPS = 8
 
@@ -20,8 +21,8 @@ class Residual(nn.Module):
         self.conv_out = nn.Conv2d(width, width, 3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h: Tensor = self.conv_in(F.silu(self.norm_in(x)))
-        out: Tensor = x + self.conv_out(F.silu(self.norm_out(h)))
+        h: Tensor = self.conv_in(silu(self.norm_in(x)))
+        out: Tensor = x + self.conv_out(silu(self.norm_out(h)))
         return out
 
 
@@ -67,13 +68,13 @@ class Autoencoder(nn.Module):
         self.encoder = nn.Sequential(
             *inwards,
             nn.GroupNorm(GROUPS, widths[-1]),
-            nn.SiLU(),
+            Activation(silu),
             nn.Conv2d(widths[-1], 2 * latent, 1),
         )
         self.decoder = nn.Sequential(
             *outwards,
             nn.GroupNorm(GROUPS, widths[0]),
-            nn.SiLU(),
+            Activation(silu),
             nn.Conv2d(widths[0], folded, 3, 1, 1),
             nn.PixelShuffle(patch),
         )

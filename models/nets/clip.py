@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.nets.activations import make_even
+
 
 def build_clip(**config: Any) -> nn.Module:
     """open_clip's CustomTextCLIP of an open_clip configuration (embed_dim, vision_cfg, text_cfg).
@@ -20,6 +22,7 @@ def build_clip(**config: Any) -> nn.Module:
         built: nn.Module = CustomTextCLIP(**config)
     except (AssertionError, AttributeError, KeyError, ZeroDivisionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
+    make_even(built)
     return built
 
 

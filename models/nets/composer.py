@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.nets.activations import silu
+
 TURNS = 10_000.0  # the slowest rotary pair turns once in 2 pi times so many tokens
 
 
@@ -159,7 +161,7 @@ class Block(nn.Module):
 
     def _perceived(self, x: Tensor) -> Tensor:
         signal, gate = self.open(self.between(x)).chunk(2, -1)
-        closed: Tensor = self.close(F.silu(gate) * signal)
+        closed: Tensor = self.close(silu(gate) * signal)
         return closed
 
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.nets.activations import Activation, silu
+
 GROUPS = 8
 
 
@@ -34,10 +36,10 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Conv2d(width_in, width, 1) if width_in != width else nn.Identity()
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        h: Tensor = self.conv_in(F.silu(self.norm_in(x)))
+        h: Tensor = self.conv_in(silu(self.norm_in(x)))
         scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, dim=1)
         h = self.norm_out(h) * (1 + scale) + shift
-        h = self.conv_out(F.silu(h))
+        h = self.conv_out(silu(h))
         out: Tensor = h + self.skip(x)
         return out
 
@@ -129,8 +131,8 @@ class Guess(nn.Module):
         self.leave = nn.Linear(width, math.prod(self.shape))
 
     def forward(self, pooled: Tensor, label: Tensor) -> Tensor:
-        h = F.silu(self.enter(self.scale * pooled + self.label(label)))
-        h = h + F.silu(self.deepen(h))
+        h = silu(self.enter(self.scale * pooled + self.label(label)))
+        h = h + silu(self.deepen(h))
         out: Tensor = self.leave(h)
         return out.view(-1, *self.shape)
 
@@ -171,7 +173,7 @@ class UNet(nn.Module):
         self.base = widths[0]
         embedding = 4 * self.base
         self.embed_time = nn.Sequential(
-            nn.Linear(self.base, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
+            nn.Linear(self.base, embedding), Activation(silu), nn.Linear(embedding, embedding)
         )
         self.embed_label = nn.Embedding(classes + 1, embedding)
         self.embed_pooled = nn.Linear(pooled, embedding) if pooled else None
@@ -235,7 +237,7 @@ class UNet(nn.Module):
                 h = stage.at(place, torch.cat([h, kept.pop()], 1), embedding, words)
             if level < len(self.grow):
                 h = self.grow[level](F.interpolate(h, scale_factor=2.0, mode="nearest"))
-        out: Tensor = self.leave(F.silu(self.norm(h)))
+        out: Tensor = self.leave(silu(self.norm(h)))
         return F.pixel_shuffle(out, self.patch)
 
     def _embedded(self, x: Tensor, t: Tensor, label: Tensor, words: Words | None) -> Tensor:
@@ -243,7 +245,7 @@ class UNet(nn.Module):
         embedding = self.embed_time(sinusoids(t, self.base).to(x.dtype)) + self.embed_label(label)
         if words is not None and self.embed_pooled is not None:
             embedding = embedding + self.embed_pooled(words.pooled)
-        return F.silu(embedding)
+        return silu(embedding)
 
 
 def sinusoids(t: Tensor, width: int) -> Tensor:

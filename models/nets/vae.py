@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from models.nets.activations import Activation, silu
 from models.nets.mixture import Covariance, GaussianMixture
 
 
@@ -65,25 +66,25 @@ def _convolutional(
     if size < 1 or halvings < 1 or size % 2**halvings:
         raise ValueError(f"size must halve {halvings} times, and {size} does not")
     wide, side = width * 2, size // 2**halvings
-    inwards: list[nn.Module] = [nn.Conv2d(channels, width, 3, 1, 1), nn.SiLU()]
+    inwards: list[nn.Module] = [nn.Conv2d(channels, width, 3, 1, 1), Activation(silu)]
     outwards: list[nn.Module] = []
     for i in range(halvings):
-        inwards += [nn.Conv2d(wide if i else width, wide, 4, 2, 1), nn.SiLU()]
+        inwards += [nn.Conv2d(wide if i else width, wide, 4, 2, 1), Activation(silu)]
         last = i == halvings - 1
-        outwards += [nn.ConvTranspose2d(wide, width if last else wide, 4, 2, 1), nn.SiLU()]
+        outwards += [nn.ConvTranspose2d(wide, width if last else wide, 4, 2, 1), Activation(silu)]
     encoder = nn.Sequential(
         *inwards,
         nn.Flatten(),
         nn.Linear(wide * side * side, 4 * wide),
-        nn.SiLU(),
+        Activation(silu),
         nn.Linear(4 * wide, 2 * latent),
     )
     decoder = nn.Sequential(
         nn.Linear(latent, 4 * wide),
-        nn.SiLU(),
+        Activation(silu),
         nn.Linear(4 * wide, wide * side * side),
         nn.Unflatten(1, (wide, side, side)),
-        nn.SiLU(),
+        Activation(silu),
         *outwards,
         nn.Conv2d(width, channels, 3, 1, 1),
     )

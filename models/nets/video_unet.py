@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.nets.activations import silu
 from models.nets.unet import GROUPS, Stage, UNet, Words
 
 HEAD = 32  # channels
@@ -29,9 +30,9 @@ class AcrossFrames(nn.Module):
         self.attention = FrameAttention(width) if attends else None
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        rows = F.silu(self.norm(x)).permute(0, 2, 3, 1)
+        rows = silu(self.norm(x)).permute(0, 2, 3, 1)
         h = rows.reshape(-1, frames, *rows.shape[1:])  # (B, F, H, W, C)
-        h = F.silu(self.enter(_neighbours(h)))
+        h = silu(self.enter(_neighbours(h)))
         x = x + self.leave(_neighbours(h)).flatten(0, 1).permute(0, 3, 1, 2)
         return x if self.attention is None else self.attention(x, frames)
 

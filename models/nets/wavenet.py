@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.nets.activations import sigmoid
+
 
 class WaveNet(nn.Module):
     """The class of every next sample, from the classes before it, a style and a piano roll.
@@ -94,7 +96,7 @@ class WaveNet(nn.Module):
             a: Tensor = self.gates[number](torch.cat([before, x], 2))
             framed = a.view(len(a), -1, self.hop, a.shape[2]) + told[:, :, None, number]
             signal, gate = framed.flatten(1, 2).chunk(2, 2)
-            units.append(torch.tanh(signal) * torch.sigmoid(gate))
+            units.append(torch.tanh(signal) * sigmoid(gate))
             if number < len(self.carry):
                 x = x + self.carry[number](units[-1])
         h = F.relu(self.gather(torch.cat(units, 2)))

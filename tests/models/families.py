@@ -29,7 +29,7 @@ from models.nets.wavenet import WaveNet
 from models.params import Params
 from models.piece import facts_of
 from models.words import Words
-from tests.models import stable
+from tests.models import stable, writing
 
 UNET = {"size": 16, "patch": 2, "widths": [8, 16], "blocks": 1, "attention": [4]}
 
@@ -129,6 +129,7 @@ NETS: dict[str, tuple[Callable[..., nn.Module], dict[str, JsonValue]]] = {
     "video_diffusion": (Moving, VIDEO),
     "composer": (Composer, COMPOSER),
     "wavenet": (WaveNet, WAVENET),
+    "language": (writing.Writer, writing.NET),
 }
 HEADERS: dict[str, dict[str, object]] = {
     "vae": {"attributes": ["bright", "wide"]},
@@ -162,6 +163,7 @@ HEADERS: dict[str, dict[str, object]] = {
         "labels": STYLES,
         "process": {"rate": 8000, "gain": 0.5, "pitches": [60, 71]},
     },
+    "language": {"defaults": {"max_tokens": 40}, "limits": {"max_tokens": [1, 999]}},
 }
 
 PARAMS: dict[str, list[dict[str, object]]] = {
@@ -218,6 +220,7 @@ PARAMS: dict[str, list[dict[str, object]]] = {
         {"seconds": 0.1, "temperature": 0.5},
         {"seconds": 0.1, "top_p": 0.5},
     ],
+    "language": writing.PARAMS,
 }
 """What every checkpoint of a family takes."""
 ABLE: dict[str, list[dict[str, object]]] = {

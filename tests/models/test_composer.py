@@ -8,9 +8,10 @@ import torch
 from pydantic import ValidationError
 
 from models import composer
+from models.artifacts import NotFinite
 from models.audio_params import ComposerParams
 from models.batching import Place
-from models.checkpoint import load, save
+from models.checkpoint import Checkpoint, load, save
 from models.composer import SLOTS, Composer
 from models.draws import seeded
 from models.flow import run_alone
@@ -31,9 +32,16 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_checkpoint(tmp_path_factory.mktemp("composer"), "composer")
 
 
-@pytest.fixture(scope="module")
-def family(path: Path) -> Composer:
-    return Composer(load(path), Place(CPU))
+@pytest.fixture(scope="module", params=["kernel", "plain"])
+def family(request: pytest.FixtureRequest, path: Path) -> Composer:
+    return built(load(path), request.param)
+
+
+def built(held: Checkpoint, way: str) -> Composer:
+    with pytest.MonkeyPatch.context() as patch:
+        if way == "plain":  # numba is not installed
+            patch.setattr(composer.importlib.util, "find_spec", lambda _: None)
+        return Composer(held, Place(CPU))
 
 
 def made(family: Composer, seed: int = 1, primer: Score | None = None, **asked: Any) -> Score:
@@ -92,15 +100,21 @@ def test_what_is_drawn_through_the_cache_is_what_the_whole_gives(
         assert found[tokens[0, len(before)]] >= found.max() - 1e-4
 
 
-def test_without_a_compiler_the_plain_steps_are_taken(
-    path: Path, family: Composer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(composer.importlib.util, "find_spec", lambda _: None)
-    plain = Composer(load(path), Place(CPU))
-    assert (plain.next.rows, family.next.rows) == (4, None)
+def test_without_a_compiler_the_plain_steps_are_taken(path: Path) -> None:
+    kernel, plain = (built(load(path), way) for way in ("kernel", "plain"))
+    assert (plain.next.rows, kernel.next.rows) == (4, None)
     assert prove(plain.batched, CPU).determinism == "bitwise"
     for seed in range(3):
-        assert begun(made(plain, seed)) == begun(made(family, seed))
+        assert begun(made(plain, seed)) == begun(made(kernel, seed))
+
+
+@pytest.mark.parametrize("way", ["kernel", "plain"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_none_compose_nothing(path: Path, way: str, value: float) -> None:
+    held = load(path)
+    held.tensors["norm.weight"][7] = value
+    with pytest.raises(NotFinite):
+        made(built(held, way))
 
 
 def test_previews_are_the_piece_so_far(family: Composer) -> None:

@@ -3,8 +3,6 @@
 import pytest
 import torch
 
-from models.composer import Stepped
-from models.composer_kernel import Stepper
 from models.nets.composer import Composer
 
 Piece = tuple[torch.Tensor, torch.Tensor]
@@ -23,56 +21,36 @@ def piece(count: int, seed: int = 1) -> Piece:
     return tokens, facts
 
 
-def stepped(net: Composer, step: Stepped, piece: Piece, slots: tuple[int, ...]) -> torch.Tensor:
+def stepped(net: Composer, piece: Piece, slots: tuple[int, ...]) -> torch.Tensor:
     """All tokens one at a time, the rows in these slots; other slots stay empty."""
     tokens, facts = piece
     cache, logits = net.empty(4), []
     for at in range(tokens.shape[1]):
         x = net.begun(tokens[:, at], facts[:, at])
         where = torch.full((len(tokens),), at), torch.tensor(slots)
-        logits.append(step(x, *where, cache))
+        logits.append(net.step(x, *where, cache))
     for slot in {0, 1, 2, 3} - set(slots):
         assert not cache.keys[slot].any()
         assert not cache.values[slot].any()
     return torch.stack(logits, 1)
 
 
-@pytest.mark.parametrize("kernel", [True, False])
 @pytest.mark.parametrize("window", [1, 5, 8, 30])
-def test_steps_give_what_the_whole_does(window: int, kernel: bool) -> None:
+def test_steps_give_what_the_whole_does(window: int) -> None:
     net = net_of(window)
-    step = Stepper(net) if kernel else net.step
     tokens, facts = piece(13)
-    found = stepped(net, step, (tokens, facts), (2, 1))
+    found = stepped(net, (tokens, facts), (2, 1))
     torch.testing.assert_close(found, net(tokens, facts), rtol=1e-4, atol=1e-5)
 
 
-def test_the_kernel_gives_a_row_the_same_bits_in_any_company() -> None:
+def test_numbers_that_are_none_stay_in_their_row() -> None:
     net = net_of()
-    parts = [piece(9, seed) for seed in range(3)]
-    tokens, facts = (torch.cat(column) for column in zip(*parts, strict=True))  # six rows
-    step = Stepper(net)
-    cache = net.empty(7)
-    alone = [net.empty(7) for _ in range(6)]
-    for at in range(9):
-        x, when = net.begun(tokens[:, at], facts[:, at]), torch.full((6,), at)
-        slots = torch.arange(1, 7)
-        together = step(x, when, slots, cache)
-        for row in range(6):
-            one = slice(row, row + 1)
-            assert torch.equal(step(x[one], when[one], slots[one], alone[row])[0], together[row])
-
-
-@pytest.mark.parametrize("kernel", [True, False])
-def test_numbers_that_are_none_stay_in_their_row(kernel: bool) -> None:
-    net = net_of()
-    step = Stepper(net) if kernel else net.step
     tokens, facts = piece(2)
     x = net.begun(tokens[:, 0], facts[:, 0])
     where = torch.zeros(2, dtype=torch.long), torch.tensor([1, 2])
-    clean = step(x, *where, net.empty(3))
+    clean = net.step(x, *where, net.empty(3))
     x[0] = torch.nan
-    bad = step(x, *where, net.empty(3))
+    bad = net.step(x, *where, net.empty(3))
     assert bad[0].isnan().all()
     assert torch.equal(bad[1], clean[1])
 

@@ -54,7 +54,9 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     given = [*PARAMS[family], *(ABLE.get(family, []) if name in NETS else [])]
     given = HELPED[how][1][family] if how else given
     params = [FAMILIES[family].params.model_validate(p) for p in given]
-    return load_family(path), params, path
+    loaded = load_family(path)
+    assert prove(loaded.batched, CPU).determinism == "bitwise"  # as a worker does it
+    return loaded, params, path
 
 
 def test_every_family_is_tested() -> None:
@@ -91,7 +93,6 @@ def test_params_matter(subject: Subject) -> None:
 
 def test_alone_equals_batched_with_random_joins(subject: Subject) -> None:
     family, _, _ = subject
-    assert prove(family.batched, CPU).determinism == "bitwise"
     expected = {seed: values(run_alone(flow(subject, seed))) for seed in range(20)}
     chance, engine = random.Random(3), Engine(CPU)
     todo, found = list(expected), {}

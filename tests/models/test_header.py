@@ -192,3 +192,16 @@ def test_a_part_has_no_parts(tmp_path: Path) -> None:
     save(tmp_path / "me.safetensors", looped, itself.tensors)
     with pytest.raises(CheckpointError, match="needs the part me, which needs others"):
         load(tmp_path / "me.safetensors")
+
+
+def test_of_two_folders_the_first_counts(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    other = tiny_checkpoint(second, "vae", seed=1)
+    tiny_checkpoint(second, "gan")
+    shelf = Shelf(first, second, every=0)
+    assert list(shelf.entries()) == ["tiny-gan", "tiny-vae"]
+    assert shelf.entries()["tiny-vae"].path == other
+    own = tiny_checkpoint(first, "vae", seed=2)
+    assert shelf.entries()["tiny-vae"].path == own
+    own.unlink()
+    assert shelf.entries()["tiny-vae"].path == other

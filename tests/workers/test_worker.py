@@ -243,8 +243,9 @@ def test_a_word_said_twice_is_heard_once_and_after_the_end_not_at_all(bench: Ben
     job = bench.submit()
     (claim,) = claim_as(bench, "one")
     desk = bench.desk("one")
-    word = Word(claim, 1, 3, 10, [("delta", {"text": "once"})])
+    word = Word(claim, 1, 3, 10, [("delta", {"index": 0, "offset": 0, "text": "once"})])
     assert desk.say([word, word]) == [True, False]
+    assert [draft.text for draft in bench.fetch(job).drafts] == ["once"]
     bench.redis.script_flush()  # as after a restart of the server
     later = Word(claim, 2, 4, 10)
     assert desk.say([later, Ending(claim, "finished", STAMP), Word(claim, 3, 5, 10)]) == [

@@ -98,6 +98,9 @@ local function start(job, queue)
     'model' }) do
     told[field] = record[field]
   end
+  for field, text in pairs(record) do
+    if field:find('^draft:') then told[field] = text end -- what readers have of it already
+  end
   claims[#claims + 1] = { job, execution, cjson.encode(told) }
   return tonumber(record.items) * tonumber(record.rows or 1)
 end

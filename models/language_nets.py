@@ -1,0 +1,77 @@
+"""What a language model's net does for its stories, and which suits a checkpoint and a place."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from models.batching import Place
+from models.checkpoint import Checkpoint
+from models.header import CheckpointError
+from models.text_tokens import TENSOR
+from models.token_draws import Draw, drawn
+
+TOLD = {"config", "words", "context"}
+"""What a header tells: the net's configuration, its words, and tokens of a text at most."""
+
+
+class Net(Protocol):
+    """Turns tokens into logits, over the caches of its slots."""
+
+    context: int  # tokens of a text, at most
+    vocabulary: int
+    chunk: int  # tokens that it reads in one step
+    rows: int | None  # that a batch is padded to, and of `most` at most
+    most: int | None
+    slot_bytes: int
+    caches: tuple[Tensor, ...]  # (slots + 1, ...) each, once it is furnished
+
+    def furnish(self, slots: int) -> None:
+        """Make the caches of so many slots, and of the one that padding writes to."""
+
+    def span(self, until: int) -> Tensor:
+        """What a row attends over that goes no further than this place: rows of one span share a
+        batch."""
+
+    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, span: Tensor) -> None:
+        """Write what becomes of tokens (B, C), which begin at `start` (B,), into slots (B,)."""
+
+    def logits(self, token: Tensor, place: Tensor, slot: Tensor, span: Tensor) -> Tensor:
+        """(B, V) of what follows tokens (B,) at their places (B,); they are written too."""
+
+
+def net_of(checkpoint: Checkpoint, place: Place) -> Net:
+    """The fastest net that a checkpoint and this place allow. Raises CheckpointError."""
+    told: Mapping[str, Any] = checkpoint.header.net
+    if told.keys() != TOLD or not isinstance(told["config"], dict):
+        raise CheckpointError(f"its net must have {', '.join(sorted(TOLD))} and nothing else")
+    tensors = {name: t for name, t in checkpoint.tensors.items() if name != TENSOR}
+    context, fast = int(told["context"]), None
+    if _has_kernels(place):
+        from models.llama_weights import Shape  # numba takes a second to load
+
+        fast = Shape.of(told["config"])
+    if fast is not None:
+        from models.llama_net import LlamaNet
+
+        return LlamaNet(fast, tensors, place, context)
+    if place.words == torch.int8:
+        raise CheckpointError("its weights can't be int8: it is no Llama-like net on a processor")
+    from models.causal_net import CausalNet  # transformers takes seconds to load
+
+    return CausalNet(told["config"], tensors, place, context)
+
+
+def draw_of(vocabulary: int, place: Place) -> Draw:
+    """The fastest way to draw tokens that this place allows."""
+    if not _has_kernels(place):
+        return drawn
+    from models.token_kernel import TokenKernel
+
+    return TokenKernel(vocabulary).drawn
+
+
+def _has_kernels(place: Place) -> bool:
+    return place.device.type == "cpu" and find_spec("numba") is not None

@@ -1,0 +1,110 @@
+"""One text in a slot: what the net has read of it, and how it goes on, a token a step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Chance, Drawn, NotFinite
+from models.batching import Batched
+from models.drafts import Draft
+from models.flow import Step
+from models.language_nets import Net
+from models.text_params import LanguageParams
+from models.text_tokens import TextTokens
+from models.token_draws import Choice, knobs
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """What a loaded model writes with."""
+
+    words: TextTokens
+    net: Net
+    read: Batched[Any]  # of a chunk of tokens, their first place, the slot, the span
+    next: Batched[Choice]  # of a token, its place, the slot, the span, and how to draw
+
+
+@dataclass
+class Written:
+    """What has been written after a prompt."""
+
+    draft: Draft
+    count: int = 0  # tokens, a mark that ends it left out
+    finish: Literal["stop", "length"] | None = None
+    drawn: list[Drawn] = field(default_factory=list)
+
+    def take(self, choice: Choice, words: TextTokens, how: LanguageParams) -> str:
+        """One more token; gives what is final now. Raises NotFinite where there was none."""
+        token, chance = int(choice[0]), float(choice[1])
+        if not torch.isfinite(choice[1]):
+            raise NotFinite("the model produced values that are not finite")
+        if token in words.ends:
+            self.finish = "stop"
+            return self.draft.end()
+        if how.logprobs is not None:
+            self.drawn.append(_drawn(words, Chance(words.text([token]), chance), choice, how))
+        self.count += 1
+        piece = self.draft.add(token)
+        if self.draft.stopped:
+            self.finish = "stop"
+        elif self.count == how.max_tokens:
+            self.finish = "length"
+            piece += self.draft.end()
+        return piece
+
+
+def _drawn(words: TextTokens, chance: Chance, choice: Choice, how: LanguageParams) -> Drawn:
+    ranked = zip(choice[2].tolist(), choice[3].tolist(), strict=True)
+    likeliest = [Chance(words.text([t]), p) for t, p in ranked if p > -torch.inf]
+    return Drawn(chance, tuple(likeliest[: how.logprobs]))
+
+
+class Page:
+    """What a slot holds of a job's text, and how far the job is."""
+
+    def __init__(self, pen: Pen, slot: int, steps: int) -> None:
+        self._pen, self._slot, self._steps = pen, torch.tensor(slot), steps
+        self._tokens: list[int] = []
+        self._step = 0
+
+    async def write(
+        self, prompt: Sequence[int], how: LanguageParams, rng: torch.Generator, aloud: bool = True
+    ) -> Written:
+        """Go on from a prompt until all is said, or as much as may be; aloud as it is written.
+
+        One uniform a token is drawn, whether it is used or not.
+        """
+        await self._read(prompt)
+        written, last, piece = Written(Draft(self._pen.words, prompt, how.stop)), prompt[-1], ""
+        while written.finish is None:
+            draws = knobs(how, torch.rand((), generator=rng))
+            row = (torch.tensor(last), *self._at(len(self._tokens), 1), draws)
+            delta = piece if piece and aloud else None
+            choice = await Step(self._pen.next, row, self._progress(), delta=delta)
+            self._tokens.append(last)
+            last = int(choice[0])
+            piece = written.take(choice, self._pen.words, how)
+        return written
+
+    async def _read(self, tokens: Sequence[int]) -> None:
+        """Have all of these but the last in the slot; what it holds of them already is kept."""
+        last, size = len(tokens) - 1, self._pen.net.chunk
+        pairs = zip(self._tokens, tokens[:last], strict=False)
+        start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        for begin in range(start, last, size):
+            part = list(tokens[begin : min(begin + size, last)])
+            part += part[-1:] * (size - len(part))  # written over by what follows
+            row = (torch.tensor(part), *self._at(begin, size))
+            await Step(self._pen.read, row, self._progress())
+        self._tokens = list(tokens[:last])
+
+    def _at(self, place: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.tensor(place), self._slot, self._pen.net.span(place + count)
+
+    def _progress(self) -> tuple[int, int]:
+        self._step = min(self._step + 1, self._steps)
+        return self._step, self._steps

@@ -1,0 +1,169 @@
+"""Folders and GGUF files to checkpoints that write what transformers writes from them."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import gguf
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from models.batching import Place
+from models.checkpoint import load
+from models.draws import seeded
+from models.flow import run_alone
+from models.foreign import import_language
+from models.header import CheckpointError
+from models.language import Language
+from models.text_params import LanguageParams
+from tests.models.writing import LLAMA, MARKS, MERGED, TEMPLATE, saved_folder, tokenizer
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_folder(tmp_path_factory.mktemp("downloads") / "Tiny-Llama")
+
+
+def written(path: Path, text: str) -> str:
+    family = Language(load(path), Place(CPU))
+    params = LanguageParams(kind="completion", text=text, max_tokens=20, temperature=0.0)
+    (made,) = run_alone(family.generate(params, seeded(1)))
+    return str(cast(Any, made).text)
+
+
+def generated(folder: Path, text: str, **named: str) -> str:
+    maker: Any = AutoModelForCausalLM  # it has no types
+    net = maker.from_pretrained(folder, dtype=torch.float32, **named)
+    words = PreTrainedTokenizerFast(tokenizer_object=tokenizer())
+    ids = torch.tensor([words.encode(text)])
+    out = net.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=20,
+        do_sample=False,
+        pad_token_id=2,
+        eos_token_id=[0, 1, 2],
+    )
+    return words.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+
+
+def test_a_folder_becomes_a_checkpoint_that_writes_as_it_does(folder: Path, tmp_path: Path) -> None:
+    path = import_language(folder, None, tmp_path, "tiny", {"title": "Tiny", "licence": "MIT"})
+    header = load(path).header
+    assert (header.family, header.title, header.licence) == ("language", "Tiny", "MIT")
+    assert header.net["context"] == 1024
+    assert header.limits["max_tokens"] == (1, 1023)
+    assert cast(Any, header.net)["words"]["ends"] == [0, 1, 2]
+    assert written(path, "the ant ran") == generated(folder, "the ant ran")
+    with pytest.raises(CheckpointError, match="there already"):
+        import_language(folder, None, tmp_path, "tiny", {})
+
+
+def test_a_context_of_ones_own(folder: Path, tmp_path: Path) -> None:
+    path = import_language(folder, 64, tmp_path, "short", {})
+    assert load(path).header.limits["max_tokens"] == (1, 63)
+    with pytest.raises(CheckpointError, match="between 2 and 1024, not 1025"):
+        import_language(folder, 1025, tmp_path, "long", {})
+
+
+def test_what_is_no_language_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match="empty can't be read: it is no language model"):
+        import_language(tmp_path / "empty", None, tmp_path, "x", {})
+    other = tmp_path / "x.gguf"
+    other.write_bytes(b"GGML" * 100)
+    with pytest.raises(CheckpointError, match="neither a folder nor a GGUF file"):
+        import_language(other, None, tmp_path, "x", {})
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.fixture(scope="module")
+def one_file(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model as llama.cpp has it: names, and queries and keys whose halves are woven."""
+    path = tmp_path_factory.mktemp("gguf") / "tiny.Q8_0.gguf"
+    out = gguf.GGUFWriter(path, "llama")
+    told = cast(Any, LLAMA)
+    out.add_name("tiny")
+    out.add_context_length(told["max_position_embeddings"])
+    out.add_embedding_length(told["hidden_size"])
+    out.add_block_count(told["num_hidden_layers"])
+    out.add_feed_forward_length(told["intermediate_size"])
+    out.add_head_count(told["num_attention_heads"])
+    out.add_head_count_kv(told["num_key_value_heads"])
+    out.add_rope_dimension_count(told["head_dim"])
+    out.add_key_length(told["head_dim"])
+    out.add_value_length(told["head_dim"])
+    out.add_layer_norm_rms_eps(1e-6)
+    out.add_rope_freq_base(10000.0)
+    out.add_vocab_size(told["vocab_size"])
+    vocab = sorted(tokenizer().get_vocab().items(), key=lambda pair: pair[1])
+    words = [word for word, _ in vocab]
+    words += [f"<unused{i}>" for i in range(told["vocab_size"] - len(words))]
+    out.add_tokenizer_model("gpt2")
+    out.add_tokenizer_pre("smollm")
+    out.add_token_list(words)
+    out.add_token_types([3 if word in MARKS else 1 for word in words])
+    pairs = ["t h", "h e", "i n", "a n", "e r", "t he", "Ġ t", "Ġ a"]
+    assert len(pairs) == len(MERGED)
+    out.add_token_merges(pairs)
+    out.add_bos_token_id(1)
+    out.add_eos_token_id(2)
+    out.add_unk_token_id(0)
+    out.add_pad_token_id(2)
+    out.add_chat_template(TEMPLATE)
+    maker: Any = AutoModelForCausalLM
+    weights = maker.from_pretrained(folder, dtype=torch.float32).state_dict()
+    for name, tensor in weights.items():
+        if name != "lm_head.weight":
+            add_tensor(out, name, tensor.numpy())
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+    return path
+
+
+def add_tensor(out: gguf.GGUFWriter, name: str, values: "np.ndarray[Any, Any]") -> None:
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2)
+    called = names.get_name(name, try_suffixes=(".weight",))
+    for part, heads in (("q_proj", "num_attention_heads"), ("k_proj", "num_key_value_heads")):
+        if part in name:
+            count = cast(int, LLAMA[heads])
+            woven = values.reshape(count, 2, -1, values.shape[1]).swapaxes(1, 2)
+            values = np.ascontiguousarray(woven.reshape(values.shape))
+    assert called
+    if values.ndim == 1:
+        out.add_tensor(called, values)
+    else:
+        kind = gguf.GGMLQuantizationType.Q8_0
+        out.add_tensor(called, gguf.quants.quantize(values, kind), raw_dtype=kind)
+
+
+def test_a_gguf_file_becomes_a_checkpoint_that_writes_as_it_does(
+    folder: Path, one_file: Path, tmp_path: Path
+) -> None:
+    path = import_language(one_file, None, tmp_path, "tiny", {})
+    held = load(path)
+    kinds = {t.dtype for name, t in held.tensors.items() if name != "words.tokenizer"}
+    assert kinds == {torch.bfloat16}
+    assert cast(Any, held.header.net)["words"]["chat_template"] == TEMPLATE
+    plain: Any = AutoModelForCausalLM
+    for name, tensor in plain.from_pretrained(folder, dtype=torch.float32).state_dict().items():
+        if name != "lm_head.weight":
+            assert torch.allclose(held.tensors[name].float(), tensor, atol=0.02), name
+    assert written(path, "the ant ran")
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])
+def test_a_gguf_file_that_is_cut_short_is_refused(
+    one_file: Path, tmp_path: Path, kept: float
+) -> None:
+    whole = one_file.read_bytes()
+    short = tmp_path / "short.gguf"
+    short.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(CheckpointError, match=r"short.gguf can't be read: .* cut short"):
+        import_language(short, None, tmp_path, "x", {})
+    assert not list(tmp_path.glob("*.safetensors"))

@@ -1,0 +1,44 @@
+"""Text as it is written, in pieces with their places: what was told is not told again, whichever
+execution of a job writes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.records import DRAFT
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of an item's text, and how many letters there are before it."""
+
+    index: int
+    offset: int
+    text: str
+
+
+@dataclass(slots=True)
+class Voice:
+    """How much of an item's text has been written here, and told, here or by an earlier execution
+    that wrote the same."""
+
+    index: int
+    told: int = 0
+    written: int = 0
+
+    @classmethod
+    def after(cls, index: int, record: Mapping[str, str]) -> "Voice":
+        """Of a job's record, which keeps what readers were told."""
+        return cls(index, told=len(record.get(f"{DRAFT}{index}", "")))
+
+    def say(self, piece: str) -> tuple[Delta, ...]:
+        """What is new of the next piece; nothing if it was told before."""
+        offset, self.written = self.written, self.written + len(piece)
+        if self.written <= self.told:
+            return ()
+        new = piece[max(0, self.told - offset) :]
+        self.told = self.written
+        return (Delta(self.index, self.written - len(new), new),)
+
+    def say_rest(self, whole: str) -> tuple[Delta, ...]:
+        """What has not been said of a text that is complete."""
+        return self.say(whole[self.written :])
