@@ -70,10 +70,10 @@ class Entry:
 
 
 class Catalog:
-    """The models of a folder. `refresh` before use; looking up is then only a dictionary."""
+    """The models of some folders. `refresh` before use; looking up is then only a dictionary."""
 
-    def __init__(self, folder: Path, max_items: int) -> None:
-        self._shelf = Shelf(folder)
+    def __init__(self, *folders: Path, max_items: int) -> None:
+        self._shelf = Shelf(*folders)
         self._max_items = max_items
         self._found: Found = {}
         self._examined: dict[str, Entry | str] = {}

@@ -21,6 +21,7 @@ from app.routes import (
     models,
     openai_images,
     openai_music,
+    openai_text,
     openai_videos,
 )
 from app.services import Services
@@ -37,6 +38,7 @@ ROUTERS = (
     openai_images.router,
     openai_videos.router,
     openai_music.router,
+    openai_text.router,
     health.router,
 )
 

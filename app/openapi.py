@@ -10,13 +10,16 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from app.catalog import Entry
-from app.openai import music_request, video_request
+from app.openai import music_request, text_request, video_request
+from app.openai.chat_request import ChatAsked
+from app.openai.completion_request import CompletionAsked
 from app.openai.image_request import in_dialect
+from app.openai.text_request import TextAsked
 from app.services import Services
 from models.families import PICTURES, Modality
 
-DESCRIPTION = """Makes pictures, videos and music with generative models. A request becomes a job:
-poll it, follow its events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
+DESCRIPTION = """Makes pictures, videos, music and stories by generative models. A request becomes a
+job: poll it, follow its events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
 
 Every error has one shape: `{"error": {"message", "type", "param", "code"}}`."""
 OPEN = {"/livez", "/readyz"}
@@ -25,9 +28,14 @@ GENERATE: dict[str, Modality] = {
     "/generate/text-to-image": "text-to-image",
     "/generate/audio": "audio",
     "/generate/video": "video",
+    "/generate/story": "story",
 }
 IN_OPENAI = "/v1/images/generations"
 MUSIC_IN_OPENAI = "/v1/audio/generate"
+TEXT_IN_OPENAI: dict[str, type[TextAsked]] = {
+    "/v1/chat/completions": ChatAsked,
+    "/v1/completions": CompletionAsked,
+}
 VIDEOS_IN_OPENAI = "/v1/videos"
 DIALECT = "-in-openai"  # after the name of a schema
 REFS = "#/components/schemas/{model}"
@@ -57,6 +65,8 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
     made["paths"][IN_OPENAI]["post"]["requestBody"] = _body_in_openai(made, services)
     made["paths"][MUSIC_IN_OPENAI]["post"]["requestBody"] = _music_in_openai(made, services)
     made["paths"][VIDEOS_IN_OPENAI]["post"]["requestBody"] = _videos_in_openai(made, services)
+    for path, kind in TEXT_IN_OPENAI.items():
+        made["paths"][path]["post"]["requestBody"] = _text_in_openai(made, services, kind)
     if services.settings.keys_file:
         schemes = {"key": {"type": "http", "scheme": "bearer"}}
         made["components"]["securitySchemes"] = schemes
@@ -131,6 +141,36 @@ def _videos_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any
         "schema": body["content"]["application/json"]["schema"]
     }
     return body
+
+
+def _text_in_openai(
+    made: dict[str, Any], services: Services, kind: type[TextAsked]
+) -> dict[str, Any]:
+    """The same for a chat, or a completion."""
+    examples = {}
+    for _, entry in services.catalog.of("story"):
+        name = f"{entry.id}{DIALECT}-{kind.__name__.lower()}"
+        schema = text_request.in_dialect(kind, made["components"]["schemas"][entry.id])
+        made["components"]["schemas"] |= {f"{name}-{k}": x for k, x in schema.pop("$defs").items()}
+        made["components"]["schemas"][name] = _placed(schema, name)
+        first = schema["required"][0]
+        shown = schema["properties"][first]["examples"][0]
+        examples[name] = {"model": entry.id, first: shown, "seed": 1234}
+    return _any_of(examples)
+
+
+def _placed(schema: Any, name: str) -> Any:
+    """With references into the document, where what they refer to was put."""
+    if isinstance(schema, list):
+        return [_placed(part, name) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        k: REFS.format(model=f"{name}-{x.removeprefix('#/$defs/')}")
+        if k == "$ref" and str(x).startswith("#/$defs/")
+        else _placed(x, name)
+        for k, x in schema.items()
+    }
 
 
 def _any_of(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:

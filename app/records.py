@@ -19,12 +19,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from app.schemas import ErrorDetail, Job, JobUrls, Output, Progress, Status, Usage
+from app.schemas import Draft, ErrorDetail, Job, JobUrls, Output, Progress, Status, Usage
 
 WORK = "atelier:work"  # pub/sub: there is something new for workers
 WAKE = "atelier:wake"  # pub/sub: the job of this id has a new event; the stream is the truth
 
-JobType = Literal["image", "text-to-image", "audio", "video"]
+DRAFT = "draft:"  # begins the fields that hold the text so far of an item, by its index
+
+JobType = Literal["image", "text-to-image", "audio", "video", "story"]
 """What a job makes: only those modalities that have a route."""
 JOB_TYPES: tuple[JobType, ...] = get_args(JobType)
 ENDED: dict[str, Status] = {"failed": "failed", "canceled": "canceled", "stopped": "canceled"}
@@ -98,6 +100,7 @@ def public_job(job_id: str, record: Hash, position: int | None = None) -> Job:
         completed_at=_seconds(record.get("ended")),
         expires_at=_seconds(record.get("expires")),
         outputs=[_output(o) for o in outputs],
+        drafts=_drafts(record),
         determinism=record.get("determinism") or None,  # type: ignore[arg-type]
         usage=_usage(record),
         error=ErrorDetail.model_validate_json(error) if error else None,
@@ -114,6 +117,12 @@ def job_urls(job_id: str, job_type: str) -> JobUrls:
 
 def _output(stored: dict[str, Any]) -> Output:
     return Output(url=f"/artifacts/{stored['sha256']}", **stored)
+
+
+def _drafts(record: Hash) -> list[Draft]:
+    """Of each item that is being written, in order."""
+    found = {int(name[len(DRAFT) :]): x for name, x in record.items() if name.startswith(DRAFT)}
+    return [Draft(index=index, text=found[index]) for index in sorted(found)]
 
 
 def _progress(record: Hash, done: bool) -> Progress:

@@ -21,7 +21,13 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
-from app.schemas import MP3_RATES, PICTURE_FORMATS, SOUND_FORMATS, VIDEO_FORMATS
+from app.schemas import (
+    MP3_RATES,
+    PICTURE_FORMATS,
+    SOUND_FORMATS,
+    TEXT_FORMATS,
+    VIDEO_FORMATS,
+)
 from models.families import PICTURES, FamilyEntry, Modality
 from models.fields import amounts_of, label_of
 from models.header import CheckpointError, Header
@@ -32,6 +38,7 @@ FORMATS: dict[Modality, tuple[str, ...]] = {
     **dict.fromkeys(PICTURES, PICTURE_FORMATS),
     "audio": SOUND_FORMATS,
     "video": VIDEO_FORMATS,
+    "story": TEXT_FORMATS,
 }
 """What the results of a modality can be asked for as; others have no route yet."""
 LABELS = {"class_label", "style"}  # the params fields that take one of a checkpoint's labels
@@ -75,11 +82,16 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
     for name, field in own.items():
         if name in missing:
             fields[name] = _unknown(field)
-        elif name in {*header.defaults, *header.limits, *LABELS, ATTRIBUTES}:
+        elif name in {*header.defaults, *header.limits, *_labelled(header), ATTRIBUTES}:
             fields[name] = _joined(name, field, header)
     made = create_model(model, __base__=family.params, __doc__=header.description, **fields)
     _check_defaults(made)
     return made
+
+
+def _labelled(header: Header) -> set[str]:
+    """The fields that take one of its labels; one that has none may take any words there."""
+    return LABELS if header.labels else set()
 
 
 def _bounded(header: Header, own: Collection[str]) -> Header:
@@ -152,7 +164,7 @@ def _joined(name: str, field: FieldInfo, header: Header) -> tuple[Any, FieldInfo
     if name in header.limits:
         low, high = (_whole(x) for x in header.limits[name])
         metadata = _tightened(metadata, low, high)
-    if name in LABELS:
+    if name in _labelled(header):
         annotation, examples = label_of(header.labels), header.labels[:1]
     if name == ATTRIBUTES:
         annotation, examples = amounts_of(header.attributes), [{header.attributes[0]: 1.5}]

@@ -8,12 +8,24 @@ from models.families import Modality
 from models.params import MAX_SEED
 
 Status = Literal["queued", "in_progress", "canceling", "completed", "failed", "canceled", "expired"]
-Role = Literal["picture", "sheet", "animation", "sound", "score", "video", "poster"]
+Role = Literal[
+    "picture",
+    "sheet",
+    "animation",
+    "sound",
+    "score",
+    "video",
+    "poster",
+    "text",
+    "logprobs",
+]
 TERMINAL: frozenset[str] = frozenset({"completed", "failed", "canceled", "expired"})
 
 PICTURE_FORMATS = ("png", "webp", "jpeg")
 """The files that a picture can be asked for as, by their type after `image/`; the first if none is
 said. `workers/picture_files.py` has a writer of each."""
+TEXT_FORMATS = ("txt", "md")
+"""The same of text, by `workers/text_files.py`."""
 SOUND_FORMATS = ("wav", "flac", "mp3", "ogg")
 """The same of sound, by `workers/sound_files.py`; in Ogg it is Vorbis."""
 VIDEO_FORMATS = ("mp4", "webp", "gif")
@@ -69,6 +81,13 @@ class Output(Schema):
     fps: float | None = Field(default=None, description="Of a video: frames a second.")
     rate: int | None = Field(default=None, description="Of sound: samples a second.")
     channels: int | None = Field(default=None, description="Of sound.")
+    text: str | None = Field(default=None, description="What was written, its title left out.")
+    title: str | None = None
+    finish_reason: Literal["stop", "length"] | None = Field(
+        default=None, description="Of text: it had said all, or as much as `max_tokens` allows."
+    )
+    read_tokens: int | None = Field(default=None, description="Of text: tokens of the request.")
+    written_tokens: int | None = None
     notes: list[str] = Field(
         default=[], description="What to know of how it was made: words that were not understood."
     )
@@ -79,6 +98,13 @@ class Usage(Schema):
 
     queue_ms: int | None = None
     compute_ms: int | None = None
+
+
+class Draft(Schema):
+    """What an item has written so far."""
+
+    index: int
+    text: str
 
 
 class JobUrls(Schema):
@@ -108,6 +134,7 @@ class Job(Schema):
     completed_at: int | None = None
     expires_at: int | None = None
     outputs: list[Output] = []
+    drafts: list[Draft] = Field(default=[], description="Text so far, while it is being written.")
     determinism: Literal["bitwise", "none"] | None = None
     usage: Usage = Usage()
     error: ErrorDetail | None = None

@@ -34,7 +34,7 @@ class Services:
         self.reader = JobReader(self.reader_redis)
         self.events = EventLog(self.reader_redis)
         self.wake = Wake(self.reader_redis)
-        self.catalog = Catalog(settings.checkpoints, settings.max_items)
+        self.catalog = Catalog(*settings.checkpoint_folders, max_items=settings.max_items)
         self.store = Store.open(settings.store_address)
         self.uploads = Uploads(self.redis, self.store, settings)
         self.reading = asyncio.Semaphore(2)  # inputs read at once: a thread and 50 MB each

@@ -17,6 +17,8 @@ local function sound_key(job) return 'atelier:sound:' .. job end
 local function artifact_key(sha) return 'atelier:artifact:' .. sha end
 local function inflight_key(worker) return 'atelier:inflight:' .. worker end
 
+local function draft_field(index) return 'draft:' .. string.format('%d', index) end
+
 -- A hash as a table of its fields.
 local function record_of(job)
   local flat, record = redis.call('HGETALL', job_key(job)), {}
@@ -103,6 +105,13 @@ end
 local REGISTRY = { finished = 'rq:finished:', failed = 'rq:failed:', canceled = 'rq:canceled:' }
 local PUBLIC = { finished = 'completed', failed = 'failed', canceled = 'canceled' }
 
+-- What was written of a text is of no use once its job has ended: outputs have what is whole.
+local function drop_drafts(job, record)
+  for field in pairs(record) do
+    if field:find('^draft:') then redis.call('HDEL', job_key(job), field) end
+  end
+end
+
 -- The one way a job ends. `outcome` is RQ's word: finished, failed or canceled.
 local function finish(job, record, outcome, fields, at)
   local result_ttl, record_ttl = tonumber(record.keep_result), tonumber(record.keep_record)
@@ -110,6 +119,7 @@ local function finish(job, record, outcome, fields, at)
   local forgotten = math.floor(expires + record_ttl) -- a record without them changes nothing
   leave(job, record)
   drop_inputs(record, at)
+  drop_drafts(job, record)
   redis.call('HSET', job_key(job), 'status', outcome, 'ended', stamp(at),
     'expires', stamp(expires), unpack(fields))
   redis.call('ZADD', REGISTRY[outcome] .. record.origin, forgotten, job)

@@ -1,6 +1,6 @@
 """Answers a request whose reply is what its job makes, once that has ended."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from fastapi import Request, Response
@@ -12,7 +12,7 @@ from app.errors import AtelierError, Unavailable
 from app.handlers import respond
 from app.jobs import Accepted
 from app.leases import read_leases
-from app.openai.endings import check_made
+from app.openai.endings import NO_OTHERS, check_made
 from app.schemas import TERMINAL, Job
 from app.services import Services
 from app.waiting import wait_for_end
@@ -34,6 +34,11 @@ class Answer:
         return self.accepted.job
 
     @property
+    def names(self) -> Mapping[str, str]:
+        """What its client calls some of the model's own fields, if not as they are called here."""
+        return NO_OTHERS
+
+    @property
     def headers(self) -> dict[str, str]:
         replayed = {"Idempotent-Replayed": "true"} if self.accepted.replayed else {}
         return {"Location": self.job.urls.self, **replayed}
@@ -51,7 +56,7 @@ class Answer:
             await self.attendance.deserted()
             raise await self._not_ready()
         try:
-            check_made(job)
+            check_made(job, self.names)
             response = await reply(job)
         except AtelierError as error:
             response = respond(error)

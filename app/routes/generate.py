@@ -92,6 +92,34 @@ VIDEO_JOB = {
         }
     ],
 }
+WRITTEN = {
+    "index": 0,
+    "role": "text",
+    "url": f"/artifacts/{SHA256}",
+    "sha256": SHA256,
+    "content_type": "text/plain; charset=utf-8",
+    "bytes": 1204,
+    "seed": 1234,
+    "text": "Once upon a time, a lighthouse keeper ...",
+    "title": "The Keeper and the Whale",
+    "finish_reason": "stop",
+    "read_tokens": 58,
+    "written_tokens": 291,
+}
+STORY_JOB = {
+    **JOB_EXAMPLE,
+    "type": "story",
+    "model": "smollm2-135m",
+    "input": {
+        "kind": "story",
+        "prompt": "a lighthouse keeper who befriends a whale",
+        "max_tokens": 400,
+        "n": 1,
+        "seed": 1234,
+        "output_format": "txt",
+    },
+    "outputs": [WRITTEN],
+}
 LOCATION = {"Location": header("Where the job is.", QUEUED_EXAMPLE["urls"]["self"])}
 REPLAYED = {"Idempotent-Replayed": header("`true`: this key made the job before.", "true")}
 APPLIED = {"Preference-Applied": header("The wait that was granted.", "wait=10")}
@@ -201,3 +229,27 @@ async def generate_video(
     the model doesn't know are left out, and noted with the output.
     """
     return await generate(request, services, owner, Route.of("video", services.settings))
+
+
+@router.post(
+    "/generate/story",
+    summary="Write",
+    status_code=202,
+    response_model=Job,
+    responses=replies(STORY_JOB),
+)
+async def generate_story(
+    request: Request,
+    services: Has,
+    owner: Owner,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Accepts a job that writes `n` texts with one model: a `story` or a `poem` about `prompt`, a
+    `continuation` of `text`, or an answer to `messages`.
+
+    The body is the model's own request: see `GET /models/{id}` for its parameters. Its events tell
+    the text as it is written (`delta`, each with the letters before it as `offset`); until it is
+    whole, the job has it as `drafts`.
+    """
+    return await generate(request, services, owner, Route.of("story", services.settings))

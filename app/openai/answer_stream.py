@@ -1,0 +1,87 @@
+"""Answers a request with events while its job runs, and with what it made at its end."""
+
+import logging
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import Protocol
+
+from anyio import CancelScope
+from starlette.concurrency import iterate_in_threadpool
+from starlette.types import Send
+
+from app.errors import AtelierError, Unavailable
+from app.events import Event
+from app.following import COMMENT, EventStream, Follower
+from app.openai.answer import Answer
+from app.openai.endings import check_made
+from app.schemas import TERMINAL, Job
+from app.store import StoreError
+
+log = logging.getLogger(__name__)
+
+
+class Telling(Protocol):
+    """How one route words what happens to its job."""
+
+    def begun(self) -> Iterator[bytes]:
+        """Before anything has happened."""
+
+    def on_the_way(self, event: Event) -> Iterator[bytes]:
+        """At an event of the job."""
+
+    def made(self, job: Job) -> Iterator[bytes]:
+        """At its end, if it has made something. May block. Raises AtelierError, StoreError."""
+
+    def failed(self, error: AtelierError) -> bytes:
+        """In place of the rest."""
+
+
+async def told_from_the_first(answer: Answer, telling: Telling) -> "AnswerStream":
+    """Events from the job's first on, so that nothing is missed."""
+    first = await answer.services.events.first(answer.job.id)
+    follower = Follower(answer.services, answer.owner, answer.job, first or "0-0", first)
+    return AnswerStream(answer, follower, telling)
+
+
+class AnswerStream(EventStream):
+    """A client that leaves before it was told all has its job canceled, as `Attendance` says."""
+
+    def __init__(self, answer: Answer, follower: Follower, telling: Telling) -> None:
+        self._answer, self._follower, self._telling = answer, follower, telling
+        self._told_all = False
+        super().__init__(self._told(), answer.headers)
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        finally:
+            with CancelScope(shield=True):
+                await self._over()
+
+    async def _over(self) -> None:
+        if self._told_all:
+            await self._answer.attendance.answered()
+        else:
+            await self._answer.attendance.left(self._answer.owner, self._answer.job)
+
+    async def _told(self) -> AsyncGenerator[bytes]:
+        for text in self._telling.begun():
+            yield text
+        async with aclosing(self._follower.entries()) as entries:
+            async for entry in entries:
+                for text in (COMMENT,) if entry is None else self._telling.on_the_way(entry):
+                    yield text
+        job = self._follower.job
+        try:
+            if job.status not in TERMINAL:
+                raise Unavailable(f"the server stops; {job.id} goes on", code="result_not_ready")
+            check_made(job, self._answer.names)
+            async for text in iterate_in_threadpool(self._telling.made(job)):
+                yield text
+        except AtelierError as error:
+            yield self._telling.failed(error)
+        except StoreError as error:
+            log.error("the artifact store failed: %s", error, exc_info=error)
+            message = "artifacts can't be read now; try again"
+            yield self._telling.failed(Unavailable(message, code="store_unavailable"))
+        self._told_all = job.status in TERMINAL

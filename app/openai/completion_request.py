@@ -1,0 +1,58 @@
+"""OpenAI's request for what follows a text."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from app.openai.text_request import TextAsked
+
+FEW = 16  # tokens, if it isn't said
+
+
+class CompletionAsked(TextAsked):
+    """The fields of a completion that are OpenAI's alone."""
+
+    names: ClassVar[Mapping[str, str]] = {"text": "prompt"}
+
+    prompt: str | list[str] = Field(
+        description="What to go on from: one text, alone or in a list.",
+        examples=["The door had been locked for years, until"],
+    )
+    max_tokens: int | None = Field(
+        default=None,
+        strict=True,
+        description=f"Write at most so many tokens; {FEW} if it is left out.",
+        examples=[100],
+    )
+    echo: bool | None = Field(default=None, description="Give the prompt back in front.")
+    logprobs: int | None = Field(
+        default=None,
+        ge=0,
+        le=5,
+        strict=True,
+        description="Tell how likely each token was, and so many of the likeliest besides.",
+    )
+    best_of: Annotated[int, Field(ge=1, le=1)] | None = Field(
+        default=None, description="Only 1: ask for `n`, and choose."
+    )
+    suffix: Annotated[str, Field(max_length=0)] | None = Field(
+        default=None, description="Only an empty one: no model here fills gaps."
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _one_text(cls, given: str | list[str]) -> str | list[str]:
+        if isinstance(given, list) and len(given) != 1:
+            raise ValueError("prompt must be one text: ask for each of several by itself")
+        return given
+
+    @property
+    def text(self) -> str:
+        return self.prompt if isinstance(self.prompt, str) else self.prompt[0]
+
+    def ours(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"kind": "completion", "text": self.text}
+        limit = {"max_tokens": FEW if self.max_tokens is None else self.max_tokens}
+        chances = {} if self.logprobs is None else {"logprobs": self.logprobs}
+        return {**super().ours(), **told, **limit, **chances}

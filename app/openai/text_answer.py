@@ -1,0 +1,153 @@
+"""Answers a request for text once it is written, or piece by piece as it is.
+
+A stream is chunks of one shape, with the choice that each goes on with: in a chat first its role,
+then its text, its log-probabilities where they were asked for, and why it ended; then how many
+tokens it took, if that was asked for, and `[DONE]`. A failure is `error`, and nothing after it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.sse import format_sse_event
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from app.errors import AtelierError
+from app.events import Event
+from app.openai.answer import Answer
+from app.openai.answer_stream import told_from_the_first
+from app.openai.chat_request import ChatAsked
+from app.openai.completion_request import CompletionAsked
+from app.openai.text_reply import (
+    chat_logprobs,
+    chat_reply,
+    completion_logprobs,
+    completion_reply,
+    front,
+    texts,
+    usage_of,
+)
+from app.pieces import Pieces
+from app.replies import json_reply
+from app.schemas import Job
+from app.store import Store
+
+DONE = format_sse_event(data_str="[DONE]")
+
+
+@dataclass(frozen=True)
+class InChat:
+    """How a chat's route words what is written: whole, as it begins, and as it goes on."""
+
+    asked: ChatAsked
+    prefix: str = "chatcmpl"
+    kind: str = "chat.completion.chunk"
+
+    def whole(self, job: Job, store: Store) -> BaseModel:
+        return chat_reply(job, store)
+
+    def opening(self) -> dict[str, Any]:
+        return {"delta": {"role": "assistant", "content": ""}}
+
+    def piece(self, text: str) -> dict[str, Any]:
+        return {"delta": {"content": text} if text else {}}
+
+    def chances(self, job: Job, index: int, store: Store) -> BaseModel | None:
+        return chat_logprobs(job, index, store)
+
+
+@dataclass(frozen=True)
+class InCompletion:
+    """The same of a completion's."""
+
+    asked: CompletionAsked
+    prefix: str = "cmpl"
+    kind: str = "text_completion"
+
+    @property
+    def before(self) -> str:
+        return self.asked.text if self.asked.echo else ""
+
+    def whole(self, job: Job, store: Store) -> BaseModel:
+        return completion_reply(job, self.before, store)
+
+    def opening(self) -> dict[str, Any] | None:
+        return self.piece(self.before) if self.before else None
+
+    def piece(self, text: str) -> dict[str, Any]:
+        return {"text": text}
+
+    def chances(self, job: Job, index: int, store: Store) -> BaseModel | None:
+        return completion_logprobs(job, index, len(self.before), store)
+
+
+@dataclass(frozen=True)
+class TextAnswer(Answer):
+    """One request whose job was accepted."""
+
+    wording: InChat | InCompletion
+
+    async def given(self, request: Request) -> Response:
+        """The reply, or a stream, as was asked."""
+        if self.wording.asked.stream:
+            return await told_from_the_first(self, Writing(self.job, self.wording, self.store))
+        return await self.once_ended(request, self._whole)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        return self.wording.asked.names
+
+    @property
+    def store(self) -> Store:
+        return self.services.store
+
+    async def _whole(self, job: Job) -> Response:
+        reply = await run_in_threadpool(self.wording.whole, job, self.store)
+        return json_reply(reply, headers=self.headers)
+
+
+@dataclass
+class Writing:
+    """A stream of chunks."""
+
+    job: Job
+    wording: InChat | InCompletion
+    store: Store
+    pieces: Pieces = field(default_factory=Pieces)
+
+    def begun(self) -> Iterator[bytes]:
+        opening = self.wording.opening()
+        if opening is not None:
+            for index in range(self.job.input["n"]):
+                yield self._chunk(index, opening)
+
+    def on_the_way(self, event: Event) -> Iterator[bytes]:
+        for index, text in self.pieces.take(event.name, json.loads(event.data)):
+            yield self._chunk(index, self.wording.piece(text))
+
+    def made(self, job: Job) -> Iterator[bytes]:
+        nothing = self.wording.piece("")
+        for output in texts(job):
+            chances = self.wording.chances(job, output.index, self.store)
+            if chances is not None:
+                yield self._chunk(output.index, nothing, logprobs=chances.model_dump())
+            yield self._chunk(output.index, nothing, finish_reason=output.finish_reason)
+        if self.wording.asked.wants_usage:
+            yield self._sent([], usage=usage_of(job).model_dump())
+        yield DONE
+
+    def failed(self, error: AtelierError) -> bytes:
+        return format_sse_event(data_str=error.body.model_dump_json())
+
+    def _chunk(self, index: int, told: dict[str, Any], **more: Any) -> bytes:
+        empty = {"logprobs": None, "finish_reason": None}
+        return self._sent([{"index": index, **told, **empty, **more}])
+
+    def _sent(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
+        usage = {"usage": None} if self.wording.asked.wants_usage else {}
+        chunk = {**front(self.job, self.wording.prefix), "object": self.wording.kind}
+        chunk |= {"choices": choices, **usage, **more}
+        return format_sse_event(data_str=json.dumps(chunk, ensure_ascii=False))

@@ -1,0 +1,170 @@
+"""What a job has written, in OpenAI's words: a chat's answer, or a completion."""
+
+import json
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.errors import Gone
+from app.schemas import Job, Output, Schema
+from app.store import Missing, Store
+
+Finish = Literal["stop", "length"]
+
+
+class Likely(Schema):
+    """A token that might have been, and the logarithm of how likely it was."""
+
+    token: str
+    logprob: float
+    bytes: None = None
+
+
+class Told(Likely):
+    """A token that was written."""
+
+    top_logprobs: list[Likely]
+
+
+class ChatLogprobs(Schema):
+    content: list[Told]
+    refusal: None = None
+
+
+class ChatMessage(Schema):
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+
+
+class ChatChoice(Schema):
+    index: int
+    message: ChatMessage
+    logprobs: ChatLogprobs | None = None
+    finish_reason: Finish
+    seed: int = Field(description="With the same request, it writes this text alone.")
+
+
+class TokenUsage(Schema):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Reply(Schema):
+    """What both have in front."""
+
+    id: str
+    created: int
+    model: str
+    system_fingerprint: None = None
+    job_id: str
+
+
+class ChatReply(Reply):
+    object: Literal["chat.completion"] = "chat.completion"
+    choices: list[ChatChoice]
+    usage: TokenUsage
+
+
+class CompletionLogprobs(Schema):
+    """Lists side by side, an entry a token."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+
+
+class CompletionChoice(Schema):
+    index: int
+    text: str
+    logprobs: CompletionLogprobs | None = None
+    finish_reason: Finish | None = None
+    seed: int
+
+
+class CompletionReply(Reply):
+    object: Literal["text_completion"] = "text_completion"
+    choices: list[CompletionChoice]
+    usage: TokenUsage
+
+
+def front(job: Job, prefix: str) -> dict[str, Any]:
+    """The facts of a job that every reply and chunk has."""
+    own = {"id": f"{prefix}-{job.id.removeprefix('job_')}", "created": job.created_at}
+    return {**own, "model": job.model, "job_id": job.id}
+
+
+def chat_reply(job: Job, store: Store) -> ChatReply:
+    """Blocks. Raises StoreError, Gone."""
+    choices = [
+        ChatChoice(
+            index=output.index,
+            message=ChatMessage(content=output.text or ""),
+            logprobs=chat_logprobs(job, output.index, store),
+            finish_reason=output.finish_reason or "stop",
+            seed=output.seed,
+        )
+        for output in texts(job)
+    ]
+    return ChatReply(**front(job, "chatcmpl"), choices=choices, usage=usage_of(job))
+
+
+def completion_reply(job: Job, before: str, store: Store) -> CompletionReply:
+    """With this text in front of every choice. Blocks. Raises StoreError, Gone."""
+    choices = [
+        CompletionChoice(
+            index=output.index,
+            text=before + (output.text or ""),
+            logprobs=completion_logprobs(job, output.index, len(before), store),
+            finish_reason=output.finish_reason,
+            seed=output.seed,
+        )
+        for output in texts(job)
+    ]
+    return CompletionReply(**front(job, "cmpl"), choices=choices, usage=usage_of(job))
+
+
+def texts(job: Job) -> list[Output]:
+    return [output for output in job.outputs if output.role == "text"]
+
+
+def usage_of(job: Job) -> TokenUsage:
+    """The request counts once, however many answers there are to it."""
+    read = max((output.read_tokens or 0 for output in texts(job)), default=0)
+    written = sum(output.written_tokens or 0 for output in texts(job))
+    total = read + written
+    return TokenUsage(prompt_tokens=read, completion_tokens=written, total_tokens=total)
+
+
+def chat_logprobs(job: Job, index: int, store: Store) -> ChatLogprobs | None:
+    told = _told(job, index, store)
+    return None if told is None else ChatLogprobs(content=told)
+
+
+def completion_logprobs(
+    job: Job, index: int, offset: int, store: Store
+) -> CompletionLogprobs | None:
+    told = _told(job, index, store)
+    if told is None:
+        return None
+    offsets = [offset + sum(len(x.token) for x in told[:place]) for place in range(len(told))]
+    return CompletionLogprobs(
+        tokens=[x.token for x in told],
+        token_logprobs=[x.logprob for x in told],
+        top_logprobs=[{y.token: y.logprob for y in x.top_logprobs} for x in told],
+        text_offset=offsets,
+    )
+
+
+def _told(job: Job, index: int, store: Store) -> list[Told] | None:
+    """The chances of an item's tokens, where they were asked for."""
+    found = (x for x in job.outputs if x.role == "logprobs" and x.index == index)
+    if (output := next(found, None)) is None:
+        return None
+    try:
+        content = json.loads(store.get(output.sha256))["content"]
+    except Missing:
+        raise Gone("these log-probabilities are no longer stored") from None
+    return [Told.model_validate(entry) for entry in content]

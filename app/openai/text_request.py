@@ -1,0 +1,121 @@
+"""What OpenAI's two requests for text share, and how either is read as one of ours.
+
+1. Fields of OpenAI's that can't matter here have no effect and say so; those that ask for what no
+   model here can do are refused.
+2. Every other field is the model's own, and refused by name if the model lacks it.
+3. Null is as good as left out.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from app.catalog import Catalog
+from app.errors import InvalidRequest, Unprocessable
+from app.openai.endings import renamed
+from app.problems import explain_details
+from app.settings import Settings
+from app.submission import Wish, validated
+
+NO_EFFECT = "Taken without effect: "
+SAID_OTHERWISE = frozenset(
+    {"kind", "prompt", "theme", "style", "title", "text", "messages", "output_format", "logprobs"}
+)
+"""The model's own fields that are given here by other names, or not at all."""
+LIMITS = {"max_tokens", "max_completion_tokens"}
+Zero = Annotated[float, Field(ge=0, le=0)]
+A = TypeVar("A", bound="TextAsked")
+
+
+class StreamOptions(BaseModel):
+    """What a stream tells besides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    include_usage: bool | None = Field(default=None, description="How many tokens, at its end.")
+    include_obfuscation: bool | None = Field(default=None, description=f"{NO_EFFECT}no padding.")
+
+
+class TextAsked(BaseModel):
+    """The fields that are OpenAI's alone, whatever is asked for; `model_extra` has the model's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    names: ClassVar[Mapping[str, str]] = {}  # what some of the model's own fields are called here
+
+    stop: str | list[str] | None = Field(
+        default=None, description="End before this, or any of these.", examples=["The End"]
+    )
+    stream: bool | None = Field(default=None, description="Send the text as it is written.")
+    stream_options: StreamOptions | None = Field(default=None, description="Only with `stream`.")
+    presence_penalty: Zero | None = Field(
+        default=None, description="Only 0: a model here has `repetition_penalty`."
+    )
+    frequency_penalty: Zero | None = Field(
+        default=None, description="Only 0: a model here has `repetition_penalty`."
+    )
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = Field(
+        default=None, description="Only an empty one."
+    )
+    user: str | None = Field(
+        default=None, description=f"{NO_EFFECT}the key says who asks; see `metadata`."
+    )
+
+    @field_validator("stream_options")
+    @classmethod
+    def _of_a_stream(
+        cls, given: StreamOptions | None, info: ValidationInfo
+    ) -> StreamOptions | None:
+        if given is not None and not info.data.get("stream"):
+            raise ValueError("stream_options needs stream")
+        return given
+
+    @property
+    def wants_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    def ours(self) -> dict[str, Any]:
+        """What it says of the model's own fields, by their names."""
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop
+        return {} if stops is None else {"stop": stops}
+
+
+def read_request(
+    kind: type[A], catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
+) -> tuple[A, Wish]:
+    """What is OpenAI's of a body, and what it wishes for. Raises NotFound, InvalidRequest."""
+    model = body.get("model")
+    if not isinstance(model, str | None):
+        raise Unprocessable("model must be a string", param="model")
+    entry = catalog.find(settings.default_story_model if model is None else model, "story")
+    schema = in_dialect(kind, entry.schema)
+    try:
+        asked = kind.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise explain_details(found, schema) from None
+    extra = {k: v for k, v in (asked.model_extra or {}).items() if v is not None}
+    for name in extra.keys() & SAID_OTHERWISE:
+        known = ", ".join(schema["properties"])
+        message = f"{name} is not a parameter here; known parameters: {known}"
+        raise Unprocessable(message, code="unknown_parameter", param=name)
+    try:
+        whole = json.dumps({**asked.ours(), **extra, "model": entry.id})
+        params = validated(entry, whole, schema)
+    except InvalidRequest as error:
+        raise renamed(error, kind.names) from None
+    return asked, Wish("story", entry, params)
+
+
+def in_dialect(kind: type[TextAsked], native: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema of the model's own request, made that of the request which is taken here."""
+    own = kind.model_json_schema()
+    fields = {k: v for k, v in native["properties"].items() if k not in SAID_OTHERWISE}
+    named = {**fields, **own["properties"]}
+    for name in LIMITS & named.keys():  # the model's own bounds, in OpenAI's words
+        bounded = {k: v for k, v in fields["max_tokens"].items() if k in ("maximum", "minimum")}
+        form = {"anyOf": [{"type": "integer", **bounded}, {"type": "null"}]}
+        named[name] = {**named[name], **form}
+    told = {**native, "properties": named, "required": own["required"]}
+    return told | {"$defs": {**native.get("$defs", {}), **own.get("$defs", {})}}

@@ -1,0 +1,129 @@
+"""POST /v1/chat/completions and /v1/completions: text, for OpenAI's clients."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.attendance import attend
+from app.bodies import read_json
+from app.deps import Has, Owner
+from app.documented import JOB_ID, Replies, errors, reply
+from app.errors import AtelierError
+from app.openai.chat_request import ChatAsked
+from app.openai.completion_request import CompletionAsked
+from app.openai.text_answer import InChat, InCompletion, TextAnswer
+from app.openai.text_reply import ChatReply, CompletionReply
+from app.openai.text_request import read_request
+from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
+from app.services import Services
+from app.submission import Wish, accept
+
+router = APIRouter(tags=["openai"])
+
+FRONT: dict[str, Any] = {
+    "id": "chatcmpl-01K5X9ZQ3J7Q2M4N6P8R0S1T2V",
+    "object": "chat.completion",
+    "created": 1790000000,
+    "model": "smollm2-135m",
+    "system_fingerprint": None,
+    "job_id": JOB_ID,
+}
+USAGE = {"prompt_tokens": 31, "completion_tokens": 17, "total_tokens": 48}
+CHAT_EXAMPLE: dict[str, Any] = {
+    **FRONT,
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "Rain taps the window,\n...",
+                "refusal": None,
+            },
+            "logprobs": None,
+            "finish_reason": "stop",
+            "seed": 1234,
+        }
+    ],
+    "usage": USAGE,
+}
+COMPLETION_EXAMPLE: dict[str, Any] = {
+    **FRONT,
+    "id": "cmpl-01K5X9ZQ3J7Q2M4N6P8R0S1T2V",
+    "object": "text_completion",
+    "choices": [
+        {
+            "index": 0,
+            "text": " one night it opened by itself.",
+            "logprobs": None,
+            "finish_reason": "length",
+            "seed": 1234,
+        }
+    ],
+    "usage": USAGE,
+}
+CHUNKS = (
+    'data: {"id":"chatcmpl-...","object":"chat.completion.chunk","choices":[{"index":0,'
+    '"delta":{"content":"Rain"},"logprobs":null,"finish_reason":null}]}\n\ndata: [DONE]\n\n'
+)
+
+
+def replies(example: dict[str, Any], model: Any) -> Replies:
+    """What either route answers."""
+    made = reply("What was written; with `stream`, chunks of it.", example, LOCATION | REPLAYED)
+    made["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": CHUNKS}
+    found = errors(400, 401, 404, 409, 410, 413, 415, 422, 429, 503)
+    return {200: {**made, "model": model}, **found}
+
+
+@router.post(
+    "/v1/chat/completions",
+    summary="Answer in a chat, as OpenAI does",
+    response_model=ChatReply,
+    responses=replies(CHAT_EXAMPLE, ChatReply),
+)
+async def complete_chat(
+    request: Request, services: Has, owner: Owner, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Answers `messages`, at once when all is written or with `stream` as it is.
+
+    Any model that writes can be named, and takes its own parameters besides OpenAI's. It is a job
+    like any other (`Location`, `job_id`). A client that leaves has its job canceled, unless it
+    sent an `Idempotency-Key`, or tries again as OpenAI's clients do.
+    """
+    await services.catalog.refresh()
+    body, text = await read_json(request)
+    asked, wish = read_request(ChatAsked, services.catalog, services.settings, body, text)
+    return await _answer(request, services, owner, wish, InChat(asked), body)
+
+
+@router.post(
+    "/v1/completions",
+    summary="Go on from a text, as OpenAI does",
+    response_model=CompletionReply,
+    responses=replies(COMPLETION_EXAMPLE, CompletionReply),
+)
+async def complete(
+    request: Request, services: Has, owner: Owner, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Goes on from `prompt` as it stands; otherwise as `/v1/chat/completions`."""
+    await services.catalog.refresh()
+    body, text = await read_json(request)
+    asked, wish = read_request(CompletionAsked, services.catalog, services.settings, body, text)
+    return await _answer(request, services, owner, wish, InCompletion(asked), body)
+
+
+async def _answer(
+    request: Request,
+    services: Services,
+    owner: str,
+    wish: Wish,
+    wording: InChat | InCompletion,
+    body: dict[str, Any],
+) -> Response:
+    attendance = await attend(request, services, owner, body)
+    try:
+        accepted = await accept(request, services, owner, wish, attendance.idempotency)
+    except AtelierError:
+        await attendance.answered()
+        raise
+    return await TextAnswer(services, owner, accepted, attendance, wording).given(request)
