@@ -98,6 +98,21 @@ class AsyncClient:
         common = body_of(model, n, seed, output_format, metadata)
         return await self.submit("video", {"prompt": prompt} | common | params)
 
+    async def story(
+        self,
+        prompt: str | None = None,
+        model: str | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> AsyncJob:
+        """Ask for a text, as with `Client.story`."""
+        common = body_of(model, n, seed, output_format, metadata)
+        named = {} if prompt is None else {"prompt": prompt}
+        return await self.submit("story", named | common | params)
+
     async def submit(
         self, route: str, body: Mapping[str, Any], idempotency_key: str | None = None
     ) -> AsyncJob:

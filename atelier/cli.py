@@ -14,6 +14,7 @@ from atelier import (
     cli_service,
     cli_video,
     cli_words,
+    cli_writing,
 )
 
 app = typer.Typer(
@@ -29,10 +30,12 @@ app.command()(cli_service.worker)
 app.add_typer(cli_service.keys, name="keys")
 cli_jobs.generate.command(name="text-to-image")(cli_words.text_to_image)
 cli_jobs.generate.command()(cli_music.audio)
+cli_jobs.generate.command()(cli_writing.story)
 cli_jobs.generate.command()(cli_video.video)
 app.add_typer(cli_jobs.generate, name="generate")
 app.command()(cli_music.listen)
 app.command()(cli_words.paint)
+app.command()(cli_writing.write)
 app.command()(cli_words.regenerate)
 app.command()(cli_jobs.models)
 app.command()(cli_jobs.jobs)

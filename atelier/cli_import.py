@@ -18,6 +18,9 @@ Key = Annotated[str | None, typer.Option(help="Entry of the file that holds them
 Id = Annotated[str | None, typer.Option("--id", help="Id; else the file's name.")]
 Title = Annotated[str, typer.Option(help="A title for its card.")]
 Licence = Annotated[str, typer.Option(help="Licence of the weights.")]
+Context = Annotated[
+    int | None, typer.Option(help="Tokens that a text may have; else as many as it knows, or 2048.")
+]
 Data = Annotated[str, typer.Option(help="What it was trained on.")]
 
 
@@ -96,6 +99,49 @@ def open_clip(
         from models.open_clip_part import Source
 
         return import_clip(Source(model, weights, tag, key), folder, called, replace, card)
+
+    _say(imported)
+
+
+@import_.command()
+def gguf(
+    file: Annotated[Path, typer.Argument(help="A .gguf file.", exists=True, dir_okay=False)],
+    name: Id = None,
+    context: Context = None,
+    to: Folder = None,
+    title: Title = "",
+    licence: Licence = "unknown",
+    data: Data = "unknown",
+) -> None:
+    """A language model in one GGUF file; its weights become plain bfloat16."""
+    _import_language(file, name, context, to, _card(title, licence, data))
+
+
+@import_.command()
+def transformers(
+    file: Annotated[
+        Path, typer.Argument(help="Its folder.", metavar="FOLDER", exists=True, file_okay=False)
+    ],
+    name: Id = None,
+    context: Context = None,
+    to: Folder = None,
+    title: Title = "",
+    licence: Licence = "unknown",
+    data: Data = "unknown",
+) -> None:
+    """A causal language model's folder, as transformers has it."""
+    _import_language(file, name, context, to, _card(title, licence, data))
+
+
+def _import_language(
+    file: Path, name: str | None, context: int | None, to: Path | None, card: dict[str, Any]
+) -> None:
+    folder, called = settings_with(checkpoints=to).checkpoints, _called(file, name)
+
+    def imported() -> Path:
+        from models.foreign import import_language
+
+        return import_language(file, context, folder, called, card)
 
     _say(imported)
 

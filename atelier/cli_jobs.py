@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from atelier.client import Client
     from atelier.jobs import Job, Output
 
-BESIDE = ("sheet", "poster")
+SUFFIXES = {
+    "audio/mpeg": ".mp3",
+    "audio/midi": ".mid",
+    "text/plain; charset=utf-8": ".txt",
+    "text/markdown; charset=utf-8": ".md",
+}
+BESIDE = ("sheet", "poster", "logprobs")
 """What lies beside the file that was asked for, and says so in its name."""
-SUFFIXES = {"audio/mpeg": ".mp3", "audio/midi": ".mid"}
 """Endings that differ from what a content type calls the format."""
 generate = typer.Typer(help="Have something made.", no_args_is_help=True)
 

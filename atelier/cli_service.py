@@ -34,10 +34,13 @@ def up(
     """Run the whole service here: embedded Valkey, API and workers, until Ctrl-C."""
     from app import log
     from atelier.embedded import NoServer
+    from atelier.packaged import take_over
     from atelier.up import Refused, Supervisor
 
     settings = settings_with(host=host, port=port, state=state, workers=workers)
     log.configure(settings.log_level)
+    if settings.packaged_models:
+        take_over(settings.checkpoint_folders)
     try:
         Supervisor(settings).run()
     except (Refused, NoServer, OSError) as error:

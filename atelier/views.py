@@ -27,7 +27,8 @@ class Progress:
 class OutputView:
     """An artifact of a job; its seed, asked for alone, repeats it. `data` is all that is known.
 
-    Its role is `picture`, `sheet` (of the items, or of a walk), `animation`, `sound` or `score`.
+    Its role is `picture`, `sheet` (of the items, or of a walk), `animation`, `sound`, `score`,
+    `text` (then `text` and `title` are what was written) or `logprobs`.
     """
 
     def __init__(self, data: dict[str, Any]) -> None:
@@ -39,6 +40,8 @@ class OutputView:
         self.size: int = data["bytes"]
         self.seed: int = data["seed"]
         self.notes: list[str] = data.get("notes") or []
+        self.text: str | None = data.get("text")
+        self.title: str | None = data.get("title")
         # by its hash, not its URL: the key never goes to another server
         self.path = f"/artifacts/{quote(self.sha256, safe='')}"
 

@@ -16,6 +16,7 @@ SCRIPTS = (
     "text_to_image",
     "video",
     "wavenet",
+    "language",
     "queue_cpu",
     "start",
     "api",

@@ -23,6 +23,7 @@ MAY = {
         "models.sampled_params",
         "models.score",
         "models.shelf",
+        "models.text_params",
     },
     "models": set(),
     "training": {"models"},

@@ -20,6 +20,7 @@ from workers.main import Process
 PAINTER, DRAWER, PLAIN = "tiny-latent_diffusion", "tiny-diffusion", "plain"
 ANY_SIZE = "tiny-stable_diffusion"
 PLAYER = "tiny-wavenet"
+WRITER = "tiny-language"
 
 
 @contextmanager
@@ -40,6 +41,7 @@ def a_studio(
         checkpoints=folder / "checkpoints",
         default_text_to_image_model=PAINTER,
         default_audio_model=PLAYER,
+        default_story_model=WRITER,
         preview_interval=0.001,
         **defaults,  # type: ignore[arg-type]
     )

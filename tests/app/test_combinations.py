@@ -139,7 +139,7 @@ def test_the_document_shows_every_field_and_bodies_that_are_taken(models: httpx.
     assert any("artifact" in form for form in shown["init_image"]["anyOf"])
 
 
-PAGES = {"audio": "music.md", "video": "video.md"}
+PAGES = {"audio": "music.md", "video": "video.md", "story": "stories.md"}
 
 
 def test_the_pages_tell_of_every_field(models: httpx.Client) -> None:

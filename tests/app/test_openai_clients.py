@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from app.openai.chat_request import ChatAsked
+from app.openai.completion_request import CompletionAsked
 from app.openai.image_request import Asked
 from tests.app import stock_client
 from tests.app.serving import Running
-from tests.app.studio import DRAWER, PAINTER, a_studio, opened
+from tests.app.studio import DRAWER, PAINTER, WRITER, a_studio, opened
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +42,30 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> str:
     return made
 
 
+def told_by(
+    major: str, stock: Any, url: str, model: str, request: pytest.FixtureRequest
+) -> dict[str, Any]:
+    """What a module of this folder got by the client of this version."""
+    if major == "3":
+        return dict(stock.tried(url, model))
+    folder = request.getfixturevalue("second")
+    told = subprocess.run(
+        [sys.executable, str(Path(stock.__file__)), url, model],
+        env=os.environ | {"PYTHONPATH": folder},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    return dict(json.loads(told.stdout))
+
+
 @pytest.mark.parametrize("major", ["2", "3"])
 def test_both_versions_of_the_client_are_served(
     studio: Running, major: str, request: pytest.FixtureRequest
 ) -> None:
-    if major == "3":
-        got = stock_client.tried(studio.url, PAINTER)
-    else:
-        folder = request.getfixturevalue("second")
-        command = [sys.executable, str(Path(stock_client.__file__)), studio.url, PAINTER]
-        environment = os.environ | {"PYTHONPATH": folder}
-        told = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=90, check=False
-        )
-        assert told.returncode == 0, told.stderr
-        got = json.loads(told.stdout)
+    got = told_by(major, stock_client, studio.url, PAINTER, request)
     assert got["version"].partition(".")[0] == major
     assert [opened(x).size for x in got["pictures"]] == [(32, 32)] * 2
     assert got["facts"] == ["32x32", "png", 0]
@@ -84,6 +96,7 @@ def run_block(studio: Running, command: list[str], text: str, folder: Path) -> s
         "http://127.0.0.1:8000": studio.url,
         "t2i-emoji": PAINTER,
         "ddpm-fashion": DRAWER,
+        "smollm2-135m": WRITER,
         "256x256": "128x128",
         "python3 -c": f"{sys.executable} -c",
     }
@@ -116,5 +129,5 @@ def test_the_pages_curl_lines_run(studio: Running, tmp_path: Path) -> None:
 
 
 def test_the_page_tells_of_every_field() -> None:
-    for name in Asked.model_fields:
+    for name in {**Asked.model_fields, **ChatAsked.model_fields, **CompletionAsked.model_fields}:
         assert f"`{name}`" in PAGE

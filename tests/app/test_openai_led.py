@@ -35,7 +35,7 @@ GIVEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
     tiny_led(tmp_path, "diffusion")
-    made = Catalog(tmp_path, 4)
+    made = Catalog(tmp_path, max_items=4)
     made.scan()
     return made
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from app.main import ROUTERS
+from app.openai.text_reply import ChatReply, CompletionReply
 from app.openai.video_reply import Video, VideoDeleted
 from app.schemas import ErrorBody, Job, JobDeleted, JobList, ModelCard, ModelList, StoredArtifact
 from tests.conftest import MODEL
@@ -16,6 +17,9 @@ EXAMPLES = {
     "/jobs/{job_id}/cancel": Job,
     "/generate/image": Job,
     "/generate/audio": Job,
+    "/generate/story": Job,
+    "/v1/chat/completions": ChatReply,
+    "/v1/completions": CompletionReply,
     "/generate/video": Job,
     "/v1/videos/{video}": Video,
     "/models": ModelList,

@@ -27,14 +27,15 @@ class Stack:
         self.log = state / "log"
         command = [sys.executable, "-m", "atelier", "up", "--port", str(self.port)]
         command += ["--state", str(state)]
+        changed = {"ATELIER_PACKAGED_MODELS": "false"} | changed  # it takes a minute
         self._out = self.log.open("w")
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self._out, env=os.environ | changed, text=True
         )
 
-    def wait_until_ready(self) -> None:
+    def wait_until_ready(self, seconds: float = 100) -> None:
         assert self.process.stdout is not None
-        timer = threading.Timer(100, self.process.kill)
+        timer = threading.Timer(seconds, self.process.kill)
         timer.start()
         line = self.process.stdout.readline()
         timer.cancel()
@@ -50,11 +51,16 @@ class Stack:
 
 
 @contextmanager
-def running(**changed: str) -> Iterator[Stack]:
+def running(writer: str | None = None, patience: float = 100, **changed: str) -> Iterator[Stack]:
+    """A service with these settings, and a tiny model by this name that writes."""
     with tempfile.TemporaryDirectory(prefix="e2e-") as folder:
-        stack = Stack(Path(folder), **changed)
+        state = Path(folder)
+        if writer:
+            written = tiny_checkpoint(state / "checkpoints", "language")
+            written.rename(written.with_name(f"{writer}.safetensors"))
+        stack = Stack(state, **changed)
         try:
-            stack.wait_until_ready()
+            stack.wait_until_ready(patience)
             yield stack
         finally:
             stack.stop()
@@ -88,6 +94,6 @@ def filming(checkpoints: Path, **changed: str) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """One service for all tests that leave it as it was."""
-    with running() as made:
+    """One service for all tests that leave it as it was; it writes, if with tiny weights."""
+    with running("smollm2-135m") as made:
         yield made

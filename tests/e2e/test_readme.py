@@ -47,6 +47,18 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
     assert [o["role"] for o in varied["outputs"]] == ["picture"] * 4 + ["sheet"]
     with Image.open(tmp_path / "walk.webp") as walk:
         assert walk.n_frames == 16  # type: ignore[attr-defined]
+    story, poem, more = (
+        json.loads((tmp_path / name).read_text())
+        for name in ("story.json", "poem.json", "more.json")
+    )
+    assert (story["status"], story["outputs"][0]["content_type"][:13]) == (
+        "completed",
+        "text/markdown",
+    )
+    assert (poem["status"], poem["input"]["style"]) == ("completed", "haiku")
+    assert more["outputs"][0]["written_tokens"] <= 60
+    assert "event: delta" in ran.stdout
+    assert (tmp_path / "sea.events").read_text().endswith("data: [DONE]\n\n")
     assert '"seed": 7' in ran.stdout
     assert "event: completed" in ran.stdout
     assert '"object":"list"' in ran.stdout
@@ -97,3 +109,13 @@ def test_every_setting_is_documented_as_it_is(name: str) -> None:
     description = Settings.model_fields[name].description
     assert description
     assert re.search(rf"\| `ATELIER_{name.upper()}` \| .+ \| {re.escape(description)} \|", page)
+
+
+def test_the_page_of_stories_runs(stack: Stack, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "stories.md").read_text()
+    (python,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    environment = os.environ | {"ATELIER_URL": stack.url, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", "-c", python]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=100)
+    (lines,) = [x for x in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "atelier write" in x]
+    assert len(bash(lines, stack, tmp_path).stdout.splitlines()) >= 3

@@ -1,0 +1,309 @@
+"""OpenAI's requests for text over a real worker: the real client, plain and streaming."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from torch import Tensor
+
+from models import language
+from models.token_draws import Choice, choose
+from tests.app import stock_writer
+from tests.app.serving import Running, eventually
+from tests.app.studio import WRITER, a_studio
+from tests.app.test_generate import error_of
+from tests.app.test_openai_clients import (
+    block,
+    run_block,
+    second,  # noqa: F401 (a fixture)
+    told_by,
+)
+
+TURNS: list[Any] = [
+    {"role": "developer", "content": "You are kind."},
+    {"role": "user", "content": [{"type": "text", "text": "Tell me of the sea."}]},
+]
+CHAT: dict[str, Any] = {"model": WRITER, "messages": TURNS, "max_tokens": 12, "seed": 3}
+TEXT: dict[str, Any] = {"model": WRITER, "prompt": "the ant ran", "max_tokens": 12, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def studio(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with a_studio(redis_server, tmp_path_factory.mktemp("studio"), ("language",)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(studio: Running) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{studio.url}/v1", api_key="none", max_retries=0)
+
+
+def test_a_chat_is_answered(client: openai.OpenAI) -> None:
+    one = client.chat.completions.create(**CHAT)
+    again = client.chat.completions.create(**CHAT)
+    (choice,) = one.choices
+    assert (one.object, one.model, choice.index) == ("chat.completion", WRITER, 0)
+    assert choice.message.role == "assistant"
+    assert choice.message.content
+    assert choice.message.content == again.choices[0].message.content
+    assert one.id != again.id
+    assert choice.finish_reason in ("stop", "length")
+    assert one.usage is not None
+    assert one.usage.total_tokens == one.usage.prompt_tokens + one.usage.completion_tokens
+    assert 0 < one.usage.completion_tokens <= 12
+    assert one.usage.prompt_tokens > 20
+    other = client.chat.completions.create(**{**CHAT, "seed": 4})
+    assert other.choices[0].message.content != choice.message.content
+
+
+def test_the_job_behind_it_is_like_any_other(studio: Running) -> None:
+    answer = studio.client.post("/v1/chat/completions", json=CHAT)
+    job = studio.client.get(answer.headers["location"]).json()
+    assert answer.json()["job_id"] == job["id"]
+    assert answer.json()["id"] == f"chatcmpl-{job['id'].removeprefix('job_')}"
+    assert job["input"]["messages"][0] == {"role": "system", "content": "You are kind."}
+    assert (job["type"], job["input"]["kind"]) == ("story", "chat")
+    alone = {k: v for k, v in job["input"].items() if v is not None}
+    native = studio.client.post("/generate/story", json=alone, headers={"Prefer": "wait=30"})
+    assert native.json()["outputs"][0]["text"] == answer.json()["choices"][0]["message"]["content"]
+
+
+def test_a_stream_has_its_chunks_in_order(client: openai.OpenAI) -> None:
+    whole = client.chat.completions.create(n=2, **CHAT)
+    options: Any = {"include_usage": True}
+    chunks = list(client.chat.completions.create(n=2, stream=True, stream_options=options, **CHAT))
+    one, two, *_, usage = chunks
+    for index, chunk in enumerate((one, two)):
+        assert chunk.choices[0].index == index
+        assert chunk.choices[0].delta.role == "assistant"
+    assert usage.choices == []
+    assert usage.usage == whole.usage
+    assert all(chunk.usage is None for chunk in chunks[:-1])
+    assert {chunk.object for chunk in chunks} == {"chat.completion.chunk"}
+    assert len({chunk.id for chunk in chunks}) == 1
+    texts, ends = {0: "", 1: ""}, {}
+    for chunk in chunks[2:-1]:
+        (choice,) = chunk.choices
+        assert choice.index not in ends
+        texts[choice.index] += choice.delta.content or ""
+        if choice.finish_reason:
+            ends[choice.index] = choice.finish_reason
+    assert texts == {x.index: x.message.content for x in whole.choices}
+    assert ends == {x.index: x.finish_reason for x in whole.choices}
+    assert texts[0] != texts[1]
+
+
+def test_a_stream_ends_with_done(studio: Running) -> None:
+    answer = studio.client.post("/v1/chat/completions", json={**CHAT, "stream": True})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = answer.text.strip().split("\n\n")
+    assert events[-1] == "data: [DONE]"
+    assert all(event.startswith("data: ") for event in events)
+    last = json.loads(events[-2].removeprefix("data: "))["choices"][0]
+    assert (last["delta"], last["finish_reason"]) == ({}, "length")
+    assert not any("usage" in event for event in events)
+
+
+def test_it_ends_before_a_stop_string(client: openai.OpenAI) -> None:
+    many = {**TEXT, "max_tokens": 60}
+    whole = client.completions.create(**many).choices[0].text
+    cut = whole[20:23]
+    for stop in (cut, [cut, "never to be seen"]):
+        short = client.completions.create(stop=stop, **many).choices[0]
+        assert (short.text, short.finish_reason) == (whole[: whole.index(cut)], "stop")
+
+
+def test_log_probabilities_are_told(client: openai.OpenAI) -> None:
+    (choice,) = client.chat.completions.create(logprobs=True, top_logprobs=2, **CHAT).choices
+    assert choice.logprobs is not None
+    content = choice.logprobs.content or []
+    assert 0 < len(content) <= 12
+    assert all(len(x.top_logprobs) == 2 and x.logprob <= 0 for x in content)
+    streamed: list[Any] = []
+    for chunk in client.chat.completions.create(logprobs=True, top_logprobs=2, stream=True, **CHAT):
+        found = chunk.choices[0].logprobs
+        streamed += (found.content or []) if found else []
+    assert streamed == content
+    (told,) = client.completions.create(logprobs=1, echo=True, **TEXT).choices
+    assert told.text.startswith("the ant ran")
+    assert told.logprobs is not None
+    assert told.logprobs.text_offset is not None
+    assert told.logprobs.text_offset[0] == len("the ant ran")
+    assert len(told.logprobs.tokens or []) == len(told.logprobs.token_logprobs or []) == 12
+
+
+def test_a_completion_goes_on(client: openai.OpenAI) -> None:
+    plain = client.completions.create(**TEXT)
+    assert plain.object == "text_completion"
+    assert client.completions.create(**{**TEXT, "prompt": ["the ant ran"]}).choices == plain.choices
+    chunks = list(client.completions.create(stream=True, echo=True, **TEXT))
+    assert "".join(x.choices[0].text for x in chunks) == "the ant ran" + plain.choices[0].text
+    few = {k: v for k, v in TEXT.items() if k != "max_tokens"}
+    told = client.completions.create(**few)
+    assert told.usage is not None
+    assert told.usage.completion_tokens == 16
+    more: Any = {"repetition_penalty": 1.5, "top_k": 5}
+    other = client.completions.create(extra_body=more, **TEXT)
+    assert other.choices[0].text != plain.choices[0].text
+
+
+REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
+    ("chat/completions", {"messages": []}, "messages", "at least 1 entries"),
+    ("chat/completions", {}, "messages", "messages is required"),
+    ("chat/completions", {"messages": "x"}, "messages", "must be a list"),
+    (
+        "chat/completions",
+        {"messages": [{"role": "tool", "content": "x"}]},
+        "messages.0.role",
+        "'system', 'developer', 'user', 'assistant'",
+    ),
+    ("chat/completions", {"messages": TURNS, "temperature": -1}, "temperature", "between 0.0"),
+    ("chat/completions", {"messages": TURNS, "temperature": 3}, "temperature", "between 0.0"),
+    ("chat/completions", {"messages": TURNS, "max_tokens": 100_000}, "max_tokens", "1 and 999"),
+    ("chat/completions", {"messages": TURNS, "top_logprobs": 2}, "top_logprobs", "needs logprobs"),
+    ("chat/completions", {"messages": TURNS, "stop": ["a"] * 5}, "stop", "at most 4"),
+    ("chat/completions", {"messages": TURNS, "presence_penalty": 1}, "presence_penalty", "must be"),
+    ("chat/completions", {"messages": TURNS, "tools": [{}]}, "tools", "not a parameter here"),
+    ("chat/completions", {"messages": TURNS, "kind": "poem"}, "kind", "not a parameter here"),
+    (
+        "chat/completions",
+        {"messages": TURNS, "stream_options": {"include_usage": True}},
+        "stream_options",
+        "needs stream",
+    ),
+    (
+        "chat/completions",
+        {"messages": TURNS, "max_tokens": 5, "max_completion_tokens": 6},
+        "max_completion_tokens",
+        "two names of one",
+    ),
+    ("completions", {"prompt": ""}, "prompt", "at least 1 character"),
+    ("completions", {"prompt": ["a", "b"]}, "prompt", "one text"),
+    ("completions", {"prompt": 5}, "prompt", "prompt"),
+    ("completions", {"prompt": "x", "best_of": 2}, "best_of", "must be"),
+    ("completions", {"prompt": "x", "suffix": "y"}, "suffix", "at most 0 characters"),
+    ("completions", {"prompt": "x", "logprobs": 6}, "logprobs", "between 0 and 5"),
+]
+
+
+@pytest.mark.parametrize(("route", "body", "param", "words"), REFUSED)
+def test_what_is_refused_names_its_field(
+    studio: Running, route: str, body: dict[str, Any], param: str, words: str
+) -> None:
+    answer = studio.client.post(f"/v1/{route}", json={"model": WRITER, **body})
+    assert answer.status_code == 422
+    error = error_of(answer)
+    assert str(error["param"]).partition(".str")[0] == param
+    assert words in error["message"]
+
+
+def test_errors_are_the_clients_own(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.chat.completions.create(**{**CHAT, "model": "none"})
+    assert missing.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError, match="context has 1000") as long:
+        client.completions.create(**{**TEXT, "prompt": "x" * 999})
+    assert (long.value.code, long.value.param) == ("context_length_exceeded", "prompt")
+
+
+def test_a_failure_in_mid_stream_is_an_error_with_its_code(
+    client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = [0]
+
+    def failing(*columns: Tensor) -> Choice:
+        count[0] += 1
+        if count[0] > 6:
+            raise RuntimeError("a fault")
+        return choose(*columns)
+
+    monkeypatch.setattr(language, "choose", failing)
+    chunks = client.completions.create(stream=True, **TEXT)
+    got = next(chunks).choices[0].text
+    with pytest.raises(openai.APIError) as failed:
+        list(chunks)
+    assert failed.value.code == "internal_error"
+    assert "failed on the server" in failed.value.message
+    assert got
+
+
+def test_a_client_that_leaves_frees_its_slot(
+    studio: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def slowed(*columns: Tensor) -> Choice:
+        go_on.wait(0.05)
+        return choose(*columns)
+
+    monkeypatch.setattr(language, "choose", slowed)
+    body = {**TEXT, "max_tokens": 900, "stream": True}
+    with studio.client.stream("POST", "/v1/completions", json=body) as answer:
+        job = answer.headers["location"]
+        assert next(answer.iter_text())
+    assert eventually(lambda: studio.client.get(job).json()["status"] == "canceled", 20)
+    native = studio.client.post("/generate/story", json={"prompt": "a hen", "max_tokens": 60})
+    with httpx.Client(base_url=studio.url) as other:
+        own = native.headers["location"]
+        with other.stream("GET", f"{own}/events") as events:
+            assert next(events.iter_text())
+    assert studio.client.get(own).json()["status"] in ("queued", "in_progress")
+    go_on.set()
+    assert eventually(lambda: studio.client.get(own).json()["status"] == "completed", 20)
+
+
+def test_a_retry_gets_the_job_of_its_first_try(studio: Running) -> None:
+    body = {**TEXT, "prompt": "the hen then ran", "max_tokens": 30}
+    first = studio.client.post("/v1/completions", json=body, headers={"Idempotency-Key": "once"})
+    again = studio.client.post("/v1/completions", json=body, headers={"Idempotency-Key": "once"})
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == first.json()
+    streamed = studio.client.post(
+        "/v1/completions", json={**body, "stream": True}, headers={"Idempotency-Key": "once"}
+    )
+    assert error_of(streamed)["code"] == "idempotency_key_reuse"
+
+
+def test_the_clients_own_retries_make_no_second_job(
+    studio: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowed(*columns: Tensor) -> Choice:
+        threading.Event().wait(0.05)
+        return choose(*columns)
+
+    monkeypatch.setattr(language, "choose", slowed)
+    url = f"{studio.url}/v1"
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=6, timeout=0.5) as hasty:
+        got = hasty.completions.create(**{**TEXT, "prompt": "an eel in a hurry", "seed": 9})
+    jobs = studio.client.get("/jobs?limit=100").json()["data"]
+    same = [job for job in jobs if job["input"].get("text") == "an eel in a hurry"]
+    assert [job["id"] for job in same] == [(got.model_extra or {})["job_id"]]
+
+
+@pytest.mark.parametrize("major", ["2", "3"])
+def test_both_versions_of_the_client_are_served(
+    studio: Running, major: str, request: pytest.FixtureRequest
+) -> None:
+    got = told_by(major, stock_writer, studio.url, WRITER, request)
+    assert got["version"].partition(".")[0] == major
+    assert got["streamed"] == got["whole"]
+    assert got["again"] == got["whole"]
+    assert got["usages"][0] == got["usages"][1] > 0
+    assert got["stopped"] == "stop"
+    assert [list(x) for x in got["errors"]] == [
+        ["NotFoundError", 404, "model_not_found", "model"],
+        ["BadRequestError", 400, "context_length_exceeded", "prompt"],
+        ["UnprocessableEntityError", 422, "invalid_parameter", "temperature"],
+    ]
+
+
+def test_the_pages_snippet_runs(studio: Running, tmp_path: Path) -> None:
+    python = [sys.executable, "-W", "error", "-c"]
+    told = run_block(studio, python, block("python", "chat.completions"), tmp_path)
+    assert "CompletionUsage(completion_tokens=" in told

@@ -1,0 +1,74 @@
+"""Models that packages carry: found without being run, taken over once, told where that fails."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from atelier import packaged
+from atelier.packaged import Packaged, take_over
+from models.header import read_header
+from tests.models.test_language_files import folder, one_file  # noqa: F401 (fixtures)
+
+
+@pytest.fixture
+def carried(
+    one_file: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Packaged:
+    """A package that ends who imports it, with a tiny model in it."""
+    package = tmp_path / "site" / "carrier"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('it was run')")
+    (package / "tiny.gguf").write_bytes(one_file.read_bytes())
+    monkeypatch.syspath_prepend(str(package.parent))
+    model = Packaged(
+        "tiny", "carrier", "tiny.gguf", "Tiny", "It babbles.", "MIT", "nothing", {"top_p": 0.5}
+    )
+    monkeypatch.setattr(packaged, "PACKAGED", (model,))
+    return model
+
+
+def test_it_is_found_without_being_run(carried: Packaged, tmp_path: Path) -> None:
+    assert carried.path() == tmp_path / "site" / "carrier" / "tiny.gguf"
+    assert "carrier" not in sys.modules
+    nowhere = Packaged("x", "not_installed_here", "x.gguf", "", "", "", "")
+    assert nowhere.path() is None
+
+
+def test_it_becomes_a_checkpoint_with_its_card(carried: Packaged, tmp_path: Path) -> None:
+    assert packaged.main("tiny", str(tmp_path / "own")) == 0
+    header = read_header(tmp_path / "own" / "tiny.safetensors")
+    assert (header.title, header.licence, header.data) == ("Tiny", "MIT", "nothing")
+    assert header.limitations
+    assert header.defaults == {"max_tokens": 400, "top_p": 0.5}
+
+
+def test_what_can_not_be_taken_over_is_told(
+    carried: Packaged, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = carried.path()
+    assert path
+    path.write_bytes(path.read_bytes()[:2000])
+    assert packaged.main("tiny", str(tmp_path / "own")) == 1
+    assert "atelier: tiny: tiny.gguf can't be read" in capsys.readouterr().err
+
+
+def test_it_is_taken_over_once(
+    carried: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = tmp_path / "runs"
+    fake = tmp_path / "fake"
+    fake.write_text(f'#!/bin/sh\necho "$@" >> {runs}\nmkdir -p "$4"; touch "$4/$3.safetensors"\n')
+    fake.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(fake))
+    folders = (tmp_path / "checkpoints", tmp_path / "own")
+    take_over(folders)
+    take_over(folders)
+    assert runs.read_text() == f"-m atelier.packaged tiny {tmp_path / 'own'}\n"
+    (tmp_path / "own" / "tiny.safetensors").unlink()
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "tiny.safetensors").touch()
+    take_over(folders)
+    assert len(runs.read_text().splitlines()) == 1

