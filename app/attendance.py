@@ -7,7 +7,8 @@ OpenAI's clients send no idempotency key; they count their tries in `x-stainless
 2. An answer that was sent strikes its token out, and so does a refusal.
 3. A retry gets the token that the fewest wait on, the newest of them, and so the job of a client
    that has left, if one has.
-4. A client that leaves has `GRACE` to come back. Then its job, which nobody knows of, is canceled.
+4. A client that leaves has `GRACE` to come back, but for one that has read the beginning of its
+   answer: then it doesn't try again. Then its job, which nobody knows of, is canceled.
 5. Who has sent an idempotency key knows how to come back, so the job goes on.
 
 The server can't see that the last bytes of an answer never arrived; only that a client has left
@@ -60,14 +61,14 @@ class Attendance:
         if self.token is not None:
             await self._run("desert", self.note, self.token)
 
-    async def left(self, owner: str, job: Job) -> None:
+    async def left(self, owner: str, job: Job, may_retry: bool = True) -> None:
         """The client has gone: cancel the job, unless a retry comes in time. A process that stops
         meanwhile leaves the job to its end."""
         if self.token is None:
             return
         try:
             await self.deserted()
-            if not await self._grace_is_over(job.id):
+            if may_retry and not await self._grace_is_over(job.id):
                 return
             if await self._run("strike", self.note, self.token, self.idempotency.key, "1"):
                 job = await run_in_threadpool(self.services.jobs.cancel, owner, job.id)

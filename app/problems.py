@@ -18,6 +18,7 @@ KINDS = {
     "finite_number": "a finite number",
 }
 Schema = Mapping[str, Any]  # in JSON's own words
+FORM = "|"  # begins the names of forms that a field may have, which are no part of its name
 ECHO = 100  # characters of a client's own words that are said back
 
 
@@ -33,7 +34,10 @@ def explain(errors: Sequence[Mapping[str, Any]], schema: Schema) -> InvalidReque
         message = f"{param} is not a parameter here; known parameters: {known}"
         return Unprocessable(message, code="unknown_parameter", param=param)
     if kind == "value_error":  # two fields that don't fit: whoever checks it says it in full
-        return Unprocessable(str(error["msg"]).removeprefix("Value error, "), param=param or None)
+        message = str(error["msg"]).removeprefix("Value error, ")
+        if message.startswith("it "):
+            message = f"{param}{message.removeprefix('it')}"
+        return Unprocessable(message, param=param or None)
     must = _must(error, _forms(error["loc"], schema))
     return Unprocessable(f"{param or 'the body'} {must}", param=param or None)
 
@@ -46,10 +50,28 @@ def _forms(loc: Sequence[Any], schema: Schema) -> list[Schema]:
     """The schemas that the field at a place may follow; none where that is not told."""
     found = [schema]
     for part in loc:
-        inner = [x.get("properties", {}).get(part, x.get("additionalProperties")) for x in found]
-        found = [y for x in inner if isinstance(x, Mapping) for y in x.get("anyOf", [x])]
-        found = [_meant(x, schema) for x in found]
+        if not _names_a_form(part):
+            found = [y for x in found for y in _inside(x, part)]
+            found = [_meant(y, schema) for x in found for y in _each(x)]
     return found
+
+
+def _inside(form: Schema, part: Any) -> list[Schema]:
+    """The schema of a field, or of an entry of a list."""
+    fields = form.get("properties", {})
+    inner = form.get("items") if isinstance(part, int) else fields.get(part)
+    inner = form.get("additionalProperties") if inner is None else inner
+    return [inner] if isinstance(inner, Mapping) else []
+
+
+def _each(form: Schema) -> list[Schema]:
+    """A schema, or all that it may be instead."""
+    others = [*form.get("anyOf", ()), *form.get("oneOf", ())]
+    return [y for x in others for y in _each(x)] or [form]
+
+
+def _names_a_form(part: Any) -> bool:
+    return isinstance(part, str) and part.startswith(FORM)
 
 
 def _meant(form: Schema, schema: Schema) -> Schema:
@@ -64,7 +86,7 @@ def _names(forms: Sequence[Schema]) -> list[str]:
 
 
 def _param(loc: Sequence[Any]) -> str:
-    name = ".".join(str(part) for part in loc if part != "[key]")
+    name = ".".join(str(part) for part in loc if part != "[key]" and not _names_a_form(part))
     return name if len(name) <= ECHO else name[:ECHO] + "…"
 
 

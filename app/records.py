@@ -24,7 +24,7 @@ from app.schemas import Draft, ErrorDetail, Job, JobUrls, Output, Progress, Stat
 WORK = "atelier:work"  # pub/sub: there is something new for workers
 WAKE = "atelier:wake"  # pub/sub: the job of this id has a new event; the stream is the truth
 
-DRAFT = "draft:"  # begins the fields that hold the text so far of an item, by its index
+DRAFT = "draft:"  # begins the fields that hold the text so far, by item and page
 
 JobType = Literal["image", "text-to-image", "audio", "video", "story"]
 """What a job makes: only those modalities that have a route."""
@@ -121,8 +121,14 @@ def _output(stored: dict[str, Any]) -> Output:
 
 def _drafts(record: Hash) -> list[Draft]:
     """Of each item that is being written, in order."""
-    found = {int(name[len(DRAFT) :]): x for name, x in record.items() if name.startswith(DRAFT)}
-    return [Draft(index=index, text=found[index]) for index in sorted(found)]
+    items = {int(name.split(":")[1]) for name in record if name.startswith(DRAFT)}
+    return [Draft(index=index, text=draft_of(index, record)) for index in sorted(items)]
+
+
+def draft_of(index: int, record: Hash) -> str:
+    """What readers were told of an item's text; empty if nothing was."""
+    pages = sorted(name for name in record if name.startswith(f"{DRAFT}{index}:"))
+    return "".join(record[name] for name in pages)
 
 
 def _progress(record: Hash, done: bool) -> Progress:

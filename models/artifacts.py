@@ -94,6 +94,7 @@ class Drawn:
     """A token that was written, and the likeliest ones there."""
 
     chance: Chance
+    offset: int  # letters of the text before it
     likeliest: tuple[Chance, ...] = ()
 
 

@@ -1,8 +1,9 @@
 """Any causal language model of transformers, over caches that are there beforehand.
 
 Rows at different places of different texts share a forward pass: each writes its keys and values
-at its own slot and place, and attends over its own slot up to there. transformers takes seconds to
-load, so this file is imported with the first model that needs it.
+at its own slot and place, and attends over its own slot up to there. A net that looks back by some
+rule of its own is refused: it is tried when it is loaded. transformers takes seconds to load, so
+this file is imported with the first model that needs it.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from models.checkpoint import check_names_and_shapes
 from models.header import CheckpointError
 from models.nets.activations import make_even
 from models.slot_cache import Rows, slot_cache
+from models.text_params import LONGEST_CONTEXT
 
 MAKER: Any = AutoModelForCausalLM  # it has no types
 SPAN = 128  # places that the shortest texts attend over; longer ones over twice as many, and so on
@@ -28,6 +30,8 @@ KEPT = {DynamicLayer, DynamicSlidingWindowLayer}
 CHUNK, CHUNK_ON_CUDA = 32, 256  # tokens of a prompt that are read in one step
 PADDED, PADDED_ON_CUDA = 4, 8  # rows that are padded to, so that a row's bits are its own
 MOST = 8  # on the CPU
+TRIED = 12  # tokens
+NEAR = {torch.float32: 0.01, torch.bfloat16: 0.2, torch.float16: 0.05}  # of a logit's deviation
 
 
 class CausalNet:
@@ -45,11 +49,16 @@ class CausalNet:
         self.chunk = CHUNK_ON_CUDA if cuda else CHUNK
         self.rows: int | None = PADDED_ON_CUDA if cuda else PADDED
         self.most: int | None = None if cuda else MOST
+        if _has_experts(self._net.config):  # whoever shares one shares its bits
+            self.rows, self.most = 1, None
+        self._last = int(_told(self._net.config, "max_position_embeddings") or self.places) - 1
         self._shapes = _cached_shapes(self._net, place)
         self.slot_bytes = sum(
             2 * heads * width * self.places * place.dtype.itemsize for heads, width in self._shapes
         )
         self.caches: tuple[Tensor, ...] = ()
+        _forget_masks(self._net, self.places)
+        self._try()
 
     @property
     def places(self) -> int:
@@ -93,10 +102,30 @@ class CausalNet:
         return net(
             input_ids=tokens,
             attention_mask=mask.masked_fill_(~seen, lowest),
-            position_ids=places,
+            position_ids=places.clamp(max=self._last),  # beyond it there is padding alone
             cache=slot_cache(self.caches, rows),
             use_cache=True,
         )
+
+    def _try(self) -> None:
+        """Raises CheckpointError for a net that makes something else of a text over a cache."""
+        count = min(TRIED, self.context - 1)
+        tokens = torch.arange(1, count + 1, device=self._place.device) % self.vocabulary
+        at = torch.zeros(1, dtype=torch.int64, device=self._place.device)
+        everywhere = torch.arange(self.places, device=self._place.device)[None]
+        self.furnish(0)
+        try:
+            with torch.inference_mode():
+                want = self._net(tokens[None], use_cache=False).logits[0, -1].float()
+                self.read(tokens[None, :-1], at, at, everywhere)
+                got = self.logits(tokens[-1:], at + count - 1, at, everywhere)[0].float()
+        except (RuntimeError, IndexError) as error:
+            raise CheckpointError(f"it can't be run over a cache: {error}") from None
+        self.caches = ()
+        if (got - want).abs().max() > NEAR[self._place.dtype] * want.std():
+            raise CheckpointError(
+                "it attends by a rule of its own: over a cache it says other things"
+            )
 
 
 def _built(config: Mapping[str, Any], tensors: Mapping[str, Tensor], place: Place) -> Any:
@@ -117,11 +146,33 @@ def _built(config: Mapping[str, Any], tensors: Mapping[str, Tensor], place: Plac
     return net.to(place.device).eval().requires_grad_(False)
 
 
+def _told(config: Any, name: str) -> int | None:
+    """A number of a configuration, by whichever name its architecture has for it."""
+    text = config.get_text_config()
+    return int(getattr(text, name)) if getattr(text, name, None) else None
+
+
 def _window(config: Any) -> int:
     """Places that every layer can look back over: within them, a window is no limit."""
-    told = config.to_dict()
-    longest = told.get("sliding_window") or told["max_position_embeddings"]
-    return int(min(longest, told.get("max_position_embeddings", longest)))
+    names = ("max_position_embeddings", "sliding_window", "window_size")
+    limits = [found for name in names if (found := _told(config, name)) is not None]
+    return min(limits, default=LONGEST_CONTEXT)
+
+
+def _has_experts(config: Any) -> bool:
+    names = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+    return any((_told(config, name) or 0) > 1 for name in names)
+
+
+def _forget_masks(net: Any, places: int) -> None:
+    """Old nets keep a causal mask each, which takes rows to be the last of all places: what they
+    are given says it all, and no text is longer than what any of them looks back over."""
+    for module in net.modules():
+        mask = dict(module.named_buffers(recurse=False)).get("bias")
+        if mask is not None and mask.dtype == torch.bool and mask.ndim == 4:
+            module.bias = torch.ones((), dtype=torch.bool, device=mask.device).expand(
+                1, 1, places, places
+            )
 
 
 def _cached_shapes(net: Any, place: Place) -> list[tuple[int, int]]:

@@ -23,6 +23,11 @@ class Draft:
         self.text = ""  # what is final
         self.stopped = False
 
+    @property
+    def letters(self) -> int:
+        """That have been written, final or not."""
+        return len(self.text) + len(self._held)
+
     def add(self, token: int) -> str:
         """What is final now and was not before."""
         return self._take(self._letters.add(token))

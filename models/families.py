@@ -35,6 +35,9 @@ class FamilyEntry:
     formats: tuple[str, ...] = ()
     """What its results can be asked for as; empty: as what its modality can."""
 
+    as_they_came: bool = False
+    """Whether its weights stay as narrow as they are in their file, if nothing else is asked."""
+
     def lacks(self, header: Header) -> set[str]:
         """The params that a checkpoint with this header doesn't take."""
         return {name for name, has in self.only_with.items() if not has(header)}
@@ -110,5 +113,5 @@ FAMILIES: dict[str, FamilyEntry] = {
             "key": lambda h: h.needs.get("composer"),
         },
     ),
-    "language": FamilyEntry("story", LanguageParams, "models.language:Language"),
+    "language": FamilyEntry("story", LanguageParams, "models.language:Language", as_they_came=True),
 }

@@ -9,7 +9,8 @@ are. Weights that bfloat16 holds exactly may be kept so, as the upper halves of 
 much is read, and every product is the same.
 
 numba keeps compiled code by the file of the outermost function, and would not see that this one was
-changed: what it kept is thrown away where it was kept under another text of this file.
+changed, or one that says how weights lie or how threads meet: what it kept is thrown away where it
+was kept under other texts of these.
 """
 
 import hashlib
@@ -51,9 +52,13 @@ def compiled(function: F) -> F:
 
 
 def forget_other_lanes(kept: Path, module: str, lanes: Path = Path(__file__)) -> None:
-    """Remove what numba kept of a module before this file, or that of teams, was changed."""
-    both = [path for path in (lanes, lanes.with_name("team.py")) if path.exists()]
-    text = hashlib.sha256(b"".join(path.read_bytes() for path in both)).hexdigest()
+    """Remove what numba kept of a module before a file that kernels are made of was changed."""
+    parts = [
+        lanes,
+        *sorted(lanes.parent.glob("team.py")),
+        *sorted(lanes.parent.glob("*_weights.py")),
+    ]
+    text = hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()
     note = kept / f"{module}.lanes"
     if note.exists() and note.read_text() == text:
         return

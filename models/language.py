@@ -1,7 +1,7 @@
 """Family `language`: stories, poems and answers, a token after another."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,16 +21,17 @@ from models.text_tokens import TextTokens
 from models.token_draws import Choice, choose, knobs
 
 MOST_SLOTS, ROOM = 16, 2**30  # slots, and bytes that their caches take together, at most
+TITLE_TOKENS = 12
 TITLE = LanguageParams(
     kind="completion",
     text="-",
-    max_tokens=12,
+    max_tokens=TITLE_TOKENS,
     temperature=0,
-    stop=["\n", ":"],  # what follows a colon is another title
 )
 """How a title is drawn."""
 _BREAK = re.compile(r"[,;.!?–—]")
 _FRAME = re.compile(r"[*#_\"“”]+")
+_ANNOUNCED = re.compile(r"\A\s*(the )?title( is)?\s*:", re.IGNORECASE)
 
 
 class Language:
@@ -75,10 +76,11 @@ class Language:
         self, params: LanguageParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
         prompt = self._prompt(params)
-        steps = -(-len(prompt) // self.pen.net.chunk) + params.max_tokens
+        most = params.max_tokens or self.pen.net.context - len(prompt)
+        steps = -(-len(prompt) // self.pen.net.chunk) + most
         with self.slots.take() as slot:
             page = Page(self.pen, slot, steps)
-            written = await page.write(prompt, params, rng)
+            written = await page.write(prompt, params.model_copy(update={"max_tokens": most}), rng)
             text, title = written.draft.text, params.title
             if title is None and params.kind in ABOUT:
                 title = await self._title(page, params, text, rng)
@@ -91,17 +93,26 @@ class Language:
         words, field = self.pen.words, _asked_by(params)
         try:
             chats = params.messages is not None or (params.text is None and words.chats)
-            tokens = words.of_chat(turns_of(params)) if chats else words.of_text(text_of(params))
+            turns = turns_of(params, words.takes_system) if chats else []
+            tokens = words.of_chat(turns) if chats else words.of_text(text_of(params))
         except ValueError as error:
             raise Refused(field, f"can't be read: {error}") from None
         if not tokens:
             raise Refused(field, "says nothing that this model can read")
-        whole, context = len(tokens) + params.max_tokens, self.pen.net.context
+        if self._unknown(tokens):
+            raise Refused(
+                field, "has words that this model's tokenizer knows, and its net does not"
+            )
+        most, context = params.max_tokens, self.pen.net.context
+        whole = len(tokens) + (most or 1)
         if whole > context:
-            why = f"has {len(tokens)} tokens, which with {params.max_tokens} of max_tokens are "
-            why += f"{whole}; this model's context has {context}"
+            added = "which leave no room" if most is None else f"which with max_tokens are {whole}"
+            why = f"has {len(tokens)} tokens, {added}; this model's context has {context}"
             raise Refused(field, why, "context_length_exceeded")
         return tokens
+
+    def _unknown(self, tokens: Sequence[int]) -> bool:
+        return max(tokens) >= self.pen.net.vocabulary
 
     async def _title(
         self, page: Page, params: LanguageParams, text: str, rng: torch.Generator
@@ -112,15 +123,24 @@ class Language:
             return None
         said = {"role": "assistant", "content": text}
         asking = {"role": "user", "content": asking_for_a_title(params)}
-        tokens = words.of_chat([*turns_of(params), said, asking])
-        if len(tokens) + TITLE.max_tokens > self.pen.net.context:
+        try:
+            tokens = words.of_chat([*turns_of(params, words.takes_system), said, asking])
+        except ValueError:  # its template has something against it
+            return None
+        if len(tokens) + TITLE_TOKENS > self.pen.net.context or self._unknown(tokens):
             return None
         written = await page.write(tokens, TITLE, rng, aloud=False)
-        found = _FRAME.sub("", written.draft.text.strip())
-        if written.finish == "length":  # it goes on and on: its first part is a title, if any is
-            found, *rest = _BREAK.split(found)
-            found = found if rest else ""
-        return found.strip(" .,;-") or None
+        return title_of(written.draft.text, written.finish == "stop")
+
+
+def title_of(said: str, ended: bool) -> str | None:
+    """The title in a model's answer, if there is one."""
+    first, *more = _FRAME.sub("", said).strip().splitlines() or [""]
+    found, *explained = _ANNOUNCED.sub("", first).strip().split(":")  # after it comes another
+    if not (ended or more or explained):  # it goes on and on: its first part is a title, if any is
+        found, *rest = _BREAK.split(found)
+        found = found if rest else ""
+    return found.strip(" .,;-") or None
 
 
 def _asked_by(params: LanguageParams) -> str:

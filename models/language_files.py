@@ -55,8 +55,22 @@ def read_language(source: Source, card: Mapping[str, Any]) -> tuple[Header, dict
         "marks": marks,
     }
     config = json.loads(net.config.to_json_string(use_diff=False))
-    context = _context(config, source.context)
-    header = Header.model_validate(
+    context = _context(source.context)
+
+    def told(context: int) -> Header:
+        return _header(config, words, context, card)
+
+    made = Language(Checkpoint(told(context), tensors, ""), Place(torch.device("cpu")))
+    most = made.pen.net.context  # as a worker will have it
+    if source.context is not None and source.context > most:
+        raise CheckpointError(f"its context may be between 2 and {most}, not {source.context}")
+    return told(most), tensors
+
+
+def _header(
+    config: Mapping[str, Any], words: Mapping[str, Any], context: int, card: Mapping[str, Any]
+) -> Header:
+    return Header.model_validate(
         {
             "family": "language",
             "net": {
@@ -71,8 +85,6 @@ def read_language(source: Source, card: Mapping[str, Any]) -> tuple[Header, dict
             "defaults": {"max_tokens": min(FEW, context // 2), **card.get("defaults", {})},
         }
     )
-    Language(Checkpoint(header, tensors, ""), Place(torch.device("cpu")))  # as a worker will
-    return header, tensors
 
 
 def _opened(path: Path) -> tuple[Any, Any]:
@@ -84,8 +96,9 @@ def _opened(path: Path) -> tuple[Any, Any]:
         where, named = path.parent, {"gguf_file": path.name}
         how = {"dtype": torch.bfloat16, "quantization_config": GgufConfig(dequantize=True)}
     try:
-        tokenizer = TOKENIZERS.from_pretrained(where, local_files_only=True, **named)
-        net = MODELS.from_pretrained(where, local_files_only=True, **named, **how)
+        own: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, **named}
+        tokenizer = TOKENIZERS.from_pretrained(where, **own)
+        net = MODELS.from_pretrained(where, **own, **how)
     except Exception as error:  # whatever it makes of files that are none, or that are cut short
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         message = f"{path.name} can't be read: it is no language model that transformers "
@@ -110,9 +123,8 @@ def _ends(net: Any, tokenizer: Any, marks: Mapping[str, str]) -> set[int]:
     return ends | {int(tokenizer.convert_tokens_to_ids(mark)) for mark in marks.values()}
 
 
-def _context(config: Mapping[str, Any], asked: int | None) -> int:
-    """Raises CheckpointError where more is asked for than the model was made for."""
-    most = min(int(config.get("max_position_embeddings") or CONTEXT), LONGEST_CONTEXT)
-    if asked is not None and not 2 <= asked <= most:
-        raise CheckpointError(f"its context may be between 2 and {most}, not {asked}")
-    return min(CONTEXT, most) if asked is None else asked
+def _context(asked: int | None) -> int:
+    """What is asked for, of a net that may have less. Raises CheckpointError for what none has."""
+    if asked is not None and not 2 <= asked <= LONGEST_CONTEXT:
+        raise CheckpointError(f"its context may be between 2 and {LONGEST_CONTEXT}, not {asked}")
+    return CONTEXT if asked is None else asked

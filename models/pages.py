@@ -39,16 +39,16 @@ class Written:
 
     def take(self, choice: Choice, words: TextTokens, how: LanguageParams) -> str:
         """One more token; gives what is final now. Raises NotFinite where there was none."""
-        token, chance = int(choice[0]), float(choice[1])
+        token = int(choice[0])
         if not torch.isfinite(choice[1]):
             raise NotFinite("the model produced values that are not finite")
         if token in words.ends:
             self.finish = "stop"
             return self.draft.end()
-        if how.logprobs is not None:
-            self.drawn.append(_drawn(words, Chance(words.text([token]), chance), choice, how))
         self.count += 1
-        piece = self.draft.add(token)
+        before, piece = self.draft.letters, self.draft.add(token)
+        if how.logprobs is not None:
+            self.drawn.append(_drawn(words, choice, (before, self.draft.letters), how.logprobs))
         if self.draft.stopped:
             self.finish = "stop"
         elif self.count == how.max_tokens:
@@ -57,10 +57,13 @@ class Written:
         return piece
 
 
-def _drawn(words: TextTokens, chance: Chance, choice: Choice, how: LanguageParams) -> Drawn:
-    ranked = zip(choice[2].tolist(), choice[3].tolist(), strict=True)
-    likeliest = [Chance(words.text([t]), p) for t, p in ranked if p > -torch.inf]
-    return Drawn(chance, tuple(likeliest[: how.logprobs]))
+def _drawn(words: TextTokens, choice: Choice, letters: tuple[int, int], count: int) -> Drawn:
+    """Of a token, with the letters of the text before and after it."""
+    ranked = list(zip(choice[2].tolist(), choice[3].tolist(), strict=True))[:count]
+    likeliest = [Chance(words.piece(t), p) for t, p in ranked if p > -torch.inf]
+    own = Chance(words.piece(int(choice[0])), float(choice[1]))
+    begins = max(letters[0], letters[1] - len(own.token))  # halves of letters may have come between
+    return Drawn(own, begins, tuple(likeliest))
 
 
 class Page:

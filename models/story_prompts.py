@@ -14,22 +14,24 @@ TEMPLATES = Path(__file__).with_name("stories.toml")
 _WORD = re.compile(r"\{(about|style)\}")
 
 
-def turns_of(params: LanguageParams) -> list[Turn]:
-    """The conversation that asks for a story, a poem, or an answer."""
+def turns_of(params: LanguageParams, system: bool = True) -> list[Turn]:
+    """The conversation that asks for a story, a poem, or an answer; what a model is told of itself
+    stands before the question where its template has no place for it."""
     if params.messages is not None:
         return [dict(message) for message in params.messages]
     told = _templates()[params.kind]
-    return [
-        {"role": "system", "content": told["system"]},
-        {"role": "user", "content": _filled(_asked(told, params.style), params)},
-    ]
+    question = _filled(_asked(told, params.style), params)
+    if not system:
+        return [{"role": "user", "content": f"{told['system']}\n\n{question}"}]
+    return [{"role": "system", "content": told["system"]}, {"role": "user", "content": question}]
 
 
 def text_of(params: LanguageParams) -> str:
     """The text to go on from: the user's own, or a first line for models that can't chat."""
     if params.text is not None:
         return params.text
-    return _filled(_templates()[params.kind]["plain"], params)
+    told = _templates()[params.kind]
+    return _filled(told["plain" if params.style is None else "plain_styled"], params)
 
 
 def asking_for_a_title(params: LanguageParams) -> str:

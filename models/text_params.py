@@ -80,13 +80,13 @@ class LanguageParams(Params):
         description="The conversation so far.",
         examples=[[{"role": "user", "content": "Tell me of the sea."}]],
     )
-    max_tokens: int = Field(
+    max_tokens: int | None = Field(
         default=400,
         ge=1,
         le=LONGEST_CONTEXT,
         strict=True,
         description="Write at most so many tokens, of some four letters each. Together with what "
-        "is read they must fit into the model's context.",
+        "is read they must fit into the model's context; null is as many as it leaves room for.",
         examples=[200],
     )
     temperature: float = Field(

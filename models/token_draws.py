@@ -16,6 +16,7 @@ from models.text_params import LIKELIEST, LanguageParams
 
 HEAD = 512  # tokens that are ranked first: they nearly always reach top_p
 KNOBS = 7
+COLDEST = 1e-4  # a temperature below takes the likeliest, as there is nothing else to draw
 
 Choice = tuple[Tensor, Tensor, Tensor, Tensor]
 """A token, its log-probability, and the LIKELIEST tokens with theirs.
@@ -40,8 +41,9 @@ class Knobs(NamedTuple):
 def knobs(params: LanguageParams, uniform: Tensor) -> Tensor:
     """A row of `Knobs`, float32."""
     told = params.logprobs is not None
+    heat = params.temperature if params.temperature >= COLDEST else 0.0
     top_k = params.top_k or 0
-    fixed = (params.repetition_penalty, params.temperature, top_k, params.top_p, params.min_p, told)
+    fixed = (params.repetition_penalty, heat, top_k, params.top_p, params.min_p, told)
     return torch.cat([torch.tensor(fixed, dtype=torch.float32), uniform.reshape(1)])
 
 

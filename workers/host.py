@@ -143,4 +143,6 @@ class Host:
 
 def weight_bytes(entry: Entry, place: Place) -> int:
     """What a checkpoint's tensors take in memory, in the precision they are run in."""
-    return entry.elements * place.dtype.itemsize
+    if not FAMILIES[entry.header.family].as_they_came:
+        return entry.elements * place.dtype.itemsize
+    return entry.bytes if place.words is None else entry.elements * place.words.itemsize

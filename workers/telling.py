@@ -4,7 +4,7 @@ execution of a job writes it."""
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.records import DRAFT
+from app.records import draft_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Voice:
     @classmethod
     def after(cls, index: int, record: Mapping[str, str]) -> "Voice":
         """Of a job's record, which keeps what readers were told."""
-        return cls(index, told=len(record.get(f"{DRAFT}{index}", "")))
+        return cls(index, told=len(draft_of(index, record)))
 
     def say(self, piece: str) -> tuple[Delta, ...]:
         """What is new of the next piece; nothing if it was told before."""

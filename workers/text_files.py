@@ -27,7 +27,11 @@ def text_files(text: Text, output_format: str, facts: Facts) -> tuple[Encoded, .
     if text.drawn is None:
         return (whole,)
     chances = [
-        {**_chance(drawn.chance), "top_logprobs": [_chance(x) for x in drawn.likeliest]}
+        {
+            **_chance(drawn.chance),
+            "offset": drawn.offset,
+            "top_logprobs": [_chance(x) for x in drawn.likeliest],
+        }
         for drawn in text.drawn
     ]
     told = json.dumps({"content": chances}, ensure_ascii=False)

@@ -17,7 +17,12 @@ local function sound_key(job) return 'atelier:sound:' .. job end
 local function artifact_key(sha) return 'atelier:artifact:' .. sha end
 local function inflight_key(worker) return 'atelier:inflight:' .. worker end
 
-local function draft_field(index) return 'draft:' .. string.format('%d', index) end
+-- A text is kept in pages, by the letters before what is on it, so that a long one is not written
+-- anew with every word.
+local PAGE = 1000
+local function draft_field(index, offset)
+  return string.format('draft:%d:%06d', index, math.floor(offset / PAGE))
+end
 
 -- A hash as a table of its fields.
 local function record_of(job)

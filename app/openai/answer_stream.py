@@ -1,6 +1,7 @@
 """Answers a request with events while its job runs, and with what it made at its end."""
 
 import logging
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Protocol
@@ -36,10 +37,24 @@ class Telling(Protocol):
         """In place of the rest."""
 
 
+ARRIVED = 2.0  # seconds after which a client must have had the beginning of its answer
+
+
 async def told_from_the_first(answer: Answer, telling: Telling) -> "AnswerStream":
     """Events from the job's first on, so that nothing is missed."""
-    first = await answer.services.events.first(answer.job.id)
+    try:
+        first = await answer.services.events.first(answer.job.id)
+    except BaseException:
+        with CancelScope(shield=True):
+            await answer.attendance.deserted()
+        raise
     follower = Follower(answer.services, answer.owner, answer.job, first or "0-0", first)
+    return AnswerStream(answer, follower, telling)
+
+
+def told_so_far(answer: Answer, telling: Telling) -> "AnswerStream":
+    """The job as it is, then what happens to it: where a snapshot has all that there was."""
+    follower = Follower(answer.services, answer.owner, answer.job, "0-0", None)
     return AnswerStream(answer, follower, telling)
 
 
@@ -49,6 +64,7 @@ class AnswerStream(EventStream):
     def __init__(self, answer: Answer, follower: Follower, telling: Telling) -> None:
         self._answer, self._follower, self._telling = answer, follower, telling
         self._told_all = False
+        self._begun = time.monotonic()
         super().__init__(self._told(), answer.headers)
 
     async def stream_response(self, send: Send) -> None:
@@ -62,7 +78,8 @@ class AnswerStream(EventStream):
         if self._told_all:
             await self._answer.attendance.answered()
         else:
-            await self._answer.attendance.left(self._answer.owner, self._answer.job)
+            fresh = time.monotonic() - self._begun < ARRIVED
+            await self._answer.attendance.left(self._answer.owner, self._answer.job, fresh)
 
     async def _told(self) -> AsyncGenerator[bytes]:
         for text in self._telling.begun():

@@ -1,11 +1,20 @@
 """OpenAI's request for an answer in a chat."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticKnownError
 
-from app.openai.text_request import NO_EFFECT, TextAsked
+from app.openai.text_request import MANY, NO_EFFECT, ONE, Nothing, OneOrMany, TextAsked
 from models.text_params import LIKELIEST
 
 
@@ -19,16 +28,39 @@ class Part(BaseModel):
 
 
 class Turn(BaseModel):
-    """A message of a chat: text, or pieces of text."""
+    """A message of a chat: text, or pieces of text.
+
+    An answer of ours is taken as it was given, with all that was null in it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+    content: (
+        Annotated[Annotated[str, Tag(ONE)] | Annotated[list[Part], Tag(MANY)], OneOrMany] | None
+    ) = Field(default=None, validate_default=True, description="Only an answer may have none.")
     name: str | None = Field(default=None, description=f"{NO_EFFECT}roles say who speaks.")
+    tool_calls: Nothing | None = Field(default=None, description="Only an empty one.")
+    annotations: Nothing | None = Field(default=None, description="Only an empty one.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        """Null is as good as left out, whatever it is called."""
+        if not isinstance(given, dict):
+            return given
+        return {name: x for name, x in given.items() if x is not None}
+
+    @field_validator("content")
+    @classmethod
+    def _said(cls, given: Any, info: ValidationInfo) -> Any:
+        if given is None and info.data.get("role") != "assistant":
+            raise PydanticKnownError("missing")
+        return given
 
     def ours(self) -> dict[str, str]:
-        parts = [self.content] if isinstance(self.content, str) else [x.text for x in self.content]
+        said = self.content or ""
+        parts = [said] if isinstance(said, str) else [x.text for x in said]
         return {"role": self.role.replace("developer", "system"), "content": "".join(parts)}
 
 
@@ -42,8 +74,6 @@ class Format(BaseModel):
 
 class ChatAsked(TextAsked):
     """The fields of a chat that are OpenAI's alone."""
-
-    names: ClassVar[Mapping[str, str]] = {"logprobs": "top_logprobs"}
 
     messages: list[Turn] = Field(
         min_length=1,
@@ -66,6 +96,20 @@ class ChatAsked(TextAsked):
     )
     response_format: Format | None = Field(default=None, description="Only text.")
     store: bool | None = Field(default=None, description=f"{NO_EFFECT}a job is kept for a day.")
+    modalities: list[Literal["text"]] | None = Field(default=None, description="Only text.")
+    tools: Nothing | None = Field(default=None, description="Only an empty list.")
+    functions: Nothing | None = Field(default=None, description="Only an empty list.")
+    tool_choice: Literal["none", "auto"] | None = Field(
+        default=None, description=f"{NO_EFFECT}there are no tools."
+    )
+    parallel_tool_calls: bool | None = Field(
+        default=None, description=f"{NO_EFFECT}there are no tools."
+    )
+    reasoning_effort: str | None = Field(
+        default=None, description=f"{NO_EFFECT}models here answer at once."
+    )
+    verbosity: str | None = Field(default=None, description=f"{NO_EFFECT}say it in the messages.")
+    prompt_cache_key: str | None = Field(default=None, description=f"{NO_EFFECT}nothing is kept.")
 
     @field_validator("max_completion_tokens")
     @classmethod
@@ -77,14 +121,21 @@ class ChatAsked(TextAsked):
     @field_validator("top_logprobs")
     @classmethod
     def _beside_its_own(cls, given: int | None, info: ValidationInfo) -> int | None:
-        if given is not None and not info.data.get("logprobs"):
+        if given and not info.data.get("logprobs"):
             raise ValueError("top_logprobs needs logprobs")
         return given
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        newer = (
+            {} if self.max_completion_tokens is None else {"max_tokens": "max_completion_tokens"}
+        )
+        return {"logprobs": "top_logprobs", **newer}
+
     def ours(self) -> dict[str, Any]:
-        told = {"kind": "chat", "messages": [turn.ours() for turn in self.messages]}
+        """Without a limit, an answer is as long as the model makes it and its context allows."""
+        told: dict[str, Any] = {"kind": "chat", "messages": [turn.ours() for turn in self.messages]}
         most = self.max_completion_tokens
-        most = self.max_tokens if most is None else most
-        limit = {} if most is None else {"max_tokens": most}
+        told["max_tokens"] = self.max_tokens if most is None else most
         chances = {"logprobs": self.top_logprobs or 0} if self.logprobs else {}
-        return {**super().ours(), **told, **limit, **chances}
+        return {**super().ours(), **told, **chances}

@@ -1,11 +1,11 @@
 """OpenAI's request for what follows a text."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, Tag, ValidationInfo, field_validator
 
-from app.openai.text_request import TextAsked
+from app.openai.text_request import MANY, ONE, OneOrMany, TextAsked
 
 FEW = 16  # tokens, if it isn't said
 
@@ -13,11 +13,11 @@ FEW = 16  # tokens, if it isn't said
 class CompletionAsked(TextAsked):
     """The fields of a completion that are OpenAI's alone."""
 
-    names: ClassVar[Mapping[str, str]] = {"text": "prompt"}
-
-    prompt: str | list[str] = Field(
-        description="What to go on from: one text, alone or in a list.",
-        examples=["The door had been locked for years, until"],
+    prompt: Annotated[Annotated[str, Tag(ONE)] | Annotated[list[str], Tag(MANY)], OneOrMany] = (
+        Field(
+            description="What to go on from: one text, alone or in a list.",
+            examples=["The door had been locked for years, until"],
+        )
     )
     max_tokens: int | None = Field(
         default=None,
@@ -43,9 +43,22 @@ class CompletionAsked(TextAsked):
     @field_validator("prompt")
     @classmethod
     def _one_text(cls, given: str | list[str]) -> str | list[str]:
-        if isinstance(given, list) and len(given) != 1:
+        if isinstance(given, list) and not given:
+            raise ValueError("prompt must have a text")
+        if isinstance(given, list) and len(given) > 1:
             raise ValueError("prompt must be one text: ask for each of several by itself")
         return given
+
+    @field_validator("logprobs")
+    @classmethod
+    def _of_what_is_written(cls, given: int | None, info: ValidationInfo) -> int | None:
+        if given is not None and info.data.get("echo"):
+            raise ValueError("logprobs tells of what is written, not of the prompt: not with echo")
+        return given
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        return {"text": "prompt"}
 
     @property
     def text(self) -> str:

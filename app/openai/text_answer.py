@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from app.errors import AtelierError
 from app.events import Event
 from app.openai.answer import Answer
-from app.openai.answer_stream import told_from_the_first
+from app.openai.answer_stream import told_so_far
 from app.openai.chat_request import ChatAsked
 from app.openai.completion_request import CompletionAsked
 from app.openai.text_reply import (
@@ -93,7 +93,7 @@ class TextAnswer(Answer):
     async def given(self, request: Request) -> Response:
         """The reply, or a stream, as was asked."""
         if self.wording.asked.stream:
-            return await told_from_the_first(self, Writing(self.job, self.wording, self.store))
+            return told_so_far(self, Writing(self.job, self.wording, self.store))
         return await self.once_ended(request, self._whole)
 
     @property
@@ -125,7 +125,10 @@ class Writing:
                 yield self._chunk(index, opening)
 
     def on_the_way(self, event: Event) -> Iterator[bytes]:
-        for index, text in self.pieces.take(event.name, json.loads(event.data)):
+        data = json.loads(event.data)
+        if data.get("status") == "expired":  # an error follows, and is all that is told
+            return
+        for index, text in self.pieces.take(event.name, data):
             yield self._chunk(index, self.wording.piece(text))
 
     def made(self, job: Job) -> Iterator[bytes]:
@@ -150,4 +153,4 @@ class Writing:
         usage = {"usage": None} if self.wording.asked.wants_usage else {}
         chunk = {**front(self.job, self.wording.prefix), "object": self.wording.kind}
         chunk |= {"choices": choices, **usage, **more}
-        return format_sse_event(data_str=json.dumps(chunk, ensure_ascii=False))
+        return format_sse_event(data_str=json.dumps(chunk))

@@ -23,6 +23,7 @@ class Likely(Schema):
 class Told(Likely):
     """A token that was written."""
 
+    offset: int = Field(exclude=True)  # letters of the text before it
     top_logprobs: list[Likely]
 
 
@@ -149,12 +150,12 @@ def completion_logprobs(
     told = _told(job, index, store)
     if told is None:
         return None
-    offsets = [offset + sum(len(x.token) for x in told[:place]) for place in range(len(told))]
     return CompletionLogprobs(
         tokens=[x.token for x in told],
         token_logprobs=[x.logprob for x in told],
-        top_logprobs=[{y.token: y.logprob for y in x.top_logprobs} for x in told],
-        text_offset=offsets,
+        # of tokens that look alike, such as halves of letters, the likelier
+        top_logprobs=[{y.token: y.logprob for y in reversed(x.top_logprobs)} for x in told],
+        text_offset=[offset + x.offset for x in told],
     )
 
 

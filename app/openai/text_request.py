@@ -8,16 +8,27 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, TypeVar
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from app.catalog import Catalog
 from app.errors import InvalidRequest, Unprocessable
 from app.openai.endings import renamed
-from app.problems import explain_details
+from app.problems import FORM, explain_details
 from app.settings import Settings
 from app.submission import Wish, validated
+from models.text_params import Stop
 
 NO_EFFECT = "Taken without effect: "
 SAID_OTHERWISE = frozenset(
@@ -26,7 +37,18 @@ SAID_OTHERWISE = frozenset(
 """The model's own fields that are given here by other names, or not at all."""
 LIMITS = {"max_tokens", "max_completion_tokens"}
 Zero = Annotated[float, Field(ge=0, le=0)]
+Nothing = Annotated[list[Any], Field(max_length=0)]
+ONE, MANY = f"{FORM}one", f"{FORM}many"
 A = TypeVar("A", bound="TextAsked")
+
+
+def one_or_many(given: Any) -> str:
+    """Which of two forms a field has, so that what is wrong is told of that form alone."""
+    return MANY if isinstance(given, list) else ONE
+
+
+OneOrMany = Discriminator(one_or_many)
+Stops = Annotated[list[Stop], Field(max_length=4)]
 
 
 class StreamOptions(BaseModel):
@@ -42,10 +64,9 @@ class TextAsked(BaseModel):
     """The fields that are OpenAI's alone, whatever is asked for; `model_extra` has the model's."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    names: ClassVar[Mapping[str, str]] = {}  # what some of the model's own fields are called here
 
-    stop: str | list[str] | None = Field(
-        default=None, description="End before this, or any of these.", examples=["The End"]
+    stop: Annotated[Annotated[Stop, Tag(ONE)] | Annotated[Stops, Tag(MANY)], OneOrMany] | None = (
+        Field(default=None, description="End before this, or any of these.", examples=["The End"])
     )
     stream: bool | None = Field(default=None, description="Send the text as it is written.")
     stream_options: StreamOptions | None = Field(default=None, description="Only with `stream`.")
@@ -61,6 +82,8 @@ class TextAsked(BaseModel):
     user: str | None = Field(
         default=None, description=f"{NO_EFFECT}the key says who asks; see `metadata`."
     )
+    safety_identifier: str | None = Field(default=None, description=f"{NO_EFFECT}as `user`.")
+    service_tier: str | None = Field(default=None, description=f"{NO_EFFECT}there is one.")
 
     @field_validator("stream_options")
     @classmethod
@@ -70,6 +93,11 @@ class TextAsked(BaseModel):
         if given is not None and not info.data.get("stream"):
             raise ValueError("stream_options needs stream")
         return given
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What some of the model's own fields are called here."""
+        return {}
 
     @property
     def wants_usage(self) -> bool:
@@ -104,18 +132,25 @@ def read_request(
         whole = json.dumps({**asked.ours(), **extra, "model": entry.id})
         params = validated(entry, whole, schema)
     except InvalidRequest as error:
-        raise renamed(error, kind.names) from None
+        raise renamed(error, asked.names) from None
     return asked, Wish("story", entry, params)
 
 
 def in_dialect(kind: type[TextAsked], native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
-    own = kind.model_json_schema()
+    own = _own_schema(kind)
     fields = {k: v for k, v in native["properties"].items() if k not in SAID_OTHERWISE}
     named = {**fields, **own["properties"]}
     for name in LIMITS & named.keys():  # the model's own bounds, in OpenAI's words
-        bounded = {k: v for k, v in fields["max_tokens"].items() if k in ("maximum", "minimum")}
+        forms = fields["max_tokens"]["anyOf"]
+        bounded = {k: v for x in forms for k, v in x.items() if k in ("maximum", "minimum")}
         form = {"anyOf": [{"type": "integer", **bounded}, {"type": "null"}]}
         named[name] = {**named[name], **form}
     told = {**native, "properties": named, "required": own["required"]}
     return told | {"$defs": {**native.get("$defs", {}), **own.get("$defs", {})}}
+
+
+@lru_cache
+def _own_schema(kind: type[TextAsked]) -> Mapping[str, Any]:
+    """Made once: it takes milliseconds."""
+    return kind.model_json_schema()

@@ -56,6 +56,7 @@ def test_what_was_kept_under_another_text_is_thrown_away(tmp_path: Path) -> None
     lanes = tmp_path / "lanes.py"
     lanes.write_text("a")
     lanes.with_name("team.py").write_text("c")
+    lanes.with_name("a_weights.py").write_text("d")
     ours, other = tmp_path / "kernel.f-1.py311.nbi", tmp_path / "another.f-1.py311.nbi"
     for text, stays in (("a", False), ("a", True), ("b", False), ("b", True)):
         lanes.write_text(text)
@@ -69,5 +70,6 @@ def test_what_was_kept_under_another_text_is_thrown_away(tmp_path: Path) -> None
 def test_kernels_here_are_kept_under_this_text() -> None:
     kept = Path(curves.stats.cache_path)  # type: ignore[attr-defined]
     lanes = Path(sys.modules[compiled.__module__].__file__ or "")
-    text = lanes.read_bytes() + lanes.with_name("team.py").read_bytes()
+    others = [lanes.with_name("team.py"), *sorted(lanes.parent.glob("*_weights.py"))]
+    text = b"".join(path.read_bytes() for path in (lanes, *others))
     assert (kept / "test_lanes.lanes").read_text() == hashlib.sha256(text).hexdigest()

@@ -19,12 +19,13 @@ from models.checkpoint import load
 from models.draws import seeded
 from models.flow import run_alone
 from models.header import CheckpointError
-from models.language import Language
+from models.language import Language, title_of
 from models.llama_net import LlamaNet
 from models.params import Refused
 from models.text_params import LanguageParams
+from models.text_tokens import TENSOR, tensor_of
 from tests.models.families import tiny_checkpoint
-from tests.models.writing import LLAMA, PARAMS
+from tests.models.writing import LLAMA, PARAMS, TEMPLATE, tokenizer
 from workers.engine import Advanced, Engine, Failed, Finished
 
 CPU = torch.device("cpu")
@@ -193,6 +194,60 @@ def test_a_story_gets_a_title_that_is_part_of_no_text(family: Language) -> None:
     assert told.title == "A Hen"
     assert untold.text == told.text
     assert made(family, kind="completion", text="the hen", max_tokens=2).title is None
+
+
+@pytest.mark.parametrize(
+    ("said", "ended", "title"),
+    [
+        ("The Lamp", True, "The Lamp"),
+        ("\n\n**Title:** The Lamp\nIt is short.", True, "The Lamp"),
+        ('The title is: "The Lamp"', True, "The Lamp"),
+        ("# The Lamp: a tale", False, "The Lamp"),
+        ("The Lamp, or how one", False, "The Lamp"),
+        ("The lamp that goes on and", False, None),
+        ("Title:", True, None),
+        (" \n", True, None),
+    ],
+)
+def test_titles_are_found_in_what_a_model_answers(said: str, ended: bool, title: str) -> None:
+    assert title_of(said, ended) == title
+
+
+def test_a_story_is_asked_for_where_there_is_no_place_for_the_system(path: Path) -> None:
+    held = load(path)
+    words: Any = held.header.net["words"]
+    strict = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    net = {**held.header.net, "words": {**words, "chat_template": strict + TEMPLATE}}
+    header = held.header.model_copy(update={"net": net})
+    family = Language(type(held)(header, held.tensors, ""), Place(CPU))
+    assert made(family, prompt="the hen", max_tokens=4).written <= 4
+
+
+def test_words_beyond_the_net_are_refused(path: Path) -> None:
+    held, more = load(path), tokenizer()
+    more.add_tokens([f"<x{number}>" for number in range(8)])
+    template = "{{ messages[0].content }}<x7>"
+    words: Any = held.header.net["words"]
+    net = {**held.header.net, "words": {**words, "chat_template": template}}
+    header = held.header.model_copy(update={"net": net})
+    tensors = {**held.tensors, TENSOR: tensor_of(more.to_str())}
+    family = Language(type(held)(header, tensors, ""), Place(CPU))
+    with pytest.raises(Refused, match="its net does not"):
+        made(family, kind="chat", messages=[{"role": "user", "content": "x"}], max_tokens=3)
+
+
+def test_without_a_limit_it_may_fill_the_context(family: Language) -> None:
+    text = made(family, kind="completion", text="x" * 980, max_tokens=None)
+    assert text.written <= 20
+    assert (text.finish == "length") == (text.written == 20)
+    with pytest.raises(Refused, match="which leave no room"):
+        made(family, kind="completion", text="x" * 1000, max_tokens=None)
+
+
+def test_next_to_no_temperature_takes_the_likeliest(family: Language) -> None:
+    given = {"kind": "completion", "text": "ant", "max_tokens": 12}
+    coldest = made(family, **given, temperature=0)
+    assert made(family, **given, temperature=1e-40).text == coldest.text
 
 
 def test_what_is_beyond_the_context_is_refused_with_the_numbers(family: Language) -> None:

@@ -30,7 +30,9 @@ def test_a_voice_says_where_its_pieces_stand() -> None:
 
 
 def test_a_voice_goes_on_where_another_broke_off() -> None:
-    voice = Voice.after(0, {"draft:0": "Once u", "draft:1": "x"})
+    voice = Voice.after(
+        0, {"draft:0:000000": "Once ", "draft:0:000001": "u", "draft:1:000000": "x"}
+    )
     assert voice.say("Once") == ()
     assert voice.say(" upon") == (Delta(0, 6, "pon"),)
     assert voice.say(" é") == (Delta(0, 9, " é"),)

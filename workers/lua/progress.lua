@@ -4,7 +4,7 @@
 
 -- Text that readers were told is kept, for those who come later and for a next execution.
 local function note_delta(job, delta)
-  local field = draft_field(delta.index)
+  local field = draft_field(delta.index, delta.offset)
   local before = redis.call('HGET', job_key(job), field) or ''
   redis.call('HSET', job_key(job), field, before .. delta.text)
 end

@@ -1,0 +1,83 @@
+"""A user's text to tokens: as its letters, whatever marks it looks like.
+
+A tokenizer reads its own marks wherever they stand, the template's and a user's alike. So here is
+one that knows none of them, and what it reads as one nevertheless is cut in two.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tokenizers import Tokenizer
+
+
+class Reader:
+    """Reads by a tokenizer as it is spelled out in JSON. Raises what that raises of one that is
+    none."""
+
+    def __init__(self, spelled: str) -> None:
+        told = json.loads(spelled)
+        for token in told["added_tokens"]:
+            token["special"] = not token["content"].isspace()  # runs of spaces are but text
+        self._first = _tokenizer(told)
+        self._marks = {x["content"]: x["id"] for x in told["added_tokens"] if x["special"]}
+        unknown = self._first.token_to_id(str(told["model"].get("unk_token")))
+        self._never = set(self._marks.values()) - {unknown}
+        self._later = _tokenizer(_unspaced(told, {"first"}))
+        self._within = _tokenizer(_unspaced(told, {"first", "always"}))
+        self._before, self._after = self._framing()
+
+    def of_text(self, text: str) -> list[int]:
+        """A text as a model expects one to begin."""
+        return [*self._before, *self.plain(text, begins=True), *self._after]
+
+    def plain(self, text: str, begins: bool) -> list[int]:
+        """A text, or a part of one that something stands before."""
+        tokenizer = self._first if begins else self._later
+        tokens = list(tokenizer.encode(text, add_special_tokens=False).ids)
+        if self._never.isdisjoint(tokens):
+            return tokens
+        marks = sorted(self._marks, key=len, reverse=True)
+        cut = re.split(
+            "|".join(f"(?<={re.escape(m[0])})(?={re.escape(m[1:])})" for m in marks), text
+        )
+        ways = [tokenizer, *[self._within] * (len(cut) - 1)]
+        read = zip(ways, cut, strict=True)
+        found = [i for way, part in read for i in way.encode(part, add_special_tokens=False).ids]
+        return [i for i in found if i not in self._never]  # a mark of one letter says nothing
+
+    def _framing(self) -> tuple[list[int], list[int]]:
+        """What the tokenizer puts before and after every text."""
+        whole = list(self._first.encode("a", add_special_tokens=True).ids)
+        inner = list(self._first.encode("a", add_special_tokens=False).ids)
+        starts = range(len(whole) - len(inner) + 1)
+        start = next((i for i in starts if whole[i : i + len(inner)] == inner), 0)
+        return whole[:start], whole[start + len(inner) :]
+
+
+def _tokenizer(told: Any) -> Tokenizer:
+    made = Tokenizer.from_str(json.dumps(told))
+    made.no_padding()
+    made.no_truncation()
+    made.encode_special_tokens = True
+    return made
+
+
+def _unspaced(told: Any, schemes: set[str]) -> Any:
+    """With no space put before a text where it would be by one of these schemes."""
+    for part in _parts(told):
+        if part.get("type") == "Metaspace" and part.get("prepend_scheme") in schemes:
+            part["prepend_scheme"] = "never"
+    return told
+
+
+def _parts(told: Any) -> Iterator[Any]:
+    """The steps before the model, however deep they lie."""
+    if isinstance(told, dict):
+        yield told
+        for key in ("pre_tokenizer", "pretokenizers"):
+            yield from _parts(told.get(key))
+    elif isinstance(told, list):
+        for one in told:
+            yield from _parts(one)
