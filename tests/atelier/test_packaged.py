@@ -1,5 +1,6 @@
 """Models that packages carry: found without being run, taken over once, told where that fails."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def test_what_can_not_be_taken_over_is_told(
     path.write_bytes(path.read_bytes()[:2000])
     assert packaged.main("tiny", str(tmp_path / "own")) == 1
     assert "atelier: tiny: tiny.gguf can't be read" in capsys.readouterr().err
+
+
+def test_it_ends_with_whoever_asked_for_it() -> None:
+    code = "from atelier.packaged import end_with_parent as end; end()"
+    waits = f"{code}; import time; time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(30) == 1
 
 
 def test_it_is_taken_over_once(

@@ -162,6 +162,28 @@ def test_the_assistant_writes_and_goes_on(service: Stack, tmp_path: Path) -> Non
         assert terminal.ended()[0] == 0
 
 
+def test_what_is_too_long_is_gone_on_from_its_end(service: Stack) -> None:
+    given = b"/max_tokens 300\n/seed 3\ncontinue " + b"x y z " * 160 + b"\ncontinue\n"
+    status, out, told = written(service, given=given)
+    assert status == 0
+    assert told.count("(too long: going on from its last") >= 2
+    assert len(out.splitlines()) >= 2
+
+
+def test_a_closed_pipe_cancels_the_text(service: Stack) -> None:
+    ask = [sys.executable, "-m", "atelier", "write", "--continue", "x", "--max-tokens", "900"]
+    with subprocess.Popen(
+        ask, env=os.environ | {"ATELIER_URL": service.url}, stdout=subprocess.PIPE
+    ) as writing:
+        assert writing.stdout is not None
+        assert writing.stdout.read(1)
+        with Client(service.url) as client:
+            (job,) = client.jobs(status="in_progress")
+            writing.stdout.close()
+            writing.wait(60)
+            assert job.refresh().status in ("canceled", "canceling")
+
+
 def test_ctrl_c_stops_a_text_and_not_the_sitting(service: Stack) -> None:
     with Terminal("write", "--max-tokens", "900", ATELIER_URL=service.url) as terminal:
         terminal.until(ASK)

@@ -205,6 +205,7 @@ def test_a_story_gets_a_title_that_is_part_of_no_text(family: Language) -> None:
         ("# The Lamp: a tale", False, "The Lamp"),
         ("The Lamp, or how one", False, "The Lamp"),
         ("The lamp that goes on and", False, None),
+        ("The lamp that goes on\n", False, "The lamp that goes on"),
         ("Title:", True, None),
         (" \n", True, None),
     ],
