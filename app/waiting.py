@@ -26,6 +26,21 @@ async def wait_for_end(
         watching.cancel()
 
 
+async def wait_for_beginning(services: Services, owner: str, job: Job, seconds: float) -> Job:
+    """The job as it is when it has made a step or has ended, or when the time is up."""
+    deadline = time.monotonic() + seconds
+    async with services.wake.listen(job.id) as bell:
+        while True:
+            try:
+                job = await services.reader.fetch(owner, job.id)
+            except (NotFound, redis.RedisError):
+                return job
+            left = deadline - time.monotonic()
+            if job.status in TERMINAL or job.progress.step or left <= 0 or services.wake.closing:
+                return job
+            await bell.sleep(left)
+
+
 async def _until(
     watching: "asyncio.Task[None]", services: Services, owner: str, job: Job, deadline: float
 ) -> Job:

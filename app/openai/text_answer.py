@@ -15,7 +15,7 @@ from fastapi.sse import format_sse_event
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from app.errors import AtelierError
+from app.errors import AtelierError, InvalidRequest
 from app.events import Event
 from app.openai.answer import Answer
 from app.openai.answer_stream import told_so_far
@@ -34,7 +34,9 @@ from app.pieces import Pieces
 from app.replies import json_reply
 from app.schemas import Job
 from app.store import Store
+from app.waiting import wait_for_beginning
 
+AT_ONCE = 1.0  # seconds that a stream waits for its first step; it has nothing to tell before
 DONE = format_sse_event(data_str="[DONE]")
 
 
@@ -92,9 +94,15 @@ class TextAnswer(Answer):
 
     async def given(self, request: Request) -> Response:
         """The reply, or a stream, as was asked."""
-        if self.wording.asked.stream:
+        if self.wording.asked.stream and not await self._is_refused():
             return told_so_far(self, Writing(self.job, self.wording, self.store))
         return await self.once_ended(request, self._whole)
+
+    async def _is_refused(self) -> bool:
+        """Whether the model has found at once that it can't carry out what is asked: then there is
+        a status to tell it by."""
+        job = await wait_for_beginning(self.services, self.owner, self.job, AT_ONCE)
+        return job.error is not None and job.error.type == InvalidRequest.type
 
     @property
     def names(self) -> Mapping[str, str]:

@@ -296,6 +296,8 @@ def test_errors_are_the_clients_own(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="context has 1000") as long:
         client.completions.create(**{**TEXT, "prompt": "x" * 999})
     assert (long.value.code, long.value.param) == ("context_length_exceeded", "prompt")
+    with pytest.raises(openai.BadRequestError, match="context has 1000"):  # in a stream as well
+        client.completions.create(stream=True, **{**TEXT, "prompt": "x" * 999})
 
 
 def test_a_failure_in_mid_stream_is_an_error_with_its_code(
