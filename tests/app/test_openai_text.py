@@ -12,6 +12,8 @@ import openai
 import pytest
 from torch import Tensor
 
+from app import attendance
+from app.openai import answer_stream
 from models import language
 from models.token_draws import Choice, choose
 from tests.app import stock_writer
@@ -321,9 +323,13 @@ def test_a_failure_in_mid_stream_is_an_error_with_its_code(
     assert got
 
 
+@pytest.mark.parametrize("headers", [{}, {"x-stainless-retry-count": "0"}])
 def test_a_client_that_leaves_frees_its_slot(
-    studio: Running, monkeypatch: pytest.MonkeyPatch
+    studio: Running, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
+    """At once, even one that would try again, for it has had the beginning of its answer."""
+    monkeypatch.setattr(answer_stream, "ARRIVED", 0.0)
+    monkeypatch.setattr(attendance, "GRACE", 600.0)
     go_on = threading.Event()
 
     def slowed(*columns: Tensor) -> Choice:
@@ -332,7 +338,7 @@ def test_a_client_that_leaves_frees_its_slot(
 
     monkeypatch.setattr(language, "choose", slowed)
     body = {**TEXT, "max_tokens": 900, "stream": True}
-    with studio.client.stream("POST", "/v1/completions", json=body) as answer:
+    with studio.client.stream("POST", "/v1/completions", json=body, headers=headers) as answer:
         job = answer.headers["location"]
         assert next(answer.iter_text())
     assert eventually(lambda: studio.client.get(job).json()["status"] == "canceled", 20)
