@@ -89,13 +89,17 @@ class Attendance:
 
 
 async def attend(
-    request: Request, services: Services, owner: str, body: dict[str, Any]
+    request: Request, services: Services, owner: str, body: dict[str, Any], part: int = 0
 ) -> Attendance:
-    """Note that a request waits. Raises Unprocessable for an Idempotency-Key that can't be one."""
-    own = client_key(request, owner, body)
+    """Note that a request waits; of one that makes several jobs, for one of them.
+
+    Raises Unprocessable for an Idempotency-Key that can't be one.
+    """
+    own = client_key(request, owner, body, part)
     if own is not None:
         return Attendance(services, own, "", None, 0.0)
     path, count = request.url.path, request.headers.get(RETRY_COUNT)
+    path += f"\n{part}" if part else ""
     retry = "0" if count in (None, "0") else "1"
     fresh = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
     asked = Idempotency.of(owner, path, fresh, body).request

@@ -122,15 +122,18 @@ def _new_job(owner: str, wish: Wish) -> NewJob:
     )
 
 
-def client_key(request: Request, owner: str, body: dict[str, Any]) -> Idempotency | None:
-    """The client's Idempotency-Key, with its own body, before a seed was chosen for it."""
+def client_key(
+    request: Request, owner: str, body: dict[str, Any], part: int = 0
+) -> Idempotency | None:
+    """The client's Idempotency-Key, with its own body, before a seed was chosen for it; of a
+    request that makes several jobs, for one of them."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
     if not 1 <= len(key) <= LONGEST_KEY:
         message = f"Idempotency-Key must have between 1 and {LONGEST_KEY} characters"
         raise Unprocessable(message, param="Idempotency-Key")
-    return Idempotency.of(owner, request.url.path, key, body)
+    return Idempotency.of(owner, request.url.path, f"{key}\n{part}" if part else key, body)
 
 
 def preferred_wait(headers: list[str]) -> int | None:

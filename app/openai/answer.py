@@ -54,7 +54,7 @@ class Answer:
             raise ClientDisconnect
         if job.status not in TERMINAL:
             await self.attendance.deserted()
-            raise await self._not_ready()
+            raise await self.not_ready()
         try:
             check_made(job, self.names)
             response = await reply(job)
@@ -65,7 +65,7 @@ class Answer:
         response.background = BackgroundTask(self.attendance.answered)
         return response
 
-    async def _not_ready(self) -> AtelierError:
+    async def not_ready(self) -> AtelierError:
         """Raises NotFound where the job was deleted, or what Redis says if it is away."""
         await self.services.reader.fetch(self.owner, self.job.id)
         words = f"{self.job.id} has not ended yet; a marked retry waits on, GET /jobs/{self.job.id}"

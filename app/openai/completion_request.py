@@ -8,16 +8,16 @@ from pydantic import Field, Tag, ValidationInfo, field_validator
 from app.openai.text_request import MANY, ONE, OneOrMany, TextAsked
 
 FEW = 16  # tokens, if it isn't said
+MOST = 64  # texts of one request
+Texts = Annotated[list[str], Field(min_length=1, max_length=MOST)]
 
 
 class CompletionAsked(TextAsked):
     """The fields of a completion that are OpenAI's alone."""
 
-    prompt: Annotated[Annotated[str, Tag(ONE)] | Annotated[list[str], Tag(MANY)], OneOrMany] = (
-        Field(
-            description="What to go on from: one text, alone or in a list.",
-            examples=["The door had been locked for years, until"],
-        )
+    prompt: Annotated[Annotated[str, Tag(ONE)] | Annotated[Texts, Tag(MANY)], OneOrMany] = Field(
+        description="What to go on from: a text, or several, whose choices follow one another.",
+        examples=["The door had been locked for years, until"],
     )
     max_tokens: int | None = Field(
         default=None,
@@ -42,11 +42,9 @@ class CompletionAsked(TextAsked):
 
     @field_validator("prompt")
     @classmethod
-    def _one_text(cls, given: str | list[str]) -> str | list[str]:
-        if isinstance(given, list) and not given:
-            raise ValueError("prompt must have a text")
-        if isinstance(given, list) and len(given) > 1:
-            raise ValueError("prompt must be one text: ask for each of several by itself")
+    def _one_stream(cls, given: str | list[str], info: ValidationInfo) -> str | list[str]:
+        if isinstance(given, list) and len(given) > 1 and info.data.get("stream"):
+            raise ValueError("prompt must be one text in a stream")
         return given
 
     @field_validator("logprobs")
@@ -61,11 +59,14 @@ class CompletionAsked(TextAsked):
         return {"text": "prompt"}
 
     @property
-    def text(self) -> str:
-        return self.prompt if isinstance(self.prompt, str) else self.prompt[0]
+    def texts(self) -> list[str]:
+        return [self.prompt] if isinstance(self.prompt, str) else self.prompt
+
+    def each(self) -> list[dict[str, Any]]:
+        return [{**self.ours(), "text": text} for text in self.texts]
 
     def ours(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"kind": "completion", "text": self.text}
+        told: dict[str, Any] = {"kind": "completion"}
         limit = {"max_tokens": FEW if self.max_tokens is None else self.max_tokens}
         chances = {} if self.logprobs is None else {"logprobs": self.logprobs}
         return {**super().ours(), **told, **limit, **chances}

@@ -47,6 +47,7 @@ class InChat:
     asked: ChatAsked
     prefix: str = "chatcmpl"
     kind: str = "chat.completion.chunk"
+    before: str = ""  # what an answer begins with
 
     def whole(self, job: Job, store: Store) -> BaseModel:
         return chat_reply(job, store)
@@ -68,10 +69,11 @@ class InCompletion:
     asked: CompletionAsked
     prefix: str = "cmpl"
     kind: str = "text_completion"
+    number: int = 0  # of the text that it goes on from
 
     @property
     def before(self) -> str:
-        return self.asked.text if self.asked.echo else ""
+        return self.asked.texts[self.number] if self.asked.echo else ""
 
     def whole(self, job: Job, store: Store) -> BaseModel:
         return completion_reply(job, self.before, store)

@@ -1,6 +1,7 @@
 """What a job has written, in OpenAI's words: a chat's answer, or a completion."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -125,6 +126,19 @@ def completion_reply(job: Job, before: str, store: Store) -> CompletionReply:
         for output in texts(job)
     ]
     return CompletionReply(**front(job, "cmpl"), choices=choices, usage=usage_of(job))
+
+
+def joined(replies: Sequence[CompletionReply]) -> CompletionReply:
+    """Several as one: choices follow one another, and what they took is added up."""
+    choices = [choice for reply in replies for choice in reply.choices]
+    numbered = [x.model_copy(update={"index": index}) for index, x in enumerate(choices)]
+    used = [reply.usage for reply in replies]
+    usage = TokenUsage(
+        prompt_tokens=sum(x.prompt_tokens for x in used),
+        completion_tokens=sum(x.completion_tokens for x in used),
+        total_tokens=sum(x.total_tokens for x in used),
+    )
+    return replies[0].model_copy(update={"choices": numbered, "usage": usage})
 
 
 def texts(job: Job) -> list[Output]:

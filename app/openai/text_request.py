@@ -108,11 +108,16 @@ class TextAsked(BaseModel):
         stops = [self.stop] if isinstance(self.stop, str) else self.stop
         return {} if stops is None else {"stop": stops}
 
+    def each(self) -> list[dict[str, Any]]:
+        """The same for every job that it asks for."""
+        return [self.ours()]
+
 
 def read_request(
     kind: type[A], catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
-) -> tuple[A, Wish]:
-    """What is OpenAI's of a body, and what it wishes for. Raises NotFound, InvalidRequest."""
+) -> tuple[A, list[Wish]]:
+    """What is OpenAI's of a body, and what it wishes for: a job for each text that it goes on from.
+    Raises NotFound, InvalidRequest."""
     model = body.get("model")
     if not isinstance(model, str | None):
         raise Unprocessable("model must be a string", param="model")
@@ -129,11 +134,11 @@ def read_request(
         message = f"{name} is not a parameter here; known parameters: {known}"
         raise Unprocessable(message, code="unknown_parameter", param=name)
     try:
-        whole = json.dumps({**asked.ours(), **extra, "model": entry.id})
-        params = validated(entry, whole, schema)
+        bodies = [json.dumps({**ours, **extra, "model": entry.id}) for ours in asked.each()]
+        params = [validated(entry, whole, schema) for whole in bodies]
     except InvalidRequest as error:
         raise renamed(error, asked.names) from None
-    return asked, Wish("story", entry, params)
+    return asked, [Wish("story", entry, one) for one in params]
 
 
 def in_dialect(kind: type[TextAsked], native: Mapping[str, Any]) -> dict[str, Any]:

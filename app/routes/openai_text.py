@@ -1,8 +1,10 @@
 """POST /v1/chat/completions and /v1/completions: text, for OpenAI's clients."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from app.attendance import attend
 from app.bodies import read_json
@@ -11,6 +13,7 @@ from app.documented import JOB_ID, Replies, errors, reply
 from app.errors import AtelierError
 from app.openai.chat_request import ChatAsked
 from app.openai.completion_request import CompletionAsked
+from app.openai.several_answers import SeveralAnswers
 from app.openai.text_answer import InChat, InCompletion, TextAnswer
 from app.openai.text_reply import ChatReply, CompletionReply
 from app.openai.text_request import read_request
@@ -92,8 +95,9 @@ async def complete_chat(
     """
     await services.catalog.refresh()
     body, text = await read_json(request)
-    asked, wish = read_request(ChatAsked, services.catalog, services.settings, body, text)
-    return await _answer(request, services, owner, wish, InChat(asked), body)
+    asked, (wish,) = read_request(ChatAsked, services.catalog, services.settings, body, text)
+    at_work = AtWork(request, services, owner, body)
+    return await (await at_work.accepted(wish, InChat(asked))).given(request)
 
 
 @router.post(
@@ -105,25 +109,48 @@ async def complete_chat(
 async def complete(
     request: Request, services: Has, owner: Owner, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Goes on from `prompt` as it stands; otherwise as `/v1/chat/completions`."""
+    """Goes on from `prompt` as it stands, or from each of several by a job of its own; otherwise as
+    `/v1/chat/completions`."""
     await services.catalog.refresh()
     body, text = await read_json(request)
-    asked, wish = read_request(CompletionAsked, services.catalog, services.settings, body, text)
-    return await _answer(request, services, owner, wish, InCompletion(asked), body)
+    asked, wishes = read_request(CompletionAsked, services.catalog, services.settings, body, text)
+    at_work = AtWork(request, services, owner, body)
+    if len(wishes) == 1:
+        return await (await at_work.accepted(wishes[0], InCompletion(asked))).given(request)
+    return await (await at_work.all_accepted(wishes, asked)).given(request)
 
 
-async def _answer(
-    request: Request,
-    services: Services,
-    owner: str,
-    wish: Wish,
-    wording: InChat | InCompletion,
-    body: dict[str, Any],
-) -> Response:
-    attendance = await attend(request, services, owner, body)
-    try:
-        accepted = await accept(request, services, owner, wish, attendance.idempotency)
-    except AtelierError:
-        await attendance.answered()
-        raise
-    return await TextAnswer(services, owner, accepted, attendance, wording).given(request)
+@dataclass(frozen=True)
+class AtWork:
+    """A request whose jobs are being made."""
+
+    request: Request
+    services: Services
+    owner: str
+    body: dict[str, Any]
+
+    async def accepted(
+        self, wish: Wish, wording: InChat | InCompletion, part: int = 0
+    ) -> TextAnswer:
+        attendance = await attend(self.request, self.services, self.owner, self.body, part)
+        try:
+            idempotency = attendance.idempotency
+            accepted = await accept(self.request, self.services, self.owner, wish, idempotency)
+        except AtelierError:
+            await attendance.answered()
+            raise
+        return TextAnswer(self.services, self.owner, accepted, attendance, wording)
+
+    async def all_accepted(self, wishes: list[Wish], asked: CompletionAsked) -> SeveralAnswers:
+        """All of them or none: where one is refused, those before it are canceled."""
+        made: list[TextAnswer] = []
+        try:
+            for part, wish in enumerate(wishes):
+                made.append(await self.accepted(wish, InCompletion(asked, number=part), part))
+        except AtelierError:
+            for answer in made:
+                job = answer.job.id
+                await run_in_threadpool(self.services.jobs.cancel, self.owner, job)
+                await answer.attendance.answered()
+            raise
+        return SeveralAnswers(made)

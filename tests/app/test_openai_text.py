@@ -156,6 +156,40 @@ def test_a_completion_goes_on(client: openai.OpenAI) -> None:
     assert other.choices[0].text != plain.choices[0].text
 
 
+def test_several_texts_are_gone_on_from_each_by_itself(client: openai.OpenAI) -> None:
+    prompts = ["the ant ran", "a hen", "in the rain"]
+    asked = {**TEXT, "n": 2, "echo": True}
+    told = client.completions.create(**{**asked, "prompt": prompts})
+    assert [choice.index for choice in told.choices] == list(range(6))
+    assert told.usage is not None
+    took = 0
+    for number, prompt in enumerate(prompts):
+        one = client.completions.create(**{**asked, "prompt": prompt})
+        pairs = zip(one.choices, told.choices[2 * number : 2 * number + 2], strict=True)
+        assert all((a.text, a.finish_reason) == (b.text, b.finish_reason) for a, b in pairs)
+        assert one.usage is not None
+        took += one.usage.total_tokens
+    assert told.usage.total_tokens == took
+
+
+def test_several_texts_are_replayed_together_and_refused_together(studio: Running) -> None:
+    body = {**TEXT, "prompt": ["the ant ran", "a hen"]}
+    first, again = (
+        studio.client.post("/v1/completions", json=body, headers={"Idempotency-Key": "several"})
+        for _ in range(2)
+    )
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    other = {**body, "prompt": ["the ant ran", "another"]}
+    refused = studio.client.post(
+        "/v1/completions", json=other, headers={"Idempotency-Key": "several"}
+    )
+    assert refused.json()["error"]["code"] == "idempotency_key_reuse"
+    long = studio.client.post("/v1/completions", json={**body, "prompt": ["x", "x" * 999]})
+    assert long.status_code == 400
+    assert long.json()["error"]["code"] == "context_length_exceeded"
+
+
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("chat/completions", {"messages": []}, "messages", "at least 1 entries"),
     ("chat/completions", {}, "messages", "messages is required"),
@@ -187,11 +221,13 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "two names of one",
     ),
     ("completions", {"prompt": ""}, "prompt", "at least 1 character"),
-    ("completions", {"prompt": ["a", "b"]}, "prompt", "one text"),
+    ("completions", {"prompt": ["a", "b"], "stream": True}, "prompt", "one text in a stream"),
+    ("completions", {"prompt": ["a", ""]}, "prompt", "at least 1 character"),
     ("completions", {"prompt": 5}, "prompt", "prompt must be a string"),
     ("completions", {"prompt": None}, "prompt", "prompt must be a string"),
     ("completions", {"prompt": [1, 2]}, "prompt.0", "prompt.0 must be a string"),
-    ("completions", {"prompt": []}, "prompt", "must have a text"),
+    ("completions", {"prompt": []}, "prompt", "at least 1 entries"),
+    ("completions", {"prompt": ["x"] * 65}, "prompt", "at most 64 entries"),
     ("completions", {"prompt": "  "}, "prompt", "prompt must say something"),
     ("completions", {"prompt": "x", "stop": 5}, "stop", "stop must be a string"),
     ("completions", {"prompt": "x", "stop": ""}, "stop", "stop must have at least 1"),
