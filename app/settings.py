@@ -119,7 +119,9 @@ class Settings(BaseSettings):
         description="Of language models' weights. auto: as narrow as costs nothing.",
     )
     threads: int = Field(
-        default=0, ge=0, description="Torch threads a worker; 0: cores by workers."
+        default=0,
+        ge=0,
+        description="Threads of a worker's nets; 0: the cores it may use, by workers.",
     )
     capacity: int = Field(
         default=32,

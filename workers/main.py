@@ -17,6 +17,7 @@ from models.batching import Place
 from models.device import prepare
 from models.shelf import Shelf
 from workers.batch_worker import BatchWorker, rq_stamp
+from workers.cores import usable_cores
 from workers.delivery import Delivery
 from workers.desk import Desk
 from workers.doorbell import Doorbell
@@ -138,8 +139,8 @@ def main() -> int:
         print(f"atelier: {error}", file=sys.stderr)
         return EX_CONFIG
     logging.getLogger("rq").setLevel(logging.WARNING)
-    cores = os.cpu_count() or 1
-    torch.set_num_threads(settings.threads or max(1, cores // max(1, settings.workers)))
+    each = max(1, usable_cores() // max(1, settings.workers))
+    torch.set_num_threads(settings.threads or each)
     wait_for_redis(connect(settings))
     process = Process(settings, name)
     logger.info("worker ready", extra={"worker": name, "device": str(process.place.device)})
