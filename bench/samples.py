@@ -65,9 +65,9 @@ POEMS = (
 HEAD = (
     "# Samples\n\nTwenty stories and twenty poems by `smollm2-135m`, none left out and none "
     "changed: `python -m bench.samples` writes this page. Each repeats with its seed, by "
-    "`POST /generate/story` and the model's own defaults. It has 135 million parameters, which "
-    "came in four bits each: it writes fluently, loses its thread after a page, and seldom rhymes "
-    "or counts syllables, whatever it is asked."
+    "`POST /generate/story` with `max_tokens` 600 (poems 300) and the model's own defaults "
+    "otherwise. It has 135 million parameters, which came in four bits each: it writes fluently, "
+    "loses its thread after a page, and seldom rhymes or counts syllables, whatever it is asked."
 )
 
 
