@@ -151,7 +151,8 @@ def _text_in_openai(
     for _, entry in services.catalog.of("story"):
         name = f"{entry.id}{DIALECT}-{kind.__name__.lower()}"
         schema = text_request.in_dialect(kind, made["components"]["schemas"][entry.id])
-        made["components"]["schemas"] |= {f"{name}-{k}": x for k, x in schema.pop("$defs").items()}
+        inner = {f"{name}-{k}": _placed(x, name) for k, x in schema.pop("$defs").items()}
+        made["components"]["schemas"] |= inner
         made["components"]["schemas"][name] = _placed(schema, name)
         first = schema["required"][0]
         shown = schema["properties"][first]["examples"][0]

@@ -18,7 +18,7 @@ KINDS = {
     "finite_number": "a finite number",
 }
 Schema = Mapping[str, Any]  # in JSON's own words
-FORM = "|"  # begins the names of forms that a field may have, which are no part of its name
+ONE, MANY = "|one", "|many"  # forms that a field may have, which are no part of its name
 ECHO = 100  # characters of a client's own words that are said back
 
 
@@ -71,7 +71,7 @@ def _each(form: Schema) -> list[Schema]:
 
 
 def _names_a_form(part: Any) -> bool:
-    return isinstance(part, str) and part.startswith(FORM)
+    return part in (ONE, MANY)
 
 
 def _meant(form: Schema, schema: Schema) -> Schema:

@@ -7,7 +7,6 @@ can't be taken over is told, and the service starts without it.
 import importlib.util
 import logging
 import os
-import stat
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 log = logging.getLogger("atelier.up")
 
 SUFFIX = ".safetensors"
+HELD = "held"  # says that whoever asks holds the other end of standard input
 SILENT = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # bars are for terminals
 
 
@@ -64,7 +64,7 @@ def take_over(folders: Sequence[Path]) -> None:
         if there or model.path() is None:
             continue
         log.info("taking over a model, once", extra={"model": model.id})
-        command = [sys.executable, "-m", "atelier.packaged", model.id, str(folders[-1])]
+        command = [sys.executable, "-m", "atelier.packaged", model.id, str(folders[-1]), HELD]
         quiet = {} if sys.stderr.isatty() else SILENT
         with subprocess.Popen(
             command, env=os.environ | quiet, stdin=subprocess.PIPE, stdout=sys.stderr
@@ -108,9 +108,10 @@ def main(name: str, folder: str) -> int:
 
 
 if __name__ == "__main__":
-    if stat.S_ISFIFO(os.fstat(0).st_mode):
+    name, folder, *held = sys.argv[1:]
+    if held == [HELD]:
         end_with_parent()
     try:
-        sys.exit(main(*sys.argv[1:]))
+        sys.exit(main(name, folder))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -22,6 +22,7 @@ them"""
 QUITTING = (*LEAVING, "quit", "exit")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal would obey them
 TOO_LONG, SHORT = "context_length_exceeded", 200  # letters that always fit, with some to write
+WORD = re.compile(r"\A\S{0,30}\s")  # what is left of one that was cut
 OF_WORKS = {"style", "title"}  # params that only stories and poems take
 
 
@@ -62,7 +63,7 @@ class Author:
                 if error.code != TOO_LONG or len(before) < SHORT:
                     raise
                 half = before[len(before) // 2 :]
-                before = half.partition(" ")[2] or half
+                before = WORD.sub("", half) if WORD.sub("", half).strip() else half
                 self._sitting.say(f"(too long: going on from its last {len(before)} letters)")
 
     def _write(self, body: dict[str, Any], after: str = "") -> str:

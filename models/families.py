@@ -35,8 +35,9 @@ class FamilyEntry:
     formats: tuple[str, ...] = ()
     """What its results can be asked for as; empty: as what its modality can."""
 
-    as_they_came: bool = False
-    """Whether its weights stay as narrow as they are in their file, if nothing else is asked."""
+    weighed: str = ""
+    """"module:function" of the bytes that its weights take in memory, if not as wide as a place has
+    them: called with (header, bytes of the file, numbers in it, place)."""
 
     def lacks(self, header: Header) -> set[str]:
         """The params that a checkpoint with this header doesn't take."""
@@ -44,9 +45,20 @@ class FamilyEntry:
 
     def load(self, checkpoint: "Checkpoint", place: "Place") -> "Family[Any]":
         """Build the model. Raises CheckpointError if its weights don't fit."""
-        module, name = self.where.split(":")
-        build: Callable[..., Family[Any]] = vars(import_module(module))[name]
+        build: Callable[..., Family[Any]] = _found(self.where)
         return build(checkpoint, place)
+
+    def weight_bytes(self, header: Header, size: int, elements: int, place: "Place") -> int:
+        """What the weights of a checkpoint of this size take in memory."""
+        if not self.weighed:
+            return elements * place.dtype.itemsize
+        weigh: Callable[..., int] = _found(self.weighed)
+        return weigh(header, size, elements, place)
+
+
+def _found(where: str) -> Any:
+    module, name = where.split(":")
+    return vars(import_module(module))[name]
 
 
 LED: Mapping[str, Callable[[Header], object]] = {
@@ -113,5 +125,10 @@ FAMILIES: dict[str, FamilyEntry] = {
             "key": lambda h: h.needs.get("composer"),
         },
     ),
-    "language": FamilyEntry("story", LanguageParams, "models.language:Language", as_they_came=True),
+    "language": FamilyEntry(
+        "story",
+        LanguageParams,
+        "models.language:Language",
+        weighed="models.language_nets:weight_bytes",
+    ),
 }

@@ -31,7 +31,8 @@ TITLE = LanguageParams(
 """How a title is drawn."""
 _BREAK = re.compile(r"[,;.!?–—]")
 _FRAME = re.compile(r"[*#_\"“”]+")
-_ANNOUNCED = re.compile(r"\A\s*(the )?title( is)?\s*:", re.IGNORECASE)
+_ANNOUNCED = re.compile(r"\A[^:\n]*\btitle\b[^:\n]*:\s*", re.IGNORECASE)
+_EXPLAINED = re.compile(r":\s")
 
 
 class Language:
@@ -135,8 +136,8 @@ class Language:
 
 def title_of(said: str, ended: bool) -> str | None:
     """The title in a model's answer, if there is one."""
-    first, line_ended, _ = _FRAME.sub("", said).lstrip().partition("\n")
-    found, *explained = _ANNOUNCED.sub("", first).strip().split(":")  # after it comes another
+    first, line_ended, _ = _ANNOUNCED.sub("", _FRAME.sub("", said).lstrip()).partition("\n")
+    found, *explained = _EXPLAINED.split(first.strip().rstrip(":"))  # after it comes another
     if not (
         ended or line_ended or explained
     ):  # it goes on and on: its first part is a title, if any is

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from models.batching import Place
 from models.checkpoint import Checkpoint
-from models.header import CheckpointError
+from models.header import CheckpointError, Header
 from models.text_tokens import TENSOR
 from models.token_draws import Draw, drawn
+
+if TYPE_CHECKING:
+    from models.llama_weights import Shape
 
 TOLD = {"config", "words", "context"}
 """What a header tells: the net's configuration, its words, and tokens of a text at most."""
@@ -48,11 +51,7 @@ def net_of(checkpoint: Checkpoint, place: Place) -> Net:
     if told.keys() != TOLD or not isinstance(told["config"], dict):
         raise CheckpointError(f"its net must have {', '.join(sorted(TOLD))} and nothing else")
     tensors = {name: t for name, t in checkpoint.tensors.items() if name != TENSOR}
-    context, fast = int(told["context"]), None
-    if _has_kernels(place):
-        from models.llama_weights import Shape  # numba takes a second to load
-
-        fast = Shape.of(told["config"])
+    context, fast = int(told["context"]), _fast(told["config"], place)
     if fast is not None:
         from models.llama_net import LlamaNet
 
@@ -62,6 +61,24 @@ def net_of(checkpoint: Checkpoint, place: Place) -> Net:
     from models.causal_net import CausalNet  # transformers takes seconds to load
 
     return CausalNet(told["config"], tensors, place, context)
+
+
+def _fast(config: Mapping[str, Any], place: Place) -> "Shape | None":
+    """The shape of a net that the kernel can run here."""
+    if not _has_kernels(place):
+        return None
+    from models.llama_weights import Shape  # numba takes a second to load
+
+    return Shape.of(config)
+
+
+def weight_bytes(header: Header, size: int, elements: int, place: Place) -> int:
+    """What weights take in memory: the kernel keeps them as narrow as they come."""
+    told: Mapping[str, Any] = header.net
+    kind = place.words or place.dtype
+    if place.words is None and _fast(told.get("config", {}), place) is not None:
+        return min(size, elements * kind.itemsize)
+    return elements * kind.itemsize
 
 
 def draw_of(vocabulary: int, place: Place) -> Draw:

@@ -22,8 +22,7 @@ class Reader:
             token["special"] = not token["content"].isspace()  # runs of spaces are but text
         self._first = _tokenizer(told)
         self._marks = {x["content"]: x["id"] for x in told["added_tokens"] if x["special"]}
-        unknown = self._first.token_to_id(str(told["model"].get("unk_token")))
-        self._never = set(self._marks.values()) - {unknown}
+        self._never = set(self._marks.values()) - {_unknown(told["model"], self._first)}
         self._later = _tokenizer(_unspaced(told, {"first"}))
         self._within = _tokenizer(_unspaced(told, {"first", "always"}))
         self._before, self._after = self._framing()
@@ -62,6 +61,13 @@ def _tokenizer(told: Any) -> Tokenizer:
     made.no_truncation()
     made.encode_special_tokens = True
     return made
+
+
+def _unknown(model: Any, tokenizer: Tokenizer) -> int | None:
+    """The token that stands for what a tokenizer doesn't know, if it has one."""
+    if model.get("unk_id") is not None:
+        return int(model["unk_id"])
+    return None if model.get("unk_token") is None else tokenizer.token_to_id(model["unk_token"])
 
 
 def _unspaced(told: Any, schemes: set[str]) -> Any:

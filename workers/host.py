@@ -143,6 +143,5 @@ class Host:
 
 def weight_bytes(entry: Entry, place: Place) -> int:
     """What a checkpoint's tensors take in memory, in the precision they are run in."""
-    if not FAMILIES[entry.header.family].as_they_came:
-        return entry.elements * place.dtype.itemsize
-    return entry.bytes if place.words is None else entry.elements * place.words.itemsize
+    family = FAMILIES[entry.header.family]
+    return family.weight_bytes(entry.header, entry.bytes, entry.elements, place)

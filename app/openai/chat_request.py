@@ -14,7 +14,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
-from app.openai.text_request import MANY, NO_EFFECT, ONE, Nothing, OneOrMany, TextAsked
+from app.openai.text_request import NO_EFFECT, Nothing, OneOrMany, TextAsked
+from app.problems import MANY, ONE
 from models.text_params import LIKELIEST
 
 

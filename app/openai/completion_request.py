@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, Tag, ValidationInfo, field_validator
 
-from app.openai.text_request import MANY, ONE, OneOrMany, TextAsked
+from app.openai.text_request import OneOrMany, TextAsked
+from app.problems import MANY, ONE
 
 FEW = 16  # tokens, if it isn't said
 MOST = 64  # texts of one request

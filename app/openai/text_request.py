@@ -25,7 +25,7 @@ from pydantic import (
 from app.catalog import Catalog
 from app.errors import InvalidRequest, Unprocessable
 from app.openai.endings import renamed
-from app.problems import FORM, explain_details
+from app.problems import MANY, ONE, explain_details
 from app.settings import Settings
 from app.submission import Wish, validated
 from models.text_params import Stop
@@ -38,7 +38,6 @@ SAID_OTHERWISE = frozenset(
 LIMITS = {"max_tokens", "max_completion_tokens"}
 Zero = Annotated[float, Field(ge=0, le=0)]
 Nothing = Annotated[list[Any], Field(max_length=0)]
-ONE, MANY = f"{FORM}one", f"{FORM}many"
 A = TypeVar("A", bound="TextAsked")
 
 

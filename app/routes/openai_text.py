@@ -1,8 +1,10 @@
 """POST /v1/chat/completions and /v1/completions: text, for OpenAI's clients."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import redis
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -142,15 +144,18 @@ class AtWork:
         return TextAnswer(self.services, self.owner, accepted, attendance, wording)
 
     async def all_accepted(self, wishes: list[Wish], asked: CompletionAsked) -> SeveralAnswers:
-        """All of them or none: where one is refused, those before it are canceled."""
+        """All of them or none: where one is refused, there are none of those made before it, so
+        that another try makes them anew."""
         made: list[TextAnswer] = []
         try:
             for part, wish in enumerate(wishes):
                 made.append(await self.accepted(wish, InCompletion(asked, number=part), part))
-        except AtelierError:
-            for answer in made:
-                job = answer.job.id
-                await run_in_threadpool(self.services.jobs.cancel, self.owner, job)
-                await answer.attendance.answered()
+        except (AtelierError, redis.RedisError):
+            with suppress(AtelierError, redis.RedisError):
+                for answer in made:
+                    if not answer.accepted.replayed:
+                        own = answer.job.id
+                        await run_in_threadpool(self.services.jobs.delete, self.owner, own)
+                    await answer.attendance.answered()
             raise
         return SeveralAnswers(made)

@@ -1,6 +1,7 @@
 """OpenAI's requests for text over a real worker: the real client, plain and streaming."""
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,11 @@ import pytest
 from torch import Tensor
 
 from app import attendance
+from app.errors import RateLimited
+from app.jobs import Accepted
 from app.openai import answer_stream
+from app.routes import openai_text
+from app.submission import accept
 from models import language
 from models.token_draws import Choice, choose
 from tests.app import stock_writer
@@ -188,6 +193,34 @@ def test_several_texts_are_replayed_together_and_refused_together(studio: Runnin
     long = studio.client.post("/v1/completions", json={**body, "prompt": ["x", "x" * 999]})
     assert long.status_code == 400
     assert long.json()["error"]["code"] == "context_length_exceeded"
+
+
+def test_where_one_of_several_is_refused_another_try_makes_them_all(
+    studio: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = [0]
+
+    async def accepted(*given: Any) -> Accepted:
+        count[0] += 1
+        if count[0] == 3:
+            raise RateLimited("the queue is full", code="queue_full")
+        return await accept(*given)
+
+    monkeypatch.setattr(openai_text, "accept", accepted)
+    body, key = {**TEXT, "prompt": ["a", "the", "ant"]}, {"Idempotency-Key": "in the middle"}
+    before = studio.client.get("/jobs").json()["data"]
+    assert studio.client.post("/v1/completions", json=body, headers=key).status_code == 429
+    assert studio.client.get("/jobs").json()["data"] == before
+    again = studio.client.post("/v1/completions", json=body, headers=key)
+    assert again.status_code == 200
+    assert len(again.json()["choices"]) == 3
+
+
+def test_the_document_refers_to_nothing_that_is_not_there(studio: Running) -> None:
+    document = studio.client.get("/openapi.json").json()
+    for name in set(re.findall(r'"\$ref": "(.*?)"', json.dumps(document))):
+        assert name.startswith("#/components/schemas/"), name
+        assert name.removeprefix("#/components/schemas/") in document["components"]["schemas"]
 
 
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [

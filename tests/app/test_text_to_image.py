@@ -47,7 +47,7 @@ def picture(width: int, height: int) -> bytes:
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({}, "prompt", "prompt is required"),
     ({"prompt": ""}, "prompt", "at least 1 character"),
-    ({"prompt": " \n\t "}, "prompt", "it must say something"),
+    ({"prompt": " \n\t "}, "prompt", "must say something"),
     ({"prompt": "word " * 10_000}, "prompt", "at most 1000 characters"),
     ({"prompt": "a\x00dog"}, "prompt", "control characters"),
     ({"prompt": "a \x1b[31mdog"}, "prompt", "control characters"),

@@ -76,7 +76,7 @@ def test_it_is_taken_over_once(
     folders = (tmp_path / "checkpoints", tmp_path / "own")
     take_over(folders)
     take_over(folders)
-    assert runs.read_text() == f"-m atelier.packaged tiny {tmp_path / 'own'}\n"
+    assert runs.read_text() == f"-m atelier.packaged tiny {tmp_path / 'own'} held\n"
     (tmp_path / "own" / "tiny.safetensors").unlink()
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "tiny.safetensors").touch()

@@ -206,6 +206,9 @@ def test_a_story_gets_a_title_that_is_part_of_no_text(family: Language) -> None:
         ("The Lamp, or how one", False, "The Lamp"),
         ("The lamp that goes on and", False, None),
         ("The lamp that goes on\n", False, "The lamp that goes on"),
+        ("Sure! Here's a title: The Lamp", True, "The Lamp"),
+        ('Title:\n"The Lamp"', True, "The Lamp"),
+        ("12:30 Train", True, "12:30 Train"),
         ("Title:", True, None),
         (" \n", True, None),
     ],
@@ -222,6 +225,15 @@ def test_a_story_is_asked_for_where_there_is_no_place_for_the_system(path: Path)
     header = held.header.model_copy(update={"net": net})
     family = Language(type(held)(header, held.tensors, ""), Place(CPU))
     assert made(family, prompt="the hen", max_tokens=4).written <= 4
+
+
+def test_weights_take_what_they_are_kept_as(path: Path) -> None:
+    header = load(path).header
+    other = header.model_copy(update={"net": {**header.net, "config": {"model_type": "gpt2"}}})
+    assert language_nets.weight_bytes(header, 100, 50, Place(CPU)) == 100  # as it came, half
+    assert language_nets.weight_bytes(other, 100, 50, Place(CPU)) == 200
+    assert language_nets.weight_bytes(header, 200, 50, Place(CPU, words=torch.int8)) == 50
+    assert language_nets.weight_bytes(header, 200, 50, Place(CPU, torch.bfloat16)) == 100
 
 
 def test_words_beyond_the_net_are_refused(path: Path) -> None:

@@ -98,7 +98,8 @@ def test_marks_that_are_words_of_the_model_are_letters_too() -> None:
     made = Tokenizer(models.Unigram(pieces, unk_id=0))
     made.pre_tokenizer = pre_tokenizers.Metaspace()
     made.decoder = decoders.Metaspace()
-    made.add_special_tokens([AddedToken("</s>", special=True, normalized=False)])
+    marks = [AddedToken(x, special=True, normalized=False) for x in ("<unk>", "</s>")]
+    made.add_special_tokens(marks)
     words = words_of(made, ends=[1])
     assert 1 not in words.of_text("hi</s>hi")
     assert words.text(words.of_text("hi</s>hi")) == "hi</s>hi"
