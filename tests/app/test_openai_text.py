@@ -374,17 +374,19 @@ def test_errors_are_the_clients_own(client: openai.OpenAI) -> None:
 def test_a_failure_in_mid_stream_is_an_error_with_its_code(
     client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = [0]
+    count, read = [0], threading.Event()
 
     def failing(*columns: Tensor) -> Choice:
         count[0] += 1
         if count[0] > 6:
+            read.wait(20)
             raise RuntimeError("a fault")
         return choose(*columns)
 
     monkeypatch.setattr(language, "choose", failing)
     chunks = client.completions.create(stream=True, **TEXT)
     got = next(chunks).choices[0].text
+    read.set()
     with pytest.raises(openai.APIError) as failed:
         list(chunks)
     assert failed.value.code == "internal_error"
