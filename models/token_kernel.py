@@ -49,6 +49,8 @@ def _drawn(desk: Desk, logits: Floats, seen: Any, turned: Floats) -> int:
     likeliest = _penalised(desk, logits, seen, penalty)
     if likeliest < 0 or temperature == ZERO:
         return likeliest
+    if temperature < ZERO:
+        return -1
     if not (desk.nats[likeliest] > -INFINITE and uniform == uniform):  # noqa: PLR0124 - a number?
         return -1
     _soften(desk, desk.nats[likeliest], ONE / temperature)
@@ -115,7 +117,7 @@ def _fill_bins(desk: Desk) -> None:
 
 @compiled
 def _bin(nats: Any) -> int:
-    return min(int(-nats * A_NAT), BINS - 1)
+    return max(0, min(int(-nats * A_NAT), BINS - 1))  # whatever a hostile row asks for
 
 
 @compiled
