@@ -37,7 +37,6 @@ class Team:
     def __init__(self, size: int) -> None:
         self.size = max(1, min(size, MOST))
         self._others: ThreadPoolExecutor | None = None
-        self._compiled: set[Callable[..., None]] = set()
         if others := self.size - 1:
             self._others, there = ThreadPoolExecutor(others), threading.Barrier(others)
             list(self._others.map(lambda _: there.wait(), range(others)))  # all have begun
@@ -45,9 +44,7 @@ class Team:
     def run(self, kernel: Callable[..., None], *given: Any) -> None:
         """kernel(*given, member) by every member; one call at a time."""
         arrivals = np.zeros(1, np.int64)
-        size = self.size if kernel in self._compiled else 1  # threads don't compile side by side
-        self._compiled.add(kernel)
-        members = [Member(number, size, arrivals) for number in range(size)]
+        members = [Member(number, self.size, arrivals) for number in range(self.size)]
         running = [self._others.submit(kernel, *given, m) for m in members[1:] if self._others]
         kernel(*given, members[0])
         for one in running:
