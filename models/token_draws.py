@@ -94,7 +94,7 @@ def drawn(logits: Tensor, seen: Tensor, turned: Knobs) -> tuple[Tensor, Tensor]:
     total = passed[-1]
     last = len(p) - 1 - (kept > 0).flip(0).byte().argmax()
     number = (passed <= turned.uniform * total).sum().minimum(last)
-    sound = (total > 0) & (not math.isnan(turned.uniform))
+    sound = (total > 0) & (turned.temperature > 0 and not math.isnan(turned.uniform))
     return torch.where(sound, number, 0), sound
 
 

@@ -49,15 +49,16 @@ def _drawn(desk: Desk, logits: Floats, seen: Any, turned: Floats) -> int:
     likeliest = _penalised(desk, logits, seen, penalty)
     if likeliest < 0 or temperature == ZERO:
         return likeliest
-    if temperature < ZERO:
-        return -1
-    if not (desk.nats[likeliest] > -INFINITE and uniform == uniform):  # noqa: PLR0124 - a number?
+    asked = temperature > ZERO and uniform == uniform  # noqa: PLR0124 - what is no number is not
+    if not (asked and desk.nats[likeliest] > -INFINITE):
         return -1
     _soften(desk, desk.nats[likeliest], ONE / temperature)
     least = _least(desk, top_k, top_p, min_p)
     total = 0.0
     for chance in desk.chances:
         total += np.float64(chance) if chance >= least else 0.0
+    if not total > 0:
+        return -1
     goal, passed, last = uniform * total, 0.0, 0
     for i in range(len(logits)):
         chance = desk.chances[i]
@@ -98,7 +99,8 @@ def _least(desk: Desk, top_k: Any, top_p: Any, min_p: Any) -> Any:
     if everything:
         return least
     _fill_bins(desk)
-    kth = _kth(desk, min(int(top_k), len(desk.nats))) if top_k >= 1 else ZERO
+    count = len(desk.nats)
+    kth = _kth(desk, count if top_k >= count else int(top_k)) if top_k >= 1 else ZERO
     if top_p < ONE:
         kth = max(kth, _nucleus(desk, kth, np.float64(top_p)))
     return max(least, kth)
@@ -117,7 +119,7 @@ def _fill_bins(desk: Desk) -> None:
 
 @compiled
 def _bin(nats: Any) -> int:
-    return max(0, min(int(-nats * A_NAT), BINS - 1))  # whatever a hostile row asks for
+    return min(int(-nats * A_NAT), BINS - 1)
 
 
 @compiled

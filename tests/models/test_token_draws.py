@@ -1,6 +1,10 @@
 """Draws of tokens: held to transformers' warpers, to frequencies, and to what can't be drawn."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -157,3 +161,39 @@ def test_the_kernel_draws_what_is_drawn_plainly(params: dict[str, float], spread
         )
         differ += int(plain != fast)
     assert differ <= 1  # a uniform may fall on a boundary that rounds either way
+
+
+HOSTILE = """
+import torch
+from models.token_draws import Knobs, drawn
+from models.token_kernel import TokenKernel
+
+chance = torch.Generator().manual_seed(1)
+kernel, odd = TokenKernel(300), (torch.nan, torch.inf, -torch.inf, 0.0, -3.0, 1e-40, 1e30, 0.5)
+for number in range(400):
+    logits = torch.randn(300, generator=chance) * 10
+    values = torch.randn(7, generator=chance).tolist()
+    if number % 2:
+        values[number // 2 % 7] = odd[number // 14 % 8]
+    seen, turned = torch.rand(300, generator=chance) < 0.3, Knobs(*values)
+    token, sound = kernel.drawn(logits, seen, turned)
+    assert 0 <= int(token) < 300, turned
+    if not number % 2 and turned.temperature <= 0:
+        assert not sound and not drawn(logits, seen, turned)[1], turned
+print("held")
+"""
+
+
+def test_whatever_a_row_asks_for_the_kernel_stays_within_its_bounds(tmp_path: Path) -> None:
+    """A model is proved beside rows of any numbers; here every index is looked at."""
+    checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", HOSTILE],
+        env=os.environ | checked,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "held\n"), done.stderr[-2000:]
