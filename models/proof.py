@@ -73,6 +73,7 @@ def _poisoned(tensor: Tensor) -> Tensor:
 
 
 def _equal(a: Any, b: Any) -> bool:
+    """Whether all is the same; a probe of any numbers may well give what is none, twice alike."""
     if isinstance(a, tuple):
         return all(_equal(x, y) for x, y in zip(a, b, strict=True))
-    return torch.equal(a, b)
+    return a.shape == b.shape and bool(((a == b) | (a.isnan() & b.isnan())).all())

@@ -54,6 +54,19 @@ def test_the_proof_finds_a_function_whose_rows_mix() -> None:
     assert prove((Batched(mixing, (torch.zeros(8),)),), CPU).determinism == "none"
 
 
+@pytest.mark.parametrize(("own", "determinism"), [(True, "bitwise"), (False, "none")])
+def test_no_number_is_as_good_an_answer_as_any_if_it_does_not_depend_on_others(
+    own: bool, determinism: str
+) -> None:
+    """A probe has any numbers: a function may have nothing to say of them."""
+
+    def picky(x: Tensor) -> Tensor:
+        odd = torch.full_like(x, torch.nan)
+        return odd if own or x.isnan().any() else x
+
+    assert prove((Batched(picky, (torch.zeros(8),)),), CPU).determinism == determinism
+
+
 def sizes_and(limit: int, sizes: list[int]) -> Callable[[Tensor], Tensor]:
     """A function that notes its batches, and rounds otherwise in those above a limit."""
 
