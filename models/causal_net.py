@@ -109,7 +109,7 @@ class CausalNet:
 
     def _try(self) -> None:
         """Raises CheckpointError for a net that makes something else of a text over a cache."""
-        count = min(TRIED, self.context - 1)
+        count = min(TRIED, self.context)
         tokens = torch.arange(1, count + 1, device=self._place.device) % self.vocabulary
         at = torch.zeros(1, dtype=torch.int64, device=self._place.device)
         everywhere = torch.arange(self.places, device=self._place.device)[None]

@@ -14,12 +14,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.catalog import Catalog, Entry
 from app.errors import InvalidRequest, NotFound, Unprocessable
 from app.openai.image_size import refused_as_size, size_params, size_schema
-from app.problems import explain_details
+from app.openai.reading import named_model, read_as
 from app.settings import Settings
 from app.submission import Wish, validated
 from models.families import PICTURES
@@ -99,15 +99,9 @@ def read_request(
     catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
 ) -> tuple[Asked, Wish]:
     """What is OpenAI's of a body, and what it wishes for. Raises NotFound, InvalidRequest."""
-    model = body.get("model")
-    entry = _picture_model(
-        catalog, settings.default_text_to_image_model if model is None else model
-    )
-    try:
-        asked = Asked.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise explain_details(found, in_dialect(entry, entry.schema)) from None
+    model = named_model(body, settings.default_text_to_image_model)
+    entry = _picture_model(catalog, model)
+    asked = read_as(Asked, text, lambda: in_dialect(entry, entry.schema))
     given = _translated(asked, entry, catalog)
     try:
         params = validated(entry, json.dumps(given), in_dialect(entry, entry.schema))
@@ -116,9 +110,7 @@ def read_request(
     return asked, Wish(entry.family.modality, entry, params)
 
 
-def _picture_model(catalog: Catalog, model: Any) -> Entry:
-    if not isinstance(model, str):
-        raise Unprocessable("model must be a string", param="model")
+def _picture_model(catalog: Catalog, model: str) -> Entry:
     entry = catalog.find(model)
     if entry.family.modality not in PICTURES:
         message = f"{model} makes {entry.family.modality}, not pictures"

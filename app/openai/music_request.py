@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.catalog import Catalog, Entry
 from app.errors import InvalidRequest, Unprocessable
+from app.openai.endings import renamed
 from app.openai.music_words import Understood, understand
-from app.problems import explain_details
+from app.openai.reading import named_model, read_as
 from app.settings import Settings
 from app.submission import Wish, validated
 from models.params import Params
@@ -58,23 +59,16 @@ def read_request(
     catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
 ) -> Heard:
     """Raises NotFound, InvalidRequest."""
-    model = body.get("model")
-    if not isinstance(model, str | None):
-        raise Unprocessable("model must be a string", param="model")
-    entry = catalog.find(settings.default_audio_model if model is None else model, "audio")
+    entry = catalog.find(named_model(body, settings.default_audio_model), "audio")
     schema = in_dialect(entry, entry.schema)
-    try:
-        asked = Asked.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise explain_details(found, schema) from None
+    asked = read_as(Asked, text, lambda: schema)
     given = _given(asked)
     understood = understand(asked.input, entry.header.labels, _open(entry, given))
     whole = {**understood.params, **given, "model": entry.id}
     try:
         params = validated(entry, json.dumps(whole), schema)
     except InvalidRequest as error:
-        raise _renamed(error) from None
+        raise renamed(error, THEIRS) from None
     return Heard(Wish("audio", entry, _noted(params, asked, understood)), understood)
 
 
@@ -100,15 +94,6 @@ def _open(entry: Entry, given: Mapping[str, Any]) -> set[str]:
     """What a model takes that is not given, and does not clash with what is."""
     clash = {name for param in given for name in OVERRULED.get(param, ())}
     return set(entry.schema["properties"]) - given.keys() - clash
-
-
-def _renamed(error: InvalidRequest) -> InvalidRequest:
-    """The same error, by the name that the client knows."""
-    ours = error.param or ""
-    if ours not in THEIRS:
-        return error
-    message = error.message.replace(ours, THEIRS[ours], 1)
-    return type(error)(message, code=error.code, param=THEIRS[ours])
 
 
 def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:

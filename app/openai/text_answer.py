@@ -85,7 +85,7 @@ class InCompletion:
         return {"text": text}
 
     def chances(self, job: Job, index: int, store: Store) -> BaseModel | None:
-        return completion_logprobs(job, index, len(self.before), store)
+        return completion_logprobs(job, index, store)
 
 
 @dataclass(frozen=True)

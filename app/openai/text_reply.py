@@ -119,7 +119,7 @@ def completion_reply(job: Job, before: str, store: Store) -> CompletionReply:
         CompletionChoice(
             index=output.index,
             text=before + (output.text or ""),
-            logprobs=completion_logprobs(job, output.index, len(before), store),
+            logprobs=completion_logprobs(job, output.index, store),
             finish_reason=output.finish_reason,
             seed=output.seed,
         )
@@ -158,9 +158,7 @@ def chat_logprobs(job: Job, index: int, store: Store) -> ChatLogprobs | None:
     return None if told is None else ChatLogprobs(content=told)
 
 
-def completion_logprobs(
-    job: Job, index: int, offset: int, store: Store
-) -> CompletionLogprobs | None:
+def completion_logprobs(job: Job, index: int, store: Store) -> CompletionLogprobs | None:
     told = _told(job, index, store)
     if told is None:
         return None
@@ -169,7 +167,7 @@ def completion_logprobs(
         token_logprobs=[x.logprob for x in told],
         # of tokens that look alike, such as halves of letters, the likelier
         top_logprobs=[{y.token: y.logprob for y in reversed(x.top_logprobs)} for x in told],
-        text_offset=[offset + x.offset for x in told],
+        text_offset=[x.offset for x in told],
     )
 
 

@@ -17,7 +17,6 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
@@ -25,7 +24,8 @@ from pydantic import (
 from app.catalog import Catalog
 from app.errors import InvalidRequest, Unprocessable
 from app.openai.endings import renamed
-from app.problems import MANY, ONE, explain_details
+from app.openai.reading import named_model, read_as
+from app.problems import MANY, ONE
 from app.settings import Settings
 from app.submission import Wish, validated
 from models.text_params import Stop
@@ -117,16 +117,9 @@ def read_request(
 ) -> tuple[A, list[Wish]]:
     """What is OpenAI's of a body, and what it wishes for: a job for each text that it goes on from.
     Raises NotFound, InvalidRequest."""
-    model = body.get("model")
-    if not isinstance(model, str | None):
-        raise Unprocessable("model must be a string", param="model")
-    entry = catalog.find(settings.default_story_model if model is None else model, "story")
+    entry = catalog.find(named_model(body, settings.default_story_model), "story")
     schema = in_dialect(kind, entry.schema)
-    try:
-        asked = kind.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise explain_details(found, schema) from None
+    asked = read_as(kind, text, lambda: schema)
     extra = {k: v for k, v in (asked.model_extra or {}).items() if v is not None}
     for name in extra.keys() & SAID_OTHERWISE:
         known = ", ".join(schema["properties"])

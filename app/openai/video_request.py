@@ -17,7 +17,6 @@ from app.catalog import Entry
 from app.errors import InvalidRequest, NotFound, Unprocessable
 from app.openai.image_size import refused_as_size, size_params, size_schema
 from app.problems import explain_details
-from app.settings import Settings
 from app.submission import Wish, validated
 
 REFERENCE = "input_reference"
@@ -73,15 +72,6 @@ def video_model(entry: Entry) -> Entry:
         message = f"{entry.id} makes {entry.family.modality}, not video"
         raise NotFound(message, code="model_not_found", param="model")
     return entry
-
-
-def named_model(body: Mapping[str, Any], settings: Settings) -> str:
-    model = body.get("model")
-    if model is None:
-        return settings.default_video_model
-    if not isinstance(model, str):
-        raise Unprocessable("model must be a string", param="model")
-    return model
 
 
 def read_request(entry: Entry, body: Mapping[str, Any], picture: str | None) -> Wish:

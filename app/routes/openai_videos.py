@@ -16,6 +16,7 @@ from app.downloads import read_note, send
 from app.errors import AtelierError, NotFound, NotReady, Unprocessable
 from app.jobs import Page
 from app.openai.endings import check_made
+from app.openai.reading import named_model
 from app.openai.video_reply import (
     ROLES,
     Variant,
@@ -30,7 +31,6 @@ from app.openai.video_request import (
     PICTURE,
     REFERENCE,
     form_fields,
-    named_model,
     read_request,
     video_model,
 )
@@ -106,7 +106,9 @@ async def create_video(
     """
     await services.catalog.refresh()
     body, file = await _body(request, services)
-    entry = video_model(services.catalog.find(named_model(body, services.settings)))
+    entry = video_model(
+        services.catalog.find(named_model(body, services.settings.default_video_model))
+    )
     if file is not None and PICTURE not in entry.schema["properties"]:
         message = f"{entry.id} sets no picture in motion: {REFERENCE} is not a parameter of it"
         raise Unprocessable(message, code="unknown_parameter", param=REFERENCE)
