@@ -26,8 +26,8 @@ PROMPTS = ("red apple", "grinning cat", "rocket", "purple apple", "dog in a rock
 MOVING = ("crying face", "waving hand")
 
 STORIES: tuple[dict[str, Any], ...] = (
-    {"prompt": "a lighthouse keeper who befriends a whale", "max_tokens": 250},
-    {"kind": "poem", "prompt": "the first snow", "max_tokens": 120},
+    {"prompt": "a lighthouse keeper who befriends a whale", "max_tokens": 600},
+    {"kind": "poem", "prompt": "the first snow", "max_tokens": 200},
 )
 KEPT = Path("state")  # where `make serve` looks for models as well
 

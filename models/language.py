@@ -138,10 +138,8 @@ def title_of(said: str, ended: bool) -> str | None:
     """The title in a model's answer, if there is one."""
     first, line_ended, _ = _ANNOUNCED.sub("", _FRAME.sub("", said).lstrip()).partition("\n")
     found, *explained = _EXPLAINED.split(first.strip().rstrip(":"))  # after it comes another
-    if not (
-        ended or line_ended or explained
-    ):  # it goes on and on: its first part is a title, if any is
-        found, *rest = _BREAK.split(found)
+    if not (ended or line_ended or explained):
+        found, *rest = _BREAK.split(found)  # it goes on and on: its first part is one, if any is
         found = found if rest else ""
     return found.strip(" .,;-") or None
 
