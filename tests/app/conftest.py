@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 
 import httpx
+import openai
 import pytest
 import redis
 
 from app.settings import Settings
 from tests.app.serving import Running, serving
+from tests.app.studio import a_studio
 from tests.app.working import Worker
+from tests.app.written import TEXT
 from tests.conftest import MODEL, save_vae
 
 
@@ -42,3 +45,17 @@ def api(running: Running) -> httpx.Client:
 @pytest.fixture
 def worker(connection: "redis.Redis") -> Worker:
     return Worker(connection)
+
+
+@pytest.fixture(scope="module")
+def writing(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service whose worker writes; its model is loaded, so that no test slows its proof."""
+    with a_studio(redis_server, tmp_path_factory.mktemp("studio"), ("language",)) as running:
+        assert running.client.post("/v1/completions", json=TEXT).status_code == 200
+        yield running
+
+
+@pytest.fixture
+def stock(writing: Running) -> openai.OpenAI:
+    """OpenAI's own client of it, that tries once."""
+    return openai.OpenAI(base_url=f"{writing.url}/v1", api_key="none", max_retries=0)

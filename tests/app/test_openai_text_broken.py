@@ -1,0 +1,96 @@
+"""OpenAI's requests for text that come to no good end: a fault, a client that leaves or retries."""
+
+import threading
+
+import httpx
+import openai
+import pytest
+from torch import Tensor
+
+from app import attendance
+from app.openai import answer_stream
+from models import language
+from models.token_draws import Choice, choose
+from tests.app.serving import Running, eventually
+from tests.app.test_generate import error_of
+from tests.app.written import TEXT
+
+
+def test_a_failure_in_mid_stream_is_an_error_with_its_code(
+    stock: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, read = [0], threading.Event()
+
+    def failing(*columns: Tensor) -> Choice:
+        count[0] += 1
+        if count[0] > 6:
+            read.wait(20)
+            raise RuntimeError("a fault")
+        return choose(*columns)
+
+    monkeypatch.setattr(language, "choose", failing)
+    chunks = stock.completions.create(stream=True, **TEXT)
+    got = next(chunks).choices[0].text
+    read.set()
+    with pytest.raises(openai.APIError) as failed:
+        list(chunks)
+    assert failed.value.code == "internal_error"
+    assert "failed on the server" in failed.value.message
+    assert got
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-stainless-retry-count": "0"}])
+def test_a_client_that_leaves_frees_its_slot(
+    writing: Running, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    """At once, even one that would try again, for it has had the beginning of its answer."""
+    monkeypatch.setattr(answer_stream, "ARRIVED", 0.0)
+    monkeypatch.setattr(attendance, "GRACE", 600.0)
+    go_on = threading.Event()
+
+    def slowed(*columns: Tensor) -> Choice:
+        go_on.wait(0.25)  # a busy machine sees late that someone has left
+        return choose(*columns)
+
+    monkeypatch.setattr(language, "choose", slowed)
+    body = {**TEXT, "max_tokens": 900, "stream": True}
+    with writing.client.stream("POST", "/v1/completions", json=body, headers=headers) as answer:
+        job = answer.headers["location"]
+        assert next(answer.iter_text())
+    assert eventually(lambda: writing.client.get(job).json()["status"] == "canceled", 20)
+    native = writing.client.post("/generate/story", json={"prompt": "a hen", "max_tokens": 60})
+    with httpx.Client(base_url=writing.url) as other:
+        own = native.headers["location"]
+        with other.stream("GET", f"{own}/events") as events:
+            assert next(events.iter_text())
+    assert writing.client.get(own).json()["status"] in ("queued", "in_progress")
+    go_on.set()
+    assert eventually(lambda: writing.client.get(own).json()["status"] == "completed", 20)
+
+
+def test_a_retry_gets_the_job_of_its_first_try(writing: Running) -> None:
+    body = {**TEXT, "prompt": "the hen then ran", "max_tokens": 30}
+    first = writing.client.post("/v1/completions", json=body, headers={"Idempotency-Key": "once"})
+    again = writing.client.post("/v1/completions", json=body, headers={"Idempotency-Key": "once"})
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == first.json()
+    streamed = writing.client.post(
+        "/v1/completions", json={**body, "stream": True}, headers={"Idempotency-Key": "once"}
+    )
+    assert error_of(streamed)["code"] == "idempotency_key_reuse"
+
+
+def test_the_clients_own_retries_make_no_second_job(
+    writing: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowed(*columns: Tensor) -> Choice:
+        threading.Event().wait(0.05)
+        return choose(*columns)
+
+    monkeypatch.setattr(language, "choose", slowed)
+    url = f"{writing.url}/v1"
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=6, timeout=0.5) as hasty:
+        got = hasty.completions.create(**{**TEXT, "prompt": "an eel in a hurry", "seed": 9})
+    jobs = writing.client.get("/jobs?limit=100").json()["data"]
+    same = [job for job in jobs if job["input"].get("text") == "an eel in a hurry"]
+    assert [job["id"] for job in same] == [(got.model_extra or {})["job_id"]]
