@@ -55,20 +55,21 @@ class Terminal:
         """What is shown after what was read before, up to and with this text."""
         deadline = time.monotonic() + seconds
         while text not in self._unread:
-            assert time.monotonic() < deadline, self._unread
-            ready, _, _ = select.select([self._keys], [], [], 0.5)
-            assert not ready or self._read(), self._unread
+            assert self._read(deadline), self._unread
         found, _, self._unread = self._unread.partition(text)
         return found + text
 
-    def ended(self) -> tuple[int, str]:
+    def ended(self, seconds: float = 60) -> tuple[int, str]:
         """Its status once it is over, and what it showed after what was read before."""
-        while self._read():
+        deadline = time.monotonic() + seconds
+        while self._read(deadline):
             continue
         return self.process.wait(30), self._unread
 
-    def _read(self) -> bool:
+    def _read(self, deadline: float) -> bool:
         """False once nobody holds the other side."""
+        ready, _, _ = select.select([self._keys], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, self._unread
         try:
             data = os.read(self._keys, 65536)
         except OSError:

@@ -66,6 +66,7 @@ def test_ctrl_c_stops_a_picture_and_not_the_sitting(terminal: Terminal, service:
     terminal.until(ASK)
     terminal.press("/steps\n/\n")
     assert "set: nothing" in terminal.until("nothing")
+    terminal.until(ASK)  # before it, Ctrl-C would stop the listing and not the sitting
     terminal.press(CTRL_C)
     status, shown = terminal.ended()
     assert status == 0
