@@ -62,6 +62,7 @@ class Engine:
         if id in self._seats:
             raise ValueError(f"a flow with id {id!r} is running")
         seat = self._seats[id] = Seat(id, flow)
+        self._schedule.enter(seat)
         return self._resume(seat, None)
 
     def learn(self, run: Batched[Any], seconds: float) -> None:

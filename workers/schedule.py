@@ -1,12 +1,17 @@
 """Whose turn it is: the waiting rows of every key, and what each key's batches have cost.
 
-The turn goes to the key with the flow that has been served the least device time, its next batch
-counted twice: as time it will have had, and as time the others wait for it. So a short job is not
-held up by long ones. A row passed over for `PATIENCE` rounds goes first, so that none starves.
-A turn takes only as many rows as fit in `TURN_SECONDS`, by what the key has cost; where nothing
-else waits, as fit in `LONE_SECONDS`, so that what arrives meanwhile is soon seen.
+The turn goes to the key with the flow of the least virtual time, its next batch counted twice: as
+time it will have had, and as time the others wait for it. A flow's virtual time grows by the device
+time of the batches it took part in, and of those it waited behind in its own key: that many rows of
+one key can't share a batch must not keep the other keys waiting for each of them. It begins
+`CREDIT_SECONDS` before the least (start-time fair queueing; Goyal, Vin and Cheng 1996): so a short
+job is not held up by long ones, nor are they, for as long as they have run, by one that comes.
+A key passed over for `PATIENCE` rounds goes first, and in it a row that waited for as many, so that
+none starves. A turn takes only as many rows as fit in `TURN_SECONDS`, by what the key has cost;
+where nothing else waits, as fit in `LONE_SECONDS`, so that what arrives meanwhile is soon seen.
 """
 
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +22,8 @@ from models.flow import Flow, Shapes, Step
 
 TURN_SECONDS = 0.05
 LONE_SECONDS = 0.08  # a cancel is to take effect within 100 ms
-PATIENCE = 4  # rounds, one round being the cost of all waiting rows together
+CREDIT_SECONDS = 0.25  # about a picture in twenty steps
+PATIENCE = 4  # rounds: of keys, a turn of each; of rows, all that wait together
 
 
 @dataclass(slots=True, eq=False)
@@ -26,7 +32,8 @@ class Seat:
 
     id: Hashable
     flow: Flow
-    served: float = 0.0  # device seconds of the batches it took part in
+    served: float = 0.0  # device seconds of the batches it took part in, and what it began with
+    virtual: float = 0.0  # the same, and of those it waited behind in its key
     used: float = 0.0  # its share of them, by rows
     steps: tuple[Step[Any], ...] = ()
     results: list[Any] = field(default_factory=list)
@@ -47,7 +54,14 @@ class Schedule:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._groups: dict[Hashable, list[Row]] = {}
+        self._turned: dict[Hashable, float] = {}  # when a key of which rows are left had its turn
+        self._least_served = self._least_virtual = 0.0  # of all that wait; they never fall
         self._costs: WeakKeyDictionary[Batched[Any], dict[Shapes, float]] = WeakKeyDictionary()
+
+    def enter(self, seat: Seat) -> None:
+        """A flow that has just come."""
+        seat.served = self._least_served - CREDIT_SECONDS
+        seat.virtual = self._least_virtual - CREDIT_SECONDS
 
     def wait(self, seat: Seat) -> None:
         """Every step that this seat awaits is now a waiting row."""
@@ -58,22 +72,27 @@ class Schedule:
     def leave(self, seat: Seat) -> None:
         """None of this seat's rows waits any longer."""
         for key in {step.key for step in seat.steps} & self._groups.keys():
-            rows = [row for row in self._groups.pop(key) if row.seat is not seat]
-            if rows:
+            if rows := [row for row in self._groups[key] if row.seat is not seat]:
                 self._groups[key] = rows
+            else:
+                self._pop(key)
 
     def take(self) -> list[Row]:
         """The rows whose turn it is: one key's, the overdue and least served first."""
         if not self._groups:
             return []
-        overdue = self._clock() - PATIENCE * self._round()  # whoever waits since before this
-        key = self._next_key(overdue)
-        rows = self._groups.pop(key)
+        seats = {row.seat for rows in self._groups.values() for row in rows}
+        self._least_served = max(self._least_served, min(seat.served for seat in seats))
+        self._least_virtual = max(self._least_virtual, min(seat.virtual for seat in seats))
+        now = self._clock()
+        overdue = now - PATIENCE * self._round()  # whoever waits since before this
+        key = self._next_key(now)
+        rows = self._pop(key)
         limit = self._most(rows[0].step, TURN_SECONDS if self._groups else LONE_SECONDS)
         if limit is None or limit >= len(rows):
             return rows
         rows.sort(key=lambda row: (row.since >= overdue, row.seat.served))
-        self._groups[key] = rows[limit:]
+        self._groups[key], self._turned[key] = rows[limit:], now
         return rows[:limit]
 
     def charge(self, rows: list[Row], seconds: float) -> None:
@@ -84,31 +103,47 @@ class Schedule:
         self.learn(step, 0.7 * known + 0.3 * each)
         for row in rows:
             row.seat.used += seconds / len(rows)
-        for seat in {row.seat for row in rows}:
+        took_part = {row.seat for row in rows}
+        for seat in took_part:
             seat.served += seconds
+        for seat in took_part | {row.seat for row in self._groups.get(step.key, ())}:
+            seat.virtual += seconds
 
     def learn(self, step: Step[Any], seconds: float) -> None:
         """A micro-batch like this takes so long: measured, or known from the model's warm-up."""
         self._costs.setdefault(step.run, {})[step.shapes] = seconds
 
+    def _pop(self, key: Hashable) -> list[Row]:
+        self._turned.pop(key, None)
+        return self._groups.pop(key)
+
     def _round(self) -> float:
         """Seconds to run every waiting row once, by what is known."""
-        return sum(
-            self._cost(rows[0].step) * -(-len(rows) // (rows[0].step.run.rows or 1))
-            for rows in self._groups.values()
-        )
+        return sum(map(self._cost_of_all, self._groups.values()))
 
-    def _next_key(self, overdue: float) -> Hashable:
+    def _round_of_keys(self) -> float:
+        """Seconds of one turn of every key."""
+        longest = [max(TURN_SECONDS, self._cost(rows[0].step)) for rows in self._groups.values()]
+        return sum(map(min, longest, map(self._cost_of_all, self._groups.values())))
+
+    def _cost_of_all(self, rows: list[Row]) -> float:
+        return self._cost(rows[0].step) * -(-len(rows) // (rows[0].step.run.rows or 1))
+
+    def _next_key(self, now: float) -> Hashable:
         if len(self._groups) == 1:
             return next(iter(self._groups))
-        since = {key: min(row.since for row in rows) for key, rows in self._groups.items()}
+        since = {
+            key: max(min(row.since for row in rows), self._turned.get(key, -math.inf))
+            for key, rows in self._groups.items()
+        }
         longest = min(since, key=since.__getitem__)
+        overdue = now - PATIENCE * self._round_of_keys()
         return longest if since[longest] < overdue else min(self._groups, key=self._turn)
 
     def _turn(self, key: Hashable) -> tuple[float, float]:
         rows = self._groups[key]
-        served = min(row.seat.served for row in rows)
-        return served + 2 * self._cost(rows[0].step), rows[0].since
+        virtual = min(row.seat.virtual for row in rows)
+        return virtual + 2 * self._cost(rows[0].step), rows[0].since
 
     def _most(self, step: Step[Any], seconds: float) -> int | None:
         cost = self._cost(step)

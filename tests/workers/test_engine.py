@@ -3,6 +3,7 @@
 import random
 import weakref
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -350,12 +351,12 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def costing(self, seconds: float) -> Batched[Tensor]:
+    def costing(self, seconds: float, rows: int = 4) -> Batched[Tensor]:
         def run(x: Tensor) -> Tensor:
             self.now += seconds
             return x + 1
 
-        return Batched(run, ROW, rows=4)
+        return Batched(run, ROW, rows=rows)
 
 
 def time_of_short_job(clock: Clock, engine: Engine, arrive: float) -> float:
@@ -411,6 +412,48 @@ def test_a_long_flow_is_not_starved_by_short_ones_of_its_own_key() -> None:
         ended = ends(engine.tick())
         ticks += 1
     assert ended.get("long") == 10.0
+
+
+@pytest.mark.parametrize("readers", [1, 7])
+@pytest.mark.parametrize("arrive", [1.0, 60.0])
+def test_texts_are_written_on_while_long_prompts_are_read(readers: int, arrive: float) -> None:
+    """However long they have been written, and however many prompts come at once."""
+    clock = Clock()
+    engine = Engine(CPU, clock)
+    write, read = clock.costing(0.03), clock.costing(0.1, rows=1)
+    for run, seconds in ((write, 0.03), (read, 0.1)):
+        engine.learn(run, seconds)
+    for i in range(4):
+        engine.add(i, count(write, 0, 10_000))
+    while clock.now < arrive:
+        engine.tick()
+    for i in range(readers):
+        engine.add(("reader", i), count(read, 0, 20))
+    came, spoken, left = clock.now, [clock.now], readers
+    while left:
+        events = engine.tick()
+        left -= len(ends(events))
+        if any(isinstance(event, Advanced) and event.id == 0 for event in events):
+            spoken.append(clock.now)
+    gaps = [b - a for a, b in pairwise([*spoken, clock.now])]
+    assert max(gaps) <= 0.65  # seven would have waited for each other's turns as well
+    assert clock.now - came <= 2 * readers * 20 * 0.1 + 0.5, "the prompts have half of the time"
+    assert len(spoken) * 0.03 >= 0.4 * (clock.now - came), "and the texts nearly as much"
+
+
+def test_one_that_comes_does_not_go_first_in_its_key_for_as_long_as_others_have_run() -> None:
+    clock = Clock()
+    engine = Engine(CPU, clock)
+    run = clock.costing(0.06)  # a turn takes one micro-batch of four
+    engine.learn(run, 0.06)
+    for i in range(4):
+        engine.add(i, count(run, 0, 10_000))
+    while clock.now < 30:
+        engine.tick()
+    for i in range(4):
+        engine.add(("late", i), count(run, 0, 10_000))
+    turns = [event.id for _ in range(100) for event in engine.tick()]
+    assert 0.4 < sum(isinstance(turn, int) for turn in turns) / len(turns) < 0.5
 
 
 @pytest.mark.parametrize(("kinds", "seconds"), [(1, 0.08), (2, 0.05)])
