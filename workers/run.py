@@ -72,6 +72,16 @@ class Run:
         """Rows that an item counts for: at most half of all, so that a long walk lets others by."""
         return min(self.params.rows, max(1, capacity // 2))
 
+    def most(self, capacity: int) -> int:
+        """Items that may run at once: at most three quarters of the model's seats and of all rows
+        (one always), so that a job of many long ones lets others by."""
+        seats, rows = self.model.family.max_items, capacity // self.weight(capacity)
+        return min(seats - seats // 4, rows - rows // 4)
+
+    def room(self, capacity: int) -> int:
+        """Items that it has, or may soon have, in the engine: what others can't count on."""
+        return min(self.left, self.most(capacity))
+
     def note(self, index: int, progress: tuple[int, int]) -> None:
         """How far an item is; never less far than before: rows of one flow overtake each other."""
         before = self.progress.get(index, progress)

@@ -62,16 +62,19 @@ class Runs:
         return any(run.alone for run in self._runs.values())
 
     def items_of(self, sha256: str) -> int:
-        """Items of one model that are not done."""
-        return sum(r.left for r in self._runs.values() if r.model.entry.sha256 == sha256)
+        """Seats of one model that its jobs in flight have, or will soon."""
+        runs = [r for r in self._runs.values() if r.model.entry.sha256 == sha256]
+        return sum(run.room(self._capacity) for run in runs)
 
     def rows_taken(self) -> int:
-        """Rows of the items that are not done."""
-        return sum(run.left * run.weight(self._capacity) for run in self._runs.values())
+        """Rows that the jobs in flight have, or will soon."""
+        capacity = self._capacity
+        return sum(run.room(capacity) * run.weight(capacity) for run in self._runs.values())
 
     def bytes_taken(self) -> int:
-        """Memory that the items in flight may take, weights aside."""
-        return sum(run.memory(run.left) for run in self._runs.values() if not run.over)
+        """Memory that the jobs in flight may take, weights aside."""
+        runs = [run for run in self._runs.values() if not run.over]
+        return sum(run.memory(run.room(self._capacity)) for run in runs)
 
     def busy(self) -> set[str]:
         """Models with jobs in flight, by sha256."""
@@ -107,19 +110,21 @@ class Runs:
         self._send(Ended(claim, "failed", error, 0, "", 0))
 
     def admit(self) -> None:
-        """Give items to the engine, oldest job first, as room allows.
+        """Give items to the engine, oldest job first, as room allows, and to none more than its
+        share.
 
         What the oldest waits for is kept for it: else small items would starve a large one.
         """
         for run in list(self._runs.values()):
-            while run.waiting and self._has_seat(run.model):
+            while run.waiting and self._may_have(run):
                 if not self._fits(run):
                     return
                 self._begin(run)
 
-    def _has_seat(self, model: Loaded) -> bool:
-        here = sum(len(r.active) for r in self._runs.values() if r.model is model)
-        return here < model.family.max_items
+    def _may_have(self, run: Run) -> bool:
+        """Whether its model has a seat for one more item of this job."""
+        here = sum(len(r.active) for r in self._runs.values() if r.model is run.model)
+        return here < run.model.family.max_items and len(run.active) < run.most(self._capacity)
 
     def _fits(self, run: Run) -> bool:
         held = [r for r in self._runs.values() if r.active]

@@ -84,6 +84,32 @@ def test_a_walk_longer_than_half_of_all_lets_others_by(path: Path) -> None:
     assert floor.active() == {"long": 1, "short": 2}
 
 
+def test_a_job_of_many_items_lets_others_by(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    floor = Floor(path, capacity=16)
+    floor.submit("many", n=64)
+    assert floor.runs.rows_taken() == 12, "so that the worker asks for other jobs as well"
+    floor.submit("short", n=2)
+    assert floor.active() == {"many": 12, "short": 2}
+    floor.run()
+    assert {m.claim.job for m in floor.made()[12:16]} >= {"short"}
+    assert len(floor.made()) == 66
+    monkeypatch.setattr(VAE, "max_items", 4)  # as of a language model with four slots
+    floor.submit("stories", n=9)
+    assert floor.runs.items_of(floor.model.entry.sha256) == 3
+    floor.submit("chat")
+    assert floor.active() == {"many": 0, "short": 0, "stories": 3, "chat": 1}
+
+
+@pytest.mark.parametrize(("seats", "most"), [(1, 1), (2, 2), (3, 3), (4, 3), (11, 9)])
+def test_a_job_alone_has_most_of_a_model(
+    path: Path, seats: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VAE, "max_items", seats)
+    floor = Floor(path)
+    floor.submit("many", n=64)
+    assert floor.active() == {"many": most}
+
+
 def test_a_walk_takes_the_memory_of_its_frames(path: Path) -> None:
     floor = Floor(path, run_memory=12 * ITEM)
     for job in "ab":
