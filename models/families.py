@@ -1,6 +1,6 @@
 """FAMILIES: what a checkpoint's `family` names. Params at once, the torch code only when loaded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,8 +36,8 @@ class FamilyEntry:
     """What its results can be asked for as; empty: as what its modality can."""
 
     weighed: str = ""
-    """"module:function" of the bytes that its weights take in memory, if not as wide as a place has
-    them: called with (header, bytes of the file, numbers in it, place)."""
+    """"module:function" of the bytes that a loaded model takes, if not those of its weights as wide
+    as a place has them: called with (header, numbers in the file, their precisions, place)."""
 
     def lacks(self, header: Header) -> set[str]:
         """The params that a checkpoint with this header doesn't take."""
@@ -48,12 +48,14 @@ class FamilyEntry:
         build: Callable[..., Family[Any]] = _found(self.where)
         return build(checkpoint, place)
 
-    def weight_bytes(self, header: Header, size: int, elements: int, place: "Place") -> int:
-        """What the weights of a checkpoint of this size take in memory."""
+    def loaded_bytes(
+        self, header: Header, elements: int, precisions: Set[str], place: "Place"
+    ) -> int:
+        """What a checkpoint of so many numbers takes in memory, once it is loaded."""
         if not self.weighed:
             return elements * place.dtype.itemsize
         weigh: Callable[..., int] = _found(self.weighed)
-        return weigh(header, size, elements, place)
+        return weigh(header, elements, precisions, place)
 
 
 def _found(where: str) -> Any:
@@ -129,6 +131,6 @@ FAMILIES: dict[str, FamilyEntry] = {
         "story",
         LanguageParams,
         "models.language:Language",
-        weighed="models.language_nets:weight_bytes",
+        weighed="models.language_nets:loaded_bytes",
     ),
 }

@@ -11,7 +11,7 @@ from models.artifacts import Artifact, Text
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint
 from models.flow import NOTHING, Inputs
-from models.language_nets import draw_of, net_of
+from models.language_nets import draw_of, net_of, slots_of
 from models.pages import Page, Pen
 from models.params import Refused
 from models.slots import SCRATCH, Slots
@@ -20,7 +20,6 @@ from models.text_params import ABOUT, LanguageParams
 from models.text_tokens import TextTokens
 from models.token_draws import Choice, choose, knobs
 
-MOST_SLOTS, ROOM = 16, 2**30  # slots, and bytes that their caches take together, at most
 TITLE_TOKENS = 12
 TITLE = LanguageParams(
     kind="completion",
@@ -46,8 +45,8 @@ class Language:
         net = net_of(checkpoint, place)
         told: Mapping[str, Any] = checkpoint.header.net
         words = TextTokens(told["words"], checkpoint.tensors)
-        self.max_items = max(1, min(MOST_SLOTS, ROOM // net.slot_bytes))
-        self.item_bytes = net.slot_bytes + 2**20
+        self.max_items = slots_of(net.slot_bytes)
+        self.item_bytes = 2**20  # its slot is there from the beginning
         net.furnish(self.max_items)
         size = (self.max_items + 1, net.vocabulary)
         self._seen = torch.zeros(size, dtype=torch.bool, device=place.device)
@@ -92,6 +91,9 @@ class Language:
     def _prompt(self, params: LanguageParams) -> list[int]:
         """The tokens of what is asked. Raises Refused where there are none, or too many."""
         words, field = self.pen.words, _asked_by(params)
+        most, context = params.max_tokens, self.pen.net.context
+        if words.more_than(context, _said_in(params)):
+            raise _too_long(field, f"more than {context} tokens", context)
         try:
             chats = params.messages is not None or (params.text is None and words.chats)
             turns = turns_of(params, words.takes_system) if chats else []
@@ -104,12 +106,10 @@ class Language:
             raise Refused(
                 field, "has words that this model's tokenizer knows, and its net does not"
             )
-        most, context = params.max_tokens, self.pen.net.context
         whole = len(tokens) + (most or 1)
         if whole > context:
             added = "which leave no room" if most is None else f"which with max_tokens are {whole}"
-            why = f"has {len(tokens)} tokens, {added}; this model's context has {context}"
-            raise Refused(field, why, "context_length_exceeded")
+            raise _too_long(field, f"{len(tokens)} tokens, {added}", context)
         return tokens
 
     def _unknown(self, tokens: Sequence[int]) -> bool:
@@ -142,6 +142,17 @@ def title_of(said: str, ended: bool) -> str | None:
         found, *rest = _BREAK.split(found)  # it goes on and on: its first part is one, if any is
         found = found if rest else ""
     return found.strip(" .,;-") or None
+
+
+def _too_long(field: str, has: str, context: int) -> Refused:
+    why = f"has {has}; this model's context has {context}"
+    return Refused(field, why, "context_length_exceeded")
+
+
+def _said_in(params: LanguageParams) -> str:
+    """All that is asked, or none of it where that is short by its kind."""
+    turns = params.messages or ()
+    return params.text or " ".join(turn.content for turn in turns)
 
 
 def _asked_by(params: LanguageParams) -> str:

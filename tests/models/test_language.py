@@ -166,14 +166,62 @@ def test_deltas_are_the_text_in_order(family: Language) -> None:
     assert len(text) - len(pieces) < 10
 
 
+def test_a_story_is_told_whole_before_its_title_is_found(family: Language) -> None:
+    engine = Engine(CPU)
+    engine.add("x", family.generate(asked(prompt="the hen", max_tokens=20), seeded(1)))
+    pieces, silent = "", 0
+    while len(engine):
+        for event in engine.tick():
+            if isinstance(event, Advanced):
+                silent = 0 if event.delta else silent + 1
+                pieces += event.delta or ""
+            elif isinstance(event, Finished):
+                (text,) = event.artifacts
+                assert isinstance(text, Text)
+                assert pieces == text.text
+    assert silent > 5, "the title itself is told to nobody"
+
+
 def test_it_stops_before_a_stop_string_and_says_why(family: Language) -> None:
     given = {"kind": "completion", "text": "ant", "max_tokens": 40, "temperature": 0.0}
     whole = made(family, **given)
     assert (whole.finish, whole.written, whole.read) == ("length", 40, 2)
-    cut = whole.text[10:13]
-    short = made(family, **given, stop=[cut])
+    parts = [whole.text[i : i + 3] for i in range(len(whole.text) - 2)]
+    cut = next(part for part in parts if whole.text.index(part) > 5)
+    short = made(family, **given, stop=[cut], logprobs=0)
     assert short.finish == "stop"
     assert short.text == whole.text[: whole.text.index(cut)]
+    assert short.drawn
+    assert all(drawn.offset < len(short.text) for drawn in short.drawn), (
+        "what is not given is not told of"
+    )
+
+
+def test_nothing_but_the_likeliest_is_drawn_where_nothing_else_may_be(family: Language) -> None:
+    given = {"kind": "completion", "text": "ant", "max_tokens": 20}
+    likeliest = made(family, **given, temperature=0.0)
+    assert made(family, **given, temperature=2.0, top_p=0).text == likeliest.text
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_what_is_far_too_long_is_refused_before_it_is_read_whole(
+    family: Language, monkeypatch: pytest.MonkeyPatch, chat: bool
+) -> None:
+    """To read a megabyte would take a second in which nothing else is written."""
+    long, read = "an ant in the rain. " * 10_000, []
+    plain = family.pen.words._reader.plain
+    monkeypatch.setattr(
+        family.pen.words._reader,
+        "plain",
+        lambda text, begins: read.append(len(text)) or plain(text, begins),
+    )
+    turns = [{"role": "user", "content": long}] * 3
+    given = {"kind": "chat", "messages": turns} if chat else {"kind": "completion", "text": long}
+    with pytest.raises(Refused, match="has more than 1000 tokens; this model's context has 1000"):
+        made(family, **given, max_tokens=4)
+    assert sum(read) < len(long) / 10
+    fits = {"kind": "completion", "text": "a" * 900, "max_tokens": 4}
+    assert made(family, **fits).read == 900
 
 
 def test_log_probabilities_are_told_of_every_token(family: Language) -> None:
@@ -230,10 +278,22 @@ def test_a_story_is_asked_for_where_there_is_no_place_for_the_system(path: Path)
 def test_weights_take_what_they_are_kept_as(path: Path) -> None:
     header = load(path).header
     other = header.model_copy(update={"net": {**header.net, "config": {"model_type": "gpt2"}}})
-    assert language_nets.weight_bytes(header, 100, 50, Place(CPU)) == 100  # as it came, half
-    assert language_nets.weight_bytes(other, 100, 50, Place(CPU)) == 200
-    assert language_nets.weight_bytes(header, 200, 50, Place(CPU, words=torch.int8)) == 50
-    assert language_nets.weight_bytes(header, 200, 50, Place(CPU, torch.bfloat16)) == 100
+    single, half, narrow = Place(CPU), Place(CPU, torch.bfloat16), Place(CPU, words=torch.int8)
+    cases: list[tuple[set[str], Place, int]] = [
+        ({"F32"}, single, 4),
+        ({"BF16"}, single, 2),  # as it came
+        ({"F16"}, single, 4),  # the kernel has none so narrow that would lose nothing
+        ({"BF16", "F32"}, single, 4),
+        ({"F32"}, half, 2),
+        ({"F32"}, narrow, 1),
+    ]
+    table = 272 * 32
+    caches = 17 * 2 * 4 * 2 * 2 * 1024 * 16  # keys and values of 16 slots and of what fills up
+    for came, place, each in cases:
+        kept = table * (2 if came in ({"BF16"}, {"F16"}) else 4)  # of tokens' vectors
+        told = language_nets.loaded_bytes(header, 100_000, frozenset({*came, "U8"}), place)
+        assert told == 100_000 * each + kept + caches, (came, place)
+        assert language_nets.loaded_bytes(other, 50, frozenset(came), single) == 200 + 2**30
 
 
 def test_words_beyond_the_net_are_refused(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Folders and GGUF files to checkpoints that write what transformers writes from them."""
 
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,6 +79,22 @@ def test_what_is_no_language_model_is_refused(folder: Path, tmp_path: Path) -> N
     with pytest.raises(CheckpointError, match="neither a folder nor a GGUF file"):
         import_language(other, None, tmp_path, "x", {})
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_of_several_chat_templates_the_usual_one_is_taken(tmp_path: Path) -> None:
+    folder = saved_folder(tmp_path / "several")
+    words = PreTrainedTokenizerFast.from_pretrained(folder)
+    words.chat_template = {"default": TEMPLATE, "tool_use": "{{ tools }}"}
+    words.save_pretrained(folder)
+    assert isinstance(PreTrainedTokenizerFast.from_pretrained(folder).chat_template, dict)
+    held = load(import_language(folder, None, tmp_path, "several", {}))
+    assert cast(Any, held.header.net)["words"]["chat_template"] == TEMPLATE
+    words.chat_template = {"rag": TEMPLATE, "tool_use": "{{ tools }}"}
+    shutil.rmtree(folder / "additional_chat_templates")
+    (folder / "chat_template.jinja").unlink()
+    words.save_pretrained(folder)
+    with pytest.raises(CheckpointError, match=r"templates \(rag, tool_use\), and none called"):
+        import_language(folder, None, tmp_path, "neither", {})
 
 
 @pytest.fixture(scope="module")

@@ -21,13 +21,13 @@ from models.params import VAEParams
 from models.shelf import Entry, Shelf
 from models.vae import VAE
 from tests.workers.conftest import Bench
-from workers.host import Host, Loaded, weight_bytes
+from workers.host import Host, Loaded, loaded_bytes
 
 CPU = Place(torch.device("cpu"))
 
 
 def budget_for_one(bench: Bench) -> int:
-    return max(weight_bytes(e, CPU) for e in Shelf(bench.settings.checkpoints).entries().values())
+    return max(loaded_bytes(e, CPU) for e in Shelf(bench.settings.checkpoints).entries().values())
 
 
 def test_models_whose_loading_takes_long_take_turns_under_a_budget_for_one(

@@ -303,10 +303,10 @@ def test_a_model_that_does_not_fit_the_budget_says_so(bench: Bench) -> None:
 def test_models_take_turns_under_a_budget_for_one(bench: Bench) -> None:
     from models.batching import Place
     from models.shelf import Shelf
-    from workers.host import weight_bytes
+    from workers.host import loaded_bytes
 
     entries = Shelf(bench.settings.checkpoints).entries()
-    budget = max(weight_bytes(e, Place(torch.device("cpu"))) for e in entries.values())
+    budget = max(loaded_bytes(e, Place(torch.device("cpu"))) for e in entries.values())
     process = bench.worker(model_memory=budget, max_affinity_wait=0.1)
     ids = [bench.submit(i, model=("tiny-vae", "tiny-gan")[i % 2]) for i in range(8)]
     assert [bench.wait(i).status for i in ids] == ["completed"] * 8
