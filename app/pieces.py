@@ -1,7 +1,8 @@
 """Text by a job's events: each piece once and in order, whatever comes twice or is left out.
 
 A piece tells where it stands, and a whole job has all that was written so far; so a reader of the
-log that has lost some of it goes on from the next snapshot.
+log that has lost some of it goes on from the next snapshot. A text that was begun anew with other
+words, by a worker that has other bits than the one which was lost, is found out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,14 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class TextChanged(Exception):
+    """What was given is not the beginning of the text any more."""
+
+
 @dataclass
 class Pieces:
-    """How many letters of each item's text were given."""
+    """What was given of each item's text."""
 
-    given: dict[int, int] = field(default_factory=dict)
+    given: dict[int, str] = field(default_factory=dict)
 
     def take(self, name: str, data: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-        """What an event brings that is new: items and their text."""
+        """What an event brings that is new: items and their text. Raises TextChanged."""
         if name == "delta":
             yield from self._more(data["index"], data["offset"], data["text"])
         elif name == "output":
@@ -26,12 +31,16 @@ class Pieces:
                 yield from self._whole(found)
 
     def _whole(self, found: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-        if found.get("text") is not None:
-            yield from self._more(found["index"], 0, found["text"])
+        index, text = found["index"], found.get("text")
+        if text is not None:
+            draft, given = "role" not in found, self.given.get(index, "")
+            if not (text.startswith(given) or (draft and given.startswith(text))):
+                raise TextChanged
+            yield from self._more(index, 0, text)
 
     def _more(self, index: int, offset: int, text: str) -> Iterator[tuple[int, str]]:
-        given = self.given.get(index, 0)
-        new = text[given - offset :] if offset <= given else ""
+        given = self.given.get(index, "")
+        new = text[len(given) - offset :] if offset <= len(given) else ""
         if new:
-            self.given[index] = given + len(new)
+            self.given[index] = given + new
             yield index, new

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         PermissionDeniedError,
         RateLimitError,
         ServerError,
+        TextChangedError,
         WaitTimeout,
     )
     from atelier.jobs import AsyncJob, AsyncOutput, Job, Output
@@ -47,6 +48,7 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "ServerError",
+    "TextChangedError",
     "WaitTimeout",
 ]
 

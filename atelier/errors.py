@@ -119,6 +119,15 @@ class JobCanceled(JobError):
     """Someone asked for its end."""
 
 
+class TextChangedError(AtelierError):
+    """The deltas of a text are not what it begins with: its worker was lost, and another wrote
+    other words. The job, in `job`, has them whole."""
+
+    def __init__(self, job: "JobView") -> None:
+        self.job = job
+        super().__init__(f"{job.id}: its worker was lost, and another wrote other words")
+
+
 class WaitTimeout(AtelierError, TimeoutError):
     """The time given to wait is over; the job, in `job`, goes on."""
 

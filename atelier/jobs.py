@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from app.pieces import Pieces
-from atelier.errors import NotFoundError, WaitTimeout, json_of
+from app.pieces import Pieces, TextChanged
+from atelier.errors import NotFoundError, TextChangedError, WaitTimeout, json_of
 from atelier.hearing import Hearing, SoundFile
 from atelier.sse import Event, Following
 
@@ -85,12 +85,17 @@ class Job(JobView):
     def deltas(self, index: int = 0) -> Generator[str, None, None]:
         """An item's text as it is written, in pieces that put together are the text.
 
-        Over dropped connections too. Raises JobFailed or JobCanceled after what there was of it.
+        Over dropped connections too. Raises JobFailed, JobCanceled or TextChangedError after what
+        there was of it.
         """
         pieces = Pieces()
-        with closing(self.events()) as events:
-            for event in events:
-                yield from (text for i, text in pieces.take(event.name, event.data) if i == index)
+        try:
+            with closing(self.events()) as events:
+                for event in events:
+                    new = pieces.take(event.name, event.data)
+                    yield from (text for i, text in new if i == index)
+        except TextChanged:
+            raise TextChangedError(self) from None
         self.check()
 
     def stream(self, index: int = 0) -> Generator[bytes, None, None]:
@@ -223,11 +228,14 @@ class AsyncJob(JobView):
     async def deltas(self, index: int = 0) -> AsyncGenerator[str, None]:
         """An item's text as it is written, as with `Job.deltas`."""
         pieces = Pieces()
-        async with aclosing(self.events()) as events:
-            async for event in events:
-                for i, text in pieces.take(event.name, event.data):
-                    if i == index:
-                        yield text
+        try:
+            async with aclosing(self.events()) as events:
+                async for event in events:
+                    for i, text in pieces.take(event.name, event.data):
+                        if i == index:
+                            yield text
+        except TextChanged:
+            raise TextChangedError(self) from None
         self.check()
 
     async def stream(self, index: int = 0) -> AsyncGenerator[bytes, None]:

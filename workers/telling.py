@@ -18,22 +18,30 @@ class Delta:
 
 @dataclass(slots=True)
 class Voice:
-    """How much of an item's text has been written here, and told, here or by an earlier execution
-    that wrote the same."""
+    """How much of an item's text has been written here, and told, here or by an earlier execution.
+
+    That one has told the beginning of the same text, unless bits differ between workers: then
+    nothing more is told but the whole, and readers find out by that.
+    """
 
     index: int
+    before: str = ""  # what an earlier execution told
     told: int = 0
     written: int = 0
+    differs: bool = False
 
     @classmethod
     def after(cls, index: int, record: Mapping[str, str]) -> "Voice":
         """Of a job's record, which keeps what readers were told."""
-        return cls(index, told=len(draft_of(index, record)))
+        before = draft_of(index, record)
+        return cls(index, before, told=len(before))
 
     def say(self, piece: str) -> tuple[Delta, ...]:
         """What is new of the next piece; nothing if it was told before."""
         offset, self.written = self.written, self.written + len(piece)
-        if self.written <= self.told:
+        again = self.before[offset : self.written]
+        self.differs |= not piece.startswith(again)
+        if self.differs or self.written <= self.told:
             return ()
         new = piece[max(0, self.told - offset) :]
         self.told = self.written

@@ -30,7 +30,7 @@ from app.openai.text_reply import (
     texts,
     usage_of,
 )
-from app.pieces import Pieces
+from app.pieces import Pieces, TextChanged
 from app.replies import json_reply
 from app.schemas import Job
 from app.store import Store
@@ -127,6 +127,7 @@ class Writing:
     wording: InChat | InCompletion
     store: Store
     pieces: Pieces = field(default_factory=Pieces)
+    broken: bool = False  # it can't be gone on with: other words were written meanwhile
 
     def begun(self) -> Iterator[bytes]:
         opening = self.wording.opening()
@@ -136,12 +137,18 @@ class Writing:
 
     def on_the_way(self, event: Event) -> Iterator[bytes]:
         data = json.loads(event.data)
-        if data.get("status") == "expired":  # an error follows, and is all that is told
+        if self.broken or data.get("status") == "expired":  # an error follows, and nothing else
             return
-        for index, text in self.pieces.take(event.name, data):
-            yield self._chunk(index, self.wording.piece(text))
+        try:
+            for index, text in self.pieces.take(event.name, data):
+                yield self._chunk(index, self.wording.piece(text))
+        except TextChanged:
+            self.broken = True
 
     def made(self, job: Job) -> Iterator[bytes]:
+        if self.broken:
+            message = f"its worker was lost, and another wrote other words: {job.id} has them"
+            raise AtelierError(message, code="worker_lost")
         nothing = self.wording.piece("")
         for output in texts(job):
             chances = self.wording.chances(job, output.index, self.store)

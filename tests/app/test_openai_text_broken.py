@@ -1,6 +1,7 @@
 """OpenAI's requests for text that come to no good end: a fault, a client that leaves or retries."""
 
 import threading
+from dataclasses import replace
 
 import httpx
 import openai
@@ -9,11 +10,13 @@ from torch import Tensor
 
 from app import attendance
 from app.openai import answer_stream
+from atelier import Client, TextChangedError
 from models import language
 from models.token_draws import Choice, choose
 from tests.app.serving import Running, eventually
 from tests.app.test_generate import error_of
 from tests.app.written import TEXT
+from workers.telling import Delta, Voice
 
 
 def test_a_failure_in_mid_stream_is_an_error_with_its_code(
@@ -37,6 +40,26 @@ def test_a_failure_in_mid_stream_is_an_error_with_its_code(
     assert failed.value.code == "internal_error"
     assert "failed on the server" in failed.value.message
     assert got
+
+
+def test_words_that_are_not_the_texts_any_more_are_not_left_standing(
+    writing: Running, stock: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a worker dies that has told its readers what the next one would not write."""
+    say = Voice.say
+
+    def otherwise(self: Voice, piece: str) -> tuple[Delta, ...]:
+        return tuple(replace(delta, text=delta.text.swapcase()) for delta in say(self, piece))
+
+    monkeypatch.setattr(Voice, "say", otherwise)
+    with pytest.raises(openai.APIError, match="another wrote other words: job_") as failed:
+        list(stock.completions.create(stream=True, **TEXT))
+    assert failed.value.code == "worker_lost"
+    with Client(writing.url) as client:
+        job = client.story(kind="continuation", text="the hen then", max_tokens=20)
+        with pytest.raises(TextChangedError):
+            list(job.deltas())
+        assert job.wait().outputs[0].text
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-stainless-retry-count": "0"}])

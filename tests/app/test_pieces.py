@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from app.pieces import Pieces
+import pytest
+
+from app.pieces import Pieces, TextChanged
 
 
 def delta(index: int, offset: int, text: str) -> tuple[str, dict[str, Any]]:
@@ -43,3 +45,16 @@ def test_an_output_and_the_end_bring_the_rest() -> None:
     events = [delta(0, 0, "One"), ("output", whole), ("output", chances)]
     assert text_of(*events, job("completed", outputs=[whole, chances])) == {0: "One hen."}
     assert text_of(("progress", {"step": 1})) == {}
+
+
+def test_a_text_that_was_begun_anew_with_other_words_is_found_out() -> None:
+    begun = [delta(0, 0, "One hen"), delta(1, 0, "Un")]
+    late = job("status", drafts=[{"index": 0, "text": "One"}, {"index": 1, "text": "Une"}])
+    assert text_of(*begun, late) == {0: "One hen", 1: "Une"}, "an old snapshot is no other text"
+    for other in ("One owl", "One"):
+        whole = {"index": 0, "text": other, "role": "text"}
+        for event in (("output", whole), job("completed", outputs=[whole])):
+            with pytest.raises(TextChanged):
+                text_of(*begun, event)
+    with pytest.raises(TextChanged):
+        text_of(*begun, job("status", drafts=[{"index": 0, "text": "One owl"}]))

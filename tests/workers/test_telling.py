@@ -38,6 +38,14 @@ def test_a_voice_goes_on_where_another_broke_off() -> None:
     assert voice.say(" é") == (Delta(0, 9, " é"),)
 
 
+@pytest.mark.parametrize("pieces", [["Once", " a hen"], ["O", "ne hen"], ["On", "e", " hen"]])
+def test_a_voice_that_says_other_words_says_no_more(pieces: list[str]) -> None:
+    voice = Voice.after(0, {"draft:0:000000": "Once u"})
+    for piece in pieces:
+        assert voice.say(piece) == ()
+    assert voice.say_rest("".join(pieces) + " and an owl") == ()
+
+
 @pytest.fixture
 def writer(bench: Bench) -> Bench:
     tiny_checkpoint(bench.settings.checkpoints, "language")
