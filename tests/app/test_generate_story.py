@@ -79,7 +79,7 @@ BAD: list[tuple[dict[str, Any], str, str, str]] = [
     ({**ABOUT, "max_tokens": 1.5}, "max_tokens", "invalid_parameter", "a whole number"),
     ({**ABOUT, "temperature": -1}, "temperature", "invalid_parameter", "between 0.0 and 2.0"),
     ({**ABOUT, "temperature": 2.1}, "temperature", "invalid_parameter", "between 0.0 and 2.0"),
-    ({**ABOUT, "top_p": 0}, "top_p", "invalid_parameter", "top_p must be"),
+    ({**ABOUT, "top_p": -0.1}, "top_p", "invalid_parameter", "top_p must be"),
     ({**ABOUT, "top_k": 0}, "top_k", "invalid_parameter", "top_k must be"),
     ({**ABOUT, "min_p": 1.1}, "min_p", "invalid_parameter", "between 0.0 and 1.0"),
     ({**ABOUT, "repetition_penalty": 0}, "repetition_penalty", "invalid_parameter", "between 0.5"),

@@ -61,6 +61,7 @@ def told_by(
     return dict(json.loads(told.stdout))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("major", ["2", "3"])
 def test_both_versions_of_the_client_are_served(
     studio: Running, major: str, request: pytest.FixtureRequest
@@ -109,6 +110,7 @@ def run_block(studio: Running, command: list[str], text: str, folder: Path) -> s
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_pages_snippets_run(studio: Running, tmp_path: Path) -> None:
     python = [sys.executable, "-W", "error", "-c"]
     told = run_block(studio, python, block("python", "partial_images"), tmp_path)

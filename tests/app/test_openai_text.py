@@ -197,6 +197,7 @@ def test_the_document_refers_to_nothing_that_is_not_there(writing: Running) -> N
         assert name.removeprefix("#/components/schemas/") in document["components"]["schemas"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("major", ["2", "3"])
 def test_both_versions_of_the_client_are_served(
     writing: Running, major: str, request: pytest.FixtureRequest

@@ -81,6 +81,7 @@ def test_a_video_is_made_polled_and_fetched(studio: Running, client: openai.Open
         assert found.read().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("major", ["2", "3"])
 def test_both_versions_of_the_client_are_served(
     studio: Running, major: str, request: pytest.FixtureRequest

@@ -30,6 +30,7 @@ def busy(worker: Worker) -> Iterator[None]:
     thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("busy")
 def test_the_document_holds(running: Running, tmp_path: Path) -> None:
     """No 5xx, no status or body that the document lacks, no bad request accepted.

@@ -224,6 +224,7 @@ def similarity(clip: CLIP, text: str, pictures: list[Tensor]) -> Tensor:
         return clip.likeness(torch.stack(pictures) * 2 - 1, goal.expand(len(pictures), -1), cuts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["shoe", "bag"])
 def test_real_pictures_come_nearer_to_the_text(text: str, tmp_path: Path) -> None:
     (tmp_path / PARTS).symlink_to(CHECKPOINTS / PARTS)
@@ -246,6 +247,7 @@ def made(family: Any, kind: Any, seed: int, asked: dict[str, Any]) -> Tensor:
     return picture.pixels
 
 
+@pytest.mark.slow
 def test_an_unconditional_painter_is_led_by_clip_alone() -> None:
     family: Any = load_family(CHECKPOINTS / "t2i-emoji.safetensors")
     base = {"prompt": "a red apple", "guidance_scale": 0.0}

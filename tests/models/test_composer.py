@@ -53,6 +53,7 @@ def made(family: Composer, seed: int = 1, primer: Score | None = None, **asked: 
     return score
 
 
+@pytest.mark.slow
 def test_it_is_as_asked(family: Composer) -> None:
     for seed in range(5):
         score = made(family, seed, key="Eb minor", tempo=77.7)
@@ -61,6 +62,7 @@ def test_it_is_as_asked(family: Composer) -> None:
         assert made(family, seed).key is not None
 
 
+@pytest.mark.slow
 def test_asking_for_what_was_drawn_gives_the_same(family: Composer) -> None:
     drawn = made(family, 3)
     same = [made(family, 3, key=drawn.key, tempo=drawn.tempo, style=s) for s in ("jazz", "folk")]
@@ -79,6 +81,7 @@ def test_a_primer_is_gone_on_from_at_its_own_tempo(family: Composer) -> None:
     assert family.slots.free == SLOTS
 
 
+@pytest.mark.slow
 def test_what_is_drawn_through_the_cache_is_what_the_whole_gives(
     family: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def test_steps_give_what_the_whole_does(kind: str, window: int) -> None:
         assert not held[[0, 3]].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NETS)
 def test_upper_halves_change_no_bit(kind: str) -> None:
     net = halved(net_of(kind))

@@ -35,7 +35,7 @@ HELPED = {"led": (tiny_led, LED), "composing": (tiny_composing, COMPOSING)}
 SUBJECTS = [
     *NETS,
     *(f"{family}, {how}" for how, (_, given) in HELPED.items() for family in given),
-    *(path.stem for path in SHIPPED),
+    *(pytest.param(path.stem, marks=pytest.mark.slow) for path in SHIPPED),
 ]
 
 Subject = tuple[Family[Params], list[Params], Path]

@@ -17,6 +17,7 @@ def turn_about(rounds: int, seen: np.ndarray, each: np.ndarray, member: Member) 
             seen[member.number] += each[number % 2, other]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 def test_what_each_wrote_before_a_meeting_all_see_after_it(size: int) -> None:
     team, rounds = Team(size), 3000

@@ -184,6 +184,7 @@ print("held")
 """
 
 
+@pytest.mark.slow
 def test_whatever_a_row_asks_for_the_kernel_stays_within_its_bounds(tmp_path: Path) -> None:
     """A model is proved beside rows of any numbers; here every index is looked at."""
     checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}

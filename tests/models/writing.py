@@ -59,7 +59,8 @@ def random_net() -> Any:
     told = cast(dict[str, Any], dict(LLAMA))
     maker: Any = AutoModelForCausalLM  # it has no types
     made = maker.from_config(AutoConfig.for_model(told.pop("model_type"), **told))
-    letters = [i for word, i in tokenizer().get_vocab().items() if word.isascii() and i > END]
+    vocab = sorted(tokenizer().get_vocab().items())  # it comes in another order in each process
+    letters = [i for word, i in vocab if word.isascii() and i > END]
     with torch.no_grad():
         made.get_input_embeddings().weight[letters] = torch.randn(len(letters), 32) * 0.15
         for name, parameter in made.named_parameters():

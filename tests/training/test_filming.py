@@ -38,6 +38,7 @@ def vectors(count: int) -> torch.Tensor:
     return words.pooled[words.clip_texts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [0, 16])
 def test_it_learns_and_goes_on_exactly(told: int) -> None:
     rows = (made_up.clips(4), vectors(4))

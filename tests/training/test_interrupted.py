@@ -46,6 +46,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return finish(tmp_path_factory.mktemp("unbroken"))
 
 
+@pytest.mark.slow
 def test_kills_at_any_moment_lose_nothing_that_was_saved(tmp_path: Path, unbroken: bytes) -> None:
     moments, steps = random.Random(5), [0]
     for _ in range(4):
@@ -62,6 +63,7 @@ def test_kills_at_any_moment_lose_nothing_that_was_saved(tmp_path: Path, unbroke
     assert (tmp_path / "tiny-mlp-vae.safetensors").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_the_step_it_is_at(
     tmp_path: Path, unbroken: bytes, number: signal.Signals

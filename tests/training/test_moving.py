@@ -49,6 +49,7 @@ def batch(count: int) -> Batch:
     return z.view(count, 2, 8, 4, 8, 8), made_up.told(count).clip_texts
 
 
+@pytest.mark.slow
 def test_it_learns_and_goes_on_exactly(parts: Path) -> None:
     rows = batch(6)
     began = painter(parts)

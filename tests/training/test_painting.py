@@ -143,6 +143,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None:
     process = {"schedule": "cosine", "prediction": "v", "clip": False, "guidance": 2.0}
     card = Header(

@@ -34,6 +34,7 @@ def flat(state: Any) -> list[Any]:
     return [state.tolist()] if isinstance(state, torch.Tensor) else [state]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.id)
 def test_a_resumed_run_equals_an_unbroken_one(recipe: Recipe, tmp_path: Path) -> None:
     whole = trained(recipe, tmp_path / "whole", [recipe.steps])

@@ -6,6 +6,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.workers.conftest import Bench
 from workers.upkeep import HUNG, attempt
 
@@ -34,6 +36,7 @@ Process(Settings(hang_timeout=0.5, heartbeat=0.1), "hanging").work()
 """
 
 
+@pytest.mark.slow
 def test_a_step_that_hangs_ends_the_worker_and_its_job_runs_elsewhere(bench: Bench) -> None:
     job = bench.submit()
     settings = bench.settings
