@@ -75,6 +75,7 @@ class Service:
             "ATELIER_SWEEP_INTERVAL": "1",
             "ATELIER_DRAIN_GRACE": "2",
             "ATELIER_THREADS": "1",
+            "ATELIER_PACKAGED_MODELS": "false",  # each takes a minute to be taken over
         }
         command = [sys.executable, "-m", "atelier", "up", "--workers", "2"]
         command += ["--port", str(self.port), "--state", str(state)]

@@ -38,7 +38,7 @@ from models.checkpoint import Checkpoint, load
 from models.draws import seeded
 from models.language import Language
 from models.text_params import LanguageParams
-from workers.engine import Advanced, Engine, Finished
+from workers.engine import Advanced, Engine, Event, Finished
 
 CPU = torch.device("cpu")
 MODEL = PACKAGED[0]
@@ -54,6 +54,7 @@ PROMPTS = (
     "Far beyond the last star a small ship",
 )
 COUNT = 64  # tokens of each
+ALONE_SECONDS = 5.0
 DRAWN = {"temperature": 0.8, "top_p": 0.95, "repetition_penalty": 1.1}
 WINDOW, WINDOWS = 256, 4  # tokens, of what perplexity is taken over
 
@@ -181,6 +182,40 @@ def first_token(family: Language, others: int) -> float:
     return time.process_time() - start
 
 
+LONG = 800  # tokens of a prompt that is read while others are written
+
+
+def beside_a_prompt(family: Language, others: int) -> tuple[float, float, float]:
+    """Tokens a second of texts that are written, before a long prompt comes and while it is read;
+    and the longest that they wait for one of theirs meanwhile."""
+    engine = Engine(CPU, time.process_time)
+    for number in range(others):
+        told = greedy(PROMPTS[number]).model_copy(update={"max_tokens": 900})
+        engine.add(number, family.generate(told, seeded(1)))
+    for _ in range(12):  # until all are read
+        engine.tick()
+    begun, before = time.process_time(), 0
+    while time.process_time() - begun < ALONE_SECONDS:
+        before += _written(engine.tick())
+    speed = before / (time.process_time() - begun)
+    words = family.pen.words.of_text((PAGES / "architecture.md").read_text())
+    told = greedy(family.pen.words.text(words[:LONG])).model_copy(update={"max_tokens": 1})
+    engine.add("late", family.generate(told, seeded(1)))
+    came = last = time.process_time()
+    meanwhile, longest, over = 0, 0.0, False
+    while not over:
+        events = engine.tick()
+        now, new = time.process_time(), _written(events)
+        if new:
+            meanwhile, longest, last = meanwhile + new, max(longest, now - last), now
+        over = any(isinstance(e, Finished) and e.id == "late" for e in events)
+    return speed, meanwhile / (time.process_time() - came), longest
+
+
+def _written(events: list[Event]) -> int:
+    return sum(isinstance(event, Advanced) and event.id != "late" for event in events)
+
+
 def perplexity(family: Language) -> float:
     """Of the project's own pages, in windows."""
     words, net = family.pen.words, family.pen.net
@@ -269,6 +304,11 @@ def measure(checkpoint: Checkpoint, rounds: int) -> None:
     told = {"alone_s": seen["first_alone"], "beside_7_s": seen["first_beside_7"]}
     late = ratio("first_beside_7", "first_alone")
     report("first token beside seven texts", late, "none stated", **told)
+    read = [beside_a_prompt(family, 7) for _ in range(rounds)]
+    before, during, longest = (statistics.median(row) for row in zip(*read, strict=True))
+    told = {"before_tokens_s": before, "during_tokens_s": during, "longest_wait_s": longest}
+    slowed = statistics.median(d / b for b, d, _ in read)
+    report(f"seven texts while a prompt of {LONG} is read", slowed, "none stated", **told)
     measure_llama_cpp(ratio_of={"int8": seen["int8"], "ours": seen["ours"]}, rounds=rounds)
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from app.settings import Settings
@@ -31,6 +32,7 @@ assert "/generate/image" in app.openapi()["paths"]
 """
 
 
+@pytest.mark.slow
 def test_the_api_runs_where_only_its_own_packages_are_installed(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", WITHOUT_WORKER_EXTRAS], cwd=ROOT, check=True, timeout=60)
 

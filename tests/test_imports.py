@@ -117,11 +117,13 @@ def test_the_engine_knows_flows_and_no_more() -> None:
         assert source.partition(".")[0] not in {"redis", "rq", "fastapi", "httpx"}
 
 
+@pytest.mark.slow
 def test_importing_the_api_leaves_torch_out() -> None:
     code = "import app.main, sys; raise SystemExit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_diffusers_and_transformers_are_loaded_with_the_first_model_that_needs_them() -> None:
     """They take seconds to load, and who has no Stable Diffusion need not install them."""
     code = (

@@ -144,6 +144,7 @@ def test_every_reply_has_the_security_headers(api: httpx.Client, path: str) -> N
     assert "server" not in headers
 
 
+@pytest.mark.slow
 def test_a_body_that_says_it_is_too_large_is_refused(api: httpx.Client) -> None:
     answer = api.post(URL, content=bytes(100_000_000), headers={"Content-Type": "application/json"})
     assert (answer.status_code, error_of(answer)["code"]) == (413, "payload_too_large")

@@ -213,6 +213,7 @@ def test_a_client_that_waits_gets_the_ended_job(running: Running, worker: Worker
     assert answer.headers["location"] == answer.json()["urls"]["self"]
 
 
+@pytest.mark.slow
 def test_a_client_that_waited_in_vain_gets_the_job_as_it_is(running: Running) -> None:
     started = time.monotonic()
     answer = running.client.post(URL, json={}, headers={"Prefer": "wait=1"})

@@ -105,6 +105,7 @@ def test_a_failed_job_says_why(api: httpx.Client, worker: Worker) -> None:
     assert seen["error"]["code"] == "out_of_memory"
 
 
+@pytest.mark.slow
 def test_pages_hold_every_job_once_in_both_orders(running: Running, worker: Worker) -> None:
     api, jobs = running.client, make(running.client, 250)
     for order, expected in (("asc", sorted(jobs)), ("desc", sorted(jobs, reverse=True))):

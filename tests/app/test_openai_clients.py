@@ -122,6 +122,7 @@ def test_the_pages_snippets_run(studio: Running, tmp_path: Path) -> None:
     assert refusal.startswith("invalid_parameter size ")
 
 
+@pytest.mark.slow
 def test_the_pages_curl_lines_run(studio: Running, tmp_path: Path) -> None:
     run_block(studio, ["bash", "-euo", "pipefail", "-c"], block("sh", "curl"), tmp_path)
     assert (tmp_path / "dog.png").read_bytes().startswith(b"\x89PNG")

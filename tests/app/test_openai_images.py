@@ -29,6 +29,7 @@ def job_of(studio: Running, answer: Any) -> dict[str, Any]:
     return dict(studio.client.get(f"/jobs/{answer.job_id}").json())
 
 
+@pytest.mark.slow
 def test_pictures_come_inline(studio: Running, client: openai.OpenAI) -> None:
     asked = {"seed": 7, "steps": 2, "negative_prompt": "dog", "sampler": "euler"}
     answer = client.images.generate(model=PAINTER, prompt="a red apple", n=2, extra_body=asked)

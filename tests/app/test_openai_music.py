@@ -35,6 +35,7 @@ def job_of(studio: Running, answer: httpx.Response) -> dict[str, Any]:
     return dict(studio.client.get(answer.headers["location"]).json())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "content_type"),
     [

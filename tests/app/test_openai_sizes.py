@@ -39,6 +39,7 @@ MADE: list[tuple[str, dict[str, Any], tuple[int, int], dict[str, int | None]]] =
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "asked", "measures", "params"), MADE)
 def test_a_picture_is_of_the_size_asked_for(
     studio: Running,

@@ -215,6 +215,7 @@ def test_both_versions_of_the_client_are_served(
     ]
 
 
+@pytest.mark.slow
 def test_the_pages_snippet_runs(writing: Running, tmp_path: Path) -> None:
     python = [sys.executable, "-W", "error", "-c"]
     told = run_block(writing, python, block("python", "chat.completions"), tmp_path)

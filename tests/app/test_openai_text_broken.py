@@ -62,6 +62,7 @@ def test_words_that_are_not_the_texts_any_more_are_not_left_standing(
         assert job.wait().outputs[0].text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("headers", [{}, {"x-stainless-retry-count": "0"}])
 def test_a_client_that_leaves_frees_its_slot(
     writing: Running, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]

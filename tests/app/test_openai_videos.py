@@ -62,6 +62,7 @@ def picture() -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_a_video_is_made_polled_and_fetched(studio: Running, client: openai.OpenAI) -> None:
     video = made(client, extra_body={"seed": 7, "sampler": "euler", "negative_prompt": "dog"})
     assert (video.object, video.status, video.progress) == ("video", "completed", 100)
@@ -134,6 +135,7 @@ def test_a_picture_is_set_in_motion(studio: Running, client: openai.OpenAI) -> N
     assert contents[0] != contents[1]
 
 
+@pytest.mark.slow
 def test_videos_are_listed_and_deleted(studio: Running, client: openai.OpenAI) -> None:
     for video in list(client.videos.list()):
         client.videos.delete(video.id)

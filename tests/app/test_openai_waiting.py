@@ -236,6 +236,7 @@ def waiting(connection: "redis.Redis") -> list[str]:
     return sorted(count for counts in found for count in counts)
 
 
+@pytest.mark.slow
 def test_a_retry_gets_the_job_of_its_first_try(
     running: Running, worker: Worker, client: openai.OpenAI, connection: "redis.Redis"
 ) -> None:

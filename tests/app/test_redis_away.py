@@ -61,6 +61,7 @@ def everything(running: Running, job: str) -> list[httpx.Response]:
     ]
 
 
+@pytest.mark.slow
 def test_redis_that_restarts_is_found_again(own: Settings, state: Path) -> None:
     with serving(own) as running:
         with EmbeddedServer(state):

@@ -96,6 +96,7 @@ def test_a_score_goes_with_a_style_but_not_with_none(music: httpx.Client) -> Non
     assert error_of(answer)["message"] == "unconditioned and score don't go together"
 
 
+@pytest.mark.slow
 def test_the_api_reads_scores_without_torch_or_numpy() -> None:
     code = (
         "import sys, app.main; from models.midi import read_midi, write_midi\n"

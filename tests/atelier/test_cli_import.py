@@ -76,6 +76,7 @@ def test_a_model_of_open_clip_becomes_a_part(tmp_path: Path) -> None:
     assert "near to it are" in refused(unknown)
 
 
+@pytest.mark.slow
 def test_a_clip_leads_what_is_imported_and_what_is_there(folder: Path, tmp_path: Path) -> None:
     tiny_led(tmp_path, "diffusion")
     said = imports(folder, tmp_path, "--id", "sd", "--clip", "tiny-leader")

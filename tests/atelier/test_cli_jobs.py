@@ -203,6 +203,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert "file" in refused(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "not an address", "http://[", "ftp://a"])
 def test_nobody_there_is_one_line(url: str) -> None:
     refused(atelier("models", "--url", url))

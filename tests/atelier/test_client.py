@@ -128,6 +128,7 @@ def test_models_and_uploads(client: Client, service: Service, tmp_path: Path) ->
     assert client.upload(b"x", "audio/midi")["content_type"] == "audio/midi"
 
 
+@pytest.mark.slow
 def test_a_refused_submit_waits_and_comes_again_with_its_key(
     client: Client, service: Service
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_refused_submit_waits_and_comes_again_with_its_key(
     assert list(service.jobs) == [job.id]
 
 
+@pytest.mark.slow
 def test_an_answer_that_breaks_off_makes_no_second_job(client: Client, service: Service) -> None:
     service.breaks = 2
     job = client.image()

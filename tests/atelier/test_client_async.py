@@ -75,6 +75,7 @@ def test_drops_in_mid_stream_lose_and_repeat_nothing(tell: Tell, service: Servic
     tell(story)
 
 
+@pytest.mark.slow
 def test_a_submit_that_is_tried_again_makes_one_job(tell: Tell, service: Service) -> None:
     async def story(client: AsyncClient) -> None:
         service.refusals.append(refusal(429, "queue_full", {"Retry-After": "0"}))

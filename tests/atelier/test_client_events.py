@@ -59,6 +59,7 @@ def test_events_tell_what_happens(job: Job, service: Service) -> None:
     assert job.outputs[0].read() == PNG
 
 
+@pytest.mark.slow
 def test_drops_in_mid_stream_lose_and_repeat_nothing(job: Job, service: Service) -> None:
     service.work(job.id)
     service.drops = [600, 5, 200]  # in the second event; in an id; after an event

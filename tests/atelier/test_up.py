@@ -143,6 +143,7 @@ def ended(process: subprocess.Popen[str], seconds: float = 20) -> tuple[int, str
     return process.returncode, told
 
 
+@pytest.mark.slow
 def test_it_says_ready_restarts_what_dies_and_stops_cleanly(folder: Path) -> None:
     process = supervise(folder)
     ready(process)
@@ -161,6 +162,7 @@ def test_it_says_ready_restarts_what_dies_and_stops_cleanly(folder: Path) -> Non
     assert not any(alive(pid) for pid in children)
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_it_just_as_cleanly(folder: Path) -> None:
     process = supervise(folder)
     ready(process)
@@ -178,6 +180,7 @@ def test_kill_9_of_the_supervisor_leaves_no_orphan(folder: Path) -> None:
     until(lambda: not any(alive(pid) for pid in children))
 
 
+@pytest.mark.slow
 def test_workers_drain_while_the_server_still_answers(folder: Path) -> None:
     process = supervise(folder, worker=DRAINER)
     ready(process)
@@ -188,6 +191,7 @@ def test_workers_drain_while_the_server_still_answers(folder: Path) -> None:
         assert set(client.lrange("ended", 0, -1)) == set(client.lrange("began", 0, -1))
 
 
+@pytest.mark.slow
 def test_what_a_script_reads_is_one_line(folder: Path) -> None:
     process = supervise(folder, worker=DRAINER)
     ready(process)
@@ -206,6 +210,7 @@ def test_a_proxy_for_the_world_outside_is_not_asked(folder: Path) -> None:
     assert ended(process)[0] == 0
 
 
+@pytest.mark.slow
 def test_another_programs_port_is_refused_and_never_called_ready(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -219,6 +224,7 @@ def test_an_address_of_another_machine_is_refused(folder: Path) -> None:
     assert "can't bind 192.0.2.1" in refused(said)
 
 
+@pytest.mark.slow
 def test_without_keys_it_stops_and_says_what_the_api_said(folder: Path) -> None:
     said = atelier_process(
         "up", "--host", "0.0.0.0", "--port", "0", "--workers", "0", "--state", folder

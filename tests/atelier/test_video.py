@@ -32,6 +32,7 @@ def ask(studio: Running) -> Ask:
     return lambda *arguments: atelier(*arguments, ATELIER_URL=studio.url)
 
 
+@pytest.mark.slow
 def test_a_client_asks_for_a_video(studio: Running, tmp_path: Path) -> None:
     with Client(studio.url) as client:
         job = client.video("a red apple", seed=7, steps=2, frames=4, repeat=2)
@@ -56,6 +57,7 @@ def test_so_does_the_async_one(studio: Running) -> None:
     assert (kind, data[:6]) == ("image/gif", b"GIF89a")
 
 
+@pytest.mark.slow
 def test_previews_are_strips(studio: Running) -> None:
     with Client(studio.url) as client:
         job = client.video("a dog", steps=6, frames=8)

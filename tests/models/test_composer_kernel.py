@@ -117,6 +117,7 @@ def asked(net: Composer, count: int) -> tuple[Tensor, Tensor, Tensor]:
     return net.begun(tokens[:, 0], facts[:, 0]), at, slot
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("half", [False, True])
 def test_a_row_keeps_its_bits_in_any_company(half: bool) -> None:

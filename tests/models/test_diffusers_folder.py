@@ -251,6 +251,7 @@ WRONG: list[tuple[Callable[[Path], Any], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("harm", "told"), WRONG)
 def test_what_is_wrong_with_a_folder_is_told(
     folder: Path, tmp_path: Path, harm: Callable[[Path], Any], told: str

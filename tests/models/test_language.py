@@ -110,6 +110,7 @@ def test_cached_logits_are_those_of_the_whole_text(peer: Any, family: Language) 
             assert torch.allclose(logits, whole[place], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_hundred_requests_that_come_and_go_leave_every_slot_free(family: Language) -> None:
     chance, engine = random.Random(5), Engine(CPU)
     waiting, running, ends = list(range(100)), set[int](), dict[Any, object]()

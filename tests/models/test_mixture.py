@@ -112,6 +112,7 @@ def test_one_step_of_em_is_scikit_learns() -> None:
     assert np.allclose(mixture.logits.exp().detach().numpy(), oracle.weights_, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("covariance", ["diagonal", "full"])
 def test_the_gradient_leads_to_the_same_likelihood(covariance: Any) -> None:
     x = blobs()

@@ -98,6 +98,7 @@ def compare(ours: CLIP, theirs: nn.Module, context: int) -> None:
         assert torch.allclose(alike, (image * text[:2]).sum(1), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_tells_and_sees_as_open_clip_does(kind: str, tmp_path: Path) -> None:
     theirs = made(KINDS[kind])
@@ -105,6 +106,7 @@ def test_it_tells_and_sees_as_open_clip_does(kind: str, tmp_path: Path) -> None:
     compare(imported(tmp_path, source), theirs, 12)
 
 
+@pytest.mark.slow
 def test_a_stock_model_by_its_name(tmp_path: Path) -> None:
     """The smallest there is, in half precision, as a training run saves it."""
     name = "ViT-S-32-alt"

@@ -101,6 +101,7 @@ def plain_logits(net: WaveNet, classes: Tensor) -> Tensor:
     return torch.stack(found, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stepped", [plain_logits, kernel_logits])
 def test_steps_give_the_logits_of_the_convolution(
     net: WaveNet, stepped: Callable[[WaveNet, Tensor], Tensor]

@@ -42,6 +42,7 @@ def test_the_card_notes_what_it_was_begun_with(first: Path, tmp_path: Path) -> N
     assert made.header.recipe["begun_with_weights"] == weights_sha256(load(first).tensors)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_from_its_own_state(first: Path, tmp_path: Path) -> None:
     recipe = begun(diffusion_recipe(), str(first), tmp_path)
     whole = trained(recipe, tmp_path / "whole", 4)
@@ -51,6 +52,7 @@ def test_a_resumed_run_goes_on_from_its_own_state(first: Path, tmp_path: Path) -
     assert weights_sha256(load(whole).tensors) == weights_sha256(load(broken).tensors)
 
 
+@pytest.mark.slow
 def test_the_card_of_other_data_notes_it_too(
     first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

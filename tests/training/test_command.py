@@ -61,6 +61,7 @@ def test_a_run_is_not_overwritten_unasked(tmp_path: Path) -> None:
         carry_out(vae_recipe(), tmp_path, Run(tmp_path / "run"), 2, resume=False, device=CPU)
 
 
+@pytest.mark.slow
 def test_an_earlier_snapshot_can_be_published(tmp_path: Path) -> None:
     def resumed(steps: int) -> Checkpoint:
         state = Run(tmp_path / "run")

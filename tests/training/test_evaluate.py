@@ -150,6 +150,7 @@ def test_each_label_is_asked_for_in_turn_or_the_one_that_was_given(tmp_path: Pat
     assert wanted(free, {}, 4).label is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "params", "told"),
     [

@@ -60,6 +60,7 @@ def test_it_begins_from_no_checkpoint() -> None:
         learner(0).begin({})
 
 
+@pytest.mark.slow
 def test_it_learns_from_a_folder_of_videos(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ grooves_here = pytest.mark.skipif(not shutil.which("mma"), reason="needs mma, wh
 GROOVES = [groove for band in (JAZZ, ELECTRONIC) for groove in band.grooves]
 
 
+@pytest.mark.slow
 def test_a_chorale_is_read_as_it_stands_in_the_score() -> None:
     """BWV 269, "Aus meines Herzens Grunde": 3/4, G major, an upbeat, four parts."""
     pytest.importorskip("music21", reason="carries the chorales")
@@ -88,6 +89,7 @@ def test_pieces_of_mma_have_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert names_of(JAZZ)[7] == "jazz-00007"
 
 
+@pytest.mark.slow
 @grooves_here
 def test_a_piece_of_mma_is_the_same_each_time_and_in_the_style_s_voices() -> None:
     for band in (JAZZ, ELECTRONIC):

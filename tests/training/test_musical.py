@@ -183,6 +183,7 @@ def test_another_corpus_s_styles_are_refused(tmp_path: Path, family: str) -> Non
         evaluate(tiny_checkpoint(tmp_path, family), Order(n=1), BLIND, CPU)
 
 
+@pytest.mark.slow
 def test_the_page_shows_music_beside_what_is_real(
     player: Path, composer: Path, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def trained(tmp_path: Path, *options: str | Path, recipe: str = "gan") -> Said:
     return atelier("train", recipe, *places, *options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["wgan", "diffusion"])
 def test_a_folder_with_labels_becomes_a_model_with_kinds(tmp_path: Path, recipe: str) -> None:
     for name in ("cats", "dogs", "fish"):
@@ -187,6 +188,7 @@ def test_a_run_knows_its_checkpoint_by_the_weights_and_not_by_the_card(tmp_path:
     assert "didn't come out of" in refused(trained(tmp_path, "--steps", "3", "--resume"))
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_as_it_was_begun_or_not_at_all(tmp_path: Path) -> None:
     mine, other = draw_folder(tmp_path / "mine"), draw_folder(tmp_path / "other", 13)
     begun = ("--id", "x", "--steps", "1", "--data", mine)

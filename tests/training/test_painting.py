@@ -83,6 +83,7 @@ def goes_on_exactly(make: Any, batch: tuple[torch.Tensor, ...]) -> list[float]:
     return losses
 
 
+@pytest.mark.slow
 def test_an_autoencoder_learns_and_goes_on_exactly() -> None:
     settings = AutoencoderSettings(steps=40, warmup=2)
     batch = (pictures(8),)
@@ -93,6 +94,7 @@ def test_an_autoencoder_learns_and_goes_on_exactly() -> None:
     assert learner.sample(8, seeded(0)).shape == (8, 3, 32, 32)
 
 
+@pytest.mark.slow
 def test_latents_have_deviation_one_and_come_back() -> None:
     learner = AutoencoderLearner(CODER, AutoencoderSettings(steps=60, warmup=2), CPU)
     data = Data((pictures(16),), (pictures(4),))
@@ -108,6 +110,7 @@ def test_latents_have_deviation_one_and_come_back() -> None:
     assert before == pytest.approx(after, abs=0.05)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("teacher", [False, True])
 def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
     words = Words.of(WORDS, ROWS)

@@ -43,6 +43,7 @@ def test_no_sprite_is_cut_off_whatever_its_place_and_turn(
         assert not border[:, [0, -1]].any()
 
 
+@pytest.mark.slow
 def test_the_whole_set_has_its_shapes_and_no_picture_twice() -> None:
     data = load_sprites()
     assert data.train[0].shape == (60_000, 1, 64, 64)

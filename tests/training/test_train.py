@@ -45,6 +45,7 @@ def test_a_resumed_run_equals_an_unbroken_one(recipe: Recipe, tmp_path: Path) ->
     assert (whole.folder / name).read_bytes() == (broken.folder / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.id)
 def test_the_global_generator_has_no_say(recipe: Recipe, tmp_path: Path) -> None:
     torch.manual_seed(1)

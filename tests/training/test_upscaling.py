@@ -93,6 +93,7 @@ def test_another_factor_is_refused() -> None:
         Upscaler(factor=3)
 
 
+@pytest.mark.slow
 def test_it_learns_to_be_nearer_than_bicubic() -> None:
     batch, learning = shapes(16), learner(250)
     before = learning.step(batch, torch.Generator().manual_seed(0))
@@ -165,6 +166,7 @@ def test_ssim_weighs_by_a_gaussian() -> None:
     assert ssim(torch.tensor(x)[None, None], torch.tensor(y)[None, None]) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_shipped_net_draws_what_it_never_saw_better_than_bicubic() -> None:
     if not (checkpoints_folder() / "parts" / "upscaler-emoji.safetensors").exists():
         pytest.skip("needs upscaler-emoji, which `atelier train upscaler-emoji` makes")

@@ -39,6 +39,7 @@ def known_clips(monkeypatch: pytest.MonkeyPatch) -> Clips:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["video_gan", "video_diffusion"])
 def test_a_checkpoint_is_measured_beside_its_floors(tmp_path: Path, family: str) -> None:
     path = tiny_checkpoint(tmp_path, family)

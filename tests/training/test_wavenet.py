@@ -125,6 +125,7 @@ def test_its_sheet_has_a_spectrogram_a_row() -> None:
     assert 0 <= sheet.min() < sheet.max() <= 1
 
 
+@pytest.mark.slow
 def test_it_plays_what_the_score_says_and_is_served_so() -> None:
     made = learner(free=0.0, style_dropout=0.0, score_dropout=0.0, steps=150)
     run(made, tones(8), 0, 150)

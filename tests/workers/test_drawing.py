@@ -73,6 +73,7 @@ def test_previews_are_pictures() -> None:
         assert picture.size == (WIDTH, HEIGHT)
 
 
+@pytest.mark.slow
 def test_a_job_shows_its_wave_and_where_it_is_heard(player: Bench) -> None:  # noqa: F811
     player.worker(preview_interval=0.001)
     job = ended(player, player.submit(3, model=MODEL, seconds=5.0))

@@ -43,6 +43,7 @@ def break_device(bench: Bench, name: str, ids: list[str]) -> BaseException | Non
                 process.worker.request_stop(15, None)
 
 
+@pytest.mark.slow
 def test_a_lost_device_ends_the_worker_and_loses_no_job(
     bench: Bench, slow: threading.Event
 ) -> None:
@@ -55,6 +56,7 @@ def test_a_lost_device_ends_the_worker_and_loses_no_job(
     assert isinstance(raised, torch.AcceleratorError)
 
 
+@pytest.mark.slow
 def test_a_job_that_ends_in_a_lost_device_again_and_again_fails(
     bench: Bench, slow: threading.Event
 ) -> None:
@@ -68,6 +70,7 @@ def test_a_job_that_ends_in_a_lost_device_again_and_again_fails(
     assert job.error.code == "worker_lost"
 
 
+@pytest.mark.slow
 def test_what_could_not_be_delivered_in_time_is_given_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +172,7 @@ def no_memory(bench: Bench) -> Iterator[None]:
         bench.redis.config_set("maxmemory", 0)
 
 
+@pytest.mark.slow
 def test_a_server_without_memory_is_waited_for(bench: Bench, slow: threading.Event) -> None:
     bench.worker()
     ids = [bench.submit(i) for i in range(2)]
@@ -181,6 +185,7 @@ def test_a_server_without_memory_is_waited_for(bench: Bench, slow: threading.Eve
         assert (job.status, job.attempt) == ("completed", 1)
 
 
+@pytest.mark.slow
 def test_the_end_of_a_lost_execution_leaves_the_next_one_running(
     bench: Bench, slow: threading.Event
 ) -> None:

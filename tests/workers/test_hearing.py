@@ -81,6 +81,7 @@ def hashes(bench: Bench, job: str) -> list[str]:
     return [x for name, x in told.items() if name.partition("/")[2].isdecimal()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output_format", ["wav", "flac"])
 def test_what_is_heard_is_what_the_file_has(player: Bench, output_format: str) -> None:
     player.worker()
@@ -100,6 +101,7 @@ def test_what_is_heard_is_what_the_file_has(player: Bench, output_format: str) -
     assert len(hashes(player, job.id)) == 2 * 3
 
 
+@pytest.mark.slow
 def test_chunks_go_with_their_job(player: Bench) -> None:
     player.worker()
     first = ended(player, player.submit(3, model=MODEL, seconds=1.2))
@@ -140,6 +142,7 @@ def test_a_chunk_that_is_told_again_counts_once_and_another_takes_its_place(play
     assert (player.references(before), player.references(after)) == (0, 1)
 
 
+@pytest.mark.slow
 def test_a_job_that_begins_anew_makes_the_same_chunks(player: Bench) -> None:
     job = player.submit(5, model=MODEL, seconds=1.5)
     (claim,) = claim_as(player, "dead", model=MODEL)
@@ -174,6 +177,7 @@ def halfway(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return go_on
 
 
+@pytest.mark.slow
 def test_what_is_made_can_be_heard_before_the_rest(player: Bench, halfway: threading.Event) -> None:
     player.worker()
     job = player.submit(1, model=MODEL)
@@ -186,6 +190,7 @@ def test_what_is_made_can_be_heard_before_the_rest(player: Bench, halfway: threa
     assert heard(player, job) == pcm_of(samples).tobytes()
 
 
+@pytest.mark.slow
 def test_a_canceled_job_keeps_what_was_heard(player: Bench, halfway: threading.Event) -> None:
     player.worker()
     job = player.submit(1, model=MODEL)

@@ -69,6 +69,7 @@ def test_a_large_picture_is_kept_small() -> None:
     assert torch.allclose(pixels[0, 0], torch.linspace(0, 1, 750), atol=2 / 255)
 
 
+@pytest.mark.slow
 def test_a_posted_picture_is_what_its_job_starts_from(bench: Bench) -> None:
     bench.worker()
     sha256 = bench.post(PNG)
@@ -89,6 +90,7 @@ def facts_of(params: VAEParams) -> Facts:
     return Facts("any", "", params.model_dump(), 0)
 
 
+@pytest.mark.slow
 def test_others_run_while_a_picture_is_read(
     bench: Bench, stuck: tuple[threading.Event, threading.Event]
 ) -> None:
@@ -102,6 +104,7 @@ def test_others_run_while_a_picture_is_read(
     assert bench.wait(waiting, 8).status == "completed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["cancel", "delete", "deadline"])
 def test_a_job_ends_while_its_picture_is_read(
     bench: Bench, stuck: tuple[threading.Event, threading.Event], end: str
@@ -124,6 +127,7 @@ def test_a_job_ends_while_its_picture_is_read(
     assert bench.references(sha256) == 1
 
 
+@pytest.mark.slow
 def test_a_drain_puts_back_a_job_whose_picture_is_read(
     bench: Bench, stuck: tuple[threading.Event, threading.Event]
 ) -> None:
@@ -141,6 +145,7 @@ def test_a_drain_puts_back_a_job_whose_picture_is_read(
     assert bench.references(sha256) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("failures", "error", "code"),
     [
@@ -169,6 +174,7 @@ def test_a_store_that_fails_is_asked_again(
     assert job.status == ("failed" if code else "completed")
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_picture_fails_its_job_in_words(bench: Bench) -> None:
     bench.worker()
     job = bench.wait(bench.submit(init_image=bench.post(PNG[:100])))
@@ -191,6 +197,7 @@ def brief(bench: Bench) -> Jobs:
     return Jobs(bench.redis, bench.settings)
 
 
+@pytest.mark.slow
 def test_an_input_outlives_its_upload_while_a_job_waits_for_it(bench: Bench) -> None:
     jobs = brief(bench)
     sha256 = bench.post(PNG)
@@ -206,6 +213,7 @@ def test_an_input_outlives_its_upload_while_a_job_waits_for_it(bench: Bench) -> 
     assert bench.references(sha256) == 0
 
 
+@pytest.mark.slow
 def test_every_end_drops_one_reference(bench: Bench) -> None:
     sha256 = bench.post(PNG)
     ids = [bench.submit(i, init_image=sha256) for i in range(4)]
@@ -265,6 +273,7 @@ def test_a_replayed_request_refers_once(bench: Bench) -> None:
     assert bench.references(sha256) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [True, False])
 def test_rq_requeue_takes_the_input_again_if_it_is_there(bench: Bench, there: bool) -> None:
     sha256 = bench.post(PNG)

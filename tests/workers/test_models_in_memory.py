@@ -30,6 +30,7 @@ def budget_for_one(bench: Bench) -> int:
     return max(loaded_bytes(e, CPU) for e in Shelf(bench.settings.checkpoints).entries().values())
 
 
+@pytest.mark.slow
 def test_models_whose_loading_takes_long_take_turns_under_a_budget_for_one(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,6 +50,7 @@ def test_models_whose_loading_takes_long_take_turns_under_a_budget_for_one(
     assert len(loads) <= len(ids)
 
 
+@pytest.mark.slow
 def test_a_model_waits_for_its_turn_while_another_is_on_its_way(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +75,7 @@ def test_a_model_waits_for_its_turn_while_another_is_on_its_way(
     host.close()
 
 
+@pytest.mark.slow
 def test_a_model_that_waits_gets_its_turn_though_the_floor_is_full(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +119,7 @@ def test_a_checkpoint_that_vanishes_before_it_is_loaded_is_refused(bench: Bench)
     host.close()
 
 
+@pytest.mark.slow
 def test_the_same_bytes_under_two_ids_serve_both(bench: Bench) -> None:
     folder = bench.settings.checkpoints
     shutil.copy(folder / "tiny-vae.safetensors", folder / "copy-vae.safetensors")
@@ -126,6 +130,7 @@ def test_the_same_bytes_under_two_ids_serve_both(bench: Bench) -> None:
         assert json.loads(picture.info["atelier"])["model"] == model
 
 
+@pytest.mark.slow
 def test_no_more_items_run_at_once_than_their_memory_allows(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +150,7 @@ def test_no_more_items_run_at_once_than_their_memory_allows(
     assert peak == [2]
 
 
+@pytest.mark.slow
 def test_an_item_larger_than_the_memory_runs_alone(bench: Bench) -> None:
     bench.worker(run_memory=1)
     assert len(bench.wait(bench.submit(n=3)).outputs) == 3

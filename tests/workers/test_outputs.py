@@ -96,6 +96,7 @@ def steps(bench: Bench) -> Bench:
     return bench
 
 
+@pytest.mark.slow
 def test_the_steps_of_a_job_are_told_with_pictures_on_the_way(steps: Bench) -> None:
     asked = {"steps": 150, "class_label": "bag", "guidance_scale": 2.0}
     job = steps.wait(steps.submit(model="tiny-diffusion", n=2, **asked), 60)
@@ -109,6 +110,7 @@ def test_the_steps_of_a_job_are_told_with_pictures_on_the_way(steps: Bench) -> N
     assert all(p["url"].startswith("data:image/png;base64,") for p in previews)
 
 
+@pytest.mark.slow
 def test_a_job_of_many_steps_is_canceled_between_two_of_them(steps: Bench) -> None:
     job = steps.submit(model="tiny-diffusion", steps=1000, n=8)
     steps.until(lambda: steps.fetch(job).progress.step > 5)

@@ -28,6 +28,7 @@ def test_a_file_becomes_a_score() -> None:
         score_of(b"no")
 
 
+@pytest.mark.slow
 def test_a_posted_score_is_what_its_job_plays(player: Bench) -> None:  # noqa: F811
     player.worker()
     data = write_midi(TUNE)
@@ -44,6 +45,7 @@ def test_a_posted_score_is_what_its_job_plays(player: Bench) -> None:  # noqa: F
     assert player.references(sha256) == 1
 
 
+@pytest.mark.slow
 def test_a_composer_makes_a_midi_file_again_and_again(player: Bench) -> None:  # noqa: F811
     tiny_checkpoint(player.settings.checkpoints, "composer")
     player.worker(preview_interval=0.001)
@@ -57,6 +59,7 @@ def test_a_composer_makes_a_midi_file_again_and_again(player: Bench) -> None:  #
     assert "preview" in player.events(one.id)
 
 
+@pytest.mark.slow
 def test_what_is_composed_comes_beside_what_is_played(player: Bench) -> None:  # noqa: F811
     tiny_composing(player.settings.checkpoints, "wavenet")
     player.worker()

@@ -122,6 +122,7 @@ def test_more_instruments_than_channels_are_played_by_others() -> None:
     assert only(TUNE).notes == ()
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_bytes() -> None:
     """Encoders number streams at random, or write the time or themselves into files."""
     code = (

@@ -15,6 +15,7 @@ from tests.workers.conftest import Bench
 SHA = "ab" * 32
 
 
+@pytest.mark.slow
 def test_bytes_that_can_not_be_deleted_hold_up_nobody(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +87,7 @@ def test_an_owner_that_lets_go_does_not_shorten_anothers_hold(bench: Bench) -> N
     assert bench.redis.zscore("atelier:orphans", sha256) == until
 
 
+@pytest.mark.slow
 def test_bytes_made_anew_during_a_slow_sweep_stay(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def check_told_once(bench: Bench, job: Job) -> None:
         assert told == output.text
 
 
+@pytest.mark.slow
 def test_what_is_told_on_the_way_is_the_text(writer: Bench) -> None:
     writer.worker()
     job = writer.wait(writer.submit(3, 2, MODEL, **ASKED), 60)
@@ -81,6 +82,7 @@ def test_what_is_told_on_the_way_is_the_text(writer: Bench) -> None:
     assert not [name for name in writer.record(job.id) if name.startswith("draft")]
 
 
+@pytest.mark.slow
 def test_a_job_that_begins_anew_tells_nothing_twice(
     writer: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_upkeep_goes_on_after_an_error() -> None:
     attempt(fails)  # it is logged, not raised
 
 
+@pytest.mark.slow
 def test_facts_can_be_read_while_jobs_come_and_go(bench: Bench) -> None:
     process = bench.worker()
     stop, problems = threading.Event(), []

@@ -51,6 +51,7 @@ def test_a_job_is_done_with_its_file_its_events_and_its_record(bench: Bench) -> 
     assert events[-1] == "completed"
 
 
+@pytest.mark.slow
 def test_the_file_is_what_the_flow_alone_makes(bench: Bench) -> None:
     bench.worker()
     job = bench.wait(bench.submit(seed=3, n=5))
@@ -63,6 +64,7 @@ def test_the_file_is_what_the_flow_alone_makes(bench: Bench) -> None:
         assert hashlib.sha256(data).hexdigest() == output.sha256
 
 
+@pytest.mark.slow
 def test_a_returned_seed_posted_alone_repeats_its_file_on_another_worker(bench: Bench) -> None:
     first = bench.worker("one")
     many = bench.wait(bench.submit(seed=3, n=6))
@@ -73,6 +75,7 @@ def test_a_returned_seed_posted_alone_repeats_its_file_on_another_worker(bench: 
         assert alone.outputs[0].sha256 == output.sha256
 
 
+@pytest.mark.slow
 def test_a_hundred_jobs_of_two_models_all_end_once(bench: Bench) -> None:
     bench.worker()
     ids = [
@@ -85,12 +88,14 @@ def test_a_hundred_jobs_of_two_models_all_end_once(bench: Bench) -> None:
     assert not bench.redis.keys("rq:execution:*")
 
 
+@pytest.mark.slow
 def test_more_items_than_room_are_admitted_as_room_allows(bench: Bench) -> None:
     bench.worker(capacity=4)
     job = bench.wait(bench.submit(n=30))
     assert len(job.outputs) == 30
 
 
+@pytest.mark.slow
 def test_a_running_job_is_canceled_and_leaves_nothing(bench: Bench, slow: threading.Event) -> None:
     process = bench.worker()
     running, other = bench.submit(1), bench.submit(2)
@@ -114,6 +119,7 @@ def test_a_waiting_job_is_canceled_at_once(bench: Bench) -> None:
     assert bench.redis.llen("rq:queue:" + bench.record(job)["origin"]) == 0
 
 
+@pytest.mark.slow
 def test_a_deleted_job_stops_and_is_gone(bench: Bench, slow: threading.Event) -> None:
     process = bench.worker()
     job = bench.submit()
@@ -145,6 +151,7 @@ def test_a_job_past_its_deadline_fails_running_or_waiting(
         assert ended.error.code == "deadline_exceeded"
 
 
+@pytest.mark.slow
 def test_sigterm_puts_back_what_it_cannot_finish_in_order(
     bench: Bench, slow: threading.Event
 ) -> None:
@@ -166,6 +173,7 @@ def test_sigterm_puts_back_what_it_cannot_finish_in_order(
         assert (job.status, job.attempt) == ("completed", 2)
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_what_ends_within_the_grace(bench: Bench, slow: threading.Event) -> None:
     process = bench.worker(drain_grace=30)
     job = bench.submit()
@@ -266,6 +274,7 @@ def test_a_claim_whose_answer_was_lost_is_put_back_uncharged(bench: Bench) -> No
     assert "deaths" not in bench.record(job)
 
 
+@pytest.mark.slow
 def test_nobody_runs_beside_a_job_that_must_run_alone(bench: Bench, slow: threading.Event) -> None:
     bench.worker()
     alone = bench.submit(1)
@@ -278,6 +287,7 @@ def test_nobody_runs_beside_a_job_that_must_run_alone(bench: Bench, slow: thread
     assert bench.wait(mate).status == "completed"
 
 
+@pytest.mark.slow
 def test_a_broken_model_fails_its_jobs_with_the_reason(bench: Bench, tmp_path: Path) -> None:
     from models.checkpoint import save
 
@@ -300,6 +310,7 @@ def test_a_model_that_does_not_fit_the_budget_says_so(bench: Bench) -> None:
     assert "ATELIER_MODEL_MEMORY" in job.error.message
 
 
+@pytest.mark.slow
 def test_models_take_turns_under_a_budget_for_one(bench: Bench) -> None:
     from models.batching import Place
     from models.shelf import Shelf
@@ -332,6 +343,7 @@ def test_a_row_that_fails_fails_its_job_alone(
     assert "not finite" in jobs[2].error.message
 
 
+@pytest.mark.slow
 def test_a_full_store_fails_the_job_and_not_the_worker(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +362,7 @@ def test_a_full_store_fails_the_job_and_not_the_worker(
     assert bench.wait(bench.submit()).status == "completed"
 
 
+@pytest.mark.slow
 def test_rq_info_tells_the_truth_while_a_batch_runs(bench: Bench, slow: threading.Event) -> None:
     bench.worker("busy")
     running = [bench.submit(i) for i in range(3)]
@@ -365,6 +378,7 @@ def test_rq_info_tells_the_truth_while_a_batch_runs(bench: Bench, slow: threadin
     assert "0 executing, 3 finished, 0 failed" in told
 
 
+@pytest.mark.slow
 def test_rq_suspend_holds_new_jobs_and_resume_lets_them_go(
     bench: Bench, slow: threading.Event
 ) -> None:
@@ -382,6 +396,7 @@ def test_rq_suspend_holds_new_jobs_and_resume_lets_them_go(
     assert bench.wait(waiting).status == "completed"
 
 
+@pytest.mark.slow
 def test_rq_can_stop_one_of_the_jobs_in_flight(bench: Bench, slow: threading.Event) -> None:
     import redis
     from rq.command import send_stop_job_command
@@ -420,6 +435,7 @@ def test_rq_requeue_runs_a_failed_job_again(bench: Bench) -> None:
     assert len(ended.outputs) == 1
 
 
+@pytest.mark.slow
 def test_results_expire_and_records_outlive_them(bench: Bench) -> None:
     from app.jobs import Jobs
 
@@ -437,6 +453,7 @@ def test_results_expire_and_records_outlive_them(bench: Bench) -> None:
     assert bench.redis.zrange("atelier:jobs:local", 0, -1) == []
 
 
+@pytest.mark.slow
 def test_deleting_one_job_never_takes_anothers_result(bench: Bench) -> None:
     bench.worker(**{"orphan_ttl": 0.1})
     one, two = bench.wait(bench.submit(5)), bench.wait(bench.submit(5))
@@ -448,6 +465,7 @@ def test_deleting_one_job_never_takes_anothers_result(bench: Bench) -> None:
     assert bench.redis.hget(f"atelier:artifact:{sha256}", "owner:local") == "1"
 
 
+@pytest.mark.slow
 def test_the_batched_example_is_what_the_worker_proves(bench: Bench) -> None:
     process = bench.worker()
     bench.wait(bench.submit())

@@ -106,6 +106,7 @@ def inception_weights(path: Path, classes: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_inception_sees_what_torch_fidelity_sees(tmp_path: Path) -> None:
     fidelity = pytest.importorskip(
         "torch_fidelity.feature_extractor_inceptionv3", reason="the oracle of FID"
@@ -124,6 +125,7 @@ def test_inception_sees_what_torch_fidelity_sees(tmp_path: Path) -> None:
     assert torch.allclose(seen.probabilities, logits.softmax(1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_torchvisions_weights_are_named_as_what_they_are(tmp_path: Path) -> None:
     mine = InceptionV3(inception_weights(tmp_path / "inception.pt", 1000))
     assert mine.name.startswith("inception-v3 of 1000 classes")
