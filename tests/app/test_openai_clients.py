@@ -34,7 +34,8 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> str:
         return folder
     made = str(tmp_path_factory.mktemp("openai2"))
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "0"]
-    command = [*pip, "--disable-pip-version-check", "--target", made, "openai<3"]
+    pip += ["--disable-pip-version-check", "--no-deps", "--target", made]
+    command = [*pip, "openai<3", "distro<2"]  # the rest of what it needs is here already
     try:
         subprocess.run(command, capture_output=True, timeout=90, check=True)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
