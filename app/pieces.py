@@ -11,7 +11,7 @@ from typing import Any
 
 
 class TextChanged(Exception):
-    """What was given is not the beginning of the text any more."""
+    """What was given of an item is not the beginning of its text any more."""
 
 
 @dataclass
@@ -19,6 +19,7 @@ class Pieces:
     """What was given of each item's text."""
 
     given: dict[int, str] = field(default_factory=dict)
+    only: int | None = None  # the one item that is followed, if not all are
 
     def take(self, name: str, data: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
         """What an event brings that is new: items and their text. Raises TextChanged."""
@@ -32,7 +33,7 @@ class Pieces:
 
     def _whole(self, found: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
         index, text = found["index"], found.get("text")
-        if text is not None:
+        if text is not None and self._follows(index):
             draft, given = "role" not in found, self.given.get(index, "")
             if not (text.startswith(given) or (draft and given.startswith(text))):
                 raise TextChanged
@@ -41,6 +42,9 @@ class Pieces:
     def _more(self, index: int, offset: int, text: str) -> Iterator[tuple[int, str]]:
         given = self.given.get(index, "")
         new = text[len(given) - offset :] if offset <= len(given) else ""
-        if new:
+        if new and self._follows(index):
             self.given[index] = given + new
             yield index, new
+
+    def _follows(self, index: int) -> bool:
+        return self.only in (None, index)

@@ -88,12 +88,11 @@ class Job(JobView):
         Over dropped connections too. Raises JobFailed, JobCanceled or TextChangedError after what
         there was of it.
         """
-        pieces = Pieces()
+        pieces = Pieces(only=index)
         try:
             with closing(self.events()) as events:
                 for event in events:
-                    new = pieces.take(event.name, event.data)
-                    yield from (text for i, text in new if i == index)
+                    yield from (text for _, text in pieces.take(event.name, event.data))
         except TextChanged:
             raise TextChangedError(self) from None
         self.check()
@@ -227,13 +226,12 @@ class AsyncJob(JobView):
 
     async def deltas(self, index: int = 0) -> AsyncGenerator[str, None]:
         """An item's text as it is written, as with `Job.deltas`."""
-        pieces = Pieces()
+        pieces = Pieces(only=index)
         try:
             async with aclosing(self.events()) as events:
                 async for event in events:
-                    for i, text in pieces.take(event.name, event.data):
-                        if i == index:
-                            yield text
+                    for _, text in pieces.take(event.name, event.data):
+                        yield text
         except TextChanged:
             raise TextChangedError(self) from None
         self.check()

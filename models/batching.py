@@ -22,6 +22,7 @@ class Place:
     device: torch.device
     dtype: torch.dtype = torch.float32
     words: torch.dtype | None = None  # of language models' weights, if they are to have another
+    memory: int | None = None  # bytes that a loaded model may take
 
 
 @dataclass(frozen=True, eq=False)  # no slots: Python 3.12 can't refer weakly to one that has them

@@ -11,7 +11,7 @@ from models.artifacts import Artifact, Text
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint
 from models.flow import NOTHING, Inputs
-from models.language_nets import draw_of, net_of, slots_of
+from models.language_nets import draw_of, net_of, precisions_of, slots_of, weight_bytes
 from models.pages import Page, Pen
 from models.params import Refused
 from models.slots import SCRATCH, Slots
@@ -45,7 +45,9 @@ class Language:
         net = net_of(checkpoint, place)
         told: Mapping[str, Any] = checkpoint.header.net
         words = TextTokens(told["words"], checkpoint.tensors)
-        self.max_items = slots_of(net.slot_bytes)
+        elements = sum(tensor.numel() for tensor in checkpoint.tensors.values())
+        weights = weight_bytes(told, elements, precisions_of(checkpoint.tensors), place)
+        self.max_items = slots_of(net.slot_bytes, weights, place)
         self.item_bytes = 2**20  # its slot is there from the beginning
         net.furnish(self.max_items)
         size = (self.max_items + 1, net.vocabulary)
@@ -152,7 +154,7 @@ def _too_long(field: str, has: str, context: int) -> Refused:
 def _said_in(params: LanguageParams) -> str:
     """All that is asked, or none of it where that is short by its kind."""
     turns = params.messages or ()
-    return params.text or " ".join(turn.content for turn in turns)
+    return params.text or " ".join(turn.content.strip() for turn in turns)  # as templates trim
 
 
 def _asked_by(params: LanguageParams) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from models.llama_weights import Shape
 
 MOST_SLOTS, ROOM = 16, 2**30  # slots, and bytes that their caches take together, at most
+NAMES = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32"}  # as safetensors'
+WIDTHS = {"BF16": 2, "F16": 2, "F32": 4}  # bytes of a number
 TOLD = {"config", "words", "context"}
 """What a header tells: the net's configuration, its words, and tokens of a text at most."""
 
@@ -49,8 +51,7 @@ class Net(Protocol):
 def net_of(checkpoint: Checkpoint, place: Place) -> Net:
     """The fastest net that a checkpoint and this place allow. Raises CheckpointError."""
     told: Mapping[str, Any] = checkpoint.header.net
-    if told.keys() != TOLD or not isinstance(told["config"], dict):
-        raise CheckpointError(f"its net must have {', '.join(sorted(TOLD))} and nothing else")
+    check_told(told)
     tensors = {name: t for name, t in checkpoint.tensors.items() if name != TENSOR}
     context, fast = int(told["context"]), _fast(told["config"], place)
     if fast is not None:
@@ -73,20 +74,50 @@ def _fast(config: Mapping[str, Any], place: Place) -> "Shape | None":
     return Shape.of(config)
 
 
-def slots_of(slot_bytes: int) -> int:
-    """Texts that are written side by side, where each has caches of so many bytes."""
-    return max(1, min(MOST_SLOTS, ROOM // slot_bytes))
+def slots_of(slot_bytes: int, weights: int, place: Place) -> int:
+    """Texts that are written side by side, where each has caches of so many bytes: as many as fit
+    into ROOM and beside the weights, with the slot that padding writes to; at least one."""
+    room = ROOM if place.memory is None else min(ROOM, place.memory - weights)
+    return max(1, min(MOST_SLOTS, room // slot_bytes - 1))
+
+
+def precisions_of(tensors: Mapping[str, Tensor]) -> set[str]:
+    """Of numbers with a point, as safetensors calls them."""
+    return {NAMES[t.dtype] for t in tensors.values() if t.dtype in NAMES}
+
+
+def weight_bytes(told: Mapping[str, Any], elements: int, precisions: Set[str], place: Place) -> int:
+    """What the weights of a net take: by the kernel in the precision that loses nothing, and the
+    table of tokens once more as it came."""
+    shape = _fast(told["config"], place)
+    if shape is None:
+        return elements * (place.words or place.dtype).itemsize
+    from models.llama_net import kind_of
+
+    came = max((WIDTHS[name] for name in precisions & WIDTHS.keys()), default=4)
+    table = shape.vocabulary * shape.hidden
+    packed = elements if shape.tied else elements - table
+    return packed * kind_of(precisions, place).itemsize + table * came
 
 
 def loaded_bytes(header: Header, elements: int, precisions: Set[str], place: Place) -> int:
     """What a model takes in memory: the weights, and the caches of all slots."""
     told: Mapping[str, Any] = header.net
-    shape = _fast(told.get("config", {}), place)
+    check_told(told)
+    weights, shape = weight_bytes(told, elements, precisions, place), _fast(told["config"], place)
     if shape is not None:
-        from models.llama_net import bytes_of
+        from models.llama_net import slot_bytes
 
-        return bytes_of(shape, int(told["context"]), elements, precisions, place)
-    return elements * (place.words or place.dtype).itemsize + ROOM  # as much as they may take
+        slot = slot_bytes(shape, int(told["context"]))
+        return weights + (slots_of(slot, weights, place) + 1) * slot
+    left = ROOM if place.memory is None else max(0, place.memory - weights)
+    return weights + min(ROOM, left)  # as much as its caches may take
+
+
+def check_told(told: Mapping[str, Any]) -> None:
+    """Raises CheckpointError for a header that is not a language model's."""
+    if told.keys() != TOLD or not isinstance(told["config"], dict):
+        raise CheckpointError(f"its net must have {', '.join(sorted(TOLD))} and nothing else")
 
 
 def draw_of(vocabulary: int, place: Place) -> Draw:

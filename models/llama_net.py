@@ -9,12 +9,11 @@ from torch import Tensor
 
 from models.batching import Place
 from models.lanes import padded
-from models.language_nets import slots_of
+from models.language_nets import precisions_of
 from models.llama_kernel import Desk, desk_for, run, speak
 from models.llama_weights import Packed, Shape, check, pack
 from models.team import Team
 
-WIDTHS = {"BF16": 2, "F16": 2, "F32": 4}  # bytes of a number
 CHUNK = 16  # tokens of a prompt that are read in one step: others wait for it
 
 
@@ -34,10 +33,10 @@ class LlamaNet:
         self._embed = tensors["model.embed_tokens.weight"]
         self.context, self.vocabulary = min(context, shape.places), shape.vocabulary
         self._places = places_of(shape, context)
-        kind = _kind(self._embed.dtype == torch.bfloat16, place)
+        kind = kind_of(precisions_of(tensors), place)
         self.weights: Packed = pack(shape, tensors, self._places, kind)
         self._cache = cache_of(shape, self._places)
-        self.slot_bytes = 2 * 4 * math.prod(self._cache)
+        self.slot_bytes = slot_bytes(shape, context)
         self.caches: tuple[Tensor, ...] = ()
         self._team = Team(torch.get_num_threads())
 
@@ -77,21 +76,16 @@ def cache_of(shape: Shape, places: int) -> tuple[int, int, int]:
     return shape.layers, shape.groups, places * shape.width
 
 
-def bytes_of(shape: Shape, context: int, elements: int, precisions: Set[str], place: Place) -> int:
-    """What a net of so many numbers takes: packed, the table of tokens once more as it came, and
-    the caches of its slots."""
-    came = max((WIDTHS[name] for name in precisions & WIDTHS.keys()), default=4)
-    table = shape.vocabulary * shape.hidden
-    packed = elements if shape.tied else elements - table
-    kind = _kind("BF16" in precisions and not precisions & {"F16", "F32"}, place)
-    slot = 2 * 4 * math.prod(cache_of(shape, places_of(shape, context)))
-    return packed * kind.itemsize + table * came + (slots_of(slot) + 1) * slot
+def slot_bytes(shape: Shape, context: int) -> int:
+    """What keys and values of one text take."""
+    return 2 * 4 * math.prod(cache_of(shape, places_of(shape, context)))
 
 
-def _kind(came_as_bfloat16: bool, place: Place) -> torch.dtype:
-    """How narrow weights may be: as was asked for, else as they came, which loses nothing; those
-    of float16 need single precision for that."""
+def kind_of(precisions: Set[str], place: Place) -> torch.dtype:
+    """How narrow weights may be: as was asked for, else as they came, by safetensors' names of it,
+    which loses nothing; those of float16 need single precision for that."""
     if place.words is not None:
         return place.words
-    half = came_as_bfloat16 or place.dtype == torch.bfloat16
+    came_narrow = "BF16" in precisions and not precisions & {"F16", "F32"}
+    half = came_narrow or place.dtype == torch.bfloat16
     return torch.bfloat16 if half else torch.float32

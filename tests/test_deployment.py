@@ -46,7 +46,9 @@ def test_every_setting_in_the_composition_exists() -> None:
 
 def test_the_packaged_model_is_there_before_whoever_serves_it() -> None:
     services = COMPOSE["services"]
-    _, _, module, model, folder = services["story-model"]["command"].split()
+    found = re.search(r"-m (\S+) (\S+) (\S+) \|\| true", services["story-model"]["command"])
+    assert found
+    module, model, folder = found.groups()
     assert module == "atelier.packaged"
     assert model in {packaged.id for packaged in PACKAGED}
     makefile = (ROOT / "Makefile").read_text()

@@ -84,7 +84,12 @@ class Host:
         """Load this model, evicting the idle. Returns the busy ones to drain first, if any."""
         if entry.sha256 in self.loaded or entry.sha256 in self.loading:
             return set()
-        need = loaded_bytes(entry, self._place)
+        try:
+            need = loaded_bytes(entry, self._place)
+        except (CheckpointError, KeyError, TypeError, ValueError, AttributeError):
+            reason = "its header is not what its family needs"
+            self.refused[entry.sha256] = Refused(reason, time.monotonic())
+            return set()
         if need > self._budget:
             reason = f"it takes {need} bytes, and ATELIER_MODEL_MEMORY allows {self._budget}"
             self.refused[entry.sha256] = Refused(reason, time.monotonic())

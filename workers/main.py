@@ -49,7 +49,7 @@ def place_of(settings: Settings) -> Place:
     if chosen == "auto":
         chosen = "bfloat16" if device.type == "cuda" else "float32"
     words = None if settings.language_dtype == "auto" else DTYPES[settings.language_dtype]
-    return Place(device, DTYPES[chosen], words)
+    return Place(device, DTYPES[chosen], words, settings.model_memory)
 
 
 def store_of(settings: Settings) -> Store:

@@ -14,6 +14,19 @@ from workers.host import Loaded
 from workers.telling import Voice
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What all items in flight may take together."""
+
+    capacity: int  # rows
+    memory: int  # bytes, weights aside
+
+
+def share(count: int) -> int:
+    """Of so many places, as many as one job may have: a quarter less, or one; one always."""
+    return max(1, count - max(1, count // 4))
+
+
 @dataclass(eq=False)
 class Run:
     """A job in flight here."""
@@ -63,6 +76,17 @@ class Run:
         """Whether it has an item that could begin."""
         return not self.over and self.inputs is not None and self.started < self.items
 
+    def most(self, limits: Limits) -> int:
+        """Items that may run at once: a quarter of the model's seats, of all rows and of the memory
+        for items is left to others, so that a job of many long ones lets them by."""
+        each = max(self.params.rows * self.model.family.item_bytes, 1)
+        seats, rows = self.model.family.max_items, limits.capacity // self.weight(limits.capacity)
+        return min(map(share, (seats, rows, limits.memory // each)))
+
+    def room(self, limits: Limits) -> int:
+        """Items that it has, or may soon have, in the engine: what others can't count on."""
+        return min(self.left, self.most(limits))
+
     def memory(self, items: int) -> int:
         """Memory that its inputs and so many of its items may take."""
         inputs = sum(values_of(artifact).nbytes for artifact in (self.inputs or {}).values())
@@ -71,16 +95,6 @@ class Run:
     def weight(self, capacity: int) -> int:
         """Rows that an item counts for: at most half of all, so that a long walk lets others by."""
         return min(self.params.rows, max(1, capacity // 2))
-
-    def most(self, capacity: int) -> int:
-        """Items that may run at once: at most three quarters of the model's seats and of all rows
-        (one always), so that a job of many long ones lets others by."""
-        seats, rows = self.model.family.max_items, capacity // self.weight(capacity)
-        return min(seats - seats // 4, rows - rows // 4)
-
-    def room(self, capacity: int) -> int:
-        """Items that it has, or may soon have, in the engine: what others can't count on."""
-        return min(self.left, self.most(capacity))
 
     def note(self, index: int, progress: tuple[int, int]) -> None:
         """How far an item is; never less far than before: rows of one flow overtake each other."""

@@ -22,7 +22,7 @@ from workers.files import Facts, Sheet
 from workers.hearing import Ear
 from workers.host import Loaded
 from workers.messages import Ended, Heard, Made, Message, Told
-from workers.run import Run
+from workers.run import Limits, Run
 
 log = logging.getLogger("atelier.worker")
 
@@ -35,7 +35,7 @@ class Runs:
 
     def __init__(self, engine: Engine, settings: Settings, send: Callable[[Message], None]) -> None:
         self._engine, self._send = engine, send
-        self._capacity, self._memory = settings.capacity, settings.run_memory
+        self._limits = Limits(settings.capacity, settings.run_memory)
         self._preview_interval = settings.preview_interval
         self._runs: dict[str, Run] = {}
         self._refused: dict[str, Claim] = {}
@@ -64,17 +64,17 @@ class Runs:
     def items_of(self, sha256: str) -> int:
         """Seats of one model that its jobs in flight have, or will soon."""
         runs = [r for r in self._runs.values() if r.model.entry.sha256 == sha256]
-        return sum(run.room(self._capacity) for run in runs)
+        return sum(run.room(self._limits) for run in runs)
 
     def rows_taken(self) -> int:
         """Rows that the jobs in flight have, or will soon."""
-        capacity = self._capacity
-        return sum(run.room(capacity) * run.weight(capacity) for run in self._runs.values())
+        limits = self._limits
+        return sum(r.room(limits) * r.weight(limits.capacity) for r in self._runs.values())
 
     def bytes_taken(self) -> int:
         """Memory that the jobs in flight may take, weights aside."""
         runs = [run for run in self._runs.values() if not run.over]
-        return sum(run.memory(run.room(self._capacity)) for run in runs)
+        return sum(run.memory(run.room(self._limits)) for run in runs)
 
     def busy(self) -> set[str]:
         """Models with jobs in flight, by sha256."""
@@ -110,12 +110,12 @@ class Runs:
         self._send(Ended(claim, "failed", error, 0, "", 0))
 
     def admit(self) -> None:
-        """Give items to the engine, oldest job first, as room allows, and to none more than its
-        share.
+        """Give items to the engine as room allows, and to no job more than its share: jobs of
+        which nothing has begun first, the oldest of them foremost.
 
-        What the oldest waits for is kept for it: else small items would starve a large one.
+        What the first waits for is kept for it: else small items would starve a large one.
         """
-        for run in list(self._runs.values()):
+        for run in sorted(self._runs.values(), key=lambda run: run.started > 0):
             while run.waiting and self._may_have(run):
                 if not self._fits(run):
                     return
@@ -124,14 +124,14 @@ class Runs:
     def _may_have(self, run: Run) -> bool:
         """Whether its model has a seat for one more item of this job."""
         here = sum(len(r.active) for r in self._runs.values() if r.model is run.model)
-        return here < run.model.family.max_items and len(run.active) < run.most(self._capacity)
+        return here < run.model.family.max_items and len(run.active) < run.most(self._limits)
 
     def _fits(self, run: Run) -> bool:
         held = [r for r in self._runs.values() if r.active]
-        rows = sum(len(r.active) * r.weight(self._capacity) for r in held)
+        rows = sum(len(r.active) * r.weight(self._limits.capacity) for r in held)
         taken = sum(r.memory(len(r.active)) for r in held)
-        small = rows + run.weight(self._capacity) <= self._capacity
-        return not held or (small and taken + run.memory(1) <= self._memory)
+        small = rows + run.weight(self._limits.capacity) <= self._limits.capacity
+        return not held or (small and taken + run.memory(1) <= self._limits.memory)
 
     def _begin(self, run: Run) -> None:
         index = run.started

@@ -3,9 +3,11 @@
 The turn goes to the key with the flow of the least virtual time, its next batch counted twice: as
 time it will have had, and as time the others wait for it. A flow's virtual time grows by the device
 time of the batches it took part in, and of those it waited behind in its own key: that many rows of
-one key can't share a batch must not keep the other keys waiting for each of them. It begins
-`CREDIT_SECONDS` before the least (start-time fair queueing; Goyal, Vin and Cheng 1996): so a short
-job is not held up by long ones, nor are they, for as long as they have run, by one that comes.
+one key can't share a batch must not keep the other keys waiting for each of them. It begins where
+the schedule's own time is, which every key moves on equally (start-time fair queueing; Goyal, Vin
+and Cheng 1996), or before that by a credit of up to `CREDIT_SECONDS`, which whoever comes next has
+to wait for: so a short job is not held up by long ones, nor are they, for as long as they have run,
+by one that comes, or by many one after another.
 A key passed over for `PATIENCE` rounds goes first, and in it a row that waited for as many, so that
 none starves. A turn takes only as many rows as fit in `TURN_SECONDS`, by what the key has cost;
 where nothing else waits, as fit in `LONE_SECONDS`, so that what arrives meanwhile is soon seen.
@@ -23,6 +25,7 @@ from models.flow import Flow, Shapes, Step
 TURN_SECONDS = 0.05
 LONE_SECONDS = 0.08  # a cancel is to take effect within 100 ms
 CREDIT_SECONDS = 0.25  # about a picture in twenty steps
+CREDIT_SHARE = 0.25  # of the device's time: how fast it grows again
 PATIENCE = 4  # rounds: of keys, a turn of each; of rows, all that wait together
 
 
@@ -55,18 +58,26 @@ class Schedule:
         self._clock = clock
         self._groups: dict[Hashable, list[Row]] = {}
         self._turned: dict[Hashable, float] = {}  # when a key of which rows are left had its turn
-        self._least_served = self._least_virtual = 0.0  # of all that wait; they never fall
+        self._time = 0.0  # what the virtual time of who comes now is
+        self._credit = CREDIT_SECONDS  # by how much it may be less
+        self._least: WeakKeyDictionary[Batched[Any], dict[Shapes, float]] = WeakKeyDictionary()
         self._costs: WeakKeyDictionary[Batched[Any], dict[Shapes, float]] = WeakKeyDictionary()
 
     def enter(self, seat: Seat) -> None:
         """A flow that has just come."""
-        seat.served = self._least_served - CREDIT_SECONDS
-        seat.virtual = self._least_virtual - CREDIT_SECONDS
+        seat.virtual = self._time
+        if self._groups:  # else it has nobody to pass
+            seat.virtual, self._credit = self._time - self._credit, 0.0
 
     def wait(self, seat: Seat) -> None:
-        """Every step that this seat awaits is now a waiting row."""
+        """Every step that this seat awaits is now a waiting row.
+
+        In its key it goes first for `CREDIT_SECONDS` at most, however long others have been served.
+        """
         now = self._clock()
         for index, step in enumerate(seat.steps):
+            least = self._least.get(step.run, {}).get(step.shapes, -math.inf)
+            seat.served = max(seat.served, least - CREDIT_SECONDS)
             self._groups.setdefault(step.key, []).append(Row(seat, index, step, now))
 
     def leave(self, seat: Seat) -> None:
@@ -81,13 +92,11 @@ class Schedule:
         """The rows whose turn it is: one key's, the overdue and least served first."""
         if not self._groups:
             return []
-        seats = {row.seat for rows in self._groups.values() for row in rows}
-        self._least_served = max(self._least_served, min(seat.served for seat in seats))
-        self._least_virtual = max(self._least_virtual, min(seat.virtual for seat in seats))
         now = self._clock()
         overdue = now - PATIENCE * self._round()  # whoever waits since before this
         key = self._next_key(now)
         rows = self._pop(key)
+        self._note_least(rows)
         limit = self._most(rows[0].step, TURN_SECONDS if self._groups else LONE_SECONDS)
         if limit is None or limit >= len(rows):
             return rows
@@ -108,10 +117,22 @@ class Schedule:
             seat.served += seconds
         for seat in took_part | {row.seat for row in self._groups.get(step.key, ())}:
             seat.virtual += seconds
+        self._credit = min(CREDIT_SECONDS, self._credit + CREDIT_SHARE * seconds)
+        keys = len(self._groups.keys() | {step.key})
+        waiting = [row.seat.virtual for rows in self._groups.values() for row in rows]
+        waiting += [seat.virtual for seat in took_part]
+        on = min(self._time + seconds / keys, max(self._time, *waiting))
+        self._time = max(on, min(waiting))
 
     def learn(self, step: Step[Any], seconds: float) -> None:
         """A micro-batch like this takes so long: measured, or known from the model's warm-up."""
         self._costs.setdefault(step.run, {})[step.shapes] = seconds
+
+    def _note_least(self, rows: list[Row]) -> None:
+        """What the least served row of a key has had; it never falls."""
+        step, served = rows[0].step, min(row.seat.served for row in rows)
+        noted = self._least.setdefault(step.run, {})
+        noted[step.shapes] = max(noted.get(step.shapes, 0.0), served)
 
     def _pop(self, key: Hashable) -> list[Row]:
         self._turned.pop(key, None)

@@ -56,5 +56,9 @@ def test_a_text_that_was_begun_anew_with_other_words_is_found_out() -> None:
         for event in (("output", whole), job("completed", outputs=[whole])):
             with pytest.raises(TextChanged):
                 text_of(*begun, event)
+    one = Pieces(only=1)
+    other = {"index": 0, "text": "One owl", "role": "text"}
+    given = [one.take(*event) for event in (*begun, ("output", other), late, delta(1, 3, "!"))]
+    assert "".join(text for pieces in given for _, text in pieces) == "Une!", "of no other item"
     with pytest.raises(TextChanged):
         text_of(*begun, job("status", drafts=[{"index": 0, "text": "One owl"}]))

@@ -297,6 +297,38 @@ def test_weights_take_what_they_are_kept_as(path: Path) -> None:
         assert language_nets.loaded_bytes(other, 50, frozenset(came), single) == 200 + 2**30
 
 
+def test_there_are_as_many_slots_as_a_worker_has_room_for(path: Path) -> None:
+    held = load(path)
+    elements = sum(t.numel() for t in held.tensors.values())
+    slot = 2 * 4 * 2 * 2 * 1024 * 16
+
+    def weighed(memory: int) -> int:
+        place = Place(CPU, memory=memory)
+        return language_nets.loaded_bytes(held.header, elements, frozenset({"F32"}), place)
+
+    weights = weighed(2**30) - 17 * slot
+    for room, slots in ((17 * slot, 16), (6 * slot, 5), (3 * slot - 1, 1), (0, 1)):
+        family = Language(held, Place(CPU, memory=weights + room))
+        assert family.max_items == slots
+        caches = sum(cache.nbytes for cache in family.pen.net.caches)
+        assert weighed(weights + room) == weights + caches
+        assert (weighed(weights + room) <= weights + room) == (room >= 2 * slot)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(language_nets, "find_spec", lambda name: None)
+        assert weighed(2**20) <= 2**20, "whatever net it is, it fits where its weights do"
+        assert 1 <= Language(held, Place(CPU, memory=2**20)).max_items < 16
+
+
+@pytest.mark.parametrize("net", [{}, {"config": 3}, {"context": "long"}])
+def test_a_header_that_is_none_of_a_language_model_is_refused_before_it_is_weighed(
+    path: Path, net: dict[str, Any]
+) -> None:
+    held = load(path)
+    header = held.header.model_copy(update={"net": {**held.header.net, **net} if net else {}})
+    with pytest.raises((CheckpointError, ValueError)):
+        language_nets.loaded_bytes(header, 50, frozenset({"F32"}), Place(CPU))
+
+
 def test_words_beyond_the_net_are_refused(path: Path) -> None:
     held, more = load(path), tokenizer()
     more.add_tokens([f"<x{number}>" for number in range(8)])

@@ -50,6 +50,24 @@ def test_models_whose_loading_takes_long_take_turns_under_a_budget_for_one(
     assert len(loads) <= len(ids)
 
 
+def test_a_model_that_can_not_be_weighed_is_refused_and_not_the_workers_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def weighed(entry: Entry, place: Place) -> int:
+        if entry.id == "tiny-gan":
+            raise KeyError("context")
+        return loaded_bytes(entry, place)
+
+    monkeypatch.setattr(workers.host, "loaded_bytes", weighed)
+    bench.worker()
+    bad, good = bench.submit(1, model="tiny-gan"), bench.submit(1, model="tiny-vae")
+    failed = bench.wait(bad, 20)
+    assert failed.error is not None
+    assert failed.status == "failed"
+    assert failed.error.message.startswith("the model could not be loaded: its header is not")
+    assert bench.wait(good, 20).status == "completed"
+
+
 @pytest.mark.slow
 def test_a_model_waits_for_its_turn_while_another_is_on_its_way(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
@@ -146,7 +164,8 @@ def test_no_more_items_run_at_once_than_their_memory_allows(
 
     monkeypatch.setattr(VAE, "generate", story)
     bench.worker(run_memory=2 * VAE.item_bytes)
-    assert len(bench.wait(bench.submit(n=9)).outputs) == 9
+    for job in [bench.submit(n=9), bench.submit(n=9)]:
+        assert len(bench.wait(job).outputs) == 9
     assert peak == [2]
 
 
