@@ -1,5 +1,6 @@
 """Where a worker puts models, and in which precision, by its settings."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ CPU = torch.device("cpu")
 def test_models_go_where_the_settings_say(
     asked: dict[str, Any], place: Place, tmp_path: Path
 ) -> None:
-    assert place_of(Settings(state=tmp_path, device="cpu", **asked)) == place
+    settings = Settings(state=tmp_path, device="cpu", model_memory=2**31, **asked)
+    assert place_of(settings) == replace(place, memory=2**31)
 
 
 def test_a_device_that_is_none_is_told(tmp_path: Path) -> None:
