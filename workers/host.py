@@ -85,14 +85,9 @@ class Host:
         if entry.sha256 in self.loaded or entry.sha256 in self.loading:
             return set()
         try:
-            need = loaded_bytes(entry, self._place)
-        except (CheckpointError, KeyError, TypeError, ValueError, AttributeError):
-            reason = "its header is not what its family needs"
-            self.refused[entry.sha256] = Refused(reason, time.monotonic())
-            return set()
-        if need > self._budget:
-            reason = f"it takes {need} bytes, and ATELIER_MODEL_MEMORY allows {self._budget}"
-            self.refused[entry.sha256] = Refused(reason, time.monotonic())
+            need = self._weighed(entry)
+        except CheckpointError as error:
+            self.refused[entry.sha256] = Refused(str(error), time.monotonic())
             return set()
         victims = self._victims(need)
         if victims & self.loading.keys():
@@ -104,6 +99,22 @@ class Host:
         self.loading[entry.sha256] = need
         self._loader.submit(self._load, entry, need)
         return set()
+
+    def _weighed(self, entry: Entry) -> int:
+        """The bytes that it takes. Raises CheckpointError where it never fits, or where nobody can
+        tell: a header is a stranger's, and must not end the worker."""
+        try:
+            need = loaded_bytes(entry, self._place)
+        except CheckpointError:
+            raise
+        except Exception:
+            log.exception("model can't be weighed", extra={"model": entry.id})
+            raise CheckpointError("its header is not what its family needs") from None
+        if need > self._budget:
+            raise CheckpointError(
+                f"it takes {need} bytes, and ATELIER_MODEL_MEMORY allows {self._budget}"
+            )
+        return need
 
     def _victims(self, need: int) -> set[str]:
         """The least recently used models whose going makes room."""
