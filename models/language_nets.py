@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from models.llama_weights import Shape
 
 MOST_SLOTS, ROOM = 16, 2**30  # slots, and bytes that their caches take together, at most
-NAMES = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32"}  # as safetensors'
-WIDTHS = {"BF16": 2, "F16": 2, "F32": 4}  # bytes of a number
+PRECISIONS = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
+"""By safetensors' names."""
 TOLD = {"config", "words", "context"}
 """What a header tells: the net's configuration, its words, and tokens of a text at most."""
 
@@ -83,7 +83,8 @@ def slots_of(slot_bytes: int, weights: int, place: Place) -> int:
 
 def precisions_of(tensors: Mapping[str, Tensor]) -> set[str]:
     """Of numbers with a point, as safetensors calls them."""
-    return {NAMES[t.dtype] for t in tensors.values() if t.dtype in NAMES}
+    there = {tensor.dtype for tensor in tensors.values()}
+    return {name for name, dtype in PRECISIONS.items() if dtype in there}
 
 
 def weight_bytes(told: Mapping[str, Any], elements: int, precisions: Set[str], place: Place) -> int:
@@ -94,7 +95,7 @@ def weight_bytes(told: Mapping[str, Any], elements: int, precisions: Set[str], p
         return elements * (place.words or place.dtype).itemsize
     from models.llama_net import kind_of
 
-    came = max((WIDTHS[name] for name in precisions & WIDTHS.keys()), default=4)
+    came = max(PRECISIONS[name].itemsize for name in precisions & PRECISIONS.keys())
     table = shape.vocabulary * shape.hidden
     packed = elements if shape.tied else elements - table
     return packed * kind_of(precisions, place).itemsize + table * came
@@ -118,6 +119,8 @@ def check_told(told: Mapping[str, Any]) -> None:
     """Raises CheckpointError for a header that is not a language model's."""
     if told.keys() != TOLD or not isinstance(told["config"], dict):
         raise CheckpointError(f"its net must have {', '.join(sorted(TOLD))} and nothing else")
+    if not isinstance(told["context"], int):
+        raise CheckpointError("its context must be a number of tokens")
 
 
 def draw_of(vocabulary: int, place: Place) -> Draw:
