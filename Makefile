@@ -28,7 +28,7 @@ serve: $(VENV)/run.stamp  ## the whole service on this machine, until Ctrl-C
 test: $(VENV)/dev.stamp  ## every test
 	$(BIN)/python -m pytest $(ABREAST)
 
-check: $(VENV)/dev.stamp  ## format, lint, types, import rules, and the tests that start no stack and take no time
+check: $(VENV)/dev.stamp  ## format, lint, types, import rules, and the tests that neither start the stack nor are slow
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
