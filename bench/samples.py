@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.language import CPU, checkpoint_of
+from bench.language_ways import CPU, checkpoint_of
 from models.artifacts import Text
 from models.batching import Place
 from models.checkpoint import Checkpoint
