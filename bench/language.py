@@ -100,6 +100,7 @@ def measure(checkpoint: Checkpoint, rounds: int) -> None:
         "int8_8": lambda: ours(narrow, PROMPTS)[0],
         "first_alone": lambda: first_token(family, 0),
         "first_beside_7": lambda: first_token(family, 7),
+        "first_after_7": lambda: first_token(family, 7, seconds=0.0),
     }
     seen, ratio = in_turn(ways, rounds)
     told = {"ours_tokens_s": seen["ours"], "generate_tokens_s": seen["generate"]}
@@ -118,6 +119,9 @@ def measure(checkpoint: Checkpoint, rounds: int) -> None:
     told = {"alone_s": seen["first_alone"], "beside_7_s": seen["first_beside_7"]}
     late = ratio("first_beside_7", "first_alone")
     report("first token beside seven texts", late, "none stated", **told)
+    told = {"after_7_s": seen["first_after_7"]}
+    late = ratio("first_after_7", "first_alone")
+    report("first token just after seven texts have come", late, "none stated", **told)
     read = [beside_a_prompt(family, 7) for _ in range(rounds)]
     before, during, longest = (statistics.median(row) for row in zip(*read, strict=True))
     told = {"before_tokens_s": before, "during_tokens_s": during, "longest_wait_s": longest}

@@ -143,20 +143,24 @@ def batched(
     return int((ended.cumsum(1) == 0).sum()) / seconds
 
 
-def writing(family: Language, others: int) -> Engine:
-    """An engine in which so many texts are read, and being written."""
+def writing(family: Language, others: int, seconds: float = 2.0) -> Engine:
+    """An engine in which so many texts are read, and being written for so long; in a moment after
+    many have come, they have used up what lets one that comes go first."""
     engine = Engine(CPU, time.process_time)
     for number in range(others):
         told = greedy(PROMPTS[number]).model_copy(update={"max_tokens": 900})
         engine.add(number, family.generate(told, seeded(1)))
     for _ in range(12):
         engine.tick()
+    begun = time.process_time()
+    while others and time.process_time() - begun < seconds:
+        engine.tick()
     return engine
 
 
-def first_token(family: Language, others: int) -> float:
+def first_token(family: Language, others: int, seconds: float = 2.0) -> float:
     """Seconds until a text of some 60 tokens is gone on from, while others are written."""
-    engine = writing(family, others)
+    engine = writing(family, others, seconds)
     start = time.process_time()
     told = greedy(" ".join(PROMPTS)[:300]).model_copy(update={"max_tokens": 2})
     engine.add("late", family.generate(told, seeded(1)))
