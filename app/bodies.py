@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import Request
 from pydantic_core import from_json
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 
 from app.errors import InvalidRequest, TooLarge, Unprocessable, UnsupportedMedia
@@ -57,6 +58,7 @@ async def read_form(
 
     Raises Unprocessable for a file elsewhere, and for a field that stands there twice.
     """
+    check_form(request)
     texts: dict[str, str] = {}
     file: bytes | None = None
     async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
@@ -76,7 +78,20 @@ async def read_form(
     return texts, file
 
 
+def check_form(request: Request) -> None:
+    """Raises UnsupportedMedia for a form in another encoding than UTF-8.
+
+    The parser would decode by any codec of Python's, and some of them take time that grows with
+    the square of the length, or give strings that can't be sent back.
+    """
+    _, options = parse_options_header(request.headers["content-type"])
+    charset = options.get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMedia(f"a form must be in UTF-8, not in {charset[:40]}")
+
+
 async def _form_file(request: Request) -> bytes:
+    check_form(request)
     async with request.form(max_files=1, max_fields=8) as form:
         for name in form:
             if name != "file":

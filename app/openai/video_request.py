@@ -8,21 +8,26 @@
 """
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import from_json
 
 from app.catalog import Entry
 from app.errors import InvalidRequest, NotFound, Unprocessable
 from app.openai.image_size import refused_as_size, size_params, size_schema
-from app.problems import explain_details
+from app.openai.reading import named_model
+from app.problems import ECHO, explain_details
 from app.submission import Wish, validated
 
 REFERENCE = "input_reference"
 PICTURE = "init_image"  # the param that it becomes
 OPTIONAL = ("model", "seconds", "size", REFERENCE)
 NEAR = 1e-6  # loops
+KEYED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<key>[^\[\]]+)\]")  # a form's way to say name.key
 
 
 class Asked(BaseModel):
@@ -41,29 +46,49 @@ class Asked(BaseModel):
         default=None, description="WIDTHxHEIGHT, one that the model can make, or `auto`."
     )
 
+    @field_validator("seconds", mode="before")
+    @classmethod
+    def _number_or_text(cls, given: Any) -> str | float | None:
+        if given is None or isinstance(given, str):
+            return given
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            return _float(given)
+        raise ValueError("it must be a number")
+
 
 def form_fields(form: Mapping[str, str], entry: Entry) -> dict[str, Any]:
-    """A form's fields as JSON would have them; `name[key]` is a key of an object."""
+    """A form's fields as JSON would have them; `name[key]` is a key of an object.
+
+    Raises Unprocessable for an object that is given in two ways, and for `name[]` and
+    `name[key][key]`, since no object here holds a list or an object.
+    """
     takes = entry.schema["properties"]
-    told: dict[str, Any] = {}
+    plain = {name: text for name, text in form.items() if "[" not in name}
+    fields: dict[str, Any] = {n: _value(text, takes.get(n, {})) for n, text in plain.items()}
     for name, text in form.items():
-        outer, bracket, key = name.partition("[")
-        if bracket and key.endswith("]"):
-            inner: dict[str, str] = told.setdefault(outer, {})
-            inner[key[:-1]] = text
-        else:
-            told[name] = _value(text, takes.get(name, {}))
-    return told
+        if name in plain:
+            continue
+        match = KEYED.fullmatch(name)
+        if match is None:
+            message = f"{name[:ECHO]} is not a parameter here: a key of an object is name[key]"
+            raise Unprocessable(message, code="unknown_parameter", param=name[:ECHO])
+        if match["name"] in plain:
+            message = f"{match['name'][:ECHO]} is given twice: as a whole, and key by key"
+            raise Unprocessable(message, param=match["name"][:ECHO])
+        fields.setdefault(match["name"], {})[match["key"]] = text
+    return fields
 
 
 def _value(text: str, schema: Mapping[str, Any]) -> Any:
+    """A field's text as JSON, unless the model takes text; what can't be read is left as it is,
+    so that the schema refuses it in its own words."""
     kinds = {part.get("type") for part in (schema, *schema.get("anyOf", ()))} - {None, "null"}
     if not kinds or "string" in kinds:
         return text
     try:
-        return json.loads(text)
+        return from_json(text, allow_inf_nan=False)  # limits depth, unlike json.loads
     except ValueError:
-        return text  # refused by the schema, in its own words
+        return text
 
 
 def video_model(entry: Entry) -> Entry:
@@ -80,6 +105,7 @@ def read_request(entry: Entry, body: Mapping[str, Any], picture: str | None) -> 
     Raises InvalidRequest with the field as the client knows it.
     """
     schema = in_dialect(entry, entry.schema)
+    named_model(body, entry.id)
     plain = {k: v for k, v in body.items() if v is not None or k not in OPTIONAL}
     if REFERENCE in plain:
         message = f"{REFERENCE} must be a file in a form; or name a posted one as {PICTURE}"
@@ -107,13 +133,12 @@ def _repeats(seconds: str | float | None, given: Mapping[str, Any], entry: Entry
     if seconds is None:
         return {}
     fields = entry.schema["properties"]
-    frames, fps = (given.get(name, fields[name]["default"]) for name in ("frames", "fps"))
-    if not all(isinstance(x, int | float) and x > 0 for x in (frames, fps)):
+    frames, fps = (_float(given.get(name, fields[name]["default"])) for name in ("frames", "fps"))
+    if not (0 < frames < math.inf and 0 < fps < math.inf):
         return {}  # refused by name, later
-    try:
-        loops = float(seconds) * fps / frames
-    except ValueError:
-        raise InvalidRequest("seconds must be a number", param="seconds") from None
+    loops = _float(seconds) * fps / frames
+    if math.isnan(loops):
+        raise InvalidRequest("seconds must be a number", param="seconds")
     count = round(loops) if 0 < loops < 10_000 else 0
     if count < 1 or abs(loops - count) > NEAR:
         once = f"{frames / fps:g}"
@@ -123,6 +148,16 @@ def _repeats(seconds: str | float | None, given: Mapping[str, Any], entry: Entry
         message = f"seconds {seconds} and repeat don't go together"
         raise InvalidRequest(message, param="seconds")
     return {"repeat": count}
+
+
+def _float(value: Any) -> float:
+    """A number, infinite where no float is as large; NaN for what is no number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _as_seconds(error: InvalidRequest, seconds: str | float | None) -> InvalidRequest:

@@ -197,6 +197,16 @@ REFUSED: list[tuple[dict[str, Any], int, str, str]] = [
     ({"colour": "red"}, 422, "colour", "is not a parameter here"),
     ({"prompt": None}, 422, "prompt", "must be a string"),
     ({"input_reference": "http://x/y.png"}, 422, "input_reference", "must be a file in a form"),
+    ({"seconds": 10**310}, 400, "seconds", "must be a multiple of 2"),
+    ({"seconds": [4]}, 422, "seconds", "must be a number"),
+    ({"seconds": True}, 422, "seconds", "must be a number"),
+    ({"seconds": "9" * 310}, 400, "seconds", "must be a multiple of 2"),
+    ({"seconds": "nan"}, 400, "seconds", "must be a number"),
+    ({"seconds": "4", "frames": 10**310}, 422, "frames", "must be between 2 and 64"),
+    ({"seconds": "4", "fps": 10**310}, 422, "fps", "must be a finite number"),
+    ({"seconds": "4", "fps": -(10**310)}, 422, "fps", "must be a finite number"),
+    ({"steps": 10**310}, 422, "steps", "must be between"),
+    ({"seed": 10**310}, 422, "seed", "must be between"),
     ({"model": PLAIN}, 404, "model", "makes image, not video"),
     ({"model": "nobody"}, 404, "model", "there is no model"),
     ({"model": 3}, 422, "model", "must be a string"),
@@ -212,6 +222,43 @@ def test_what_can_not_be_made_is_told(
     error = error_of(answer)
     assert error["param"] == param
     assert told in error["message"]
+
+
+DEEP = "[" * 100_000
+FORMS: list[tuple[dict[str, str], str]] = [
+    ({"steps": DEEP}, "steps"),
+    ({"guidance_scale": '{"a":' * 100_000}, "guidance_scale"),
+    ({"steps": "9" * 310}, "steps"),
+    ({"steps": "9" * 5_000}, "steps"),
+    ({"frames": "9" * 310, "seconds": "4"}, "frames"),
+    ({"guidance_scale": "NaN"}, "guidance_scale"),
+    ({"metadata": "x", "metadata[a]": "y"}, "metadata"),
+    ({"metadata[a]": "y", "metadata": "{}"}, "metadata"),
+    ({"metadata[a][b]": "y"}, "metadata[a][b]"),
+    ({"metadata[]": "y"}, "metadata[]"),
+    ({"[a]": "y"}, "[a]"),
+    ({"prompt[a]": "y"}, "prompt"),
+    ({"steps[a]": DEEP}, "steps"),
+    ({"model[a]": "y"}, "model"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param"), FORMS, ids=lambda x: str(x)[:40])
+def test_a_form_that_can_not_be_read_is_told(
+    studio: Running, fields: dict[str, str], param: str
+) -> None:
+    form = {name: (None, text) for name, text in {"prompt": "a dog", **fields}.items()}
+    answer = studio.client.post(URL, files=form)
+    assert (answer.status_code, error_of(answer)["param"]) == (422, param), answer.text
+
+
+@pytest.mark.parametrize("charset", ["punycode", "unicode_escape", "utf-7", "zlib", "utf-16"])
+def test_a_form_is_in_utf_8(studio: Running, charset: str) -> None:
+    kind = {"Content-Type": f"multipart/form-data; boundary=B; charset={charset}"}
+    for path, name in ((URL, "prompt"), ("/artifacts", r"\ud800")):
+        body = f'--B\r\nContent-Disposition: form-data; name="{name}"\r\n\r\na\r\n--B--\r\n'
+        answer = studio.client.post(path, content=body, headers=kind)
+        assert (answer.status_code, error_of(answer)["code"]) == (415, "unsupported_media_type")
 
 
 def test_a_file_that_is_no_picture_is_refused(studio: Running) -> None:
