@@ -13,7 +13,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
-from app.settings import Settings
+from app.settings import Settings, credentials_refused
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,20 @@ def connect_async(settings: Settings) -> "redis.asyncio.Redis":
         retry=AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), 2),
     )
     return redis.asyncio.Redis.from_pool(pool)
+
+
+def check_credentials(settings: Settings) -> None:
+    """Raises Misconfigured where Redis answers and refuses the credentials of its URL.
+
+    A server that is away is no fault of the settings: it may come.
+    """
+    with connect(settings) as client:
+        try:
+            client.ping()
+        except redis.AuthenticationError:
+            raise credentials_refused(settings) from None
+        except redis.RedisError as error:
+            log.info("redis does not answer yet: %s", type(error).__name__)
 
 
 async def warn_of_settings(connection: "redis.asyncio.Redis") -> None:

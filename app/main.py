@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app import handlers, lifeline, log
+from app.connections import check_credentials
 from app.keys import Keys
 from app.middleware import Limit, Limits, Tell
 from app.openapi import Api
@@ -110,19 +111,26 @@ def exposure(settings: Settings) -> str | None:
     )
 
 
+def read_served_settings() -> Settings:
+    """The settings of the environment. Raises Misconfigured where they can't be served."""
+    settings = read_settings()
+    if problem := exposure(settings):
+        raise Misconfigured(problem)
+    return settings
+
+
 def main() -> None:
     """Serve until a signal comes; exit code 78 where the settings can't be served."""
     try:
-        settings = read_settings()
-        problem = exposure(settings)
+        settings = read_served_settings()
+        log.configure(settings.log_level)
+        lifeline.watch()
+        check_credentials(settings)
+        server = Server(create_app(settings), settings)
     except Misconfigured as error:
-        problem = str(error)
-    if problem:
-        print(f"atelier: {problem}", file=sys.stderr)
-        raise SystemExit(EX_CONFIG)
-    log.configure(settings.log_level)
-    lifeline.watch()
-    Server(create_app(settings), settings).run()
+        print(f"atelier: {error}", file=sys.stderr)
+        raise SystemExit(EX_CONFIG) from None
+    server.run()
 
 
 if __name__ == "__main__":

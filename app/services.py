@@ -15,7 +15,7 @@ from app.keys import Keys
 from app.metrics import Metrics
 from app.scripts import Scripts
 from app.settings import Settings
-from app.store import Store
+from app.store import open_store
 from app.uploads import Uploads
 from app.wake import Wake
 
@@ -35,7 +35,7 @@ class Services:
         self.events = EventLog(self.reader_redis)
         self.wake = Wake(self.reader_redis)
         self.catalog = Catalog(*settings.checkpoint_folders, max_items=settings.max_items)
-        self.store = Store.open(settings.store_address)
+        self.store = open_store(settings)
         self.uploads = Uploads(self.redis, self.store, settings)
         self.reading = asyncio.Semaphore(2)  # inputs read at once: a thread and 50 MB each
         self.keys = Keys(settings.keys_file)

@@ -3,13 +3,17 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.addresses import check_redis_url, path_url, read_store_address
 from models.families import Modality
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,20 +30,49 @@ def socket_in(state: Path) -> Path:
 
 
 EX_CONFIG = 78  # exit status of a process whose settings can't be used: starting again won't help
+PREFIX = "ATELIER_"
+OTHERS = frozenset(
+    {
+        "ATELIER_API_KEY",  # of the client and the command
+        "ATELIER_BENCH_RESULTS",
+        "ATELIER_CACHE",  # of training's data
+        "ATELIER_LIFELINE",  # set by the supervisor for its children
+        "ATELIER_URL",  # of the client and the command
+    }
+)
+"""Variables that are read elsewhere: they are no settings of the service, and not unknown."""
 
 
 class Misconfigured(ValueError):
     """The environment asks for what can't be; the message names the setting."""
 
 
-def read_settings() -> "Settings":
-    """The settings of the environment. Raises Misconfigured."""
+def read_settings(**options: Any) -> "Settings":
+    """The settings of the environment, changed by options. Raises Misconfigured."""
+    check_names(os.environ)
     try:
-        return Settings()
+        return Settings(**options)
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(map(str, first["loc"])).upper()
-        raise Misconfigured(f"ATELIER_{name}: {first['msg']}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise Misconfigured(f"{PREFIX}{name}: {message}") from None
+
+
+def credentials_refused(settings: "Settings") -> Misconfigured:
+    """What is wrong where Redis raises AuthenticationError; it repeats no password."""
+    if not urlsplit(settings.redis_url).password:
+        return Misconfigured("ATELIER_REDIS_URL: Redis wants a password, and the URL has none")
+    return Misconfigured("ATELIER_REDIS_URL: Redis refuses the user name or the password")
+
+
+def check_names(environment: Iterable[str]) -> None:
+    """Raises Misconfigured for a variable that looks like a setting and is none."""
+    known = OTHERS | {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(environment):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            nearest = get_close_matches(name.upper(), sorted(known), 1, 0.0)
+            raise Misconfigured(f"{name} is no setting; the nearest is {nearest[0]}")
 
 
 class Settings(BaseSettings):
@@ -52,7 +85,8 @@ class Settings(BaseSettings):
         default=Path("state"), description="Folder of the embedded store and artifacts."
     )
     redis_url: str = Field(
-        default="", description="redis:// or unix:// URL; empty: the embedded server."
+        default="",
+        description="redis://, rediss:// or unix:// URL; empty: the embedded server.",
     )
     store: str = Field(
         default="", description="file:///folder or s3://bucket/prefix; empty: in `state`."
@@ -108,7 +142,7 @@ class Settings(BaseSettings):
 
     # workers
     workers: int = Field(
-        default=1, ge=0, le=64, description="Worker processes that `atelier up` starts."
+        default=1, ge=1, le=64, description="Worker processes that `atelier up` starts."
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
@@ -147,7 +181,12 @@ class Settings(BaseSettings):
 
     # how fast death is noticed
     lease: float = Field(default=10, gt=0, description="A worker silent for this long is dead.")
-    heartbeat: float = Field(default=2, gt=0, description="Time between a worker's signs of life.")
+    heartbeat: float = Field(
+        default=2,
+        gt=0,
+        validate_default=True,
+        description="Time between a worker's signs of life; shorter than the lease.",
+    )
     sweep_interval: float = Field(
         default=3, gt=0, description="Time between looks for the dead and old."
     )
@@ -155,6 +194,28 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe lines that are logged."
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_has_its_form(cls, value: str) -> str:
+        if value:
+            check_redis_url(value)
+        return value
+
+    @field_validator("store")
+    @classmethod
+    def _store_has_its_form(cls, value: str) -> str:
+        if value:
+            read_store_address(value)
+        return value
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _heartbeat_keeps_the_lease(cls, value: float, info: ValidationInfo) -> float:
+        lease = info.data.get("lease")  # missing where it is wrong itself
+        if lease is not None and value >= lease:
+            raise ValueError(f"{value:g} s must be shorter than ATELIER_LEASE, {lease:g} s")
+        return value
 
     def default_model(self, modality: Modality) -> str:
         """The `model` of a route where a request names none."""
@@ -176,9 +237,9 @@ class Settings(BaseSettings):
     @cached_property
     def redis_address(self) -> str:
         """The server to use: the one given, or the embedded one's socket in `state`."""
-        return self.redis_url or f"unix://{socket_in(self.state)}"
+        return self.redis_url or path_url("unix", socket_in(self.state))
 
     @cached_property
     def store_address(self) -> str:
         """The artifact store to use: the one given, or a folder in `state`."""
-        return self.store or f"file://{self.state.resolve() / 'artifacts'}"
+        return self.store or path_url("file", self.state.resolve() / "artifacts")

@@ -22,14 +22,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from app.addresses import read_store_address
+from app.settings import Misconfigured, Settings
+
 NAME = re.compile(r"[0-9a-f]{64}")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+WRONG_FOLDER = (PermissionError, NotADirectoryError, FileExistsError)  # waiting cures none
 STALE_DRAFT = 86_400  # seconds after which a draft is what a killed process left
 
 
@@ -54,13 +57,11 @@ class Store(ABC):
 
     @staticmethod
     def open(address: str) -> "Store":
-        """The store of an address: file:///folder or s3://bucket/prefix."""
-        parts = urlsplit(address)
-        if parts.scheme == "file" and parts.path and not parts.netloc:
-            return FolderStore(Path(unquote(parts.path)))
-        if parts.scheme == "s3" and parts.netloc:
-            return BucketStore(parts.netloc, parts.path.strip("/"))
-        raise ValueError("a store is file:///folder or s3://bucket/prefix")
+        """The store of an address: file:///folder or s3://bucket/prefix. Raises ValueError."""
+        parts = read_store_address(address)
+        if parts.folder is not None:
+            return FolderStore(parts.folder)
+        return BucketStore(parts.bucket, parts.prefix)
 
     def put(self, data: bytes) -> str:
         """Keep these bytes; returns their SHA-256 once they are durable."""
@@ -110,6 +111,19 @@ class Store(ABC):
 
     @abstractmethod
     def _remove(self, name: str) -> None: ...
+
+
+def open_store(settings: Settings) -> Store:
+    """The store of the settings. Raises Misconfigured where no such store can be used."""
+    name = "ATELIER_STORE" if settings.store else "ATELIER_STATE"
+    try:
+        return Store.open(settings.store_address)
+    except (ValueError, BaseError) as error:  # obstore's, for what it reads from AWS_* variables
+        raise Misconfigured(f"{name}: {str(error).splitlines()[0]}") from None
+    except StoreError as error:
+        if isinstance(error.__cause__, WRONG_FOLDER):
+            raise Misconfigured(f"{name}: {error}: {error.__cause__.strerror}") from None
+        raise
 
 
 def _checked(sha256: str) -> str:

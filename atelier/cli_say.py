@@ -40,13 +40,9 @@ def show_rows(rows: list[tuple[str, ...]]) -> None:
 
 def settings_with(**given: Any) -> "Settings":
     """The settings of the environment, changed by the options that were given."""
-    from pydantic import ValidationError
-
-    from app.settings import Settings
+    from app.settings import EX_CONFIG, Misconfigured, read_settings
 
     try:
-        return Settings(**{k: v for k, v in given.items() if v is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(map(str, first["loc"])).upper()
-        raise fail(f"ATELIER_{name}: {first['msg']}", 2) from None
+        return read_settings(**{k: v for k, v in given.items() if v is not None})
+    except Misconfigured as error:
+        raise fail(str(error), EX_CONFIG) from None

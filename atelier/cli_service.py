@@ -33,6 +33,7 @@ def up(
 ) -> None:
     """Run the whole service here: embedded Valkey, API and workers, until Ctrl-C."""
     from app import log
+    from app.settings import EX_CONFIG, Misconfigured
     from atelier.embedded import NoServer
     from atelier.packaged import take_over
     from atelier.up import Refused, Supervisor
@@ -43,7 +44,11 @@ def up(
         take_over(settings.checkpoint_folders)
     try:
         Supervisor(settings).run()
-    except (Refused, NoServer, OSError) as error:
+    except Misconfigured as error:
+        raise fail(str(error), EX_CONFIG) from None
+    except Refused as error:
+        raise fail(str(error), error.status) from None
+    except (NoServer, OSError) as error:
         raise fail(str(error)) from None
 
 

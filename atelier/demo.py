@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from app.settings import Settings
+from app.settings import EX_CONFIG, Misconfigured, read_settings
 from atelier.calls import Card
 from atelier.cli_jobs import follow, save
 from atelier.client import Client
@@ -129,7 +129,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     url = f"http://{HOST}:{(port := free_port(HOST))}"
     with tempfile.TemporaryDirectory(prefix="atelier-") as state:
-        own, settings = KEPT.resolve() / "checkpoints", Settings()
+        own, settings = KEPT.resolve() / "checkpoints", read_settings()
         if settings.packaged_models:
             out.print("taking over models that packages carry ...")
             take_over((settings.checkpoints, own))
@@ -151,4 +151,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Misconfigured as error:
+        print(f"atelier: {error}", file=sys.stderr)
+        sys.exit(EX_CONFIG)

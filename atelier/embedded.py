@@ -15,6 +15,7 @@ from types import TracebackType
 
 import redis
 
+from app.addresses import path_url
 from app.settings import socket_in
 from atelier.keeper import claim
 
@@ -54,7 +55,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        return f"unix://{self.socket}"
+        return path_url("unix", self.socket)
 
     def command(self) -> list[str | Path]:
         """What to run, with its folder made. Raises NoServer."""

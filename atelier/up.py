@@ -23,13 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from app.connections import check_credentials
 from app.lifeline import VARIABLE
-from app.settings import Settings
+from app.settings import EX_CONFIG, Misconfigured, Settings
 from atelier.embedded import EmbeddedServer
 
 log = logging.getLogger("atelier.up")
 
-EX_CONFIG = 78
 LONGEST_PAUSE = 10.0  # seconds between two starts of a child that keeps dying
 STEADY = 30.0  # a child that has lived so long starts at once again
 KILL_AFTER = 10.0  # seconds beyond its grace that a child may take to end
@@ -43,6 +43,10 @@ WORKER = (sys.executable, "-m", "workers.main")
 
 class Refused(RuntimeError):
     """The service can't be started as asked; the message says why."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status  # that the command exits with
 
 
 @dataclass
@@ -83,7 +87,7 @@ class Child:
                     self._rest(str(error))
         elif (status := self.process.poll()) is not None:
             if status == EX_CONFIG:
-                raise Refused(f"{self.name} can't run as configured")
+                raise Refused(f"{self.name} can't run as configured", EX_CONFIG)
             self._rest(status)
 
     def _rest(self, status: int | str) -> None:
@@ -124,10 +128,11 @@ class Supervisor:
     def run(self) -> None:
         """Start everything, say when it is ready, keep it alive, stop it in order.
 
-        Raises Refused or NoServer where that can't be.
+        Raises Misconfigured, Refused or NoServer where that can't be.
         """
-        state = self.settings.state.resolve()
-        state.mkdir(parents=True, exist_ok=True)
+        state = prepared_state(self.settings)
+        if self.settings.redis_url:
+            check_credentials(self.settings)
         reading, writing = os.pipe()
         with lock(state):
             port = bindable_port(self.settings.host, self.settings.port)
@@ -211,6 +216,18 @@ def stop_together(children: Sequence[Child], grace: float) -> None:
     end = time.monotonic() + grace
     for child in children:
         child.reap(max(0.0, end - time.monotonic()))
+
+
+def prepared_state(settings: Settings) -> Path:
+    """The whole path of the state folder, which is there now. Raises Misconfigured."""
+    try:
+        state = settings.state.resolve()
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(
+            f"ATELIER_STATE: no such folder can be made: {error.strerror}"
+        ) from None
+    return state
 
 
 def lock(state: Path) -> IO[str]:

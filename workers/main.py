@@ -11,8 +11,8 @@ import redis
 import torch
 
 from app import lifeline, log
-from app.settings import EX_CONFIG, Misconfigured, Settings, read_settings
-from app.store import Store
+from app.settings import EX_CONFIG, Misconfigured, Settings, credentials_refused, read_settings
+from app.store import open_store
 from models.batching import Place
 from models.device import prepare
 from models.shelf import Shelf
@@ -52,13 +52,6 @@ def place_of(settings: Settings) -> Place:
     return Place(device, DTYPES[chosen], words, settings.model_memory)
 
 
-def store_of(settings: Settings) -> Store:
-    try:
-        return Store.open(settings.store_address)
-    except ValueError as error:
-        raise Misconfigured(f"ATELIER_STORE: {error}") from None
-
-
 def connect(settings: Settings) -> "redis.Redis":
     """A connection that decodes text; the client is shared by nobody else."""
     return redis.Redis.from_url(
@@ -69,18 +62,24 @@ def connect(settings: Settings) -> "redis.Redis":
     )
 
 
-def wait_for_redis(connection: "redis.Redis") -> None:
-    """Start only when the server answers; say so once while it does not."""
+def wait_for_redis(settings: Settings) -> None:
+    """Start only when the server answers; say so once while it does not.
+
+    Raises Misconfigured where it answers and refuses the password.
+    """
     told = False
-    while True:
-        try:
-            connection.ping()
-            return
-        except (redis.ConnectionError, redis.TimeoutError):
-            if not told:
-                logger.warning("waiting for redis")
-                told = True
-            time.sleep(0.2)
+    with connect(settings) as connection:
+        while True:
+            try:
+                connection.ping()
+                return
+            except redis.AuthenticationError:
+                raise credentials_refused(settings) from None
+            except (redis.ConnectionError, redis.TimeoutError):
+                if not told:
+                    logger.warning("waiting for redis")
+                    told = True
+                time.sleep(0.2)
 
 
 class Process:
@@ -90,7 +89,7 @@ class Process:
         self._settings = settings
         self._connections: list[redis.Redis] = []
         self.place, bell = place_of(settings), Doorbell()
-        store = store_of(settings)
+        store = open_store(settings)
         self._delivery = Delivery(self._desk(name), store, rq_stamp, bell.ring)
         host = Host(
             Shelf(*settings.checkpoint_folders), self.place, settings.model_memory, bell.ring
@@ -134,14 +133,14 @@ def main() -> int:
         lifeline.watch(settings.drain_grace)
         log.configure(settings.log_level)
         place_of(settings)
-        store_of(settings)
+        open_store(settings)
+        wait_for_redis(settings)
     except Misconfigured as error:
         print(f"atelier: {error}", file=sys.stderr)
         return EX_CONFIG
     logging.getLogger("rq").setLevel(logging.WARNING)
-    each = max(1, usable_cores() // max(1, settings.workers))
+    each = max(1, usable_cores() // settings.workers)
     torch.set_num_threads(settings.threads or each)
-    wait_for_redis(connect(settings))
     process = Process(settings, name)
     logger.info("worker ready", extra={"worker": name, "device": str(process.place.device)})
     try:

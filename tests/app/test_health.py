@@ -7,8 +7,8 @@ import pytest
 import redis
 import redis.asyncio
 
-from app.connections import connect_async, warn_of_settings
-from app.settings import Settings
+from app.connections import check_credentials, connect_async, warn_of_settings
+from app.settings import Misconfigured, Settings
 from tests.app.test_generate import error_of
 from tests.app.test_jobs import make
 from tests.app.working import Worker
@@ -46,6 +46,31 @@ def test_unknown_paths_share_a_figure(api: httpx.Client) -> None:
     text = api.get("/metrics").text
     assert 'route="none",status="404"' in text
     assert "/some/path" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("unix://{}", "ATELIER_REDIS_URL: Redis wants a password, and the URL has none"),
+        ("unix://:wrong@{}", "ATELIER_REDIS_URL: Redis refuses the user name or the password"),
+        ("unix://no:one@{}", "ATELIER_REDIS_URL: Redis refuses the user name or the password"),
+    ],
+)
+def test_a_wrong_password_is_told_as_one(
+    settings: Settings, connection: "redis.Redis", url: str, message: str
+) -> None:
+    address = url.format(settings.redis_url.removeprefix("unix://"))
+    connection.config_set("requirepass", "right")
+    try:
+        with pytest.raises(Misconfigured) as caught:
+            check_credentials(settings.model_copy(update={"redis_url": address}))
+    finally:
+        connection.config_set("requirepass", "")
+    assert str(caught.value) == message
+
+
+def test_a_server_that_is_away_has_no_wrong_password(settings: Settings) -> None:
+    check_credentials(settings.model_copy(update={"redis_url": "unix:///nowhere/at/all"}))
 
 
 def test_a_server_that_would_forget_is_warned_of(

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 from PIL import Image
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
+from app.settings import Settings
 from atelier import Client
 from bench.chaos import Plan, run, verdict
 from tests.e2e.conftest import Stack, running
@@ -72,17 +76,27 @@ def test_jobs_survive_kills_of_everything() -> None:
     assert verdict(plan, calm, wild) == []
 
 
+def connected(state: Path) -> "redis.Redis":
+    """A client of the embedded server, which may still be starting."""
+    patient = Retry(ConstantBackoff(0.1), 300)
+    return redis.Redis.from_url(Settings(state=state).redis_address, retry=patient)
+
+
 def test_accepted_jobs_outlive_a_kill_9_of_the_whole_service(tmp_path: Path) -> None:
-    first = Stack(tmp_path, ATELIER_WORKERS="0")  # nobody works: jobs wait
+    first = Stack(tmp_path)
     with httpx.Client(base_url=first.url, transport=httpx.HTTPTransport(retries=50)) as client:
         while client.get("/livez").status_code != 200:
             pass
+        with connected(tmp_path) as queue:
+            queue.set("rq:suspended", 1)  # nobody works: jobs wait
         body = {"model": MODELS[0], "n": 2}
         ids = [client.post("/generate/image", json=body).json()["id"] for _ in range(5)]
     os.kill(first.process.pid, signal.SIGKILL)
     first.stop()
     second = Stack(tmp_path)
     try:
+        with connected(tmp_path) as queue:
+            queue.delete("rq:suspended")
         second.wait_until_ready()
         with Client(second.url) as client:
             jobs = [client.job(i) for i in ids]

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import torch
 
+from app.addresses import path_url
 from app.settings import Misconfigured, Settings
+from app.store import open_store
 from models.batching import Place
-from workers.main import place_of
+from workers.main import place_of, wait_for_redis
 
 CPU = torch.device("cpu")
 
@@ -32,6 +35,26 @@ def test_models_go_where_the_settings_say(
 ) -> None:
     settings = Settings(state=tmp_path, device="cpu", model_memory=2**31, **asked)
     assert place_of(settings) == replace(place, memory=2**31)
+
+
+def test_a_worker_does_not_wait_for_a_redis_that_refuses_its_password(
+    connection: redis.Redis, settings: Settings
+) -> None:
+    connection.config_set("requirepass", "right")
+    try:
+        with pytest.raises(Misconfigured, match="wants a password"):
+            wait_for_redis(settings)
+    finally:
+        connection.config_set("requirepass", "")
+
+
+def test_a_store_that_can_not_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    address = path_url("file", tmp_path / "file" / "artifacts")
+    with pytest.raises(Misconfigured, match=r"^ATELIER_STORE: .*: Not a directory$"):
+        open_store(Settings(state=tmp_path, store=address))
+    with pytest.raises(Misconfigured, match=r"^ATELIER_STATE: .*: Not a directory$"):
+        open_store(Settings(state=tmp_path / "file"))
 
 
 def test_a_device_that_is_none_is_told(tmp_path: Path) -> None:
