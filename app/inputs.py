@@ -87,7 +87,7 @@ async def _tried(
         message = f"{param} must be {wanted.words}, not {note.content_type}"
         raise Unprocessable(message, param=param)
     try:
-        async with services.reading:
+        async with services.input_checks[kind]:
             return await run_in_threadpool(
                 lambda: wanted.size(services.store.get(note.sha256), header)
             )

@@ -22,6 +22,11 @@ from app.wake import Wake
 log = logging.getLogger(__name__)
 
 
+INPUT_CHECKS = {"image": 2, "audio/midi": 1}
+"""Posted files that are checked at once, by their kind. A check takes a thread, up to half a second
+of the processor and up to 50 MB; those of one kind never wait for those of another."""
+
+
 class Services:
     """Nothing here has talked to Redis yet when it is made; it may be away."""
 
@@ -37,7 +42,7 @@ class Services:
         self.catalog = Catalog(*settings.checkpoint_folders, max_items=settings.max_items)
         self.store = open_store(settings)
         self.uploads = Uploads(self.redis, self.store, settings)
-        self.reading = asyncio.Semaphore(2)  # inputs read at once: a thread and 50 MB each
+        self.input_checks = {kind: asyncio.Semaphore(most) for kind, most in INPUT_CHECKS.items()}
         self.keys = Keys(settings.keys_file)
         self.metrics = Metrics()
 

@@ -1,6 +1,6 @@
-"""Scores as Standard MIDI Files: written to the same bytes each time, read with care from anybody.
+"""Scores as Standard MIDI Files: written by mido to the same bytes each time, read from anybody.
 
-Read by mido, which is plain Python: a broken file can at worst raise.
+Files are read by `midi_events`, whose work is bounded; what a score is made of is bounded here.
 """
 
 import io
@@ -10,15 +10,37 @@ from typing import Any
 
 import mido
 
-from models.score import DRUMS, TONICS, Note, Score, ScoreError
+from models.midi_events import (
+    KEY,
+    METER,
+    NOTE_OFF,
+    NOTE_ON,
+    PROGRAM,
+    TEMPO,
+    Event,
+    MidiEvents,
+    read_events,
+)
+from models.score import (
+    DRUMS,
+    FASTEST,
+    OCTAVE,
+    SLOWEST,
+    TONICS,
+    Note,
+    Score,
+    ScoreError,
+    is_meter,
+)
 
 DIVISION = 960  # ticks a quarter note, of what is written
 DRUM_CHANNEL = 9
 CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
-MOST_BYTES = 2**19
+DEFAULT_BEAT = 500_000  # microseconds a quarter note, where a file has no tempo
 MOST_SECONDS = 600.0
 MOST_TOGETHER = 128
-SAME = {"C#": "Db", "D#": "Eb", "Gb": "F#", "G#": "Ab", "A#": "Bb", "Cb": "B"}
+MOST_NOTES = 30_000
+MOST_TEMPOS = 10_000
 WRITTEN = {"Db minor": "C#m", "Ab minor": "G#m"}  # those that a file has by another name
 
 
@@ -80,111 +102,135 @@ def read_midi(
     most_together: int = MOST_TOGETHER,
     pitches: range = range(128),
 ) -> Score:
-    """The score of a file of type 0 or 1, of at most 512 KiB; pedals and bends are not looked at.
+    """The score of a file of at most 512 KiB; pedals and bends are not looked at.
 
-    Tempo, meter and key are the first that it tells; changes of tempo are in the notes' times.
-    Raises ScoreError: no MIDI file or a broken one, no notes, more than `most_together` at once,
-    one that is not among `pitches` (percussion aside), or longer than `most_seconds`.
+    Changes of tempo are in the notes' times. Tempo, meter and key are the first that a `Score` can
+    hold; others count as not said, since they are never heard. Raises ScoreError: no MIDI file or a
+    broken one, no notes, more than MOST_NOTES or `most_together` at once, one that is not among
+    `pitches` (percussion aside), or longer than `most_seconds`.
     """
-    if len(data) > MOST_BYTES:
-        raise ScoreError(f"the MIDI file has {len(data)} bytes; at most {MOST_BYTES} are read")
-    if not data.startswith(b"MThd"):
-        raise ScoreError("this is no MIDI file")
-    try:
-        file = mido.MidiFile(file=io.BytesIO(data))
-        messages = list(mido.merge_tracks(file.tracks))
-    except Exception as error:  # whatever a parser in the midst of broken bytes comes upon
-        raise ScoreError(f"the MIDI file is broken: {error or type(error).__name__}") from None
-    if file.type not in (0, 1):
-        raise ScoreError(f"a MIDI file of type {file.type}; types 0 and 1 can be read")
-    if file.ticks_per_beat <= 0:
-        raise ScoreError("the MIDI file counts in film frames or not at all, not in quarter notes")
-    reading = _Reading(file.ticks_per_beat, most_seconds, most_together, pitches)
-    for message in messages:
-        reading.take(message)
+    file = read_events(data)
+    reading = _Reading(file, most_seconds, most_together, pitches)
+    for event in file.events:
+        reading.take(event)
     return reading.done()
+
+
+Struck = tuple[int, int, int]
+"""When a note was struck, how hard, and its program."""
 
 
 @dataclass(slots=True)
 class _Reading:
-    """Where the reading of a file has come to; times are in microseconds times the division, so
-    that they are whole numbers however often the tempo changes."""
+    """Where the reading of a file is. Times are whole numbers of a unit that fits every tempo, so
+    that no change of tempo rounds them."""
 
-    division: int
+    file: MidiEvents
     most_seconds: float
     most_together: int
     pitches: range
+    unit: int = field(init=False)
+    """How many units a second has."""
+    tick_units: int = field(init=False)
+    """How many of them a tick lasts."""
+    tick: int = 0
     now: int = 0
-    beat: int = 500_000
-    told: dict[str, Any] = field(default_factory=dict)
-    """The first tempo, meter and key."""
-    programs: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    sounding: dict[tuple[int, int], list[tuple[int, int, int]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    """By channel and pitch: when each was struck, how hard, and its program."""
+    tempos: int = 0
     together: int = 0
+    signs: dict[str, Any] = field(default_factory=dict)
+    """The first tempo, meter and key that a score can hold."""
+    programs: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    sounding: dict[tuple[int, int], dict[int, Struck]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """By channel and pitch, then by track: two hands may have a key in turn on one channel."""
     notes: list[Note] = field(default_factory=list)
 
-    def take(self, message: Any) -> None:
-        self.now += message.time * self.beat
-        if message.type == "note_on" and message.velocity:
-            self._strike(message)
-        elif message.type in ("note_on", "note_off"):
-            self._release(message.channel, message.note)
-        elif message.type == "program_change":
-            self.programs[message.channel] = message.program
-        elif message.type == "set_tempo":
-            if not message.tempo:
-                raise ScoreError("the MIDI file has a tempo without end")
-            self.beat = message.tempo
-            self.told.setdefault("tempo", message.tempo)
-        elif message.type == "time_signature":
-            self.told.setdefault("meter", (message.numerator, message.denominator))
-        elif message.type == "key_signature":
-            self.told.setdefault("key", message.key)
+    def __post_init__(self) -> None:
+        if self.file.tick_seconds is not None:
+            self.unit = self.file.tick_seconds.denominator
+            self.tick_units = self.file.tick_seconds.numerator
+        else:
+            self.unit = 1_000_000 * (self.file.ticks_per_quarter or 1)
+            self.tick_units = DEFAULT_BEAT
 
-    def _strike(self, message: Any) -> None:
-        drums = message.channel == DRUM_CHANNEL
-        if not drums and message.note not in self.pitches:
+    def take(self, event: Event) -> None:
+        tick, track, status, first, second = event
+        if tick > self.tick:
+            self._pass(tick)
+        kind, channel = status >> 4, status & 15
+        if kind == NOTE_ON and second:
+            self._strike(track, channel, first, second)
+        elif kind in (NOTE_ON, NOTE_OFF):
+            self._release(track, channel, first)
+        elif kind == PROGRAM:
+            self.programs[channel] = first
+        elif status == TEMPO:
+            self._set_tempo(first)
+        elif status == METER and second < 8 and is_meter(first, 2**second):
+            self.signs.setdefault("meter", (first, 2**second))
+        elif status == KEY and -7 <= first <= 7 and second in (0, 1):
+            self.signs.setdefault("key", key_of(first, second))
+
+    def _pass(self, tick: int) -> None:
+        if not self.tick_units:
+            raise ScoreError("the MIDI file has a tempo without end")
+        self.now += (tick - self.tick) * self.tick_units
+        self.tick = tick
+
+    def _set_tempo(self, beat: int) -> None:
+        self.tempos += 1
+        if self.tempos > MOST_TEMPOS:
+            raise ScoreError(f"the MIDI file changes its tempo more than {MOST_TEMPOS} times")
+        if self.file.tick_seconds is None:
+            self.tick_units = beat
+        if beat and SLOWEST <= 60_000_000 / beat <= FASTEST:
+            self.signs.setdefault("tempo", 60_000_000 / beat)
+
+    def _strike(self, track: int, channel: int, pitch: int, velocity: int) -> None:
+        """A key that is struck again ends its earlier note."""
+        drums = channel == DRUM_CHANNEL
+        if not drums and pitch not in self.pitches:
             low, high = self.pitches.start, self.pitches.stop - 1
-            raise ScoreError(f"a note has the pitch {message.note}; {low} to {high} can be played")
-        self.together += 1
+            raise ScoreError(f"a note has the pitch {pitch}; {low} to {high} can be played")
+        voices = self.sounding[channel, pitch]
+        if track not in voices:
+            self.together += 1
+        elif voices[track][0] < self.now:  # else the earlier note was never heard
+            self._end(pitch, voices[track])
         if self.together > self.most_together:
             raise ScoreError(f"more than {self.most_together} notes sound at once")
-        program = DRUMS if drums else self.programs[message.channel]
-        struck = (self.now, message.velocity, program)
-        self.sounding[message.channel, message.note].append(struck)
+        program = DRUMS if drums else self.programs[channel]
+        voices[track] = (self.now, velocity, program)
 
-    def _release(self, channel: int, pitch: int) -> None:
-        if struck := self.sounding[channel, pitch]:
-            self._end(pitch, *struck.pop(0))
+    def _release(self, track: int, channel: int, pitch: int) -> None:
+        """The note of this track ends, else the oldest of another."""
+        if voices := self.sounding[channel, pitch]:
+            self.together -= 1
+            self._end(pitch, voices.pop(track if track in voices else next(iter(voices))))
 
-    def _end(self, pitch: int, onset: int, velocity: int, program: int) -> None:
-        self.together -= 1
-        unit = 1_000_000 * self.division
-        last = max(self.now, onset + self.beat) / unit  # a tick at the least
+    def _end(self, pitch: int, struck: Struck) -> None:
+        """A note lasts a tick at least."""
+        onset, velocity, program = struck
+        last = max(self.now, onset + (self.tick_units or 1)) / self.unit
         if last > self.most_seconds:
             raise ScoreError(f"the score is longer than {self.most_seconds:g} seconds")
-        self.notes.append(Note(onset / unit, last, pitch, velocity, program))
+        if len(self.notes) >= MOST_NOTES:
+            raise ScoreError(f"the MIDI file has more than {MOST_NOTES} notes")
+        self.notes.append(Note(onset / self.unit, last, pitch, velocity, program))
 
     def done(self) -> Score:
-        for (_, pitch), struck in self.sounding.items():
-            for one in struck:  # never released: to the end of the file
-                self._end(pitch, *one)
+        for (_, pitch), voices in self.sounding.items():
+            for struck in voices.values():  # never released: to the end of the file
+                self._end(pitch, struck)
         if not self.notes:
             raise ScoreError("the MIDI file has no notes")
         if len({note.program for note in self.notes} - {DRUMS}) > len(CHANNELS):
             raise ScoreError(f"the MIDI file has more than {len(CHANNELS)} instruments")
-        tempo = 60_000_000 / self.told.get("tempo", 500_000)
-        meter = self.told.get("meter", (4, 4))
-        return Score(tuple(self.notes), tempo, meter, _key_of(self.told.get("key")))
+        return Score(tuple(self.notes), **self.signs)
 
 
-def _key_of(written: str | None) -> str | None:
-    """ "F#m" -> "F# minor"."""
-    if written is None:
-        return None
-    tonic, mode = written.removesuffix("m"), "minor" if written.endswith("m") else "major"
-    tonic = SAME.get(tonic, tonic)
-    return f"{tonic} {mode}" if tonic in TONICS else None
+def key_of(sharps: int, mode: int) -> str:
+    """The key with so many sharps, or flats below 0; mode 0 is major. (3, 1) is F# minor."""
+    tonic = (7 * sharps + (9 if mode else 0)) % OCTAVE
+    return f"{TONICS[tonic]} {'minor' if mode else 'major'}"

@@ -40,15 +40,21 @@ def test_a_score_is_known_by_its_bytes_named_and_held(
     assert references(connection, stored["sha256"]) == 2
 
 
-def struck(count: int, pitch: int = 60) -> list[mido.Message]:
-    return [mido.Message("note_on", note=pitch, channel=i % 9, time=0) for i in range(count)]
+def struck(count: int) -> list[mido.Message]:
+    """So many keys of the pitches that the model plays, none of them twice."""
+    keys = [(pitch, channel) for pitch in range(60, 72) for channel in range(16)]
+    return [mido.Message("note_on", note=pitch, channel=c, time=0) for pitch, c in keys[:count]]
 
 
 UNFIT = [
     (written(), "score can't be used: the MIDI file has no notes"),
     (write_midi(TUNE)[:40], "score can't be used: the MIDI file is broken"),
     (b"MThd and no more", "score can't be used: the MIDI file is broken"),
-    (written(*struck(10_000)), "score can't be used: more than 128 notes sound at once"),
+    (
+        b"MThd\x00\x00\x00\x06\x00\x00\x00\x01\x01\xe0MTrk\x00\x07\xd0\x00" + b"\xff" * 512_000,
+        "score can't be used: the MIDI file is broken: track 1 has a number of more than 4 bytes",
+    ),
+    (written(*struck(129)), "score can't be used: more than 128 notes sound at once"),
     (
         write_midi(Score((Note(0, 1, 59),))),
         "score can't be used: a note has the pitch 59; 60 to 71 can be played",

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.midi import MOST_BYTES, read_midi, write_midi
+from models.midi import read_midi, write_midi
+from models.midi_events import MOST_BYTES
 from models.score import DRUMS, KEYS, Note, Score, ScoreError
 
 A_SCORE = Score(
@@ -132,20 +133,16 @@ BAD = {
     "has no notes": midi(),
     "has no notes ": midi(off(60)),
     "more than 128 notes sound at once": midi(*(on(i % 128, channel=i // 128) for i in range(129))),
-    "more than 128 notes sound": midi(*([on(60)] * 10_000)),
+    "more than 128 notes sound": midi(*(on(i % 128, channel=i // 128) for i in range(2048))),
     "longer than 600 seconds": midi(on(60), off(60, 480 * 1201)),
     "longer than 600": midi(on(60), off(60, 1), on(60, 2**27), off(60, 1)),
     "longer than 600 ": midi(  # a tick of 17 seconds, which is the least that a note lasts
         mido.MetaMessage("set_tempo", tempo=2**24 - 1), on(60, 35), off(60), division=1
     ),
-    "in film frames": midi(on(60), off(60, 480), division=-6360),
-    "or not at all": midi(on(60), off(60, 480), division=0),
-    "type 2": midi(on(60), off(60, 480), kind=2),
+    "27 film frames": midi(on(60), off(60, 480), division=-27 * 256 + 4),
+    "quarter notes have 0 ticks": midi(on(60), off(60, 480), division=0),
     "at most 524288 are read": b"MThd" + bytes(MOST_BYTES),
     "a tempo without end": midi(mido.MetaMessage("set_tempo", tempo=0), on(60), off(60, 480)),
-    "a meter of 4/": midi(
-        mido.MetaMessage("time_signature", denominator=2**100), on(60), off(60, 1)
-    ),
     "more than 15 instruments": midi(
         *(m for i in range(16) for m in (mido.Message("program_change", program=i), on(i), off(i)))
     ),
