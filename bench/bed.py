@@ -2,9 +2,11 @@
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,11 @@ from models.header import Header
 from models.shelf import Shelf
 
 RESULTS = Path(os.environ.get("ATELIER_BENCH_RESULTS", "bench/results.jsonl"))
+PATIENCE = 120.0  # seconds that a job of no work may take
+
+
+class Unfinished(RuntimeError):
+    """A job that is measured did not complete, so its figures mean nothing."""
 
 
 @dataclass
@@ -37,6 +44,28 @@ class Bed:
         asked = {"n": n, "seed": seed, "output_format": "png"}
         new = NewJob("local", "image", "noop", self.sha256, asked, seed, n, {})
         return self.jobs.submit(new).job.id
+
+    def ended(self, job: str) -> bool:
+        """Whether a job is completed. Raises Unfinished where it has ended otherwise."""
+        status, error = self.redis.hmget(f"rq:job:{job}", "status", "error")
+        if status not in ("queued", "started", "finished"):
+            raise Unfinished(f"{job} is {status}: {error}")
+        return status == "finished"
+
+    def wait(self, job: str, worker: "subprocess.Popen[Any]", seconds: float = PATIENCE) -> None:
+        """Until a job is completed. Raises Unfinished where it, or its worker, ends otherwise."""
+        end = time.monotonic() + seconds
+        while not self.ended(job):
+            if worker.poll() is not None:
+                raise Unfinished(f"the worker of {job} ended with status {worker.returncode}")
+            if time.monotonic() > end:
+                raise Unfinished(f"{job} is not completed after {seconds:.0f} s")
+            time.sleep(0.002)
+
+    def check(self, jobs: Iterable[str]) -> None:
+        """Raises Unfinished unless all of these jobs are completed."""
+        if left := [job for job in jobs if not self.ended(job)]:
+            raise Unfinished(f"{len(left)} jobs are not completed, {left[0]} among them")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -3,11 +3,10 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from bench.bed import Bed, bed, report
-from bench.start import SERVE
+from bench.start import SERVE, ending
 
 EARLY, LATE = 500, 5000
 
@@ -21,12 +20,12 @@ def resident(pid: int) -> float:
     return float(pages * os.sysconf("SC_PAGE_SIZE"))
 
 
-def finish(on: Bed, upto: int, done: int) -> None:
+def finish(on: Bed, worker: "subprocess.Popen[bytes]", upto: int, done: int) -> None:
     """Have the worker do jobs until it has done so many."""
     while done < upto:
-        last = [on.submit(i) for i in range(100)][-1]
-        while on.redis.hget(f"rq:job:{last}", "status") != "finished":
-            time.sleep(0.01)
+        jobs = [on.submit(i) for i in range(100)]
+        for job in jobs:
+            on.wait(job, worker)
         done += 100
 
 
@@ -35,12 +34,11 @@ def main() -> None:
         worker = subprocess.Popen(
             [sys.executable, "-c", SERVE], env=on.environment, stderr=subprocess.DEVNULL
         )
-        finish(on, EARLY, 0)
-        early = resident(worker.pid)
-        finish(on, LATE, EARLY)
-        late = resident(worker.pid)
-        worker.terminate()
-        worker.wait()
+        with ending(worker):
+            finish(on, worker, EARLY, 0)
+            early = resident(worker.pid)
+            finish(on, worker, LATE, EARLY)
+            late = resident(worker.pid)
     report(
         f"a worker's memory after {LATE:,} jobs, against after {EARLY}",
         late / early,

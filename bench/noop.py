@@ -8,6 +8,7 @@ from models.artifacts import Artifact, Image
 from models.batching import Batched, Place
 from models.checkpoint import Checkpoint
 from models.families import FAMILIES, FamilyEntry
+from models.flow import NOTHING, Inputs
 from models.params import Params
 
 
@@ -21,7 +22,9 @@ class Noop:
     def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
         self.pixel = torch.full((1, 1, 1), 0.5, device=place.device)
 
-    async def generate(self, params: Params, rng: torch.Generator) -> tuple[Artifact, ...]:
+    async def generate(
+        self, params: Params, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
         return (Image(self.pixel),)
 
 

@@ -7,7 +7,7 @@ import sys
 import redis
 from rq import Queue
 
-from bench.bed import Bed, bed, report
+from bench.bed import Bed, Unfinished, bed, report
 
 JOBS = 400
 
@@ -32,11 +32,12 @@ def ours(on: Bed) -> float:
     assert worker.stdout is not None
     used = 0.0
     for jobs in (50, JOBS):
-        for i in range(jobs):
-            on.submit(i)
+        ids = [on.submit(i) for i in range(jobs)]
         worker.stdin.write("go\n")
         worker.stdin.flush()
-        used = float(worker.stdout.readline())
+        answer = worker.stdout.readline()
+        on.check(ids)
+        used = float(answer)
     worker.wait()
     return used / JOBS
 
@@ -50,9 +51,11 @@ def forking(on: Bed) -> float:
     for jobs in (1, JOBS + 1):
         for _ in range(jobs):
             queue.enqueue("bench.nothing.nothing")
-        before = children_cpu()
+        before, done = children_cpu(), queue.finished_job_registry.count
         subprocess.run(command, env=on.environment, check=True, stderr=subprocess.DEVNULL)
         used.append(children_cpu() - before)
+        if queue.finished_job_registry.count - done != jobs:
+            raise Unfinished("RQ's worker did not complete its jobs")
     return (used[1] - used[0]) / JOBS
 
 

@@ -4,12 +4,14 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import redis
 from rq import Queue
 from rq.job import Job
 
-from bench.bed import Bed, bed, report
+from bench.bed import Bed, Unfinished, bed, report
 
 JOBS = 200
 
@@ -19,17 +21,26 @@ def ours(on: Bed) -> float:
     worker = subprocess.Popen(
         [sys.executable, "-c", SERVE], env=on.environment, stderr=subprocess.DEVNULL
     )
-    waits = []
-    for i in range(JOBS + 1):
-        key = f"rq:job:{on.submit(i)}"
-        while on.redis.hget(key, "status") != "finished":
-            time.sleep(0.002)
-        created, started = (float(s or 0) for s in on.redis.hmget(key, "created", "started"))
-        waits.append(started - created)
-        time.sleep(0.005)
-    worker.terminate()
-    worker.wait()
+    with ending(worker):
+        waits = []
+        for i in range(JOBS + 1):
+            job = on.submit(i)
+            on.wait(job, worker)
+            stamps = on.redis.hmget(f"rq:job:{job}", "created", "started")
+            created, started = (float(s or 0) for s in stamps)
+            waits.append(started - created)
+            time.sleep(0.005)
     return statistics.median(waits[1:])  # the first waited for its model
+
+
+@contextmanager
+def ending(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Ends a process that this one started, whatever happens meanwhile."""
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 SERVE = """
@@ -50,17 +61,18 @@ def simple(on: Bed) -> float:
     command += ["--worker-class", "rq.worker.SimpleWorker", "peer"]
     worker = subprocess.Popen(command, env=on.environment, stderr=subprocess.DEVNULL)
     queue, waits = Queue("peer", connection=connection), []
-    for _ in range(JOBS + 1):
-        job = queue.enqueue("bench.nothing.nothing")
-        while not Job.fetch(job.id, connection).is_finished:
-            time.sleep(0.002)
-        done = Job.fetch(job.id, connection)
-        assert done.started_at is not None
-        assert done.enqueued_at is not None
-        waits.append((done.started_at - done.enqueued_at).total_seconds())
-        time.sleep(0.005)
-    worker.terminate()
-    worker.wait()
+    with ending(worker):
+        for _ in range(JOBS + 1):
+            job = queue.enqueue("bench.nothing.nothing")
+            while not Job.fetch(job.id, connection).is_finished:
+                if Job.fetch(job.id, connection).is_failed or worker.poll() is not None:
+                    raise Unfinished(f"{job.id} is not completed")
+                time.sleep(0.002)
+            done = Job.fetch(job.id, connection)
+            assert done.started_at is not None
+            assert done.enqueued_at is not None
+            waits.append((done.started_at - done.enqueued_at).total_seconds())
+            time.sleep(0.005)
     return statistics.median(waits[1:])
 
 

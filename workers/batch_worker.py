@@ -10,6 +10,8 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -59,7 +61,8 @@ class BatchWorker(BaseWorker):
         self._text = text
         self._scripts = Scripts(text)
         self._stop_at: float | None = None
-        self.broken: Exception | None = None  # what ended the loop, if not a request to stop
+        self._idle = False  # a burst has found nothing more to do
+        self.broken: BaseException | None = None  # what ended the loop, if not a request to stop
 
     def _set_connection(self, connection: "redis.Redis") -> "redis.Redis":
         """Leave its time-outs: RQ would let a dead line hang for minutes."""
@@ -73,6 +76,10 @@ class BatchWorker(BaseWorker):
         """Wait for work. Returns the first claimed job; None on a request to stop, or, where RQ's
         burst mode gives no timeout, when there is nothing to do.
         """
+        with self._noting_errors():
+            return self._wait_for_work(timeout)
+
+    def _wait_for_work(self, timeout: int | None) -> tuple[Job, Queue] | None:
         self._show(WorkerStatus.IDLE)
         while not self._stop_requested:
             self._floor.look(rq_stamp())
@@ -81,18 +88,28 @@ class BatchWorker(BaseWorker):
                 job = Job(claims[0].job, connection=self.connection, serializer=JSONSerializer)
                 return job, Queue(claims[0].record["origin"], connection=self.connection)
             if timeout is None and not self._floor.loading:
+                self._idle = True
                 return None
             self._floor.bell.wait(IDLE_SECONDS)
         return None
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run what was claimed, and all that joins, until nothing is in flight."""
-        self._show(WorkerStatus.BUSY)
-        try:
+        with self._noting_errors():
+            self._show(WorkerStatus.BUSY)
             self._run_until_idle()
-        except Exception as error:
-            self.broken = error  # RQ's loop ends at it, but says nothing of it afterwards
+
+    @contextmanager
+    def _noting_errors(self) -> Iterator[None]:
+        """RQ's loop ends at any error, but says nothing of it afterwards."""
+        try:
+            yield
+        except BaseException as error:
+            self.broken = error
             raise
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Does nothing: the claim script obeys `rq suspend`, and what runs runs on."""
 
     def _run_until_idle(self) -> None:
         while self._floor.claims:
@@ -155,9 +172,13 @@ class BatchWorker(BaseWorker):
             signal.signal(signal.SIGTERM, self.request_stop)
 
     def teardown(self) -> None:
-        self._floor.close(broken=self.broken is not None)
-        self._upkeep.stop()
-        self._quietly(super().teardown)
+        if not (self.broken or self._stop_requested or self._idle):
+            self.broken = RuntimeError("RQ's loop ended by itself")
+        try:
+            self._floor.close(broken=self.broken is not None)
+        finally:
+            self._upkeep.stop()
+            self._quietly(super().teardown)
 
     # -- RQ's commands and upkeep
 

@@ -1,7 +1,8 @@
 """From the engine to the client: encode, store, tell, commit; in a thread of its own.
 
-An artifact is in the store before the job says completed. The queue to this thread is bounded:
-when it is full of results the engine waits, and only notes of progress are left out.
+An artifact is in the store before the job says completed. When too much waits for this thread it
+is `behind`: then the engine waits, and only notes of progress are left out. To hand over never
+blocks, so that a worker whose Redis is away still obeys signals.
 """
 
 import hashlib
@@ -11,8 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from workers.desk import AWAY, Desk, Ending, Sounding, Word
 from workers.encode import encode
 from workers.files import Encoded
 from workers.messages import Ended, Heard, Made, Message, Told
-from workers.parcel import Parcel
+from workers.parcel import Parcel, describe, failed_ending
 from workers.sound_files import chunk_file
 from workers.tries import persistently
 
@@ -29,7 +29,7 @@ log = logging.getLogger("atelier.worker")
 
 T = TypeVar("T")
 BATCH = 64  # messages delivered together, at most
-MESSAGES = 256  # waiting for delivery, at most
+MESSAGES = 256  # waiting for delivery; from then on the engine waits
 PREVIEWS = 16  # waiting when another comes, at most: each holds a picture, or a whole sound
 FAILED = 70  # exit status of a worker that can't go on
 LONGEST_PAUSE = 2.0  # seconds between two tries
@@ -51,7 +51,7 @@ class Delivery:
         self, desk: Desk, store: Store, stamp: Callable[[], str], ring: Callable[[], None]
     ) -> None:
         self._desk, self._store, self._stamp, self._ring = desk, store, stamp, ring
-        self._messages: queue.Queue[Message | None] = queue.Queue(MESSAGES)
+        self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._parcels: dict[str, Parcel] = {}  # by execution
         self.settled: queue.SimpleQueue[Settled] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="delivery", daemon=True)
@@ -59,8 +59,13 @@ class Delivery:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def behind(self) -> bool:
+        """Whether so much waits that nothing more should be made."""
+        return self._messages.qsize() >= MESSAGES
+
     def send(self, message: Message) -> None:
-        """Hand a message over. Progress is left out when the queue is full; nothing else is."""
+        """Hand a message over. Progress is left out when much waits; nothing else is."""
         if isinstance(message, Told) and not message.deltas:
             room = PREVIEWS if message.preview else MESSAGES // 2
             if self._messages.qsize() > room:
@@ -69,9 +74,10 @@ class Delivery:
 
     def close(self, grace: float) -> None:
         """Deliver what is queued, then stop; what takes longer than the grace is given up."""
-        with suppress(queue.Full):
-            self._messages.put(None, timeout=grace)
-            self._thread.join(grace)
+        self._messages.put(None)
+        self._thread.join(grace)
+        if self._thread.is_alive():
+            log.warning("delivery given up", extra={"messages": self._messages.qsize()})
 
     def _work(self) -> None:
         try:
@@ -93,22 +99,49 @@ class Delivery:
         self._keep([message for message in batch if isinstance(message, Made | Heard)])
         words: list[Word | Sounding | Ending] = []
         for message in [message for message in batch if message is not None]:
-            parcel = self._parcels.setdefault(message.claim.execution, Parcel())
-            match message:
-                case Told():
-                    words.append(parcel.progress(message))
-                case Heard():
-                    words += parcel.sounding(message)
-                case Made():
-                    words.append(parcel.output(message))
-                case Ended():
-                    words.append(parcel.ending(message, self._stamp()))
-                    del self._parcels[message.claim.execution]
-        heard = until_reached(lambda: self._desk.say(words)) if words else []
-        for word, committed in zip(words, heard, strict=True):
+            try:
+                words += self._worded(message)
+            except Exception as error:
+                self._spoil(message, error)
+                if isinstance(message, Ended):
+                    words.append(failed_ending(message, self._stamp(), error))
+            if isinstance(message, Ended):
+                self._parcels.pop(message.claim.execution, None)
+        for word, committed in zip(words, self._say(words), strict=True):
             if isinstance(word, Ending):
                 self._settle(word, committed)
         return None not in batch
+
+    def _worded(self, message: Message) -> list[Word | Sounding | Ending]:
+        parcel = self._parcels.setdefault(message.claim.execution, Parcel())
+        match message:
+            case Told():
+                return [parcel.progress(message)]
+            case Heard():
+                return [*parcel.sounding(message)]
+            case Made():
+                return [parcel.output(message)]
+            case Ended():
+                return [parcel.ending(message, self._stamp())]
+
+    def _say(self, words: list[Word | Sounding | Ending]) -> list[bool]:
+        """Whether each was heard. Where one can't be said, each is said alone, so it fails alone:
+        words that are said again change nothing."""
+        if not words:
+            return []
+        try:
+            return until_reached(lambda: self._desk.say(words))
+        except Exception as error:
+            if len(words) > 1:
+                return [heard for word in words for heard in self._say([word])]
+            (word,) = words
+            log.error("a message can't be sent", extra={"job": word.claim.job}, exc_info=error)
+            if not isinstance(word, Ending):
+                return [False]
+            bare = replace(word, outcome="failed", outputs=(), error=describe(RuntimeError()))
+            if word == bare:
+                raise  # nothing of the job is in it, so the fault is this worker's
+            return self._say([bare])
 
     def _keep(self, made: list[Made | Heard]) -> None:
         """Store the files of these. What can't be stored fails its job, when it ends."""
@@ -131,7 +164,7 @@ class Delivery:
             else:
                 self._parcels.setdefault(item.claim.execution, Parcel()).keep(item, file, sha256)
 
-    def _spoil(self, item: Made | Heard, error: Exception) -> None:
+    def _spoil(self, item: Message, error: Exception) -> None:
         log.error("result not kept", extra={"job": item.claim.job}, exc_info=error)
         self._parcels.setdefault(item.claim.execution, Parcel()).spoiled = error
 

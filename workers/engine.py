@@ -3,6 +3,7 @@
 A tick runs the rows whose turn it is as one batch. Flows come and go between any two ticks.
 """
 
+import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from models.artifacts import Artifact
 from models.batching import Batched, SeamError, run_together
 from models.flow import Flow, Step, resume
 from workers.schedule import Row, Schedule, Seat
+
+log = logging.getLogger("atelier.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,10 @@ class Engine:
             seat.steps = resume(seat.flow, results)
         except StopIteration as end:
             return self._end(seat, end.value)
+        except torch.AcceleratorError:
+            raise  # the device is lost, whichever flow notices it first
+        except SystemExit as error:
+            return self._fail(seat, SeamError(f"a flow must not end the process: {error!r}"))
         except Exception as error:
             return self._fail(seat, error)
         seat.results, seat.missing = [None] * len(seat.steps), len(seat.steps)
@@ -141,8 +148,10 @@ class Engine:
         self._schedule.leave(seat)
         try:
             seat.flow.close()
-        except Exception:  # it awaited again, or failed at giving back: it is out all the same
-            return
+        except torch.AcceleratorError:
+            raise
+        except Exception as error:  # the flow is out all the same
+            log.warning("a flow did not close", extra={"flow": str(seat.id)}, exc_info=error)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -78,16 +78,24 @@ class Floor:
 
     def turn(self, claiming: bool, stamp: Callable[[], str]) -> None:
         """One look if it is due, one tick if anything waits for one."""
-        if not self._runs.running:
-            self.bell.wait(LOOK_SECONDS if self._runs.unfinished else IDLE_SECONDS)
+        if pause := self._pause():
+            self.bell.wait(pause)
             self.look(stamp(), claiming)
         elif self.bell.wait(0) or time.monotonic() - self._looked > LOOK_SECONDS:
             self.look(stamp(), claiming)
+        if self._delivery.behind:
+            return
         self.tick_began = time.monotonic()
         events = self._engine.tick()
         self.tick_began = None
         self._runs.sort(events)
         self._runs.admit()
+
+    def _pause(self) -> float:
+        """Seconds until the next look, unless something rings: none while there is work to do."""
+        if self._runs.running and not self._delivery.behind:
+            return 0.0
+        return LOOK_SECONDS if self._runs.unfinished else IDLE_SECONDS
 
     def look(self, stamp: str, claiming: bool = True) -> None:
         """Ask the queue, and do what it says. While Redis is away, what runs runs on."""
@@ -95,7 +103,7 @@ class Floor:
         self._collect()
         self._queues = {queue_name(e.id, e.sha256): e for e in self._host.entries()}
         room = self._settings.capacity - self._runs.rows_taken()
-        if not claiming or self._runs.alone:
+        if not claiming or self._runs.alone or self._delivery.behind:
             room = 0
         try:
             look = self._desk.look(self._runs.claims, room, self._rooms(), stamp)
@@ -105,7 +113,8 @@ class Floor:
         self._obey(look)
         if room > 0:  # else nobody was asked what is wanted
             self._make_room(look.wanted)
-        self._runs.admit()
+        if not self._delivery.behind:
+            self._runs.admit()
 
     def _collect(self) -> None:
         for model in self._host.collect():
@@ -135,7 +144,7 @@ class Floor:
     def _room_of(self, sha256: str) -> int:
         family = self._host.loaded[sha256].family
         spare = self._settings.run_memory - self._runs.bytes_taken()
-        fits = max(spare // family.item_bytes, 0 if self._runs.unfinished else 1)
+        fits = max(spare // max(family.item_bytes, 1), 0 if self._runs.unfinished else 1)
         return int(min(family.max_items - self._runs.items_of(sha256), fits))
 
     def _obey(self, look: Look) -> None:
@@ -154,7 +163,7 @@ class Floor:
             self._closing |= self._host.want(self._queues[queue], self._runs.busy())
 
     def _start(self, claim: Claim) -> None:
-        sha256 = claim.record["sha256"]
+        sha256 = claim.record.get("sha256", "")
         model = self._host.loaded.get(sha256)
         if model is None:
             refusal = self._host.refused.get(sha256)
@@ -163,7 +172,7 @@ class Floor:
             return
         try:
             params = self._runs.start(claim, model)
-        except ValueError as error:
+        except Exception as error:
             log.error("job unreadable", extra={"job": claim.job}, exc_info=error)
             self._runs.refuse(claim, error)
             return

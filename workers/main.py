@@ -145,7 +145,7 @@ def main() -> int:
     logger.info("worker ready", extra={"worker": name, "device": str(process.place.device)})
     try:
         process.work()
-    except Exception:
+    except (Exception, SystemExit):  # what a library's exit would end in silence
         logger.critical("the worker failed", exc_info=True)
         return FAILED
     return 0

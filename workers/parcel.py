@@ -1,6 +1,6 @@
 """What one execution of a job has to deliver, gathered until its end; no threads, no Redis."""
 
-from contextlib import suppress
+import logging
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ from workers.engine import is_out_of_memory
 from workers.files import Encoded
 from workers.inputs import InputUnusable
 from workers.messages import Ended, Heard, Made, Told
+
+log = logging.getLogger("atelier.worker")
 
 MEASURES = (
     *("width", "height", "frames"),
@@ -66,8 +68,10 @@ class Parcel:
             events.append(("progress", {**facts, "value": value}))
         if told.preview:
             index, artifact = told.preview
-            with suppress(Exception):  # a picture on the way is no reason to fail
+            try:
                 events.append(("preview", previewed(job, index, artifact)))
+            except Exception as error:  # a picture on the way is no reason to fail
+                log.warning("preview not drawn", extra={"job": job}, exc_info=error)
         events += [("delta", {"job_id": job, **asdict(delta)}) for delta in told.deltas]
         return self._word(told, events)
 
@@ -106,6 +110,12 @@ def previewed(job: str, index: int, artifact: Artifact) -> dict[str, Any]:
         told["audio"] = f"/jobs/{job}/audio?index={index}"
         told["seconds"] = round(artifact.samples.shape[1] / artifact.rate, 4)
     return told
+
+
+def failed_ending(ended: Ended, stamp: str, error: Exception) -> Ending:
+    """The commit of a job of which nothing more can be said than that it failed."""
+    claim, steps = ended.claim, ended.steps
+    return Ending(claim, "failed", stamp, [], describe(error), 0, ended.determinism, steps)
 
 
 def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:

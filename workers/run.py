@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.artifacts import Image, values_of
+from models.draws import seeded
 from models.families import FAMILIES
-from models.flow import Inputs
-from models.params import Params
+from models.flow import NOTHING, Flow, Inputs
+from models.params import Params, item_seed
 from workers.desk import Claim
 from workers.files import Facts
 from workers.hearing import Ear
@@ -50,6 +51,17 @@ class Run:
     ears: dict[int, Ear] = field(default_factory=dict)  # by item, of what makes sound
     voices: dict[int, Voice] = field(default_factory=dict)  # by item, of what is written
     over: bool = False
+    rows: int = field(init=False)  # of one item
+    input_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = self.params.rows
+        self.supply(self.inputs)
+
+    def supply(self, inputs: Inputs | None) -> None:
+        """Take the files that it refers to."""
+        self.input_bytes = sum(values_of(artifact).nbytes for artifact in (inputs or {}).values())
+        self.inputs = inputs
 
     @property
     def alone(self) -> bool:
@@ -79,7 +91,7 @@ class Run:
     def most(self, limits: Limits) -> int:
         """Items that may run at once: a quarter of the model's seats, of all rows and of the memory
         for items is left to others, so that a job of many long ones lets them by."""
-        each = max(self.params.rows * self.model.family.item_bytes, 1)
+        each = max(self.rows * self.model.family.item_bytes, 1)
         seats, rows = self.model.family.max_items, limits.capacity // self.weight(limits.capacity)
         return min(map(share, (seats, rows, limits.memory // each)))
 
@@ -89,18 +101,18 @@ class Run:
 
     def memory(self, items: int) -> int:
         """Memory that its inputs and so many of its items may take."""
-        inputs = sum(values_of(artifact).nbytes for artifact in (self.inputs or {}).values())
-        return inputs + items * self.params.rows * self.model.family.item_bytes
+        return self.input_bytes + items * self.rows * self.model.family.item_bytes
 
     def weight(self, capacity: int) -> int:
         """Rows that an item counts for: at most half of all, so that a long walk lets others by."""
-        return min(self.params.rows, max(1, capacity // 2))
+        return min(self.rows, max(1, capacity // 2))
 
     def note(self, index: int, progress: tuple[int, int]) -> None:
         """How far an item is; never less far than before: rows of one flow overtake each other."""
-        before = self.progress.get(index, progress)
-        if progress[0] * before[1] >= before[0] * progress[1]:
-            self.progress[index] = progress
+        done, steps = map(int, progress)
+        before = self.progress.get(index, (done, steps))
+        if done * before[1] >= before[0] * steps:
+            self.progress[index] = done, steps
 
     def totals(self) -> tuple[int, int]:
         """Steps done and steps, over all items; those that have not begun are like the rest."""
@@ -108,6 +120,11 @@ class Run:
         steps = sum(s for _, s in self.progress.values())
         known = len(self.progress)
         return done, steps * self.items // known if known else 0
+
+    def flow(self, index: int) -> Flow:
+        """A new flow of an item. It may raise whatever its family raises."""
+        rng = seeded(item_seed(self.seed, index))
+        return self.model.family.generate(self.params, rng, self.inputs or NOTHING)
 
     def facts(self, seed: int) -> Facts:
         """What makes a file, in params that its checkpoint takes: posted again, they repeat it."""

@@ -6,13 +6,15 @@ No Redis and no threads here: claims go in, and messages for delivery come out.
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import cast
 
+import torch
+
 from app.settings import Settings
 from models.artifacts import Artifact, Audio, Image, Text
-from models.draws import seeded
 from models.families import FAMILIES
 from models.flow import NOTHING, Inputs
 from models.params import Params, Refused, item_seed, posted_files
@@ -83,15 +85,16 @@ class Runs:
     def start(self, claim: Claim, model: Loaded) -> Params:
         """Take a claimed job in; one that refers to files begins when they are supplied.
 
-        Bad input can't happen here: if it does, the job fails. Raises ValueError.
+        Raises whatever is wrong with a record that should not be there.
         """
         given = json.loads(claim.record["input"])
         kind = FAMILIES[model.entry.header.family].params
         items, seed = int(claim.record["items"]), int(claim.record["seed"])
         params = kind.model_validate({k: v for k, v in given.items() if k not in ENVELOPE})
         inputs = None if posted_files(params) else NOTHING
-        self._runs[claim.job] = Run(claim, model, params, given, items, seed, inputs)
+        run = Run(claim, model, params, given, items, seed, inputs)
         log.info("job started", extra={"job": claim.job, "attempt": claim.record["attempt"]})
+        self._runs[claim.job] = run
         return params
 
     def supply(self, claim: Claim, inputs: Inputs | Exception) -> None:
@@ -101,8 +104,9 @@ class Runs:
             return
         if isinstance(inputs, Exception):
             self.end(claim.job, "failed", inputs)
-        else:
-            run.inputs = inputs
+            return
+        with self._blaming(run):
+            run.supply(inputs)
 
     def refuse(self, claim: Claim, error: Exception) -> None:
         """A claimed job that can't even begin fails."""
@@ -138,9 +142,9 @@ class Runs:
         run.started += 1
         run.active.add(index)
         run.model.used = time.monotonic()
-        rng = seeded(item_seed(run.seed, index))
-        flow = run.model.family.generate(run.params, rng, run.inputs or NOTHING)
-        self.sort(self._engine.add((run.claim.job, index), flow))
+        with self._blaming(run, index):
+            flow = run.flow(index)
+            self.sort(self._engine.add((run.claim.job, index), flow))
 
     def sort(self, events: list[Event]) -> None:
         """Send on what a tick of the engine brought."""
@@ -149,16 +153,34 @@ class Runs:
             run = self._runs.get(job)
             if run is None or run.over:
                 continue
-            match event:
-                case Advanced():
-                    self._advanced(run, index, event)
-                case Finished():
-                    self._finished(run, index, event)
-                case Failed():
-                    ours = not isinstance(event.error, Refused)  # else its client is to blame
-                    facts = {"job": job, "item": index}
-                    log.warning("item failed", extra=facts, exc_info=event.error if ours else None)
-                    self.end(job, "failed", event.error)
+            with self._blaming(run, index):
+                self._sort(run, index, event)
+
+    def _sort(self, run: Run, index: int, event: Event) -> None:
+        match event:
+            case Advanced():
+                self._advanced(run, index, event)
+            case Finished():
+                self._finished(run, index, event)
+            case Failed():
+                self._fail(run, index, event.error)
+
+    @contextmanager
+    def _blaming(self, run: Run, index: int = 0) -> Iterator[None]:
+        """Any error within fails this job alone; only a lost device ends the worker."""
+        try:
+            yield
+        except torch.AcceleratorError:
+            raise
+        except (Exception, SystemExit) as error:
+            self._fail(run, index, error)
+
+    def _fail(self, run: Run, index: int, error: BaseException) -> None:
+        ours = not isinstance(error, Refused)  # else its client is to blame
+        facts = {"job": run.claim.job, "item": index}
+        log.warning("item failed", extra=facts, exc_info=error if ours else None)
+        failure = error if isinstance(error, Exception) else RuntimeError(repr(error))
+        self.end(run.claim.job, "failed", failure)
 
     def _advanced(self, run: Run, index: int, event: Advanced) -> None:
         run.note(index, event.progress)
@@ -186,6 +208,8 @@ class Runs:
     def _drawn(self, run: Run, preview: Callable[[], Artifact]) -> Artifact | None:
         try:
             return preview()
+        except torch.AcceleratorError:
+            raise
         except Exception:
             log.exception("preview failed", extra={"job": run.claim.job})
             return None
