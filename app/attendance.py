@@ -10,6 +10,8 @@ OpenAI's clients send no idempotency key; they count their tries in `x-stainless
 4. A client that leaves has `GRACE` to come back, but for one that has read the beginning of its
    answer: then it doesn't try again. Then its job, which nobody knows of, is canceled.
 5. Who has sent an idempotency key knows how to come back, so the job goes on.
+6. Where the server gave no answer to a submission, the token stays for the next try: the retry of
+   a stock client finds it by the note, and any other by `Unresolved`.
 
 The server can't see that the last bytes of an answer never arrived; only that a client has left
 before they were sent.
@@ -18,14 +20,14 @@ before they were sent.
 import logging
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from app.jobs import Idempotency
+from app.jobs import Idempotency, Token, hash_body
 from app.schemas import Job
 from app.services import Services
 from app.submission import client_key
@@ -101,9 +103,18 @@ async def attend(
     path, count = request.url.path, request.headers.get(RETRY_COUNT)
     path += f"\n{part}" if part else ""
     retry = "0" if count in (None, "0") else "1"
-    fresh = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
-    asked = Idempotency.of(owner, path, fresh, body).request
-    note = f"atelier:attended:{owner}:{path}:{asked}"
-    token = await run_in_threadpool(services.scripts.run, "attend", note, fresh, retry, KEEP)
-    grace = 0.0 if count is None else GRACE
-    return Attendance(services, Idempotency.of(owner, path, token, body), note, token, grace)
+    note = f"atelier:attended:{owner}:{path}:{hash_body(body)}"
+    earlier = services.unresolved.take(note)
+    fresh = earlier or f"{time.time_ns():020d}-{secrets.token_hex(8)}"
+    try:
+        token = await run_in_threadpool(services.scripts.run, "attend", note, fresh, retry, KEEP)
+    except redis.RedisError:
+        if earlier:
+            services.unresolved.remember(note, earlier)
+        raise
+    if earlier and token != earlier:
+        services.unresolved.remember(note, earlier)
+    first = token == fresh and not earlier
+    own = Idempotency.of(owner, path, token, body)
+    own = replace(own, token=Token(token, note, first))
+    return Attendance(services, own, note, token, 0.0 if count is None else GRACE)

@@ -1,7 +1,8 @@
 """The two connections to Redis: a blocking one that changes jobs, an asyncio one that reads.
 
 A command that was sent and not answered may have been carried out, so the blocking client never
-sends one twice: a job would be accepted twice. Reads are tried again.
+sends one twice. Reads are tried again where a connection broke. Neither tries again after a
+timeout: a server that hangs would cost a request the timeout of every try.
 """
 
 import logging
@@ -35,7 +36,8 @@ def connect_async(settings: Settings) -> "redis.asyncio.Redis":
         max_connections=MAX_READERS,
         **REPLIES,
         **TIMES,
-        retry=AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), 2),
+        timeout=TIMES["socket_timeout"],
+        retry=AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), 2, (redis.ConnectionError,)),
     )
     return redis.asyncio.Redis.from_pool(pool)
 

@@ -18,6 +18,7 @@ from app.errors import (
     Unavailable,
     Unprocessable,
 )
+from app.jobs import OutcomeUnknown
 from app.problems import explain
 from app.store import StoreError
 
@@ -98,7 +99,17 @@ async def on_redis(request: Request, error: Exception) -> Response:
     if isinstance(error, redis.ResponseError) and not away:
         raise error
     log.warning("redis is unavailable: %s", error)
+    if isinstance(error, OutcomeUnknown):
+        return _unresolved(error)
     return respond(Unavailable("the queue can't be reached; try again", retry_after=1))
+
+
+def _unresolved(error: OutcomeUnknown) -> Response:
+    message = "the queue did not answer in time; send the same request again to get its job"
+    response = respond(Unavailable(message, retry_after=1))
+    if error.key:
+        response.headers["Idempotency-Key"] = error.key
+    return response
 
 
 async def on_store(request: Request, error: Exception) -> Response:

@@ -21,6 +21,7 @@ from app.schemas import Job, JobList, Status
 from app.scripts import Scripts
 from app.settings import Settings
 
+IDEMPOTENCY_TTL = 86_400  # seconds that a client's Idempotency-Key is remembered
 FUNCTION = "atelier.generate"  # what RQ's record names; no worker but ours knows it
 CALL: str = JSONSerializer.dumps([FUNCTION, None, [], {}]).decode()  # type: ignore[no-untyped-call]
 CROCKFORD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
@@ -57,12 +58,38 @@ class Idempotency:
 
     key: str
     request: str
+    ttl: int = IDEMPOTENCY_TTL  # seconds
+    token: "Token | None" = None  # where this service chose the key
 
     @classmethod
     def of(cls, owner: str, path: str, key: str, body: Any) -> "Idempotency":
         scope = hashlib.sha256(f"{path}\n{key}".encode()).hexdigest()
-        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-        return cls(f"atelier:idem:{owner}:{scope}", hashlib.sha256(canonical.encode()).hexdigest())
+        return cls(f"atelier:idem:{owner}:{scope}", hash_body(body))
+
+
+@dataclass(frozen=True)
+class Token:
+    """An idempotency key that this service chose for a request without one.
+
+    `request` identifies the owner, path and body; `first` is false for a later try.
+    """
+
+    text: str
+    request: str
+    first: bool = True
+
+
+def hash_body(body: Any) -> str:
+    """SHA-256 of a JSON body in its canonical form."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class OutcomeUnknown(redis.RedisError):
+    """The server did not say whether it accepted a job. The same submission is safe to repeat,
+    with `key` as its Idempotency-Key if there is one."""
+
+    key = ""
 
 
 @dataclass(frozen=True)
@@ -84,17 +111,23 @@ class Jobs:
         """Accept a job; when this returns, it is on disk and in its queue.
 
         Raises RateLimited (queue_full, with the seconds until a place comes free), Gone where
-        an input has expired, and Unprocessable where the idempotency key had another body.
+        an input has expired, and Unprocessable where the idempotency key had another body. Raises
+        OutcomeUnknown where the server gave no answer: it may have the job, or may yet make it.
         """
         queue = queue_name(new.model, new.sha256)
         record = self._record(new)
-        key, request = (idempotency.key, idempotency.request) if idempotency else ("", "")
+        key, request, keep = (
+            (idempotency.key, idempotency.request, idempotency.ttl) if idempotency else ("", "", 0)
+        )
         limit, deadline = self._settings.queue_limit, self._settings.job_deadline
         flat = [part for pair in record.items() for part in pair]
         suffix = b32encode(secrets.token_bytes(10)).decode().translate(CROCKFORD)
         inputs = json.dumps(sorted(set(new.inputs.values()))) if new.inputs else ""
-        asked = (suffix, new.owner, new.type, queue, key, request, limit, deadline, inputs)
-        answer = self._scripts.run("submit", *asked, *flat)
+        asked = (suffix, new.owner, new.type, queue, key, request, limit, deadline, inputs, keep)
+        try:
+            answer = self._scripts.run("submit", *asked, *flat)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise OutcomeUnknown(str(error)) from error
         match answer:
             case ["new", job_id, created, position]:
                 record |= {"status": "queued", "attempt": "0", "created": created}

@@ -16,6 +16,7 @@ from app.metrics import Metrics
 from app.scripts import Scripts
 from app.settings import Settings
 from app.store import open_store
+from app.unresolved import Unresolved
 from app.uploads import Uploads
 from app.wake import Wake
 
@@ -36,6 +37,7 @@ class Services:
         self.reader_redis = connect_async(settings)
         self.scripts = Scripts(self.redis)
         self.jobs = Jobs(self.redis, settings)
+        self.unresolved = Unresolved()
         self.reader = JobReader(self.reader_redis)
         self.events = EventLog(self.reader_redis)
         self.wake = Wake(self.reader_redis)

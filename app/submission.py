@@ -3,7 +3,7 @@
 import logging
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import Request, Response
@@ -14,12 +14,13 @@ from app.bodies import read_json
 from app.catalog import Entry
 from app.errors import Unprocessable
 from app.inputs import check_inputs
-from app.jobs import Accepted, Idempotency, NewJob
+from app.jobs import Accepted, Idempotency, NewJob, OutcomeUnknown, Token, hash_body
 from app.problems import Schema, explain_details
 from app.replies import job_reply
 from app.schemas import TERMINAL, Job
 from app.services import Services
 from app.settings import Settings
+from app.unresolved import KEPT_SECONDS
 from app.waiting import wait_for_end
 from models.families import Modality
 from models.params import MAX_SEED, Params, posted_files
@@ -59,7 +60,12 @@ async def generate(request: Request, services: Services, owner: str, route: Rout
     body, text = await read_json(request)
     entry = services.catalog.find(_model_of(body, route), route.modality)
     wish = Wish(route.type, entry, validated(entry, text, entry.schema))
-    accepted = await accept(request, services, owner, wish, client_key(request, owner, body))
+    key = client_key(request, owner, body) or service_key(request, services, owner, body)
+    try:
+        accepted = await accept(request, services, owner, wish, key)
+    except OutcomeUnknown as error:
+        error.key = key.token.text if key.token else ""
+        raise
     headers = {"Location": accepted.job.urls.self}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -73,12 +79,22 @@ async def generate(request: Request, services: Services, owner: str, route: Rout
 
 
 async def accept(
-    request: Request, services: Services, owner: str, wish: Wish, idempotency: Idempotency | None
+    request: Request, services: Services, owner: str, wish: Wish, idempotency: Idempotency
 ) -> Accepted:
-    """Make a job of a wish, or find the one that was made of it before."""
-    if idempotency is None or not await services.reader.seen(idempotency):
-        await check_inputs(services, owner, wish.params, wish.entry.header)
-    accepted = await run_in_threadpool(services.jobs.submit, _new_job(owner, wish), idempotency)
+    """Make a job of a wish, or find the one that was made of it before.
+
+    Raises OutcomeUnknown; with a key of this service, the next try of the request finds the job.
+    """
+    token = idempotency.token
+    try:
+        first = token is not None and token.first
+        if first or not await services.reader.seen(idempotency):
+            await check_inputs(services, owner, wish.params, wish.entry.header)
+        accepted = await run_in_threadpool(services.jobs.submit, _new_job(owner, wish), idempotency)
+    except Exception as error:
+        if token and (isinstance(error, OutcomeUnknown) or not token.first):
+            services.unresolved.remember(token.request, token.text)
+        raise
     request.state.accepted = True
     _note(accepted, owner)
     return accepted
@@ -134,6 +150,21 @@ def client_key(
         message = f"Idempotency-Key must have between 1 and {LONGEST_KEY} characters"
         raise Unprocessable(message, param="Idempotency-Key")
     return Idempotency.of(owner, request.url.path, f"{key}\n{part}" if part else key, body)
+
+
+def service_key(
+    request: Request, services: Services, owner: str, body: dict[str, Any]
+) -> Idempotency:
+    """A key for a request without one: that of its earlier try, if that try's outcome is unknown.
+
+    The server forgets it after a while; it is only of use to a client that tries again.
+    """
+    path = request.url.path
+    asked = f"{owner}:{path}:{hash_body(body)}"
+    earlier = services.unresolved.take(asked)
+    token = Token(earlier or secrets.token_hex(16), asked, first=earlier is None)
+    own = Idempotency.of(owner, path, token.text, body)
+    return replace(own, ttl=round(KEPT_SECONDS), token=token)
 
 
 def preferred_wait(headers: list[str]) -> int | None:

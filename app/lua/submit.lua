@@ -1,6 +1,7 @@
 -- Accept a job: its record, its idempotency and its place in the queue, all or nothing.
 -- ARGV: suffix, owner, type, queue, idempotency key or '', request hash, queue limit, deadline,
---       hashes of its inputs as JSON or '', then the record's fields and values.
+--       hashes of its inputs as JSON or '', seconds to keep the idempotency key,
+--       then the record's fields and values.
 -- Returns {'new', job, created, position} | {'replay', job} | {'reuse'} | {'full', seconds} |
 --         {'gone', hash of an input that is not this owner's, or not any more}.
 local suffix, owner, kind, queue, idem, request = unpack(ARGV, 1, 6)
@@ -42,7 +43,7 @@ local job = 'job_' .. time .. suffix
 local created = stamp(at)
 redis.call('HSET', job_key(job), 'status', 'queued', 'origin', queue, 'owner', owner, 'type', kind,
   'attempt', 0, 'created', created, 'deadline', stamp(at + deadline), 'keep_deadline', deadline,
-  'ticket', redis.call('INCR', 'atelier:tickets:' .. queue), unpack(ARGV, 10))
+  'ticket', redis.call('INCR', 'atelier:tickets:' .. queue), unpack(ARGV, 11))
 if ARGV[9] ~= '' then redis.call('HSET', job_key(job), 'inputs', ARGV[9]) end
 for _, sha in ipairs(inputs) do refer(sha, owner) end
 redis.call('SADD', 'rq:queues', list)
@@ -52,7 +53,7 @@ place(job, { owner = owner, type = kind }, 'queued')
 emit(job, 'status', cjson.encode({ job_id = job, status = 'queued' }))
 if idem ~= '' then
   redis.call('HSET', idem, 'job', job, 'request', request)
-  redis.call('EXPIRE', idem, 86400)
+  redis.call('EXPIRE', idem, ARGV[10])
 end
 redis.call('PUBLISH', 'atelier:work', queue)
 return { 'new', job, created, waiting }
