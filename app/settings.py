@@ -1,8 +1,6 @@
 """Every setting, read from `ATELIER_*` and nowhere else."""
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
@@ -17,16 +15,15 @@ from app.addresses import check_redis_url, path_url, read_store_address
 from models.families import Modality
 
 ROOT = Path(__file__).resolve().parent.parent
-LONGEST_SOCKET = 100  # bytes of a unix socket's path that every system takes
+SOCKET = "valkey.sock"
+SOCKET_LINK = "socket"  # in the state folder, to the folder of the socket where that is another
 
 
 def socket_in(state: Path) -> Path:
-    """Where the embedded server listens: in its state folder, or nearer if that lies too deep."""
-    path = state.resolve() / "valkey.sock"
-    if len(os.fsencode(path)) <= LONGEST_SOCKET:
-        return path
-    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"atelier-{os.getuid()}-{name}.sock"
+    """Where the embedded server listens: in its state folder, or where a link there leads."""
+    folder = state.resolve()
+    link = folder / SOCKET_LINK
+    return (link.readlink() if link.is_symlink() else folder) / SOCKET
 
 
 EX_CONFIG = 78  # exit status of a process whose settings can't be used: starting again won't help
@@ -234,7 +231,7 @@ class Settings(BaseSettings):
         packages."""
         return self.checkpoints, self.state / "checkpoints"
 
-    @cached_property
+    @property
     def redis_address(self) -> str:
         """The server to use: the one given, or the embedded one's socket in `state`."""
         return self.redis_url or path_url("unix", socket_in(self.state))

@@ -17,7 +17,9 @@ import redis
 
 from app.addresses import path_url
 from app.settings import socket_in
+from atelier.append_log import last_reason, repair
 from atelier.keeper import claim
+from atelier.state_folder import discard_socket, prepare_socket, prepare_state
 
 START_SECONDS = 20.0
 PATIENCE = 5.0  # seconds that the server before this one may take to end
@@ -50,19 +52,24 @@ class EmbeddedServer:
     def __init__(self, state: Path) -> None:
         self.state = state.resolve()
         self.data = self.state / "valkey"
-        self.socket = socket_in(self.state)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
+    def log(self) -> Path:
+        return self.data / "log"
+
+    @property
     def url(self) -> str:
-        return path_url("unix", self.socket)
+        return path_url("unix", socket_in(self.state))
 
     def command(self) -> list[str | Path]:
-        """What to run, with its folder made. Raises NoServer."""
-        self.data.mkdir(parents=True, exist_ok=True)
+        """What to run, with its folders made. Raises NoServer or Misconfigured."""
+        prepare_state(self.state)
+        prepare_socket(self.state)
+        self.data.mkdir(mode=0o700, exist_ok=True)
         return [
             find_server(),
-            *("--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"),
+            *("--port", "0", "--unixsocket", str(socket_in(self.state)), "--unixsocketperm", "700"),
             *(
                 "--dir",
                 str(self.data),
@@ -73,7 +80,8 @@ class EmbeddedServer:
                 "--appendfsync",
                 "always",
             ),
-            *("--maxmemory-policy", "noeviction", "--logfile", str(self.data / "log")),
+            *("--aof-load-truncated", "yes"),  # a command cut short was not acknowledged
+            *("--maxmemory-policy", "noeviction", "--logfile", str(self.log)),
         ]
 
     def start(self) -> None:
@@ -84,7 +92,10 @@ class EmbeddedServer:
         except BlockingIOError:
             raise NoServer(f"another server is using {self.data}") from None
         try:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[held])
+            repair(self.data, command[0])
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, pass_fds=[held], umask=0o077
+            )
         finally:
             os.close(held)
         self._wait_until_it_answers()
@@ -95,9 +106,9 @@ class EmbeddedServer:
         with redis.Redis.from_url(self.url) as client:
             while time.monotonic() < end:
                 if self.process.poll() is not None:
-                    raise NoServer(
-                        f"the server ended at once, with status {self.process.returncode}"
-                    )
+                    status = self.process.returncode
+                    reason = last_reason(self.log) or f"see {self.log}"
+                    raise NoServer(f"the server ended at once, with status {status}: {reason}")
                 try:
                     client.ping()
                 except (redis.ConnectionError, redis.BusyLoadingError):
@@ -111,6 +122,7 @@ class EmbeddedServer:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait()
+            discard_socket(self.state)
 
     def kill(self) -> None:
         if self.process:

@@ -4,12 +4,16 @@
 status, and ends it when the supervisor's pipe closes. Should this process be killed itself, the
 program is killed by the kernel where that can be asked for (Linux).
 
+Before it starts the program, it repairs the end of the program's log after a power cut. A program
+that will never be able to read its data ends this process with status 65.
+
 The program inherits a lock on the folder of its data, so that it is held for exactly as long as
 the program lives, whoever dies before it. Two servers would tear one append-only file apart.
 """
 
 import ctypes
 import fcntl
+import logging
 import math
 import os
 import signal
@@ -19,7 +23,12 @@ import time
 from pathlib import Path
 
 from app import lifeline
+from app.log import configure
+from atelier.append_log import is_unreadable, last_reason, repair
 
+log = logging.getLogger("atelier.keeper")
+
+EX_DATA = 65  # exit status: what the program kept can't be read, and starting again won't help
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)  # loaded before any fork
 
@@ -47,7 +56,17 @@ def die_with_parent() -> None:
 
 def main() -> int:
     folder, *command = sys.argv[1:]
-    held = claim(Path(folder))
+    configure("info")
+    os.umask(0o077)
+    data = Path(folder)
+    held = claim(data)
+    try:
+        if cut := repair(data, command[0]):
+            log.warning("zeros cut off the end of the log", extra=cut._asdict())
+    except OSError as error:
+        log.error("the end of the log can't be repaired", extra={"reason": str(error)})
+        return 1
+    before = size_of(data / "log")
     program = subprocess.Popen(
         command,
         pass_fds=[held],
@@ -58,7 +77,19 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: program.terminate())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lifeline.watch()
-    return program.wait()
+    status = program.wait()
+    return explained(status, data / "log", before) if status > 0 else status
+
+
+def explained(status: int, file: Path, start: int) -> int:
+    """Log why the program ended, as its own log says from `start` on; the status to end with."""
+    reason = last_reason(file, start)
+    log.error("the server ended", extra={"status": status, "reason": reason, "log": file})
+    return EX_DATA if is_unreadable(reason) else status
+
+
+def size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 if __name__ == "__main__":

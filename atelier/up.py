@@ -25,8 +25,11 @@ from typing import IO
 
 from app.connections import check_credentials
 from app.lifeline import VARIABLE
-from app.settings import EX_CONFIG, Misconfigured, Settings
+from app.settings import EX_CONFIG, Settings
+from atelier.append_log import last_reason
 from atelier.embedded import EmbeddedServer
+from atelier.keeper import EX_DATA
+from atelier.state_folder import discard_socket, prepare_state
 
 log = logging.getLogger("atelier.up")
 
@@ -57,6 +60,7 @@ class Child:
     command: Sequence[str | Path]
     environment: Mapping[str, str]
     lifeline: int
+    log: Path | None = None  # the file where it says what is wrong, if not on standard error
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     pause: float = 0.0
@@ -86,6 +90,10 @@ class Child:
                 except OSError as error:  # no memory or no processes left, for now
                     self._rest(str(error))
         elif (status := self.process.poll()) is not None:
+            if status == EX_DATA and self.log:
+                reason = last_reason(self.log) or "no reason given"
+                message = f"{self.name} can't read what it has kept: {reason}"
+                raise Refused(f"{message} (its log is {self.log})")
             if status == EX_CONFIG:
                 raise Refused(f"{self.name} can't run as configured", EX_CONFIG)
             self._rest(status)
@@ -130,7 +138,8 @@ class Supervisor:
 
         Raises Misconfigured, Refused or NoServer where that can't be.
         """
-        state = prepared_state(self.settings)
+        state = prepare_state(self.settings.state)
+        os.umask(0o077)  # of the children too: what they write is the owner's alone
         if self.settings.redis_url:
             check_credentials(self.settings)
         reading, writing = os.pipe()
@@ -156,7 +165,7 @@ class Supervisor:
         if not self.settings.redis_url:
             server = EmbeddedServer(state)
             keeper = (sys.executable, "-m", "atelier.keeper", server.data, *server.command())
-            self.children.append(Child("valkey", keeper, os.environ, lifeline))
+            self.children.append(Child("valkey", keeper, os.environ, lifeline, server.log))
             environment["ATELIER_REDIS_URL"] = server.url
         self.children.append(Child("api", self.api, environment, lifeline))
         for i in range(self.settings.workers):
@@ -207,6 +216,7 @@ class Supervisor:
         stop_together(api, API_GRACE + KILL_AFTER)
         stop_together(workers, self.settings.drain_grace + KILL_AFTER)
         stop_together(valkey, KILL_AFTER)
+        discard_socket(self.settings.state.resolve())
 
 
 def stop_together(children: Sequence[Child], grace: float) -> None:
@@ -216,18 +226,6 @@ def stop_together(children: Sequence[Child], grace: float) -> None:
     end = time.monotonic() + grace
     for child in children:
         child.reap(max(0.0, end - time.monotonic()))
-
-
-def prepared_state(settings: Settings) -> Path:
-    """The whole path of the state folder, which is there now. Raises Misconfigured."""
-    try:
-        state = settings.state.resolve()
-        state.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Misconfigured(
-            f"ATELIER_STATE: no such folder can be made: {error.strerror}"
-        ) from None
-    return state
 
 
 def lock(state: Path) -> IO[str]:

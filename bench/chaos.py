@@ -23,6 +23,7 @@ import redis
 from rich.console import Console
 from rich.progress import Progress
 
+from app.settings import Settings
 from atelier.up import free_port
 
 ORDER = {"queued": 0, "in_progress": 1, "completed": 2, "failed": 2, "canceled": 2}
@@ -187,7 +188,7 @@ def run(plan: Plan, deadly: bool) -> Seen:
 
 
 def count_terminal_events(service: Service, jobs: dict[int, str], seen: Seen) -> None:
-    url = f"unix://{service.state / 'valkey.sock'}"
+    url = Settings(state=service.state).redis_address
     with redis.Redis.from_url(url, decode_responses=True) as client:
         for seed, job in jobs.items():
             names = [e["event"] for _, e in client.xrange(f"atelier:events:{job}")]

@@ -1,0 +1,113 @@
+"""The state folder: its owner's alone, with all that the service keeps there.
+
+The embedded server's socket is in it too. Where its path is too long for a socket, has bytes that
+the server's own texts do not quote, or is open to others, the socket is in a folder of its own:
+private, of a name that nobody can guess, and named by a link in the state folder.
+"""
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from app.settings import SOCKET, SOCKET_LINK, Misconfigured, socket_in
+
+FOLDERS = ("artifacts", "checkpoints", "imports", "valkey")
+FILES = ("lock",)
+LONGEST_SOCKET = 100  # bytes of a socket's path that every system takes
+PLAIN = re.compile(rb"[A-Za-z0-9/._-]+")  # what CLIENT INFO shows of a path can be parsed
+
+
+def prepare_state(folder: Path) -> Path:
+    """The whole path of the state folder, which exists now and is closed to other users.
+
+    Raises Misconfigured where there can be no such folder, or where it belongs to somebody else.
+    """
+    try:
+        state = folder.resolve()
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = state.stat().st_uid
+        if owner not in (os.geteuid(), 0) and os.geteuid() != 0:
+            raise Misconfigured("ATELIER_STATE: the folder belongs to another user")
+        for path in _entries(state):
+            _close(path)
+    except OSError as error:
+        raise Misconfigured(f"ATELIER_STATE: it can't be used: {error.strerror}") from None
+    except RuntimeError:  # pathlib's, for links that lead to themselves
+        raise Misconfigured("ATELIER_STATE: it is a link to itself") from None
+    return state
+
+
+def _entries(state: Path) -> Iterator[Path]:
+    """What to close to others: the folder, and in it only what is the service's own."""
+    info = state.stat()
+    shared = info.st_mode & stat.S_ISVTX  # /tmp, say
+    if info.st_uid == os.geteuid() and not shared:
+        yield state
+    yield from (state / name for name in FILES)
+    for name in FOLDERS:
+        folder = state / name
+        if name == "artifacts" and is_private(folder):
+            continue  # it has been ours from the start, and may hold very many files
+        for where, _, files in os.walk(folder):
+            yield from (Path(where), *(Path(where, file) for file in files))
+
+
+def _close(path: Path) -> None:
+    """Take a file or folder away from everybody but its owner; a link stays as it is."""
+    with suppress(FileNotFoundError):  # another process tidies too
+        mode = path.lstat().st_mode
+        if mode & 0o077 and (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+            path.chmod(mode & 0o700)
+
+
+def is_private(folder: Path) -> bool:
+    """Whether this is a folder of ours, no link, that nobody else can look into."""
+    try:
+        info = folder.lstat()
+    except OSError:
+        return False
+    owned = stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid()
+    return owned and not info.st_mode & 0o077
+
+
+def prepare_socket(state: Path) -> None:
+    """See to it that the folder of the socket, as `socket_in` finds it, exists and is private."""
+    link = state / SOCKET_LINK
+    if is_private(state) and _fits(state):
+        link.unlink(missing_ok=True)
+        return
+    if link.is_symlink() and is_private(named := link.readlink()) and _fits(named):
+        return
+    folder = tempfile.mkdtemp(prefix="atelier-", dir=_short_folder())
+    draft = link.with_name(f".{link.name}")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(folder)
+    draft.replace(link)
+
+
+def discard_socket(state: Path) -> None:
+    """Remove what `prepare_socket` made, once no server listens there."""
+    link = state / SOCKET_LINK
+    if link.is_symlink():
+        folder = link.readlink()
+        with suppress(OSError):
+            socket_in(state).unlink(missing_ok=True)
+            folder.rmdir()
+            link.unlink()
+
+
+def _fits(folder: Path) -> bool:
+    path = os.fsencode(folder / SOCKET)
+    return len(path) <= LONGEST_SOCKET and PLAIN.fullmatch(path) is not None
+
+
+def _short_folder() -> str:
+    """A folder for temporary folders whose path suits a socket."""
+    for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if Path(folder).is_dir() and _fits(Path(folder, "atelier-12345678")):
+            return folder
+    raise Misconfigured("TMPDIR: the server's socket needs a folder of a short, plain path")
