@@ -56,6 +56,11 @@ def check_credentials(settings: Settings) -> None:
             log.info("redis does not answer yet: %s", type(error).__name__)
 
 
+def refuses_credentials(error: redis.RedisError) -> bool:
+    """Whether Redis is there and lets nobody in; the asyncio client hides that in the cause."""
+    return any(isinstance(x, redis.AuthenticationError) for x in (error, error.__cause__))
+
+
 async def warn_of_settings(connection: "redis.asyncio.Redis") -> None:
     """Say loudly where the server would forget jobs that were accepted."""
     try:

@@ -27,6 +27,7 @@ log = logging.getLogger("atelier.http")
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 LEFT = 499  # in the log: the client left before an answer
 LINGER = 5.0  # seconds that a refused body is still read, so that the client reads the answer
+PROBES = ("/livez", "/readyz")  # asked many times a minute: what they find is logged elsewhere
 SECURITY = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -78,7 +79,8 @@ class Tell:
         route = scope.get("route")
         name = route.path_format if isinstance(route, APIRoute) else "none"
         self._metrics.requests.labels(scope["method"], name, str(status)).observe(seconds)
-        log.info(
+        log.log(
+            logging.DEBUG if scope["path"] in PROBES else logging.INFO,
             "request",
             extra={
                 "method": scope["method"],

@@ -24,6 +24,8 @@ from app.schemas import Draft, ErrorDetail, Job, JobUrls, Output, Progress, Stat
 WORK = "atelier:work"  # pub/sub: there is something new for workers
 WAKE = "atelier:wake"  # pub/sub: the job of this id has a new event; the stream is the truth
 
+SUSPENDED = "rq:suspended"  # RQ's key that is there while no worker shall take jobs (`rq suspend`)
+
 DRAFT = "draft:"  # begins the fields that hold the text so far, by item and page
 
 JobType = Literal["image", "text-to-image", "audio", "video", "story"]

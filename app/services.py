@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import redis
 
 from app.catalog import Catalog
-from app.connections import connect, connect_async, warn_of_settings
+from app.connections import connect, connect_async, refuses_credentials, warn_of_settings
 from app.events import EventLog
 from app.jobs import JobReader, Jobs
 from app.keys import Keys
@@ -21,6 +21,8 @@ from app.uploads import Uploads
 from app.wake import Wake
 
 log = logging.getLogger(__name__)
+
+REFUSES = "refuses the user name or the password of ATELIER_REDIS_URL"
 
 
 INPUT_CHECKS = {"image": 2, "audio/midi": 1}
@@ -47,6 +49,13 @@ class Services:
         self.input_checks = {kind: asyncio.Semaphore(most) for kind, most in INPUT_CHECKS.items()}
         self.keys = Keys(settings.keys_file)
         self.metrics = Metrics()
+        self._unready: str | None = None  # why it can do no work, as last seen; empty if it can
+
+    def note_readiness(self, reason: str) -> None:
+        """Log when the service becomes able to work or unable, however often that is asked."""
+        if reason != self._unready:
+            self._unready = reason
+            log.info("not ready" if reason else "ready", extra={"reason": reason})
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -70,5 +79,6 @@ class Services:
                 await warn_of_settings(self.reader_redis)
                 return
             except redis.RedisError as error:
-                log.warning("redis is not there yet: %s", error)
+                refused = refuses_credentials(error)
+                log.warning("redis %s: %s", REFUSES if refused else "is not there yet", error)
                 await asyncio.sleep(2)

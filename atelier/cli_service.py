@@ -39,6 +39,7 @@ def up(
     from atelier.up import Refused, Supervisor
 
     settings = settings_with(host=host, port=port, state=state, workers=workers)
+    need_worker_packages(embedded=not settings.redis_url)
     log.configure(settings.log_level)
     if settings.packaged_models:
         take_over(settings.checkpoint_folders)
@@ -52,6 +53,24 @@ def up(
         raise fail(str(error)) from None
 
 
+def need_worker_packages(embedded: bool) -> None:
+    """Fail with the extra to install where workers lack torch; the server may lack one too."""
+    from atelier.embedded import NoServer, find_server
+    from atelier.extras import missing_packages
+
+    missing = missing_packages("worker")
+    if "torch" not in missing:  # of the others, some serve only some models
+        return
+    extras = ["worker"]
+    try:
+        if embedded:
+            find_server()
+    except NoServer:
+        extras = ["embedded", "worker"]
+    message = f"workers need packages that are not installed ({', '.join(missing)})"
+    raise fail(f"{message}: pip install 'atelier[{','.join(extras)}]'")
+
+
 def api(host: Host = None, port: Port = None) -> None:
     """Run the API alone, over ATELIER_REDIS_URL."""
     settings = settings_with(host=host, port=port)
@@ -61,6 +80,7 @@ def api(host: Host = None, port: Port = None) -> None:
 
 def worker() -> None:
     """Run one worker, over ATELIER_REDIS_URL and ATELIER_STORE."""
+    need_worker_packages(embedded=False)
     os.execve(sys.executable, [sys.executable, "-m", "workers.main"], os.environ.copy())
 
 

@@ -37,6 +37,7 @@ LONGEST_PAUSE = 10.0  # seconds between two starts of a child that keeps dying
 STEADY = 30.0  # a child that has lived so long starts at once again
 KILL_AFTER = 10.0  # seconds beyond its grace that a child may take to end
 API_GRACE = 10.0  # seconds that the API gives the requests it still has
+ASK_EVERY = 0.25  # seconds between two looks whether the API is ready, until it is
 PATIENCE = 3.0  # seconds that a port may still be held by the API of an `up` that was killed
 
 KINDS = ("api", "worker", "valkey")  # in the order in which they are stopped
@@ -181,13 +182,14 @@ class Supervisor:
         }
 
     def _keep_alive(self) -> None:
-        told = False
+        ready, asked = False, 0.0
         while not self.stopping:
             for child in self.children:
                 child.mend()
-            if not told and self._is_ready():
-                told = True
-                print(f"ready {self.url}", flush=True)
+            if not ready and time.monotonic() - asked > ASK_EVERY:
+                ready, asked = self._is_ready(), time.monotonic()
+                if ready:
+                    print(f"ready {self.url}", flush=True)
             time.sleep(0.1)
 
     @property

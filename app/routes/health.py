@@ -1,15 +1,19 @@
 """/livez, /readyz, /metrics: for those who run the service."""
 
+import redis
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.connections import refuses_credentials
 from app.deps import Has, Owner
 from app.documented import errors, reply
 from app.errors import Unavailable
 from app.leases import read_leases
 from app.metrics import read_load
+from app.records import SUSPENDED
 from app.replies import json_reply
 from app.schemas import Alive, Ready
+from app.services import Services
 
 router = APIRouter(tags=["health"])
 
@@ -32,11 +36,31 @@ async def livez() -> Response:
     responses={200: reply("It can.", {"status": "ready", "workers": 1}), **errors(503)},
 )
 async def readyz(services: Has) -> Response:
-    """503, with the reason, while Redis is away or no worker is alive."""
+    """503, with the reason, while Redis is away, the queue is suspended or no worker is alive."""
+    try:
+        workers = await _count_ready_workers(services)
+    except (Unavailable, redis.RedisError) as error:
+        services.note_readiness(str(error))
+        raise
+    services.note_readiness("")
+    return json_reply(Ready(workers=workers))
+
+
+async def _count_ready_workers(services: Services) -> int:
+    """How many workers take jobs now. Raises Unavailable, with the reason where none does."""
+    try:
+        suspended = await services.reader_redis.exists(SUSPENDED)
+    except redis.RedisError as error:
+        if not refuses_credentials(error):
+            raise
+        raise Unavailable("the queue refuses the password that the service has") from None
+    if suspended:
+        message = "the queue is suspended; `rq resume` lets workers take jobs again"
+        raise Unavailable(message, code="queue_suspended", retry_after=5)
     workers = len(await read_leases(services.reader_redis))
     if not workers:
         raise Unavailable("no worker is alive", code="no_workers", retry_after=5)
-    return json_reply(Ready(workers=workers))
+    return workers
 
 
 @router.get(

@@ -6,9 +6,11 @@ import httpx
 import pytest
 import redis
 import redis.asyncio
+from rq.suspension import resume, suspend
 
 from app.connections import check_credentials, connect_async, warn_of_settings
 from app.settings import Misconfigured, Settings
+from tests.app.serving import serving
 from tests.app.test_generate import error_of
 from tests.app.test_jobs import make
 from tests.app.working import Worker
@@ -27,6 +29,45 @@ def test_it_is_ready_when_a_worker_is_alive(api: httpx.Client, worker: Worker) -
     assert api.get("/readyz").json() == {"status": "ready", "workers": 1}
     worker.connection.delete("atelier:lease:w1")
     assert api.get("/readyz").status_code == 503
+
+
+def test_it_is_not_ready_while_rq_is_suspended(api: httpx.Client, worker: Worker) -> None:
+    worker.lease()
+    suspend(worker.connection)
+    answer = api.get("/readyz")
+    assert (answer.status_code, error_of(answer)["code"]) == (503, "queue_suspended")
+    assert "suspended" in error_of(answer)["message"]
+    resume(worker.connection)
+    assert api.get("/readyz").status_code == 200
+
+
+def test_probes_are_logged_when_their_answer_changes(
+    api: httpx.Client, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        for _ in range(5):
+            api.get("/readyz")
+        worker.lease()
+        for _ in range(5):
+            api.get("/readyz")
+            api.get("/livez")
+        api.get("/models")
+    ours = [r for r in caplog.records if r.name in ("app.services", "atelier.http")]
+    lines = [(r.message, getattr(r, "reason", "")) for r in ours]
+    assert lines == [("not ready", "no worker is alive"), ("ready", ""), ("request", "")]
+
+
+def test_a_password_that_is_refused_is_no_queue_that_is_away(
+    settings: Settings, connection: "redis.Redis"
+) -> None:
+    connection.config_set("requirepass", "right")
+    try:
+        with serving(settings) as running:
+            answer = running.client.get("/readyz")
+    finally:
+        connection.config_set("requirepass", "")
+    assert answer.status_code == 503
+    assert "refuses the password" in error_of(answer)["message"]
 
 
 def test_figures_are_of_now(api: httpx.Client, worker: Worker) -> None:

@@ -1,10 +1,13 @@
+import os
 import re
 import stat
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from app.keys import Keys
+from atelier.extras import missing_packages
 from tests.atelier.commands import atelier, atelier_process, refused
 
 
@@ -52,6 +55,34 @@ def test_a_keys_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 def test_up_needs_a_server(tmp_path: Path) -> None:
     nowhere = {"ATELIER_STATE": str(tmp_path), "PATH": "", "PYTHONPATH": str(_hide(tmp_path))}
     assert "ATELIER_REDIS_URL" in refused(atelier_process("up", "--port", "0", **nowhere))
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "extras"),
+    [("up", "", "embedded,worker"), ("worker", os.environ.get("PATH", ""), "worker")],
+)
+def test_a_base_install_is_told_which_extra_is_missing(
+    command: str, path: str, extras: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(name: str) -> metadata.Distribution:
+        if name in ("torch", "torchvision"):
+            raise metadata.PackageNotFoundError(name)
+        return metadata.distribution(name)
+
+    def absent(name: str) -> None:
+        """No package can be found."""
+
+    monkeypatch.setattr("atelier.extras.distribution", hidden)
+    monkeypatch.setattr("atelier.embedded.importlib.util.find_spec", absent)
+    said = refused(atelier(command, ATELIER_STATE=str(tmp_path / "state"), PATH=path))
+    assert said.startswith("workers need packages that are not installed (torch")
+    assert said.endswith(f": pip install 'atelier[{extras}]'")
+    assert not (tmp_path / "state").exists()
+
+
+def test_nothing_is_missing_here() -> None:
+    assert missing_packages("worker") == []
+    assert missing_packages("no such extra") == []
 
 
 def _hide(folder: Path) -> Path:

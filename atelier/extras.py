@@ -1,0 +1,26 @@
+"""Which packages of an extra are not installed: `pip install atelier` alone runs only the API."""
+
+import re
+from importlib.metadata import PackageNotFoundError, distribution, requires
+from importlib.util import find_spec
+
+NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def missing_packages(extra: str) -> list[str]:
+    """The distributions that an extra of ours asks for and that are not installed."""
+    try:
+        lines = requires("atelier") or []
+    except PackageNotFoundError:  # run from a folder of sources
+        return [] if find_spec("torch") else ["torch"]
+    marker = re.compile(rf"""extra\s*==\s*['"]{re.escape(extra)}['"]""")
+    names = [m[0] for line in lines if marker.search(line) and (m := NAME.match(line))]
+    return [name for name in names if not _is_installed(name)]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return name != "torch" or find_spec("torch") is not None
