@@ -113,10 +113,15 @@ class Catalog:
             return f"there is no route for {family.modality} yet"
         try:
             request = request_class(shelved.id, shelved.header, family, self._max_items)
+            entry = Entry(shelved, family, request)
+            entry.card([]).model_dump_json()  # what a listing would otherwise fail at for all
         except CheckpointError as error:
             log.warning("%s is not served: %s", shelved.path.name, error)
             return str(error)
-        return Entry(shelved, family, request)
+        except Exception:
+            log.exception("%s is not served", shelved.path.name)
+            return "its header is not what its family needs"
+        return entry
 
     def find(self, model: str, modality: Modality | None = None) -> Entry:
         """The model of this id. Raises NotFound, with the reason or the known ids."""

@@ -97,7 +97,7 @@ def _labelled(header: Header) -> set[str]:
 def _bounded(header: Header, own: Collection[str]) -> Header:
     """The header with what follows from its noise process: no more steps than that has levels."""
     count = header.process.get("steps")
-    if "steps" not in own or not isinstance(count, int):
+    if "steps" not in own or type(count) is not int:
         return header
     low, high = header.limits.get("steps", (1, count))
     limits = {**header.limits, "steps": (float(low), float(min(high, count)))}

@@ -1,29 +1,25 @@
 """The header of a checkpoint: read and checked without torch, so that the API can list models.
 
-A checkpoint is one safetensors file: eight bytes of length, a JSON table of tensors, then their
-bytes. The table's `__metadata__` holds one string, `atelier`: the JSON of `Header`.
+A checkpoint is one safetensors file. Its metadata holds one text, `atelier`: the JSON of `Header`.
 """
 
 import hashlib
 import json
-import os
-import struct
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-MAX_TABLE = 16 * 2**20  # bytes; a table larger than this is not one of ours
+from models.safetensors_table import CheckpointError, read_table
+
+MAX_CARD = 2**20  # bytes of a header's text
+MOST_NAMES = 10_000  # labels or attributes: each is part of the request's schema
 SUFFIX = ".safetensors"
 PARTS = "parts"
 """The folder, among the checkpoints, of those that work for others and can't be asked for."""
 
 LEAD = "lead"
 """The role of a CLIP that leads a checkpoint and does not read for it."""
-
-
-class CheckpointError(ValueError):
-    """A checkpoint file can't be used; the message says why, without its folder."""
 
 
 class Need(BaseModel):
@@ -51,8 +47,12 @@ class Header(BaseModel):
     limitations: str = Field(default="", description="What it can't do.")
     defaults: dict[str, JsonValue] = Field(default={}, description="Defaults of params, if other.")
     limits: dict[str, tuple[float, float]] = Field(default={}, description="Tighter bounds.")
-    labels: list[str] = Field(default=[], description="Kinds that can be asked for, by number.")
-    attributes: list[str] = Field(default=[], description="Latent directions, by name.")
+    labels: list[str] = Field(
+        default=[], max_length=MOST_NAMES, description="Kinds that can be asked for, by number."
+    )
+    attributes: list[str] = Field(
+        default=[], max_length=MOST_NAMES, description="Latent directions, by name."
+    )
     needs: dict[str, Need] = Field(
         default={}, description="Checkpoints it works with, in the folder of parts, by their role."
     )
@@ -71,16 +71,22 @@ class Header(BaseModel):
 
 def read_header(path: Path) -> Header:
     """The card of a checkpoint. Raises CheckpointError if the file is cut short or foreign."""
-    table = read_table(path)
-    text = table.get("__metadata__", {}).get("atelier")
+    text = read_table(path).metadata.get("atelier")
     if text is None:
         raise CheckpointError(f"{path.name} has no atelier header; use `atelier import`")
+    if len(text) > MAX_CARD:
+        raise CheckpointError(f"{path.name} has a header of over {MAX_CARD} characters")
     try:
-        return Header.model_validate_json(text)
+        header = Header.model_validate_json(text)
+        json.dumps(header.model_dump(), allow_nan=False)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise CheckpointError(f"{path.name} has a broken header: {where}: {first['msg']}") from None
+    except ValueError:
+        reason = "it has numbers that are not finite"
+        raise CheckpointError(f"{path.name} has a broken header: {reason}") from None
+    return header
 
 
 def part_path(path: Path, name: str) -> Path:
@@ -89,37 +95,6 @@ def part_path(path: Path, name: str) -> Path:
     beside = path.parent / f"{name}{SUFFIX}"
     part = path.parent / PARTS / beside.name
     return beside if beside.exists() and not part.exists() else part
-
-
-def read_table(path: Path) -> dict[str, Any]:
-    """The JSON table of a safetensors file, checked against the file's length."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        start = file.read(8)
-        if len(start) < 8:
-            raise CheckpointError(f"{path.name} is cut short: {size} bytes")
-        (length,) = struct.unpack("<Q", start)
-        if length > min(MAX_TABLE, size - 8):
-            raise CheckpointError(f"{path.name} is not a safetensors file, or is cut short")
-        table = _parse_table(path.name, file.read(length))
-    end = max((t["data_offsets"][1] for k, t in table.items() if k != "__metadata__"), default=0)
-    if size != 8 + length + end:
-        raise CheckpointError(f"{path.name} is cut short: {size} of {8 + length + end} bytes")
-    return table
-
-
-def _parse_table(name: str, raw: bytes) -> dict[str, Any]:
-    try:
-        table = json.loads(raw)
-        for key, entry in table.items():
-            if key == "__metadata__":
-                entry["atelier"] = entry.get("atelier")
-            else:
-                _, end = entry["data_offsets"]
-                end.__index__()
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise CheckpointError(f"{name} is not a safetensors file") from None
-    return table  # type: ignore[no-any-return]
 
 
 def file_sha256(path: Path) -> str:

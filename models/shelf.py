@@ -1,7 +1,7 @@
 """The checkpoints folder: the directory is the registry, looked at afresh when it changes."""
 
+import errno
 import logging
-import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -17,8 +17,8 @@ from models.header import (
     file_sha256,
     part_path,
     read_header,
-    read_table,
 )
+from models.safetensors_table import read_table
 
 log = logging.getLogger("atelier.shelf")
 
@@ -88,31 +88,60 @@ class Shelf:
         return [file for folder in reversed(self._folders) for file in self._files_in(folder)]
 
     def _files_in(self, folder: Path) -> list[tuple[Path, Stamp]]:
-        files: list[tuple[Path, Stamp]] = []
         parts = _changed(folder / PARTS)
-        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            if path.suffix in {SUFFIX, *FOREIGN} and not path.name.startswith("."):
-                try:
-                    stat = path.stat()
-                except FileNotFoundError:
-                    continue  # gone since it was listed
-                files.append((path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, parts)))
-        return files
+        try:
+            paths = sorted(folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            paths = []
+        except OSError as error:
+            log.error("a folder of checkpoints can't be read: %s", error)
+            paths = []
+        stamps = [(path, _stamp(path)) for path in paths if _is_weights(path)]
+        return [(path, (*stamp, parts)) for path, stamp in stamps if stamp]
 
     def _open(self, path: Path) -> Entry | CheckpointError:
+        """The checkpoint in a file, or why there is none: whatever it is, it fails by itself."""
         try:
             return _entry(path)
-        except (CheckpointError, OSError) as error:
-            told = isinstance(error, CheckpointError)
-            reason = error if isinstance(error, CheckpointError) else CheckpointError(UNREADABLE)
-            log.warning("%s is not served: %s", path.name, reason if told else error)
-            return reason
+        except CheckpointError as error:
+            log.warning("%s is not served: %s", path.name, error)
+            return error
+        except OSError as error:
+            log.warning("%s is not served: %s", path.name, error)
+            return CheckpointError(UNREADABLE.get(error.errno or 0, "it can't be read"))
+        except Exception:
+            log.exception("%s is not served", path.name)
+            return CheckpointError("it can't be read")
 
 
-UNREADABLE = "it can't be read"
+def _is_weights(path: Path) -> bool:
+    return path.suffix.lower() in {SUFFIX, *FOREIGN} and not path.name.startswith(".")
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells that a file has changed; None if it is gone since it was listed. A link that leads
+    nowhere counts as it is, to be reported."""
+    try:
+        stat = path.stat()
+    except OSError:
+        try:
+            stat = path.lstat()
+        except OSError:
+            return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+UNREADABLE = {
+    errno.ELOOP: "it is a link that leads to itself",
+    errno.ENOENT: "it is a link to a file that is not there",
+    errno.EACCES: "the service has no permission to read it",
+}
+"""Why a file can't be opened, by error number."""
 
 
 def _entry(path: Path) -> Entry:
+    if path.suffix != SUFFIX and path.suffix.lower() == SUFFIX:
+        raise CheckpointError(f"its name must end in {SUFFIX}, in small letters")
     if path.suffix != SUFFIX:
         raise CheckpointError(f"{path.name} is not a safetensors file; use `atelier import`")
     if not ID.fullmatch(path.stem):
@@ -121,8 +150,8 @@ def _entry(path: Path) -> Entry:
     if header.family not in FAMILIES:
         raise CheckpointError(f"its family is unknown: {header.family}")
     files = [path, *(_part(path, header, role) for role in header.needs)]
-    held = [_held(path) for path in files]
-    elements, precisions = sum(n for n, _ in held), frozenset[str]().union(*(p for _, p in held))
+    tensors = [tensor for file in files for tensor in read_table(file).tensors.values()]
+    elements, precisions = sum(t.elements for t in tensors), frozenset(t.dtype for t in tensors)
     sha256, modified = file_sha256(path), int(stat.st_mtime)
     return Entry(path.stem, path, header, sha256, stat.st_size, elements, precisions, modified)
 
@@ -140,12 +169,9 @@ def _needy(found: Entry | CheckpointError) -> bool:
     return isinstance(found, PartMissing) or (isinstance(found, Entry) and bool(found.header.needs))
 
 
-def _held(path: Path) -> tuple[int, set[str]]:
-    """How many numbers the tensors of a file have, and in which precisions."""
-    tensors = [t for name, t in read_table(path).items() if name != "__metadata__"]
-    return sum(math.prod(t["shape"]) for t in tensors), {t["dtype"] for t in tensors}
-
-
 def _changed(folder: Path) -> int:
-    """When a file was last put into a folder, taken away or replaced there; 0 if there is none."""
-    return folder.stat().st_mtime_ns if folder.is_dir() else 0
+    """When a file was last put into a folder, taken away or replaced there; 0 if nobody can tell"""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
