@@ -1,5 +1,6 @@
 """Reads the bodies of requests: JSON by its letter, files raw or as a form's `file`."""
 
+import json
 from typing import Any
 
 from fastapi import Request
@@ -10,11 +11,14 @@ from starlette.datastructures import UploadFile
 from app.errors import InvalidRequest, TooLarge, Unprocessable, UnsupportedMedia
 
 MOST_FIELDS = 64  # of a form
+LARGEST_EXACT = 2**53  # of the whole numbers that a float holds, as JavaScript does
 FILES = ("image/", "audio/", "video/", "application/octet-stream", "application/ogg")
 
 
 async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:
     """A JSON object, parsed, and its text. Not NaN, not Infinity, not half a surrogate pair.
+
+    A whole number may be written 51.0, as JSON Schema has it: it is returned as 51.
 
     The content type must say JSON: a page of another site can post anything else from a
     visitor's browser to this machine without being asked. Raises InvalidRequest (400),
@@ -30,7 +34,21 @@ async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:
         raise InvalidRequest(f"the body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
-    return body, text
+    whole = _with_integers(body)
+    return (body, text) if whole is body else (whole, json.dumps(whole).encode())
+
+
+def _with_integers(value: Any) -> Any:
+    """The value with 51.0 as 51, at any depth; the same object where it has no such number."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT:
+        return int(value)
+    if isinstance(value, dict):
+        members = {name: _with_integers(member) for name, member in value.items()}
+        return members if any(members[name] is not value[name] for name in value) else value
+    if isinstance(value, list):
+        items = [_with_integers(item) for item in value]
+        return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    return value
 
 
 async def read_file(request: Request, largest: int) -> bytes:

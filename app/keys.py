@@ -4,6 +4,7 @@ A line is a name and the SHA-256 of its key; `#` begins a comment. The file is r
 changes. A line that can't be read lets nobody in, and is logged by its number.
 """
 
+import codecs
 import hashlib
 import hmac
 import logging
@@ -46,12 +47,19 @@ class Keys:
         try:
             stat = self._file.stat()
             if (stamp := (stat.st_mtime_ns, stat.st_size)) != self._stamp:
-                self._keys, self._stamp = _parsed(self._file.read_text()), stamp
+                self._keys, self._stamp = _parsed(decoded(self._file.read_bytes())), stamp
         except (OSError, UnicodeDecodeError) as error:
             if self._keys or self._stamp is None:
                 log.error("the keys file can't be read, nobody is let in: %s", error)
             self._keys, self._stamp = [], (0, 0)
         return self._keys
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with a byte order mark, as Windows' editors and
+    shells write it. Raises UnicodeDecodeError."""
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if utf16 else "utf-8-sig")
 
 
 def _parsed(text: str) -> list[tuple[str, str]]:

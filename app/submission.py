@@ -108,7 +108,7 @@ def _model_of(body: dict[str, Any], route: Route) -> str:
 
 
 def validated(entry: Entry, text: bytes | str, schema: Schema) -> Params:
-    """The body as this model's request, by the letter: no "4" for 4, no 1.0 for 1.
+    """The body as this model's request, by the letter: no "4" for 4.
 
     Raises InvalidRequest, in words of the schema that the client knows it by.
     """

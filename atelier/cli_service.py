@@ -85,7 +85,9 @@ def worker() -> None:
 
 
 def _lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []
+    from app.keys import decoded
+
+    return decoded(file.read_bytes()).splitlines() if file.exists() else []
 
 
 def _names(file: Path) -> list[str]:

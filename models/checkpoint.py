@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from models.batching import Place
 from models.header import CheckpointError, Header, file_sha256, part_path, read_header
+from models.safetensors_table import not_weights
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -147,6 +148,10 @@ def read_foreign(path: Path, key: str | None = None) -> dict[str, Tensor]:
 
     Without one, what stands under `state_dict` is taken, where many trainers put it.
     """
+    with path.open("rb") as file:
+        kind = not_weights(file.read(64))
+    if kind:
+        raise CheckpointError(f"{path.name} holds no weights: it is {kind}")
     try:
         held: Any = load_file(path)
     except SafetensorError:

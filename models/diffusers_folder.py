@@ -4,9 +4,11 @@ The checkpoint holds the weights as precise as they were, the words of the token
 configuration; so a job pins all of it by one hash. Left out is the safety checker.
 """
 
+import inspect
 import json
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,13 @@ from models.diffusers_weights import read_json, read_weights
 from models.draws import normal, seeded
 from models.header import CheckpointError, Header
 from models.stable_diffusion import StableDiffusion
-from models.stable_diffusion_nets import TEXT, Nets, makers
+from models.stable_diffusion_nets import TEXT, Makers, Nets, makers
 from models.stable_diffusion_words import MARKS, tensors_of
 
-PIPELINE = "StableDiffusionPipeline"
+log = logging.getLogger("atelier.import")
+
+PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+"""Pipelines of the same parts: each reads the other's folder."""
 CLASSES = {
     "unet": ("UNet2DConditionModel",),
     "vae": ("AutoencoderKL",),
@@ -39,6 +44,7 @@ ABOUT = "Stable Diffusion, imported from a folder as diffusers has it."
 LIMITS = "Nothing that it makes is filtered: the safety checker is left out."
 SMALL_SIZE = re.compile(r"0\.[0-8]\.")
 """Versions that wrote 32 for the 64 latents a side of 1.x; diffusers mends it so as well."""
+USUAL_SIZE = 64  # latents a side, of 1.x
 FEW = 30  # steps, if none are asked for
 PICTURES, SIDE = 8, 16  # that the colours of previews are fitted to, and latents a side of each
 
@@ -53,7 +59,7 @@ def read_folder(
     if key is not None:
         raise CheckpointError("a diffusers folder has no entries: leave --key out")
     _check_pipeline(folder)
-    makers()  # else it would be told of a tokenizer that can't be read
+    nets = makers()  # else it would be told of a tokenizer that can't be read
     configs = {part: read_json(folder / part / "config.json") for part in NETS}
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     marks, tensors = _tokenizer(folder / "tokenizer")
@@ -63,7 +69,7 @@ def read_folder(
     header = Header.model_validate(
         {
             "family": "stable_diffusion",
-            "net": {**_plain(configs), "tokenizer": marks},
+            "net": {**_plain(configs, nets), "tokenizer": marks},
             "process": process_of(scheduler),
             "description": ABOUT,
             "limitations": LIMITS,
@@ -81,9 +87,9 @@ def _check_pipeline(folder: Path) -> None:
         raise CheckpointError(f"{folder.name} is no diffusers folder: it has no model_index.json")
     index = read_json(folder / "model_index.json")
     kind = index.get("_class_name")
-    if kind != PIPELINE:
+    if kind not in PIPELINES:
         raise CheckpointError(
-            f"{folder.name} is a {kind}; only a {PIPELINE} can be imported (1.x and 2.x)"
+            f"{folder.name} is a {kind}; only a {PIPELINES[0]} can be imported (1.x and 2.x)"
         )
     for part, classes in CLASSES.items():
         told = index.get(part)
@@ -94,14 +100,27 @@ def _check_pipeline(folder: Path) -> None:
             raise CheckpointError(f"its {part} must be {classes[0]}, not {name}")
 
 
-def _plain(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, JsonValue]:
+def _plain(configs: Mapping[str, Mapping[str, Any]], nets: Makers) -> dict[str, JsonValue]:
     """What the nets are built with: notes on versions and paths, and on training, are left out."""
-    unet, vae = ({k: v for k, v in configs[p].items() if k[:1] != "_"} for p in ("unet", "vae"))
+    unet = _options("unet", configs["unet"], nets.unet)
+    vae = _options("vae", configs["vae"], nets.vae)
     text = {name: value for name, value in configs["text_encoder"].items() if name in TEXT}
-    side, told = unet.get("sample_size"), str(configs["unet"].get("_diffusers_version", "1"))
-    if SMALL_SIZE.match(told) and isinstance(side, int):
-        unet["sample_size"] = max(side, 64)
+    version = str(configs["unet"].get("_diffusers_version", "1"))
+    if unet.get("sample_size") is None:
+        unet["sample_size"] = USUAL_SIZE  # a pipeline would have to be asked for a size each time
+    if SMALL_SIZE.match(version) and isinstance(unet["sample_size"], int):
+        unet["sample_size"] = max(unet["sample_size"], USUAL_SIZE)
     return {"unet": unet, "vae": vae, "text_encoder": text}
+
+
+def _options(part: str, config: Mapping[str, Any], make: Callable[..., Any]) -> dict[str, Any]:
+    """The options of a net that diffusers has here. It leaves others out, and so are they here:
+    one that is set is logged."""
+    known = inspect.signature(make).parameters
+    for name, value in config.items():
+        if not name.startswith("_") and name not in known and value is not None:
+            log.warning("%s/config.json sets %s, which diffusers does not know", part, name)
+    return {name: value for name, value in config.items() if name in known}
 
 
 def _tokenizer(part: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

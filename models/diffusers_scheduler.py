@@ -40,7 +40,6 @@ KNOWN = {
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x"}
 SCHEDULES = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
 UNKNOWN = (
-    "trained_betas",
     "thresholding",
     "use_exponential_sigmas",
     "use_beta_sigmas",
@@ -62,10 +61,11 @@ def process_of(config: Mapping[str, Any]) -> dict[str, JsonValue]:
     for name in UNKNOWN:
         if config.get(name):
             raise CheckpointError(f"its scheduler wants {name}, which can't be done here")
+    steps = int(_number(config, "num_train_timesteps", 1000))
     schedule = _one_of(SCHEDULES, config.get("beta_schedule", "linear"), "beta_schedule")
     told: dict[str, JsonValue] = {
         "schedule": schedule,
-        "steps": config.get("num_train_timesteps", 1000),
+        "steps": steps,
         "prediction": _one_of(
             PREDICTIONS, config.get("prediction_type", "epsilon"), "prediction_type"
         ),
@@ -75,12 +75,33 @@ def process_of(config: Mapping[str, Any]) -> dict[str, JsonValue]:
         "offset": 1,
         "to_one": config.get("set_alpha_to_one", known.to_one),
     }
-    if schedule != "cosine":
-        told["first"] = config.get("beta_start", known.betas[0])
-        told["last"] = config.get("beta_end", known.betas[1])
+    if config.get("trained_betas") is not None:
+        told["betas"] = _trained_betas(config["trained_betas"], steps)
+    elif schedule != "cosine":
+        told["first"] = _number(config, "beta_start", known.betas[0])
+        told["last"] = _number(config, "beta_end", known.betas[1])
     if config.get("use_karras_sigmas"):
         told["spacing"] = "karras"
     return told
+
+
+def _number(config: Mapping[str, Any], name: str, default: float) -> float:
+    """An option that is a number; null is as good as left out."""
+    value = config.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise CheckpointError(f"its scheduler's {name} must be a number, not {value!r}")
+    return value
+
+
+def _trained_betas(value: Any, steps: int) -> list[JsonValue]:
+    betas = value if isinstance(value, list) else []
+    if len(betas) != steps or not all(isinstance(b, float) and 0 < b < 1 for b in betas):
+        raise CheckpointError(
+            f"its scheduler's trained_betas must be {steps} numbers between 0 and 1"
+        )
+    return list(betas)
 
 
 def _known(config: Mapping[str, Any]) -> Known:

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from models.checkpoint import read_foreign
 from models.header import CheckpointError
+from models.safetensors_table import not_weights
 
 STEMS = {
     "safetensors": ("diffusion_pytorch_model", "model"),
     "bin": ("diffusion_pytorch_model", "pytorch_model"),
 }
 """Names of files of weights, those that can't hold code first."""
-VARIANTS = ("", "fp16")  # half precision where there is nothing else
+VARIANTS = ("", "fp16", "non_ema")  # what there is besides, where there is nothing else
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 ATTENTION = re.compile(r"(\.attentions\.\d+)\.(query|key|value|proj_attn)\.")
 NO_WEIGHT = "embeddings.position_ids"  # of a text encoder: older versions wrote it all the same
@@ -79,11 +80,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """A file that holds an object. Raises CheckpointError, and names it with its folder."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        held = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8-sig")
+        value = None if not_weights(text[:64].encode()) else json.loads(text)
     except FileNotFoundError:
         raise CheckpointError(f"{name} is missing") from None
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{name} can't be read: {error}") from None
-    if not isinstance(held, dict):
+    if kind := not_weights(text[:64].encode()):
+        raise CheckpointError(f"{name} can't be read: it is {kind}")
+    if not isinstance(value, dict):
         raise CheckpointError(f"{name} holds no object")
-    return held
+    return value

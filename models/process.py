@@ -75,15 +75,20 @@ class Process:
     def of(told: Mapping[str, Any]) -> "Process":
         """From the `process` of a checkpoint's header. Raises ValueError for unknown words.
 
-        `first` and `last` are the betas of a line, if not its own; `zero_snr` ends it in noise.
+        `first` and `last` are the betas of a line, if not its own; `betas` are all of them, of a
+        schedule that has no name; `zero_snr` ends it in noise.
         """
         schedule, prediction = told.get("schedule", "linear"), told.get("prediction", "eps")
         if schedule not in ALPHA_BARS:
             raise ValueError(f"schedule must be one of {', '.join(ALPHA_BARS)}, not {schedule}")
         if prediction not in ("eps", "v", "x"):
             raise ValueError(f"prediction must be eps, v or x, not {prediction}")
-        betas = {name: float(told[name]) for name in ("first", "last") if name in told}
-        alpha_bar = ALPHA_BARS[schedule](int(told.get("steps", 1000)), **betas)
+        if "betas" in told:
+            betas = torch.tensor(told["betas"], dtype=torch.float32)  # (T,)
+            alpha_bar = torch.cumprod(1.0 - betas, dim=0)
+        else:
+            ends = {name: float(told[name]) for name in ("first", "last") if name in told}
+            alpha_bar = ALPHA_BARS[schedule](int(told.get("steps", 1000)), **ends)
         if told.get("zero_snr", False):
             if prediction == "eps":
                 raise ValueError("a net that predicts eps finds no picture where all is noise")

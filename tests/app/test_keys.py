@@ -67,3 +67,21 @@ def test_a_broken_line_is_logged_by_number_and_not_by_content(
     with caplog.at_level(logging.ERROR):
         assert Keys(file).owner("Bearer b-key") == "bob"
     assert [r.args for r in caplog.records] == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_file_is_read_as_any_editor_writes_it(file: Path, encoding: str, end: str) -> None:
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    text = mark + line("ann", "a-key").strip() + end
+    file.write_bytes(text.encode(encoding))
+    assert Keys(file).owner("Bearer a-key") == "ann"
+
+
+def test_a_file_of_no_text_lets_nobody_in_and_says_so(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write_bytes(b"\xff\xff\x00")
+    with pytest.raises(Unauthenticated):
+        Keys(file).owner("Bearer a-key")
+    assert "can't be read" in caplog.text

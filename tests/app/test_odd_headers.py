@@ -55,9 +55,7 @@ def test_odd_headers_leave_the_rest_in_order(tmp_path: Path, family: str) -> Non
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 @pytest.mark.parametrize("field", ["quality", "process", "limits"])
-def test_numbers_that_are_not_finite_are_refused(
-    tmp_path: Path, field: str, number: float
-) -> None:
+def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, field: str, number: float) -> None:
     card = {"family": "vae", "net": {}, field: {"truncation": [0, number]}}
     write_header(tmp_path / "odd.safetensors", card)
     catalog = Catalog(tmp_path, max_items=8)

@@ -96,3 +96,12 @@ def _hide(folder: Path) -> Path:
 def test_an_odd_setting_is_named(tmp_path: Path) -> None:
     said = atelier("up", ATELIER_STATE=str(tmp_path), ATELIER_LEASE="soon")
     assert "ATELIER_LEASE" in refused(said, 78)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_key_is_added_to_a_file_of_another_editor(file: Path, encoding: str) -> None:
+    file.parent.mkdir()
+    file.write_bytes(f"ann {'a' * 64}".encode(encoding))  # without a newline at its end
+    key = atelier("keys", "new", "bob", "--file", file).out.strip()
+    assert Keys(file).owner(f"Bearer {key}") == "bob"
+    assert atelier("keys", "list", "--file", file).out.split() == ["ann", "bob"]

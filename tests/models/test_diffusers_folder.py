@@ -1,5 +1,6 @@
 """Folders as diffusers has them, of every age and make, and what is wrong with the others."""
 
+import codecs
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from models.checkpoint import load
 from models.diffusers_scheduler import KNOWN, process_of, sampler_of
 from models.foreign import import_weights
 from models.header import CheckpointError
+from models.process import Process
 from models.stable_diffusion_words import Words
 from tests.models.stable import MARKS, MERGES, PROCESS, VOCAB, tiny_folder
 from tests.models.stable import TEXT_ENCODER as TEXT_CONFIG
@@ -149,7 +152,43 @@ def half_beside_whole(folder: Path) -> None:
         save_file(half, path.with_name(f"{path.stem}.fp16.safetensors"))
 
 
-FORMS = [in_shards, as_pickles, by_old_names, in_old_words, in_few_words, half_beside_whole]
+def with_byte_order_marks(folder: Path) -> None:
+    """As some editors save JSON."""
+    for file in (*folder.glob("*/*config.json"), folder / "model_index.json"):
+        if file.parent.name != "tokenizer":
+            file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+
+
+def with_options_of_another_version(folder: Path) -> None:
+    """With options that the installed diffusers does not know, null or set: it leaves them out."""
+    for part in ("unet", "vae", "text_encoder"):
+        change(folder / part / "config.json", of_tomorrow=None, force_more=True)
+    change(folder / SCHEDULER, of_tomorrow=None, trained_betas=None, num_train_timesteps=1000.0)
+
+
+def as_image_to_image(folder: Path) -> None:
+    """As saved by a pipeline of the same parts."""
+    change(folder / "model_index.json", _class_name="StableDiffusionImg2ImgPipeline")
+
+
+def not_averaged(folder: Path) -> None:
+    """With the weights of the last step alone."""
+    path = folder / UNET
+    path.rename(path.with_name(f"{path.stem}.non_ema.safetensors"))
+
+
+FORMS = [
+    with_byte_order_marks,
+    with_options_of_another_version,
+    as_image_to_image,
+    not_averaged,
+    in_shards,
+    as_pickles,
+    by_old_names,
+    in_old_words,
+    in_few_words,
+    half_beside_whole,
+]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -190,6 +229,19 @@ def test_the_size_that_old_versions_wrote_is_mended(
     assert header.defaults["width"] == header.defaults["height"] == side
 
 
+def test_a_size_that_is_not_there_is_the_usual_one(folder: Path, tmp_path: Path) -> None:
+    change(folder / "unet/config.json", sample_size=None)
+    header = load(import_weights("diffusers", folder, None, tmp_path, "sd", {})).header
+    assert header.net["unet"]["sample_size"] == 64  # type: ignore[index, call-overload]
+
+
+def test_betas_of_a_schedule_without_a_name_are_taken_one_by_one() -> None:
+    betas = torch.linspace(1e-4, 0.02, 1000)
+    config = {"_class_name": "DDIMScheduler", "trained_betas": betas.tolist()}
+    theirs = DDIMScheduler(trained_betas=betas.tolist()).alphas_cumprod
+    assert torch.equal(Process.of(process_of(config)).alpha_bar, theirs)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_weights_stay_as_precise_as_they_were(
     folder: Path, tmp_path: Path, dtype: torch.dtype
@@ -203,6 +255,7 @@ def test_weights_stay_as_precise_as_they_were(
     assert {t.dtype for k, t in got.items() if k.startswith("vae.")} == {torch.float32}
 
 
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
 WRONG: list[tuple[Callable[[Path], Any], str]] = [
     (lambda f: (f / "model_index.json").unlink(), "it has no model_index.json"),
     (lambda f: (f / "model_index.json").write_text("{"), "model_index.json can't be read"),
@@ -234,15 +287,20 @@ WRONG: list[tuple[Callable[[Path], Any], str]] = [
         f"{UNET} holds no plain weights: it is damaged",
     ),
     (lambda f: change(f / "unet/config.json", in_channels=9), "shape"),
-    (lambda f: change(f / "unet/config.json", widgets=3), "unexpected keyword argument 'widgets'"),
     (lambda f: change(f / "text_encoder/config.json", hidden_size=31), "can't be built"),
-    (lambda f: change(f / "unet/config.json", sample_size=None), "what size"),
     (lambda f: rename(f / VAE, lambda n: n + "x" if "conv_in" in n else n), "conv_in.bias"),
     (lambda f: change(f / SCHEDULER, _class_name="FlowMatchEuler"), "must be one of DDIMSch"),
     (lambda f: change(f / SCHEDULER, beta_schedule="sigmoid"), "beta_schedule must be one of"),
     (lambda f: change(f / SCHEDULER, prediction_type="flow"), "prediction_type must be one of"),
-    (lambda f: change(f / SCHEDULER, trained_betas=[0.1]), "wants trained_betas"),
-    (lambda f: change(f / SCHEDULER, beta_end="much"), "noise process can't be made"),
+    (lambda f: change(f / SCHEDULER, trained_betas=[0.1]), "trained_betas must be 1000 numbers"),
+    (lambda f: change(f / SCHEDULER, trained_betas=["x"] * 1000), "trained_betas must be 1000"),
+    (lambda f: change(f / SCHEDULER, beta_end="0.012"), "beta_end must be a number"),
+    (
+        lambda f: (f / VAE).write_text("<!DOCTYPE html><html>"),
+        f"{VAE} holds no weights: it is a web",
+    ),
+    (lambda f: (f / UNET).write_text(LFS), f"{UNET} holds no weights: it is a Git LFS pointer"),
+    (lambda f: (f / SCHEDULER).write_text(LFS), "can't be read: it is a Git LFS pointer"),
     (lambda f: change(f / SCHEDULER, timestep_spacing="odd"), "spacing must be one of"),
     (
         lambda f: change(f / SCHEDULER, rescale_betas_zero_snr=True),
