@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from models.safetensors_table import CheckpointError, read_table
+from models.safetensors_table import CheckpointError as CheckpointError  # for whoever reads headers
+from models.safetensors_table import read_table
 
 MAX_CARD = 2**20  # bytes of a header's text
 MOST_NAMES = 10_000  # labels or attributes: each is part of the request's schema
