@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from models.safetensors_table import CheckpointError as CheckpointError  # for whoever reads headers
+from models.safetensors_table import CheckpointError as CheckpointError  # noqa: PLC0414
 from models.safetensors_table import read_table
 
 MAX_CARD = 2**20  # bytes of a header's text
