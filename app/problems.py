@@ -19,6 +19,7 @@ KINDS = {
 }
 Schema = Mapping[str, Any]  # in JSON's own words
 ONE, MANY = "|one", "|many"  # forms that a field may have, which are no part of its name
+OTHERS = "other values are not supported"
 ECHO = 100  # characters of a client's own words that are said back
 
 
@@ -96,9 +97,7 @@ def _must(error: Mapping[str, Any], forms: Sequence[Schema]) -> str:
     if kind.startswith(("greater_than", "less_than", "multiple_of")):
         return f"must be {_bounds(forms, ctx)}"
     if kind in ("literal_error", "enum"):
-        known = ctx["expected"].replace("' or '", "', '")
-        numbers = _between(forms)
-        return f"must be one of {known}" + (f", or a number {numbers}" if numbers else "")
+        return f"must be {_known(ctx['expected'], _between(forms))}"
     if kind.endswith(("too_long", "too_short")):
         return f"must have {_lengths(kind, ctx)}"
     if kind == "string_pattern_mismatch" and any("artifact" in form for form in forms):
@@ -110,10 +109,26 @@ def _must(error: Mapping[str, Any], forms: Sequence[Schema]) -> str:
     return f"is not valid: {words[:1].lower()}{words[1:]}"
 
 
+def _known(expected: str, numbers: str) -> str:
+    """The known values of a field that may also be a number between bounds, if it may."""
+    if numbers:
+        return f"one of {_listed(expected)}, or a number {numbers}"
+    return f"one of {_listed(expected)}" if " or " in expected else f"{expected}: {OTHERS}"
+
+
+def _listed(expected: str) -> str:
+    return expected.replace("' or '", "', '")
+
+
 def _between(forms: Sequence[Schema]) -> str:
     """Both bounds of the form that has them, in words; empty if none has."""
-    bounded = (x for x in forms if "minimum" in x and "maximum" in x)
-    return next((f"between {x['minimum']} and {x['maximum']}" for x in bounded), "")
+    bounded = ((x["minimum"], x["maximum"]) for x in forms if "minimum" in x and "maximum" in x)
+    low, high = next(bounded, (None, None))
+    if low is None:
+        return ""
+    if low == high:
+        return f"{low}: {OTHERS}"
+    return f"between {low} and {high}"
 
 
 def _bounds(forms: Sequence[Schema], ctx: Mapping[str, Any]) -> str:
@@ -134,6 +149,8 @@ def _bounds(forms: Sequence[Schema], ctx: Mapping[str, Any]) -> str:
 
 def _lengths(kind: str, ctx: Mapping[str, Any]) -> str:
     unit = "characters" if kind.startswith("string") else "entries"
+    if ctx.get("max_length") == 0:
+        return f"no {unit}: it is not supported"
     if "max_length" in ctx:
         return f"at most {ctx['max_length']} {unit}"
     return f"at least {ctx['min_length']} {unit}"

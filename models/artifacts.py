@@ -87,6 +87,7 @@ class Chance:
 
     token: str  # its text; half a letter is U+FFFD
     logprob: float
+    raw: bytes  # its bytes: all tokens' together are those of the text
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,10 +61,14 @@ class Written:
 def _drawn(words: TextTokens, choice: Choice, letters: tuple[int, int], count: int) -> Drawn:
     """Of a token, with the letters of the text before and after it."""
     ranked = list(zip(choice[2].tolist(), choice[3].tolist(), strict=True))[:count]
-    likeliest = [Chance(words.piece(t), p) for t, p in ranked if p > -torch.inf]
-    own = Chance(words.piece(int(choice[0])), float(choice[1]))
+    likeliest = [_chance(words, t, p) for t, p in ranked if p > -torch.inf]
+    own = _chance(words, int(choice[0]), float(choice[1]))
     begins = max(letters[0], letters[1] - len(own.token))  # halves of letters may have come between
     return Drawn(own, begins, tuple(likeliest))
+
+
+def _chance(words: TextTokens, token: int, logprob: float) -> Chance:
+    return Chance(words.piece(token), logprob, words.bytes_of(token))
 
 
 class Page:

@@ -5,6 +5,7 @@ its letters, never as the mark. So a chat is rendered with blanks for what was s
 own marks are found in what stands around them, and only then are the blanks filled.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from torch import Tensor
 from models.chat_templates import environment
 from models.header import CheckpointError
 from models.text_readers import Reader
+from models.token_bytes import TokenBytes
 
 TENSOR = "words.tokenizer"  # a checkpoint's, that holds the tokenizer's JSON, byte by byte
 TOLD = {"chat_template", "ends", "marks"}
@@ -47,6 +49,7 @@ class TextTokens:
             text = told["chat_template"]
             self._template = None if text is None else environment().from_string(text)
             self._reader = Reader(spelled)
+            self._bytes = TokenBytes(json.loads(spelled), self._tokenizer)
         except (KeyError, TypeError, TemplateError) as error:
             raise CheckpointError(f"its words can't be used: {error!r}") from None
         except Exception as error:  # the tokenizer itself raises nothing narrower
@@ -122,6 +125,10 @@ class TextTokens:
         """What a token says within a text, where it keeps the space that it may begin with."""
         before = self._reader.plain("a", begins=True)
         return self.text([*before, token])[len(self.text(before)) :]
+
+    def bytes_of(self, token: int) -> bytes:
+        """The bytes that a token adds to a text; a special token adds none."""
+        return self._bytes.bytes_of(token, self.piece(token))
 
 
 @dataclass(frozen=True, slots=True)

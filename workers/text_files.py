@@ -39,7 +39,8 @@ def text_files(text: Text, output_format: str, facts: Facts) -> tuple[Encoded, .
 
 
 def _chance(chance: Chance) -> dict[str, object]:
-    return {"token": chance.token, "logprob": round(chance.logprob, 6)}
+    rounded = round(chance.logprob, 6)
+    return {"token": chance.token, "logprob": rounded, "bytes": list(chance.raw)}
 
 
 def _plain(text: Text, facts: Facts) -> str:

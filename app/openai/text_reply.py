@@ -18,7 +18,11 @@ class Likely(Schema):
 
     token: str
     logprob: float
-    bytes: None = None
+    bytes: list[int] | None = Field(
+        default=None,
+        description="The token in UTF-8. Those of all tokens together are the text's, also where "
+        "a token holds half a letter.",
+    )
 
 
 class Told(Likely):

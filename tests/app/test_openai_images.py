@@ -173,7 +173,12 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"model": PLAIN}, "prompt", "invalid_parameter", "takes no words: prompt must be empty"),
     ({"n": 65}, "n", "invalid_parameter", "n must be between 1 and 64"),
     ({"background": "transparent"}, "background", "invalid_parameter", "'auto', 'opaque'"),
-    ({"output_compression": 50}, "output_compression", "invalid_parameter", "one of 100"),
+    (
+        {"output_compression": 50},
+        "output_compression",
+        "invalid_parameter",
+        "must be 100: other values are not supported",
+    ),
     ({"output_format": "gif"}, "output_format", "invalid_parameter", "one of 'png', 'webp'"),
     ({"frame_count": 5}, "frame_count", "unknown_parameter", "is not a parameter here"),
     ({"style": "square"}, "style", "invalid_parameter", "style must be one of 'flat', 'round'"),

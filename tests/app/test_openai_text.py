@@ -106,6 +106,9 @@ def test_log_probabilities_are_told(stock: openai.OpenAI) -> None:
     content = choice.logprobs.content or []
     assert 0 < len(content) <= 12
     assert all(len(x.top_logprobs) == 2 and x.logprob <= 0 for x in content)
+    raw = bytes(byte for token in content for byte in token.bytes or [])
+    assert raw.decode(errors="replace").startswith(choice.message.content or "nothing")
+    assert all(likely.bytes is not None for x in content for likely in x.top_logprobs)
     streamed: list[Any] = []
     for chunk in stock.chat.completions.create(logprobs=True, top_logprobs=2, stream=True, **CHAT):
         found = chunk.choices[0].logprobs

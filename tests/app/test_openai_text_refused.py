@@ -25,8 +25,13 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("chat/completions", {"messages": TURNS, "max_tokens": 100_000}, "max_tokens", "1 and 999"),
     ("chat/completions", {"messages": TURNS, "top_logprobs": 2}, "top_logprobs", "needs logprobs"),
     ("chat/completions", {"messages": TURNS, "stop": ["a"] * 5}, "stop", "at most 4"),
-    ("chat/completions", {"messages": TURNS, "presence_penalty": 1}, "presence_penalty", "must be"),
-    ("chat/completions", {"messages": TURNS, "tools": [{}]}, "tools", "at most 0 entries"),
+    (
+        "chat/completions",
+        {"messages": TURNS, "presence_penalty": 1},
+        "presence_penalty",
+        "must be 0: other values are not supported",
+    ),
+    ("chat/completions", {"messages": TURNS, "tools": [{}]}, "tools", "not supported"),
     ("chat/completions", {"messages": TURNS, "kind": "poem"}, "kind", "not a parameter here"),
     (
         "chat/completions",
@@ -57,7 +62,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "chat/completions",
         {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
         "messages.0.content.0.type",
-        "must be one of 'text'",
+        "must be 'text': other values are not supported",
     ),
     ("chat/completions", {"messages": [{"role": "user"}]}, "messages.0.content", "is required"),
     (
@@ -78,8 +83,31 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "max_completion_tokens",
         "max_completion_tokens must be between 1 and 999",
     ),
-    ("completions", {"prompt": "x", "best_of": 2}, "best_of", "must be"),
-    ("completions", {"prompt": "x", "suffix": "y"}, "suffix", "at most 0 characters"),
+    (
+        "completions",
+        {"prompt": "x", "best_of": 2},
+        "best_of",
+        "must be 1: other values are not supported",
+    ),
+    ("completions", {"prompt": "x", "suffix": "y"}, "suffix", "not supported"),
+    (
+        "chat/completions",
+        {"messages": TURNS, "response_format": {"type": "json_object"}},
+        "response_format.type",
+        "must be 'text': other values are not supported",
+    ),
+    (
+        "chat/completions",
+        {"messages": TURNS, "logit_bias": {"5": 1}},
+        "logit_bias",
+        "not supported",
+    ),
+    (
+        "chat/completions",
+        {"messages": TURNS, "frequency_penalty": 0.5},
+        "frequency_penalty",
+        "must be 0: other values are not supported",
+    ),
     ("completions", {"prompt": "x", "logprobs": 6}, "logprobs", "between 0 and 5"),
 ]
 

@@ -31,10 +31,11 @@ def test_markdown_has_what_made_it_in_front() -> None:
 
 
 def test_chances_are_a_file_of_their_own() -> None:
-    likely, less = Chance(" hen", -0.25), Chance("蓝", -1.5)
+    likely, less = Chance(" hen", -0.25, b" hen"), Chance("蓝", -1.5, "蓝".encode())
     text = Text(" hen", 1, 1, "length", drawn=(Drawn(likely, 0, (likely, less)),))
     _, chances = encode(text, "txt", FACTS)
     assert (chances.role, chances.content_type) == ("logprobs", "application/json")
     (token,) = json.loads(chances.data)["content"]
     assert token["logprob"] == -0.25
-    assert token["top_logprobs"][1] == {"token": "蓝", "logprob": -1.5}
+    assert token["bytes"] == list(b" hen")
+    assert token["top_logprobs"][1] == {"token": "蓝", "logprob": -1.5, "bytes": [232, 147, 157]}
