@@ -99,7 +99,10 @@ class Language:
         try:
             chats = params.messages is not None or (params.text is None and words.chats)
             turns = turns_of(params, words.takes_system) if chats else []
-            tokens = words.of_chat(turns) if chats else words.of_text(text_of(params))
+            page = words.page(turns) if chats else None
+            if page is not None and words.more_than(context, page.plain):
+                raise _too_long(field, f"more than {context} tokens", context)
+            tokens = words.of_text(text_of(params)) if page is None else words.of_page(page)
         except ValueError as error:
             raise Refused(field, f"can't be read: {error}") from None
         if not tokens:

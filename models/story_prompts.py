@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from models.chat_templates import Turn
 from models.text_params import LanguageParams
-from models.text_tokens import Turn
 
 TEMPLATES = Path(__file__).with_name("stories.toml")
 _WORD = re.compile(r"\{(about|style)\}")

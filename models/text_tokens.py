@@ -1,22 +1,20 @@
 """Texts to tokens and back, by the tokenizer and the chat template that a checkpoint brings.
 
 What a user writes is text, whatever it looks like: a mark such as `<|im_end|>` in it is read as
-its letters, never as the mark. So a chat is rendered with blanks for what was said, the template's
-own marks are found in what stands around them, and only then are the blanks filled.
+its letters, never as the mark. A chat is rendered as transformers renders it; only the marks that
+the template itself wrote (see `template_process`) become special tokens.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from models.chat_templates import environment
+from models.chat_templates import SAID, ChatPage, ChatTemplate, TemplateOverrun, Turn
 from models.header import CheckpointError
 from models.text_readers import Reader
 from models.token_bytes import TokenBytes
@@ -24,14 +22,10 @@ from models.token_bytes import TokenBytes
 TENSOR = "words.tokenizer"  # a checkpoint's, that holds the tokenizer's JSON, byte by byte
 TOLD = {"chat_template", "ends", "marks"}
 """What a header tells of words: the template, the tokens that end a text, and names of marks."""
-BLANK = "\u2003\ue000{number}\ue001\u2003"  # of Unicode's private use, between two wide spaces
-_BLANK = re.compile("(\u2003?)\ue000(\\d+)\ue001(\u2003?)")
 LETTERS_AT_ONCE = 2**13
 CUT = 16  # tokens more that a text may have for being cut off in a word
 PROBE = ({"role": "system", "content": "s"}, {"role": "user", "content": "u"})
-
-Turn = Mapping[str, str]
-"""A message: its role and content."""
+ANSWERED = ({"role": "user", "content": "u"}, {"role": "assistant", "content": SAID})
 
 
 class TextTokens:
@@ -45,20 +39,47 @@ class TextTokens:
             spelled = bytes(tensors[TENSOR].tolist()).decode()
             self._tokenizer = Tokenizer.from_str(spelled)
             self.ends = frozenset(int(end) for end in told["ends"])
-            self._marks: dict[str, str] = dict(told["marks"])
-            text = told["chat_template"]
-            self._template = None if text is None else environment().from_string(text)
+            marks: dict[str, str] = dict(told["marks"])
             self._reader = Reader(spelled)
             self._bytes = TokenBytes(json.loads(spelled), self._tokenizer)
-        except (KeyError, TypeError, TemplateError) as error:
+        except (KeyError, TypeError) as error:
             raise CheckpointError(f"its words can't be used: {error!r}") from None
         except Exception as error:  # the tokenizer itself raises nothing narrower
             raise CheckpointError(f"its tokenizer can't be made: {error}") from None
         added = self._tokenizer.get_added_tokens_decoder()
-        self._special = {x.content: Mark(i, x.lstrip, x.rstrip) for i, x in added.items()}
-        longest = sorted(self._special, key=len, reverse=True)
-        self._mark = re.compile("|".join(map(re.escape, longest)) or "(?!)")
+        self._special = {
+            x.content: Mark(i, x.lstrip, x.rstrip)
+            for i, x in added.items()
+            if not x.content.isspace()  # runs of spaces are but text
+        }
+        self._template = self._prepared(told["chat_template"], marks)
         self.takes_system = self.chats and self._takes(PROBE)
+
+    def _prepared(self, source: str | None, marks: Mapping[str, str]) -> ChatTemplate | None:
+        """The template, once it has been tried. Raises CheckpointError where it takes too much."""
+        if source is None:
+            return None
+        template = ChatTemplate(source, self._special, marks)
+        try:
+            template.choose_form()
+            self.ends |= self._end_of_turn(template)
+        except TemplateOverrun as error:
+            raise CheckpointError(f"its chat template can't be used: {error}") from None
+        return template
+
+    def _end_of_turn(self, template: ChatTemplate) -> set[int]:
+        """The mark that the template writes after an answer, if it writes one."""
+        try:
+            page = template.page(ANSWERED, generation=False)
+        except TemplateOverrun:
+            raise
+        except ValueError:
+            return set()
+        after = page.text.rfind(SAID) + len(SAID)
+        span = next((span for span in page.spans if span[0] >= after), None)
+        if span is None or SAID not in page.text or page.text[after : span[0]].strip():
+            return set()
+        return {self._special[page.text[slice(*span)]].number}
 
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size()
@@ -77,26 +98,30 @@ class TextTokens:
 
         Raises ValueError for turns that the template refuses, such as two of one role.
         """
+        return self.of_page(self.page(turns))
+
+    def page(self, turns: Sequence[Turn]) -> ChatPage:
+        """A conversation as the template renders it. Raises ValueError as `of_chat`."""
         if self._template is None:
             raise ValueError("this model has no chat template: it only goes on from a text")
-        blanks = [{**t, "content": BLANK.format(number=i)} for i, t in enumerate(turns)]
-        told: dict[str, Any] = {"tools": None, "documents": None, **self._marks}
         try:
-            page = self._template.render(messages=blanks, add_generation_prompt=True, **told)
-        except Exception as error:  # it is a program of the checkpoint's
+            return self._template.page(turns)
+        except ValueError as error:
             raise ValueError(f"this model's chat template refuses it: {error}") from None
-        said = [turn["content"] for turn in turns]
+
+    def of_page(self, page: ChatPage) -> list[int]:
+        """The tokens of a conversation that has been rendered."""
         tokens: list[int] = []
-        start, stripped = 0, False
-        for found in self._mark.finditer(page):
-            mark = self._special[found[0]]
-            text = _filled(page[start : found.start()], said)
+        begin, stripped = 0, False
+        for start, end in page.spans:
+            mark = self._special[page.text[start:end]]
+            text = page.text[begin:start]
             text = text.lstrip() if stripped else text
-            tokens += self._plain(text.rstrip() if mark.before else text, start)
+            tokens += self._plain(text.rstrip() if mark.before else text, begin)
             tokens.append(mark.number)
-            start, stripped = found.end(), mark.after
-        text = _filled(page[start:], said)
-        return tokens + self._plain(text.lstrip() if stripped else text, start)
+            begin, stripped = end, mark.after
+        text = page.text[begin:]
+        return tokens + self._plain(text.lstrip() if stripped else text, begin)
 
     def more_than(self, count: int, text: str) -> bool:
         """Whether a text has surely more tokens, by as little of it as tells: to read a megabyte
@@ -138,17 +163,6 @@ class Mark:
     number: int
     before: bool
     after: bool
-
-
-def _filled(page: str, said: Sequence[str]) -> str:
-    """With what was said in the blanks, trimmed where the template has trimmed the blank."""
-
-    def text(blank: re.Match[str]) -> str:
-        one = said[int(blank[2])]
-        one = one if blank[1] else one.lstrip()
-        return one if blank[3] else one.rstrip()
-
-    return _BLANK.sub(text, page)
 
 
 def tensor_of(tokenizer: str) -> Tensor:
