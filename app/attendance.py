@@ -25,7 +25,6 @@ from typing import Any
 
 import redis
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 
 from app.jobs import Idempotency, Token, hash_body
 from app.schemas import Job
@@ -73,7 +72,7 @@ class Attendance:
             if may_retry and not await self._grace_is_over(job.id):
                 return
             if await self._run("strike", self.note, self.token, self.idempotency.key, "1"):
-                job = await run_in_threadpool(self.services.jobs.cancel, owner, job.id)
+                job = await self._cancel(owner, job.id)
                 log.info(job.status, extra={"job": job.id, "owner": owner, "model": job.model})
         except redis.RedisError as error:
             log.warning("a job that nobody waits for goes on: %s", error)
@@ -86,8 +85,11 @@ class Attendance:
                 await bell.sleep(left)
         return not self.services.wake.closing
 
+    async def _cancel(self, owner: str, job_id: str) -> Job:
+        return await self.services.queue_threads.run(self.services.jobs.cancel, owner, job_id)
+
     async def _run(self, script: str, *args: str) -> Any:
-        return await run_in_threadpool(self.services.scripts.run, script, *args)
+        return await self.services.queue_threads.run(self.services.scripts.run, script, *args)
 
 
 async def attend(
@@ -107,7 +109,9 @@ async def attend(
     earlier = services.unresolved.take(note)
     fresh = earlier or f"{time.time_ns():020d}-{secrets.token_hex(8)}"
     try:
-        token = await run_in_threadpool(services.scripts.run, "attend", note, fresh, retry, KEEP)
+        token = await services.queue_threads.run(
+            services.scripts.run, "attend", note, fresh, retry, KEEP
+        )
     except redis.RedisError:
         if earlier:
             services.unresolved.remember(note, earlier)

@@ -7,14 +7,14 @@ from typing import Any
 
 import redis.asyncio
 from fastapi import Request, Response
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from app.errors import Gone, NotFound, OutOfRange
 from app.handlers import respond
 from app.records import artifact_key
 from app.replies import matches
-from app.store import NAME, Missing, Store
+from app.services import Services
+from app.store import NAME, Missing
 from app.uploads import SUFFIXES
 
 PIECE = 2**18  # bytes read and sent at once
@@ -53,7 +53,7 @@ async def read_note(connection: "redis.asyncio.Redis", owner: str, sha256: str) 
     raise NotFound("no such artifact", code="artifact_not_found")
 
 
-async def send(request: Request, store: Store, note: Note) -> Response:
+async def send(request: Request, services: Services, note: Note) -> Response:
     """200, 206, 304 or 416. The first piece is read before the answer begins, so that a store
     that fails is told as such."""
     headers = {
@@ -77,10 +77,10 @@ async def send(request: Request, store: Store, note: Note) -> Response:
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=note.content_type)
     try:
-        first = await run_in_threadpool(store.read, note.sha256, part.start, _piece(part))
+        first = await _read(services, note.sha256, part.start, _piece(part))
     except Missing:
         raise Gone("this artifact is no longer stored") from None
-    body = _pieces(store, note.sha256, part, first)
+    body = _pieces(services, note.sha256, part, first)
     return StreamingResponse(body, status, headers, media_type=note.content_type)
 
 
@@ -106,9 +106,15 @@ def _piece(part: range) -> int:
     return min(PIECE, len(part))
 
 
-async def _pieces(store: Store, sha256: str, part: range, first: bytes) -> AsyncIterator[bytes]:
+async def _read(services: Services, sha256: str, start: int, length: int) -> bytes:
+    return await services.store_threads.run(services.store.read, sha256, start, length)
+
+
+async def _pieces(
+    services: Services, sha256: str, part: range, first: bytes
+) -> AsyncIterator[bytes]:
     """Nothing is held open between two pieces, so a client that leaves leaves nothing behind."""
     yield first
     for start in range(part.start + len(first), part.stop, PIECE):
         length = min(PIECE, part.stop - start)
-        yield await run_in_threadpool(store.read, sha256, start, length)
+        yield await _read(services, sha256, start, length)

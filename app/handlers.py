@@ -6,7 +6,6 @@ from typing import Any
 import redis
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
 from starlette.exceptions import HTTPException
 
 from app.errors import (
@@ -20,15 +19,12 @@ from app.errors import (
 )
 from app.jobs import OutcomeUnknown
 from app.problems import explain
-from app.store import StoreError
+from app.scripts import away
+from app.store import FileTooLarge, StoreError
 
 log = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-
-# A server that is full, read-only or can't write is away, though it answers.
-AWAY = (OutOfMemoryError, ReadOnlyError, NoPermissionError)
-AWAY_WORDS = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
 
 
 def respond(error: AtelierError) -> Response:
@@ -95,8 +91,7 @@ def _allowed(request: Request) -> list[str]:
 
 async def on_redis(request: Request, error: Exception) -> Response:
     """Redis is away: the client may try again. A script's own error is ours, and a 500."""
-    away = isinstance(error, AWAY) or str(error).startswith(AWAY_WORDS)
-    if isinstance(error, redis.ResponseError) and not away:
+    if isinstance(error, redis.ResponseError) and not away(error):
         raise error
     log.warning("redis is unavailable: %s", error)
     if isinstance(error, OutcomeUnknown):
@@ -113,6 +108,8 @@ def _unresolved(error: OutcomeUnknown) -> Response:
 
 
 async def on_store(request: Request, error: Exception) -> Response:
-    log.error("the artifact store failed: %s", error, exc_info=error)
-    message = "artifacts can't be stored or read now; try again"
+    if isinstance(error, FileTooLarge):
+        return respond(TooLarge(str(error)))
+    log.error("the artifact store failed: %s", error)
+    message = f"artifacts can't be stored or read now: {error}; try again"
     return respond(Unavailable(message, code="store_unavailable", retry_after=5))

@@ -88,9 +88,8 @@ async def _tried(
         raise Unprocessable(message, param=param)
     try:
         async with services.input_checks[kind]:
-            return await run_in_threadpool(
-                lambda: wanted.size(services.store.get(note.sha256), header)
-            )
+            data = await services.store_threads.run(services.store.get, note.sha256)
+            return await run_in_threadpool(wanted.size, data, header)
     except Missing:
         raise _gone(param) from None
     except Unreadable as error:

@@ -18,7 +18,7 @@ from app.errors import Gone, NotFound, RateLimited, Unprocessable
 from app.reads import Reads
 from app.records import JOB_TYPES, index_key, job_key, public_job, queue_name
 from app.schemas import Job, JobList, Status
-from app.scripts import Scripts
+from app.scripts import Scripts, ServerAway
 from app.settings import Settings
 
 IDEMPOTENCY_TTL = 86_400  # seconds that a client's Idempotency-Key is remembered
@@ -126,6 +126,8 @@ class Jobs:
         asked = (suffix, new.owner, new.type, queue, key, request, limit, deadline, inputs, keep)
         try:
             answer = self._scripts.run("submit", *asked, *flat)
+        except ServerAway:
+            raise  # it answers that it made none
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise OutcomeUnknown(str(error)) from error
         match answer:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from app.errors import NotFound
@@ -65,7 +64,7 @@ class Listener:
                 over, heard = await self._look(bell)
                 for sha256 in heard.chunks:
                     try:
-                        samples = await run_in_threadpool(self.services.store.get, sha256)
+                        samples = await self._chunk(sha256)
                     except Missing:
                         return  # the job was deleted, or its time is over
                     yield samples if self.number else wav_header(*heard.form, None) + samples
@@ -75,6 +74,9 @@ class Listener:
                 if not heard.chunks:
                     await bell.sleep(RECHECK)
         raise ClientDisconnect  # the server stops: cut off, so that nobody takes this for its end
+
+    async def _chunk(self, sha256: str) -> bytes:
+        return await self.services.store_threads.run(self.services.store.get, sha256)
 
     async def _look(self, bell: Bell) -> tuple[bool, Heard]:
         """Whether the job is over, and what is new; the first is asked first, so that no chunk

@@ -1,6 +1,11 @@
-"""The Redis scripts, each a commented file of Lua; every transition of a job is one."""
+"""The Redis scripts, each a commented file of Lua; every transition of a job is one.
 
-from collections.abc import Sequence
+A server that answers, but can't write or read just now, counts as away: `ServerAway`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +14,38 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 FOLDER = Path(__file__).parent / "lua"
+
+# It can't save (MISCONF), runs a long script, has lost its master or its replicas, is full,
+# read-only or starting, or its rules forbid a command.
+AWAY_CODES = (
+    *("MISCONF", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"),
+    *("OOM", "READONLY", "NOREPLICAS", "LOADING", "NOPERM"),
+)
+CODE = re.compile(r"(?:^|caused error: )([A-Z]+) ")  # redis-py puts words before it in a pipeline
+
+
+class ServerAway(redis.ConnectionError):
+    """The server answers that it can't do what it is asked now; later it may."""
+
+
+def away(error: object) -> ServerAway | None:
+    """The error of a server that is away, if that is what it answers."""
+    if not isinstance(error, redis.ResponseError):
+        return None
+    match = CODE.search(str(error))
+    code = error.status_code or (match[1] if match else "")  # where redis-py has a class for it
+    return ServerAway(str(error)) if code in AWAY_CODES else None
+
+
+@contextmanager
+def away_raised() -> Iterator[None]:
+    """Raises ServerAway where the server answers that it is away."""
+    try:
+        yield
+    except redis.ResponseError as error:
+        if other := away(error):
+            raise other from error
+        raise
 
 
 def source(name: str, folder: Path = FOLDER) -> str:
@@ -27,7 +64,8 @@ class Scripts:
         }
 
     def run(self, name: str, *args: Any) -> Any:
-        return self._scripts[name](keys=[], args=list(args))
+        with away_raised():
+            return self._scripts[name](keys=[], args=list(args))
 
     def run_all(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         """Several in order and one round trip, so one wait for the disk.
@@ -40,7 +78,8 @@ class Scripts:
                 pipe.evalsha(self._scripts[name].sha, 0, *args)
             answers = pipe.execute(raise_on_error=False)
         if any(isinstance(answer, NoScriptError) for answer in answers):
-            for script in self._scripts.values():
-                self._connection.script_load(script.script)
+            with away_raised():
+                for script in self._scripts.values():
+                    self._connection.script_load(script.script)
             return self.run_all(calls)
-        return list(answers)
+        return [away(answer) or answer for answer in answers]

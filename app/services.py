@@ -15,7 +15,8 @@ from app.keys import Keys
 from app.metrics import Metrics
 from app.scripts import Scripts
 from app.settings import Settings
-from app.store import open_store
+from app.store import NO_ANSWER, Unreachable, open_store
+from app.thread_pool import ThreadPool
 from app.unresolved import Unresolved
 from app.uploads import Uploads
 from app.wake import Wake
@@ -23,6 +24,16 @@ from app.wake import Wake
 log = logging.getLogger(__name__)
 
 REFUSES = "refuses the user name or the password of ATELIER_REDIS_URL"
+THREADS = 32  # of calls to the store at once, and of those that change the queue
+QUEUE_TIMEOUT = 10.0  # seconds to wait for a thread; each round trip has a time-out of its own
+
+
+def _store_is_late() -> Exception:
+    return Unreachable(NO_ANSWER)
+
+
+def _queue_is_late() -> Exception:
+    return redis.TimeoutError("too many calls wait for the server")
 
 
 INPUT_CHECKS = {"image": 2, "audio/midi": 1}
@@ -45,6 +56,10 @@ class Services:
         self.wake = Wake(self.reader_redis)
         self.catalog = Catalog(*settings.checkpoint_folders, max_items=settings.max_items)
         self.store = open_store(settings)
+        self.store_threads = ThreadPool("store", THREADS, settings.store_timeout, _store_is_late)
+        self.queue_threads = ThreadPool(
+            "queue", THREADS, QUEUE_TIMEOUT, _queue_is_late, abandon=False
+        )
         self.uploads = Uploads(self.redis, self.store, settings)
         self.input_checks = {kind: asyncio.Semaphore(most) for kind, most in INPUT_CHECKS.items()}
         self.keys = Keys(settings.keys_file)
@@ -71,6 +86,8 @@ class Services:
             await self.wake.close()
             await self.reader_redis.aclose()
             self.redis.close()
+            self.store_threads.close()
+            self.queue_threads.close()
 
     async def _check_redis(self) -> None:
         """Look at the server's settings as soon as it answers."""

@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     orphan_ttl: float = Field(
         default=3600, gt=0, description="Unreferenced bytes are deleted after this."
     )
+    store_timeout: float = Field(
+        default=20, gt=0, description="How long one call of the store may take."
+    )
 
     # workers
     workers: int = Field(

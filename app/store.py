@@ -1,9 +1,10 @@
 """Artifact bytes by their SHA-256, in a folder (file://) or a bucket (s3://).
 
-StoreError
-├── Missing      there is no such artifact
-├── Full         the disk or its quota is full
-└── Unreachable  the store does not answer, or refuses
+StoreError         the message is a reason that may be shown: it names no path and no host
+├── Missing        there is no such artifact
+├── FileTooLarge   the store takes no file of this size: the file's own fault
+├── Full           the disk or its quota is full
+└── Unreachable    the store does not answer, or refuses
 
 1. The only names are 64 hex digits, so that no request reaches another file.
 2. When `put` returns, the bytes are durable: temporary name, fsync, rename, fsync of the folder.
@@ -24,23 +25,36 @@ from datetime import timedelta
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from app.addresses import read_store_address
 from app.settings import Misconfigured, Settings
 
 NAME = re.compile(r"[0-9a-f]{64}")
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 WRONG_FOLDER = (PermissionError, NotADirectoryError, FileExistsError)  # waiting cures none
+DISK_FULL = "the disk is full"
+NO_ANSWER = "it does not answer"
+FULL = {errno.ENOSPC: DISK_FULL, errno.EDQUOT: "the disk quota is used up"}
+REFUSED = {
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "access is denied",
+    errno.EPERM: "access is denied",
+}
+STATUS = re.compile(r"status code: ([0-9]{3})")
+INSUFFICIENT_STORAGE = "507"  # what S3 servers answer whose disk is full
 STALE_DRAFT = 86_400  # seconds after which a draft is what a killed process left
 
 
 class StoreError(Exception):
-    """The store can't do what was asked; the message names no path or host."""
+    """The store can't do what was asked."""
 
 
 class Missing(StoreError):
+    pass
+
+
+class FileTooLarge(StoreError):
     pass
 
 
@@ -56,12 +70,16 @@ class Store(ABC):
     """Where artifacts are kept. Safe to share between threads."""
 
     @staticmethod
-    def open(address: str) -> "Store":
-        """The store of an address: file:///folder or s3://bucket/prefix. Raises ValueError."""
+    def open(address: str, timeout: float = 20.0) -> "Store":
+        """The store of an address: file:///folder or s3://bucket/prefix. Raises ValueError.
+
+        A bucket's server is given up after `timeout` seconds. Nothing can interrupt a call of a
+        disk that hangs: callers that must not hang use a `ThreadPool`.
+        """
         parts = read_store_address(address)
         if parts.folder is not None:
             return FolderStore(parts.folder)
-        return BucketStore(parts.bucket, parts.prefix)
+        return BucketStore(parts.bucket, parts.prefix, timeout)
 
     def put(self, data: bytes) -> str:
         """Keep these bytes; returns their SHA-256 once they are durable."""
@@ -69,7 +87,7 @@ class Store(ABC):
         try:
             self._write(sha256, data)
         except Missing as error:
-            raise Unreachable("the artifact store is gone") from error
+            raise Unreachable("its folder or bucket is gone") from error
         return sha256
 
     def get(self, sha256: str) -> bytes:
@@ -117,12 +135,13 @@ def open_store(settings: Settings) -> Store:
     """The store of the settings. Raises Misconfigured where no such store can be used."""
     name = "ATELIER_STORE" if settings.store else "ATELIER_STATE"
     try:
-        return Store.open(settings.store_address)
+        return Store.open(settings.store_address, settings.store_timeout)
     except (ValueError, BaseError) as error:  # obstore's, for what it reads from AWS_* variables
         raise Misconfigured(f"{name}: {str(error).splitlines()[0]}") from None
     except StoreError as error:
         if isinstance(error.__cause__, WRONG_FOLDER):
-            raise Misconfigured(f"{name}: {error}: {error.__cause__.strerror}") from None
+            reason = error.__cause__.strerror
+            raise Misconfigured(f"{name}: the artifact store can't be used: {reason}") from None
         raise
 
 
@@ -138,10 +157,10 @@ class FolderStore(Store):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._drafts = folder / "drafts"
-        with _disk_errors():
+        with self._disk_errors():
             self._drafts.mkdir(parents=True, exist_ok=True)
             for draft in self._drafts.iterdir():
-                with suppress(FileNotFoundError):  # another process tidies too
+                with suppress(OSError):  # another process tidies too, or the disk is read-only
                     if draft.stat().st_mtime < time.time() - STALE_DRAFT:
                         draft.unlink()
 
@@ -150,7 +169,7 @@ class FolderStore(Store):
 
     def _write(self, name: str, data: bytes) -> None:
         path = self._path(name)
-        with _disk_errors():
+        with self._disk_errors():
             if not _refreshed(path, len(data)):
                 if not path.parent.is_dir():
                     path.parent.mkdir(exist_ok=True)
@@ -172,17 +191,36 @@ class FolderStore(Store):
         return draft
 
     def _size(self, name: str) -> int:
-        with _disk_errors():
+        with self._disk_errors():
             return self._path(name).stat().st_size
 
     def _read(self, name: str, start: int, length: int) -> bytes:
-        with _disk_errors(), self._path(name).open("rb") as file:
+        with self._disk_errors(), self._path(name).open("rb") as file:
             file.seek(start)
             return file.read(length)
 
     def _remove(self, name: str) -> None:
-        with _disk_errors():
+        with self._disk_errors():
             self._path(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self._drafts.is_dir():
+                raise Missing("no such artifact") from None
+            raise Unreachable("its folder is gone") from error  # such as a disk that isn't mounted
+        except OSError as error:
+            if error.errno == errno.EFBIG:
+                raise FileTooLarge("the file is too large for the artifact store") from error
+            if error.errno in FULL:
+                raise Full(FULL[error.errno]) from error
+            raise Unreachable(_reason_of(error)) from error
+
+
+def _reason_of(error: OSError) -> str:
+    return REFUSED.get(error.errno or 0) or os.strerror(error.errno or errno.EIO).lower()
 
 
 def _refreshed(path: Path, size: int) -> bool:
@@ -201,18 +239,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(number)
 
 
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise Missing("no such artifact") from None
-    except OSError as error:
-        if error.errno in FULL:
-            raise Full("the artifact store is full") from error
-        raise Unreachable("the artifact store can't be used") from error
-
-
 class BucketStore(Store):
     """An S3 bucket, or what speaks like one.
 
@@ -221,16 +247,17 @@ class BucketStore(Store):
     obstore reads by itself.
     """
 
-    def __init__(self, bucket: str, prefix: str) -> None:
+    def __init__(self, bucket: str, prefix: str, timeout: float) -> None:
+        limit = timedelta(seconds=timeout)
         self._bucket = S3Store(
             bucket,
             prefix=prefix or None,
             client_options={
                 "allow_http": True,  # the endpoint says whether; none is tried by itself
-                "connect_timeout": timedelta(seconds=3),
-                "timeout": timedelta(seconds=60),
+                "connect_timeout": min(timedelta(seconds=3), limit),
+                "timeout": limit,
             },
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=15)},
+            retry_config={"max_retries": 3, "retry_timeout": limit},
         )
 
     def _write(self, name: str, data: bytes) -> None:
@@ -256,5 +283,12 @@ def _bucket_errors() -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise Missing("no such artifact") from None
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise Unreachable("access is denied") from error
     except (BaseError, OSError) as error:
-        raise Unreachable("the artifact store can't be used") from error
+        status = STATUS.search(str(error))
+        if status is None:
+            raise Unreachable(NO_ANSWER) from error
+        if status[1] == INSUFFICIENT_STORAGE:
+            raise Full(DISK_FULL) from error
+        raise Unreachable(f"its server answers with status {status[1]}") from error

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import Request, Response
 from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
 
 from app.bodies import read_json
 from app.catalog import Entry
@@ -90,7 +89,8 @@ async def accept(
         first = token is not None and token.first
         if first or not await services.reader.seen(idempotency):
             await check_inputs(services, owner, wish.params, wish.entry.header)
-        accepted = await run_in_threadpool(services.jobs.submit, _new_job(owner, wish), idempotency)
+        job = _new_job(owner, wish)
+        accepted = await services.queue_threads.run(services.jobs.submit, job, idempotency)
     except Exception as error:
         if token and (isinstance(error, OutcomeUnknown) or not token.first):
             services.unresolved.remember(token.request, token.text)

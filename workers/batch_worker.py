@@ -24,7 +24,7 @@ from rq.utils import now, utcformat
 from rq.worker.base import BaseWorker, WorkerStatus
 
 from app.records import WORK, job_key
-from app.scripts import Scripts
+from app.scripts import Scripts, away_raised
 from app.settings import Settings
 from workers.desk import AWAY
 from workers.floor import Floor
@@ -134,7 +134,8 @@ class BatchWorker(BaseWorker):
     def _quietly(self, write: Any) -> None:
         """Records that only people read are not worth dying for while Redis is away."""
         try:
-            write()
+            with away_raised():
+                write()
         except AWAY as error:
             log.warning("redis unreachable", extra={"reason": type(error).__name__})
 

@@ -16,14 +16,15 @@ import redis
 
 from app.records import lease_key
 from app.schemas import ErrorDetail
-from app.scripts import Scripts
+from app.scripts import Scripts, away_raised
 from app.settings import Settings
 
 log = logging.getLogger("atelier.worker")
 
 LUA = Path(__file__).parent / "lua"
-# The server is not there, or can't write just now: what is asked again later may well succeed.
-AWAY = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.OutOfMemoryError)
+# The server is not there, or says that it can't write now (`ServerAway`): what is asked again later
+# may well succeed.
+AWAY = (redis.ConnectionError, redis.TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class Desk:
     def renew(self, facts: dict[str, Any]) -> None:
         """A sign of life: the lease, with what this worker holds."""
         lease = round(1000 * self._settings.lease)
-        with self._redis.pipeline() as pipe:
+        with away_raised(), self._redis.pipeline() as pipe:
             pipe.set(lease_key(self._worker), json.dumps(facts), px=lease)
             pipe.zadd("atelier:workers", {self._worker: 0})
             pipe.execute()
@@ -188,7 +189,8 @@ class Desk:
     def lead(self) -> bool:
         """Whether it is this worker's turn to bury the dead and sweep; a short lock decides."""
         interval = round(1000 * self._settings.sweep_interval)
-        return bool(self._redis.set("atelier:housekeeper", self._worker, nx=True, px=interval))
+        with away_raised():
+            return bool(self._redis.set("atelier:housekeeper", self._worker, nx=True, px=interval))
 
     def reap(self) -> list[tuple[str, str, str]]:
         """Give back what dead workers held: (worker, job, fate) each."""

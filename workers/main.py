@@ -11,6 +11,7 @@ import redis
 import torch
 
 from app import lifeline, log
+from app.scripts import away_raised
 from app.settings import EX_CONFIG, Misconfigured, Settings, credentials_refused, read_settings
 from app.store import open_store
 from models.batching import Place
@@ -71,7 +72,8 @@ def wait_for_redis(settings: Settings) -> None:
     with connect(settings) as connection:
         while True:
             try:
-                connection.ping()
+                with away_raised():
+                    connection.ping()
                 return
             except redis.AuthenticationError:
                 raise credentials_refused(settings) from None

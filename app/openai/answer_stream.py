@@ -7,7 +7,6 @@ from contextlib import aclosing
 from typing import Protocol
 
 from anyio import CancelScope
-from starlette.concurrency import iterate_in_threadpool
 from starlette.types import Send
 
 from app.errors import AtelierError, Unavailable
@@ -93,12 +92,12 @@ class AnswerStream(EventStream):
             if job.status not in TERMINAL:
                 raise Unavailable(f"the server stops; {job.id} goes on", code="result_not_ready")
             check_made(job, self._answer.names)
-            async for text in iterate_in_threadpool(self._telling.made(job)):
+            async for text in self._answer.services.store_threads.iterate(self._telling.made(job)):
                 yield text
         except AtelierError as error:
             yield self._telling.failed(error)
         except StoreError as error:
-            log.error("the artifact store failed: %s", error, exc_info=error)
-            message = "artifacts can't be read now; try again"
+            log.error("the artifact store failed: %s", error)
+            message = f"artifacts can't be read now: {error}; try again"
             yield self._telling.failed(Unavailable(message, code="store_unavailable"))
         self._told_all = job.status in TERMINAL

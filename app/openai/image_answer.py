@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from fastapi import Request, Response
 from fastapi.sse import format_sse_event
-from starlette.concurrency import run_in_threadpool
 
 from app.errors import AtelierError
 from app.events import Event
@@ -37,7 +36,8 @@ class ImageAnswer(Answer):
         where = base_url if self.asked.response_format == "url" else None
 
         async def reply(job: Job) -> Response:
-            made = await run_in_threadpool(images_reply, job, self.services.store, where)
+            threads = self.services.store_threads
+            made = await threads.run(images_reply, job, self.services.store, where)
             return json_reply(made, headers=self.headers)
 
         return await self.once_ended(request, reply)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from fastapi import Request, Response
 from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from app.attendance import Attendance
@@ -43,7 +42,8 @@ class SeveralAnswers:
         try:
             for job in jobs:
                 check_made(job, self.answers[0].names)
-            response = json_reply(await run_in_threadpool(self._reply, jobs))
+            threads = self.answers[0].services.store_threads
+            response = json_reply(await threads.run(self._reply, jobs))
         except AtelierError as error:
             response = respond(error)
             response.headers["x-should-retry"] = "false"  # it would only be told again

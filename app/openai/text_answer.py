@@ -13,7 +13,6 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel
-from starlette.concurrency import run_in_threadpool
 
 from app.errors import AtelierError, InvalidRequest
 from app.events import Event
@@ -115,7 +114,7 @@ class TextAnswer(Answer):
         return self.services.store
 
     async def _whole(self, job: Job) -> Response:
-        reply = await run_in_threadpool(self.wording.whole, job, self.store)
+        reply = await self.services.store_threads.run(self.wording.whole, job, self.store)
         return json_reply(reply, headers=self.headers)
 
 

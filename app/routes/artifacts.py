@@ -4,7 +4,6 @@ import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from app.bodies import read_file
 from app.deps import Has, Owner
@@ -87,7 +86,7 @@ async def store_artifact(request: Request, services: Has, owner: Owner) -> Respo
     It is kept as long as results are; posted again, the time starts anew.
     """
     data = await read_file(request, services.settings.max_upload)
-    stored = await run_in_threadpool(services.uploads.keep, owner, data)
+    stored = await services.store_threads.run(services.uploads.keep, owner, data)
     log.info("stored", extra={"sha256": stored.sha256, "owner": owner, "bytes": stored.bytes})
     return json_reply(stored, 201)
 
@@ -102,7 +101,7 @@ async def store_artifact(request: Request, services: Has, owner: Owner) -> Respo
 async def get_artifact(request: Request, services: Has, owner: Owner, sha256: Sha256) -> Response:
     """The bytes of an artifact that a job of yours made, or that you brought."""
     note = await read_note(services.reader_redis, owner, sha256)
-    return await send(request, services.store, note)
+    return await send(request, services, note)
 
 
 @router.head(
@@ -114,4 +113,4 @@ async def get_artifact(request: Request, services: Has, owner: Owner, sha256: Sh
 async def head_artifact(request: Request, services: Has, owner: Owner, sha256: Sha256) -> Response:
     """What GET would say, without the bytes."""
     note = await read_note(services.reader_redis, owner, sha256)
-    return await send(request, services.store, note)
+    return await send(request, services, note)

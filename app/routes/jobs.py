@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
 from app.deps import Has, Owner
 from app.documented import (
@@ -106,7 +105,7 @@ async def get_job(
 )
 async def cancel_job(services: Has, owner: Owner, job_id: JobId) -> Response:
     """Asks for its end; asked again, or of a job that has ended, nothing changes."""
-    job = await run_in_threadpool(services.jobs.cancel, owner, known(job_id))
+    job = await services.queue_threads.run(services.jobs.cancel, owner, known(job_id))
     log.info(job.status, extra={"job": job.id, "owner": owner, "model": job.model})
     return job_reply(job)
 
@@ -122,7 +121,7 @@ DELETED = {"id": JOB_ID, "object": "job.deleted", "deleted": True}
 )
 async def delete_job(services: Has, owner: Owner, job_id: JobId) -> Response:
     """Cancels it if it is active; its record goes, and its artifacts that no other job shares."""
-    await run_in_threadpool(services.jobs.delete, owner, known(job_id))
+    await services.queue_threads.run(services.jobs.delete, owner, known(job_id))
     log.info("deleted", extra={"job": job_id, "owner": owner})
     return json_reply(JobDeleted(id=job_id))
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from app.attendance import attend
 from app.bodies import read_json
@@ -69,7 +68,8 @@ async def _file(job: Job, answer: Answer, heard: Heard) -> Response:
     """The first file of a job: its sound, where it makes any."""
     output = job.outputs[0]
     try:
-        data = await run_in_threadpool(answer.services.store.get, output.sha256)
+        services = answer.services
+        data = await services.store_threads.run(services.store.get, output.sha256)
     except Missing:
         raise Gone("this artifact is no longer stored") from None
     told = heard.understood.told.encode("ascii", "backslashreplace").decode()

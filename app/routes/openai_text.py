@@ -6,7 +6,6 @@ from typing import Any
 
 import redis
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from app.attendance import attend
 from app.bodies import read_json
@@ -147,6 +146,7 @@ class AtWork:
         """All of them or none: where one is refused, there are none of those made before it, so
         that another try makes them anew."""
         made: list[TextAnswer] = []
+        threads = self.services.queue_threads
         try:
             for part, wish in enumerate(wishes):
                 made.append(await self.accepted(wish, InCompletion(asked, number=part), part))
@@ -155,7 +155,7 @@ class AtWork:
                 for answer in made:
                     if not answer.accepted.replayed:
                         own = answer.job.id
-                        await run_in_threadpool(self.services.jobs.delete, self.owner, own)
+                        await threads.run(self.services.jobs.delete, self.owner, own)
                     await answer.attendance.answered()
             raise
         return SeveralAnswers(made)

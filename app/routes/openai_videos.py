@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 
 from app.attendance import attend
 from app.bodies import read_form, read_json
@@ -179,7 +178,7 @@ async def get_content(
     check_made(job)
     found = next(output for output in job.outputs if output.role == ROLES[variant])
     note = await read_note(services.reader_redis, owner, found.sha256)
-    return await send(request, services.store, note)
+    return await send(request, services, note)
 
 
 @router.delete(
@@ -191,7 +190,7 @@ async def get_content(
 async def delete_video(services: Has, owner: Owner, video: VideoId) -> Response:
     """Cancels its job if it is active; its record goes, and its files that nothing else shares."""
     job = await _job(services, owner, video)
-    await run_in_threadpool(services.jobs.delete, owner, job.id)
+    await services.queue_threads.run(services.jobs.delete, owner, job.id)
     log.info("deleted", extra={"job": job.id, "owner": owner})
     return json_reply(VideoDeleted(id=video))
 
@@ -222,4 +221,4 @@ async def _body(request: Request, services: Services) -> tuple[dict[str, Any], b
 
 async def _kept(services: Services, owner: str, file: bytes) -> str:
     """The hash of a picture that came along. Raises UnsupportedMedia."""
-    return (await run_in_threadpool(services.uploads.keep, owner, file)).sha256
+    return (await services.store_threads.run(services.uploads.keep, owner, file)).sha256

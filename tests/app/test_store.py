@@ -3,15 +3,18 @@
 import errno
 import hashlib
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from werkzeug.serving import make_server
 
-from app.store import FolderStore, Full, Missing, Store, Unreachable
+from app.store import FileTooLarge, FolderStore, Full, Missing, Store, Unreachable
 
 DATA = b"a picture" * 1000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -115,27 +118,106 @@ def test_drafts_of_the_dead_are_tidied_away(tmp_path: Path) -> None:
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_a_full_disk_is_told_from_a_broken_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "kind", "reason"),
+    [
+        (errno.ENOSPC, Full, "the disk is full"),
+        (errno.EDQUOT, Full, "the disk quota is used up"),
+        (errno.EFBIG, FileTooLarge, "the file is too large for the artifact store"),
+        (errno.EROFS, Unreachable, "the disk is read-only"),
+        (errno.EACCES, Unreachable, "access is denied"),
+        (errno.EIO, Unreachable, "input/output error"),
+    ],
+)
+def test_what_a_disk_refuses_is_told_by_its_reason(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    kind: type[Exception],
+    reason: str,
 ) -> None:
     store = FolderStore(tmp_path)
-    for number, kind in ((errno.ENOSPC, Full), (errno.EIO, Unreachable)):
 
-        def fail(_: int, number: int = number) -> None:
-            raise OSError(number, "no")
+    def fail(_: int) -> None:
+        raise OSError(number, "no", str(tmp_path))
 
-        monkeypatch.setattr(os, "fsync", fail)
-        with pytest.raises(kind):
-            store.put(DATA)
-        assert not list((tmp_path / "drafts").iterdir())
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(kind) as caught:
+        store.put(DATA)
+    assert str(caught.value) == reason
+    assert not list((tmp_path / "drafts").iterdir())
 
 
 def test_a_folder_that_is_gone_is_unreachable(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
     (tmp_path / "store/drafts").rmdir()
     (tmp_path / "store").rmdir()
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match="its folder is gone"):
         store.put(DATA)
+    with pytest.raises(Unreachable, match="its folder is gone"):  # the file may be there yet
+        store.get(SHA)
+
+
+def test_a_store_that_can_not_be_tidied_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FolderStore(tmp_path)
+    (tmp_path / "drafts/old").touch()
+    os.utime(tmp_path / "drafts/old", (1, 1))
+
+    def read_only(self: Path) -> None:
+        raise OSError(errno.EROFS, "read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    FolderStore(tmp_path)
+
+
+@pytest.fixture
+def failing(bucket: str) -> Iterator[Callable[[int], Store]]:
+    """A bucket whose server answers every request with a status, or hangs where that is 0."""
+    over = threading.Event()
+
+    def app(environ: Any, start: Callable[[str, list[tuple[str, str]]], Any]) -> list[bytes]:
+        if not status[0]:
+            over.wait(30)
+        start(f"{status[0]} No", [("Content-Length", "0")])
+        return []
+
+    status = [500]
+    with pytest.MonkeyPatch.context() as patch:
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+
+        def open_store(answer: int) -> Store:
+            status[0] = answer
+            return Store.open("s3://atelier", timeout=0.5)
+
+        yield open_store
+        over.set()
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason"),
+    [
+        (500, Unreachable, "its server answers with status 500"),
+        (503, Unreachable, "its server answers with status 503"),
+        (403, Unreachable, "access is denied"),
+        (401, Unreachable, "access is denied"),
+        (507, Full, "the disk is full"),
+        (0, Unreachable, "it does not answer"),
+    ],
+)
+def test_what_a_server_refuses_is_told_by_its_reason(
+    failing: Callable[[int], Store], status: int, kind: type[Exception], reason: str
+) -> None:
+    store = failing(status)
+    for ask in (lambda: store.put(DATA), lambda: store.read(SHA, 0, 1), lambda: store.get(SHA)):
+        with pytest.raises(kind) as caught:
+            ask()
+        assert str(caught.value) == reason
 
 
 def test_a_bucket_that_is_not_there_is_unreachable(bucket: str) -> None:

@@ -1,11 +1,12 @@
 """However a worker or a delivery ends, no job is lost, and a bad one troubles nobody else."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import pytest
+import redis
 import torch
 
 import workers.delivery
@@ -163,21 +164,79 @@ def test_a_record_that_can_not_be_written_concerns_its_job_alone(
 
 
 @contextmanager
-def no_memory(bench: Bench) -> Iterator[None]:
-    """The server refuses to write."""
-    bench.redis.config_set("maxmemory", 1)
+def setting(bench: Bench, name: str, value: object, before: object) -> Iterator[None]:
+    bench.redis.config_set(name, value)
     try:
         yield
     finally:
-        bench.redis.config_set("maxmemory", 0)
+        bench.redis.config_set(name, before)
+
+
+def no_memory(bench: Bench) -> AbstractContextManager[None]:
+    """OOM at each write."""
+    return setting(bench, "maxmemory", 1, 0)
+
+
+def no_replicas(bench: Bench) -> AbstractContextManager[None]:
+    """NOREPLICAS at each write."""
+    return setting(bench, "min-replicas-to-write", 1, 0)
+
+
+@contextmanager
+def read_only(bench: Bench) -> Iterator[None]:
+    """READONLY at each write: it is a replica now."""
+    bench.redis.replicaof("127.0.0.1", 1)
+    try:
+        yield
+    finally:
+        bench.redis.replicaof("NO", "ONE")
+
+
+@contextmanager
+def no_master(bench: Bench) -> Iterator[None]:
+    """MASTERDOWN at each read and write."""
+    with setting(bench, "replica-serve-stale-data", "no", "yes"), read_only(bench):
+        yield
+
+
+@contextmanager
+def busy(bench: Bench) -> Iterator[None]:
+    """BUSY at everything: a script runs for ever."""
+    url = bench.settings.redis_address
+    with setting(bench, "busy-reply-threshold", 1, 5000), redis.Redis.from_url(url) as other:
+
+        def run() -> None:
+            with suppress(redis.ResponseError):
+                other.eval("while true do end", 0)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            bench.until(lambda: killed(bench))
+            thread.join()
+
+
+def killed(bench: Bench) -> bool:
+    try:
+        bench.redis.script_kill()
+    except redis.ResponseError:
+        return False  # it hasn't begun
+    return True
 
 
 @pytest.mark.slow
-def test_a_server_without_memory_is_waited_for(bench: Bench, slow: threading.Event) -> None:
+@pytest.mark.parametrize("refusing", [no_memory, no_replicas, read_only, no_master, busy])
+def test_a_server_that_can_not_write_is_waited_for(
+    bench: Bench,
+    slow: threading.Event,
+    refusing: Callable[[Bench], AbstractContextManager[None]],
+) -> None:
     bench.worker()
     ids = [bench.submit(i) for i in range(2)]
     bench.until(lambda: all(bench.fetch(i).status == "in_progress" for i in ids))
-    with no_memory(bench):
+    with refusing(bench):
         slow.set()
         threading.Event().wait(0.5)  # nothing can be told to whoever waits
     for i in ids:
