@@ -8,6 +8,7 @@ import redis.asyncio
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from app.leases import Lease
+from app.records import COUNTERS
 
 QUEUES = "rq:queues"  # RQ's set of queue keys
 PREFIX = "rq:queue:model:"
@@ -20,6 +21,7 @@ class Load:
     waiting: Mapping[str, int]
     in_flight: int
     workers: int
+    unreadable: int = 0
 
 
 class Metrics:
@@ -42,6 +44,11 @@ class Metrics:
         self._in_flight = Gauge(
             "atelier_items_in_flight", "Items that workers run now.", registry=self._registry
         )
+        self._unreadable = Gauge(
+            "atelier_records_unreadable",
+            "Records and keys of Redis that could not be read and were set aside.",
+            registry=self._registry,
+        )
         self._workers = Gauge(
             "atelier_workers_live", "Workers that hold a lease.", registry=self._registry
         )
@@ -53,6 +60,7 @@ class Metrics:
             self._waiting.labels(model).set(jobs)
         self._in_flight.set(load.in_flight)
         self._workers.set(load.workers)
+        self._unreadable.set(load.unreadable)
         return generate_latest(self._registry)
 
 
@@ -63,9 +71,11 @@ async def read_load(connection: "redis.asyncio.Redis", leases: list[Lease]) -> L
     async with connection.pipeline(transaction=False) as pipe:
         for queue in queues:
             pipe.llen(queue)
-        lengths = await pipe.execute() if queues else []
+        pipe.hget(COUNTERS, "unreadable")
+        *lengths, unreadable = await pipe.execute()
     waiting: dict[str, int] = {}
     for queue, length in zip(queues, lengths, strict=True):
         model = queue.removeprefix(PREFIX).rpartition("@")[0]
         waiting[model] = waiting.get(model, 0) + length
-    return Load(waiting, sum(x.in_flight for x in leases), len(leases))
+    in_flight = sum(x.in_flight for x in leases)
+    return Load(waiting, in_flight, len(leases), int(unreadable or 0))

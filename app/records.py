@@ -16,15 +16,20 @@ where a job stands; the public status follows from it, so that the two can't dis
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from app.schemas import Draft, ErrorDetail, Job, JobUrls, Output, Progress, Status, Usage
 
+log = logging.getLogger(__name__)
+
 WORK = "atelier:work"  # pub/sub: there is something new for workers
 WAKE = "atelier:wake"  # pub/sub: the job of this id has a new event; the stream is the truth
 
 SUSPENDED = "rq:suspended"  # RQ's key that is there while no worker shall take jobs (`rq suspend`)
+COUNTERS = "atelier:counters"  # hash: `unreadable`, how many keys and records were set aside
+REPORTS = "atelier:reports"  # list of JSON: what was set aside and why, until a worker logs it
 
 DRAFT = "draft:"  # begins the fields that hold the text so far, by item and page
 
@@ -83,7 +88,35 @@ def public_status(record: Hash) -> Status:
 
 
 def public_job(job_id: str, record: Hash, position: int | None = None) -> Job:
-    """The job as a client sees it."""
+    """The job as a client sees it; one that can't be read has failed."""
+    try:
+        return _readable_job(job_id, record, position)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        log.error("record unreadable", extra={"job": job_id, "reason": reason})
+        return _unreadable_job(job_id, record)
+
+
+def _unreadable_job(job_id: str, record: Hash) -> Job:
+    """What is certain of a job whose record holds something else than it should."""
+    job_type = record.get("type", "")
+    message = "the job's record can't be read"
+    return Job(
+        id=job_id,
+        type=job_type,
+        model=record.get("model", ""),
+        status="failed",
+        input={},
+        progress=Progress(value=0, step=0, steps=0),
+        attempt=0,
+        seed=0,
+        created_at=0,
+        error=ErrorDetail(message=message, type="server_error", code="internal_error"),
+        urls=job_urls(job_id, job_type),
+    )
+
+
+def _readable_job(job_id: str, record: Hash, position: int | None) -> Job:
     status = public_status(record)
     outputs = json.loads(record.get("outputs") or "[]")
     error = record.get("error")

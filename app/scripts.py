@@ -48,9 +48,13 @@ def away_raised() -> Iterator[None]:
         raise
 
 
+SHARED = ("shared/guard", "common", "shared/readable")  # each may use what stands before it
+
+
 def source(name: str, folder: Path = FOLDER) -> str:
     """The text of a script, after the words that all scripts share."""
-    return (FOLDER / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
+    files = [*(FOLDER / f"{part}.lua" for part in SHARED), folder / f"{name}.lua"]
+    return "".join(file.read_text() for file in files)
 
 
 class Scripts:

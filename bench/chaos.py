@@ -191,10 +191,7 @@ def count_terminal_events(service: Service, jobs: dict[int, str], seen: Seen) ->
     url = Settings(state=service.state).redis_address
     with redis.Redis.from_url(url, decode_responses=True) as client:
         for seed, job in jobs.items():
-            names = [e["event"] for _, e in client.xrange(f"atelier:events:{job}")]
-            seen.terminal_events[seed] = sum(
-                n in ("completed", "failed", "canceled") for n in names
-            )
+            seen.terminal_events[seed] = int(client.hget(f"rq:job:{job}", "ends") or 0)
 
 
 def verdict(plan: Plan, calm: Seen, wild: Seen) -> list[str]:

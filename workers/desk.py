@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from app.records import lease_key
+from app.records import REPORTS, lease_key
 from app.schemas import ErrorDetail
 from app.scripts import Scripts, away_raised
 from app.settings import Settings
@@ -196,6 +196,10 @@ class Desk:
         """Give back what dead workers held: (worker, job, fate) each."""
         fates = self._own.run("reap", self._settings.lease + self._settings.heartbeat)
         return [(worker, job, fate) for worker, job, fate in fates]
+
+    def reports(self) -> list[dict[str, str]]:
+        """Keys and records that scripts have set aside since the last call: `key`, `reason`."""
+        return [json.loads(text) for text in self._redis.lpop(REPORTS, 100) or ()]
 
     def sweep(self) -> list[str]:
         """End what time has ended. Returns hashes whose bytes may be deleted, if `doom` agrees."""

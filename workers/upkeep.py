@@ -96,7 +96,10 @@ class Housekeeper:
         self._pulse.renew()  # after a stall of all, the first to wake must not bury itself
         for worker, job, fate in self._desk.reap():
             log.warning("worker lost", extra={"lost": worker, "job": job, "fate": fate})
-        for sha256 in self._desk.sweep():
+        hashes = self._desk.sweep()
+        for report in self._desk.reports():
+            log.error("record unreadable", extra=report)
+        for sha256 in hashes:
             if self._desk.doom(sha256, "begin"):
                 self._desk.doom(sha256, "done" if self._delete(sha256) else "failed")
 

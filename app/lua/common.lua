@@ -24,16 +24,25 @@ local function draft_field(index, offset)
   return string.format('draft:%d:%06d', index, math.floor(offset / PAGE))
 end
 
--- A hash as a table of its fields.
-local function record_of(job)
-  local flat, record = redis.call('HGETALL', job_key(job)), {}
-  for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end
-  return record
+-- A log is cut from its old end: to about so many events, and to half of so many bytes of data
+-- once it has more. The newest event stays, however long it is.
+local EVENTS, EVENT_BYTES = 200, 65536
+local function cut_log(job)
+  local entries, bytes, first = redis.call('XREVRANGE', events_key(job), '+', '-'), 0, nil
+  for _, entry in ipairs(entries) do
+    local size = #entry[2][2] + #entry[2][4]
+    if first and bytes + size > EVENT_BYTES / 2 then break end
+    bytes, first = bytes + size, entry[1]
+  end
+  redis.call('XTRIM', events_key(job), 'MINID', first)
+  redis.call('HSET', job_key(job), 'event_bytes', bytes)
 end
 
 -- Append to the job's event log, and ring for those who follow it.
 local function emit(job, event, data)
-  redis.call('XADD', events_key(job), 'MAXLEN', '~', 200, '*', 'event', event, 'data', data)
+  redis.call('XADD', events_key(job), 'MAXLEN', '~', EVENTS, '*', 'event', event, 'data', data)
+  local bytes = redis.call('HINCRBY', job_key(job), 'event_bytes', #event + #data)
+  if bytes > EVENT_BYTES then cut_log(job) end
   redis.call('PUBLISH', 'atelier:wake', job)
 end
 
@@ -49,7 +58,7 @@ end
 -- Forget the job's running execution, in our records and RQ's.
 local function leave(job, record)
   local execution, worker = record.execution, record.worker_name
-  if not execution or execution == '' then return end
+  if not execution or execution == '' or not worker then return end
   local both = job .. ':' .. execution
   redis.call('DEL', 'rq:execution:' .. both, 'rq:executions:' .. job)
   redis.call('ZREM', 'rq:wip:' .. record.origin, both)
@@ -61,18 +70,26 @@ end
 local function note_pace(queue, at)
   local key = 'atelier:pace:' .. queue
   local seen = redis.call('HMGET', key, 'last', 'interval')
-  if seen[1] and redis.call('LLEN', 'rq:queue:' .. queue) > 0 then
-    local gap = at - tonumber(seen[1])
-    local mean = seen[2] and (0.8 * tonumber(seen[2]) + 0.2 * gap) or gap
+  local last, interval = tonumber(seen[1] or ''), tonumber(seen[2] or '')
+  if last and redis.call('LLEN', 'rq:queue:' .. queue) > 0 then
+    local gap = at - last
+    local mean = interval and (0.8 * interval + 0.2 * gap) or gap
     redis.call('HSET', key, 'interval', stamp(mean))
   end
   redis.call('HSET', key, 'last', stamp(at))
   redis.call('EXPIRE', key, 3600)
 end
 
+-- How many jobs and uploads refer to these bytes.
+local function references(sha)
+  local key = artifact_key(sha)
+  return tonumber(redis.call('HGET', key, 'refs') or 0) or count_references(key)
+end
+
 -- One reference less to these bytes; with the last one gone they may be swept.
 local function drop_reference(sha, owner, at, orphan_ttl, record_ttl)
   local key = artifact_key(sha)
+  references(sha) -- before the owners' counts change, in case it can't be read
   if redis.call('HINCRBY', key, 'owner:' .. owner, -1) <= 0 then
     redis.call('HDEL', key, 'owner:' .. owner)
     redis.call('HSET', key, 'was:' .. owner, 1)
@@ -86,6 +103,7 @@ end
 -- One more, to bytes that are noted already.
 local function refer(sha, owner)
   local key = artifact_key(sha)
+  references(sha)
   redis.call('HINCRBY', key, 'owner:' .. owner, 1)
   redis.call('HINCRBY', key, 'refs', 1)
   redis.call('HDEL', key, 'was:' .. owner)
@@ -101,9 +119,11 @@ end
 -- A job refers to its inputs from its acceptance to its end: exactly while it has not `ended`.
 local function drop_inputs(record, at)
   if record.ended or not record.inputs then return end
-  for _, sha in ipairs(cjson.decode(record.inputs)) do
-    drop_reference(sha, record.owner, at,
-      tonumber(record.keep_orphans), tonumber(record.keep_record))
+  for _, sha in ipairs(decoded(record.inputs)) do
+    if type(sha) == 'string' then
+      drop_reference(sha, record.owner, at,
+        tonumber(record.keep_orphans), tonumber(record.keep_record))
+    end
   end
 end
 
@@ -115,6 +135,16 @@ local function drop_drafts(job, record)
   for field in pairs(record) do
     if field:find('^draft:') then redis.call('HDEL', job_key(job), field) end
   end
+end
+
+-- What nobody needs once a job has ended, and those who follow it have had time to read its end.
+-- An event log takes 4 KB, however short it is.
+local LOG_TTL = 60 -- seconds
+local function shrink(job)
+  local newest = redis.call('XREVRANGE', events_key(job), '+', '-', 'COUNT', 1)
+  if newest[1] then redis.call('HSET', job_key(job), 'last_event', newest[1][1]) end
+  redis.call('DEL', events_key(job))
+  redis.call('HDEL', job_key(job), 'event_bytes', 'told')
 end
 
 -- The one way a job ends. `outcome` is RQ's word: finished, failed or canceled.
@@ -131,7 +161,8 @@ local function finish(job, record, outcome, fields, at)
   redis.call('ZADD', 'atelier:expiry', expires, job)
   place(job, record, PUBLIC[outcome])
   emit(job, PUBLIC[outcome], cjson.encode({ job_id = job, status = PUBLIC[outcome] }))
-  redis.call('EXPIRE', events_key(job), math.ceil(result_ttl) + 60)
+  redis.call('HINCRBY', job_key(job), 'ends', 1)
+  redis.call('ZADD', 'atelier:logs', at + LOG_TTL, job)
   note_pace(record.origin, at)
 end
 
@@ -155,7 +186,7 @@ end
 local function newest_first(jobs)
   local tickets = {}
   for _, job in ipairs(jobs) do
-    tickets[job] = tonumber(redis.call('HGET', job_key(job), 'ticket') or 0)
+    tickets[job] = tonumber(redis.call('HGET', job_key(job), 'ticket') or '') or 0
   end
   table.sort(jobs, function(a, b)
     if tickets[a] ~= tickets[b] then return tickets[a] > tickets[b] end
@@ -166,9 +197,11 @@ end
 
 local function drop_outputs(record, at)
   if record.expired or not record.outputs then return end
-  for _, output in ipairs(cjson.decode(record.outputs)) do
-    drop_reference(output.sha256, record.owner, at,
-      tonumber(record.keep_orphans), tonumber(record.keep_record))
+  for _, output in ipairs(decoded(record.outputs)) do
+    if type(output) == 'table' and type(output.sha256) == 'string' then
+      drop_reference(output.sha256, record.owner, at,
+        tonumber(record.keep_orphans), tonumber(record.keep_record))
+    end
   end
 end
 
@@ -193,9 +226,10 @@ local function erase(job, record, at)
   if record.status == 'queued' then redis.call('LREM', 'rq:queue:' .. record.origin, 1, job) end
   for _, registry in pairs(REGISTRY) do redis.call('ZREM', registry .. record.origin, job) end
   redis.call('ZREM', 'atelier:expiry', job)
+  redis.call('ZREM', 'atelier:logs', job)
   local list = 'atelier:jobs:' .. record.owner
   redis.call('ZREM', list, job)
-  redis.call('ZREM', list .. ':' .. record.type .. ':' .. record.indexed, job)
+  redis.call('ZREM', list .. ':' .. record.type .. ':' .. (record.indexed or ''), job)
   redis.call('DEL', job_key(job))
   redis.call('EXPIRE', events_key(job), 60)
 end

@@ -21,13 +21,13 @@ local list = 'rq:queue:' .. queue
 local waiting = redis.call('LLEN', list)
 if waiting >= limit then
   local interval = redis.call('HGET', 'atelier:pace:' .. queue, 'interval')
-  local wait = interval and math.ceil(tonumber(interval)) or 10
+  local wait = math.ceil(tonumber(interval or '') or 10)
   return { 'full', math.max(1, math.min(wait, 300)) }
 end
 
 for _, sha in ipairs(inputs) do
   local held = redis.call('HGET', artifact_key(sha), 'owner:' .. owner)
-  if tonumber(held or 0) < 1 then return { 'gone', sha } end
+  if (tonumber(held or '') or 0) < 1 then return { 'gone', sha } end
 end
 
 -- A ULID: ids sort by this server's time, so the lists need no other order.

@@ -9,8 +9,8 @@ local position = -1
 if record.status == 'queued' then
   -- Tickets count jobs as they come, so no list is scanned; jobs canceled since are counted in.
   local head = redis.call('LINDEX', 'rq:queue:' .. record.origin, 0)
-  local first = head and redis.call('HGET', job_key(head), 'ticket')
-  if first then position = math.max(0, tonumber(record.ticket) - tonumber(first)) end
+  local first = tonumber(head and redis.call('HGET', job_key(head), 'ticket') or '')
+  if first then position = math.max(0, tonumber(record.ticket) - first) end
 end
 local newest = redis.call('XREVRANGE', events_key(job), '+', '-', 'COUNT', 1)
-return { cjson.encode(record), position, newest[1] and newest[1][1] or '0-0' }
+return { cjson.encode(record), position, newest[1] and newest[1][1] or record.last_event or '0-0' }

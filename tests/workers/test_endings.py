@@ -148,19 +148,33 @@ def test_a_preview_that_can_not_be_drawn_is_left_out(monkeypatch: pytest.MonkeyP
     assert [name for name, _ in Parcel().progress(told).events] == ["progress"]
 
 
-def test_a_record_that_can_not_be_written_concerns_its_job_alone(
+def test_a_record_that_can_not_be_read_ends_its_job_alone(
     bench: Bench, slow: threading.Event
 ) -> None:
     bench.worker()
     bad, good = bench.submit(1), bench.submit(2)
     bench.until(lambda: all(bench.fetch(i).status == "in_progress" for i in (bad, good)))
-    keep = bench.record(bad)["keep_result"]
     bench.redis.hdel(f"rq:job:{bad}", "keep_result")
     slow.set()
     assert bench.wait(good, 8).status == "completed"
-    bench.until(lambda: bench.fetch(bad).attempt > 1, 8)  # nobody heard its end: it runs again
-    bench.redis.hset(f"rq:job:{bad}", "keep_result", keep)
-    assert bench.wait(bad, 8).status == "completed"
+    ended = bench.wait(bad, 8)
+    assert (ended.status, ended.attempt) == ("failed", 1)
+    assert ended.error is not None
+    assert ended.error.code == "internal_error"
+
+
+def test_records_that_can_not_be_read_kill_no_worker(bench: Bench) -> None:
+    bad = [bench.submit(i) for i in range(4)]
+    for job, field in zip(bad, ("rows", "input", "items", "sha256"), strict=True):
+        bench.redis.hset(f"rq:job:{job}", field, "abc")
+    bench.redis.set("atelier:inflight:one", "of another type")
+    process = bench.worker()
+    assert bench.wait(bench.submit(9)).status == "completed"
+    for job in bad:
+        ended = bench.wait(job)
+        assert (ended.status, ended.error and ended.error.code) == ("failed", "internal_error")
+    assert process.worker.broken is None
+    bench.until(lambda: not bench.redis.exists("atelier:reports"))  # a worker has logged them
 
 
 @contextmanager

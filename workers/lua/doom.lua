@@ -5,7 +5,7 @@ if word == 'begin' then
   local due = redis.call('ZSCORE', 'atelier:orphans', sha)
   if not due or tonumber(due) > at then return 0 end -- held again, or another's business
   redis.call('ZREM', 'atelier:orphans', sha)
-  if tonumber(redis.call('HGET', artifact_key(sha), 'refs') or 0) > 0 then return 0 end
+  if references(sha) > 0 then return 0 end
   redis.call('ZADD', 'atelier:deleting', at, sha)
   return 1
 end

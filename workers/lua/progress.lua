@@ -11,7 +11,8 @@ end
 
 local job, execution, number = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local seen = redis.call('HMGET', job_key(job), 'execution', 'status', 'told')
-if seen[1] ~= execution or seen[2] ~= 'started' or tonumber(seen[3]) >= number then return 0 end
+if seen[1] ~= execution or seen[2] ~= 'started' then return 0 end
+if (tonumber(seen[3] or '') or 0) >= number then return 0 end
 redis.call('HSET', job_key(job), 'progress', ARGV[4] .. '/' .. ARGV[5], 'told', number)
 for i = 6, #ARGV, 2 do
   if ARGV[i] == 'delta' then note_delta(job, cjson.decode(ARGV[i + 1])) end

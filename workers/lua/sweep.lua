@@ -14,7 +14,7 @@ for _, entry in ipairs(redis.call('ZRANGE', 'atelier:expiry', '-inf', at, 'BYSCO
     drop_reference(sha, owner, at, orphan_ttl, record_ttl)
   else
     local record = record_of(entry)
-    if record.swept then erase(entry, record, at)
+    if record.swept and record.owner then erase(entry, record, at)
     elseif record.owner then
       drop_outputs(record, at)
       drop_sound(entry, record, at)
@@ -24,6 +24,13 @@ for _, entry in ipairs(redis.call('ZRANGE', 'atelier:expiry', '-inf', at, 'BYSCO
       redis.call('ZADD', 'atelier:expiry', at + tonumber(record.keep_record), entry)
     end
   end
+end
+
+-- Every job that ends has an entry here, so many more of them are taken at once.
+for _, job in ipairs(redis.call('ZRANGE', 'atelier:logs', '-inf', at, 'BYSCORE',
+  'LIMIT', 0, 20 * most)) do
+  redis.call('ZREM', 'atelier:logs', job)
+  if redis.call('HEXISTS', job_key(job), 'ended') == 1 then shrink(job) end
 end
 
 for _, list in ipairs(redis.call('SMEMBERS', 'rq:queues')) do

@@ -16,6 +16,7 @@ for i = 7, 6 + 2 * count, 2 do
   local word
   if seen[1] ~= execution then word = 'lost'
   elseif seen[2] then word = 'cancel'
+  elseif not tonumber(seen[3] or '') then record_of(job); word = 'lost' -- it can't be read
   elseif tonumber(seen[3]) < at then word = 'deadline' end
   if word then verdicts[#verdicts + 1] = { job, word } end
 end
@@ -44,17 +45,18 @@ local function head_of(queue)
     local job = redis.call('LINDEX', list, 0)
     if not job then return nil end
     local seen = redis.call('HMGET', job_key(job), 'status', 'created', 'alone', 'ticket')
-    if seen[1] == 'queued' and seen[4] then return job, tonumber(seen[2]), seen[3] end
-    redis.call('LPOP', list) -- an entry whose job has ended, is gone, or is none of ours
+    local created = tonumber(seen[2] or '')
+    if seen[1] == 'queued' and seen[4] and created then return job, created, seen[3] end
+    record_of(job) -- one that can't be read ends here
+    redis.call('LREM', list, 1, job) -- or its job has ended, is gone, or is none of ours
   end
 end
 
 -- The inputs that are still there, for a job that had let go of them.
 local function take_inputs_again(job, record)
   local there = {}
-  for _, sha in ipairs(cjson.decode(record.inputs)) do
-    local held = tonumber(redis.call('HGET', artifact_key(sha), 'refs') or 0) > 0
-    if held or redis.call('ZSCORE', 'atelier:orphans', sha) then
+  for _, sha in ipairs(decoded(record.inputs)) do
+    if references(sha) > 0 or redis.call('ZSCORE', 'atelier:orphans', sha) then
       refer(sha, record.owner)
       there[#there + 1] = sha
     end
@@ -63,8 +65,9 @@ local function take_inputs_again(job, record)
 end
 
 local function start(job, queue)
-  redis.call('LPOP', 'rq:queue:' .. queue.name)
   local record, execution = record_of(job), token .. '-' .. (#claims + 1)
+  redis.call('LREM', 'rq:queue:' .. queue.name, 1, job)
+  if record.status ~= 'queued' then return 0 end -- it can't be read
   if record.ended then -- an operator's `rq requeue`: what it ended in no longer holds
     drop_outputs(record, at)
     drop_sound(job, record, at)
@@ -74,6 +77,7 @@ local function start(job, queue)
     redis.call('HSET', job_key(job), 'deadline',
       stamp(at + tonumber(record.keep_deadline)))
     redis.call('ZREM', 'atelier:expiry', job)
+    redis.call('ZREM', 'atelier:logs', job)
     redis.call('PERSIST', events_key(job))
   end
   redis.call('HSETNX', job_key(job), 'started', stamp(at))
