@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import NotFound
+from app.imports import IMPORTING, Imports, ImportStatus
 from app.leases import Lease, held_state
 from app.requests import FORMATS, request_class
 from app.schemas import ModelCard
 from models.families import FAMILIES, FamilyEntry, Modality
-from models.header import CheckpointError, Header
+from models.header import SUFFIX, CheckpointError, Header
 from models.params import Params
 from models.shelf import Entry as Shelved
 from models.shelf import Found, Shelf
@@ -49,31 +50,56 @@ class Entry:
     def header(self) -> Header:
         return self.file.header
 
+    @property
+    def importing(self) -> bool:
+        """Whether its checkpoint is still on its way; jobs for it wait."""
+        return self.sha256 == IMPORTING
+
     @cached_property
     def schema(self) -> dict[str, Any]:
         return self.request.model_json_schema()
 
-    def card(self, leases: list[Lease]) -> ModelCard:
+    def card(self, leases: list[Lease], progress: float | None = None) -> ModelCard:
+        """What clients see of it; `progress` is that of its import."""
         state, determinism = held_state(leases, self.sha256)
         return ModelCard(
             id=self.id,
             modality=self.family.modality,
             title=self.header.title or self.id,
-            state=state,
+            state="importing" if self.importing else state,
+            progress=progress if self.importing else None,
             determinism=determinism,
             params=self.schema,
             samplers=self.schema["properties"].get("sampler", {}).get("enum", []),
-            sha256=self.sha256,
+            sha256=None if self.importing else self.sha256,
             bytes=self.file.bytes,
             **self.header.model_dump(include=ON_CARD),
         )
 
 
+def expected_entry(
+    model: str, status: ImportStatus, before: Shelved | CheckpointError | None
+) -> Shelved | CheckpointError:
+    """A checkpoint that is being imported: its card is known, and not yet its bytes. What it was
+    `before`, if that still holds."""
+    if status.error:
+        reason = f"its import failed: {status.error}"
+        same = isinstance(before, CheckpointError) and str(before) == reason
+        return before if same and before else CheckpointError(reason)
+    if isinstance(before, Shelved):
+        return before
+    path = Path(f"{model}{SUFFIX}")
+    return Shelved(model, path, status.header, IMPORTING, 0, 0, frozenset(), int(time.time()))
+
+
 class Catalog:
     """The models of some folders. `refresh` before use; looking up is then only a dictionary."""
 
-    def __init__(self, *folders: Path, max_items: int) -> None:
+    def __init__(self, *folders: Path, max_items: int, imports: Imports | None = None) -> None:
         self._shelf = Shelf(*folders)
+        self._imports = imports
+        self._expected: Found = {}  # what is being imported, as if it were there
+        self.progress: dict[str, float] = {}  # of imports
         self._max_items = max_items
         self._found: Found = {}
         self._examined: dict[str, Entry | str] = {}
@@ -92,17 +118,25 @@ class Catalog:
 
     def scan(self) -> None:
         """Examine what has changed in the folder. Blocks: new files are hashed."""
-        found = self._shelf.look()
-        if found is self._found:
+        found, expected = self._shelf.look(), self._expect()
+        if found is self._found and expected == self._expected:
             return
-        known, seen = self._examined, self._found
+        known, seen = self._examined, {**self._expected, **self._found}
         self._examined = {
-            i: known[i] if seen.get(i) is x else self._examine(x) for i, x in found.items()
+            i: known[i] if seen.get(i) is x else self._examine(x)
+            for i, x in {**expected, **found}.items()
         }
-        self._found = found
+        self._found, self._expected = found, expected
         results = self._examined.items()
         self.entries = {i: x for i, x in results if isinstance(x, Entry)}
         self.broken = {i: x for i, x in results if isinstance(x, str)}
+
+    def _expect(self) -> Found:
+        """What imports will bring, by id; equal to what it was before while only progress grows."""
+        imports = self._imports.read() if self._imports else {}
+        self.progress = {i: status.progress for i, status in imports.items()}
+        before = self._expected
+        return {i: expected_entry(i, status, before.get(i)) for i, status in imports.items()}
 
     def _examine(self, shelved: Shelved | CheckpointError) -> Entry | str:
         """What can be asked of a file, or why nothing can."""

@@ -174,14 +174,15 @@ class ModelCard(Schema):
     title: str
     description: str
     limitations: str
-    state: Literal["unloaded", "loading", "ready", "failed"]
+    state: Literal["importing", "unloaded", "loading", "ready", "failed"]
+    progress: float | None = Field(default=None, description="Of its import: 0 to 1.")
     determinism: Literal["bitwise", "none"] | None
     params: dict[str, Any] = Field(description="JSON schema of its request.")
     labels: list[str] = Field(description="What `class_label` or `style` takes, by number.")
     attributes: list[str] = Field(description="What `attributes` takes.")
     samplers: list[str] = Field(description="What `sampler` takes.")
     process: dict[str, Any] = Field(description="What its family does with the net.")
-    sha256: str
+    sha256: str | None = Field(description="Null while it is being imported.")
     bytes: int
     licence: str
     data: str

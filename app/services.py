@@ -10,6 +10,7 @@ import redis
 from app.catalog import Catalog
 from app.connections import connect, connect_async, refuses_credentials, warn_of_settings
 from app.events import EventLog
+from app.imports import Imports
 from app.jobs import JobReader, Jobs
 from app.keys import Keys
 from app.metrics import Metrics
@@ -54,7 +55,11 @@ class Services:
         self.reader = JobReader(self.reader_redis)
         self.events = EventLog(self.reader_redis)
         self.wake = Wake(self.reader_redis)
-        self.catalog = Catalog(*settings.checkpoint_folders, max_items=settings.max_items)
+        self.catalog = Catalog(
+            *settings.checkpoint_folders,
+            max_items=settings.max_items,
+            imports=Imports(settings.state),
+        )
         self.store = open_store(settings)
         self.store_threads = ThreadPool("store", THREADS, settings.store_timeout, _store_is_late)
         self.queue_threads = ThreadPool(

@@ -97,7 +97,7 @@ class Settings(BaseSettings):
 
     packaged_models: bool = Field(
         default=True,
-        description="Whether `atelier up` takes over models that installed packages carry.",
+        description="Whether `atelier up` imports models that installed packages carry.",
     )
 
     # the API

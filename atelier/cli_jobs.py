@@ -220,7 +220,10 @@ def models(
     rows: list[tuple[str, ...]] = [("MODEL", "MAKES", "FAMILY", "STATE", "SIZE", "TITLE")]
     for card in cards:
         size = f"{card['bytes'] / 2**20:.1f} MB"
-        rows += [(card["id"], card["modality"], card["family"], card["state"], size, card["title"])]
+        state = card["state"]
+        if card.get("progress") is not None:
+            state += f" {card['progress']:.0%}"
+        rows += [(card["id"], card["modality"], card["family"], state, size, card["title"])]
     show_rows(rows)
 
 

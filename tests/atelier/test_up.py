@@ -271,6 +271,21 @@ def test_a_child_that_keeps_dying_is_started_ever_more_slowly() -> None:
     os.close(writing)
 
 
+def test_a_child_that_runs_once_is_not_started_again() -> None:
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", "raise SystemExit(3)"]
+    child = Child("import-x", command, os.environ, reading, once=True)
+    child.mend()
+    process = child.process
+    assert process is not None
+    process.wait()
+    child.mend()
+    assert child.process is process
+    assert child.kind == "import"
+    os.close(reading)
+    os.close(writing)
+
+
 def test_two_supervisors_never_share_a_state_folder(folder: Path) -> None:
     with lock(folder), pytest.raises(Refused, match="another `atelier up`"):
         lock(folder)

