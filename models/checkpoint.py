@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from models.batching import Place
 from models.header import CheckpointError, Header, file_sha256, part_path, read_header
 from models.safetensors_table import not_weights
+from models.utf8_paths import utf8_path
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -41,9 +42,13 @@ def load(path: Path) -> Checkpoint:
     """
     header = read_header(path)
     try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
+        with utf8_path(path) as named:
+            tensors = load_file(named)
+    except SafetensorError as error:
         raise CheckpointError(f"{path.name} can't be read: {error}") from None
+    except OSError as error:  # safetensors' own have no `strerror`, and name the whole path
+        reason = error.strerror or type(error).__name__
+        raise CheckpointError(f"{path.name} can't be read: {reason}") from None
     needs = {role: _load_part(path, role, header) for role in header.needs}
     return Checkpoint(header, tensors, file_sha256(path), needs)
 
@@ -77,7 +82,8 @@ def save(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         draft = Path(folder) / path.name
         card = header.model_dump_json(exclude=None if header.needs else {"needs"})
-        save_file(whole, draft, metadata={"atelier": card})
+        with utf8_path(draft) as named:
+            save_file(whole, named, metadata={"atelier": card})
         draft.chmod(0o644)  # others may serve what one has trained
         with draft.open("rb") as file:
             os.fsync(file.fileno())
