@@ -27,6 +27,8 @@ class Kind:
     """A kind of file that a param can name."""
 
     words: str
+    types: tuple[str, ...]
+    """The content types that can be read."""
     size: Callable[[bytes, Header], Size | None]
     """Tries a file for a model: the size of a picture. Raises Unreadable."""
 
@@ -49,8 +51,12 @@ def _score(data: bytes, header: Header) -> None:
 
 
 KINDS: Mapping[str, Kind] = {
-    "image": Kind("an image", _picture),
-    "audio/midi": Kind("a MIDI file", _score),
+    "image": Kind(
+        "a PNG, JPEG, GIF or WebP image",
+        ("image/png", "image/jpeg", "image/gif", "image/webp"),
+        _picture,
+    ),
+    "audio/midi": Kind("a MIDI file", ("audio/midi",), _score),
 }
 """By what their content types begin with."""
 
@@ -83,7 +89,7 @@ async def _tried(
     services: Services, param: str, note: Note, kind: str, header: Header
 ) -> Size | None:
     wanted = KINDS[kind]
-    if not note.content_type.startswith(kind):
+    if note.content_type not in wanted.types:
         message = f"{param} must be {wanted.words}, not {note.content_type}"
         raise Unprocessable(message, param=param)
     try:

@@ -1,40 +1,41 @@
 """Pictures that clients bring, read with care: what can't be used is Unreadable, and says why.
 
-1. Size is judged by the header, before anything is decoded.
+1. Size is judged by the header, before anything is decoded. A decoder sees only what shows
+   (`app/picture_bytes.py`).
 2. The same file gives the same pixels: upright, 8 bits, grey or RGB, on white, its first frame.
 3. One is read at a time in a process. A picture of the largest size takes some 250 MB while it is
    read, and warnings can only be kept quiet for the whole process.
 """
 
 import io
-import re
 import threading
 import warnings
+from functools import reduce
 from typing import TYPE_CHECKING
+
+from app.exif import orientation
+from app.picture_bytes import BROKEN, Unreadable, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
+
+__all__ = ["Unreadable", "read_picture"]
 
 KINDS = ("PNG", "JPEG", "GIF", "WEBP")
 MOST_PIXELS = 16_000_000
 LONGEST_SIDE = 16_384  # pixels
-MOST_SCANS = 50  # of a progressive JPEG: each is as much work as the whole picture
-MOST_SEGMENTS = 10_000  # of a JPEG, scans among them
-MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # of a JPEG; in a scan's data none can stand
-SCAN, END = b"\xda", b"\xd9"
-ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}  # of files that decoders take without
-BROKEN = "can't be read: the file is broken or cut short"
+MOST_SCANNED = 128_000_000  # pixels of all scans of a JPEG: each scan goes over all of them
+JPEG_ENDS = tuple(rest * 64 + b"\xff\xd9" for rest in (b"", b"\x55", b"\xaa"))
+"""Of data that is whole they change nothing that shows; they stand for bits that are missing."""
+MOST_DEEP = 8_000_000  # pixels, where one of 16-bit colours can be seen through: decoded twice
 WHITE = (255, 255, 255)
 
 _turn = threading.Lock()
 
 
-class Unreadable(ValueError):
-    """A file can't be used. The message goes on after the name of the param."""
-
-
 def read_picture(data: bytes) -> "Image":
-    """The picture in a file, in mode L or RGB. Blocks, for a second or two. Raises Unreadable."""
+    """The picture in a file, in mode L or RGB. Blocks, for a second at most. Raises Unreadable."""
     with _turn, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -46,52 +47,97 @@ def read_picture(data: bytes) -> "Image":
 
 
 def _read(data: bytes) -> "Image":
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    file = shown(data)
+    ends = (b"",) if file.ended else JPEG_ENDS
+    (picture, clear), *others = (_decoded(file.data + end, file.scans * len(ends)) for end in ends)
+    if any(other.tobytes() != picture.tobytes() for other, _ in others):
+        raise Unreadable(BROKEN)
+    exif = picture.info.get("exif") if picture.format == "WEBP" else None
+    return _upright(_plain(picture, clear), orientation(exif) if exif else file.orientation)
+
+
+def _decoded(data: bytes, scans: int) -> "tuple[Image, Image | None]":
+    """The picture, and a mask of what can be seen through where only 16 bits say so."""
+    picture = _opened(data)
+    width, height = picture.size
+    if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
+        raise Unreadable(f"{_too_large()}, and has {width} by {height}")
+    if width * height * scans > MOST_SCANNED:
+        raise Unreadable(f"has too many scans for a JPEG picture of its size: {scans}")
+    colour = picture.info.get("transparency") if picture.format == "PNG" else None
+    deep = any(tile.args == "RGB;16B" for tile in picture.tile)
+    if deep and colour is not None and width * height > MOST_DEEP:
+        raise Unreadable(f"must have at most {MOST_DEEP} pixels of 16 bits with a clear colour")
+    picture.load()
+    if colour is None or not (deep or picture.mode == "I;16"):
+        return picture, None
+    del picture.info["transparency"]
+    return picture, _deep_mask(picture, data, colour)
+
+
+def _deep_mask(picture: "Image", data: bytes, colour: "int | tuple[int, ...]") -> "Image":
+    """255 where a picture of 16 bits has this colour: compared by its high bytes and its low."""
+    from PIL import Image, ImageChops
+
+    if isinstance(colour, int):
+        raw = picture.tobytes()
+        halves = [Image.frombytes("L", picture.size, raw, "raw", way) for way in ("L;16", "L;16B")]
+        values = [colour >> 8, colour & 255]
+    else:
+        low = _opened(data)
+        low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
+        halves = [*picture.split(), *low.split()]
+        values = [value >> 8 for value in colour] + [value & 255 for value in colour]
+    same = [
+        half.point([255 * (level == value) for level in range(256)])
+        for half, value in zip(halves, values, strict=True)
+    ]
+    return reduce(ImageChops.darker, same)
+
+
+def _opened(data: bytes) -> "ImageFile":
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        picture = Image.open(io.BytesIO(data), formats=KINDS)
+        return Image.open(io.BytesIO(data), formats=KINDS)
     except UnidentifiedImageError:
         raise Unreadable("is not a PNG, JPEG, GIF or WebP picture") from None
     except Image.DecompressionBombError:
         raise Unreadable(_too_large()) from None
-    with picture:
-        width, height = picture.size
-        if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
-            raise Unreadable(f"{_too_large()}, and has {width} by {height}")
-        if picture.format in ("JPEG", "MPO") and scans(data) > MOST_SCANS:
-            raise Unreadable("has too many scans for a JPEG picture")
-        if data.rfind(ENDS.get(picture.format or "", b"")) < 0:
-            raise Unreadable(BROKEN)
-        picture.load()
-        ImageOps.exif_transpose(picture, in_place=True)
-        return _plain(picture)
-
-
-def scans(data: bytes) -> int:
-    """How many scans a JPEG has, up to its end: phones append films. Raises Unreadable."""
-    place, count = 2, 0
-    for _ in range(MOST_SEGMENTS):
-        found = MARKER.search(data, place)
-        if found is None or found[1] == END:
-            return count
-        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
-        count += found[1] == SCAN
-    raise Unreadable(BROKEN)
 
 
 def _too_large() -> str:
     return f"must have at most {MOST_PIXELS} pixels and {LONGEST_SIDE} a side"
 
 
-def _plain(picture: "Image") -> "Image":
+def _plain(picture: "Image", clear: "Image | None") -> "Image":
     """Any mode to L or RGB: 16 bits are scaled, and what can be seen through lies on white."""
     from PIL import Image
 
+    grey = picture.mode in ("1", "L", "LA", "La") or picture.mode.startswith("I")
     if picture.mode.startswith("I"):
-        return picture.convert("I").point(lambda x: x * (1 / 257) + 0.5).convert("L")
-    grey = picture.mode in ("1", "L", "LA", "La")
+        picture = picture.convert("I").point(lambda x: x * (1 / 257) + 0.5).convert("L")
     if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-        clear = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        whole = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         ground = Image.new("RGBA", picture.size, (*WHITE, 255))
-        picture = Image.alpha_composite(ground, clear)
-    return picture.convert("L" if grey else "RGB")
+        picture = Image.alpha_composite(ground, whole)
+    plain = picture.convert("L" if grey else "RGB")
+    if clear is not None:
+        plain.paste(255 if grey else WHITE, mask=clear)
+    return plain
+
+
+def _upright(picture: "Image", turned: int) -> "Image":
+    from PIL import Image
+
+    turn = Image.Transpose
+    ways = {
+        2: turn.FLIP_LEFT_RIGHT,
+        3: turn.ROTATE_180,
+        4: turn.FLIP_TOP_BOTTOM,
+        5: turn.TRANSPOSE,
+        6: turn.ROTATE_270,
+        7: turn.TRANSVERSE,
+        8: turn.ROTATE_90,
+    }
+    return picture.transpose(ways[turned]) if turned in ways else picture

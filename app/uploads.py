@@ -24,9 +24,17 @@ SIGNS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"OggS", "audio/ogg"),
     (0, b"ID3", "audio/mpeg"),
     (0, b"MThd", "audio/midi"),
-    (4, b"ftyp", "video/mp4"),
     (0, b"\x1a\x45\xdf\xa3", "video/webm"),
 )
+BRANDS: tuple[tuple[str, frozenset[bytes]], ...] = (
+    ("image/avif", frozenset({b"avif", b"avis"})),
+    ("image/heic", frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})),
+    ("image/heif", frozenset({b"mif1", b"msf1"})),
+    ("audio/mp4", frozenset({b"M4A ", b"M4B ", b"M4P "})),
+    ("video/quicktime", frozenset({b"qt  "})),
+)
+"""Content types of ISO media files, by what they call themselves; any other is MP4."""
+MOST_BRANDS = 64  # of a file, that are looked at
 MP3_FRAMES = {b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2"}
 SUFFIXES = {
     "image/png": "png",
@@ -38,7 +46,12 @@ SUFFIXES = {
     "audio/ogg": "ogg",
     "audio/mpeg": "mp3",
     "audio/midi": "mid",
+    "image/avif": "avif",
+    "image/heic": "heic",
+    "image/heif": "heif",
+    "audio/mp4": "m4a",
     "video/mp4": "mp4",
+    "video/quicktime": "mov",
     "video/webm": "webm",
     "text/plain": "txt",
 }
@@ -51,11 +64,24 @@ def sniff(data: bytes) -> str:
     for offset, sign, kind in SIGNS:
         if data.startswith(sign, offset) and (offset != 8 or data.startswith(b"RIFF")):
             return kind
+    if data[4:8] == b"ftyp":
+        return _iso_media(data)
     if data[:2] in MP3_FRAMES:
         return "audio/mpeg"
     raise UnsupportedMedia(
-        "the file must be one of PNG, JPEG, GIF, WebP, WAV, FLAC, MP3, Ogg, MIDI, MP4, WebM"
+        "the file must be one of PNG, JPEG, GIF, WebP, AVIF, HEIC, WAV, FLAC, MP3, M4A, Ogg, MIDI, "
+        "MP4, QuickTime, WebM"
     )
+
+
+def _iso_media(data: bytes) -> str:
+    """By its first brand; a HEIF picture names its coding among the others."""
+    end = min(int.from_bytes(data[:4]), 16 + 4 * MOST_BRANDS)
+    first, others = data[8:12], {data[at : at + 4] for at in range(16, end, 4)}
+    kind = next((kind for kind, brands in BRANDS if first in brands), "video/mp4")
+    if kind != "image/heif":
+        return kind
+    return next((kind for kind, brands in BRANDS[:2] if others & brands), kind)
 
 
 class Uploads:

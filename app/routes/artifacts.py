@@ -82,7 +82,8 @@ RANGE = {
 async def store_artifact(request: Request, services: Has, owner: Owner) -> Response:
     """Stores a picture, mask, score or sound, to be named by its hash in requests.
 
-    PNG, JPEG, GIF, WebP, WAV, FLAC, MP3, Ogg, MIDI, MP4 and WebM are taken, known by their bytes.
+    PNG, JPEG, GIF, WebP, AVIF, HEIC, WAV, FLAC, MP3, M4A, Ogg, MIDI, MP4, QuickTime and WebM are
+    taken, known by their bytes.
     It is kept as long as results are; posted again, the time starts anew.
     """
     data = await read_file(request, services.settings.max_upload)

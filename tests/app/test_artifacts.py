@@ -41,6 +41,33 @@ def test_bytes_are_known_by_what_they_are() -> None:
     assert sniff(b"\xff\xfb\x90\x00") == "audio/mpeg"
 
 
+def iso(first: bytes, *others: bytes) -> bytes:
+    brands = first + bytes(4) + b"".join(others)
+    return (8 + len(brands)).to_bytes(4) + b"ftyp" + brands + b"mdat, at last"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (iso(b"heic", b"mif1", b"heic"), "image/heic"),
+        (iso(b"mif1", b"heic"), "image/heic"),
+        (iso(b"mif1", b"avif", b"miaf"), "image/avif"),
+        (iso(b"avif", b"mif1"), "image/avif"),
+        (iso(b"mif1"), "image/heif"),
+        (iso(b"msf1", b"hevc"), "image/heic"),
+        (iso(b"M4A ", b"mp42", b"isom"), "audio/mp4"),
+        (iso(b"M4B "), "audio/mp4"),
+        (iso(b"qt  "), "video/quicktime"),
+        (iso(b"isom", b"iso2", b"avc1", b"mp41"), "video/mp4"),
+        (iso(b"mp42", b"M4A "), "video/mp4"),
+        (b"\xff\xff\xff\xffftypmif1", "image/heif"),
+        (b"\x00\x00\x00\x00ftyp", "video/mp4"),
+    ],
+)
+def test_iso_media_files_are_known_by_what_they_call_themselves(data: bytes, kind: str) -> None:
+    assert sniff(data) == kind
+
+
 @pytest.mark.parametrize("data", [b"<html>", b"\x00" * 8 + b"WEBP", b"%PDF-1.7", b"MZ", b"\xff"])
 def test_other_kinds_are_refused(api: httpx.Client, data: bytes) -> None:
     answer = api.post("/artifacts", content=data, headers=RAW)

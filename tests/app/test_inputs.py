@@ -97,7 +97,9 @@ UNFIT = [
     (header_only_png(60_000, 60_000), "must have at most 16000000 pixels"),
     (header_only_png(5000, 5000), "and has 5000 by 5000"),
     (b"\xff\xd8\xff\xe0 no picture", "init_image"),
-    (b"fLaC and some sound", "must be an image, not audio/flac"),
+    (b"fLaC and some sound", "must be a PNG, JPEG, GIF or WebP image, not audio/flac"),
+    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "or WebP image, not image/heic"),
+    (b"\0\0\0\x18ftypM4A \0\0\0\0M4A mp42", "or WebP image, not audio/mp4"),
 ]
 
 

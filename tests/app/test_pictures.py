@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from app.pictures import MOST_SCANS, Unreadable, read_picture, scans
+from app import pictures
+from app.picture_bytes import MOST_BLOCKS, MOST_CHUNKS, MOST_SEGMENTS, Unreadable, shown
+from app.pictures import read_picture
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 COLOURS = np.random.default_rng(0).integers(0, 256, (10, 14, 3), dtype=np.uint8)
@@ -129,15 +131,183 @@ def test_a_broken_file_is_unreadable_and_nothing_else(kind: str) -> None:
             continue  # anything else would fail the test, a warning too
 
 
-def test_a_jpeg_of_very_many_scans_is_refused() -> None:
+def test_a_jpeg_of_very_many_scans_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is how many pixels all scans go over."""
     data = saved(RGB, "JPEG", progressive=True)
-    assert scans(saved(RGB, "JPEG")) == 1 < scans(data) < MOST_SCANS
+    scans = shown(data).scans
+    assert shown(saved(RGB, "JPEG")).scans == 1 < scans
     start = data.index(b"\xff\xda")
-    with pytest.raises(Unreadable, match="too many scans"):
-        read_picture(data[:start] + data[start:-2] * MOST_SCANS + data[-2:])
+    more = data[:start] + data[start:-2] * 50 + data[-2:]
+    assert read_picture(more).size == (14, 10)  # it is so small that they are no work
+    monkeypatch.setattr(pictures, "MOST_SCANNED", 140 * scans)
+    assert read_picture(data).size == (14, 10)
+    with pytest.raises(Unreadable, match=f"too many scans for a JPEG .* of its size: {scans * 50}"):
+        read_picture(more)
 
 
 def test_what_follows_a_jpeg_is_not_counted_against_it() -> None:
     data = saved(RGB, "JPEG", comment=b"\xff\xda" * 99) + b"\xff\xda" * 99
-    assert scans(data) == 1
+    assert shown(data).scans == 1
     assert read_picture(data).size == (14, 10)
+
+
+def test_a_file_of_more_work_than_bytes_is_refused() -> None:
+    text, comment = png_chunk(b"tEXt", b"a\0b"), b"\xff\xfe\x00\x02"
+    for what, data in (
+        ("50000 chunks", parted(after=text * MOST_CHUNKS)),
+        ("10000 segments", jpeg(comment * MOST_SEGMENTS)),
+        ("250000 blocks", gif(b"!\xfe" + b"\x01a" * MOST_BLOCKS + b"\0")),
+        ("250000 blocks", gif(b"!\xfe\0" * (MOST_BLOCKS + 1))),
+    ):
+        with pytest.raises(Unreadable, match=f"has more than {what}"):
+            read_picture(data)
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def parted(before: bytes = b"", after: bytes = b"") -> bytes:
+    """A PNG with chunks before and after its pixels."""
+    data = saved(RGB, "PNG")
+    pixels, end = data.index(b"IDAT") - 4, data.index(b"IEND") - 4
+    return data[:pixels] + before + data[pixels:end] + after + data[end:]
+
+
+def jpeg(segments: bytes) -> bytes:
+    data = saved(RGB, "JPEG")
+    return data[:2] + segments + data[2:]
+
+
+def gif(blocks: bytes) -> bytes:
+    data = saved(RGB.convert("P"), "GIF")
+    head = 13 + 3 * 2 ** ((data[10] & 7) + 1)
+    return data[:head] + blocks + data[head:]
+
+
+LARGE = zlib.compress(bytes(2**21))
+ODD_CHUNKS = {
+    "2 MiB of text": png_chunk(b"zTXt", b"Comment\0\0" + LARGE),
+    "2 MiB of profile": png_chunk(b"iCCP", b"profile\0\0" + LARGE),
+    "2 MiB of text in UTF-8": png_chunk(b"iTXt", b"a\0\1\0\0\0" + LARGE),
+    "a broken profile": png_chunk(b"iCCP", b"profile\0\0no data"),
+    "a broken EXIF text": png_chunk(b"tEXt", b"Raw profile type exif\0\nexif\n  zz\nno hex"),
+    "a broken checksum": png_chunk(b"tIME", bytes(7))[:-1] + b"!",
+    "broken EXIF": png_chunk(b"eXIf", b"II*\0\xff\xff\xff\xff"),
+    "an animation of no frames": png_chunk(b"acTL", bytes(8)),
+    "an unknown chunk": png_chunk(b"abCd", b"x"),
+}
+
+
+@pytest.mark.parametrize("what", ODD_CHUNKS)
+def test_what_does_not_show_refuses_no_png(what: str) -> None:
+    for data in (parted(ODD_CHUNKS[what]), parted(after=ODD_CHUNKS[what])):
+        np.testing.assert_array_equal(np.asarray(read_picture(data)), COLOURS)
+
+
+def test_pixels_with_a_broken_checksum_are_refused() -> None:
+    data = bytearray(saved(RGB, "PNG"))
+    data[data.index(b"IEND") - 5] ^= 1
+    with pytest.raises(Unreadable, match="broken or cut short"):
+        read_picture(bytes(data))
+
+
+def exif(*tags: bytes, order: str = "<") -> bytes:
+    """An EXIF segment with these tags of 12 bytes each."""
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
+    content = b"Exif\0\0" + head + struct.pack(order + "H", len(tags)) + b"".join(tags) + bytes(4)
+    return b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
+
+
+def tag(number: int, kind: int, count: int, value: int, order: str = "<") -> bytes:
+    return struct.pack(order + "HHII", number, kind, count, value)
+
+
+TURNED = tag(0x0112, 3, 1, 6)
+MAKE, RESOLUTION, CAMERA, PLACE = 0x010F, 0x011A, 0x8769, 0x8825
+ODD_TAGS = {
+    "no other": (),
+    "a text as a fraction": (tag(MAKE, 5, 1, 8),),
+    "a text of no type": (tag(MAKE, 0, 1, 8),),
+    "a text far away": (tag(MAKE, 2, 500, 0x7FFFFFFF),),
+    "a text of gigabytes": (tag(MAKE, 2, 0xFFFFFFFF, 0),),
+    "a fraction over zero": (tag(RESOLUTION, 5, 1, 60),),
+    "a directory in itself": (tag(CAMERA, 4, 1, 8),),
+    "a place that is none": (tag(PLACE, 2, 4, 0x31323334),),
+    "the whole segment a thousand times": (tag(MAKE, 7, 12_000, 8),) * 1000,
+}
+
+
+@pytest.mark.parametrize("what", ODD_TAGS)
+def test_a_turned_photo_stands_upright_whatever_its_other_tags_are(what: str) -> None:
+    upright = np.rot90(np.asarray(read_picture(jpeg(b""))), -1)
+    for tags in ((TURNED, *ODD_TAGS[what]), (*ODD_TAGS[what], TURNED)):
+        np.testing.assert_array_equal(np.asarray(read_picture(jpeg(exif(*tags)))), upright)
+
+
+@pytest.mark.parametrize(
+    ("segment", "size"),
+    [
+        (exif(tag(0x0112, 4, 1, 6)), (10, 14)),
+        (exif(tag(0x0112, 3, 2, 0x60006)), (10, 14)),
+        (exif(struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0), order=">"), (10, 14)),
+        (
+            exif(TURNED)
+            .replace(b"Exif\0\0", b"Exif\0\0" * 2)
+            .replace(b"\xe1\0\x22", b"\xe1\0\x28"),
+            (10, 14),
+        ),
+        (exif(tag(0x0112, 2, 2, 0x36)), (14, 10)),
+        (exif(tag(0x0112, 3, 1, 9)), (14, 10)),
+        (exif(tag(0x0112, 3, 0, 6)), (14, 10)),
+        (exif(TURNED).replace(b"II*", b"II+"), (14, 10)),
+        (b"\xff\xe1\x00\x08Exif\0\0", (14, 10)),
+        (b"\xff\xe1\x00\x02", (14, 10)),
+    ],
+)
+def test_orientation_is_read_where_viewers_read_it(segment: bytes, size: tuple[int, int]) -> None:
+    assert read_picture(jpeg(segment)).size == size
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_every_orientation_is_as_pillow_has_it(turned: int) -> None:
+    data = jpeg(exif(tag(0x0112, 3, 1, turned)))
+    with Image.open(io.BytesIO(data)) as picture:
+        assert pixels(data) == np.asarray(ImageOps.exif_transpose(picture)).tolist()
+
+
+def test_a_jpeg_without_its_end_is_read_if_nothing_of_it_is_missing() -> None:
+    for options in ({}, {"progressive": True}):
+        data = saved(RGB.resize((64, 64)), "JPEG", **options)
+        assert pixels(data[:-2]) == pixels(data)
+        for end in (4, 5, 6, 20):
+            with pytest.raises(Unreadable, match="broken or cut short"):
+                read_picture(data[:-end])
+
+
+def deep(kind: int, rows: list[list[int]], clear: list[int]) -> bytes:
+    """A PNG of 16 bits, of kind 0 (grey) or 2 (RGB), with a colour that can be seen through."""
+    channels = 3 if kind else 1
+    raw = b"".join(b"\0" + struct.pack(f">{len(row)}H", *row) for row in rows)
+    size = struct.pack(">IIBBBBB", len(rows[0]) // channels, len(rows), 16, kind, 0, 0, 0)
+    parts = [(b"IHDR", size), (b"tRNS", struct.pack(f">{channels}H", *clear))]
+    parts += [(b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+
+
+def test_of_16_bits_just_the_clear_colour_lies_on_white() -> None:
+    grey = deep(0, [[1000, 1001, 1256, 65535]], [1000])
+    assert pixels(grey) == [[255, 4, 5, 255]]
+    colours = [0x0102, 0x0304, 0x0506, 0x0102, 0x0304, 0x0507, 0x0202, 0x0304, 0x0506]
+    assert pixels(deep(2, [colours], colours[:3])) == [[[255] * 3, [1, 3, 5], [2, 3, 5]]]
+
+
+def test_what_is_left_out_of_a_gif_changes_no_pixel() -> None:
+    frames = [Image.new("P", (14, 10), i) for i in range(3)]
+    data = saved(RGB.convert("P"), "GIF", save_all=True, append_images=frames, transparency=3)
+    data = data[:-1] + b"!\xfe\x04text\0" * 99 + b";"
+    with Image.open(io.BytesIO(data)) as whole:
+        ground = Image.new("RGBA", whole.size, "white")
+        expected = Image.alpha_composite(ground, whole.convert("RGBA")).convert("RGB")
+    assert pixels(data) == np.asarray(expected).tolist()
+    assert len(shown(data).data) < len(data) - 99 * 8
