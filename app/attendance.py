@@ -27,6 +27,7 @@ import redis
 from fastapi import Request
 
 from app.jobs import Idempotency, Token, hash_body
+from app.proxies import route_path
 from app.schemas import Job
 from app.services import Services
 from app.submission import client_key
@@ -102,7 +103,7 @@ async def attend(
     own = client_key(request, owner, body, part)
     if own is not None:
         return Attendance(services, own, "", None, 0.0)
-    path, count = request.url.path, request.headers.get(RETRY_COUNT)
+    path, count = route_path(request.scope), request.headers.get(RETRY_COUNT)
     path += f"\n{part}" if part else ""
     retry = "0" if count in (None, "0") else "1"
     note = f"atelier:attended:{owner}:{path}:{hash_body(body)}"

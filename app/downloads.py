@@ -74,8 +74,6 @@ async def send(request: Request, services: Services, note: Note) -> Response:
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{note.bytes}"
         status = 206
     headers["Content-Length"] = str(len(part))
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=note.content_type)
     try:
         first = await _read(services, note.sha256, part.start, _piece(part))
     except Missing:

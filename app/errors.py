@@ -7,11 +7,13 @@ AtelierError
 ├── Forbidden               403  permission_error
 ├── NotFound                404  invalid_request_error
 ├── NotAllowed              405  invalid_request_error
+├── RequestTimeout          408  invalid_request_error
 ├── NotReady                409  conflict_error
 ├── Gone                    410  invalid_request_error
 ├── TooLarge                413  invalid_request_error
 ├── UnsupportedMedia        415  invalid_request_error
 ├── OutOfRange              416  invalid_request_error
+├── Misdirected             421  invalid_request_error
 ├── RateLimited             429  rate_limit_error      (with Retry-After)
 └── Unavailable             503  server_error          (with Retry-After)
 """
@@ -20,7 +22,7 @@ from typing import ClassVar
 
 from app.schemas import ErrorBody, ErrorDetail
 
-RETRY = {429, 500, 503}  # a retry may cure these; the others say that it can't
+RETRY = {408, 429, 500, 503}  # a retry may cure these; the others say that it can't
 
 
 class AtelierError(Exception):
@@ -54,7 +56,7 @@ class AtelierError(Exception):
         """Retry-After with every 429 and 503; x-should-retry where a retry can't help."""
         if self.status not in RETRY:
             return {"x-should-retry": "false"}
-        after = self.retry_after or (1 if self.status != 500 else None)
+        after = self.retry_after or (1 if self.status in (429, 503) else None)
         return {} if after is None else {"Retry-After": str(after)}
 
 
@@ -86,6 +88,10 @@ class NotAllowed(AtelierError):
     status, type, default_code = 405, "invalid_request_error", "method_not_allowed"
 
 
+class RequestTimeout(AtelierError):
+    status, type, default_code = 408, "invalid_request_error", "request_timeout"
+
+
 class NotReady(AtelierError):
     status, type, default_code = 409, "conflict_error", "result_not_ready"
 
@@ -104,6 +110,10 @@ class UnsupportedMedia(AtelierError):
 
 class OutOfRange(AtelierError):
     status, type, default_code = 416, "invalid_request_error", "invalid_parameter"
+
+
+class Misdirected(AtelierError):
+    status, type, default_code = 421, "invalid_request_error", "host_not_allowed"
 
 
 class RateLimited(AtelierError):

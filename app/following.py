@@ -6,6 +6,7 @@
 4. The last event is completed, failed or canceled, with the whole job; then the stream ends.
 """
 
+import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -17,6 +18,7 @@ from fastapi.sse import format_sse_event
 
 from app.errors import NotFound
 from app.events import TERMINAL_EVENTS, Event
+from app.records import url_prefix
 from app.schemas import TERMINAL, Job
 from app.services import Services
 from app.streaming import LiveStream
@@ -56,7 +58,7 @@ class Follower:
         """The events as they are sent."""
         async with aclosing(self.entries()) as entries:
             async for entry in entries:
-                yield COMMENT if entry is None else _sent(entry)
+                yield COMMENT if entry is None else sent_event(entry)
 
     async def entries(self) -> AsyncGenerator[Event | None]:
         """The events, and None after a silence. `job` is as it was at the last snapshot or end."""
@@ -117,5 +119,15 @@ class Follower:
         return self.job, newest
 
 
-def _sent(event: Event) -> bytes:
-    return format_sse_event(data_str=event.data, event=event.name, id=event.id)
+def sent_event(event: Event) -> bytes:
+    """An event as this client is sent it."""
+    return format_sse_event(data_str=_addressed(event), event=event.name, id=event.id)
+
+
+def _addressed(event: Event) -> str:
+    """The event's data, with the URL of an output as this client reaches it."""
+    prefix = url_prefix.get()
+    if event.name != "output" or not prefix:
+        return event.data
+    output = json.loads(event.data)
+    return json.dumps({**output, "url": f"{prefix}{output['url']}"})

@@ -12,8 +12,11 @@ from fastapi import FastAPI
 from app import handlers, lifeline, log
 from app.connections import check_credentials
 from app.keys import Keys
-from app.middleware import Limit, Limits, Tell
+from app.middleware import Head, Limit, Limits, Tell
 from app.openapi import Api
+from app.origins import Cors, Hosts, Origins
+from app.protocol import BACKLOG, ConnectionLimits, Connections, affordable
+from app.proxies import Proxies
 from app.routes import (
     artifacts,
     generate,
@@ -29,6 +32,7 @@ from app.services import Services
 from app.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 
 VERSION = "0.1.0"
+TICKS = 10  # of uvicorn's loop a second
 FORM = 2**16  # bytes that a form may add to the file in it
 WITH_FILES = ("/artifacts", "/v1/videos")
 ROUTERS = (
@@ -57,6 +61,7 @@ def create_app(settings: Settings) -> Api:
         title="Atelier",
         version=VERSION,
         lifespan=lifespan,
+        openapi_url=None,  # FastAPI makes it in the event loop; app/openapi.py does not
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
@@ -65,27 +70,64 @@ def create_app(settings: Settings) -> Api:
     for router in ROUTERS:
         app.include_router(router)
     handlers.install(app)
-    limits = Limits(settings.max_body, dict.fromkeys(WITH_FILES, settings.max_upload + FORM))
-    app.add_middleware(Limit, limits=limits)
-    app.add_middleware(Tell, metrics=services.metrics)
+    _surround(app, services)
     return app
 
 
+def _surround(app: Api, services: Services) -> None:
+    """Add what every request passes, the innermost first.
+
+    The Host is checked as it came and, behind a proxy, as the proxy says it was: a page whose name
+    was rebound to this machine can send a proxy's headers too.
+    """
+    settings = services.settings
+    limits = Limits(settings.max_body, dict.fromkeys(WITH_FILES, settings.max_upload + FORM))
+    app.add_middleware(Head)
+    app.add_middleware(Limit, limits=limits)
+    if settings.allowed_origins:
+        app.add_middleware(Cors, allowed=settings.allowed_origins)
+    app.add_middleware(Origins, allowed=settings.allowed_origins)
+    if settings.keys_file is None:
+        app.add_middleware(Hosts, allowed=settings.allowed_hosts)
+    if settings.trusted_proxies:
+        app.add_middleware(Proxies, trusted=settings.trusted_proxies)
+        if settings.keys_file is None:
+            app.add_middleware(Hosts, allowed=settings.allowed_hosts)
+    app.add_middleware(Tell, metrics=services.metrics)
+
+
 class Server(uvicorn.Server):
-    """Ends the streams that would otherwise keep a stopping server waiting."""
+    """Holds connections to their limits, and ends the streams that would otherwise keep a
+    stopping server waiting."""
 
     def __init__(self, app: Api, settings: Settings) -> None:
         self._services: Services = app.state.services
+        self._connections = Connections(
+            ConnectionLimits(
+                affordable(settings.max_connections),
+                settings.header_timeout,
+                settings.body_timeout,
+            )
+        )
         config = uvicorn.Config(
             app,
+            http=self._connections.protocol,
+            ws="none",
+            backlog=BACKLOG,
             host=settings.host,
             port=settings.port,
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # app/proxies.py
             timeout_graceful_shutdown=10,
         )
         super().__init__(config)
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS == 0:
+            self._connections.tick(1.0)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._services.wake.close()

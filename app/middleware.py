@@ -2,6 +2,9 @@
 
 Tell ── counts, logs and answers what nobody else caught with a 500
 └── Limit ── refuses a body beyond its route's limit, told or not how long it is
+    └── Head ── answers HEAD as GET would be, without a body
+
+Between Tell and Limit come the checks of `app/origins.py` and `app/proxies.py`.
 """
 
 import asyncio
@@ -21,6 +24,7 @@ from app.errors import AtelierError, TooLarge
 from app.handlers import respond
 from app.log import request_id
 from app.metrics import Metrics
+from app.proxies import route_path
 
 log = logging.getLogger("atelier.http")
 
@@ -33,6 +37,7 @@ SECURITY = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",
+    "cross-origin-resource-policy": "same-origin",
 }
 
 
@@ -126,7 +131,7 @@ class Limit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._limits.of(scope["path"])
+        limit = self._limits.of(route_path(scope))
         told = Headers(scope=scope).get("content-length", "0")
         refusal = TooLarge(f"the body must have at most {limit} bytes")
         seen, started = 0, False
@@ -168,3 +173,31 @@ async def _refuse(error: TooLarge, receive: Receive, send: Send) -> None:
     except TimeoutError:
         log.info("a body that was refused kept coming", extra={"seconds": LINGER})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Answered(Exception):
+    """The headers have been sent, and nothing follows; the app can't mistake it for its own."""
+
+
+class Head:
+    """Answers HEAD on every GET route, with GET's headers. No stream is begun."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_start(message: Message) -> None:
+            await send(message)
+            raise _Answered
+
+        scope["method"] = "GET"
+        try:
+            await self._app(scope, receive, send_start)
+        except _Answered:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            scope["method"] = "HEAD"

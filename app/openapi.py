@@ -3,11 +3,14 @@
 That is the request of each model in the folder of checkpoints, and whether keys are needed.
 """
 
+import asyncio
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
+from pydantic_core import to_json
+from starlette.concurrency import run_in_threadpool
 
 from app.catalog import Entry
 from app.openai import music_request, text_request, video_request
@@ -46,12 +49,27 @@ class Api(FastAPI):
 
     described: dict[str, Entry] | None = None
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._making = asyncio.Lock()
+        self.add_route("/openapi.json", self._send_document, include_in_schema=False)
+
     def openapi(self) -> dict[str, Any]:
+        """The document. Blocks for most of a second where the folder has changed."""
         services: Services = self.state.services
-        if self.openapi_schema is None or self.described is not services.catalog.entries:
-            self.described = services.catalog.entries
-            self.openapi_schema = document(self, services)
+        entries = services.catalog.entries
+        if self.openapi_schema is None or self.described is not entries:
+            self.openapi_schema, self.described = document(self, services), entries
         return self.openapi_schema
+
+    async def _send_document(self, request: Request) -> Response:
+        async with self._making:
+            text = await run_in_threadpool(self._text, request.scope.get("root_path", ""))
+        return Response(text, media_type="application/json")
+
+    def _text(self, prefix: str) -> bytes:
+        servers = {"servers": [{"url": prefix}]} if prefix else {}
+        return to_json(self.openapi() | servers)
 
 
 def document(app: FastAPI, services: Services) -> dict[str, Any]:

@@ -18,6 +18,7 @@ where a job stands; the public status follows from it, so that the two can't dis
 import json
 import logging
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Literal, get_args
 
 from app.schemas import Draft, ErrorDetail, Job, JobUrls, Output, Progress, Status, Usage
@@ -30,6 +31,9 @@ WAKE = "atelier:wake"  # pub/sub: the job of this id has a new event; the stream
 SUSPENDED = "rq:suspended"  # RQ's key that is there while no worker shall take jobs (`rq suspend`)
 COUNTERS = "atelier:counters"  # hash: `unreadable`, how many keys and records were set aside
 REPORTS = "atelier:reports"  # list of JSON: what was set aside and why, until a worker logs it
+
+url_prefix: ContextVar[str] = ContextVar("url_prefix", default="")
+"""Begins every URL that this request's client is sent: the path where a proxy serves us."""
 
 DRAFT = "draft:"  # begins the fields that hold the text so far, by item and page
 
@@ -145,13 +149,13 @@ def _readable_job(job_id: str, record: Hash, position: int | None) -> Job:
 
 
 def job_urls(job_id: str, job_type: str) -> JobUrls:
-    own = f"/jobs/{job_id}"
+    own = f"{url_prefix.get()}/jobs/{job_id}"
     audio = f"{own}/audio" if job_type == "audio" else None
     return JobUrls(self=own, events=f"{own}/events", cancel=f"{own}/cancel", audio=audio)
 
 
 def _output(stored: dict[str, Any]) -> Output:
-    return Output(url=f"/artifacts/{stored['sha256']}", **stored)
+    return Output(url=f"{url_prefix.get()}/artifacts/{stored['sha256']}", **stored)
 
 
 def _drafts(record: Hash) -> list[Draft]:

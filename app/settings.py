@@ -5,13 +5,21 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.addresses import check_redis_url, path_url, read_store_address
+from app.sites import checked_host, checked_network, checked_origin
 from models.families import Modality
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +48,22 @@ OTHERS = frozenset(
 """Variables that are read elsewhere: they are no settings of the service, and not unknown."""
 
 
+def _listed(text: Any) -> Any:
+    """The entries of a list with commas."""
+    return [x.strip() for x in text.split(",") if x.strip()] if isinstance(text, str) else text
+
+
+Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(checked_host)], ...], NoDecode, BeforeValidator(_listed)
+]
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(checked_origin)], ...], NoDecode, BeforeValidator(_listed)
+]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(checked_network)], ...], NoDecode, BeforeValidator(_listed)
+]
+
+
 class Misconfigured(ValueError):
     """The environment asks for what can't be; the message names the setting."""
 
@@ -51,7 +75,7 @@ def read_settings(**options: Any) -> "Settings":
         return Settings(**options)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "_".join(map(str, first["loc"])).upper()
+        name = str(first["loc"][0]).upper()
         message = first["msg"].removeprefix("Value error, ")
         raise Misconfigured(f"{PREFIX}{name}: {message}") from None
 
@@ -105,6 +129,32 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="Address to bind; another than loopback needs keys."
     )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
+    allowed_hosts: Hosts = Field(
+        default=(),
+        description="Names, with commas, that a service without keys answers to besides localhost.",
+    )
+    allowed_origins: Origins = Field(
+        default=(),
+        description="Origins, with commas, whose pages may use the API in a browser (CORS), as "
+        "`https://art.example.org`.",
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Addresses or networks, with commas, of proxies whose `X-Forwarded-Proto`, "
+        "`-Host` and `-Prefix` are believed.",
+    )
+    max_connections: int = Field(
+        default=1000, ge=1, description="Open connections of one API process."
+    )
+    header_timeout: float = Field(
+        default=10, gt=0, description="Time in which a request's headers must come."
+    )
+    body_timeout: float = Field(
+        default=30,
+        gt=0,
+        description="Time in which a request's body must come; a second more for every 10 kB of "
+        "it.",
+    )
     max_body: int = Field(default=1_000_000, ge=1, description="Largest JSON body.")
     max_upload: int = Field(default=50_000_000, ge=1, description="Largest uploaded file.")
     queue_limit: int = Field(default=1000, ge=1, description="Jobs that may wait for one model.")

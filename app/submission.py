@@ -15,6 +15,7 @@ from app.errors import Unprocessable
 from app.inputs import check_inputs
 from app.jobs import Accepted, Idempotency, NewJob, OutcomeUnknown, Token, hash_body
 from app.problems import Schema, explain_details
+from app.proxies import route_path
 from app.replies import job_reply
 from app.schemas import TERMINAL, Job
 from app.services import Services
@@ -149,7 +150,7 @@ def client_key(
     if not 1 <= len(key) <= LONGEST_KEY:
         message = f"Idempotency-Key must have between 1 and {LONGEST_KEY} characters"
         raise Unprocessable(message, param="Idempotency-Key")
-    return Idempotency.of(owner, request.url.path, f"{key}\n{part}" if part else key, body)
+    return Idempotency.of(owner, route_path(request.scope), f"{key}\n{part}" if part else key, body)
 
 
 def service_key(

@@ -32,8 +32,8 @@ class ImageAnswer(Answer):
 
     async def whole(self, request: Request) -> Response:
         """The reply when the job has ended. Raises Unavailable where that takes too long."""
-        base_url = str(request.base_url).rstrip("/")
-        where = base_url if self.asked.response_format == "url" else None
+        origin = f"{request.url.scheme}://{request.url.netloc}"
+        where = origin if self.asked.response_format == "url" else None
 
         async def reply(job: Job) -> Response:
             threads = self.services.store_threads

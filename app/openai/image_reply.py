@@ -85,11 +85,11 @@ class CompletedImage(Made):
     job_id: str
 
 
-def images_reply(job: Job, store: Store, base_url: str | None) -> ImagesReply:
-    """The whole reply: with URLs under `base_url`, or with bytes. Blocks. Raises StoreError."""
+def images_reply(job: Job, store: Store, origin: str | None) -> ImagesReply:
+    """The whole reply: with URLs at `origin`, or with bytes. Blocks. Raises StoreError."""
     return ImagesReply(
         created=job.completed_at or job.created_at,
-        data=[_data(job, output, store, base_url) for output in job.outputs],
+        data=[_data(job, output, store, origin) for output in job.outputs],
         output_format=job.input["output_format"],
         size=_size(job.outputs[0]) if job.outputs else "auto",
         usage=_usage(job),
@@ -130,10 +130,10 @@ def _made(job: Job, output: Output) -> Made:
     return Made(revised_prompt=kind, seed=output.seed, role=output.role, notes=output.notes)
 
 
-def _data(job: Job, output: Output, store: Store, base_url: str | None) -> ImageData:
+def _data(job: Job, output: Output, store: Store, origin: str | None) -> ImageData:
     made = _made(job, output).model_dump()
-    if base_url is not None:
-        return ImageData(url=f"{base_url}{output.url}", **made)
+    if origin is not None:
+        return ImageData(url=f"{origin}{output.url}", **made)
     return ImageData(b64_json=_inline(output, store), **made)
 
 

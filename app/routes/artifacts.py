@@ -103,15 +103,3 @@ async def get_artifact(request: Request, services: Has, owner: Owner, sha256: Sh
     """The bytes of an artifact that a job of yours made, or that you brought."""
     note = await read_note(services.reader_redis, owner, sha256)
     return await send(request, services, note)
-
-
-@router.head(
-    "/artifacts/{sha256}",
-    summary="Ask about a file",
-    response_class=Response,
-    responses=DOWNLOAD,
-)
-async def head_artifact(request: Request, services: Has, owner: Owner, sha256: Sha256) -> Response:
-    """What GET would say, without the bytes."""
-    note = await read_note(services.reader_redis, owner, sha256)
-    return await send(request, services, note)
