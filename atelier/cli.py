@@ -1,6 +1,7 @@
 """The `atelier` command."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -22,7 +23,6 @@ app = typer.Typer(
     help="Images, music, video and stories from generative models, on your own machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.command()(cli_service.up)
 app.command()(cli_service.api)
@@ -38,7 +38,7 @@ app.command()(cli_words.paint)
 app.command()(cli_writing.write)
 app.command()(cli_words.regenerate)
 app.command()(cli_jobs.models)
-app.command()(cli_jobs.jobs)
+app.add_typer(cli_jobs.jobs, name="jobs")
 app.command()(cli_jobs.job)
 app.command()(cli_jobs.cancel)
 app.command()(cli_files.train)
@@ -50,14 +50,32 @@ app.command(name="eval")(cli_eval.eval_)
 app.command()(cli_eval.quality)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"atelier {version('atelier')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Images, music, video and stories from generative models, on your own machine."""
+
+
 def main() -> None:
-    """Errors that are not ours to mend are one clear line, never a traceback."""
+    """Runs a command. An error of the service, the network or a file is one line that says what to
+    do, never a traceback."""
     try:
         app()
     except Exception as error:
-        from atelier.errors import AtelierError
+        from atelier.errors import AtelierError, advice
 
         if not isinstance(error, AtelierError | OSError):
             raise
-        print(f"atelier: {error}", file=sys.stderr)
+        print(f"atelier: {error}{advice(error)}", file=sys.stderr)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""`atelier generate`, `models`, `jobs`, `job` and `cancel`: asking a running service."""
+"""`atelier generate`, `models`, `jobs`, `job` and `cancel`: commands that ask a running service."""
 
 import sys
 from collections.abc import Collection, Mapping
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from atelier.cli_say import as_value, fail, show_json, show_rows
+from atelier.job_progress import cancel_on_interrupt, follow
 
 if TYPE_CHECKING:
     from atelier.client import Client
@@ -28,6 +29,10 @@ Url = Annotated[str | None, typer.Option(help="Where the service is.", envvar="A
 ApiKey = Annotated[
     str | None, typer.Option(help="Your key, if it wants one.", envvar="ATELIER_API_KEY")
 ]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="On Ctrl-C, leave the job running instead of canceling it.")
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
@@ -70,6 +75,7 @@ def image(
     grid: Annotated[bool, typer.Option("--grid", help="A sheet of all n besides.")] = False,
     to: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
     detach: Annotated[bool, typer.Option(help="Print the job's id and don't wait.")] = False,
+    keep: Keep = False,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -92,7 +98,7 @@ def image(
     body = merged(common | own, common, param or [])
     files = {"init_image": init_image}
     with client(url, api_key) as service:
-        carry_out(service, "image", body, files, to, detach, as_json)
+        carry_out(service, "image", body, files, to, detach, as_json, keep)
 
 
 def carry_out(
@@ -103,11 +109,12 @@ def carry_out(
     to: Path,
     detach: bool,
     as_json: bool,
+    keep: bool,
 ) -> None:
     """Post the files, then the request that names them; wait for what it makes, unless told not
     to, save it and say where."""
     job = submitted(service, route, body, files)
-    tell(job, [job.id] if detach else made(job, to), as_json)
+    tell(job, [job.id] if detach else made(job, to, keep), as_json)
 
 
 def submitted(
@@ -160,25 +167,12 @@ def walk_to(seed: int | None, frames: int | None) -> dict[str, int] | None:
     return {"to_seed": seed} | ({} if frames is None else {"frames": frames})
 
 
-def made(job: "Job", folder: Path) -> list[str]:
+def made(job: "Job", folder: Path, keep: bool) -> list[str]:
     """Wait for what a job makes and save it; the paths."""
-    follow(job)
-    job.wait()
+    with cancel_on_interrupt(job, keep):
+        follow(job)
+        job.wait()
     return [str(save(output, folder, job.model)) for output in job.outputs]
-
-
-def follow(job: "Job") -> None:
-    """A bar that moves as the job's events come in, on a terminal's standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    silent = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=silent) as bar:
-        task = bar.add_task("queued", total=1.0)
-        for _ in job.events():
-            bar.update(task, description=job.status, completed=job.progress.value)
 
 
 def save(output: "Output", folder: Path, model: str) -> Path:
@@ -227,7 +221,12 @@ def models(
     show_rows(rows)
 
 
-def jobs(
+jobs = typer.Typer(help="Your jobs, newest first; or the files of one.")
+
+
+@jobs.callback(invoke_without_command=True)
+def list_jobs(
+    context: typer.Context,
     status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Only those that make this.")] = None,
     limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 20,
@@ -235,16 +234,32 @@ def jobs(
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Your jobs, newest first."""
+    """Your jobs, newest first; or the files of one: `atelier jobs fetch JOB`."""
+    if context.invoked_subcommand is not None:
+        return
     with client(url, api_key) as service:
-        found = list(service.jobs(status=status, type=type_, limit=limit))
+        listed = list(service.jobs(status=status, type=type_, limit=limit))
     if as_json:
-        show_json([job.data for job in found])
+        show_json([job.data for job in listed])
         return
     rows: list[tuple[str, ...]] = [("JOB", "STATUS", "DONE", "MODEL", "SEED")]
-    for job in found:
+    for job in listed:
         rows += [(job.id, job.status, f"{job.progress.value:.0%}", job.model, str(job.seed))]
     show_rows(rows)
+
+
+@jobs.command()
+def fetch(
+    job_id: Annotated[str, typer.Argument(metavar="JOB")],
+    to: Out = Path(),
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Wait for a job if it still runs, and save its files. Ctrl-C leaves the job running."""
+    with client(url, api_key) as service:
+        job = service.job(job_id)
+        tell(job, made(job, to, keep=True), as_json)
 
 
 def job(

@@ -9,9 +9,9 @@ import typer
 from atelier.cli_jobs import (
     ApiKey,
     AsJson,
+    Keep,
     Url,
     client,
-    follow,
     format_of,
     made,
     merged,
@@ -21,6 +21,7 @@ from atelier.cli_jobs import (
     unused,
 )
 from atelier.cli_say import fail
+from atelier.job_progress import cancel_on_interrupt, follow
 
 if TYPE_CHECKING:
     from atelier.jobs import Job
@@ -48,6 +49,7 @@ def audio(
     ] = None,
     to: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
     detach: Annotated[bool, typer.Option(help="Print the job's id and don't wait.")] = False,
+    keep: Keep = False,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -69,15 +71,19 @@ def audio(
     body = merged(common | own, common, param or [])
     with client(url, api_key) as service:
         job = submitted(service, "audio", body, {"score": score})
-        told = [job.id] if detach else made(job, to) if file is None else made_as(job, file)
-        tell(job, told, as_json)
+        if detach:
+            saved = [job.id]
+        else:
+            saved = made(job, to, keep) if file is None else made_as(job, file, keep)
+        tell(job, saved, as_json)
 
 
-def made_as(job: "Job", file: Path) -> list[str]:
+def made_as(job: "Job", file: Path, keep: bool) -> list[str]:
     """Wait for a job and save what was asked for under this name, and a score that was composed
     beside it, where it takes no other file's place; the paths."""
-    follow(job)
-    job.wait()
+    with cancel_on_interrupt(job, keep):
+        follow(job)
+        job.wait()
     file.parent.mkdir(parents=True, exist_ok=True)
     first, *more = job.outputs
     saved = [first.save(file)]

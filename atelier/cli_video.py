@@ -8,15 +8,16 @@ import typer
 from atelier.cli_jobs import (
     ApiKey,
     AsJson,
+    Keep,
     Url,
     client,
-    follow,
     format_of,
     made,
     merged,
     submitted,
     tell,
 )
+from atelier.job_progress import cancel_on_interrupt, follow
 
 if TYPE_CHECKING:
     from atelier.jobs import Job
@@ -46,6 +47,7 @@ def video(
     ] = None,
     to: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
     detach: Annotated[bool, typer.Option(help="Print the job's id and don't wait.")] = False,
+    keep: Keep = False,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -69,13 +71,17 @@ def video(
     body = merged(common | own, common, param or [])
     with client(url, api_key) as service:
         job = submitted(service, "video", body, {"init_image": init_image})
-        told = [job.id] if detach else made(job, to) if file is None else made_as(job, file)
-        tell(job, told, as_json)
+        if detach:
+            saved = [job.id]
+        else:
+            saved = made(job, to, keep) if file is None else made_as(job, file, keep)
+        tell(job, saved, as_json)
 
 
-def made_as(job: "Job", file: Path) -> list[str]:
+def made_as(job: "Job", file: Path, keep: bool) -> list[str]:
     """Wait for a job and save its video under this name; the path."""
-    follow(job)
-    job.wait()
+    with cancel_on_interrupt(job, keep):
+        follow(job)
+        job.wait()
     file.parent.mkdir(parents=True, exist_ok=True)
     return [str(x.save(file)) for x in job.outputs if x.role == "video"]

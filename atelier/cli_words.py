@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from atelier.cli_files import facts_of
-from atelier.cli_jobs import ApiKey, AsJson, Url, carry_out, client, made, merged
+from atelier.cli_jobs import ApiKey, AsJson, Keep, Url, carry_out, client, made, merged
 from atelier.cli_music import FORMATS as SOUND_FORMATS
 from atelier.cli_say import fail
 from atelier.cli_video import FORMATS as VIDEO_FORMATS
+from atelier.job_progress import cancel_on_interrupt
 
 Model = Annotated[str | None, typer.Option(help="Model; see `atelier models`.")]
 FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
@@ -41,6 +42,7 @@ def text_to_image(
     grid: Annotated[bool, typer.Option("--grid", help="A sheet of all n besides.")] = False,
     to: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
     detach: Annotated[bool, typer.Option(help="Print the job's id and don't wait.")] = False,
+    keep: Keep = False,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -62,7 +64,7 @@ def text_to_image(
     }
     body = merged(common | own, common, param or [])
     with client(url, api_key) as service:
-        carry_out(service, "text-to-image", body, files, to, detach, as_json)
+        carry_out(service, "text-to-image", body, files, to, detach, as_json, keep)
 
 
 def paint(
@@ -98,8 +100,9 @@ def regenerate(
         if card["sha256"] != facts["checkpoint"]:
             raise fail(f"{facts['model']} has other weights now than when {file} was made")
         job = service.submit(card["modality"], request_of(file, facts))
-        job.wait()
-        saved = [] if to is None else made(job, to)
+        with cancel_on_interrupt(job, keep=False):
+            job.wait()
+        saved = [] if to is None else made(job, to, keep=False)
         same = any(output.sha256 == wanted for output in job.outputs)
     print(*saved, sep="\n", end="\n" if saved else "")
     if not same:

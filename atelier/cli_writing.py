@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from atelier.cli_jobs import ApiKey, AsJson, Url, carry_out, client, merged, save, submitted
+from atelier.cli_jobs import ApiKey, AsJson, Keep, Url, carry_out, client, merged, save, submitted
 from atelier.cli_say import fail
+from atelier.job_progress import cancel_on_interrupt
 
 Model = Annotated[str | None, typer.Option(help="Model; see `atelier models`.")]
 Style = Annotated[str | None, typer.Option(help="haiku, sonnet, fairy tale, or any other words.")]
@@ -31,6 +32,7 @@ def story(
     output_format: Annotated[str | None, typer.Option(help="txt or md.")] = None,
     to: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
     detach: Annotated[bool, typer.Option(help="Print the job's id and don't wait.")] = False,
+    keep: Keep = False,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -48,7 +50,7 @@ def story(
     }
     body = merged(common | own, common, param or [])
     with client(url, api_key) as service:
-        carry_out(service, "story", body, {}, to, detach, as_json)
+        carry_out(service, "story", body, {}, to, detach, as_json, keep)
 
 
 def write(
@@ -97,7 +99,8 @@ def write(
             Author(service, to, given).work()
             return
         job = submitted(service, "story", given | once[0], {})
-        show(job)
+        with cancel_on_interrupt(job, keep=False):
+            show(job)
         if to is not None:
             paths = [str(save(output, to, job.model)) for output in job.outputs]
             print(*paths, sep="\n", file=sys.stderr)

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from app.settings import EX_CONFIG, Misconfigured, read_settings
 from atelier.calls import Card
-from atelier.cli_jobs import follow, save
+from atelier.cli_jobs import save
 from atelier.client import Client
+from atelier.job_progress import follow
 from atelier.jobs import Job
 from atelier.packaged import take_over
 from atelier.up import free_port

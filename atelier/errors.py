@@ -157,10 +157,27 @@ def checked(outcome: Outcome) -> httpx.Response:
     """The answer, if it is one. Raises APIError, ConnectionFailed."""
     if isinstance(outcome, httpx.TransportError):
         what = str(outcome) or type(outcome).__name__
+        if isinstance(outcome, httpx.ConnectError):
+            raise ConnectionFailed(
+                f"no service answers at {_origin(outcome)} ({what})"
+            ) from outcome
         raise ConnectionFailed(f"{_where(outcome)}: {what}") from outcome
     if not outcome.is_success:
         raise error_of(outcome)
     return outcome
+
+
+def advice(error: Exception) -> str:
+    """What to do about an error, for a command's one line; empty where its message says it all."""
+    match error:
+        case AuthenticationError():
+            return ": give a key that the service knows, by --api-key or ATELIER_API_KEY"
+        case NotFoundError(code="model_not_found"):
+            return ": see `atelier models`"
+        case ConnectionFailed():
+            return ": start it with `atelier up`, or name its address by --url or ATELIER_URL"
+        case _:
+            return ""
 
 
 def json_of(answer: httpx.Response) -> Any:
@@ -209,6 +226,11 @@ def _detail(response: httpx.Response) -> dict[str, Any]:
         return {}
     detail = body.get("error") if isinstance(body, dict) else None
     return detail if isinstance(detail, dict) else {}
+
+
+def _origin(error: httpx.ConnectError) -> str:
+    url = error.request.url
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def _where(error: httpx.TransportError) -> str:

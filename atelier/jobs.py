@@ -52,6 +52,10 @@ class Job(JobView):
         self.data = json_of(self._client.call("GET", self.path))
         return self
 
+    def again(self) -> "Job":
+        """The job as it is now, beside this one, which stays as it is."""
+        return Job(self._client, json_of(self._client.call("GET", self.path)))
+
     def cancel(self) -> Self:
         """Ask for its end; one that has ended stays as it is."""
         self.data = json_of(self._client.call("POST", f"{self.path}/cancel"))

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -21,6 +22,17 @@ def test_it_starts_without_what_it_does_not_need_yet() -> None:
     code = f"import atelier.cli, sys; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_it_says_its_version() -> None:
+    said = atelier("--version")
+    assert (said.status, said.out) == (0, f"atelier {version('atelier')}\n")
+
+
+def test_it_completes_in_a_shell() -> None:
+    said = atelier("--show-completion", "bash")
+    assert said.status == 0
+    assert "COMPREPLY" in said.out
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,33 @@ def test_a_detached_job_is_looked_at_listed_and_canceled(ask: Ask) -> None:
     assert alone.split() == heading.split()
 
 
+def test_the_files_of_a_detached_job_are_fetched(
+    ask: Ask, working: Callable[..., object], tmp_path: Path
+) -> None:
+    with working():
+        job = ask("generate", "image", "--seed", "1", "--detach").out.strip()
+        said = ask("jobs", "fetch", job, "--out", tmp_path)
+    assert (said.status, said.out) == (0, f"{tmp_path / MODEL}-1.png\n"), said.err
+    with working("failed"):
+        job = ask("generate", "image", "--seed", "1", "--detach").out.strip()
+        assert job in refused(ask("jobs", "fetch", job, "--out", tmp_path))
+
+
+def test_a_model_that_is_not_known_is_one_line_that_says_what_to_do(ask: Ask) -> None:
+    assert "see `atelier models`" in refused(ask("generate", "image", "--model", "nonesuch"))
+
+
+def test_a_key_that_is_not_known_is_one_line_that_says_what_to_do(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"ann {hashlib.sha256(b'a-key').hexdigest()}\n")
+    with serving(settings.model_copy(update={"keys_file": file})) as running:
+        said = refused(atelier("models", "--url", running.url, "--api-key", "b-key"))
+        assert "--api-key or ATELIER_API_KEY" in said
+        assert atelier("models", "--url", running.url, "--api-key", "a-key").status == 0
+
+
 def test_models_are_listed_and_shown_whole(ask: Ask) -> None:
     heading, row = ask("models").out.splitlines()
     assert heading.split()[0] == "MODEL"
@@ -206,4 +233,5 @@ def test_a_folder_that_cannot_be_written_is_one_line(
 @pytest.mark.slow
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "not an address", "http://[", "ftp://a"])
 def test_nobody_there_is_one_line(url: str) -> None:
-    refused(atelier("models", "--url", url))
+    said = refused(atelier("models", "--url", url))
+    assert "start it with `atelier up`" in said
