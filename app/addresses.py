@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 REDIS_FORM = "it must be redis://host:port/db, rediss://host:port/db or unix:///path"
 STORE_FORM = "a store is file:///folder or s3://bucket/prefix"
-UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")  # urlsplit drops some of them without a word
 HOST = re.compile(r"[A-Za-z0-9._~:%-]+")
 
 
@@ -49,6 +49,8 @@ def check_redis_url(text: str) -> None:
     url = _split(text, REDIS_FORM, query=True)
     if not text.startswith(f"{url.scheme}://"):
         raise ValueError(REDIS_FORM)
+    if " " in text:
+        raise ValueError(f"{REDIS_FORM}, with spaces quoted as %20")
     if url.scheme == "unix":
         if url.hostname or not url.path.startswith("/") or url.path == "/":
             raise ValueError(REDIS_FORM)
@@ -61,7 +63,7 @@ def check_redis_url(text: str) -> None:
 
 def _split(text: str, form: str, query: bool = False) -> SplitResult:
     if UNPRINTABLE.search(text):
-        raise ValueError(f"{form}, with spaces quoted as %20")
+        raise ValueError(f"{form}, with what can't be printed quoted as %0A")
     try:
         url = urlsplit(text)
     except ValueError:

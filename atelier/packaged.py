@@ -160,6 +160,16 @@ def main(name: str, folder: str) -> int:
     return 0
 
 
+def note_end(model: Packaged, state: Path, status: int) -> None:
+    """Tell the service of an import that died and could not say so itself."""
+    imports = Imports(state)
+    known = imports.read().get(model.id)
+    if status and known and not known.error:
+        error = f"it ended with status {status}"
+        log.warning("import failed", extra={"model": model.id, "reason": error})
+        imports.write(model.id, known.model_copy(update={"error": error}))
+
+
 class ImportFailed(RuntimeError):
     """A packaged model can't be imported; the message says why."""
 

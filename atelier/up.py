@@ -19,18 +19,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from app.connections import check_credentials
 from app.lifeline import VARIABLE
-from app.settings import EX_CONFIG, Settings
+from app.settings import EX_CONFIG, Misconfigured, Settings
 from atelier.append_log import last_reason
 from atelier.embedded import EmbeddedServer
 from atelier.keeper import EX_DATA
-from atelier.packaged import SILENT, import_command, plan_imports
+from atelier.packaged import SILENT, import_command, note_end, plan_imports
 from atelier.state_folder import discard_socket, prepare_state
 
 log = logging.getLogger("atelier.up")
@@ -63,12 +64,13 @@ class Child:
     command: Sequence[str | Path]
     environment: Mapping[str, str]
     lifeline: int
-    once: bool = False  # when it has ended, it is not started again
+    ended: Callable[[int], None] | None = None  # told its status, of one that runs only once
     log: Path | None = None  # the file where it says what is wrong, if not on standard error
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     pause: float = 0.0
     due: float = 0.0  # when to start it again
+    over: bool = False  # it has ended and is not to be started again
 
     @property
     def kind(self) -> str:
@@ -103,8 +105,11 @@ class Child:
                 raise Refused(f"{message} (its log is {self.log})")
             if status == EX_CONFIG:
                 raise Refused(f"{self.name} can't run as configured", EX_CONFIG)
-            if not self.once:
+            if self.ended is None:
                 self._rest(status)
+            elif not self.over:
+                self.over = True
+                self.ended(status)
 
     def _rest(self, status: int | str) -> None:
         """After a death: start again at once if it had lived well, else ever later."""
@@ -181,7 +186,10 @@ class Supervisor:
         for model in plan_imports(self.settings, state):
             command = import_command(model, state)
             environment = os.environ | SILENT
-            self.children.append(Child(f"import-{model.id}", command, environment, lifeline, True))
+            ended = partial(note_end, model, state)
+            self.children.append(
+                Child(f"import-{model.id}", command, environment, lifeline, ended=ended)
+            )
 
     def _settings_as_environment(self, state: Path) -> dict[str, str]:
         settings = self.settings
@@ -256,7 +264,8 @@ def lock(state: Path) -> IO[str]:
 
 
 def bindable_port(host: str, port: int) -> int:
-    """The port, or for 0 a free one. Raises Refused where the API could not bind it."""
+    """The port, or for 0 a free one. Raises Refused where another program has it, and
+    Misconfigured where there is no such address here."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     end = time.monotonic() + PATIENCE
     while True:
@@ -266,8 +275,12 @@ def bindable_port(host: str, port: int) -> int:
                 probe.bind((host, port))
                 return int(probe.getsockname()[1])
         except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
-                raise Refused(f"can't bind {host} port {port}: {error.strerror}") from None
+            message = f"can't bind {host} port {port}: {error.strerror}"
+            if error.errno != errno.EADDRINUSE:
+                name = "PORT" if error.errno == errno.EACCES else "HOST"
+                raise Misconfigured(f"ATELIER_{name}: {message}") from None
+            if time.monotonic() > end:
+                raise Refused(message) from None
             time.sleep(0.1)
 
 

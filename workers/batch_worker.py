@@ -68,6 +68,13 @@ class BatchWorker(BaseWorker):
         """Leave its time-outs: RQ would let a dead line hang for minutes."""
         return connection
 
+    def _set_ip_address(self, connection: "redis.Redis") -> None:
+        """redis-py can't parse CLIENT INFO where a socket's path has spaces; RQ only shows it."""
+        try:
+            super()._set_ip_address(connection)
+        except ValueError:
+            self.ip_address = "unknown"
+
     # -- RQ's loop: wait until something is claimed, then run until nothing is left
 
     def dequeue_job_and_maintain_ttl(

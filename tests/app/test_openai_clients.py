@@ -29,8 +29,8 @@ def studio(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="session")
 def second(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder to import openai 2 from: ATELIER_OPENAI2, or one that pip fills, if it can."""
-    if folder := os.environ.get("ATELIER_OPENAI2"):
+    """A folder to import openai 2 from: OPENAI2_FOLDER, or one that pip fills, if it can."""
+    if folder := os.environ.get("OPENAI2_FOLDER"):
         return folder
     made = str(tmp_path_factory.mktemp("openai2"))
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "0"]
@@ -39,7 +39,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> str:
     try:
         subprocess.run(command, capture_output=True, timeout=90, check=True)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"openai 2 can't be installed here: {error}; see ATELIER_OPENAI2")
+        pytest.skip(f"openai 2 can't be installed here: {error}; see OPENAI2_FOLDER")
     return made
 
 

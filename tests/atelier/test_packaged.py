@@ -10,7 +10,7 @@ from app.imports import Imports, ImportStatus
 from app.requests import request_class
 from app.settings import Settings
 from atelier import packaged
-from atelier.packaged import Packaged, plan_imports, take_over
+from atelier.packaged import Packaged, note_end, plan_imports, take_over
 from models.families import FAMILIES
 from models.header import read_header
 from tests.models.test_language_files import folder, one_file  # noqa: F401 (fixtures)
@@ -106,6 +106,14 @@ def test_an_import_that_fails_says_why(carried: Packaged, tmp_path: Path) -> Non
     assert "tiny.gguf can't be read" in Imports(tmp_path).read()["tiny"].error
     assert plan_imports(settings, tmp_path) == [carried]  # the next start tries again
     assert Imports(tmp_path).read()["tiny"].error == ""
+
+
+def test_an_import_that_was_killed_is_told_as_failed(carried: Packaged, tmp_path: Path) -> None:
+    plan_imports(Settings(state=tmp_path, checkpoints=tmp_path / "none"), tmp_path)
+    note_end(carried, tmp_path, 0)
+    assert Imports(tmp_path).read()["tiny"].error == ""
+    note_end(carried, tmp_path, -9)
+    assert Imports(tmp_path).read()["tiny"].error == "it ended with status -9"
 
 
 def test_what_nobody_imports_any_more_keeps_no_job_waiting(

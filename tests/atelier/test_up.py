@@ -18,7 +18,7 @@ from atelier import embedded
 from atelier.embedded import EmbeddedServer, NoServer
 from atelier.keeper import claim
 from atelier.up import Child, Refused, Supervisor, free_port, lock
-from tests.atelier.commands import atelier_process, refused
+from tests.atelier.commands import atelier, atelier_process, refused
 
 STAND_IN = """
 import http.server, os, sys
@@ -72,6 +72,7 @@ def supervise(
         "ATELIER_STATE": str(folder),
         "ATELIER_PORT": str(free_port("127.0.0.1")),
         "ATELIER_WORKERS": "2",
+        "ATELIER_PACKAGED_MODELS": "false",
         **changed,
     }
     command = [sys.executable, "-c", SUPERVISE, api, worker]
@@ -219,9 +220,10 @@ def test_another_programs_port_is_refused_and_never_called_ready(folder: Path) -
     assert said.out == ""
 
 
-def test_an_address_of_another_machine_is_refused(folder: Path) -> None:
-    said = atelier_process("up", "--host", "192.0.2.1", "--port", "0", ATELIER_STATE=str(folder))
-    assert "can't bind 192.0.2.1" in refused(said)
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "300.1.1.1"])
+def test_an_address_that_is_not_this_machines_is_a_bad_setting(host: str, folder: Path) -> None:
+    said = atelier("up", "--host", host, "--port", "0", ATELIER_STATE=str(folder))
+    assert f"ATELIER_HOST: can't bind {host}" in refused(said, 78)
 
 
 @pytest.mark.slow
@@ -274,13 +276,16 @@ def test_a_child_that_keeps_dying_is_started_ever_more_slowly() -> None:
 def test_a_child_that_runs_once_is_not_started_again() -> None:
     reading, writing = os.pipe()
     command = [sys.executable, "-c", "raise SystemExit(3)"]
-    child = Child("import-x", command, os.environ, reading, once=True)
+    told: list[int] = []
+    child = Child("import-x", command, os.environ, reading, ended=told.append)
     child.mend()
     process = child.process
     assert process is not None
     process.wait()
-    child.mend()
+    for _ in range(3):
+        child.mend()
     assert child.process is process
+    assert told == [3]
     assert child.kind == "import"
     os.close(reading)
     os.close(writing)

@@ -1,5 +1,8 @@
 """Where a worker puts models, and in which precision, by its settings."""
 
+import shutil
+import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,9 @@ import torch
 from app.addresses import path_url
 from app.settings import Misconfigured, Settings
 from app.store import open_store
+from atelier.embedded import find_server
 from models.batching import Place
-from workers.main import place_of, wait_for_redis
+from workers.main import Process, place_of, wait_for_redis
 
 CPU = torch.device("cpu")
 
@@ -46,6 +50,22 @@ def test_a_worker_does_not_wait_for_a_redis_that_refuses_its_password(
             wait_for_redis(settings)
     finally:
         connection.config_set("requirepass", "")
+
+
+def test_a_worker_registers_where_the_path_of_the_socket_has_spaces(
+    settings: Settings,
+) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="s-"))
+    socket = folder / "with = space.sock"
+    command = [find_server(), "--port", "0", "--unixsocket", socket, "--dir", folder, "--save", ""]
+    odd = settings.model_copy(update={"redis_url": path_url("unix", socket)})
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        wait_for_redis(odd)
+        process = Process(odd, "odd")
+        assert process.worker.ip_address == "unknown"
+        process.worker.connection.close()
+        server.terminate()
+    shutil.rmtree(folder)
 
 
 def test_a_store_that_can_not_be_is_told(tmp_path: Path) -> None:
