@@ -2,16 +2,16 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import redis.asyncio
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.records import lease_key
+from app.scripts import source
 
 log = logging.getLogger(__name__)
 
-WORKERS = "atelier:workers"  # sorted set of worker names; those with a lease are alive
+LEASES = source("leases")
 State = Literal["unloaded", "loading", "ready", "failed"]
 Determinism = Literal["bitwise", "none"]
 
@@ -37,15 +37,9 @@ class Lease(BaseModel):
 
 async def read_leases(connection: "redis.asyncio.Redis") -> list[Lease]:
     """The leases that have not run out."""
-    workers: list[Any] = await connection.zrange(WORKERS, 0, -1)
-    if not workers:
-        return []
-    texts: list[Any] = await connection.mget([lease_key(w) for w in workers])
-    return [
-        lease
-        for worker, text in zip(workers, texts, strict=True)
-        if text is not None and (lease := _parsed(worker, text))
-    ]
+    flat: list[str] = await connection.register_script(LEASES)()
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return [lease for worker, text in pairs if (lease := _parsed(worker, text))]
 
 
 def _parsed(worker: str, text: str) -> Lease | None:

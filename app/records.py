@@ -65,10 +65,6 @@ def artifact_key(sha256: str) -> str:
     return f"atelier:artifact:{sha256}"
 
 
-def lease_key(worker: str) -> str:
-    return f"atelier:lease:{worker}"
-
-
 def queue_name(model: str, sha256: str) -> str:
     """One queue a checkpoint: a job pins the bytes of its model, and only their holders read it."""
     return f"model:{model}@{sha256[:12]}"
@@ -178,9 +174,9 @@ def _progress(record: Hash, done: bool) -> Progress:
 
 
 def _usage(record: Hash) -> Usage:
-    started, compute = record.get("started"), record.get("compute_ms")
-    waited = round(1000 * (float(started) - float(record["created"]))) if started else None
-    return Usage(queue_ms=waited, compute_ms=int(compute) if compute else None)
+    waited, compute = record.get("waited"), record.get("compute_ms")
+    milliseconds = round(1000 * float(waited)) if waited else None
+    return Usage(queue_ms=milliseconds, compute_ms=int(compute) if compute else None)
 
 
 def _seconds(stamp: str | None) -> int | None:

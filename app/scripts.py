@@ -48,7 +48,8 @@ def away_raised() -> Iterator[None]:
         raise
 
 
-SHARED = ("shared/guard", "common", "shared/readable")  # each may use what stands before it
+# Each may use what stands before it.
+SHARED = ("shared/guard", "shared/clock", "shared/keys", "common", "shared/readable")
 
 
 def source(name: str, folder: Path = FOLDER) -> str:

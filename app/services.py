@@ -15,6 +15,7 @@ from app.jobs import JobReader, Jobs
 from app.keys import Keys
 from app.metrics import Metrics
 from app.scripts import Scripts
+from app.service_clock import keep_time
 from app.settings import Settings
 from app.store import NO_ANSWER, Unreachable, open_store
 from app.thread_pool import ThreadPool
@@ -81,13 +82,19 @@ class Services:
     async def running(self) -> AsyncIterator[None]:
         """Know the models before the first request; leave no connection behind."""
         await self.catalog.refresh()
-        check = asyncio.create_task(self._check_redis(), name="check-redis")
+        tasks = (
+            asyncio.create_task(self._check_redis(), name="check-redis"),
+            asyncio.create_task(
+                keep_time(self.reader_redis, self.settings.longest_note), name="keep-time"
+            ),
+        )
         try:
             yield
         finally:
-            check.cancel()
-            with suppress(asyncio.CancelledError):
-                await check
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await self.wake.close()
             await self.reader_redis.aclose()
             self.redis.close()

@@ -278,6 +278,12 @@ class Settings(BaseSettings):
         }
         return names[modality]
 
+    @property
+    def longest_note(self) -> float:
+        """The most that passes between two notes of the service's clock, while all is well: so
+        little that a lease outlasts it and a heartbeat more."""
+        return max(self.heartbeat, (self.lease - self.heartbeat) / 2)
+
     @cached_property
     def checkpoint_folders(self) -> tuple[Path, Path]:
         """Where models are looked for: the folder given, and that of those taken over from

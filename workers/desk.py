@@ -14,9 +14,9 @@ from typing import Any
 
 import redis
 
-from app.records import REPORTS, lease_key
+from app.records import REPORTS
 from app.schemas import ErrorDetail
-from app.scripts import Scripts, away_raised
+from app.scripts import Scripts
 from app.settings import Settings
 
 log = logging.getLogger("atelier.worker")
@@ -132,6 +132,7 @@ class Desk:
 
     def __init__(self, connection: "redis.Redis", worker: str, settings: Settings) -> None:
         self._redis, self._worker, self._settings = connection, worker, settings
+        self._renewed = False
         self._own = Scripts(connection, LUA)
         self._shared = Scripts(connection)
 
@@ -176,11 +177,10 @@ class Desk:
 
     def renew(self, facts: dict[str, Any]) -> None:
         """A sign of life: the lease, with what this worker holds."""
-        lease = round(1000 * self._settings.lease)
-        with away_raised(), self._redis.pipeline() as pipe:
-            pipe.set(lease_key(self._worker), json.dumps(facts), px=lease)
-            pipe.zadd("atelier:workers", {self._worker: 0})
-            pipe.execute()
+        settings, arrived = self._settings, int(not self._renewed)
+        times = (settings.lease, settings.longest_note, arrived)
+        self._own.run("renew", self._worker, json.dumps(facts), *times)
+        self._renewed = True
 
     def resign(self) -> None:
         """The last word. Jobs still held are given back by the reaper."""
@@ -188,14 +188,11 @@ class Desk:
 
     def lead(self) -> bool:
         """Whether it is this worker's turn to bury the dead and sweep; a short lock decides."""
-        interval = round(1000 * self._settings.sweep_interval)
-        with away_raised():
-            return bool(self._redis.set("atelier:housekeeper", self._worker, nx=True, px=interval))
+        return bool(self._own.run("lead", self._settings.sweep_interval))
 
     def reap(self) -> list[tuple[str, str, str]]:
         """Give back what dead workers held: (worker, job, fate) each."""
-        fates = self._own.run("reap", self._settings.lease + self._settings.heartbeat)
-        return [(worker, job, fate) for worker, job, fate in fates]
+        return [(worker, job, fate) for worker, job, fate in self._own.run("reap")]
 
     def reports(self) -> list[dict[str, str]]:
         """Keys and records that scripts have set aside since the last call: `key`, `reason`."""

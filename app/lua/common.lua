@@ -1,21 +1,8 @@
--- Words that every script shares: each script is this text followed by its own.
+-- Words that every script shares: each script is the files of `shared`, this text, and its own.
 --
--- One script is one transition of a job, atomic and on this server's clock. All of them keep RQ's
+-- One script is one transition of a job, atomic and on the service's clock. All of them keep RQ's
 -- own records true (rq:job, rq:queue, rq:wip, rq:finished, rq:failed, rq:canceled, executions), so
 -- that `rq info`, its registries and dashboards show what is so.
-
-local function now()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) + tonumber(t[2]) / 1e6
-end
-
-local function stamp(seconds) return string.format('%.6f', seconds) end
-
-local function job_key(job) return 'rq:job:' .. job end
-local function events_key(job) return 'atelier:events:' .. job end
-local function sound_key(job) return 'atelier:sound:' .. job end
-local function artifact_key(sha) return 'atelier:artifact:' .. sha end
-local function inflight_key(worker) return 'atelier:inflight:' .. worker end
 
 -- A text is kept in pages, by the letters before what is on it, so that a long one is not written
 -- anew with every word.
@@ -150,15 +137,15 @@ end
 -- The one way a job ends. `outcome` is RQ's word: finished, failed or canceled.
 local function finish(job, record, outcome, fields, at)
   local result_ttl, record_ttl = tonumber(record.keep_result), tonumber(record.keep_record)
-  local expires = at + result_ttl
-  local forgotten = math.floor(expires + record_ttl) -- a record without them changes nothing
+  local ended = wall()
+  local forgotten = math.floor(ended + result_ttl + record_ttl) -- a record without them changes nothing
   leave(job, record)
   drop_inputs(record, at)
   drop_drafts(job, record)
-  redis.call('HSET', job_key(job), 'status', outcome, 'ended', stamp(at),
-    'expires', stamp(expires), unpack(fields))
+  redis.call('HSET', job_key(job), 'status', outcome, 'ended', stamp(ended),
+    'expires', stamp(ended + result_ttl), unpack(fields))
   redis.call('ZADD', REGISTRY[outcome] .. record.origin, forgotten, job)
-  redis.call('ZADD', 'atelier:expiry', expires, job)
+  redis.call('ZADD', 'atelier:expiry', calendar() + result_ttl, job)
   place(job, record, PUBLIC[outcome])
   emit(job, PUBLIC[outcome], cjson.encode({ job_id = job, status = PUBLIC[outcome] }))
   redis.call('HINCRBY', job_key(job), 'ends', 1)

@@ -4,4 +4,4 @@ local owner, sha, content_type, bytes, ttl = unpack(ARGV)
 if redis.call('HSETNX', artifact_key(sha), 'upload:' .. owner, 1) == 1 then
   add_reference(sha, owner, content_type, bytes)
 end
-redis.call('ZADD', 'atelier:expiry', now() + tonumber(ttl), 'upload/' .. owner .. '/' .. sha)
+redis.call('ZADD', 'atelier:expiry', calendar() + tonumber(ttl), 'upload/' .. owner .. '/' .. sha)

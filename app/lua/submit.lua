@@ -30,7 +30,7 @@ for _, sha in ipairs(inputs) do
   if (tonumber(held or '') or 0) < 1 then return { 'gone', sha } end
 end
 
--- A ULID: ids sort by this server's time, so the lists need no other order.
+-- A ULID: ids sort by the service's clock, so the lists need no other order.
 local BASE32 = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 local ms, time = math.floor(at * 1000), ''
 for _ = 1, 10 do
@@ -40,10 +40,11 @@ for _ = 1, 10 do
 end
 local job = 'job_' .. time .. suffix
 
-local created = stamp(at)
+local created = stamp(wall())
 redis.call('HSET', job_key(job), 'status', 'queued', 'origin', queue, 'owner', owner, 'type', kind,
-  'attempt', 0, 'created', created, 'deadline', stamp(at + deadline), 'keep_deadline', deadline,
-  'ticket', redis.call('INCR', 'atelier:tickets:' .. queue), unpack(ARGV, 11))
+  'attempt', 0, 'created', created, 'arrived', stamp(at), 'deadline', stamp(at + deadline),
+  'keep_deadline', deadline, 'ticket', redis.call('INCR', 'atelier:tickets:' .. queue),
+  unpack(ARGV, 11))
 if ARGV[9] ~= '' then redis.call('HSET', job_key(job), 'inputs', ARGV[9]) end
 for _, sha in ipairs(inputs) do refer(sha, owner) end
 redis.call('SADD', 'rq:queues', list)

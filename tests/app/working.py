@@ -8,7 +8,6 @@ from typing import Any
 import redis
 
 import workers
-from app.records import lease_key
 from app.scripts import Scripts
 
 LUA = Path(workers.__file__).parent / "lua"
@@ -29,8 +28,7 @@ class Worker:
     def lease(self, **models: dict[str, Any]) -> None:
         """Say that it lives, and what it holds: state and determinism by sha256."""
         facts = {"pid": 1, "host": "here", "capacity": 32, "in_flight": 3, "models": models}
-        self.connection.zadd("atelier:workers", {self.name: 0})
-        self.connection.set(lease_key(self.name), json.dumps(facts), ex=60)
+        self._own.run("renew", self.name, json.dumps(facts), 60, 60, 0)
 
     def claim(self) -> list[str]:
         """Start every job that waits."""
@@ -68,6 +66,9 @@ class Worker:
         for made in outputs:
             args += [made["sha256"], made["content_type"], made["bytes"]]
         return str(self._own.run("finish", *args))
+
+    def lead(self, seconds: float) -> bool:
+        return bool(self._own.run("lead", seconds))
 
     def sweep(self) -> list[str]:
         return list(self._own.run("sweep", 100, 3600, 604800))

@@ -1,8 +1,5 @@
 -- Give back what workers without a lease held. Returns {worker, job, fate} for each.
 -- A job in flight at two deaths runs alone next; after two deaths while alone it has failed.
--- ARGV: seconds the server must have been up: leases run out while it is away.
-local uptime = tonumber(redis.call('INFO', 'server'):match('uptime_in_seconds:(%d+)'))
-if uptime < tonumber(ARGV[1]) then return {} end
 local at, fates = now(), {}
 
 local function charge(job, record)
@@ -19,15 +16,20 @@ local function charge(job, record)
   return 'put back'
 end
 
+local function lives(worker)
+  return tonumber(redis.call('ZSCORE', 'atelier:workers', worker)) > at
+    and redis.call('EXISTS', lease_key(worker)) == 1
+end
+
 for _, worker in ipairs(redis.call('ZRANGE', 'atelier:workers', 0, -1)) do
-  if redis.call('EXISTS', 'atelier:lease:' .. worker) == 0 then
+  if not lives(worker) then
     for _, job in ipairs(newest_first(redis.call('SMEMBERS', inflight_key(worker)))) do
       local record = record_of(job)
       if record.status == 'started' and record.worker_name == worker then
         fates[#fates + 1] = { worker, job, charge(job, record) }
       end
     end
-    redis.call('DEL', inflight_key(worker))
+    redis.call('DEL', inflight_key(worker), lease_key(worker))
     redis.call('ZREM', 'atelier:workers', worker)
     local key = 'rq:worker:' .. worker
     for queue in (redis.call('HGET', key, 'queues') or ''):gmatch('[^,]+') do

@@ -3,9 +3,9 @@
 -- ARGV: most to take at once, seconds that bytes and records outlive an expired upload.
 -- Returns hashes that may be deleted from the store: ask for each, by the script `doom`.
 local most, orphan_ttl, record_ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local at = now()
+local at, today = now(), calendar()
 
-for _, entry in ipairs(redis.call('ZRANGE', 'atelier:expiry', '-inf', at, 'BYSCORE',
+for _, entry in ipairs(redis.call('ZRANGE', 'atelier:expiry', '-inf', today, 'BYSCORE',
   'LIMIT', 0, most)) do
   redis.call('ZREM', 'atelier:expiry', entry)
   local owner, sha = entry:match('^upload/(.+)/(%x+)$')
@@ -21,7 +21,7 @@ for _, entry in ipairs(redis.call('ZRANGE', 'atelier:expiry', '-inf', at, 'BYSCO
       redis.call('HSET', job_key(entry), 'swept', 1)
       if record.outputs then redis.call('HSET', job_key(entry), 'expired', 1) end
       if record.status == 'finished' then place(entry, record, 'expired') end
-      redis.call('ZADD', 'atelier:expiry', at + tonumber(record.keep_record), entry)
+      redis.call('ZADD', 'atelier:expiry', today + tonumber(record.keep_record), entry)
     end
   end
 end

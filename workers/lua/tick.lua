@@ -44,9 +44,9 @@ local function head_of(queue)
   while true do
     local job = redis.call('LINDEX', list, 0)
     if not job then return nil end
-    local seen = redis.call('HMGET', job_key(job), 'status', 'created', 'alone', 'ticket')
-    local created = tonumber(seen[2] or '')
-    if seen[1] == 'queued' and seen[4] and created then return job, created, seen[3] end
+    local seen = redis.call('HMGET', job_key(job), 'status', 'arrived', 'alone', 'ticket')
+    local arrived = tonumber(seen[2] or '')
+    if seen[1] == 'queued' and seen[4] and arrived then return job, arrived, seen[3] end
     record_of(job) -- one that can't be read ends here
     redis.call('LREM', list, 1, job) -- or its job has ended, is gone, or is none of ours
   end
@@ -80,20 +80,21 @@ local function start(job, queue)
     redis.call('ZREM', 'atelier:logs', job)
     redis.call('PERSIST', events_key(job))
   end
-  redis.call('HSETNX', job_key(job), 'started', stamp(at))
+  redis.call('HSETNX', job_key(job), 'started', stamp(wall()))
+  redis.call('HSETNX', job_key(job), 'waited', stamp(at - tonumber(record.arrived)))
   redis.call('HSET', job_key(job), 'status', 'started', 'execution', execution,
     'worker_name', worker, 'started_at', rq_time, 'last_heartbeat', rq_time, 'progress', '0/0',
     'told', 0)
   local attempt = redis.call('HINCRBY', job_key(job), 'attempt', 1)
   local both = job .. ':' .. execution
   redis.call('HSET', 'rq:execution:' .. both, 'id', execution, 'job_id', job,
-    'created_at', stamp(at), 'last_heartbeat', stamp(at), 'worker_name', worker)
+    'created_at', stamp(wall()), 'last_heartbeat', stamp(wall()), 'worker_name', worker)
   -- Far away: who is dead is for the lease and the reaper to say, never for a registry's cleaning.
   redis.call('ZADD', 'rq:wip:' .. queue.name, 4102444800, both)
   redis.call('ZADD', 'rq:executions:' .. job, 4102444800, execution)
   redis.call('SADD', 'rq:worker:' .. worker .. ':executions', both)
   redis.call('SADD', inflight_key(worker), job)
-  redis.call('ZADD', 'atelier:workers', 0, worker) -- whoever holds a job is known to the reaper
+  redis.call('ZADD', 'atelier:workers', 'NX', 0, worker) -- whoever holds a job is known to the reaper
   place(job, record, 'in_progress')
   emit(job, 'status',
     cjson.encode({ job_id = job, status = 'in_progress', attempt = attempt }))
@@ -114,8 +115,8 @@ while room > 0 do
   local best, best_job, best_age, best_alone
   for _, queue in ipairs(queues) do
     if queue.room > 0 then
-      local job, created, alone = head_of(queue)
-      local age = job and created + (queue.ready and 0 or affinity)
+      local job, arrived, alone = head_of(queue)
+      local age = job and arrived + (queue.ready and 0 or affinity)
       if job and (queue.ready or age <= at or #queues == 1 or count + #claims == 0)
         and (not best or age < best_age) then
         best, best_job, best_age, best_alone = queue, job, age, alone

@@ -4,9 +4,9 @@
 -- as failed if it has not ended, reports it, and goes on with the others.
 local NUMBERS = { attempt = '0', items = '1', ticket = '0', seed = '0', keep_deadline = '3600',
   keep_result = '86400', keep_record = '604800', keep_orphans = '3600' }
-local TIMES = { 'created', 'deadline' }
+local TIMES = { 'created', 'arrived', 'deadline' }
 local TEXTS = { owner = '', type = 'image', origin = '', model = '', sha256 = '', input = '{}' }
-local OPTIONAL = { 'rows', 'started', 'ended', 'expires', 'deaths', 'deaths_alone', 'told' }
+local OPTIONAL = { 'rows', 'started', 'waited', 'ended', 'expires', 'deaths', 'deaths_alone', 'told' }
 local STATES = { queued = true, started = true, finished = true, failed = true, canceled = true,
   stopped = true }
 local LISTED_ENDED = { completed = true, failed = true, canceled = true, expired = true }
