@@ -20,7 +20,7 @@ from app.settings import Settings
 from app.store import NO_ANSWER, Unreachable, open_store
 from app.thread_pool import ThreadPool
 from app.unresolved import Unresolved
-from app.uploads import Uploads
+from app.uploads import Uploads, UploadSpace
 from app.wake import Wake
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Services:
         self.queue_threads = ThreadPool(
             "queue", THREADS, QUEUE_TIMEOUT, _queue_is_late, abandon=False
         )
+        self.upload_space = UploadSpace(settings.max_uploads)
         self.uploads = Uploads(self.redis, self.store, settings)
         self.input_checks = {kind: asyncio.Semaphore(most) for kind, most in INPUT_CHECKS.items()}
         self.keys = Keys(settings.keys_file)

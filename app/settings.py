@@ -157,6 +157,12 @@ class Settings(BaseSettings):
     )
     max_body: int = Field(default=1_000_000, ge=1, description="Largest JSON body.")
     max_upload: int = Field(default=50_000_000, ge=1, description="Largest uploaded file.")
+    max_uploads: int = Field(
+        default=500_000_000,
+        ge=1,
+        validate_default=True,  # against max_upload
+        description="Bytes of all uploads in progress together.",
+    )
     queue_limit: int = Field(default=1000, ge=1, description="Jobs that may wait for one model.")
     max_items: int = Field(default=64, ge=1, le=1024, description="Largest n of one request.")
     default_image_model: str = Field(
@@ -265,6 +271,14 @@ class Settings(BaseSettings):
         lease = info.data.get("lease")  # missing where it is wrong itself
         if lease is not None and value >= lease:
             raise ValueError(f"{value:g} s must be shorter than ATELIER_LEASE, {lease:g} s")
+        return value
+
+    @field_validator("max_uploads")
+    @classmethod
+    def _one_upload_fits(cls, value: int, info: ValidationInfo) -> int:
+        largest = info.data.get("max_upload")  # missing where it is wrong itself
+        if largest is not None and value < largest:
+            raise ValueError(f"{value} must be at least ATELIER_MAX_UPLOAD, {largest}")
         return value
 
     def default_model(self, modality: Modality) -> str:

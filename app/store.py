@@ -14,15 +14,19 @@ StoreError         the message is a reason that may be shown: it names no path a
 
 import errno
 import hashlib
+import io
 import os
 import re
+import shutil
 import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
@@ -43,6 +47,8 @@ REFUSED = {
 }
 STATUS = re.compile(r"status code: ([0-9]{3})")
 INSUFFICIENT_STORAGE = "507"  # what S3 servers answer whose disk is full
+PIECE = 2**20  # bytes of a file that are in memory at once
+ONE_REQUEST = 8 * 2**20  # bytes of a file that is put into a bucket at once
 STALE_DRAFT = 86_400  # seconds after which a draft is what a killed process left
 
 
@@ -83,9 +89,15 @@ class Store(ABC):
 
     def put(self, data: bytes) -> str:
         """Keep these bytes; returns their SHA-256 once they are durable."""
-        sha256 = hashlib.sha256(data).hexdigest()
+        return self.put_file(io.BytesIO(data))
+
+    def put_file(self, file: BinaryIO) -> str:
+        """Keep the bytes of a file, of which only pieces are in memory; returns their SHA-256
+        once they are durable."""
+        sha256, size = hash_file(file)
+        file.seek(0)
         try:
-            self._write(sha256, data)
+            self._write(sha256, file, size)
         except Missing as error:
             raise Unreachable("its folder or bucket is gone") from error
         return sha256
@@ -119,7 +131,7 @@ class Store(ABC):
         self._remove(_checked(sha256))
 
     @abstractmethod
-    def _write(self, name: str, data: bytes) -> None: ...
+    def _write(self, name: str, file: BinaryIO, size: int) -> None: ...
 
     @abstractmethod
     def _size(self, name: str) -> int: ...
@@ -129,6 +141,16 @@ class Store(ABC):
 
     @abstractmethod
     def _remove(self, name: str) -> None: ...
+
+
+def hash_file(file: BinaryIO) -> tuple[str, int]:
+    """The SHA-256 of a file's bytes, and how many there are."""
+    digest, size = hashlib.sha256(), 0
+    file.seek(0)
+    while piece := file.read(PIECE):
+        digest.update(piece)
+        size += len(piece)
+    return digest.hexdigest(), size
 
 
 def open_store(settings: Settings) -> Store:
@@ -167,23 +189,23 @@ class FolderStore(Store):
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / name
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, name: str, file: BinaryIO, size: int) -> None:
         path = self._path(name)
         with self._disk_errors():
-            if not _refreshed(path, len(data)):
+            if not _refreshed(path, size):
                 if not path.parent.is_dir():
                     path.parent.mkdir(exist_ok=True)
                     _sync_folder(self._folder)
-                self._draft(data).rename(path)
+                self._draft(file).rename(path)
             _sync_folder(path.parent)
 
-    def _draft(self, data: bytes) -> Path:
+    def _draft(self, file: BinaryIO) -> Path:
         number, name = tempfile.mkstemp(dir=self._drafts)
         draft = Path(name)
         try:
-            with os.fdopen(number, "wb") as file:
-                file.write(data)
-                file.flush()
+            with os.fdopen(number, "wb") as out:
+                shutil.copyfileobj(file, out, PIECE)
+                out.flush()
                 os.fsync(number)
         except OSError:
             draft.unlink()
@@ -260,9 +282,12 @@ class BucketStore(Store):
             retry_config={"max_retries": 3, "retry_timeout": limit},
         )
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, name: str, file: BinaryIO, size: int) -> None:
         with _bucket_errors():
-            obstore.put(self._bucket, name, data)
+            whole = size <= ONE_REQUEST  # else in parts, which costs two requests more
+            obstore.put(
+                self._bucket, name, file.read() if whole else iter(partial(file.read, PIECE), b"")
+            )
 
     def _size(self, name: str) -> int:
         with _bucket_errors():

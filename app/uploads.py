@@ -1,7 +1,9 @@
 """Files that clients bring: known by their first bytes, stored, and noted as their owner's."""
 
-import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 import redis
 
@@ -9,7 +11,7 @@ from app.errors import Unavailable, UnsupportedMedia
 from app.schemas import StoredArtifact
 from app.scripts import Scripts
 from app.settings import Settings
-from app.store import Store
+from app.store import Store, hash_file
 
 # (offset, what stands there, content type); the first that fits counts
 SIGNS: tuple[tuple[int, bytes, str], ...] = (
@@ -55,6 +57,7 @@ SUFFIXES = {
     "video/webm": "webm",
     "text/plain": "txt",
 }
+HEAD = 4096  # bytes at the beginning of a file that say what it is
 PATIENCE = 3.0  # seconds to wait for the sweep to finish with the same bytes
 
 
@@ -84,6 +87,25 @@ def _iso_media(data: bytes) -> str:
     return next((kind for kind, brands in BRANDS[:2] if others & brands), kind)
 
 
+class UploadSpace:
+    """The bytes that all uploads in progress may take together, on the disk that holds them."""
+
+    def __init__(self, size: int) -> None:
+        self.free = size
+
+    @contextmanager
+    def reserve(self, size: int) -> Iterator[None]:
+        """Raises Unavailable where others' uploads leave no room for one of this size."""
+        if size > self.free:
+            message = "too many files are being uploaded; try again"
+            raise Unavailable(message, code="too_many_uploads", retry_after=5)
+        self.free -= size
+        try:
+            yield
+        finally:
+            self.free += size
+
+
 class Uploads:
     """Keeps uploaded bytes for as long as results are kept. Blocks."""
 
@@ -92,15 +114,15 @@ class Uploads:
         self._store = store
         self._settings = settings
 
-    def keep(self, owner: str, data: bytes) -> StoredArtifact:
-        """Store the bytes and note them as this owner's. Raises UnsupportedMedia, StoreError."""
-        kind = sniff(data)
-        sha256 = hashlib.sha256(data).hexdigest()
+    def keep(self, owner: str, file: BinaryIO) -> StoredArtifact:
+        """Store a file and note it as this owner's. Raises UnsupportedMedia, StoreError."""
+        file.seek(0)
+        kind = sniff(file.read(HEAD))
+        sha256, size = hash_file(file)
         self._hold(sha256)
-        self._store.put(data)
-        ttl = self._settings.result_ttl
-        self._scripts.run("keep", owner, sha256, kind, len(data), ttl)
-        return StoredArtifact(sha256=sha256, content_type=kind, bytes=len(data))
+        self._store.put_file(file)
+        self._scripts.run("keep", owner, sha256, kind, size, self._settings.result_ttl)
+        return StoredArtifact(sha256=sha256, content_type=kind, bytes=size)
 
     def _hold(self, sha256: str) -> None:
         """Announce the bytes, so that the sweep leaves them alone before they are noted."""

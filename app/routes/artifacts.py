@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from app.bodies import read_file
+from app.bodies import uploaded_file
 from app.deps import Has, Owner
 from app.documented import ETAG, SHA256, Replies, errors, header, reply
 from app.downloads import read_note, send
@@ -86,8 +86,8 @@ async def store_artifact(request: Request, services: Has, owner: Owner) -> Respo
     taken, known by their bytes.
     It is kept as long as results are; posted again, the time starts anew.
     """
-    data = await read_file(request, services.settings.max_upload)
-    stored = await services.store_threads.run(services.uploads.keep, owner, data)
+    async with uploaded_file(request) as file:
+        stored = await services.store_threads.run(services.uploads.keep, owner, file)
     log.info("stored", extra={"sha256": stored.sha256, "owner": owner, "bytes": stored.bytes})
     return json_reply(stored, 201)
 

@@ -1,6 +1,7 @@
 """/v1/videos: moving pictures, for OpenAI's clients."""
 
 import logging
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -8,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from app.attendance import attend
-from app.bodies import read_form, read_json
+from app.bodies import read_json, uploaded_form
+from app.catalog import Entry
 from app.deps import Has, Owner
 from app.documented import JOB_ID, errors, reply
 from app.downloads import read_note, send
@@ -104,17 +106,9 @@ async def create_video(
     parameters besides OpenAI's. `input_reference`, a picture, is set in motion.
     """
     await services.catalog.refresh()
-    body, file = await _body(request, services)
-    entry = video_model(
-        services.catalog.find(named_model(body, services.settings.default_video_model))
-    )
-    if file is not None and PICTURE not in entry.schema["properties"]:
-        message = f"{entry.id} sets no picture in motion: {REFERENCE} is not a parameter of it"
-        raise Unprocessable(message, code="unknown_parameter", param=REFERENCE)
-    told = form_fields(body, entry) if _is_form(request) else body
-    picture = None if file is None else await _kept(services, owner, file)
-    wish = read_request(entry, told, picture)
-    attendance = await attend(request, services, owner, {**told, REFERENCE: picture})
+    entry, body, picture = await _read(request, services, owner)
+    wish = read_request(entry, body, picture)
+    attendance = await attend(request, services, owner, {**body, REFERENCE: picture})
     try:
         accepted = await accept(request, services, owner, wish, attendance.idempotency)
     except AtelierError:
@@ -213,12 +207,25 @@ def _is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith("multipart/form-data")
 
 
-async def _body(request: Request, services: Services) -> tuple[dict[str, Any], bytes | None]:
+async def _read(
+    request: Request, services: Services, owner: str
+) -> tuple[Entry, dict[str, Any], str | None]:
+    """The model, the body as JSON would have it, and the hash of a picture that came along."""
     if not _is_form(request):
-        return (await read_json(request))[0], None
-    return await read_form(request, REFERENCE, services.settings.max_upload)
+        body, _ = await read_json(request)
+        return _entry(services, body), body, None
+    async with uploaded_form(request, REFERENCE) as (form, file):
+        entry = _entry(services, form)
+        if file is not None and PICTURE not in entry.schema["properties"]:
+            message = f"{entry.id} sets no picture in motion: {REFERENCE} is not a parameter of it"
+            raise Unprocessable(message, code="unknown_parameter", param=REFERENCE)
+        fields = form_fields(form, entry)
+        if file is None:
+            return entry, fields, None
+        kept = await services.store_threads.run(services.uploads.keep, owner, file)
+        return entry, fields, kept.sha256
 
 
-async def _kept(services: Services, owner: str, file: bytes) -> str:
-    """The hash of a picture that came along. Raises UnsupportedMedia."""
-    return (await services.store_threads.run(services.uploads.keep, owner, file)).sha256
+def _entry(services: Services, body: Mapping[str, Any]) -> Entry:
+    model = named_model(body, services.settings.default_video_model)
+    return video_model(services.catalog.find(model))

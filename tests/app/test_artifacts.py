@@ -1,16 +1,21 @@
 """/artifacts: what clients bring and what jobs made, whole and in parts, each to its owner."""
 
+import errno
 import hashlib
+import socket
+from typing import BinaryIO
 
 import httpx
 import pytest
 import redis
+from starlette.datastructures import UploadFile
 
 from app.downloads import PIECE
 from app.records import artifact_key
+from app.settings import Settings
 from app.store import Full, Store
 from app.uploads import SIGNS, sniff
-from tests.app.serving import Running
+from tests.app.serving import Running, eventually, serving
 from tests.app.test_generate import error_of
 from tests.app.test_jobs import BAD_IDS, make
 from tests.app.working import Worker
@@ -116,6 +121,44 @@ def test_an_upload_has_a_largest_size(api: httpx.Client) -> None:
     ):
         assert answer.status_code == 413
         assert error_of(answer)["code"] == "payload_too_large"
+
+
+@pytest.mark.parametrize("path", ["/artifacts", "/v1/videos"])
+def test_all_uploads_together_have_a_largest_size(settings: Settings, path: str) -> None:
+    """One that is on its way takes the room that it says it needs, until it has left."""
+    form = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 150000\r\n"
+    head += "Content-Type: multipart/form-data; boundary=B\r\n\r\n"
+    with serving(settings.model_copy(update={"max_uploads": 200_000})) as running:
+        api, space = running.client, running.services.upload_space
+        host, _, port = running.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as slow:
+            slow.sendall(head.encode() + form)
+            assert eventually(lambda: space.free == 50_000)
+            for answer in (
+                api.post("/artifacts", content=PNG + bytes(60_000), headers=RAW),
+                api.post("/artifacts", files={"file": PNG + bytes(60_000)}),
+                api.post("/artifacts", content=iter([PNG]), headers=RAW),  # it says no length
+                api.post("/v1/videos", files={"input_reference": PNG + bytes(60_000)}),
+            ):
+                assert (answer.status_code, error_of(answer)["code"]) == (503, "too_many_uploads")
+                assert answer.headers["retry-after"] == "5"
+            assert api.post("/artifacts", content=PNG, headers=RAW).status_code == 201
+        assert eventually(lambda: space.free == 200_000)
+        assert api.post("/artifacts", content=iter([PNG]), headers=RAW).status_code == 201
+
+
+def test_a_disk_that_is_full_is_503(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(self: UploadFile, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(UploadFile, "write", full)
+    for answer in (
+        api.post("/artifacts", content=PNG, headers=RAW),
+        api.post("/artifacts", files={"file": PNG}),
+    ):
+        assert (answer.status_code, error_of(answer)["code"]) == (503, "store_unavailable")
+        assert answer.headers["retry-after"] == "5"
 
 
 def test_bytes_come_back_with_all_that_is_known(api: httpx.Client) -> None:
@@ -256,10 +299,10 @@ def test_bytes_posted_while_they_are_deleted_wait_for_that(
 def test_a_store_that_is_full_is_503_and_nothing_is_noted(
     running: Running, connection: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Store, data: bytes) -> str:
+    def full(self: Store, file: BinaryIO) -> str:
         raise Full("the artifact store is full")
 
-    monkeypatch.setattr(type(running.services.store), "put", full)
+    monkeypatch.setattr(type(running.services.store), "put_file", full)
     answer = running.client.post("/artifacts", content=PNG, headers=RAW)
     assert (answer.status_code, error_of(answer)["code"]) == (503, "store_unavailable")
     assert answer.headers["retry-after"] == "5"

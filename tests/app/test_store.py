@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import os
 import threading
 import time
@@ -14,7 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from werkzeug.serving import make_server
 
-from app.store import FileTooLarge, FolderStore, Full, Missing, Store, Unreachable
+from app.store import PIECE, FileTooLarge, FolderStore, Full, Missing, Store, Unreachable
 
 DATA = b"a picture" * 1000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -48,6 +49,26 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "s3":
         return Store.open(request.getfixturevalue("bucket"))
     return Store.open(f"file://{tmp_path}/with%20space")
+
+
+class Counted(io.BytesIO):
+    """A file that knows the most that was read of it at once."""
+
+    most = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.most = max(self.most, len(data))
+        return data
+
+
+@pytest.mark.parametrize("size", [0, len(DATA), 9 * 2**20])
+def test_a_file_is_put_in_pieces(store: Store, size: int) -> None:
+    data = (b"another picture" * (size // 15 + 1))[:size]
+    file = Counted(data)
+    assert store.put_file(file) == hashlib.sha256(data).hexdigest()
+    assert store.get(hashlib.sha256(data).hexdigest()) == data
+    assert file.most <= PIECE
 
 
 def test_what_is_put_is_found_by_its_hash(store: Store) -> None:
