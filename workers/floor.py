@@ -72,7 +72,7 @@ class Floor:
         """What the lease tells of this worker."""
         states: dict[str, dict[str, str | None]] = {}
         for sha256, model in list(self._host.loaded.items()):
-            states[sha256] = {"state": "ready", "determinism": model.proof.determinism}
+            states[sha256] = {"state": "ready", "determinism": model.determinism}
         for state, held in (("loading", self._host.loading), ("failed", self._host.refused)):
             states |= {sha256: {"state": state, "determinism": None} for sha256 in list(held)}
         capacity = self._settings.capacity

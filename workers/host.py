@@ -18,8 +18,9 @@ from models.checkpoint import load
 from models.families import FAMILIES
 from models.flow import Family
 from models.header import CheckpointError
-from models.proof import Proof, prove
+from models.proof import Determinism, Proof, prove
 from models.shelf import Entry, Shelf
+from workers.encoder_check import unrepeatable
 
 log = logging.getLogger("atelier.worker")
 
@@ -36,6 +37,17 @@ class Loaded:
     proof: Proof
     bytes: int
     used: float  # when it last had a flow
+    unrepeatable: frozenset[str] = frozenset()
+    """Output formats whose encoders do not repeat their bytes here."""
+
+    @property
+    def determinism(self) -> Determinism:
+        """What holds whatever the model is asked for."""
+        return "none" if self.unrepeatable else self.proof.determinism
+
+    def determinism_in(self, output_format: str) -> Determinism:
+        """What holds for a job that asks for this format."""
+        return "none" if output_format in self.unrepeatable else self.proof.determinism
 
 
 @dataclass(frozen=True)
@@ -148,10 +160,12 @@ class Host:
             raise CheckpointError(f"{entry.path.name} has just been replaced")
         family = FAMILIES[checkpoint.header.family].load(checkpoint, self._place)
         proof = prove(family.batched, self._place.device)
+        fault = unrepeatable(checkpoint.header)
+        loaded = Loaded(entry, family, proof, need, time.monotonic(), fault)
         seconds = round(time.perf_counter() - start, 3)
-        facts = {"model": entry.id, "seconds": seconds, "determinism": proof.determinism}
+        facts = {"model": entry.id, "seconds": seconds, "determinism": loaded.determinism}
         log.info("model loaded", extra=facts)
-        return Loaded(entry, family, proof, need, time.monotonic())
+        return loaded
 
     def close(self) -> None:
         self._loader.shutdown(wait=False, cancel_futures=True)

@@ -258,7 +258,7 @@ class Runs:
         self._close(run)
         _, steps = run.totals()
         milliseconds = round(1000 * run.seconds)
-        determinism = run.model.proof.determinism
+        determinism = run.model.determinism_in(run.input["output_format"])
         self._send(Ended(run.claim, outcome, error, milliseconds, determinism, steps))
 
     def drop(self, job: str, execution: str) -> None:

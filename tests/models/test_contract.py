@@ -27,6 +27,7 @@ from tests.models.families import (
     tiny_composing,
     tiny_led,
 )
+from workers.encoder_check import Specimen, encoding, unrepeatable
 from workers.engine import Engine, Failed, Finished
 
 CPU = torch.device("cpu")
@@ -56,7 +57,29 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     params = [FAMILIES[family].params.model_validate(p) for p in given]
     loaded = load_family(path)
     assert prove(loaded.batched, CPU).determinism == "bitwise"  # as a worker does it
+    assert not unrepeatable(read_header(path))
     return loaded, params, path
+
+
+KINDS = [
+    Specimen("picture"),
+    Specimen("sheet"),
+    Specimen("frames"),
+    Specimen("video", frames=8),
+    Specimen("sound"),
+    Specimen("score"),
+    Specimen("text"),
+]
+EVERY = [(specimen, output_format) for specimen in KINDS for output_format in specimen.formats]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("specimen", "output_format"), EVERY)
+def test_200_encodings_of_an_artifact_are_one_file(specimen: Specimen, output_format: str) -> None:
+    """An encoder that reads what it has not written gives the same file most of the time."""
+    artifact = specimen.artifact()
+    fills = (0x00, 0xAB, 0x01, 0x7F)
+    assert len({tuple(encoding(artifact, output_format, fills[i % 4])) for i in range(200)}) == 1
 
 
 def test_every_family_is_tested() -> None:
