@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.keys import METRICS
 from app.services import Services
 
 
@@ -18,6 +19,12 @@ async def owner_of(request: Request) -> str:
     owner = services.keys.owner(request.headers.get("authorization"))
     request.state.owner = owner
     return owner
+
+
+async def metrics_reader_of(request: Request) -> None:
+    """Raises Unauthenticated, and Forbidden for a key that may not read everybody's figures."""
+    services: Services = request.app.state.services
+    services.keys.require(request.headers.get("authorization"), METRICS)
 
 
 Has = Annotated[Services, Depends(services_of)]

@@ -83,6 +83,12 @@ ERRORS: dict[int, tuple[str, str, str, str]] = {
         "invalid_api_key",
         "this API key is not known",
     ),
+    403: (
+        "The API key lacks the scope that this needs.",
+        "permission_error",
+        "insufficient_scope",
+        "this API key lacks the scope metrics",
+    ),
     404: (
         "There is no such thing, or it is another's.",
         "invalid_request_error",

@@ -1,7 +1,10 @@
 """Who is asking: the keys file, and the owner that a Bearer key stands for.
 
-A line is a name and the SHA-256 of its key; `#` begins a comment. The file is read again when it
-changes. A line that can't be read lets nobody in, and is logged by its number.
+A line is a name, the SHA-256 of its key, and the scopes that the key has besides; `#` begins a
+comment. The file is read again when it changes. A line that can't be read lets nobody in, and is
+logged by its number.
+
+Every key may use all that is its owner's own. A scope allows more: `metrics` everybody's figures.
 """
 
 import codecs
@@ -10,13 +13,24 @@ import hmac
 import logging
 import re
 from pathlib import Path
+from typing import NamedTuple
 
-from app.errors import Unauthenticated
+from app.errors import Forbidden, Unauthenticated
 
 log = logging.getLogger(__name__)
 
 LOCAL = "local"  # the owner of everything where there is no keys file
-LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})\s+([0-9a-fA-F]{64})")
+METRICS = "metrics"  # the scope of /metrics
+SCOPES = frozenset({METRICS})
+LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})\s+([0-9a-fA-F]{64})((?:\s+[a-z]+)*)")
+
+
+class Key(NamedTuple):
+    """The owner that a key stands for, the key's SHA-256, and its scopes."""
+
+    name: str
+    sha256: str
+    scopes: frozenset[str] = frozenset()
 
 
 class Keys:
@@ -25,23 +39,31 @@ class Keys:
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._stamp: tuple[int, int] | None = None
-        self._keys: list[tuple[str, str]] = []
+        self._keys: list[Key] = []
 
     def owner(self, authorization: str | None) -> str:
         """The owner that an Authorization header stands for. Raises Unauthenticated."""
+        return self._key(authorization).name
+
+    def require(self, authorization: str | None, scope: str) -> None:
+        """Raises Forbidden where the key lacks this scope, or Unauthenticated."""
+        if scope not in self._key(authorization).scopes:
+            raise Forbidden(f"this API key lacks the scope {scope}")
+
+    def _key(self, authorization: str | None) -> Key:
         if self._file is None:
-            return LOCAL
+            return Key(LOCAL, "", SCOPES)
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise Unauthenticated("an API key is needed: Authorization: Bearer KEY")
         digest = hashlib.sha256(key.strip().encode()).hexdigest()
-        found = [name for name, own in self.read() if hmac.compare_digest(own, digest)]
-        if not found:
+        matches = [x for x in self.read() if hmac.compare_digest(x.sha256, digest)]
+        if not matches:
             raise Unauthenticated("this API key is not known")
-        return found[0]
+        return matches[0]
 
-    def read(self) -> list[tuple[str, str]]:
-        """Name and hash of every key, of the file as it is now; none if it can't be read."""
+    def read(self) -> list[Key]:
+        """Every key of the file as it is now; none if it can't be read."""
         if self._file is None:
             return []
         try:
@@ -62,13 +84,15 @@ def decoded(data: bytes) -> str:
     return data.decode("utf-16" if utf16 else "utf-8-sig")
 
 
-def _parsed(text: str) -> list[tuple[str, str]]:
+def _parsed(text: str) -> list[Key]:
     keys = []
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.partition("#")[0].strip()
         match = LINE.fullmatch(line)
-        if match:
-            keys.append((match[1], match[2].lower()))
+        scopes = frozenset(match[3].split()) if match else frozenset()
+        if match and scopes <= SCOPES:
+            keys.append(Key(match[1], match[2].lower(), scopes))
         elif line:
-            log.error("line %d of the keys file is not a name and a SHA-256; it is ignored", number)
+            message = "line %d of the keys file is not a name, a SHA-256 and known scopes; it is "
+            log.error(message + "ignored", number)
     return keys

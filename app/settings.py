@@ -116,7 +116,7 @@ class Settings(BaseSettings):
         default=ROOT / "checkpoints", description="Folder of checkpoints to serve."
     )
     keys_file: Path | None = Field(
-        default=None, description="API keys, a name and a SHA-256 a line."
+        default=None, description="API keys, a name, a SHA-256 and scopes a line."
     )
 
     packaged_models: bool = Field(

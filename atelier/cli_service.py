@@ -102,14 +102,21 @@ def _write(file: Path, lines: list[str]) -> None:
 
 
 @keys.command()
-def new(name: str, file: KeysFile = Path("keys")) -> None:
+def new(
+    name: str,
+    file: KeysFile = Path("keys"),
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="It may read /metrics, which shows all owners' work.")
+    ] = False,
+) -> None:
     """Make a key and print it, once: only its hash is kept."""
     if not NAME.fullmatch(name):
         raise fail("a name has up to 64 letters, digits, dots, dashes and underscores", 2)
     if name in _names(file):
         raise fail(f"{name} has a key already; remove it first")
     key = f"atl_{secrets.token_urlsafe(32)}"
-    _write(file, [*_lines(file), f"{name} {hashlib.sha256(key.encode()).hexdigest()}"])
+    line = f"{name} {hashlib.sha256(key.encode()).hexdigest()}"
+    _write(file, [*_lines(file), f"{line} metrics" if metrics else line])
     print(key)
 
 

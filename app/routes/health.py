@@ -1,11 +1,11 @@
 """/livez, /readyz, /metrics: for those who run the service."""
 
 import redis
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.connections import refuses_credentials
-from app.deps import Has, Owner
+from app.deps import Has, metrics_reader_of
 from app.documented import errors, reply
 from app.errors import Unavailable
 from app.leases import read_leases
@@ -69,10 +69,11 @@ async def _count_ready_workers(services: Services) -> int:
     response_class=Response,
     responses={
         200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {}}}},
-        **errors(401, 503),
+        **errors(401, 403, 503),
     },
+    dependencies=[Depends(metrics_reader_of)],
 )
-async def metrics(services: Has, owner: Owner) -> Response:
+async def metrics(services: Has) -> Response:
     """Requests by route and status, jobs waiting by model, items in flight, workers alive."""
     leases = await read_leases(services.reader_redis)
     text = services.metrics.render(await read_load(services.reader_redis, leases))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Unauthenticated
+from app.errors import Forbidden, Unauthenticated
 from app.keys import Keys
 
 
@@ -85,3 +85,19 @@ def test_a_file_of_no_text_lets_nobody_in_and_says_so(
     with pytest.raises(Unauthenticated):
         Keys(file).owner("Bearer a-key")
     assert "can't be read" in caplog.text
+
+
+def test_a_key_has_the_scopes_of_its_line(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = [line("cal", "c-key").rstrip() + " metrics", line("dan", "d-key").rstrip() + " root"]
+    file.write_text(file.read_text() + "\n".join(lines))
+    keys = Keys(file)
+    keys.require("Bearer c-key", "metrics")
+    with pytest.raises(Forbidden, match="lacks the scope metrics"):
+        keys.require("Bearer a-key", "metrics")
+    with pytest.raises(Unauthenticated):
+        keys.owner("Bearer d-key")  # its scope is unknown
+    assert [r.args for r in caplog.records] == [(6,)]
+
+
+def test_without_a_file_everyone_has_every_scope() -> None:
+    Keys(None).require(None, "metrics")

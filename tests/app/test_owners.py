@@ -93,3 +93,14 @@ def test_the_document_says_that_keys_are_needed(keyed: Running) -> None:
     document = keyed.client.get("/openapi.json").json()
     assert document["paths"]["/jobs"]["get"]["security"] == [{"key": []}]
     assert document["paths"]["/livez"]["get"]["security"] == []
+
+
+def test_only_a_key_with_its_scope_reads_metrics(
+    ann: httpx.Client, bob: httpx.Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text(file.read_text().replace("\n", " metrics\n"))
+    assert ann.get("/metrics").status_code == 200
+    refused = bob.get("/metrics")
+    assert (refused.status_code, error_of(refused)["code"]) == (403, "insufficient_scope")
+    assert bob.get("/jobs").status_code == 200

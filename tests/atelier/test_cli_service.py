@@ -24,6 +24,12 @@ def test_a_new_key_opens_the_door_and_is_shown_once(file: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_a_key_may_read_metrics_if_it_is_made_so(file: Path) -> None:
+    key = atelier("keys", "new", "prometheus", "--metrics", "--file", file).out.strip()
+    Keys(file).require(f"Bearer {key}", "metrics")
+    assert atelier("keys", "list", "--file", file).out.split() == ["prometheus"]
+
+
 def test_keys_are_listed_and_removed_by_name(file: Path) -> None:
     file.parent.mkdir()
     file.write_text("# ours\n")
