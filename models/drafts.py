@@ -3,9 +3,11 @@
 1. Half a letter is held back: a token may end in the middle of its bytes.
 2. What may be the beginning of a stop string is held back until it is one, or is none.
 3. The pieces that went out, put together, are the text.
+4. Special tokens are no part of the text, but stop strings are looked for in it as if they were.
 """
 
 from collections.abc import Sequence
+from itertools import compress
 
 from models.text_tokens import TextTokens
 
@@ -18,35 +20,41 @@ class Draft:
     """One text that is written after a prompt, up to the stop string that is complete first."""
 
     def __init__(self, words: TextTokens, prompt: Sequence[int], stops: Sequence[str]) -> None:
-        self._letters, self._stops = Letters(words, prompt), stops
+        self._words, self._letters, self._stops = words, Letters(words, prompt), stops
         self._held = ""
+        self._shown: list[bool] = []  # of each letter that is held back: whether it is text
         self.text = ""  # what is final
         self.stopped = False
 
     @property
     def letters(self) -> int:
         """That have been written, final or not."""
-        return len(self.text) + len(self._held)
+        return len(self.text) + sum(self._shown)
 
     def add(self, token: int) -> str:
         """What is final now and was not before."""
-        return self._take(self._letters.add(token))
+        return self._take(self._letters.add(token), self._words.special(token))
 
-    def end(self) -> str:
-        """What was held back, since no more comes; half a letter is left out."""
-        piece = self._take(self._letters.rest())
-        held, self._held = self._held, ""
+    def end(self, token: int | None = None) -> str:
+        """What was held back, since no more comes; half a letter is left out. `token` is the one
+        that ended it, if one did."""
+        special = "" if token is None else self._words.special(token)
+        piece = self._take(self._letters.rest(), special)
+        held = "".join(compress(self._held, self._shown))
+        self._held, self._shown = "", []
         self.text += held
         return piece + held
 
-    def _take(self, piece: str) -> str:
-        held = self._held + piece
+    def _take(self, piece: str, special: str) -> str:
+        held = self._held + piece + special
+        shown = self._shown + [True] * len(piece) + [False] * len(special)
         ends = [(at + len(stop), at) for stop in self._stops if (at := held.find(stop)) >= 0]
         self.stopped = bool(ends)
         final = min(ends)[1] if ends else len(held) - self._begun(held)
-        self._held = "" if ends else held[final:]
-        self.text += held[:final]
-        return held[:final]
+        said = "".join(compress(held[:final], shown))
+        self._held, self._shown = ("", []) if ends else (held[final:], shown[final:])
+        self.text += said
+        return said
 
     def _begun(self, held: str) -> int:
         """Letters at the end that a stop string may begin with."""

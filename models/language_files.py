@@ -14,21 +14,32 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GgufConfig,
+    PreTrainedTokenizerFast,
+)
 
 from models.batching import Place
 from models.checkpoint import Checkpoint
+from models.gguf_metadata import read_metadata
+from models.gguf_tokenizer import UNSAID, gpt2_tokenizer, splitting_of
 from models.header import CheckpointError, Header
 from models.language import Language
 from models.text_params import LONGEST_CONTEXT
 from models.text_tokens import TENSOR, tensor_of
 
-MODELS: Any = AutoModelForCausalLM  # neither has types
+MODELS: Any = AutoModelForCausalLM  # none of them has types
 TOKENIZERS: Any = AutoTokenizer
-MAGIC = b"GGUF"
+FAST: Any = PreTrainedTokenizerFast
 CONTEXT = 2048  # tokens, if no other is asked for: each slot has room for as many
 FEW = 400  # tokens to write, if it isn't said
 MARKS = ("bos_token", "eos_token", "unk_token", "pad_token")
+GGUF_MARKS = dict(zip(MARKS, ("bos", "eos", "unknown", "padding"), strict=True))
+GGUF_TEMPLATE = "tokenizer.chat_template"
+GGUF_ENDS = ("tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id")
+END_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>")
 ORIGIN = {"transformers_version", "architectures", "dtype", "_name_or_path", "quantization_config"}
 """What a configuration says of where it came from, and not of the net."""
 LIMITS = "It may be wrong, repeat itself or offend: nothing that it writes is filtered."
@@ -44,18 +55,21 @@ class Source:
 
 def read_language(source: Source, card: Mapping[str, Any]) -> tuple[Header, dict[str, Tensor]]:
     """The header and the tensors of a model. Raises CheckpointError, which says what is wrong."""
-    net, tokenizer = _opened(source.path)
+    metadata = {} if source.path.is_dir() else _metadata(source.path)
+    net, tokenizer = _opened(source.path, metadata)
     tied = net.all_tied_weights_keys
     tensors = {name: t for name, t in net.state_dict().items() if name not in tied}
-    tensors[TENSOR] = tensor_of(tokenizer.backend_tokenizer.to_str())
+    tensors[TENSOR] = tensor_of(_spelled(source.path, tokenizer))
     marks = {mark: str(x) for mark in MARKS if (x := tokenizer.special_tokens_map.get(mark))}
     words = {
         "chat_template": _template(tokenizer.chat_template),
-        "ends": sorted(_ends(net, tokenizer, marks)),
+        "ends": sorted(_ends(net, tokenizer, marks) | _ends_in(metadata)),
         "marks": marks,
     }
     config = json.loads(net.config.to_json_string(use_diff=False))
     context = _context(source.context)
+
+    card = {"limitations": _limitations(metadata), **card}
 
     def told(context: int) -> Header:
         return _header(config, words, context, card)
@@ -78,7 +92,6 @@ def _header(
                 "words": words,
                 "context": context,
             },
-            "limitations": LIMITS,
             "limits": {"max_tokens": (1, context - 1)},
             "versions": {name: version(name) for name in ("transformers", "tokenizers", "torch")},
             **card,
@@ -87,18 +100,22 @@ def _header(
     )
 
 
-def _opened(path: Path) -> tuple[Any, Any]:
+def _opened(path: Path, metadata: Mapping[str, Any]) -> tuple[Any, Any]:
     """The net and the tokenizer, as transformers finds them; no code of theirs is run."""
     where, named = path, {}
     how: dict[str, Any] = {"dtype": "auto"}
-    if not path.is_dir():
-        _check_gguf(path)
+    if metadata:
         where, named = path.parent, {"gguf_file": path.name}
         how = {"dtype": torch.bfloat16, "quantization_config": GgufConfig(dequantize=True)}
     try:
         own: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, **named}
-        tokenizer = TOKENIZERS.from_pretrained(where, **own)
+        if metadata.get("tokenizer.ggml.model") == "gpt2":
+            tokenizer = _gguf_tokenizer(metadata)
+        else:
+            tokenizer = TOKENIZERS.from_pretrained(where, **own)
         net = MODELS.from_pretrained(where, **own, **how)
+    except CheckpointError:
+        raise
     except Exception as error:  # whatever it makes of files that are none, or that are cut short
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         message = f"{path.name} can't be read: it is no language model that transformers "
@@ -109,10 +126,53 @@ def _opened(path: Path) -> tuple[Any, Any]:
     return net, tokenizer
 
 
-def _check_gguf(path: Path) -> None:
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise CheckpointError(f"{path.name} is neither a folder nor a GGUF file")
+def _metadata(path: Path) -> dict[str, Any]:
+    """What a GGUF file says of itself. Raises CheckpointError where it is but a part of a model."""
+    metadata = read_metadata(path)
+    count = metadata.get("split.count", 1)
+    if not isinstance(count, int) or count > 1:  # a file that was joined has 0
+        message = f"{path.name} is one of {count} files of a model: join them into one first"
+        raise CheckpointError(f"{message} (llama-gguf-split --merge)")
+    return metadata
+
+
+def _gguf_tokenizer(metadata: Mapping[str, Any]) -> Any:
+    """The tokenizer of a GGUF file, with its template and its marks."""
+    splitting = splitting_of(metadata)
+    tokens = metadata.get("tokenizer.ggml.tokens", [])
+    numbers = {m: metadata.get(f"tokenizer.ggml.{name}_token_id") for m, name in GGUF_MARKS.items()}
+    made = FAST(
+        tokenizer_object=gpt2_tokenizer(metadata, splitting),
+        add_bos_token=metadata.get("tokenizer.ggml.add_bos_token", splitting.adds_bos),
+        add_eos_token=metadata.get("tokenizer.ggml.add_eos_token", False),
+        **{m: tokens[i] if i is not None and i < len(tokens) else None for m, i in numbers.items()},
+    )
+    templates = {
+        key.removeprefix(f"{GGUF_TEMPLATE}."): value
+        for key, value in metadata.items()
+        if key.startswith(f"{GGUF_TEMPLATE}.")
+    }
+    made.chat_template = metadata.get(GGUF_TEMPLATE) or templates or None
+    return made
+
+
+def _spelled(path: Path, tokenizer: Any) -> str:
+    """The tokenizer's JSON. A folder's own comes first: transformers makes some tokenizers anew by
+    their class, and loses what the class does not know, such as that digits stand alone."""
+    made: str = tokenizer.backend_tokenizer.to_str()
+    file = path / "tokenizer.json"
+    if not file.is_file():
+        return made
+    spec, known = json.loads(file.read_text()), json.loads(made)
+    own = {token["content"] for token in spec["added_tokens"]}
+    spec["added_tokens"] += [x for x in known["added_tokens"] if x["content"] not in own]
+    spec["post_processor"] = known["post_processor"]  # as the folder's configuration has it
+    return json.dumps(spec, ensure_ascii=False)
+
+
+def _limitations(metadata: Mapping[str, Any]) -> str:
+    split = metadata.get("tokenizer.ggml.model") != "gpt2" or "tokenizer.ggml.pre" in metadata
+    return LIMITS if not metadata or split else UNSAID + LIMITS
 
 
 def _template(told: str | Mapping[str, str] | None) -> str | None:
@@ -120,6 +180,8 @@ def _template(told: str | Mapping[str, str] | None) -> str | None:
     documents. Raises CheckpointError where none of several is that."""
     if told is None or isinstance(told, str):
         return told
+    if not isinstance(told, Mapping):
+        raise CheckpointError("its chat template is no text")
     if "default" not in told:
         named = ", ".join(sorted(told))
         raise CheckpointError(f"it has several chat templates ({named}), and none called default")
@@ -131,7 +193,13 @@ def _ends(net: Any, tokenizer: Any, marks: Mapping[str, str]) -> set[int]:
     around texts."""
     told = net.generation_config.eos_token_id
     ends = set(told if isinstance(told, list) else [] if told is None else [told])
-    return ends | {int(tokenizer.convert_tokens_to_ids(mark)) for mark in marks.values()}
+    turns = set(END_OF_TURN) & {str(x) for x in tokenizer.added_tokens_decoder.values()}
+    return ends | {int(tokenizer.convert_tokens_to_ids(x)) for x in {*marks.values(), *turns}}
+
+
+def _ends_in(metadata: Mapping[str, Any]) -> set[int]:
+    """The tokens that end a turn, by a GGUF file."""
+    return {x for key in GGUF_ENDS if isinstance(x := metadata.get(key), int)}
 
 
 def _context(asked: int | None) -> int:

@@ -44,18 +44,25 @@ class Written:
             raise NotFinite("the model produced values that are not finite")
         if token in words.ends:
             self.finish = "stop"
-            return self.draft.end()
+            piece = self.draft.end(token)
+            self._leave_out_stop()
+            return piece
         self.count += 1
         before, piece = self.draft.letters, self.draft.add(token)
         if how.logprobs is not None:
             self.drawn.append(_drawn(words, choice, (before, self.draft.letters), how.logprobs))
         if self.draft.stopped:
             self.finish = "stop"
-            self.drawn = [one for one in self.drawn if one.offset < self.draft.letters]
+            self._leave_out_stop()
         elif self.count == how.max_tokens:
             self.finish = "length"
             piece += self.draft.end()
         return piece
+
+    def _leave_out_stop(self) -> None:
+        """Tell nothing of the tokens of a stop string."""
+        if self.draft.stopped:
+            self.drawn = [one for one in self.drawn if one.offset < self.draft.letters]
 
 
 def _drawn(words: TextTokens, choice: Choice, letters: tuple[int, int], count: int) -> Drawn:

@@ -52,6 +52,7 @@ class TextTokens:
             for i, x in added.items()
             if not x.content.isspace()  # runs of spaces are but text
         }
+        self._unsaid = {i: x.content for i, x in added.items() if x.special}
         self._template = self._prepared(told["chat_template"], marks)
         self.takes_system = self.chats and self._takes(PROBE)
 
@@ -145,6 +146,10 @@ class TextTokens:
     def text(self, tokens: Sequence[int]) -> str:
         """What tokens say; half a letter at the end is U+FFFD, and marks say nothing."""
         return self._tokenizer.decode(list(tokens), skip_special_tokens=True)
+
+    def special(self, token: int) -> str:
+        """What a special token is called, which is no part of a text; empty for other tokens."""
+        return self._unsaid.get(token, "")
 
     def piece(self, token: int) -> str:
         """What a token says within a text, where it keeps the space that it may begin with."""

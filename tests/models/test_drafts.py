@@ -60,6 +60,30 @@ def test_the_first_of_several_stop_strings_ends_it(words: TextTokens) -> None:
     assert draft.text == "x"
 
 
+@pytest.mark.parametrize(
+    ("stop", "text"),
+    [
+        ("<|im_start|>", "one two"),
+        ("two<|im_start|>", "one "),
+        ("<|im_start|> th", "one two"),
+        ("start", "one two"),
+        ("<|endoftext|>", "one two three"),
+    ],
+)
+def test_stop_strings_match_special_tokens(words: TextTokens, stop: str, text: str) -> None:
+    tokens = [*words.of_text("one two"), 1, *words.of_text(" three")]
+    pieces, draft = written(words, tokens, [stop])
+    assert draft.text == "".join(pieces) == text
+    assert draft.stopped is (text != "one two three")
+
+
+def test_a_stop_string_matches_the_token_that_ends_a_text(words: TextTokens) -> None:
+    draft = Draft(words, words.of_text("x"), ["b<|im_end|>"])
+    pieces = [draft.add(token) for token in words.of_text("ab")]
+    assert "".join([*pieces, draft.end(2)]) == draft.text == "a"
+    assert draft.stopped
+
+
 def test_pieces_are_the_text_whatever_the_stops(words: TextTokens) -> None:
     chance = random.Random(1)
     for _ in range(200):

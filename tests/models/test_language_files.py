@@ -1,5 +1,6 @@
 """Folders and GGUF files to checkpoints that write what transformers writes from them."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any, cast
@@ -8,7 +9,8 @@ import gguf
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from tokenizers import models, pre_tokenizers
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from models.batching import Place
 from models.checkpoint import load
@@ -18,6 +20,7 @@ from models.foreign import import_language
 from models.header import CheckpointError
 from models.language import Language
 from models.text_params import LanguageParams
+from tests.models.test_gguf_tokenizer import mixed_texts
 from tests.models.writing import LLAMA, MARKS, MERGED, TEMPLATE, saved_folder, tokenizer
 
 CPU = torch.device("cpu")
@@ -97,10 +100,70 @@ def test_of_several_chat_templates_the_usual_one_is_taken(tmp_path: Path) -> Non
         import_language(folder, None, tmp_path, "neither", {})
 
 
+def test_a_folders_own_tokenizer_is_taken(tmp_path: Path) -> None:
+    """transformers makes one of this class anew, and forgets that digits stand alone."""
+    folder = saved_folder(tmp_path / "digits")
+    source = tokenizer()
+    source.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), source.pre_tokenizer]
+    )
+    vocab = {**source.get_vocab(), "12": 267}
+    source.model = models.BPE(vocab=vocab, merges=[("t", "h"), ("1", "2")])
+    (folder / "tokenizer.json").write_text(source.to_str())
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config["tokenizer_class"] = "GPT2Tokenizer"
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    assert read(folder, "12") != source.encode("12").ids  # as transformers has it
+    path = import_language(folder, None, tmp_path, "digits", {})
+    words = Language(load(path), Place(CPU)).pen.words
+    source.encode_special_tokens = True
+    for text in mixed_texts():
+        assert words.of_text(text) == source.encode(text).ids
+
+
+def read(folder: Path, text: str) -> list[int]:
+    words: Any = AutoTokenizer.from_pretrained(folder)
+    return list(words(text)["input_ids"])
+
+
+def ends_of(path: Path) -> list[int]:
+    return list(cast(Any, load(path).header.net)["words"]["ends"])
+
+
+def test_the_token_that_ends_a_turn_ends_a_text(tmp_path: Path) -> None:
+    """It is not the end mark of this folder: its template alone writes it."""
+    folder = saved_folder(tmp_path / "turns")
+    words = PreTrainedTokenizerFast.from_pretrained(folder)
+    words.add_tokens(["<turn>"], special_tokens=True)
+    words.chat_template = TEMPLATE.replace("<|im_end|>", "<turn>")
+    words.save_pretrained(folder)
+    path = import_language(folder, None, tmp_path, "turns", {})
+    turn = words.convert_tokens_to_ids("<turn>")
+    assert turn in Language(load(path), Place(CPU)).pen.words.ends
+    words.add_tokens(["<|eot_id|>"], special_tokens=True)
+    words.save_pretrained(folder)
+    named = words.convert_tokens_to_ids("<|eot_id|>")
+    assert named in ends_of(import_language(folder, None, tmp_path, "named", {}))
+
+
+def test_a_chat_template_that_never_ends_is_not_imported(tmp_path: Path) -> None:
+    folder = saved_folder(tmp_path / "loop")
+    words = PreTrainedTokenizerFast.from_pretrained(folder)
+    loop = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    words.chat_template = loop + TEMPLATE
+    words.save_pretrained(folder)
+    with pytest.raises(CheckpointError, match="chat template can't be used: it takes too long"):
+        import_language(folder, None, tmp_path, "loop", {})
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
 @pytest.fixture(scope="module")
 def one_file(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same model as llama.cpp has it: names, and queries and keys whose halves are woven."""
-    path = tmp_path_factory.mktemp("gguf") / "tiny.Q8_0.gguf"
+    return gguf_file(folder, tmp_path_factory.mktemp("gguf") / "tiny.Q8_0.gguf")
+
+
+def gguf_file(folder: Path, path: Path, pre: str | None = "smollm", **more: int) -> Path:
     out = gguf.GGUFWriter(path, "llama")
     told = cast(Any, LLAMA)
     out.add_name("tiny")
@@ -120,7 +183,10 @@ def one_file(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = [word for word, _ in vocab]
     words += [f"<unused{i}>" for i in range(told["vocab_size"] - len(words))]
     out.add_tokenizer_model("gpt2")
-    out.add_tokenizer_pre("smollm")
+    if pre is not None:
+        out.add_tokenizer_pre(pre)
+    for name, value in more.items():
+        out.add_uint32(name.replace("__", "."), value)
     out.add_token_list(words)
     out.add_token_types([3 if word in MARKS else 1 for word in words])
     pairs = ["t h", "h e", "i n", "a n", "e r", "t he", "Ġ t", "Ġ a"]
@@ -172,6 +238,32 @@ def test_a_gguf_file_becomes_a_checkpoint_that_writes_as_it_does(
         if name != "lm_head.weight":
             assert torch.allclose(held.tensors[name].float(), tensor, atol=0.02), name
     assert written(path, "the ant ran")
+
+
+def test_odd_gguf_files_are_read(folder: Path, tmp_path: Path) -> None:
+    """One that says nothing of splitting, and ends a turn by a token of its own."""
+    odd = gguf_file(
+        folder, tmp_path / "odd.gguf", None, tokenizer__ggml__eot_token_id=9, split__count=0
+    )
+    path = import_language(odd, None, tmp_path, "odd", {})
+    assert 9 in ends_of(path)
+    assert "does not say how texts are split" in load(path).header.limitations
+
+
+@pytest.mark.parametrize(
+    ("pre", "more", "reason"),
+    [
+        ("nosuch", {}, "not known here: 'nosuch'"),
+        ("smollm", {"split__count": 3}, r"one of 3 files of a model: .* llama-gguf-split --merge"),
+    ],
+)
+def test_odd_gguf_files_that_cant_be_read_are_refused(
+    folder: Path, tmp_path: Path, pre: str, more: dict[str, int], reason: str
+) -> None:
+    with pytest.raises(CheckpointError, match=reason):
+        import_language(
+            gguf_file(folder, tmp_path / "odd.gguf", pre, **more), None, tmp_path, "x", {}
+        )
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])
