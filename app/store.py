@@ -36,7 +36,8 @@ from app.addresses import read_store_address
 from app.settings import Misconfigured, Settings
 
 NAME = re.compile(r"[0-9a-f]{64}")
-WRONG_FOLDER = (PermissionError, NotADirectoryError, FileExistsError)  # waiting cures none
+WRONG_FOLDER = (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError)
+"""What waiting does not cure, of a folder that is being opened."""
 DISK_FULL = "the disk is full"
 NO_ANSWER = "it does not answer"
 FULL = {errno.ENOSPC: DISK_FULL, errno.EDQUOT: "the disk quota is used up"}

@@ -78,7 +78,7 @@ def trailing_zeros(path: Path) -> int:
 def readable_bytes(log: Path, server: str | Path) -> int:
     """How far the server's own checker can read a log."""
     said = subprocess.run(
-        ["valkey-check-aof", log],  # the server is its checker too, under this name
+        ["redis-check-aof", log],  # under this name Valkey and Redis check a log
         executable=server,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -28,6 +28,7 @@ from typing import IO
 from app.connections import check_credentials
 from app.lifeline import VARIABLE
 from app.settings import EX_CONFIG, Misconfigured, Settings
+from app.store import StoreError, open_store
 from atelier.append_log import last_reason
 from atelier.embedded import EmbeddedServer
 from atelier.keeper import EX_DATA
@@ -153,8 +154,7 @@ class Supervisor:
         """
         state = prepare_state(self.settings.state)
         os.umask(0o077)  # of the children too: what they write is the owner's alone
-        if self.settings.redis_url:
-            check_credentials(self.settings)
+        check_connections(self.settings)
         reading, writing = os.pipe()
         with lock(state):
             port = bindable_port(self.settings.host, self.settings.port)
@@ -241,6 +241,19 @@ class Supervisor:
         stop_together(imports, KILL_AFTER)
         stop_together(valkey, KILL_AFTER)
         discard_socket(self.settings.state.resolve())
+
+
+def check_connections(settings: Settings) -> None:
+    """Raises Misconfigured where Redis or the store is not what the settings say.
+
+    One that is away is no fault of the settings: children wait for it.
+    """
+    if settings.redis_url:
+        check_credentials(settings)
+    try:
+        open_store(settings)
+    except StoreError as error:
+        log.warning("the store can't be used yet", extra={"reason": str(error)})
 
 
 def stop_together(children: Sequence[Child], grace: float) -> None:

@@ -99,6 +99,28 @@ def _hide(folder: Path) -> Path:
     return package.parent
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ATELIER_STORE", "file:///dev/null/artifacts"),
+        ("ATELIER_STORE", "gs://bucket"),
+        ("ATELIER_REDIS_URL", "localhost:6379"),
+        ("ATELIER_STATE", "/dev/null/state"),
+        ("ATELIER_WORKERS", "0"),
+        ("ATELIER_WORKER", "2"),
+    ],
+)
+def test_up_starts_nothing_with_a_bad_setting(name: str, value: str, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        environment = {"ATELIER_STATE": str(tmp_path / "state")} | {name: value}
+        said = atelier("up", **environment)
+    finally:
+        os.umask(before)
+    assert refused(said, 78).startswith(f"{name}")
+    assert not (tmp_path / "state" / "valkey").exists()
+
+
 def test_an_odd_setting_is_named(tmp_path: Path) -> None:
     said = atelier("up", ATELIER_STATE=str(tmp_path), ATELIER_LEASE="soon")
     assert "ATELIER_LEASE" in refused(said, 78)

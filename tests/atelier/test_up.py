@@ -276,8 +276,8 @@ def test_a_child_that_keeps_dying_is_started_ever_more_slowly() -> None:
 def test_a_child_that_runs_once_is_not_started_again() -> None:
     reading, writing = os.pipe()
     command = [sys.executable, "-c", "raise SystemExit(3)"]
-    told: list[int] = []
-    child = Child("import-x", command, os.environ, reading, ended=told.append)
+    statuses: list[int] = []
+    child = Child("import-x", command, os.environ, reading, ended=statuses.append)
     child.mend()
     process = child.process
     assert process is not None
@@ -285,7 +285,7 @@ def test_a_child_that_runs_once_is_not_started_again() -> None:
     for _ in range(3):
         child.mend()
     assert child.process is process
-    assert told == [3]
+    assert statuses == [3]
     assert child.kind == "import"
     os.close(reading)
     os.close(writing)
