@@ -49,7 +49,10 @@ def away_raised() -> Iterator[None]:
 
 
 # Each may use what stands before it.
-SHARED = ("shared/guard", "shared/clock", "shared/keys", "common", "shared/readable")
+SHARED = (
+    *("shared/guard", "shared/clock", "shared/keys", "shared/waiting"),
+    *("common", "shared/readable", "shared/turns"),
+)
 
 
 def source(name: str, folder: Path = FOLDER) -> str:

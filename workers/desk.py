@@ -7,8 +7,8 @@ job. Nothing here knows rq, torch or threads; each thread has a desk of its own.
 import json
 import logging
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,22 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """The rows that one owner may take of some room while others are about: the most of all, and
+    what is left of that to those with jobs in flight."""
+
+    most: int
+    left: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """A queue this worker could read: whether its model is ready, and for how many rows."""
 
     queue: str
     ready: bool
     rows: int
+    share: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,7 @@ class Look:
     verdicts: dict[str, str]  # job -> lost, cancel or deadline
     claims: list[Claim]
     wanted: list[str]  # queues whose models should be loaded
+    shared: bool = False  # whether several owners have posted jobs of late
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +147,27 @@ class Desk:
         self._own = Scripts(connection, LUA)
         self._shared = Scripts(connection)
 
-    def look(self, owned: Sequence[Claim], room: int, rooms: Sequence[Room], stamp: str) -> Look:
+    def look(
+        self,
+        owned: Sequence[Claim],
+        room: int,
+        rooms: Sequence[Room],
+        stamp: str,
+        share: Share | None = None,
+    ) -> Look:
         """What became of the jobs in flight, and which to start; one call to the server."""
         args: list[Any] = [self._worker, secrets.token_hex(8), room]
-        args += [self._settings.max_affinity_wait, stamp, len(owned)]
+        args += [self._settings.max_affinity_wait, stamp, _shares(share, rooms), len(owned)]
         for claim in owned:
             args += [claim.job, claim.execution]
         for place in rooms:
             args += [place.queue, "ready" if place.ready else "unloaded", place.rows]
-        verdicts, claims, wanted = self._own.run("tick", *args)
+        verdicts, claims, wanted, shared = self._own.run("tick", *args)
         return Look(
             dict(verdicts),
             [Claim(job, execution, json.loads(told)) for job, execution, told in claims],
             list(wanted),
+            bool(shared),
         )
 
     def hold(self, hashes: Sequence[str]) -> bool:
@@ -206,3 +225,8 @@ class Desk:
     def doom(self, sha256: str, word: str) -> bool:
         """Begin to delete these bytes, if nothing refers to them by now; then done or failed."""
         return bool(self._own.run("doom", sha256, word))
+
+
+def _shares(share: Share | None, rooms: Sequence[Room]) -> str:
+    queues = {room.queue: asdict(room.share) for room in rooms if room.share}
+    return json.dumps({**(asdict(share) if share else {}), "queues": queues})

@@ -5,7 +5,7 @@ local record = record_of(job)
 if record.owner ~= owner then return 'missing' end
 
 if record.status == 'queued' then
-  redis.call('LREM', 'rq:queue:' .. record.origin, 1, job)
+  dequeue(record.origin, owner, job)
   finish(job, record, 'canceled', {}, now())
   return 'canceled'
 end

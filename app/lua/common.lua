@@ -165,7 +165,7 @@ local function put_back(job, record, at)
   end
   leave(job, record)
   redis.call('HSET', job_key(job), 'status', 'queued', 'execution', '')
-  redis.call('LPUSH', 'rq:queue:' .. record.origin, job)
+  enqueue_first(record.origin, record.owner, job, record.ticket)
   redis.call('PUBLISH', 'atelier:work', record.origin)
 end
 
@@ -210,7 +210,7 @@ local function erase(job, record, at)
   drop_inputs(record, at)
   drop_outputs(record, at)
   drop_sound(job, record, at)
-  if record.status == 'queued' then redis.call('LREM', 'rq:queue:' .. record.origin, 1, job) end
+  if record.status == 'queued' then dequeue(record.origin, record.owner, job) end
   for _, registry in pairs(REGISTRY) do redis.call('ZREM', registry .. record.origin, job) end
   redis.call('ZREM', 'atelier:expiry', job)
   redis.call('ZREM', 'atelier:logs', job)

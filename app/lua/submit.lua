@@ -17,8 +17,7 @@ if idem ~= '' then
   end
 end
 
-local list = 'rq:queue:' .. queue
-local waiting = redis.call('LLEN', list)
+local waiting = redis.call('LLEN', list_key(queue))
 if waiting >= limit then
   local interval = redis.call('HGET', 'atelier:pace:' .. queue, 'interval')
   local wait = math.ceil(tonumber(interval or '') or 10)
@@ -40,15 +39,14 @@ for _ = 1, 10 do
 end
 local job = 'job_' .. time .. suffix
 
-local created = stamp(wall())
+local created, ticket = stamp(wall()), redis.call('INCR', 'atelier:tickets:' .. queue)
 redis.call('HSET', job_key(job), 'status', 'queued', 'origin', queue, 'owner', owner, 'type', kind,
   'attempt', 0, 'created', created, 'arrived', stamp(at), 'deadline', stamp(at + deadline),
-  'keep_deadline', deadline, 'ticket', redis.call('INCR', 'atelier:tickets:' .. queue),
+  'keep_deadline', deadline, 'ticket', ticket,
   unpack(ARGV, 11))
 if ARGV[9] ~= '' then redis.call('HSET', job_key(job), 'inputs', ARGV[9]) end
 for _, sha in ipairs(inputs) do refer(sha, owner) end
-redis.call('SADD', 'rq:queues', list)
-redis.call('RPUSH', list, job)
+enqueue(queue, owner, job, ticket)
 redis.call('ZADD', 'atelier:jobs:' .. owner, 0, job)
 place(job, { owner = owner, type = kind }, 'queued')
 emit(job, 'status', cjson.encode({ job_id = job, status = 'queued' }))
@@ -56,5 +54,6 @@ if idem ~= '' then
   redis.call('HSET', idem, 'job', job, 'request', request)
   redis.call('EXPIRE', idem, ARGV[10])
 end
+redis.call('ZADD', 'atelier:posted', at, owner)
 redis.call('PUBLISH', 'atelier:work', queue)
-return { 'new', job, created, waiting }
+return { 'new', job, created, position_of(queue, owner, job) }

@@ -6,11 +6,6 @@ local record = record_of(job)
 if record.owner ~= owner then return nil end
 
 local position = -1
-if record.status == 'queued' then
-  -- Tickets count jobs as they come, so no list is scanned; jobs canceled since are counted in.
-  local head = redis.call('LINDEX', 'rq:queue:' .. record.origin, 0)
-  local first = tonumber(head and redis.call('HGET', job_key(head), 'ticket') or '')
-  if first then position = math.max(0, tonumber(record.ticket) - first) end
-end
+if record.status == 'queued' then position = position_of(record.origin, owner, job) end
 local newest = redis.call('XREVRANGE', events_key(job), '+', '-', 'COUNT', 1)
 return { cjson.encode(record), position, newest[1] and newest[1][1] or record.last_event or '0-0' }

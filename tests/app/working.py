@@ -34,11 +34,11 @@ class Worker:
         """Start every job that waits."""
         queues = [q.removeprefix("rq:queue:") for q in self.connection.smembers("rq:queues")]
         self._looks += 1
-        args: list[Any] = [self.name, f"{self.name}-{self._looks}", 10_000, 2, STAMP]
+        args: list[Any] = [self.name, f"{self.name}-{self._looks}", 10_000, 2, STAMP, "{}"]
         args += [len(self.running)]
         args += [part for pair in self.running.items() for part in pair]
         args += [part for q in queues for part in (q, "ready", 10_000)]
-        _, claims, _ = self._own.run("tick", *args)
+        _, claims, *_ = self._own.run("tick", *args)
         self.running |= {job: execution for job, execution, _ in claims}
         return [job for job, _, _ in claims]
 

@@ -33,15 +33,16 @@ for _, job in ipairs(redis.call('ZRANGE', 'atelier:logs', '-inf', at, 'BYSCORE',
   if redis.call('HEXISTS', job_key(job), 'ended') == 1 then shrink(job) end
 end
 
-for _, list in ipairs(redis.call('SMEMBERS', 'rq:queues')) do
+for _, list in ipairs(redis.call('SMEMBERS', 'rq:queues')) do -- rq:queue:<queue>
   for _, job in ipairs(redis.call('LRANGE', list, 0, most)) do
     local record = record_of(job)
     if record.status ~= 'queued' then
+      if record.owner then forget_waiting(list:sub(10), record.owner, job) end
       if record.owner or not record.status then redis.call('LREM', list, 1, job) end
     elseif record.ended then -- an operator's `rq requeue`: its claim begins its time anew
     elseif not record.deadline or tonumber(record.deadline) > at then break
     else
-      redis.call('LREM', list, 1, job)
+      dequeue(list:sub(10), record.owner, job)
       finish(job, record, 'failed', { 'error',
         failure('deadline_exceeded', 'the job was not finished before its deadline') }, at)
     end

@@ -1,15 +1,19 @@
 -- A worker's look at the queue: what became of its jobs, and what it should start next.
 -- ARGV: worker, token, room in rows, affinity wait, RQ's timestamp,
+--       shares as JSON: of this room and by queue, the most rows of one owner (`most`), and what is
+--       left of that to owners with jobs in flight (`left`),
 --       number of jobs in flight, then each as job, execution,
 --       then each queue it could read as: queue, 'ready' or 'unloaded', room in rows.
--- Returns {verdicts as job, word}, {claims as job, execution, record as JSON}, queues to load for.
+-- Returns {verdicts as job, word}, {claims as job, execution, record as JSON}, queues to load for,
+--         1 if several owners are about, else 0.
 local worker, token = ARGV[1], ARGV[2]
-local room, affinity, rq_time = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local count, at = tonumber(ARGV[6]), now()
+local affinity, rq_time, shares = tonumber(ARGV[4]), ARGV[5], cjson.decode(ARGV[6])
+local count, at = tonumber(ARGV[7]), now()
+local all = { room = tonumber(ARGV[3]), most = shares.most, left = shares.left or {} }
 local verdicts, claims, wanted, known = {}, {}, {}, {}
 
 -- 1. Is each still mine, wanted, and in time?
-for i = 7, 6 + 2 * count, 2 do
+for i = 8, 7 + 2 * count, 2 do
   local job, execution = ARGV[i], ARGV[i + 1]
   known[job] = true
   local seen = redis.call('HMGET', job_key(job), 'execution', 'cancel_requested', 'deadline')
@@ -32,24 +36,28 @@ for _, job in ipairs(newest_first(lost)) do
   else redis.call('SREM', inflight_key(worker), job) end
 end
 
--- 3. Claim, oldest head first; a model that isn't loaded gives the loaded ones a head start.
+-- 3. Claim: owners take turns, and a model that isn't loaded gives the loaded ones a head start.
+--    While other owners are about, no owner takes more than its share of the room.
+local shared = redis.call('ZCOUNT', 'atelier:posted', at - 3600, '+inf') > 1
 local queues = {}
-for i = 7 + 2 * count, #ARGV, 3 do
-  queues[#queues + 1] =
-    { name = ARGV[i], ready = ARGV[i + 1] == 'ready', room = tonumber(ARGV[i + 2]) }
+for i = 8 + 2 * count, #ARGV, 3 do
+  local limits = (shares.queues or {})[ARGV[i]] or {}
+  queues[#queues + 1] = { name = ARGV[i], ready = ARGV[i + 1] == 'ready',
+    room = tonumber(ARGV[i + 2]), most = limits.most, left = limits.left or {} }
+end
+
+-- How many rows this owner may still take of some room.
+local function left_to(limits, owner) return limits.left[owner] or limits.most or math.huge end
+
+local function take_rows(limits, owner, rows)
+  limits.room = limits.room - rows
+  limits.left[owner] = left_to(limits, owner) - rows
 end
 
 local function head_of(queue)
-  local list = 'rq:queue:' .. queue.name
-  while true do
-    local job = redis.call('LINDEX', list, 0)
-    if not job then return nil end
-    local seen = redis.call('HMGET', job_key(job), 'status', 'arrived', 'alone', 'ticket')
-    local arrived = tonumber(seen[2] or '')
-    if seen[1] == 'queued' and seen[4] and arrived then return job, arrived, seen[3] end
-    record_of(job) -- one that can't be read ends here
-    redis.call('LREM', list, 1, job) -- or its job has ended, is gone, or is none of ours
-  end
+  return next_of(queue.name, function(owner)
+    return not shared or (left_to(all, owner) > 0 and left_to(queue, owner) > 0)
+  end)
 end
 
 -- The inputs that are still there, for a job that had let go of them.
@@ -64,10 +72,11 @@ local function take_inputs_again(job, record)
   redis.call('HSET', job_key(job), 'inputs', cjson.encode(there))
 end
 
-local function start(job, queue)
+-- Start a job. Returns its rows; none where it can't be read, or RQ's list has it no more.
+local function start(job, owner, queue)
   local record, execution = record_of(job), token .. '-' .. (#claims + 1)
-  redis.call('LREM', 'rq:queue:' .. queue.name, 1, job)
-  if record.status ~= 'queued' then return 0 end -- it can't be read
+  if not dequeue(queue.name, owner, job) or record.status ~= 'queued' then return 0 end
+  take_turn(queue.name, owner)
   if record.ended then -- an operator's `rq requeue`: what it ended in no longer holds
     drop_outputs(record, at)
     drop_sound(job, record, at)
@@ -110,31 +119,46 @@ local function start(job, queue)
   return tonumber(record.items) * tonumber(record.rows or 1)
 end
 
-if redis.call('EXISTS', 'rq:suspended') == 1 then room = 0 end
-while room > 0 do
-  local best, best_job, best_age, best_alone
+-- Whether the first of two comes before the second: by the owners' turns, then by the queues', then
+-- by age. Jobs whose model isn't loaded count as younger.
+local function before(one, other)
+  if not other then return true end
+  if one.turn ~= other.turn then return one.turn < other.turn end
+  if one.owner == other.owner and one.turn_here ~= other.turn_here then
+    return one.turn_here < other.turn_here
+  end
+  return one.age < other.age
+end
+
+local function best_head()
+  local best
   for _, queue in ipairs(queues) do
-    if queue.room > 0 then
-      local job, arrived, alone = head_of(queue)
-      local age = job and arrived + (queue.ready and 0 or affinity)
-      if job and (queue.ready or age <= at or #queues == 1 or count + #claims == 0)
-        and (not best or age < best_age) then
-        best, best_job, best_age, best_alone = queue, job, age, alone
-      end
+    local head = queue.room > 0 and head_of(queue)
+    if head then
+      head.queue, head.age = queue, head.arrived + (queue.ready and 0 or affinity)
+      local due = queue.ready or head.age <= at or #queues == 1 or count + #claims == 0
+      if due and before(head, best) then best = head end
     end
   end
+  return best
+end
+
+if redis.call('EXISTS', 'rq:suspended') == 1 then all.room = 0 end
+while all.room > 0 do
+  local best = best_head()
   if not best then break end
-  if not best.ready then
-    wanted[#wanted + 1] = best.name
-    best.room = 0
-  elseif best_alone then -- it was in flight at two deaths: nobody runs beside it
+  local queue, owner = best.queue, best.owner
+  if not queue.ready then
+    wanted[#wanted + 1] = queue.name
+    queue.room = 0
+  elseif best.alone then -- it was in flight at two deaths: nobody runs beside it
     if count + #claims > 0 then break end
-    start(best_job, best)
+    start(best.job, owner, queue)
     break
   else
-    local rows = start(best_job, best)
-    room = room - rows
-    best.room = best.room - rows
+    local rows = start(best.job, owner, queue)
+    take_rows(all, owner, rows)
+    take_rows(queue, owner, rows)
   end
 end
-return { verdicts, claims, wanted }
+return { verdicts, claims, wanted, shared and 1 or 0 }

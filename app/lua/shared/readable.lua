@@ -73,7 +73,7 @@ local function record_of(job)
   report(job_key(job), wrong)
   redis.call('HSET', job_key(job), 'unreadable', wrong)
   if record.status == nil or record.status == 'queued' or record.status == 'started' then
-    redis.call('LREM', 'rq:queue:' .. record.origin, 0, job)
+    dequeue(record.origin, record.owner, job)
     finish(job, record, 'failed', { 'error',
       failure('internal_error', "the job's record can't be read") }, at)
     record.status, record.ended = 'failed', stamp(at)
