@@ -18,6 +18,7 @@ from training.data.folder import files_of
 FEWEST = 8  # videos that can be learnt from, one of them held out
 CAPTIONS = "captions.csv"
 HEADER = ["file", "caption"]
+DECODING = 2  # another number where the same file is decoded to another clip than before
 
 
 def build_own_clips(folder: Path, frames: int, size: int, rate: float | None = None) -> Path:
@@ -85,8 +86,8 @@ def _said(name: str) -> str:
 
 
 def _print_of(folder: Path, names: list[str]) -> str:
-    """Of names, sizes and times of change, and of the captions."""
+    """Of names, sizes and times of change, of the captions, and of how videos are decoded."""
     named = [*names, CAPTIONS] if (folder / CAPTIONS).is_file() else names
     stats = [(name, (folder / name).stat()) for name in named]
     told = "\n".join(f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in stats)
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{DECODING}\n{told}".encode()).hexdigest()[:8]
