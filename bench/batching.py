@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from bench.bed import report, skip
+from bench.bed import checked, report, skip
 from models.batching import Batched, Place
 from models.checkpoint import load
 from models.draws import seeded
@@ -32,9 +32,9 @@ def together(family: Family[Params], params: Params, facts: Facts) -> float:
     start = time.perf_counter()
     engine = Engine(CPU)
     for seed in range(REQUESTS):
-        engine.add(seed, family.generate(params, seeded(seed)))
+        checked(engine.add(seed, family.generate(params, seeded(seed))))
     while len(engine):
-        for event in engine.tick():
+        for event in checked(engine.tick()):
             if isinstance(event, Finished):
                 encode(event.artifacts[0], "png", facts)
     return time.perf_counter() - start
@@ -45,9 +45,9 @@ def one_at_a_time(family: Family[Params], params: Params, facts: Facts) -> float
     start = time.perf_counter()
     for seed in range(REQUESTS):
         engine = Engine(CPU)
-        engine.add(seed, family.generate(params, seeded(seed)))
+        checked(engine.add(seed, family.generate(params, seeded(seed))))
         while len(engine):
-            for event in engine.tick():
+            for event in checked(engine.tick()):
                 if isinstance(event, Finished):
                     encode(event.artifacts[0], "png", facts)
     return time.perf_counter() - start

@@ -22,6 +22,7 @@ from bench.noop import register
 from models.checkpoint import save
 from models.header import Header
 from models.shelf import Shelf
+from workers.engine import Event, Failed
 
 RESULTS = Path(os.environ.get("ATELIER_BENCH_RESULTS", "bench/results.jsonl"))
 PATIENCE = 120.0  # seconds that a job of no work may take
@@ -96,6 +97,14 @@ def bed(**changed: Any) -> Iterator[Bed]:
         sha256 = Shelf(checkpoints).entries()["noop"].sha256
         yield Bed(settings, connection, Jobs(connection, settings), sha256)
         connection.close()
+
+
+def checked(events: list[Event]) -> list[Event]:
+    """The same events. Raises Unfinished where a flow has failed."""
+    for event in events:
+        if isinstance(event, Failed):
+            raise Unfinished(f"flow {event.id} failed: {event.error!r}") from event.error
+    return events
 
 
 def report(claim: str, ratio: float, reach: str, **figures: Any) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.bed import report, skip
+from bench.bed import checked, report, skip
 from models.batching import Place, run_together
 from models.checkpoint import load
 from models.denoising import TICKS
@@ -61,9 +61,9 @@ def ours(model: Diffusion) -> Served:
     start = time.perf_counter()
     for seed, request in enumerate(REQUESTS):
         params = DiffusionParams.model_validate(request)
-        engine.add(seed, model.generate(params, seeded(seed)))
+        checked(engine.add(seed, model.generate(params, seeded(seed))))
     while len(engine):
-        for event in engine.tick():
+        for event in checked(engine.tick()):
             if isinstance(event, Finished):
                 encode(event.artifacts[0], "png", facts)
                 ends.append(time.perf_counter() - start)
@@ -164,10 +164,10 @@ def overhead(rounds: int) -> None:
     for _ in range(rounds):
         engine, ticks, inside[0] = Engine(CPU), 0, 0.0
         for seed in range(8):
-            engine.add(seed, model.generate(DiffusionParams(steps=20), seeded(seed)))
+            checked(engine.add(seed, model.generate(DiffusionParams(steps=20), seeded(seed))))
         start = time.perf_counter()
         while len(engine):
-            engine.tick()
+            checked(engine.tick())
             ticks += 1
         whole = time.perf_counter() - start
         shares.append(((whole - inside[0]) / ticks, inside[0] / ticks))

@@ -5,7 +5,7 @@ import time
 import torch
 from torch import Tensor
 
-from bench.bed import report
+from bench.bed import Unfinished, report
 from models.artifacts import Artifact, Image
 from models.batching import Batched
 from models.flow import Step
@@ -15,24 +15,28 @@ CPU = torch.device("cpu")
 STEPS = 2000
 
 
-async def story(run: Batched[Tensor], x: Tensor) -> tuple[Artifact, ...]:
+async def story(run: Batched[Tensor], x: Tensor, ended: list[int]) -> tuple[Artifact, ...]:
     for i in range(STEPS):
         await Step(run, (x,), progress=(i, STEPS))
+    ended.append(1)
     return (Image(x.reshape(1, 1, 1)),)
 
 
 def engine_tick(flows: int) -> float:
     """Seconds of a tick over so many flows whose function does nothing."""
     run: Batched[Tensor] = Batched(lambda x: x, (torch.zeros(1),), rows=None)
-    engine = Engine(CPU)
+    engine, ended = Engine(CPU), list[int]()
     for i in range(flows):
-        engine.add(i, story(run, torch.zeros(1)))
+        engine.add(i, story(run, torch.zeros(1), ended))
     start = time.perf_counter()
     ticks = 0
     while len(engine):
         engine.tick()
         ticks += 1
-    return (time.perf_counter() - start) / ticks
+    seconds = time.perf_counter() - start
+    if len(ended) != flows:
+        raise Unfinished(f"{flows - len(ended)} flows did not end")
+    return seconds / ticks
 
 
 def bare_loop(rows: int) -> float:

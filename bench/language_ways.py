@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from app.settings import Settings
 from atelier.packaged import PACKAGED
 from atelier.packaged import main as taken_over
+from bench.bed import checked
 from models.artifacts import Text
 from models.checkpoint import Checkpoint, load
 from models.draws import seeded
@@ -81,9 +82,9 @@ def ours(
     engine, texts = Engine(CPU, clock), dict[Any, Text]()
     start = clock()
     for prompt in prompts:
-        engine.add(prompt, family.generate(how(prompt), seeded(1)))
+        checked(engine.add(prompt, family.generate(how(prompt), seeded(1))))
     while len(engine):
-        for event in engine.tick():
+        for event in checked(engine.tick()):
             if isinstance(event, Finished):
                 (texts[event.id],) = event.artifacts  # type: ignore[assignment]
     seconds = clock() - start
@@ -149,12 +150,12 @@ def writing(family: Language, others: int, seconds: float = 2.0) -> Engine:
     engine = Engine(CPU, time.process_time)
     for number in range(others):
         told = greedy(PROMPTS[number]).model_copy(update={"max_tokens": 900})
-        engine.add(number, family.generate(told, seeded(1)))
+        checked(engine.add(number, family.generate(told, seeded(1))))
     for _ in range(12):
-        engine.tick()
+        checked(engine.tick())
     begun = time.process_time()
     while others and time.process_time() - begun < seconds:
-        engine.tick()
+        checked(engine.tick())
     return engine
 
 
@@ -163,11 +164,11 @@ def first_token(family: Language, others: int, seconds: float = 2.0) -> float:
     engine = writing(family, others, seconds)
     start = time.process_time()
     told = greedy(" ".join(PROMPTS)[:300]).model_copy(update={"max_tokens": 2})
-    engine.add("late", family.generate(told, seeded(1)))
+    checked(engine.add("late", family.generate(told, seeded(1))))
     chunks = -(-len(family.pen.words.of_text(told.text or "")) // family.pen.net.chunk)
     seen = 0
     while seen <= chunks:
-        events = engine.tick()
+        events = checked(engine.tick())
         seen += sum(isinstance(e, Advanced) and e.id == "late" for e in events)
     return time.process_time() - start
 
@@ -181,15 +182,15 @@ def beside_a_prompt(family: Language, others: int) -> tuple[float, float, float]
     engine = writing(family, others)
     begun, before = time.process_time(), 0
     while time.process_time() - begun < ALONE_SECONDS:
-        before += _written(engine.tick())
+        before += _written(checked(engine.tick()))
     speed = before / (time.process_time() - begun)
     words = family.pen.words.of_text((PAGES / "architecture.md").read_text())
     told = greedy(family.pen.words.text(words[:LONG])).model_copy(update={"max_tokens": 1})
-    engine.add("late", family.generate(told, seeded(1)))
+    checked(engine.add("late", family.generate(told, seeded(1))))
     came = last = time.process_time()
     meanwhile, longest, over = 0, 0.0, False
     while not over:
-        events = engine.tick()
+        events = checked(engine.tick())
         now, new = time.process_time(), _written(events)
         if new:
             meanwhile, longest, last = meanwhile + new, max(longest, now - last), now

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.bed import report, skip
+from bench.bed import checked, report, skip
 from models.batching import Place
 from models.checkpoint import load
 from models.clip import cutouts
@@ -61,9 +61,9 @@ def through_the_engine(model: Family[Any], asked: list[Params]) -> None:
     """All requests at once, to files."""
     facts, engine = Facts("model", "", {}, 0), Engine(CPU)
     for seed, params in enumerate(asked):
-        engine.add(seed, model.generate(params, seeded(seed)))
+        checked(engine.add(seed, model.generate(params, seeded(seed))))
     while len(engine):
-        for event in engine.tick():
+        for event in checked(engine.tick()):
             if isinstance(event, Finished):
                 encode(event.artifacts[0], "png", facts)
 

@@ -1,9 +1,18 @@
-"""What a bench compares with says the same as what is compared with it."""
+"""What a bench compares with says the same as what is compared with it, and no bench reports
+figures of jobs that did not complete."""
+
+from pathlib import Path
 
 import pytest
+import redis
 import torch
 
+from app.jobs import Jobs
+from app.settings import Settings
+from bench.bed import Bed, Unfinished, checked
 from bench.wavenet import last_logits, sized_net
+from models.artifacts import Artifact
+from workers.engine import Engine
 
 
 @pytest.mark.parametrize("padded", [True, False])
@@ -19,3 +28,28 @@ def test_the_naive_loop_says_what_the_net_does(padded: bool) -> None:
     assert float(whole.std()) > 1e-3
     other = last_logits(net, given[:, -net.receptive_field :].roll(1, 1), told, padded)
     assert not torch.allclose(other, whole, atol=1e-3)
+
+
+def test_a_flow_that_fails_ends_the_bench() -> None:
+    async def broken() -> tuple[Artifact, ...]:
+        raise ValueError("no")
+
+    with pytest.raises(Unfinished, match="no"):
+        checked(Engine(torch.device("cpu")).add(1, broken()))
+
+
+@pytest.mark.parametrize("status", ["failed", "canceled", None])
+def test_a_job_that_does_not_complete_ends_the_bench(
+    redis_server: str, connection: "redis.Redis", tmp_path: Path, status: str | None
+) -> None:
+    settings = Settings(state=tmp_path, redis_url=redis_server)
+    on = Bed(settings, connection, Jobs(connection, settings), "")
+    if status:
+        connection.hset("rq:job:one", mapping={"status": status, "error": "no"})
+    with pytest.raises(Unfinished):
+        on.ended("one")
+    connection.hset("rq:job:two", "status", "started")
+    with pytest.raises(Unfinished, match="1 jobs"):
+        on.check(["two"])
+    connection.hset("rq:job:two", "status", "finished")
+    on.check(["two"])
