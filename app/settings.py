@@ -229,7 +229,10 @@ class Settings(BaseSettings):
         default=20, ge=0, description="On SIGTERM, time to finish what runs."
     )
     hang_timeout: float = Field(
-        default=120, gt=0, description="A step longer than this ends the worker."
+        default=120,
+        gt=0,
+        description="A worker ends itself when a phase of a job lasts longer than this, and a step "
+        "longer than ten times its measured cost.",
     )
     preview_interval: float = Field(
         default=0.5, gt=0, description="Least time between two previews."

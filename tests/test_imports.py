@@ -44,7 +44,10 @@ MAY = {
     },
     "atelier": {"app", "models", "training", "workers"},
 }
-ENGINE = {"models.artifacts", "models.batching", "models.flow", "workers.schedule"}
+ENGINE = {
+    *("models.artifacts", "models.batching", "models.flow"),
+    *("workers.activity", "workers.schedule"),
+}
 RQ = {"app.jobs", "workers.batch_worker", "workers.main"}
 
 

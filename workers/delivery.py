@@ -17,9 +17,12 @@ from functools import partial
 from typing import TypeVar
 
 from app.store import Store
+from models.artifacts import Artifact, Text, values_of
+from models.score import Score
+from workers.activity import Activity
 from workers.desk import AWAY, Desk, Ending, Sounding, Word
 from workers.encode import encode
-from workers.files import Encoded
+from workers.files import Encoded, Sheet
 from workers.messages import Ended, Heard, Made, Message, Told
 from workers.parcel import Parcel, describe, failed_ending
 from workers.sound_files import chunk_file
@@ -30,6 +33,7 @@ log = logging.getLogger("atelier.worker")
 T = TypeVar("T")
 BATCH = 64  # messages delivered together, at most
 MESSAGES = 256  # waiting for delivery; from then on the engine waits
+SLOWEST = 100_000  # pixels or samples a second that any encoder gets done
 PREVIEWS = 16  # waiting when another comes, at most: each holds a picture, or a whole sound
 FAILED = 70  # exit status of a worker that can't go on
 LONGEST_PAUSE = 2.0  # seconds between two tries
@@ -48,8 +52,14 @@ class Delivery:
     """One thread that owns encoding, the store and the commits."""
 
     def __init__(
-        self, desk: Desk, store: Store, stamp: Callable[[], str], ring: Callable[[], None]
+        self,
+        desk: Desk,
+        store: Store,
+        stamp: Callable[[], str],
+        ring: Callable[[], None],
+        activity: Activity | None = None,
     ) -> None:
+        self._activity = activity or Activity()
         self._desk, self._store, self._stamp, self._ring = desk, store, stamp, ring
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._parcels: dict[str, Parcel] = {}  # by execution
@@ -100,7 +110,8 @@ class Delivery:
         words: list[Word | Sounding | Ending] = []
         for message in [message for message in batch if message is not None]:
             try:
-                words += self._worded(message)
+                with self._activity.during("wording", (message.claim.job,)):
+                    words += self._worded(message)
             except Exception as error:
                 self._spoil(message, error)
                 if isinstance(message, Ended):
@@ -147,8 +158,10 @@ class Delivery:
         """Store the files of these. What can't be stored fails its job, when it ends."""
         files: list[tuple[Made | Heard, Encoded, str]] = []
         for item in made:
+            job, limit = item.claim.job, size_of(item) / SLOWEST
             try:
-                encodings = encoded(item)
+                with self._activity.during("encoding", (job,), limit):
+                    encodings = encoded(item)
             except Exception as error:
                 self._spoil(item, error)
             else:
@@ -182,6 +195,21 @@ def encoded(made: Made | Heard) -> list[Encoded]:
     if isinstance(made, Heard):
         return [chunk_file(made.chunk.audio)]
     return [f for a in made.artifacts for f in encode(a, made.output_format, made.facts)]
+
+
+def size_of(made: Made | Heard) -> int:
+    """Pixels or samples to encode."""
+    if isinstance(made, Heard):
+        return made.chunk.audio.samples.numel()
+    return sum(values_in(artifact) for artifact in made.artifacts)
+
+
+def values_in(artifact: Artifact | Sheet) -> int:
+    """Pixels or samples of an artifact; notes and words are few."""
+    if isinstance(artifact, Sheet):
+        return sum(picture.pixels.numel() for picture in artifact.pictures)
+    few = isinstance(artifact, Score | Text)
+    return 0 if few else values_of(artifact).numel()
 
 
 def until_reached(ask: Callable[[], T]) -> T:

@@ -189,6 +189,10 @@ class Desk:
                 log.error("a record can't be written", extra={"reason": str(answer)})
         return [answer in (1, "done") for answer in answers]
 
+    def wants(self, claim: Claim) -> bool:
+        """Whether anybody still wants what this execution makes."""
+        return bool(self._own.run("wanted", claim.job, claim.execution))
+
     def release(self, claims: Sequence[Claim]) -> None:
         """Put jobs back at the front of their queues, in order, uncharged."""
         flat = [part for claim in claims for part in (claim.job, claim.execution)]

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,9 +15,12 @@ import torch
 from models.artifacts import Artifact
 from models.batching import Batched, SeamError, run_together
 from models.flow import Flow, Step, resume
+from workers.activity import Activity
 from workers.schedule import Row, Schedule, Seat
 
 log = logging.getLogger("atelier.worker")
+
+HANGS_AFTER = 10.0  # times what a batch has cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,12 @@ class Engine:
     """Drives flows together. Used by one thread."""
 
     def __init__(
-        self, device: torch.device, clock: Callable[[], float] = time.perf_counter
+        self,
+        device: torch.device,
+        clock: Callable[[], float] = time.perf_counter,
+        activity: Activity | None = None,
     ) -> None:
+        self.activity = activity or Activity()
         self._device = device
         self._clock = clock
         self._seats: dict[Hashable, Seat] = {}
@@ -94,8 +102,11 @@ class Engine:
 
     def _run(self, rows: Sequence[Row]) -> list[Any]:
         """A result or an exception for each row: a failing batch is split, so the guilty pay."""
+        flows = tuple(row.seat.id for row in rows)
+        limit = HANGS_AFTER * self._schedule.longest(rows)
         try:
-            return run_together(rows[0].step.run, [r.step.row for r in rows], self._device)
+            with self.activity.during("step", flows, limit):
+                return run_together(rows[0].step.run, [r.step.row for r in rows], self._device)
         except torch.AcceleratorError:
             raise  # the device is lost: the process ends, and quarantine decides who was to blame
         except Exception as error:
@@ -111,16 +122,26 @@ class Engine:
             return self._fail(seat, outcome)
         seat.results[row.index] = outcome
         seat.missing -= 1
-        draw = step.preview
-        preview = None if draw is None else lambda: draw(outcome)
+        preview = partial(self._preview, seat, step, outcome) if step.preview else None
         events: list[Event] = [Advanced(seat.id, step.progress, preview, step.delta)]
         if not seat.missing:
             events += self._resume(seat, tuple(seat.results))
         return events
 
+    def _preview(self, seat: Seat, step: Step[Any], outcome: Any) -> Artifact:
+        """What a step looks like; the time that it takes is charged to its flow."""
+        assert step.preview is not None
+        start = self._clock()
+        try:
+            with self.activity.during("preview", (seat.id,)):
+                return step.preview(outcome)
+        finally:
+            self._schedule.charge_flow(seat, self._clock() - start)
+
     def _resume(self, seat: Seat, results: tuple[Any, ...] | None) -> list[Event]:
         try:
-            seat.steps = resume(seat.flow, results)
+            with self.activity.during("begin" if results is None else "resume", (seat.id,)):
+                seat.steps = resume(seat.flow, results)
         except StopIteration as end:
             return self._end(seat, end.value)
         except torch.AcceleratorError:
@@ -147,7 +168,8 @@ class Engine:
         del self._seats[seat.id]
         self._schedule.leave(seat)
         try:
-            seat.flow.close()
+            with self.activity.during("close", (seat.id,)):
+                seat.flow.close()
         except torch.AcceleratorError:
             raise
         except Exception as error:  # the flow is out all the same

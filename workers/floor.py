@@ -26,6 +26,7 @@ log = logging.getLogger("atelier.worker")
 
 LOOK_SECONDS = 0.05  # between looks while flows run, unless someone rings: cancels are seen in time
 IDLE_SECONDS = 1.0
+TURN_LIMIT = 300.0  # of a turn, flows and steps aside: Redis may be slow to answer
 CLOSE_SECONDS = 5.0  # for what is still to be delivered when the worker ends
 
 
@@ -46,7 +47,6 @@ class Floor:
 
     def __init__(self, parts: Parts, settings: Settings) -> None:
         self.bell = parts.bell
-        self.tick_began: float | None = None  # read by the watchdog
         self._desk, self._host, self._engine = parts.desk, parts.host, parts.engine
         self._reader, self._delivery = parts.reader, parts.delivery
         self._settings = settings
@@ -76,10 +76,11 @@ class Floor:
         for state, held in (("loading", self._host.loading), ("failed", self._host.refused)):
             states |= {sha256: {"state": state, "determinism": None} for sha256 in list(held)}
         capacity = self._settings.capacity
-        return {"capacity": capacity, "in_flight": len(self._runs), "models": states}
+        return {"capacity": capacity, "in_flight": self._runs.items, "models": states}
 
     def turn(self, claiming: bool, stamp: Callable[[], str]) -> None:
         """One look if it is due, one tick if anything waits for one."""
+        self._engine.activity.enter("turn", limit=TURN_LIMIT)
         if pause := self._pause():
             self.bell.wait(pause)
             self.look(stamp(), claiming)
@@ -87,10 +88,7 @@ class Floor:
             self.look(stamp(), claiming)
         if self._delivery.behind:
             return
-        self.tick_began = time.monotonic()
-        events = self._engine.tick()
-        self.tick_began = None
-        self._runs.sort(events)
+        self._runs.sort(self._engine.tick())
         self._runs.admit()
 
     def _pause(self) -> float:
@@ -102,6 +100,7 @@ class Floor:
     def look(self, stamp: str, claiming: bool = True) -> None:
         """Ask the queue, and do what it says. While Redis is away, what runs runs on."""
         self._looked = time.monotonic()
+        self._engine.activity.enter("look", limit=TURN_LIMIT)
         self._collect()
         self._queues = self._readable_queues()
         room = self._settings.capacity - self._runs.rows_taken()
@@ -206,6 +205,7 @@ class Floor:
 
     def release(self) -> None:
         """Put what is not finished back for others."""
+        self._engine.activity.enter("release", limit=TURN_LIMIT)
         left = self._runs.unfinished
         attempt_release(self._desk, left)
         for claim in left:
@@ -217,6 +217,7 @@ class Floor:
 
         What a broken worker held is left to the reaper: one of these jobs may have broken it.
         """
+        self._engine.activity.rest()
         self._reader.close()
         self._delivery.close(CLOSE_SECONDS)
         self._collect()

@@ -7,9 +7,9 @@ never evicted; one that does not fit beside them waits until they are done.
 import gc
 import logging
 import queue
+import threading
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,10 @@ class Host:
 
     def __init__(self, shelf: Shelf, place: Place, budget: int, ring: Callable[[], None]) -> None:
         self._shelf, self._place, self._budget, self._ring = shelf, place, budget, ring
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._wanted: queue.SimpleQueue[tuple[Entry, int] | None] = queue.SimpleQueue()
+        self._closed = False
+        # A daemon: the process may end while a model is loading.
+        self._loader = threading.Thread(target=self._load_all, name="load", daemon=True)
         self._arrived: queue.SimpleQueue[tuple[str, Loaded | Refused]] = queue.SimpleQueue()
         self.loaded: dict[str, Loaded] = {}  # by sha256
         self.refused: dict[str, Refused] = {}
@@ -109,7 +112,9 @@ class Host:
         for sha256 in victims:
             log.info("model evicted", extra={"model": self.loaded.pop(sha256).entry.id})
         self.loading[entry.sha256] = need
-        self._loader.submit(self._load, entry, need)
+        if not self._loader.is_alive():
+            self._loader.start()
+        self._wanted.put((entry, need))
         return set()
 
     def _weighed(self, entry: Entry) -> int:
@@ -138,6 +143,10 @@ class Host:
             victims.add(sha256)
             held -= model.bytes
         return victims if held + need <= self._budget else victims | self.loading.keys()
+
+    def _load_all(self) -> None:
+        while (wanted := self._wanted.get()) and not self._closed:
+            self._load(*wanted)
 
     def _load(self, entry: Entry, need: int) -> None:
         outcome: Loaded | Refused
@@ -168,7 +177,9 @@ class Host:
         return loaded
 
     def close(self) -> None:
-        self._loader.shutdown(wait=False, cancel_futures=True)
+        """Load nothing more; what is just loading is not waited for."""
+        self._closed = True
+        self._wanted.put(None)
 
 
 def loaded_bytes(entry: Entry, place: Place) -> int:

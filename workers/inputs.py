@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -22,6 +23,7 @@ from models.flow import Inputs
 from models.midi import read_midi
 from models.params import Params, posted_files
 from models.score import Score, ScoreError
+from workers.activity import Activity
 from workers.desk import Claim
 from workers.tries import persistently
 
@@ -51,14 +53,21 @@ class Arrived:
 class Reader:
     """Reads files for jobs. Asked by one thread, which it tells by `ring`."""
 
-    def __init__(self, store: Store, ring: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ring: Callable[[], None],
+        activity: Callable[[str], Activity] = lambda _: Activity(),
+    ) -> None:
         self._store, self._ring = store, ring
+        self._activities = [activity(f"inputs-{i}") for i in range(THREADS)]
         self._asked: queue.SimpleQueue[tuple[Claim, Params] | None] = queue.SimpleQueue()
         self.arrived: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
 
     def start(self) -> None:
-        for _ in range(THREADS):
-            threading.Thread(target=self._work, name="inputs", daemon=True).start()
+        for activity in self._activities:
+            work = partial(self._work, activity)
+            threading.Thread(target=work, name="inputs", daemon=True).start()
 
     def read(self, claim: Claim, params: Params) -> None:
         """Have read what these params refer to."""
@@ -69,31 +78,37 @@ class Reader:
         for _ in range(THREADS):
             self._asked.put(None)
 
-    def _work(self) -> None:
+    def _work(self, activity: Activity) -> None:
         while (asked := self._asked.get()) is not None:
-            self._read(*asked)
+            self._read(*asked, activity)
 
-    def _read(self, claim: Claim, params: Params) -> None:
-        kinds = posted_fields(type(params))
+    def _read(self, claim: Claim, params: Params, activity: Activity) -> None:
         inputs: dict[str, Artifact] = {}
         outcome: Inputs | Exception = inputs
         try:
+            kinds = posted_fields(type(params))
             for param, sha256 in posted_files(params).items():
-                inputs[param] = self._file(param, sha256, READERS[kinds[param].kind])
+                data = self._bytes(param, sha256)
+                with activity.during("reading", (claim.job,)):
+                    inputs[param] = self._artifact(param, data, READERS[kinds[param].kind])
         except Exception as error:
             log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
             outcome = error
         self.arrived.put(Arrived(claim, outcome))
         self._ring()
 
-    def _file(self, param: str, sha256: str, read: Callable[[bytes], Artifact]) -> Artifact:
+    def _bytes(self, param: str, sha256: str) -> bytes:
         try:
-            return read(persistently(lambda: self._store.get(sha256)))
+            return persistently(lambda: self._store.get(sha256))
         except Missing:
             raise InputUnusable(param, "artifact_expired", "is no longer stored") from None
         except StoreError:
             words = "can't be read from the store now"
             raise InputUnusable(param, "internal_error", words) from None
+
+    def _artifact(self, param: str, data: bytes, read: Callable[[bytes], Artifact]) -> Artifact:
+        try:
+            return read(data)
         except Unreadable as error:
             raise InputUnusable(param, "invalid_parameter", str(error)) from None
 

@@ -26,7 +26,8 @@ from workers.engine import Engine
 from workers.floor import Floor, Parts
 from workers.host import Host
 from workers.inputs import Reader
-from workers.upkeep import Housekeeper, Pulse, Upkeep
+from workers.upkeep import Guard, Housekeeper, Pulse, Upkeep
+from workers.watchdog import Watchdog
 
 logger = logging.getLogger("atelier.worker")
 
@@ -87,20 +88,26 @@ def wait_for_redis(settings: Settings) -> None:
 class Process:
     """One worker with all its parts and threads, made from settings."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
+    def __init__(self, settings: Settings, name: str, alone: bool = False) -> None:
         self._settings = settings
         self._connections: list[redis.Redis] = []
         self.place, bell = place_of(settings), Doorbell()
         store = open_store(settings)
-        self._delivery = Delivery(self._desk(name), store, rq_stamp, bell.ring)
+        watchdog = Watchdog(settings)
+        self._delivery = Delivery(
+            self._desk(name), store, rq_stamp, bell.ring, watchdog.activity("delivery")
+        )
         host = Host(
             Shelf(*settings.checkpoint_folders), self.place, settings.model_memory, bell.ring
         )
-        self._reader, engine = Reader(store, bell.ring), Engine(self.place.device)
+        self._reader = Reader(store, bell.ring, watchdog.activity)
+        engine = Engine(self.place.device, activity=watchdog.activity("main"))
         parts = Parts(self._desk(name), host, engine, self._reader, self._delivery, bell)
         self.floor = Floor(parts, settings)
-        pulse = Pulse(self._desk(name), self.floor, settings)
-        upkeep = Upkeep(pulse, Housekeeper(self._desk(name), store, pulse), settings)
+        pulse = Pulse(self._desk(name), self.floor, watchdog)
+        keeper = Housekeeper(self._desk(name), store, pulse)
+        guard = Guard(watchdog, self._desk(name), self.floor, alone)
+        upkeep = Upkeep(pulse, keeper, guard, settings)
         raw = redis.Redis.from_url(settings.redis_address, socket_timeout=REDIS_TIMEOUT)
         self._connections.append(raw)
         self.worker = BatchWorker(name, raw, self._connect(), self.floor, upkeep, settings)
@@ -143,14 +150,18 @@ def main() -> int:
     logging.getLogger("rq").setLevel(logging.WARNING)
     each = max(1, usable_cores() // settings.workers)
     torch.set_num_threads(settings.threads or each)
-    process = Process(settings, name)
+    process = Process(settings, name, alone=True)
     logger.info("worker ready", extra={"worker": name, "device": str(process.place.device)})
+    status = 0
     try:
         process.work()
     except (Exception, SystemExit):  # what a library's exit would end in silence
         logger.critical("the worker failed", exc_info=True)
-        return FAILED
-    return 0
+        status = FAILED
+    if process.floor.loading:  # nobody can stop that thread, and it may take minutes
+        logging.shutdown()
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

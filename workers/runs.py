@@ -63,6 +63,11 @@ class Runs:
     def alone(self) -> bool:
         return any(run.alone for run in self._runs.values())
 
+    @property
+    def items(self) -> int:
+        """Items that run now."""
+        return len(self._engine)
+
     def items_of(self, sha256: str) -> int:
         """Seats of one model that its jobs in flight have, or will soon."""
         runs = [r for r in self._runs.values() if r.model.entry.sha256 == sha256]
@@ -143,7 +148,8 @@ class Runs:
         run.active.add(index)
         run.model.used = time.monotonic()
         with self._blaming(run, index):
-            flow = run.flow(index)
+            with self._engine.activity.during("begin", ((run.claim.job, index),)):
+                flow = run.flow(index)
             self.sort(self._engine.add((run.claim.job, index), flow))
 
     def sort(self, events: list[Event]) -> None:

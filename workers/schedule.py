@@ -14,7 +14,7 @@ where nothing else waits, as fit in `LONE_SECONDS`, so that what arrives meanwhi
 """
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -124,6 +124,21 @@ class Schedule:
         on = min(self._time + seconds / keys, max(self._time, *waiting))
         self._time = max(on, min(waiting))
 
+    def charge_flow(self, seat: Seat, seconds: float) -> None:
+        """Note time that was spent on one flow alone, as on a preview."""
+        seat.used += seconds
+        seat.served += seconds
+        seat.virtual += seconds
+
+    def longest(self, rows: Sequence[Row]) -> float:
+        """Seconds that these rows may well take in one batch: 0 where nothing is known of them.
+
+        What grows may cost as much as its square, as attention does.
+        """
+        step = rows[0].step
+        batches = -(-len(rows) // (step.run.rows or 1))
+        return self._cost(step, power=2) * batches
+
     def learn(self, step: Step[Any], seconds: float) -> None:
         """A micro-batch like this takes so long: measured, or known from the model's warm-up."""
         self._costs.setdefault(step.run, {})[step.shapes] = seconds
@@ -170,7 +185,7 @@ class Schedule:
         cost = self._cost(step)
         return (step.run.rows or 1) * max(1, int(seconds / cost)) if cost else None
 
-    def _cost(self, step: Step[Any]) -> float:
+    def _cost(self, step: Step[Any], power: int = 1) -> float:
         """Measured seconds of one micro-batch like this; 0 before the first has run.
 
         Where rows of other shapes alone have run, the cost of those, as often as what grew most
@@ -180,7 +195,8 @@ class Schedule:
         if step.shapes in known:
             return known[step.shapes]
         return max(
-            (cost * _growth(shapes, step.shapes) for shapes, cost in known.items()), default=0
+            (cost * _growth(shapes, step.shapes) ** power for shapes, cost in known.items()),
+            default=0,
         )
 
 

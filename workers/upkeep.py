@@ -1,40 +1,47 @@
 """What goes on beside the work: signs of life, the watchdog, and burying the dead.
 
-Two threads, each with a desk of its own, so that a slow store never delays a lease.
+Three threads: one renews the lease, one cleans up, one watches for threads that hang. Each talks
+to Redis by itself, so that a slow store never delays a lease, nor Redis the watchdog.
 """
 
 import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 from app.settings import Settings
 from app.store import Store, StoreError
 from workers.desk import AWAY, Desk
 from workers.floor import Floor
+from workers.watchdog import Long, Watchdog
 
 log = logging.getLogger("atelier.worker")
 
 HUNG = 70  # exit status of a worker that its watchdog ended
+STUCK = 0.25  # of a phase's limit: then one asks whether its job is still wanted
 
 
 class Upkeep:
-    """The two threads, for as long as the worker works."""
+    """The threads, for as long as the worker works."""
 
-    def __init__(self, pulse: "Pulse", keeper: "Housekeeper", settings: Settings) -> None:
-        self._pulse, self._keeper, self._settings = pulse, keeper, settings
+    def __init__(
+        self, pulse: "Pulse", keeper: "Housekeeper", guard: "Guard", settings: Settings
+    ) -> None:
+        self._pulse, self._keeper, self._guard = pulse, keeper, guard
+        self._settings = settings
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self, heartbeat: Callable[[], None]) -> None:
         self._every(self._settings.heartbeat, lambda: self._pulse.beat(heartbeat))
         self._every(self._settings.sweep_interval, self._keeper.clean)
+        self._every(self._guard.interval, self._guard.check)
 
     def stop(self) -> None:
         """No sign of life after this."""
         self._over.set()
+        self._guard.stop()
         for thread in self._threads:
             thread.join(1)
         self._pulse.last()
@@ -63,25 +70,61 @@ def attempt(act: Callable[[], None]) -> None:
 
 
 class Pulse:
-    """Renews the lease, and ends the process when a step hangs."""
+    """Renews the lease while no thread hangs."""
 
-    def __init__(self, desk: Desk, floor: Floor, settings: Settings) -> None:
-        self._desk, self._floor, self._settings = desk, floor, settings
+    def __init__(self, desk: Desk, floor: Floor, watchdog: Watchdog) -> None:
+        self._desk, self._floor, self._watchdog = desk, floor, watchdog
         self._facts = {"pid": os.getpid(), "host": socket.gethostname()}
 
     def beat(self, heartbeat: Callable[[], None]) -> None:
-        began = self._floor.tick_began
-        if began is not None and time.monotonic() - began > self._settings.hang_timeout:
-            log.critical("a step hangs; the worker ends itself")
-            os._exit(HUNG)
         self.renew()
         heartbeat()
 
     def renew(self) -> None:
+        if self._watchdog.hung:
+            return  # it is as good as dead
         self._desk.renew(self._facts | self._floor.facts())
 
     def last(self) -> None:
         attempt(self._desk.resign)
+
+
+class Guard:
+    """Ends the process where the watchdog finds a thread that hangs, or one that is stuck in a job
+    that nobody wants any more."""
+
+    def __init__(self, watchdog: Watchdog, desk: Desk, floor: Floor, alone: bool = False) -> None:
+        self._watchdog, self._desk, self._floor = watchdog, desk, floor
+        self._alone = alone  # whether the process is this worker's only
+        self.interval = watchdog.interval
+
+    def check(self) -> None:
+        if self._alone:
+            self._watchdog.arm()
+        if hung := self._watchdog.look():
+            self._end(hung, "a thread hangs; the worker ends itself")
+        for stuck in self._watchdog.lasting(STUCK):
+            if stuck.phase.name != "step" and self._is_unwanted(stuck.jobs):
+                self._end(stuck, "a thread is stuck in a job that has ended; the worker ends")
+
+    def stop(self) -> None:
+        if self._alone:
+            self._watchdog.disarm()
+
+    def _is_unwanted(self, jobs: set[str]) -> bool:
+        claims = [claim for claim in self._floor.claims if claim.job in jobs]
+        return bool(claims) and not any(map(self._desk.wants, claims))
+
+    def _end(self, long: Long, message: str) -> None:
+        """Only the jobs that the thread works for are charged."""
+        try:
+            facts = {"where": long.thread, "phase": long.phase.name, "jobs": sorted(long.jobs)}
+            log.critical(message, extra={**facts, "seconds": long.seconds, "stack": long.stack})
+            innocent = [claim for claim in self._floor.claims if claim.job not in long.jobs]
+            attempt(lambda: self._desk.release(innocent))
+            attempt(self._desk.resign)
+        finally:
+            os._exit(HUNG)
 
 
 class Housekeeper:

@@ -163,6 +163,11 @@ local function put_back(job, record, at)
     finish(job, record, 'canceled', {}, at)
     return
   end
+  if record.deadline and tonumber(record.deadline) < at then
+    finish(job, record, 'failed', { 'error',
+      failure('deadline_exceeded', 'the job was not finished before its deadline') }, at)
+    return
+  end
   leave(job, record)
   redis.call('HSET', job_key(job), 'status', 'queued', 'execution', '')
   enqueue_first(record.origin, record.owner, job, record.ticket)

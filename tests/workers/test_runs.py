@@ -90,6 +90,7 @@ def test_a_job_of_many_items_lets_others_by(path: Path, monkeypatch: pytest.Monk
     assert floor.runs.rows_taken() == 12, "so that the worker asks for other jobs as well"
     floor.submit("short", n=2)
     assert floor.active() == {"many": 12, "short": 2}
+    assert floor.runs.items == 14
     floor.run()
     assert {m.claim.job for m in floor.made()[12:16]} >= {"short"}
     assert len(floor.made()) == 66
