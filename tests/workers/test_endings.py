@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
 
 import pytest
 import redis
@@ -78,10 +79,10 @@ def test_what_could_not_be_delivered_in_time_is_given_back(
     monkeypatch.setattr(workers.floor, "CLOSE_SECONDS", 0.2, raising=False)
     reached, go_on, write = threading.Event(), threading.Event(), FolderStore._write
 
-    def stuck(self: FolderStore, name: str, data: bytes) -> None:
+    def stuck(self: FolderStore, *args: Any) -> None:
         reached.set()
         go_on.wait(60)
-        write(self, name, data)
+        write(self, *args)
 
     with monkeypatch.context() as patch:
         patch.setattr(FolderStore, "_write", stuck)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -349,7 +350,7 @@ def test_a_full_store_fails_the_job_and_not_the_worker(
 ) -> None:
     from app.store import FolderStore, Full
 
-    def full(self: FolderStore, name: str, data: bytes) -> None:
+    def full(self: FolderStore, *args: Any) -> None:
         raise Full("no space left")
 
     with monkeypatch.context() as patch:
