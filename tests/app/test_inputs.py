@@ -1,5 +1,6 @@
 """Requests that name posted files: tried when they are made, so that no job fails for one later."""
 
+import asyncio
 import io
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import redis
 from PIL import Image
 
+from app.inputs import KINDS
 from app.records import artifact_key
 from app.store import Store, Unreachable
 from tests.app.serving import Running
@@ -90,6 +92,15 @@ def test_another_keys_picture_is_not_found(
     answer = bob.post(URL, json={"init_image": sha256})
     assert (answer.status_code, error_of(answer)["code"]) == (404, "artifact_not_found")
     assert ann.post(URL, json={"init_image": sha256}).status_code == 202
+
+
+def test_checks_of_scores_do_not_hold_up_pictures(running: Running) -> None:
+    """Each kind of file is checked behind a limit of its own."""
+    limits = running.services.input_checks
+    assert set(limits) == set(KINDS)
+    limits["audio/midi"] = asyncio.Semaphore(0)  # as while scores are checked
+    sha256 = store(running.client, PNG)
+    assert running.client.post(URL, json={"init_image": sha256}).status_code == 202
 
 
 UNFIT = [
