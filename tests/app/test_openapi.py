@@ -1,5 +1,6 @@
 """The OpenAPI document is whole: words, examples, errors and headers on every route."""
 
+import threading
 from typing import Any
 
 import httpx
@@ -8,7 +9,9 @@ import pytest
 from app.main import ROUTERS
 from app.openai.text_reply import ChatReply, CompletionReply
 from app.openai.video_reply import Video, VideoDeleted
+from app.openapi import Api
 from app.schemas import ErrorBody, Job, JobDeleted, JobList, ModelCard, ModelList, StoredArtifact
+from tests.app.serving import Running
 from tests.conftest import MODEL
 
 EXAMPLES = {
@@ -78,6 +81,23 @@ def test_the_body_is_any_of_the_models_requests(document: dict[str, Any]) -> Non
     assert schema["additionalProperties"] is False
     assert "model" not in schema.get("required", [])  # it is the default
     assert schema["properties"]["n"]["maximum"] == 64
+
+
+def test_the_document_is_not_made_in_the_event_loop(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes most of a second, in which nobody else would be served."""
+    makers = []
+
+    def made(self: Api) -> dict[str, Any]:
+        makers.append(threading.current_thread().name)
+        return {}
+
+    monkeypatch.setattr(Api, "openapi", made)
+    assert running.client.get("/openapi.json").json() == {}
+    assert running.client.get("/jobs", params={"limit": 0}).status_code == 422
+    assert len(makers) == 1
+    assert makers != ["api"]  # the thread of the loop, in tests/app/serving.py
 
 
 def test_nothing_is_loaded_from_elsewhere(api: httpx.Client) -> None:
