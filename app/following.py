@@ -18,6 +18,7 @@ from fastapi.sse import format_sse_event
 
 from app.errors import NotFound
 from app.events import TERMINAL_EVENTS, Event
+from app.long_inputs import whole
 from app.records import url_prefix
 from app.schemas import TERMINAL, Job
 from app.services import Services
@@ -111,7 +112,8 @@ class Follower:
     async def _look(self) -> tuple[Job, str]:
         """The job as it is; one that was deleted ends as canceled, as it was last seen."""
         try:
-            self.job, newest = await self.services.reader.snapshot(self.owner, self.job.id)
+            job, newest = await self.services.reader.snapshot(self.owner, self.job.id)
+            self.job = await whole(self.services, job)
         except NotFound:
             if self.job.status not in TERMINAL:
                 self.job = self.job.model_copy(update={"status": "canceled"})

@@ -14,13 +14,14 @@ import redis.asyncio
 from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 
-from app.errors import Gone, NotFound, RateLimited, Unprocessable
+from app.errors import Gone, NotFound, RateLimited, Unavailable, Unprocessable
 from app.reads import Reads
 from app.records import JOB_TYPES, index_key, job_key, public_job, queue_name
 from app.schemas import Job, JobList, Status
 from app.scripts import Scripts, ServerAway
 from app.settings import Settings
 
+MEMORY_RETRY = 30  # seconds
 IDEMPOTENCY_TTL = 86_400  # seconds that a client's Idempotency-Key is remembered
 FUNCTION = "atelier.generate"  # what RQ's record names; no worker but ours knows it
 CALL: str = JSONSerializer.dumps([FUNCTION, None, [], {}]).decode()  # type: ignore[no-untyped-call]
@@ -37,6 +38,15 @@ STATUSES: tuple[Status, ...] = (
 
 
 @dataclass(frozen=True)
+class LongInput:
+    """Fields of an input that the store keeps, as one JSON object."""
+
+    names: list[str]
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class NewJob:
     """A request that has passed validation: what to make, for whom, with which checkpoint."""
 
@@ -50,6 +60,7 @@ class NewJob:
     metadata: dict[str, str]
     rows: int = 1  # of one item
     inputs: Mapping[str, str] = field(default_factory=dict)  # param -> SHA-256 of a posted file
+    long_input: LongInput | None = None  # what the store keeps of `input`, which lacks it
 
 
 @dataclass(frozen=True)
@@ -110,9 +121,10 @@ class Jobs:
     def submit(self, new: NewJob, idempotency: Idempotency | None = None) -> Accepted:
         """Accept a job; when this returns, it is on disk and in its queue.
 
-        Raises RateLimited (queue_full, with the seconds until a place comes free), Gone where
-        an input has expired, and Unprocessable where the idempotency key had another body. Raises
-        OutcomeUnknown where the server gave no answer: it may have the job, or may yet make it.
+        Raises RateLimited (queue_full, with the seconds until a place comes free), Unavailable
+        where memory runs out, Gone where an input has expired, and Unprocessable where the
+        idempotency key had another body. Raises OutcomeUnknown where the server gave no answer: it
+        may have the job, or may yet make it.
         """
         queue = queue_name(new.model, new.sha256)
         record = self._record(new)
@@ -140,6 +152,9 @@ class Jobs:
             case ["gone", sha256]:
                 param = next(name for name, sha in new.inputs.items() if sha == sha256)
                 raise Gone(f"the file that {param} names has expired", param=param)
+            case ["memory"]:
+                message = "the queue's memory is nearly full; try again later"
+                raise Unavailable(message, retry_after=MEMORY_RETRY)
             case ["full", seconds]:
                 raise RateLimited(
                     f"{limit} jobs are waiting for this model; try again later",
@@ -154,6 +169,7 @@ class Jobs:
         """The fields of the job's hash: ours, and what RQ's own tools want to find there."""
         settings, stamp = self._settings, utcformat(now())
         return {
+            **_long_fields(new.long_input),
             "model": new.model,
             "sha256": new.sha256,
             "input": json.dumps(new.input),
@@ -172,6 +188,7 @@ class Jobs:
         }
 
     def fetch(self, owner: str, job_id: str) -> Job:
+        """The job, without its long fields."""
         return job_of(job_id, self._scripts.run("view", owner, job_id))
 
     def cancel(self, owner: str, job_id: str) -> Job:
@@ -249,6 +266,13 @@ def job_of(job_id: str, view: Any) -> Job:
         raise _not_found()
     text, position, _ = view
     return public_job(job_id, json.loads(text), None if position < 0 else position)
+
+
+def _long_fields(long: LongInput | None) -> dict[str, str]:
+    if long is None:
+        return {}
+    names = json.dumps(long.names)
+    return {"input_long": names, "input_sha256": long.sha256, "input_bytes": str(long.bytes)}
 
 
 def _lists(owner: str, page: Page) -> list[str]:

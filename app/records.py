@@ -143,8 +143,9 @@ def _readable_job(job_id: str, record: Hash, position: int | None) -> Job:
         usage=_usage(record),
         error=ErrorDetail.model_validate_json(error) if error else None,
         metadata=json.loads(record.get("metadata") or "{}"),
+        omitted=[f"input.{name}" for name in json.loads(record.get("input_long") or "[]")],
         urls=job_urls(job_id, record["type"]),
-    )
+    ).keeping(record.get("input_sha256"))
 
 
 def job_urls(job_id: str, job_type: str) -> JobUrls:

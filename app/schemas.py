@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from models.families import Modality
 from models.params import MAX_SEED
@@ -139,7 +139,23 @@ class Job(Schema):
     usage: Usage = Usage()
     error: ErrorDetail | None = None
     metadata: dict[str, str] = {}
+    omitted: list[str] = Field(
+        default=[],
+        description="Long fields that are left out here, such as `input.text`: in a listing, or "
+        "once the results have expired.",
+    )
     urls: JobUrls
+    _long_input: str | None = PrivateAttr(default=None)
+
+    @property
+    def long_input(self) -> str | None:
+        """The hash of what the store keeps of `input`."""
+        return self._long_input
+
+    def keeping(self, long_input: str | None) -> "Job":
+        """The job with that hash."""
+        self._long_input = long_input
+        return self
 
 
 class JobList(Schema):

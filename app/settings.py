@@ -164,6 +164,11 @@ class Settings(BaseSettings):
         description="Bytes of all uploads in progress together.",
     )
     queue_limit: int = Field(default=1000, ge=1, description="Jobs that may wait for one model.")
+    queue_memory: int = Field(
+        default=2**30,
+        ge=2**24,
+        description="Bytes that the embedded server may use; near them, no job is accepted.",
+    )
     max_items: int = Field(default=64, ge=1, le=1024, description="Largest n of one request.")
     default_image_model: str = Field(
         default="vae-fashion", description="`model` of /generate/image."

@@ -1,5 +1,6 @@
 """From a validated body to an accepted job: shared by every route that makes something."""
 
+import json
 import logging
 import re
 import secrets
@@ -13,7 +14,8 @@ from app.bodies import read_json
 from app.catalog import Entry
 from app.errors import Unprocessable
 from app.inputs import check_inputs
-from app.jobs import Accepted, Idempotency, NewJob, OutcomeUnknown, Token, hash_body
+from app.jobs import Accepted, Idempotency, LongInput, NewJob, OutcomeUnknown, Token, hash_body
+from app.long_inputs import split, whole
 from app.problems import Schema, explain_details
 from app.proxies import route_path
 from app.replies import job_reply
@@ -72,7 +74,8 @@ async def generate(request: Request, services: Services, owner: str, route: Rout
     seconds = preferred_wait(request.headers.getlist("prefer"))
     if seconds is None:
         return job_reply(accepted.job, 202, headers)
-    job = await wait_for_end(request, services, owner, accepted.job, seconds)
+    ended = await wait_for_end(request, services, owner, accepted.job, seconds)
+    job = await whole(services, ended)
     if job.status in TERMINAL:
         return job_reply(job, 200, {**headers, "Preference-Applied": f"wait={seconds}"})
     return job_reply(job, 202, headers)
@@ -90,15 +93,20 @@ async def accept(
         first = token is not None and token.first
         if first or not await services.reader.seen(idempotency):
             await check_inputs(services, owner, wish.params, wish.entry.header)
-        job = _new_job(owner, wish)
-        accepted = await services.queue_threads.run(services.jobs.submit, job, idempotency)
+        new = _new_job(owner, wish)
+        stored = await _stored(services, new)
+        accepted = await services.queue_threads.run(services.jobs.submit, stored, idempotency)
     except Exception as error:
         if token and (isinstance(error, OutcomeUnknown) or not token.first):
             services.unresolved.remember(token.request, token.text)
         raise
     request.state.accepted = True
     _note(accepted, owner)
-    return accepted
+    if accepted.replayed:
+        return replace(accepted, job=await whole(services, accepted.job))
+    return replace(
+        accepted, job=accepted.job.model_copy(update={"input": new.input, "omitted": []})
+    )
 
 
 def _model_of(body: dict[str, Any], route: Route) -> str:
@@ -137,6 +145,16 @@ def _new_job(owner: str, wish: Wish) -> NewJob:
         rows=wish.params.rows,
         inputs=posted_files(wish.params),
     )
+
+
+async def _stored(services: Services, new: NewJob) -> NewJob:
+    """The job with its long fields in the store, where it has any."""
+    short, long = split(new.input)
+    if not long:
+        return new
+    data = json.dumps(long).encode()
+    sha256 = await services.store_threads.run(services.uploads.keep_input, data)
+    return replace(new, input=short, long_input=LongInput(list(long), sha256, len(data)))
 
 
 def client_key(

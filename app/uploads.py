@@ -124,6 +124,12 @@ class Uploads:
         self._scripts.run("keep", owner, sha256, kind, size, self._settings.result_ttl)
         return StoredArtifact(sha256=sha256, content_type=kind, bytes=size)
 
+    def keep_input(self, data: bytes) -> str:
+        """Store what a job will refer to, before it does; returns its hash. Raises StoreError."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._hold(sha256)
+        return self._store.put(data)
+
     def _hold(self, sha256: str) -> None:
         """Announce the bytes, so that the sweep leaves them alone before they are noted."""
         deadline = time.monotonic() + PATIENCE

@@ -49,7 +49,9 @@ def find_server() -> Path:
 class EmbeddedServer:
     """One server and its data; a context manager."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, memory: int = 0) -> None:
+        """`memory` is the most bytes that it may use, 0 for as many as there are."""
+        self.memory = memory
         self.state = state.resolve()
         self.data = self.state / "valkey"
         self.process: subprocess.Popen[bytes] | None = None
@@ -81,7 +83,8 @@ class EmbeddedServer:
                 "always",
             ),
             *("--aof-load-truncated", "yes"),  # a command cut short was not acknowledged
-            *("--maxmemory-policy", "noeviction", "--logfile", str(self.log)),
+            *("--maxmemory", str(self.memory), "--maxmemory-policy", "noeviction"),
+            *("--logfile", str(self.log)),
         ]
 
     def start(self) -> None:

@@ -176,7 +176,7 @@ class Supervisor:
         """Which children there are, the server first."""
         environment = os.environ | self._settings_as_environment(state)
         if not self.settings.redis_url:
-            server = EmbeddedServer(state)
+            server = EmbeddedServer(state, self.settings.queue_memory)
             keeper = (sys.executable, "-m", "atelier.keeper", server.data, *server.command())
             self.children.append(Child("valkey", keeper, os.environ, lifeline, log=server.log))
             environment["ATELIER_REDIS_URL"] = server.url

@@ -219,7 +219,8 @@ class Desk:
 
     def reports(self) -> list[dict[str, str]]:
         """Keys and records that scripts have set aside since the last call: `key`, `reason`."""
-        return [json.loads(text) for text in self._redis.lpop(REPORTS, 100) or ()]
+        texts: Any = self._redis.lpop(REPORTS, 100)
+        return [json.loads(text) for text in texts or ()]
 
     def sweep(self) -> list[str]:
         """End what time has ended. Returns hashes whose bytes may be deleted, if `doom` agrees."""

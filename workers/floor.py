@@ -3,10 +3,11 @@
 Everything here runs in the worker's main thread. Other threads hand over by queues and ring.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.imports import IMPORTING, Imports
 from app.records import queue_name
@@ -18,7 +19,7 @@ from workers.desk import AWAY, Claim, Desk, Look, Room
 from workers.doorbell import Doorbell
 from workers.engine import Engine
 from workers.host import Host
-from workers.inputs import Reader
+from workers.inputs import LongFields, Reader
 from workers.parcel import DeadlineExceeded, ModelUnusable
 from workers.runs import Runs
 
@@ -135,7 +136,10 @@ class Floor:
                 self._engine.learn(run, seconds)
         while not self._reader.arrived.empty():
             arrived = self._reader.arrived.get()
-            self._runs.supply(arrived.claim, arrived.inputs)
+            if isinstance(arrived, LongFields):
+                self._complete(arrived)
+            else:
+                self._runs.supply(arrived.claim, arrived.inputs)
         while not self._delivery.settled.empty():
             settled = self._delivery.settled.get()
             self._runs.drop(settled.job, settled.execution)
@@ -175,11 +179,27 @@ class Floor:
         for queue in wanted:
             self._closing |= self._host.want(self._queues[queue], self._runs.busy())
 
+    def _complete(self, long: LongFields) -> None:
+        """Start a job whose long fields have been read; it may be over by now."""
+        claim = long.claim
+        if not self._runs.stop_awaiting(claim):
+            return
+        if isinstance(long.fields, Exception):
+            self._runs.refuse(claim, long.fields)
+            return
+        whole = json.loads(claim.record["input"]) | long.fields
+        record = {k: v for k, v in claim.record.items() if k != "input_sha256"}
+        self._start(replace(claim, record=record | {"input": json.dumps(whole)}))
+
     def _start(self, claim: Claim) -> None:
         sha256 = self._checkpoint_of(claim)
         model = self._host.loaded.get(sha256)
         if model is None:
             self._runs.refuse(claim, ModelUnusable(self._why_unusable(claim, sha256)))
+            return
+        if "input_sha256" in claim.record:
+            self._runs.await_input(claim)
+            self._reader.read_long_fields(claim)
             return
         try:
             params = self._runs.start(claim, model)

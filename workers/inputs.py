@@ -4,6 +4,7 @@ What a file gives depends on its bytes alone. A job waits for its files without 
 if it is canceled meanwhile, nobody asks for what was read.
 """
 
+import json
 import logging
 import math
 import queue
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -50,6 +52,14 @@ class Arrived:
     inputs: Inputs | Exception
 
 
+@dataclass(frozen=True, slots=True)
+class LongFields:
+    """The long fields of a job's input, or why it can't have them."""
+
+    claim: Claim
+    fields: dict[str, Any] | Exception
+
+
 class Reader:
     """Reads files for jobs. Asked by one thread, which it tells by `ring`."""
 
@@ -61,8 +71,8 @@ class Reader:
     ) -> None:
         self._store, self._ring = store, ring
         self._activities = [activity(f"inputs-{i}") for i in range(THREADS)]
-        self._asked: queue.SimpleQueue[tuple[Claim, Params] | None] = queue.SimpleQueue()
-        self.arrived: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[Callable[[Activity], None] | None] = queue.SimpleQueue()
+        self.arrived: queue.SimpleQueue[Arrived | LongFields] = queue.SimpleQueue()
 
     def start(self) -> None:
         for activity in self._activities:
@@ -71,7 +81,11 @@ class Reader:
 
     def read(self, claim: Claim, params: Params) -> None:
         """Have read what these params refer to."""
-        self._asked.put((claim, params))
+        self._asked.put(partial(self._read, claim, params))
+
+    def read_long_fields(self, claim: Claim) -> None:
+        """Have read what the store keeps of the job's input."""
+        self._asked.put(partial(self._read_long_fields, claim))
 
     def close(self) -> None:
         """Read no more; a store that hangs holds up no end."""
@@ -80,7 +94,7 @@ class Reader:
 
     def _work(self, activity: Activity) -> None:
         while (asked := self._asked.get()) is not None:
-            self._read(*asked, activity)
+            asked(activity)
 
     def _read(self, claim: Claim, params: Params, activity: Activity) -> None:
         inputs: dict[str, Artifact] = {}
@@ -95,6 +109,16 @@ class Reader:
             log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
             outcome = error
         self.arrived.put(Arrived(claim, outcome))
+        self._ring()
+
+    def _read_long_fields(self, claim: Claim, _: Activity) -> None:
+        fields: dict[str, Any] | Exception
+        try:
+            fields = json.loads(self._bytes("input", claim.record["input_sha256"]))
+        except Exception as error:
+            log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
+            fields = error
+        self.arrived.put(LongFields(claim, fields))
         self._ring()
 
     def _bytes(self, param: str, sha256: str) -> bytes:

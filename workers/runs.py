@@ -41,18 +41,21 @@ class Runs:
         self._preview_interval = settings.preview_interval
         self._runs: dict[str, Run] = {}
         self._refused: dict[str, Claim] = {}
+        self._awaiting: dict[str, Claim] = {}  # jobs whose input is being read
 
     @property
     def claims(self) -> list[Claim]:
         """Every job that is ours, those whose end is not committed yet included."""
-        return [run.claim for run in self._runs.values()] + list(self._refused.values())
+        runs = [run.claim for run in self._runs.values()]
+        return [*runs, *self._refused.values(), *self._awaiting.values()]
 
     def __len__(self) -> int:
-        return len(self._runs) + len(self._refused)
+        return len(self._runs) + len(self._refused) + len(self._awaiting)
 
     @property
     def unfinished(self) -> list[Claim]:
-        return [run.claim for run in self._runs.values() if not run.over]
+        runs = [run.claim for run in self._runs.values() if not run.over]
+        return [*runs, *self._awaiting.values()]
 
     @property
     def running(self) -> bool:
@@ -61,7 +64,8 @@ class Runs:
 
     @property
     def alone(self) -> bool:
-        return any(run.alone for run in self._runs.values())
+        waiting = any("alone" in claim.record for claim in self._awaiting.values())
+        return waiting or any(run.alone for run in self._runs.values())
 
     @property
     def items(self) -> int:
@@ -71,12 +75,14 @@ class Runs:
     def items_of(self, sha256: str) -> int:
         """Seats of one model that its jobs in flight have, or will soon."""
         runs = [r for r in self._runs.values() if r.model.entry.sha256 == sha256]
-        return sum(run.room(self._limits) for run in runs)
+        awaiting = [c for c in self._awaiting.values() if c.record["sha256"] == sha256]
+        return sum(run.room(self._limits) for run in runs) + len(awaiting)
 
     def rows_taken(self) -> int:
         """Rows that the jobs in flight have, or will soon."""
         limits = self._limits
-        return sum(r.room(limits) * r.weight(limits.capacity) for r in self._runs.values())
+        rows = sum(r.room(limits) * r.weight(limits.capacity) for r in self._runs.values())
+        return rows + len(self._awaiting)
 
     def bytes_taken(self) -> int:
         """Memory that the jobs in flight may take, weights aside."""
@@ -85,7 +91,8 @@ class Runs:
 
     def busy(self) -> set[str]:
         """Models with jobs in flight, by sha256."""
-        return {run.model.entry.sha256 for run in self._runs.values() if not run.over}
+        running = {run.model.entry.sha256 for run in self._runs.values() if not run.over}
+        return running | {claim.record["sha256"] for claim in self._awaiting.values()}
 
     def start(self, claim: Claim, model: Loaded) -> Params:
         """Take a claimed job in; one that refers to files begins when they are supplied.
@@ -101,6 +108,17 @@ class Runs:
         log.info("job started", extra={"job": claim.job, "attempt": claim.record["attempt"]})
         self._runs[claim.job] = run
         return params
+
+    def await_input(self, claim: Claim) -> None:
+        """A claimed job whose input is being read; it counts as one item until then."""
+        self._awaiting[claim.job] = claim
+
+    def stop_awaiting(self, claim: Claim) -> bool:
+        """Whether this execution still waited for its input."""
+        if self._awaiting.get(claim.job) is not claim:
+            return False
+        del self._awaiting[claim.job]
+        return True
 
     def supply(self, claim: Claim, inputs: Inputs | Exception) -> None:
         """The files that a job refers to, or why it can't have them; it may be over by now."""
@@ -258,6 +276,10 @@ class Runs:
 
     def end(self, job: str, outcome: str, error: Exception | None = None) -> None:
         """Close what still runs of a job and have its end committed; once is enough."""
+        if claim := self._awaiting.pop(job, None):
+            self._refused[job] = claim
+            self._send(Ended(claim, outcome, error, 0, "", 0))
+            return
         run = self._runs.get(job)
         if run is None or run.over:
             return
@@ -275,6 +297,9 @@ class Runs:
         if run and run.claim.execution == execution:
             self._close(run)
             del self._runs[job]
+        awaiting = self._awaiting.get(job)
+        if awaiting and awaiting.execution == execution:
+            del self._awaiting[job]
 
     def _close(self, run: Run) -> None:
         run.over = True

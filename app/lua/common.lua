@@ -197,6 +197,14 @@ local function drop_outputs(record, at)
   end
 end
 
+-- The long fields of its input are kept as long as its results.
+local function drop_long_input(job, record, at)
+  if not record.input_sha256 then return end
+  drop_reference(record.input_sha256, record.owner, at,
+    tonumber(record.keep_orphans), tonumber(record.keep_record))
+  redis.call('HDEL', job_key(job), 'input_sha256', 'input_bytes')
+end
+
 -- What could be heard of the job while it ran: its chunks by item, and what they are like.
 local function drop_sound(job, record, at)
   local flat = redis.call('HGETALL', sound_key(job))
@@ -214,6 +222,7 @@ local function erase(job, record, at)
   leave(job, record)
   drop_inputs(record, at)
   drop_outputs(record, at)
+  drop_long_input(job, record, at)
   drop_sound(job, record, at)
   if record.status == 'queued' then dequeue(record.origin, record.owner, job) end
   for _, registry in pairs(REGISTRY) do redis.call('ZREM', registry .. record.origin, job) end

@@ -2,7 +2,7 @@
 -- ARGV: suffix, owner, type, queue, idempotency key or '', request hash, queue limit, deadline,
 --       hashes of its inputs as JSON or '', seconds to keep the idempotency key,
 --       then the record's fields and values.
--- Returns {'new', job, created, position} | {'replay', job} | {'reuse'} | {'full', seconds} |
+-- Returns {'new', job, created, position} | {'replay', job} | {'reuse'} | {'full', seconds} | {'memory'} |
 --         {'gone', hash of an input that is not this owner's, or not any more}.
 local suffix, owner, kind, queue, idem, request = unpack(ARGV, 1, 6)
 local limit, deadline = tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -15,6 +15,13 @@ if idem ~= '' then
     if seen[2] ~= request then return { 'reuse' } end
     return { 'replay', seen[1] }
   end
+end
+
+-- A server that is nearly full keeps the rest for what has been accepted.
+local memory = redis.call('INFO', 'memory')
+local used, most = memory:match('used_memory:(%d+)'), memory:match('maxmemory:(%d+)')
+if tonumber(most or 0) > 0 and tonumber(used or 0) > 0.9 * tonumber(most) then
+  return { 'memory' }
 end
 
 local waiting = redis.call('LLEN', list_key(queue))
@@ -46,6 +53,8 @@ redis.call('HSET', job_key(job), 'status', 'queued', 'origin', queue, 'owner', o
   unpack(ARGV, 11))
 if ARGV[9] ~= '' then redis.call('HSET', job_key(job), 'inputs', ARGV[9]) end
 for _, sha in ipairs(inputs) do refer(sha, owner) end
+local long = redis.call('HMGET', job_key(job), 'input_sha256', 'input_bytes')
+if long[1] then add_reference(long[1], owner, 'application/json', long[2]) end
 enqueue(queue, owner, job, ticket)
 redis.call('ZADD', 'atelier:jobs:' .. owner, 0, job)
 place(job, { owner = owner, type = kind }, 'queued')

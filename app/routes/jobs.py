@@ -21,6 +21,7 @@ from app.errors import NotFound, Unprocessable
 from app.following import EventStream, Follower
 from app.jobs import Page
 from app.listening import Listener
+from app.long_inputs import shortened, whole
 from app.records import JobType
 from app.replies import job_reply, job_reply_if_changed, json_reply
 from app.schemas import TERMINAL, Job, JobDeleted, JobList, Status
@@ -47,6 +48,7 @@ class Listing(BaseModel):
     )
     limit: int = Field(20, ge=1, le=100, description="At most so many.")
     order: Literal["asc", "desc"] = Field("desc", description="By time; newest first is `desc`.")
+    full: bool = Field(False, description="Whether to include long texts.")
 
 
 def known(job_id: str) -> str:
@@ -72,9 +74,17 @@ LIST_EXAMPLE = {
     responses={200: reply("A page of jobs.", LIST_EXAMPLE), **errors(401, 422, 503)},
 )
 async def list_jobs(services: Has, owner: Owner, wanted: Annotated[Listing, Query()]) -> Response:
-    """Pages by cursor: pass `last_id` as `after` while `has_more` is true."""
-    page = Page(**wanted.model_dump())
-    return json_reply(await services.reader.list(owner, page))
+    """Pages by cursor: pass `last_id` as `after` while `has_more` is true.
+
+    Long texts are left out, and `omitted` names them; `full=true` includes them.
+    """
+    page = Page(**wanted.model_dump(exclude={"full"}))
+    found = await services.reader.list(owner, page)
+    if wanted.full:
+        data = [await whole(services, job) for job in found.data]
+    else:
+        data = [shortened(job) for job in found.data]
+    return json_reply(found.model_copy(update={"data": data}))
 
 
 @router.get(
@@ -94,7 +104,8 @@ async def get_job(
     job_id: JobId,
 ) -> Response:
     """The job as it is now; `Retry-After` while it is active, an `ETag` always."""
-    return job_reply_if_changed(request, await services.reader.fetch(owner, known(job_id)))
+    job = await services.reader.fetch(owner, known(job_id))
+    return job_reply_if_changed(request, await whole(services, job))
 
 
 @router.post(
@@ -107,7 +118,7 @@ async def cancel_job(services: Has, owner: Owner, job_id: JobId) -> Response:
     """Asks for its end; asked again, or of a job that has ended, nothing changes."""
     job = await services.queue_threads.run(services.jobs.cancel, owner, known(job_id))
     log.info(job.status, extra={"job": job.id, "owner": owner, "model": job.model})
-    return job_reply(job)
+    return job_reply(await whole(services, job))
 
 
 DELETED = {"id": JOB_ID, "object": "job.deleted", "deleted": True}

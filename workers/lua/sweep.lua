@@ -17,6 +17,7 @@ for _, entry in ipairs(redis.call('ZRANGE', 'atelier:expiry', '-inf', today, 'BY
     if record.swept and record.owner then erase(entry, record, at)
     elseif record.owner then
       drop_outputs(record, at)
+      drop_long_input(entry, record, at)
       drop_sound(entry, record, at)
       redis.call('HSET', job_key(entry), 'swept', 1)
       if record.outputs then redis.call('HSET', job_key(entry), 'expired', 1) end

@@ -1,0 +1,72 @@
+"""A worker reads the long fields of a job's input from the store before it starts the job."""
+
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+
+from app.jobs import LongInput, NewJob
+from app.store import FolderStore
+from app.uploads import Uploads
+from tests.workers.conftest import Bench
+
+
+def moved(bench: Bench, new: NewJob, name: str) -> NewJob:
+    """The same job, with one field of its input in the store."""
+    data = json.dumps({name: new.input[name]}).encode()
+    sha256 = Uploads(bench.redis, bench.store, bench.settings).keep_input(data)
+    short = {k: v for k, v in new.input.items() if k != name}
+    return replace(new, input=short, long_input=LongInput([name], sha256, len(data)))
+
+
+def submit_moved(bench: Bench, seed: int) -> str:
+    new = bench.new(seed, temperature=0.5)
+    return bench.jobs.submit(moved(bench, new, "temperature")).job.id
+
+
+def test_a_job_makes_the_same_bytes_wherever_its_input_is_kept(bench: Bench) -> None:
+    bench.worker()
+    inline = bench.wait(bench.submit(1, temperature=0.5))
+    stored = bench.wait(submit_moved(bench, 1))
+    other = bench.wait(bench.submit(1, temperature=1.0))
+    assert stored.outputs[0].sha256 == inline.outputs[0].sha256
+    assert stored.outputs[0].sha256 != other.outputs[0].sha256
+
+
+def test_an_input_that_is_gone_fails_its_job(bench: Bench) -> None:
+    job = submit_moved(bench, 1)
+    bench.store.delete(bench.record(job)["input_sha256"])
+    bench.worker()
+    ended = bench.wait(job)
+    assert ended.status == "failed"
+    assert ended.error is not None
+    assert ended.error.code == "artifact_expired"
+    assert bench.wait(bench.submit(2)).status == "completed"
+
+
+@pytest.mark.slow
+def test_a_job_whose_input_is_being_read_can_be_canceled_and_given_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, read = threading.Event(), FolderStore._read
+    asked = threading.Semaphore(0)
+
+    def hang(self: FolderStore, *args: object) -> bytes:
+        asked.release()
+        go_on.wait(60)
+        return read(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FolderStore, "_read", hang)
+    process = bench.worker(drain_grace=0.1)
+    jobs = [submit_moved(bench, seed) for seed in (1, 2)]
+    assert all(asked.acquire(timeout=20) for _ in jobs)
+    try:
+        bench.jobs.cancel("local", jobs[0])
+        assert bench.wait(jobs[0], 10).status == "canceled"
+        bench.stop(process)
+        assert bench.record(jobs[1])["status"] == "queued"
+    finally:
+        go_on.set()
+    bench.worker("two")
+    assert bench.wait(jobs[1]).status == "completed"
