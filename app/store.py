@@ -50,6 +50,7 @@ STATUS = re.compile(r"status code: ([0-9]{3})")
 INSUFFICIENT_STORAGE = "507"  # what S3 servers answer whose disk is full
 PIECE = 2**20  # bytes of a file that are in memory at once
 ONE_REQUEST = 8 * 2**20  # bytes of a file that is put into a bucket at once
+PAGE = 1000  # names listed at once
 STALE_DRAFT = 86_400  # seconds after which a draft is what a killed process left
 
 
@@ -131,6 +132,13 @@ class Store(ABC):
         """Drop these bytes, if they are there."""
         self._remove(_checked(sha256))
 
+    def page(self, after: str = "") -> list[tuple[str, float]]:
+        """The hashes that sort after this one, `PAGE` at most, with the times of their last put.
+
+        Empty at the end. Files with other names are not listed.
+        """
+        return self._page(after)
+
     @abstractmethod
     def _write(self, name: str, file: BinaryIO, size: int) -> None: ...
 
@@ -142,6 +150,9 @@ class Store(ABC):
 
     @abstractmethod
     def _remove(self, name: str) -> None: ...
+
+    @abstractmethod
+    def _page(self, after: str) -> list[tuple[str, float]]: ...
 
 
 def hash_file(file: BinaryIO) -> tuple[str, int]:
@@ -226,6 +237,15 @@ class FolderStore(Store):
         with self._disk_errors():
             self._path(name).unlink(missing_ok=True)
 
+    def _page(self, after: str) -> list[tuple[str, float]]:
+        names: list[tuple[str, float]] = []
+        for shard in range(int(after[:2] or "0", 16), 256):
+            with self._disk_errors():
+                names += sorted(_names_in(self._folder / f"{shard:02x}", after))
+            if len(names) >= PAGE:
+                break
+        return names[:PAGE]
+
     @contextmanager
     def _disk_errors(self) -> Iterator[None]:
         try:
@@ -240,6 +260,17 @@ class FolderStore(Store):
             if error.errno in FULL:
                 raise Full(FULL[error.errno]) from error
             raise Unreachable(_reason_of(error)) from error
+
+
+def _names_in(shard: Path, after: str) -> Iterator[tuple[str, float]]:
+    """The artifacts of a shard that sort after this name, with the times of their last put."""
+    try:
+        entries = [e for e in os.scandir(shard) if NAME.fullmatch(e.name) and e.name > after]
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        with suppress(FileNotFoundError):  # it has been deleted meanwhile
+            yield entry.name, entry.stat().st_mtime
 
 
 def _reason_of(error: OSError) -> str:
@@ -301,6 +332,17 @@ class BucketStore(Store):
     def _remove(self, name: str) -> None:
         with _bucket_errors(), suppress(FileNotFoundError):
             obstore.delete(self._bucket, name)
+
+    def _page(self, after: str) -> list[tuple[str, float]]:
+        names: list[tuple[str, float]] = []
+        with _bucket_errors():
+            for chunk in obstore.list(self._bucket, offset=after or None, chunk_size=PAGE):
+                for item in chunk:
+                    if NAME.fullmatch(item["path"]):
+                        names.append((item["path"], item["last_modified"].timestamp()))
+                if names:
+                    break
+        return names[:PAGE]
 
 
 @contextmanager

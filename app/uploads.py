@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import BinaryIO
 
 import redis
@@ -126,8 +127,7 @@ class Uploads:
 
     def keep_input(self, data: bytes) -> str:
         """Store what a job will refer to, before it does; returns its hash. Raises StoreError."""
-        sha256 = hashlib.sha256(data).hexdigest()
-        self._hold(sha256)
+        self._hold(hash_file(BytesIO(data))[0])
         return self._store.put(data)
 
     def _hold(self, sha256: str) -> None:

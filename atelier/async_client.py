@@ -129,9 +129,13 @@ class AsyncClient:
         status: str | None = None,
         type: str | None = None,  # noqa: A002 (the API's word)
         limit: int | None = None,
+        full: bool = False,
     ) -> AsyncIterator[AsyncJob]:
-        """Your jobs, newest first, at most `limit`; pages are asked for as they are read."""
-        listing = Listing(status, type, limit)
+        """Your jobs, newest first, at most `limit`; pages are asked for as they are read.
+
+        Long texts are left out, and `data["omitted"]` names them, unless `full` is true.
+        """
+        listing = Listing(status, type, limit, full)
         while listing.open:
             for data in listing.take(await self.call("GET", "/jobs", query=listing.query)):
                 yield AsyncJob(self, data)

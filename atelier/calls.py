@@ -32,6 +32,7 @@ class Listing:
     status: str | None
     type: str | None
     wanted: int | None  # how many are still to be given; None is all
+    full: bool = False  # whether to include long texts
     after: str | None = None
     more: bool = True
 
@@ -39,6 +40,7 @@ class Listing:
     def query(self) -> Query:
         size = PAGE if self.wanted is None else min(PAGE, self.wanted)
         named = {"status": self.status, "type": self.type, "after": self.after}
+        named["full"] = "true" if self.full else None
         return {k: v for k, v in named.items() if v is not None} | {"limit": size}
 
     @property

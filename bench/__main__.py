@@ -21,6 +21,7 @@ SCRIPTS = (
     "start",
     "api",
     "growth",
+    "record_size",
     "memory",
 )
 

@@ -6,6 +6,7 @@ job. Nothing here knows rq, torch or threads; each thread has a desk of its own.
 
 import json
 import logging
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from app.settings import Settings
 
 log = logging.getLogger("atelier.worker")
 
+SCAN = "atelier:scan"  # the last hash that was compared with the store, or SCANNED
+SCANNED = "end"
 LUA = Path(__file__).parent / "lua"
 # The server is not there, or says that it can't write now (`ServerAway`): what is asked again later
 # may well succeed.
@@ -226,6 +229,20 @@ class Desk:
         """End what time has ended. Returns hashes whose bytes may be deleted, if `doom` agrees."""
         settings = self._settings
         return list(self._own.run("sweep", 100, settings.orphan_ttl, settings.record_ttl))
+
+    def scan_position(self) -> str | None:
+        """The hash after which to list the store next, or None for a while after the last."""
+        cursor: Any = self._redis.get(SCAN)
+        return None if cursor == SCANNED else str(cursor or "")
+
+    def note_scan(self, last: str | None) -> None:
+        """The store has been listed up to this hash, or to its end."""
+        pause = math.ceil(self._settings.orphan_ttl)
+        self._redis.set(SCAN, last or SCANNED, ex=86_400 if last else pause)
+
+    def adopt(self, hashes: Sequence[str]) -> int:
+        """Offer for deletion those of these files that Redis doesn't know; how many they are."""
+        return int(self._own.run("adopt", *hashes))
 
     def doom(self, sha256: str, word: str) -> bool:
         """Begin to delete these bytes, if nothing refers to them by now; then done or failed."""

@@ -187,9 +187,14 @@ class Floor:
         if isinstance(long.fields, Exception):
             self._runs.refuse(claim, long.fields)
             return
-        whole = json.loads(claim.record["input"]) | long.fields
+        try:
+            whole = json.dumps({**json.loads(claim.record["input"]), **long.fields})
+        except (ValueError, TypeError) as error:
+            log.error("job unreadable", extra={"job": claim.job}, exc_info=error)
+            self._runs.refuse(claim, error)
+            return
         record = {k: v for k, v in claim.record.items() if k != "input_sha256"}
-        self._start(replace(claim, record=record | {"input": json.dumps(whole)}))
+        self._start(replace(claim, record=record | {"input": whole}))
 
     def _start(self, claim: Claim) -> None:
         sha256 = self._checkpoint_of(claim)
@@ -198,7 +203,7 @@ class Floor:
             self._runs.refuse(claim, ModelUnusable(self._why_unusable(claim, sha256)))
             return
         if "input_sha256" in claim.record:
-            self._runs.await_input(claim)
+            self._runs.await_input(claim, sha256)
             self._reader.read_long_fields(claim)
             return
         try:

@@ -105,7 +105,7 @@ class Process:
         parts = Parts(self._desk(name), host, engine, self._reader, self._delivery, bell)
         self.floor = Floor(parts, settings)
         pulse = Pulse(self._desk(name), self.floor, watchdog)
-        keeper = Housekeeper(self._desk(name), store, pulse)
+        keeper = Housekeeper(self._desk(name), store, pulse, settings)
         guard = Guard(watchdog, self._desk(name), self.floor, alone)
         upkeep = Upkeep(pulse, keeper, guard, settings)
         raw = redis.Redis.from_url(settings.redis_address, socket_timeout=REDIS_TIMEOUT)

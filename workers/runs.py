@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -32,6 +32,14 @@ ENVELOPE = {"n", "seed", "output_format", "grid"}  # of a request; the rest is i
 TELL_SECONDS = 0.1  # between two notes of a job's progress, at least
 
 
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """A claimed job whose input is being read, and the checkpoint that it needs."""
+
+    claim: Claim
+    sha256: str
+
+
 class Runs:
     """All jobs in flight. A job leaves once its end is committed, or it was lost."""
 
@@ -41,13 +49,13 @@ class Runs:
         self._preview_interval = settings.preview_interval
         self._runs: dict[str, Run] = {}
         self._refused: dict[str, Claim] = {}
-        self._awaiting: dict[str, Claim] = {}  # jobs whose input is being read
+        self._awaiting: dict[str, Awaiting] = {}
 
     @property
     def claims(self) -> list[Claim]:
         """Every job that is ours, those whose end is not committed yet included."""
         runs = [run.claim for run in self._runs.values()]
-        return [*runs, *self._refused.values(), *self._awaiting.values()]
+        return [*runs, *self._refused.values(), *(x.claim for x in self._awaiting.values())]
 
     def __len__(self) -> int:
         return len(self._runs) + len(self._refused) + len(self._awaiting)
@@ -55,7 +63,7 @@ class Runs:
     @property
     def unfinished(self) -> list[Claim]:
         runs = [run.claim for run in self._runs.values() if not run.over]
-        return [*runs, *self._awaiting.values()]
+        return [*runs, *(x.claim for x in self._awaiting.values())]
 
     @property
     def running(self) -> bool:
@@ -64,7 +72,7 @@ class Runs:
 
     @property
     def alone(self) -> bool:
-        waiting = any("alone" in claim.record for claim in self._awaiting.values())
+        waiting = any("alone" in x.claim.record for x in self._awaiting.values())
         return waiting or any(run.alone for run in self._runs.values())
 
     @property
@@ -75,7 +83,7 @@ class Runs:
     def items_of(self, sha256: str) -> int:
         """Seats of one model that its jobs in flight have, or will soon."""
         runs = [r for r in self._runs.values() if r.model.entry.sha256 == sha256]
-        awaiting = [c for c in self._awaiting.values() if c.record["sha256"] == sha256]
+        awaiting = [x for x in self._awaiting.values() if x.sha256 == sha256]
         return sum(run.room(self._limits) for run in runs) + len(awaiting)
 
     def rows_taken(self) -> int:
@@ -92,7 +100,7 @@ class Runs:
     def busy(self) -> set[str]:
         """Models with jobs in flight, by sha256."""
         running = {run.model.entry.sha256 for run in self._runs.values() if not run.over}
-        return running | {claim.record["sha256"] for claim in self._awaiting.values()}
+        return running | {x.sha256 for x in self._awaiting.values()}
 
     def start(self, claim: Claim, model: Loaded) -> Params:
         """Take a claimed job in; one that refers to files begins when they are supplied.
@@ -109,13 +117,14 @@ class Runs:
         self._runs[claim.job] = run
         return params
 
-    def await_input(self, claim: Claim) -> None:
-        """A claimed job whose input is being read; it counts as one item until then."""
-        self._awaiting[claim.job] = claim
+    def await_input(self, claim: Claim, sha256: str) -> None:
+        """A claimed job of this checkpoint whose input is being read; it counts as one item."""
+        self._awaiting[claim.job] = Awaiting(claim, sha256)
 
     def stop_awaiting(self, claim: Claim) -> bool:
         """Whether this execution still waited for its input."""
-        if self._awaiting.get(claim.job) is not claim:
+        awaiting = self._awaiting.get(claim.job)
+        if awaiting is None or awaiting.claim.execution != claim.execution:
             return False
         del self._awaiting[claim.job]
         return True
@@ -276,9 +285,9 @@ class Runs:
 
     def end(self, job: str, outcome: str, error: Exception | None = None) -> None:
         """Close what still runs of a job and have its end committed; once is enough."""
-        if claim := self._awaiting.pop(job, None):
-            self._refused[job] = claim
-            self._send(Ended(claim, outcome, error, 0, "", 0))
+        if awaiting := self._awaiting.pop(job, None):
+            self._refused[job] = awaiting.claim
+            self._send(Ended(awaiting.claim, outcome, error, 0, "", 0))
             return
         run = self._runs.get(job)
         if run is None or run.over:
@@ -298,7 +307,7 @@ class Runs:
             self._close(run)
             del self._runs[job]
         awaiting = self._awaiting.get(job)
-        if awaiting and awaiting.execution == execution:
+        if awaiting and awaiting.claim.execution == execution:
             del self._awaiting[job]
 
     def _close(self, run: Run) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 from app.settings import Settings
@@ -130,8 +131,9 @@ class Guard:
 class Housekeeper:
     """Gives back the jobs of the dead and sweeps what time has ended, one worker at a time."""
 
-    def __init__(self, desk: Desk, store: Store, pulse: Pulse) -> None:
+    def __init__(self, desk: Desk, store: Store, pulse: Pulse, settings: Settings) -> None:
         self._desk, self._store, self._pulse = desk, store, pulse
+        self._leftover_age = settings.result_ttl + settings.job_deadline + settings.orphan_ttl
 
     def clean(self) -> None:
         if not self._desk.lead():
@@ -145,6 +147,26 @@ class Housekeeper:
         for sha256 in hashes:
             if self._desk.doom(sha256, "begin"):
                 self._desk.doom(sha256, "done" if self._delete(sha256) else "failed")
+        self._find_leftovers()
+
+    def _find_leftovers(self) -> None:
+        """Compare a page of the store with what Redis knows: it may have been emptied.
+
+        Only files that are too old for any job count, even for one of another Redis.
+        """
+        after = self._desk.scan_position()
+        if after is None:
+            return
+        try:
+            page = self._store.page(after)
+        except StoreError as error:
+            log.warning("store not listed", extra={"reason": str(error)})
+            return
+        oldest = time.time() - self._leftover_age
+        old = [sha256 for sha256, written in page if written < oldest]
+        if old and (count := self._desk.adopt(old)):
+            log.warning("files that no job knows", extra={"count": count})
+        self._desk.note_scan(page[-1][0] if page else None)
 
     def _delete(self, sha256: str) -> bool:
         try:

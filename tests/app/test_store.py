@@ -93,6 +93,28 @@ def test_what_is_deleted_is_missing(store: Store) -> None:
         store.read(SHA, 0, 1)
 
 
+def test_all_that_is_stored_is_listed_in_pages(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.PAGE", 4)
+    start = time.time()
+    hashes = sorted(store.put(f"{number}".encode()) for number in range(11))
+    listed: list[tuple[str, float]] = []
+    while page := store.page(listed[-1][0] if listed else ""):
+        assert len(page) <= 4
+        listed += page
+    assert [name for name, _ in listed] == hashes
+    assert all(abs(written - start) < 60 for _, written in listed)
+
+
+def test_files_of_others_are_not_listed(tmp_path: Path) -> None:
+    store = Store.open(f"file://{tmp_path}")
+    store.put(DATA)
+    (tmp_path / SHA[:2] / "notes.txt").write_text("mine")
+    (tmp_path / "drafts" / SHA).write_text("a draft")
+    assert [name for name, _ in store.page()] == [SHA]
+
+
 def test_no_bytes_are_an_artifact_too(store: Store) -> None:
     assert store.get(store.put(b"")) == b""
 

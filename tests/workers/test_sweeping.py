@@ -1,5 +1,6 @@
 """The sweep ends what time has ended, and never takes bytes that someone has or is to have."""
 
+import os
 import threading
 import time
 
@@ -13,6 +14,7 @@ from app.store import FolderStore, Unreachable
 from tests.workers.conftest import Bench
 
 SHA = "ab" * 32
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.mark.slow
@@ -128,3 +130,41 @@ def test_a_job_requeued_after_its_deadline_has_its_time_anew(bench: Bench) -> No
     bench.worker()
     bench.until(lambda: bench.fetch(job).status == "completed")
     assert float(bench.record(job)["deadline"]) > time.time()
+
+
+def leftover(bench: Bench, data: bytes, age: float) -> str:
+    """A file that Redis doesn't know, last put so many seconds ago."""
+    sha256 = bench.store.put(data)
+    path = next(bench.settings.state.rglob(sha256))
+    os.utime(path, (time.time() - age,) * 2)
+    return sha256
+
+
+def test_files_that_redis_does_not_know_are_swept_once_no_job_can(bench: Bench) -> None:
+    settings = bench.settings
+    limit = settings.result_ttl + settings.job_deadline + settings.orphan_ttl
+    uploaded = bench.post(PNG)
+    os.utime(next(settings.state.rglob(uploaded)), (1, 1))
+    old, recent = leftover(bench, b"old", limit + 60), leftover(bench, b"recent", limit - 60)
+    bench.worker()
+    bench.until(lambda: not bench.store.exists(old))
+    assert bench.store.exists(recent)
+    assert bench.store.exists(uploaded)  # however old its file is
+
+
+def test_the_results_of_a_redis_that_was_emptied_go(bench: Bench) -> None:
+    process = bench.worker()
+    job = bench.wait(bench.submit())
+    bench.stop(process)
+    sha256 = job.outputs[0].sha256
+    os.utime(next(bench.settings.state.rglob(sha256)), (1, 1))
+    bench.redis.flushall()
+    bench.worker("two")
+    bench.until(lambda: not bench.store.exists(sha256))
+
+
+def test_a_file_that_is_about_to_be_noted_is_not_adopted(bench: Bench) -> None:
+    desk = bench.desk("one")
+    assert desk.hold([SHA])
+    assert desk.adopt([SHA]) == 0
+    assert desk.sweep() == []
