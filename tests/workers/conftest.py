@@ -1,5 +1,6 @@
 """A worker in a thread of the test, over a real server and real files."""
 
+import io
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -56,7 +57,7 @@ class Bench:
 
     def post(self, data: bytes, owner: str = "local") -> str:
         """Bring a file, as a client does; its hash."""
-        return Uploads(self.redis, self.store, self.settings).keep(owner, data).sha256
+        return Uploads(self.redis, self.store, self.settings).keep(owner, io.BytesIO(data)).sha256
 
     def references(self, sha256: str) -> int:
         """How many uploads and jobs refer to these bytes."""
