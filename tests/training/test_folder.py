@@ -78,6 +78,19 @@ def test_a_picture_stands_as_its_exif_says(tmp_path: Path) -> None:
     assert (row[0], row[-1]) == ([0, 0, 0], RED)
 
 
+def test_odd_exif_tags_refuse_no_turned_picture(tmp_path: Path) -> None:
+    """A maker's name that is a fraction can be read, and not written again."""
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    pixels[:16] = RED
+    maker, turned = (0x010F, 5, 1, 38), (0x0112, 3, 1, 6)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2)
+    exif += b"".join(struct.pack("<HHII", *tag) for tag in (maker, turned)) + bytes(4)
+    exif += struct.pack("<II", 1, 2)
+    Image.fromarray(pixels).save(tmp_path / "mine.webp", exif=exif, lossless=True)
+    row = only(tmp_path)
+    assert (row[0], row[-1]) == ([0, 0, 0], RED)
+
+
 def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8), 128 * 257, np.uint16)).save(tmp_path / "mine.png")
     assert only(tmp_path, channels=1)[0] == [128]

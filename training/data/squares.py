@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from torch import Tensor
 
 from training.data.cache import DataMissing
@@ -19,6 +19,16 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MOST_PIXELS = 80_000_000
 MODES = {1: "L", 3: "RGB"}  # by the number of channels
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By the orientation in EXIF data."""
 
 
 def read_square(path: Path, name: str, size: int, channels: int) -> NDArray[np.uint8]:
@@ -47,7 +57,7 @@ def _measure(picture: Image.Image, name: str) -> None:
 
 def square(picture: Image.Image, size: int, channels: int) -> NDArray[np.uint8]:
     """(channels, size, size): the middle of a picture in any mode."""
-    plain = _on_white(_eight_bits(ImageOps.exif_transpose(picture))).convert(MODES[channels])
+    plain = _on_white(_eight_bits(_upright(picture))).convert(MODES[channels])
     side = min(plain.size)
     left, top = (plain.width - side) // 2, (plain.height - side) // 2
     middle = plain.crop((left, top, left + side, top + side))
@@ -68,6 +78,16 @@ def squares(pictures: Tensor, size: int, channels: int) -> Tensor:
 def image_of(picture: NDArray[np.uint8]) -> Image.Image:
     """From an array (C, H, W), C 1 or 3."""
     return Image.fromarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """As its EXIF says. Other tags may be broken: nothing of them is written again."""
+    picture.load()
+    try:
+        turned = picture.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # what viewers show without turning it
+        return picture
+    return picture.transpose(TURNS[turned]) if turned in TURNS else picture
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
