@@ -10,7 +10,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.settings import SOCKET, SOCKET_LINK, Misconfigured, socket_in
@@ -62,6 +62,16 @@ def _close(path: Path) -> None:
         mode = path.lstat().st_mode
         if mode & 0o077 and (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
             path.chmod(mode & 0o700)
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """What this process and its children write meanwhile is their owner's alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def is_private(folder: Path) -> bool:

@@ -33,7 +33,7 @@ from atelier.append_log import last_reason
 from atelier.embedded import EmbeddedServer
 from atelier.keeper import EX_DATA
 from atelier.packaged import SILENT, import_command, note_end, plan_imports
-from atelier.state_folder import discard_socket, prepare_state
+from atelier.state_folder import discard_socket, prepare_state, private_files
 
 log = logging.getLogger("atelier.up")
 
@@ -153,8 +153,11 @@ class Supervisor:
         Raises Misconfigured, Refused or NoServer where that can't be.
         """
         state = prepare_state(self.settings.state)
-        os.umask(0o077)  # of the children too: what they write is the owner's alone
-        check_connections(self.settings)
+        with private_files():  # of the children too
+            check_connections(self.settings)
+            self._run_in(state)
+
+    def _run_in(self, state: Path) -> None:
         reading, writing = os.pipe()
         with lock(state):
             port = bindable_port(self.settings.host, self.settings.port)

@@ -112,11 +112,9 @@ def _hide(folder: Path) -> Path:
 )
 def test_up_starts_nothing_with_a_bad_setting(name: str, value: str, tmp_path: Path) -> None:
     before = os.umask(0o022)
-    try:
-        environment = {"ATELIER_STATE": str(tmp_path / "state")} | {name: value}
-        said = atelier("up", **environment)
-    finally:
-        os.umask(before)
+    environment = {"ATELIER_STATE": str(tmp_path / "state")} | {name: value}
+    said = atelier("up", **environment)
+    assert os.umask(before) == 0o022
     assert refused(said, 78).startswith(f"{name}")
     assert not (tmp_path / "state" / "valkey").exists()
 
