@@ -19,6 +19,7 @@ from app.settings import Settings
 from atelier import Client
 from bench.chaos import Plan, run, verdict
 from tests.e2e.conftest import Stack, running
+from tests.models.families import tiny_checkpoint
 
 pytestmark = pytest.mark.stack
 
@@ -135,8 +136,6 @@ def test_results_lie_in_s3_when_told_so(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_checkpoint_dropped_in_is_served_without_a_restart(tmp_path: Path) -> None:
-    from tests.models.families import tiny_checkpoint
-
     checkpoints = tmp_path / "checkpoints"
     tiny_checkpoint(checkpoints, "vae")
     with running(ATELIER_CHECKPOINTS=str(checkpoints)) as stack, Client(stack.url) as client:
@@ -151,6 +150,22 @@ def test_a_checkpoint_dropped_in_is_served_without_a_restart(tmp_path: Path) -> 
         job = client.image(model="tiny-gan", n=2, seed=1)
         job.wait()
         assert len(job.outputs) == 2
+
+
+def test_a_state_folder_of_any_name_serves(tmp_path: Path) -> None:
+    name = b"a b=c#d?e%20f\n\xff'\"\\$(x)"
+    state = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    tiny_checkpoint(state / "checkpoints", "vae")
+    stack = Stack(state)
+    try:
+        stack.wait_until_ready()
+        with Client(stack.url) as client:
+            job = client.image(model="tiny-vae", seed=1)
+            assert job.wait().status == "completed"
+            assert job.outputs[0].read()
+    finally:
+        assert stack.stop() == 0
+    assert list(tmp_path.iterdir()) == [state]
 
 
 def test_redis_down_at_start_is_waited_for_and_told(tmp_path: Path) -> None:
