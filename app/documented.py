@@ -6,6 +6,22 @@ from app.schemas import ErrorBody
 
 Replies = dict[int | str, dict[str, Any]]
 
+BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+
+UPLOAD_FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["file"],
+    "additionalProperties": False,
+    "properties": {"file": {"type": "string", "format": "binary"}},
+}
+
+
+def file_of(content_type: str) -> dict[str, Any]:
+    """The content of a reply that is a file of this type. Generators of clients know bytes by
+    `application/octet-stream` alone."""
+    return {"application/octet-stream": BYTES, content_type: BYTES}
+
+
 JOB_ID = "job_01K5X9ZQ3J7Q2M4N6P8R0S1T2V"
 SHA256 = "ab12" * 16
 

@@ -24,6 +24,7 @@ from app.routes import (
     jobs,
     models,
     openai_images,
+    openai_models,
     openai_music,
     openai_text,
     openai_videos,
@@ -40,6 +41,8 @@ ROUTERS = (
     jobs.router,
     artifacts.router,
     models.router,
+    openai_models.router,
+    openai_models.text_only,
     openai_images.router,
     openai_videos.router,
     openai_music.router,
@@ -65,6 +68,7 @@ def create_app(settings: Settings) -> Api:
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,  # a generated client's method
     )
     app.state.services = services
     for router in ROUTERS:

@@ -18,6 +18,7 @@ from app.openai.chat_request import ChatAsked
 from app.openai.completion_request import CompletionAsked
 from app.openai.image_request import in_dialect
 from app.openai.text_request import TextAsked
+from app.openapi_schemas import portable
 from app.services import Services
 from models.families import PICTURES, Modality
 
@@ -91,7 +92,18 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
         for path, operations in made["paths"].items():
             for operation in operations.values():
                 operation["security"] = [] if path in OPEN else [{"key": []}]
+    _make_portable(made)
     return made
+
+
+def _make_portable(made: dict[str, Any]) -> None:
+    """Every schema of the document as generators of clients take it."""
+    schemas = made["components"]["schemas"]
+    schemas |= {name: portable(schema) for name, schema in schemas.items()}
+    for operations in made["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = portable(parameter["schema"])
 
 
 def _drop_what_fastapi_assumes(made: dict[str, Any]) -> None:

@@ -219,6 +219,7 @@ class OpenAIModel(Schema):
     object: Literal["model"] = "model"
     created: int
     owned_by: str = "atelier"
+    modality: Modality = Field(description="What it makes; a chat is with those of `story`.")
 
 
 class OpenAIModelList(Schema):

@@ -34,13 +34,13 @@ class Told(Likely):
 
 class ChatLogprobs(Schema):
     content: list[Told]
-    refusal: None = None
+    refusal: str | None = None
 
 
 class ChatMessage(Schema):
     role: Literal["assistant"] = "assistant"
     content: str
-    refusal: None = None
+    refusal: str | None = None
 
 
 class ChatChoice(Schema):
@@ -63,7 +63,7 @@ class Reply(Schema):
     id: str
     created: int
     model: str
-    system_fingerprint: None = None
+    system_fingerprint: str | None = None
     job_id: str
 
 

@@ -42,7 +42,7 @@ class Video(Schema):
     prompt: str | None = None
     seconds: str
     size: str
-    remixed_from_video_id: None = None
+    remixed_from_video_id: str | None = None
     error: VideoError | None = None
     job_id: str
     seed: int = Field(description="With the same request, it makes this video again.")

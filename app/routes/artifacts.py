@@ -1,13 +1,22 @@
 """/artifacts: files that clients bring, and files that jobs made."""
 
 import logging
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
 from app.bodies import uploaded_file
 from app.deps import Has, Owner
-from app.documented import ETAG, SHA256, Replies, errors, header, reply
+from app.documented import (
+    ETAG,
+    SHA256,
+    UPLOAD_FORM,
+    Replies,
+    errors,
+    file_of,
+    header,
+    reply,
+)
 from app.downloads import read_note, send
 from app.replies import json_reply
 from app.schemas import StoredArtifact
@@ -16,21 +25,12 @@ router = APIRouter(tags=["artifacts"])
 log = logging.getLogger("atelier.artifacts")
 
 Sha256 = Annotated[str, Path(description="The SHA-256 of its bytes.", examples=[SHA256])]
-BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-FORM: dict[str, Any] = {
-    "schema": {
-        "type": "object",
-        "required": ["file"],
-        "additionalProperties": False,
-        "properties": {"file": {"type": "string", "format": "binary"}},
-    }
-}
 UPLOAD = {
     "requestBody": {
         "required": True,
-        "description": "The bytes with their own Content-Type, or a form with the field `file`.",
-        "content": {"application/octet-stream": BYTES, "image/png": BYTES}
-        | {"multipart/form-data": FORM},
+        "description": "A form with the field `file`. The bytes alone, with their own "
+        "Content-Type, are taken as well; generators of clients can't write both.",
+        "content": {"multipart/form-data": {"schema": UPLOAD_FORM}},
     }
 }
 STORED = {"sha256": SHA256, "content_type": "image/png", "bytes": 2301}
@@ -44,12 +44,12 @@ DOWNLOAD: Replies = {
     200: {
         "description": "The bytes.",
         "headers": ETAG | RANGES,
-        "content": {"*/*": BYTES},
+        "content": file_of("*/*"),
     },
     206: {
         "description": "The bytes of the range that was asked for.",
         "headers": ETAG | RANGES | PART,
-        "content": {"*/*": BYTES},
+        "content": file_of("*/*"),
     },
     304: {"description": "The client has it.", "headers": ETAG},
     **errors(401, 404, 410, 416, 503),

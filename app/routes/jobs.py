@@ -15,6 +15,7 @@ from app.documented import (
     RETRY_AFTER,
     Replies,
     errors,
+    file_of,
     reply,
 )
 from app.errors import NotFound, Unprocessable
@@ -178,7 +179,7 @@ SOUND: Replies = {
     200: {
         "description": "A WAV file that does not say how long it is; shorter than it was to be "
         "where the job ends before its sound does.",
-        "content": {CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        "content": file_of(CONTENT_TYPE),
     },
     **errors(401, 404, 409, 410, 422, 503),
 }

@@ -1,15 +1,14 @@
-"""/models: what can be asked for, and how it stands; and the same in OpenAI's shape."""
+"""/models: what can be asked for, and how it stands."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 
-from app.catalog import Entry
 from app.deps import Has, Owner
 from app.documented import SHA256, errors, reply
 from app.leases import read_leases
 from app.replies import json_reply
-from app.schemas import ModelCard, ModelList, OpenAIModel, OpenAIModelList
+from app.schemas import ModelCard, ModelList
 
 router = APIRouter(tags=["models"])
 
@@ -37,12 +36,6 @@ CARD_EXAMPLE: dict[str, Any] = {
     "data_licence": "MIT",
     "recipe": {"epochs": 20},
     "quality": {"elbo": -236.1},
-}
-OPENAI_EXAMPLE: dict[str, Any] = {
-    "id": "vae-fashion",
-    "object": "model",
-    "created": 1790000000,
-    "owned_by": "atelier",
 }
 
 
@@ -78,36 +71,3 @@ async def get_model(services: Has, owner: Owner, model_id: ModelId) -> Response:
     entry = services.catalog.find(model_id)
     leases = await read_leases(services.reader_redis)
     return json_reply(entry.card(leases, services.catalog.progress.get(model_id)))
-
-
-@router.get(
-    "/v1/models",
-    summary="List models, as OpenAI does",
-    tags=["openai"],
-    response_model=OpenAIModelList,
-    responses={
-        200: reply("The models.", {"object": "list", "data": [OPENAI_EXAMPLE]}),
-        **errors(401),
-    },
-)
-async def list_models_openai(services: Has, owner: Owner) -> Response:
-    """The same models in the shape that OpenAI's clients read."""
-    await services.catalog.refresh()
-    return json_reply(OpenAIModelList(data=[_openai(x) for _, x in services.catalog.of()]))
-
-
-@router.get(
-    "/v1/models/{model_id}",
-    summary="Look at a model, as OpenAI does",
-    tags=["openai"],
-    response_model=OpenAIModel,
-    responses={200: reply("The model.", OPENAI_EXAMPLE), **errors(401, 404)},
-)
-async def get_model_openai(services: Has, owner: Owner, model_id: ModelId) -> Response:
-    """One model in the shape that OpenAI's clients read."""
-    await services.catalog.refresh()
-    return json_reply(_openai(services.catalog.find(model_id)))
-
-
-def _openai(entry: Entry) -> OpenAIModel:
-    return OpenAIModel(id=entry.id, created=entry.file.modified)

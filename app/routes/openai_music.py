@@ -1,13 +1,11 @@
 """POST /v1/audio/generate: music from free words, as bytes, for clients of vLLM-Omni."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from app.attendance import attend
 from app.bodies import read_json
 from app.deps import Has, Owner
-from app.documented import REQUEST_ID, Replies, errors, header
+from app.documented import REQUEST_ID, Replies, errors, file_of, header
 from app.errors import AtelierError, Gone
 from app.openai.answer import Answer
 from app.openai.music_request import Heard, read_request
@@ -19,13 +17,12 @@ from app.uploads import SUFFIXES
 
 router = APIRouter(tags=["openai"])
 
-BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 UNDERSTOOD = {"x-understood": header("What the words were taken for.", "style jazz, tempo 76.0")}
 REPLIES: Replies = {
     200: {
         "description": "The sound, in the format that was asked for.",
         "headers": {**REQUEST_ID, **LOCATION, **REPLAYED, **UNDERSTOOD},
-        "content": {"audio/*": BINARY},
+        "content": file_of("audio/*"),
     },
     **errors(400, 401, 404, 409, 410, 413, 415, 422, 429, 503),
 }

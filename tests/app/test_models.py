@@ -42,8 +42,25 @@ def test_openai_clients_find_the_models(api: httpx.Client) -> None:
     assert listed["object"] == "list"
     (model,) = listed["data"]
     assert (model["id"], model["object"], model["owned_by"]) == (MODEL, "model", "atelier")
+    assert model["modality"] == "image"
     assert isinstance(model["created"], int)
     assert api.get(f"/v1/models/{MODEL}").json() == model
+
+
+def test_models_are_filtered_by_what_they_make(api: httpx.Client) -> None:
+    assert len(api.get("/v1/models?modality=image").json()["data"]) == 1
+    assert api.get("/v1/models?modality=story").json()["data"] == []
+    answer = api.get("/v1/models?modality=smell")
+    assert answer.status_code == 422
+    assert error_of(answer)["param"] == "modality"
+
+
+def test_a_chat_front_end_finds_models_of_text_alone(api: httpx.Client, running: Running) -> None:
+    assert api.get("/text/v1/models").json() == {"object": "list", "data": []}
+    assert api.get(f"/text/v1/models/{MODEL}").status_code == 404
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}]}
+    answer = api.post("/text/v1/chat/completions", json=chat)
+    assert answer.json() == api.post("/v1/chat/completions", json=chat).json()
 
 
 @pytest.mark.parametrize("prefix", ["/models", "/v1/models"])

@@ -1,0 +1,79 @@
+"""/v1/models: what can be asked for, in OpenAI's shape; and a base URL for chats alone.
+
+A chat front end offers every model that the list has. `/text/v1` is a base URL whose list has the
+models that write text and whose routes are those that they answer.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from app.catalog import Entry
+from app.deps import Has, Owner
+from app.documented import errors, reply
+from app.replies import json_reply
+from app.routes import openai_text
+from app.routes.models import ModelId
+from app.schemas import OpenAIModel, OpenAIModelList
+from models.families import Modality
+
+router = APIRouter(tags=["openai"])
+text_only = APIRouter(prefix="/text", include_in_schema=False)
+
+EXAMPLE: dict[str, Any] = {
+    "id": "vae-fashion",
+    "object": "model",
+    "created": 1790000000,
+    "owned_by": "atelier",
+    "modality": "image",
+}
+OfModality = Annotated[
+    Modality | None, Query(description="Only models that make this.", examples=["story"])
+]
+
+
+@router.get(
+    "/v1/models",
+    summary="List models, as OpenAI does",
+    response_model=OpenAIModelList,
+    responses={
+        200: reply("The models.", {"object": "list", "data": [EXAMPLE]}),
+        **errors(401, 422),
+    },
+)
+async def list_models_openai(services: Has, owner: Owner, modality: OfModality = None) -> Response:
+    """The same models in the shape that OpenAI's clients read, or those of one modality."""
+    await services.catalog.refresh()
+    return json_reply(OpenAIModelList(data=[_openai(x) for _, x in services.catalog.of(modality)]))
+
+
+@router.get(
+    "/v1/models/{model_id}",
+    summary="Look at a model, as OpenAI does",
+    response_model=OpenAIModel,
+    responses={200: reply("The model.", EXAMPLE), **errors(401, 404)},
+)
+async def get_model_openai(services: Has, owner: Owner, model_id: ModelId) -> Response:
+    """One model in the shape that OpenAI's clients read."""
+    await services.catalog.refresh()
+    return json_reply(_openai(services.catalog.find(model_id)))
+
+
+@text_only.get("/v1/models")
+async def list_text_models(services: Has, owner: Owner) -> Response:
+    """The models that write text."""
+    return await list_models_openai(services, owner, "story")
+
+
+@text_only.get("/v1/models/{model_id}")
+async def get_text_model(services: Has, owner: Owner, model_id: ModelId) -> Response:
+    """A model that writes text."""
+    await services.catalog.refresh()
+    return json_reply(_openai(services.catalog.find(model_id, "story")))
+
+
+text_only.include_router(openai_text.router)
+
+
+def _openai(entry: Entry) -> OpenAIModel:
+    return OpenAIModel(id=entry.id, created=entry.file.modified, modality=entry.family.modality)
