@@ -254,7 +254,7 @@ def test_odd_gguf_files_are_read(folder: Path, tmp_path: Path) -> None:
     ("pre", "more", "reason"),
     [
         ("nosuch", {}, "not known here: 'nosuch'"),
-        ("smollm", {"split__count": 3}, r"one of 3 files of a model: .* llama-gguf-split --merge"),
+        ("smollm", {"split__count": 3}, "one of 3 files of a model"),
     ],
 )
 def test_odd_gguf_files_that_cant_be_read_are_refused(
