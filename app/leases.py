@@ -33,6 +33,7 @@ class Lease(BaseModel):
     capacity: int = 0
     in_flight: int = 0
     models: dict[str, HeldModel] = {}
+    store_problem: str | None = None  # why it can't write the artifact store, while it can't
 
 
 async def read_leases(connection: "redis.asyncio.Redis") -> list[Lease]:

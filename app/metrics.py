@@ -21,6 +21,7 @@ class Load:
     waiting: Mapping[str, int]
     in_flight: int
     workers: int
+    without_store: int = 0
     unreadable: int = 0
 
 
@@ -52,6 +53,11 @@ class Metrics:
         self._workers = Gauge(
             "atelier_workers_live", "Workers that hold a lease.", registry=self._registry
         )
+        self._without_store = Gauge(
+            "atelier_workers_store_unavailable",
+            "Live workers that can't write the artifact store and so take no jobs.",
+            registry=self._registry,
+        )
 
     def render(self, load: Load) -> bytes:
         """The text that Prometheus reads."""
@@ -60,6 +66,7 @@ class Metrics:
             self._waiting.labels(model).set(jobs)
         self._in_flight.set(load.in_flight)
         self._workers.set(load.workers)
+        self._without_store.set(load.without_store)
         self._unreadable.set(load.unreadable)
         return generate_latest(self._registry)
 
@@ -78,4 +85,5 @@ async def read_load(connection: "redis.asyncio.Redis", leases: list[Lease]) -> L
         model = queue.removeprefix(PREFIX).rpartition("@")[0]
         waiting[model] = waiting.get(model, 0) + length
     in_flight = sum(x.in_flight for x in leases)
-    return Load(waiting, in_flight, len(leases), int(unreadable or 0))
+    without_store = sum(lease.store_problem is not None for lease in leases)
+    return Load(waiting, in_flight, len(leases), without_store, int(unreadable or 0))

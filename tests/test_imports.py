@@ -40,6 +40,7 @@ MAY = {
         "app.scripts",
         "app.settings",
         "app.store",
+        "app.thread_pool",
         "app.wav",
     },
     "atelier": {"app", "models", "training", "workers"},

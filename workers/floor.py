@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from app.imports import IMPORTING, Imports
 from app.records import queue_name
 from app.settings import Settings
+from app.store import StoreError
 from models.params import posted_files
 from models.shelf import Entry
 from workers.delivery import Delivery
@@ -19,8 +20,9 @@ from workers.desk import AWAY, Claim, Desk, Look, Room
 from workers.doorbell import Doorbell
 from workers.engine import Engine
 from workers.host import Host
-from workers.inputs import LongFields, Reader
-from workers.parcel import DeadlineExceeded, ModelUnusable
+from workers.inputs import Arrived, LongFields, Reader
+from workers.messages import DeadlineExceeded
+from workers.parcel import ModelUnusable
 from workers.runs import Runs
 
 log = logging.getLogger("atelier.worker")
@@ -77,7 +79,12 @@ class Floor:
         for state, held in (("loading", self._host.loading), ("failed", self._host.refused)):
             states |= {sha256: {"state": state, "determinism": None} for sha256 in list(held)}
         capacity = self._settings.capacity
-        return {"capacity": capacity, "in_flight": self._runs.items, "models": states}
+        return {
+            "capacity": capacity,
+            "in_flight": self._runs.items,
+            "models": states,
+            "store_problem": self._delivery.store_problem,
+        }
 
     def turn(self, claiming: bool, stamp: Callable[[], str]) -> None:
         """One look if it is due, one tick if anything waits for one."""
@@ -105,7 +112,8 @@ class Floor:
         self._collect()
         self._queues = self._readable_queues()
         room = self._settings.capacity - self._runs.rows_taken()
-        if not claiming or self._runs.alone or self._delivery.behind:
+        self._obey_store()
+        if not claiming or self._runs.alone or not self._delivery.takes_more:
             room = 0
         try:
             look = self._desk.look(self._runs.claims, room, self._rooms(), stamp)
@@ -117,6 +125,11 @@ class Floor:
             self._make_room(look.wanted)
         if not self._delivery.behind:
             self._runs.admit()
+
+    def _obey_store(self) -> None:
+        """While the store can't be written, jobs that have not begun go back to the queue."""
+        if self._delivery.store_problem is not None:
+            self._put_back(self._runs.not_begun)
 
     def _readable_queues(self) -> dict[str, Entry]:
         """The queues of every checkpoint at hand, and of what waited for its import."""
@@ -136,7 +149,9 @@ class Floor:
                 self._engine.learn(run, seconds)
         while not self._reader.arrived.empty():
             arrived = self._reader.arrived.get()
-            if isinstance(arrived, LongFields):
+            if isinstance(arrived.outcome, StoreError):
+                self._read_again(arrived)
+            elif isinstance(arrived, LongFields):
                 self._complete(arrived)
             else:
                 self._runs.supply(arrived.claim, arrived.inputs)
@@ -178,6 +193,12 @@ class Floor:
         self._closing = set()
         for queue in wanted:
             self._closing |= self._host.want(self._queues[queue], self._runs.busy())
+
+    def _read_again(self, arrived: Arrived | LongFields) -> None:
+        """The store could not be read: try later, unless the job is over by now."""
+        if self._runs.awaits(arrived.claim):
+            self._delivery.check_store()
+            self._reader.read_again(arrived)
 
     def _complete(self, long: LongFields) -> None:
         """Start a job whose long fields have been read; it may be over by now."""
@@ -231,9 +252,12 @@ class Floor:
     def release(self) -> None:
         """Put what is not finished back for others."""
         self._engine.activity.enter("release", limit=TURN_LIMIT)
-        left = self._runs.unfinished
-        attempt_release(self._desk, left)
-        for claim in left:
+        self._put_back(self._runs.unfinished)
+
+    def _put_back(self, claims: list[Claim]) -> None:
+        if claims:
+            attempt_release(self._desk, claims)
+        for claim in claims:
             log.info("job put back", extra={"job": claim.job})
             self._runs.drop(claim.job, claim.execution)
 

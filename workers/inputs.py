@@ -1,7 +1,8 @@
 """The files that jobs refer to: read and decoded in threads of their own, then handed over.
 
 What a file gives depends on its bytes alone. A job waits for its files without holding up others;
-if it is canceled meanwhile, nobody asks for what was read.
+if it is canceled meanwhile, nobody asks for what was read. A store that can't be read fails no job:
+whoever asked is told, and asks again for as long as the job waits.
 """
 
 import json
@@ -18,7 +19,7 @@ import torch
 
 from app.pictures import Unreadable, read_picture
 from app.schemas import ErrorDetail
-from app.store import Missing, Store, StoreError
+from app.store import Missing
 from models.artifacts import Artifact, Image
 from models.fields import posted_fields
 from models.flow import Inputs
@@ -27,7 +28,8 @@ from models.params import Params, posted_files
 from models.score import Score, ScoreError
 from workers.activity import Activity
 from workers.desk import Claim
-from workers.tries import persistently
+from workers.timed_store import TimedStore
+from workers.tries import pause_after
 
 log = logging.getLogger("atelier.worker")
 
@@ -46,18 +48,32 @@ class InputUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """The files of a job by the names of its params, or why it can't have them."""
+    """The files of a job by the names of its params, or why it can't have them.
+
+    A StoreError may pass: `failures` counts those in a row.
+    """
 
     claim: Claim
+    params: Params
     inputs: Inputs | Exception
+    failures: int
+
+    @property
+    def outcome(self) -> Inputs | Exception:
+        return self.inputs
 
 
 @dataclass(frozen=True, slots=True)
 class LongFields:
-    """The long fields of a job's input, or why it can't have them."""
+    """The long fields of a job's input, or why it can't have them, as in `Arrived`."""
 
     claim: Claim
     fields: dict[str, Any] | Exception
+    failures: int
+
+    @property
+    def outcome(self) -> dict[str, Any] | Exception:
+        return self.fields
 
 
 class Reader:
@@ -65,7 +81,7 @@ class Reader:
 
     def __init__(
         self,
-        store: Store,
+        store: TimedStore,
         ring: Callable[[], None],
         activity: Callable[[str], Activity] = lambda _: Activity(),
     ) -> None:
@@ -81,22 +97,34 @@ class Reader:
 
     def read(self, claim: Claim, params: Params) -> None:
         """Have read what these params refer to."""
-        self._asked.put(partial(self._read, claim, params))
+        self._asked.put(partial(self._read, claim, params, 0))
 
     def read_long_fields(self, claim: Claim) -> None:
         """Have read what the store keeps of the job's input."""
-        self._asked.put(partial(self._read_long_fields, claim))
+        self._asked.put(partial(self._read_long_fields, claim, 0))
+
+    def read_again(self, arrived: Arrived | LongFields) -> None:
+        """Have read once more, after a pause, what could not be read."""
+        failures = arrived.failures + 1
+        if isinstance(arrived, LongFields):
+            ask = partial(self._read_long_fields, arrived.claim, failures)
+        else:
+            ask = partial(self._read, arrived.claim, arrived.params, failures)
+        timer = threading.Timer(pause_after(failures), self._asked.put, (ask,))
+        timer.daemon = True
+        timer.start()
 
     def close(self) -> None:
         """Read no more; a store that hangs holds up no end."""
         for _ in range(THREADS):
             self._asked.put(None)
+        self._store.close()
 
     def _work(self, activity: Activity) -> None:
         while (asked := self._asked.get()) is not None:
             asked(activity)
 
-    def _read(self, claim: Claim, params: Params, activity: Activity) -> None:
+    def _read(self, claim: Claim, params: Params, failures: int, activity: Activity) -> None:
         inputs: dict[str, Artifact] = {}
         outcome: Inputs | Exception = inputs
         try:
@@ -106,29 +134,28 @@ class Reader:
                 with activity.during("reading", (claim.job,)):
                     inputs[param] = self._artifact(param, data, READERS[kinds[param].kind])
         except Exception as error:
-            log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
+            if not failures:
+                log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
             outcome = error
-        self.arrived.put(Arrived(claim, outcome))
+        self.arrived.put(Arrived(claim, params, outcome, failures))
         self._ring()
 
-    def _read_long_fields(self, claim: Claim, _: Activity) -> None:
+    def _read_long_fields(self, claim: Claim, failures: int, _: Activity) -> None:
         fields: dict[str, Any] | Exception
         try:
             fields = json.loads(self._bytes("input", claim.record["input_sha256"]))
         except Exception as error:
-            log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
+            if not failures:
+                log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
             fields = error
-        self.arrived.put(LongFields(claim, fields))
+        self.arrived.put(LongFields(claim, fields, failures))
         self._ring()
 
     def _bytes(self, param: str, sha256: str) -> bytes:
         try:
-            return persistently(lambda: self._store.get(sha256))
+            return self._store.get(sha256)
         except Missing:
             raise InputUnusable(param, "artifact_expired", "is no longer stored") from None
-        except StoreError:
-            words = "can't be read from the store now"
-            raise InputUnusable(param, "internal_error", words) from None
 
     def _artifact(self, param: str, data: bytes, read: Callable[[bytes], Artifact]) -> Artifact:
         try:

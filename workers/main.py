@@ -13,7 +13,7 @@ import torch
 from app import lifeline, log
 from app.scripts import away_raised
 from app.settings import EX_CONFIG, Misconfigured, Settings, credentials_refused, read_settings
-from app.store import open_store
+from app.store import Store, open_store
 from models.batching import Place
 from models.device import prepare
 from models.shelf import Shelf
@@ -26,6 +26,8 @@ from workers.engine import Engine
 from workers.floor import Floor, Parts
 from workers.host import Host
 from workers.inputs import Reader
+from workers.store_writer import StoreWriter
+from workers.timed_store import TimedStore
 from workers.upkeep import Guard, Housekeeper, Pulse, Upkeep
 from workers.watchdog import Watchdog
 
@@ -94,23 +96,29 @@ class Process:
         self.place, bell = place_of(settings), Doorbell()
         store = open_store(settings)
         watchdog = Watchdog(settings)
+        writer = StoreWriter(self._desk(name), self._timed(store, "store-put"), bell.ring)
         self._delivery = Delivery(
-            self._desk(name), store, rq_stamp, bell.ring, watchdog.activity("delivery")
+            self._desk(name), writer, rq_stamp, bell.ring, watchdog.activity("delivery")
         )
         host = Host(
             Shelf(*settings.checkpoint_folders), self.place, settings.model_memory, bell.ring
         )
-        self._reader = Reader(store, bell.ring, watchdog.activity)
+        self._reader = Reader(self._timed(store, "store-get"), bell.ring, watchdog.activity)
         engine = Engine(self.place.device, activity=watchdog.activity("main"))
         parts = Parts(self._desk(name), host, engine, self._reader, self._delivery, bell)
         self.floor = Floor(parts, settings)
         pulse = Pulse(self._desk(name), self.floor, watchdog)
-        keeper = Housekeeper(self._desk(name), store, pulse, settings)
+        swept = self._timed(store, "store-delete")
+        keeper = Housekeeper(self._desk(name), swept, pulse, settings)
         guard = Guard(watchdog, self._desk(name), self.floor, alone)
         upkeep = Upkeep(pulse, keeper, guard, settings)
         raw = redis.Redis.from_url(settings.redis_address, socket_timeout=REDIS_TIMEOUT)
         self._connections.append(raw)
         self.worker = BatchWorker(name, raw, self._connect(), self.floor, upkeep, settings)
+
+    def _timed(self, store: Store, name: str) -> TimedStore:
+        """Each kind of call has threads of its own, so that one that hangs holds up no other."""
+        return TimedStore(store, name, self._settings.store_timeout)
 
     def _desk(self, name: str) -> Desk:
         """Each thread asks at a desk of its own."""

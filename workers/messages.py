@@ -10,6 +10,10 @@ from workers.hearing import Chunk
 from workers.telling import Delta
 
 
+class DeadlineExceeded(Exception):
+    """The job was not finished before its deadline."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A job's progress, if that is due, and perhaps a picture of an item so far, or more text."""
@@ -54,6 +58,17 @@ class Ended:
     compute_ms: int
     determinism: str
     steps: int
+    instead: bool = False  # of an end that was sent before, if its results still wait
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it waits for no results: nobody wants them any more, or it is too late."""
+        return self.outcome == "canceled" or isinstance(self.error, DeadlineExceeded)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Files have come into the store, or never will: messages that waited for them may go on."""
 
 
 Message = Told | Heard | Made | Ended

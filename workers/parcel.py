@@ -13,7 +13,7 @@ from workers.encode import preview
 from workers.engine import is_out_of_memory
 from workers.files import Encoded
 from workers.inputs import InputUnusable
-from workers.messages import Ended, Heard, Made, Told
+from workers.messages import DeadlineExceeded, Ended, Heard, Made, Told
 
 log = logging.getLogger("atelier.worker")
 
@@ -22,10 +22,6 @@ MEASURES = (
     *("seconds", "fps", "rate", "channels"),
     *("text", "title", "finish_reason", "read_tokens", "written_tokens"),
 )
-
-
-class DeadlineExceeded(Exception):
-    """The job was not finished before its deadline."""
 
 
 class ModelUnusable(Exception):
@@ -145,7 +141,7 @@ def describe(error: Exception) -> ErrorDetail:
         return ErrorDetail(message=str(error), type=kind, param=error.param, code=error.code)
     code, message = "internal_error", "the job failed on the server"
     if isinstance(error, DeadlineExceeded):
-        code, message = "deadline_exceeded", str(error.__doc__)
+        code, message = "deadline_exceeded", str(error) or str(error.__doc__)
     elif isinstance(error, ModelUnusable):
         message = f"the model could not be loaded: {error}"
     elif isinstance(error, NotFinite):

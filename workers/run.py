@@ -51,6 +51,7 @@ class Run:
     ears: dict[int, Ear] = field(default_factory=dict)  # by item, of what makes sound
     voices: dict[int, Voice] = field(default_factory=dict)  # by item, of what is written
     over: bool = False
+    withdrawn: bool = False  # its end waits for no results
     rows: int = field(init=False)  # of one item
     input_bytes: int = field(init=False)
 

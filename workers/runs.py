@@ -66,6 +66,12 @@ class Runs:
         return [*runs, *(x.claim for x in self._awaiting.values())]
 
     @property
+    def not_begun(self) -> list[Claim]:
+        """Jobs of which the engine has had nothing yet."""
+        runs = [run for run in self._runs.values() if not run.over and not run.started]
+        return [*(run.claim for run in runs), *(x.claim for x in self._awaiting.values())]
+
+    @property
     def running(self) -> bool:
         """Whether the engine has anything to step."""
         return len(self._engine) > 0
@@ -139,6 +145,15 @@ class Runs:
             return
         with self._blaming(run):
             run.supply(inputs)
+
+    def awaits(self, claim: Claim) -> bool:
+        """Whether this execution still waits for what it needs from the store."""
+        if awaiting := self._awaiting.get(claim.job):
+            return awaiting.claim.execution == claim.execution
+        run = self._runs.get(claim.job)
+        if run is None or run.claim.execution != claim.execution:
+            return False
+        return not run.over and run.inputs is None
 
     def refuse(self, claim: Claim, error: Exception) -> None:
         """A claimed job that can't even begin fails."""
@@ -284,19 +299,26 @@ class Runs:
         self._send(Made(run.claim, index, artifacts, output_format, facts, *run.totals()))
 
     def end(self, job: str, outcome: str, error: Exception | None = None) -> None:
-        """Close what still runs of a job and have its end committed; once is enough."""
+        """Close what still runs of a job and have its end committed; once is enough, but that a
+        cancel or a deadline goes before an end whose results still wait for the store."""
         if awaiting := self._awaiting.pop(job, None):
             self._refused[job] = awaiting.claim
             self._send(Ended(awaiting.claim, outcome, error, 0, "", 0))
             return
         run = self._runs.get(job)
-        if run is None or run.over:
+        if run is None or run.withdrawn:
             return
+        instead = run.over
         self._close(run)
         _, steps = run.totals()
-        milliseconds = round(1000 * run.seconds)
-        determinism = run.model.determinism_in(run.input["output_format"])
-        self._send(Ended(run.claim, outcome, error, milliseconds, determinism, steps))
+        ended = Ended(
+            *(run.claim, outcome, error, round(1000 * run.seconds)),
+            *(run.model.determinism_in(run.input["output_format"]), steps),
+            instead=instead,
+        )
+        if ended.at_once or not instead:
+            run.withdrawn = ended.at_once
+            self._send(ended)
 
     def drop(self, job: str, execution: str) -> None:
         """Forget an execution: its end is committed, or it is not ours any more."""

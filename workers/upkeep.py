@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 
 from app.settings import Settings
-from app.store import Store, StoreError
+from app.store import StoreError
 from workers.desk import AWAY, Desk
 from workers.floor import Floor
+from workers.timed_store import TimedStore
 from workers.watchdog import Long, Watchdog
 
 log = logging.getLogger("atelier.worker")
@@ -131,7 +132,7 @@ class Guard:
 class Housekeeper:
     """Gives back the jobs of the dead and sweeps what time has ended, one worker at a time."""
 
-    def __init__(self, desk: Desk, store: Store, pulse: Pulse, settings: Settings) -> None:
+    def __init__(self, desk: Desk, store: TimedStore, pulse: Pulse, settings: Settings) -> None:
         self._desk, self._store, self._pulse = desk, store, pulse
         self._leftover_age = settings.result_ttl + settings.job_deadline + settings.orphan_ttl
 
@@ -146,7 +147,10 @@ class Housekeeper:
             log.error("record unreadable", extra=report)
         for sha256 in hashes:
             if self._desk.doom(sha256, "begin"):
-                self._desk.doom(sha256, "done" if self._delete(sha256) else "failed")
+                deleted = self._delete(sha256)
+                self._desk.doom(sha256, "done" if deleted else "failed")
+                if not deleted:
+                    return  # a store that hangs would keep the reaper from the dead
         self._find_leftovers()
 
     def _find_leftovers(self) -> None:

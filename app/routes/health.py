@@ -36,7 +36,8 @@ async def livez() -> Response:
     responses={200: reply("It can.", {"status": "ready", "workers": 1}), **errors(503)},
 )
 async def readyz(services: Has) -> Response:
-    """503, with the reason, while Redis is away, the queue is suspended or no worker is alive."""
+    """503, with the reason, while Redis is away, the queue is suspended, no worker is alive, or
+    none can write the artifact store."""
     try:
         workers = await _count_ready_workers(services)
     except (Unavailable, redis.RedisError) as error:
@@ -57,10 +58,14 @@ async def _count_ready_workers(services: Services) -> int:
     if suspended:
         message = "the queue is suspended; `rq resume` lets workers take jobs again"
         raise Unavailable(message, code="queue_suspended", retry_after=5)
-    workers = len(await read_leases(services.reader_redis))
-    if not workers:
+    leases = await read_leases(services.reader_redis)
+    if not leases:
         raise Unavailable("no worker is alive", code="no_workers", retry_after=5)
-    return workers
+    problems = [lease.store_problem for lease in leases if lease.store_problem]
+    if len(problems) == len(leases):
+        message = f"the store can't be written: {problems[0]}"
+        raise Unavailable(message, code="store_unavailable", retry_after=5)
+    return len(leases) - len(problems)
 
 
 @router.get(

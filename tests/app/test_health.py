@@ -1,6 +1,7 @@
 """/livez, /readyz, /metrics, and what is said of a server with other settings."""
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -39,6 +40,27 @@ def test_it_is_not_ready_while_rq_is_suspended(api: httpx.Client, worker: Worker
     assert "suspended" in error_of(answer)["message"]
     resume(worker.connection)
     assert api.get("/readyz").status_code == 200
+
+
+def test_it_is_not_ready_while_no_worker_can_write_the_store(
+    api: httpx.Client, worker: Worker
+) -> None:
+    def lease(name: str, problem: str | None) -> None:
+        other = Worker(worker.connection, name)
+        other.lease()
+        facts = json.dumps({"capacity": 32, "store_problem": problem})
+        worker.connection.set(f"atelier:lease:{name}", facts)
+
+    lease("w1", "the disk is full")
+    answer = api.get("/readyz")
+    assert (answer.status_code, error_of(answer)["code"]) == (503, "store_unavailable")
+    assert error_of(answer)["message"] == "the store can't be written: the disk is full"
+    assert "atelier_workers_store_unavailable 1.0" in api.get("/metrics").text
+    lease("w2", None)
+    assert api.get("/readyz").json() == {"status": "ready", "workers": 1}
+    lease("w1", None)
+    assert api.get("/readyz").json() == {"status": "ready", "workers": 2}
+    assert "atelier_workers_store_unavailable 0.0" in api.get("/metrics").text
 
 
 def test_probes_are_logged_when_their_answer_changes(

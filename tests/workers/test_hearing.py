@@ -203,13 +203,12 @@ def test_a_canceled_job_keeps_what_was_heard(player: Bench, halfway: threading.E
 def test_a_chunk_that_can_not_be_stored_fails_its_job(
     player: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.store import Full, Store
+    from app.store import FileTooLarge, Store
 
-    def full(self: Store, data: bytes) -> str:
-        raise Full("the artifact store is full")
+    def picky(self: Store, data: bytes) -> str:
+        raise FileTooLarge("the file is too large for the artifact store")
 
-    monkeypatch.setattr(Store, "put", full)
-    monkeypatch.setattr("workers.tries.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(Store, "put", picky)
     player.worker()
     job = ended(player, player.submit(model=MODEL, seconds=0.1))
     assert job.status == "failed"

@@ -149,8 +149,7 @@ def test_a_drain_puts_back_a_job_whose_picture_is_read(
 @pytest.mark.parametrize(
     ("failures", "error", "code"),
     [
-        (3, Unreachable("away"), None),
-        (99, Unreachable("away"), "internal_error"),
+        (9, Unreachable("away"), None),
         (99, Missing("gone"), "artifact_expired"),
     ],
 )

@@ -69,17 +69,16 @@ def test_a_grid_of_one_is_a_picture_and_a_sheet(bench: Bench) -> None:
 def test_a_sheet_that_can_not_be_stored_fails_its_job(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.store import Full, Store
+    from app.store import FileTooLarge, Store
 
     put = Store.put
 
-    def full(self: Store, data: bytes) -> str:
+    def picky(self: Store, data: bytes) -> str:
         if b'"grid": true' in data:
-            raise Full("the artifact store is full")
+            raise FileTooLarge("the file is too large for the artifact store")
         return put(self, data)
 
-    monkeypatch.setattr(Store, "put", full)
-    monkeypatch.setattr("workers.tries.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(Store, "put", picky)
     bench.worker()
     job = bench.wait(bench.submit(n=2, grid=True))
     assert job.status == "failed"

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -342,25 +341,6 @@ def test_a_row_that_fails_fails_its_job_alone(
     assert [j.status for j in jobs] == ["completed", "completed", "failed", *["completed"] * 2]
     assert jobs[2].error is not None
     assert "not finite" in jobs[2].error.message
-
-
-@pytest.mark.slow
-def test_a_full_store_fails_the_job_and_not_the_worker(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from app.store import FolderStore, Full
-
-    def full(self: FolderStore, *args: Any) -> None:
-        raise Full("no space left")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(FolderStore, "_write", full)
-        bench.worker()
-        job = bench.wait(bench.submit())
-        assert job.status == "failed"
-        assert job.error is not None
-        assert job.error.message == "the result could not be stored"
-    assert bench.wait(bench.submit()).status == "completed"
 
 
 @pytest.mark.slow
