@@ -8,10 +8,12 @@ its import is (`app/imports.py`). A model that can't be imported is reported the
 import importlib.util
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,7 @@ log = logging.getLogger("atelier.up")
 SUFFIX = ".safetensors"
 HELD = "held"  # says that whoever asks holds the other end of standard input
 LOADED, READ = 0.2, 0.8  # progress once the libraries are loaded, and once the file is read
+STALE_DRAFT = 3600.0  # seconds after which nobody writes a draft any more
 SILENT = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # bars are for terminals
 
 
@@ -113,6 +116,7 @@ def plan_imports(settings: Settings, state: Path) -> list[Packaged]:
     A job may wait since before the last stop for a model that is there by now, or that nobody
     will import any more; that is told too.
     """
+    remove_drafts(state / "checkpoints")
     imports, planned = Imports(state), []
     known = imports.read()
     for model in PACKAGED:
@@ -128,6 +132,14 @@ def plan_imports(settings: Settings, state: Path) -> list[Packaged]:
             error = "ATELIER_PACKAGED_MODELS is off, or its package is not installed any more"
             imports.write(model.id, status.model_copy(update={"error": error}))
     return planned
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what an import that was killed had written: hundreds of megabytes, perhaps."""
+    for draft in folder.glob(".saving-*"):
+        if draft.stat().st_mtime < time.time() - STALE_DRAFT:
+            log.info("a draft of a killed import is removed", extra={"draft": draft.name})
+            shutil.rmtree(draft)
 
 
 def import_command(model: Packaged, state: Path) -> tuple[str | Path, ...]:

@@ -1,5 +1,6 @@
 """Models that packages carry: found without being run, taken over once, told where that fails."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,15 @@ def test_an_import_that_fails_says_why(carried: Packaged, tmp_path: Path) -> Non
     assert "tiny.gguf can't be read" in Imports(tmp_path).read()["tiny"].error
     assert plan_imports(settings, tmp_path) == [carried]  # the next start tries again
     assert Imports(tmp_path).read()["tiny"].error == ""
+
+
+def test_drafts_of_killed_imports_are_removed(carried: Packaged, tmp_path: Path) -> None:
+    for name in (".saving-old", ".saving-new"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+        (tmp_path / "checkpoints" / name / "tiny.safetensors").touch()
+    os.utime(tmp_path / "checkpoints" / ".saving-old", (1, 1))
+    plan_imports(Settings(state=tmp_path, checkpoints=tmp_path / "none"), tmp_path)
+    assert [x.name for x in (tmp_path / "checkpoints").iterdir()] == [".saving-new"]
 
 
 def test_an_import_that_was_killed_is_told_as_failed(carried: Packaged, tmp_path: Path) -> None:
