@@ -172,6 +172,16 @@ def test_a_key_of_another_type_is_kept_aside(service: Service) -> None:
     assert service.redis.llen("atelier:reports") == 1
 
 
+def test_jobs_of_a_queue_that_was_set_aside_start_in_their_order(service: Service) -> None:
+    jobs = [service.submit() for _ in range(3)]
+    (queue,) = service.redis.smembers("rq:queues")
+    service.redis.delete(queue)
+    service.redis.set(queue, "of another type")
+    last = service.submit()
+    assert service.redis.lrange(queue, 0, -1) == [*jobs, last]
+    assert service.worker.claim() == [*jobs, last]
+
+
 def test_references_that_can_not_be_read_are_counted_anew(service: Service) -> None:
     job = service.submit(init_image=INPUT)
     service.redis.hset(f"atelier:artifact:{INPUT}", "refs", "abc")

@@ -21,11 +21,26 @@ local function report(key, reason)
   write('LTRIM', 'atelier:reports', -1000, -1)
 end
 
+-- RQ's list of a queue anew, from what stands beside it (`waiting`), in the order of the tickets.
+local function rebuild_list(list)
+  local queue, jobs = list:match('^rq:queue:(.+)$'), {}
+  if not queue then return end
+  local owners = server.pcall('ZRANGE', 'atelier:owners:' .. queue, 0, -1)
+  for _, owner in ipairs(owners) do
+    local key = 'atelier:waiting:' .. queue .. '/' .. owner
+    local flat = server.pcall('ZRANGE', key, 0, -1, 'WITHSCORES')
+    for i = 1, #flat, 2 do jobs[#jobs + 1] = { flat[i], tonumber(flat[i + 1]) } end
+  end
+  table.sort(jobs, function(a, b) return a[2] < b[2] end)
+  for _, job in ipairs(jobs) do server.call('RPUSH', list, job[1]) end
+end
+
 local function set_aside(key)
   local aside = 'atelier:unreadable:' .. key
   server.call('RENAME', key, aside)
   server.call('EXPIRE', aside, KEPT_ASIDE)
   report(key, 'it has another type than it should')
+  rebuild_list(key)
 end
 
 -- The count of references to an artifact, from those of its owners. A count that can't be read

@@ -12,11 +12,11 @@ local function list_key(queue) return 'rq:queue:' .. queue end
 local function waiting_key(queue, owner) return 'atelier:waiting:' .. queue .. '/' .. owner end
 local function owners_key(queue) return 'atelier:owners:' .. queue end -- sorted by their turns
 
-local function turn_of(owner) return tonumber(redis.call('HGET', TURNS, owner) or 0) end
+local function turn_of(owner) return tonumber(redis.call('HGET', TURNS, owner) or '') or 0 end
 
 -- The last claim of this owner from this queue.
 local function turn_in(queue, owner)
-  return tonumber(redis.call('HGET', TURNS .. ':' .. queue, owner) or 0)
+  return tonumber(redis.call('HGET', TURNS .. ':' .. queue, owner) or '') or 0
 end
 
 local function take_turn(queue, owner)
