@@ -151,7 +151,7 @@ ERRORS: dict[int, tuple[str, str, str, str]] = {
         "Too many jobs are waiting.",
         "rate_limit_error",
         "queue_full",
-        "1000 jobs are waiting for this model; try again later",
+        "1000 jobs are waiting for this model; try again in 12 s",
     ),
     500: (
         "Something went wrong here.",

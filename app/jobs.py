@@ -61,6 +61,13 @@ class NewJob:
     rows: int = 1  # of one item
     inputs: Mapping[str, str] = field(default_factory=dict)  # param -> SHA-256 of a posted file
     long_input: LongInput | None = None  # what the store keeps of `input`, which lacks it
+    request: str = ""  # hash of what was asked, before a seed was chosen
+
+    @property
+    def caller(self) -> str:
+        """What tells this request from others when it is posted again."""
+        body = self.request or self.input
+        return hash_body([self.owner, self.type, self.model, body, self.metadata])
 
 
 @dataclass(frozen=True)
@@ -121,10 +128,10 @@ class Jobs:
     def submit(self, new: NewJob, idempotency: Idempotency | None = None) -> Accepted:
         """Accept a job; when this returns, it is on disk and in its queue.
 
-        Raises RateLimited (queue_full, with the seconds until a place comes free), Unavailable
-        where memory runs out, Gone where an input has expired, and Unprocessable where the
-        idempotency key had another body. Raises OutcomeUnknown where the server gave no answer: it
-        may have the job, or may yet make it.
+        Raises RateLimited (queue_full or quota_exceeded, with the seconds until there will be a
+        place for this request), Unavailable where memory runs out, Gone where an input has
+        expired, and Unprocessable where the idempotency key had another body. Raises
+        OutcomeUnknown where the server gave no answer: it may have the job, or may yet make it.
         """
         queue = queue_name(new.model, new.sha256)
         record = self._record(new)
@@ -135,7 +142,9 @@ class Jobs:
         flat = [part for pair in record.items() for part in pair]
         suffix = b32encode(secrets.token_bytes(10)).decode().translate(CROCKFORD)
         inputs = json.dumps(sorted(set(new.inputs.values()))) if new.inputs else ""
-        asked = (suffix, new.owner, new.type, queue, key, request, limit, deadline, inputs, keep)
+        own = self._settings.own_queue_limit
+        limits = (limit, deadline, inputs, keep, own, new.caller)
+        asked = (suffix, new.owner, new.type, queue, key, request, *limits)
         try:
             answer = self._scripts.run("submit", *asked, *flat)
         except ServerAway:
@@ -156,11 +165,12 @@ class Jobs:
                 message = "the queue's memory is nearly full; try again later"
                 raise Unavailable(message, retry_after=MEMORY_RETRY)
             case ["full", seconds]:
-                raise RateLimited(
-                    f"{limit} jobs are waiting for this model; try again later",
-                    code="queue_full",
-                    retry_after=seconds,
-                )
+                message = f"{limit} jobs are waiting for this model; try again in {seconds} s"
+                raise RateLimited(message, code="queue_full", retry_after=seconds)
+            case ["quota", seconds]:
+                message = f"{own} jobs of your key are waiting for this model, as many as one"
+                message += f" key may have; try again in {seconds} s"
+                raise RateLimited(message, code="quota_exceeded", retry_after=seconds)
         raise Unprocessable(
             "this Idempotency-Key was used with another body", code="idempotency_key_reuse"
         )

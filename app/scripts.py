@@ -50,7 +50,7 @@ def away_raised() -> Iterator[None]:
 
 # Each may use what stands before it.
 SHARED = (
-    *("shared/guard", "shared/clock", "shared/keys", "shared/waiting"),
+    *("shared/guard", "shared/clock", "shared/keys", "shared/waiting", "shared/pace"),
     *("common", "shared/readable", "shared/turns"),
 )
 

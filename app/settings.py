@@ -169,6 +169,11 @@ class Settings(BaseSettings):
         ge=2**24,
         description="Bytes that the embedded server may use; near them, no job is accepted.",
     )
+    owner_queue_limit: int = Field(
+        default=0,
+        ge=0,
+        description="Jobs of one key that may wait for one model; 0: half of all.",
+    )
     max_items: int = Field(default=64, ge=1, le=1024, description="Largest n of one request.")
     default_image_model: str = Field(
         default="vae-fashion", description="`model` of /generate/image."
@@ -299,6 +304,12 @@ class Settings(BaseSettings):
             "video": self.default_video_model,
         }
         return names[modality]
+
+    @property
+    def own_queue_limit(self) -> int:
+        """Jobs of one owner that may wait for one model; without keys there is one owner."""
+        share = max(1, self.queue_limit // 2) if self.keys_file else self.queue_limit
+        return min(self.owner_queue_limit or share, self.queue_limit)
 
     @property
     def longest_note(self) -> float:

@@ -131,6 +131,7 @@ def validated(entry: Entry, text: bytes | str, schema: Schema) -> Params:
 def _new_job(owner: str, wish: Wish) -> NewJob:
     given = wish.params.model_dump(mode="json")
     metadata, model = given.pop("metadata"), given.pop("model")
+    request = hash_body(given)
     if given["seed"] is None:
         given["seed"] = secrets.randbelow(MAX_SEED + 1)
     return NewJob(
@@ -144,6 +145,7 @@ def _new_job(owner: str, wish: Wish) -> NewJob:
         metadata=metadata,
         rows=wish.params.rows,
         inputs=posted_files(wish.params),
+        request=request,
     )
 
 

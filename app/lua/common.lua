@@ -53,20 +53,6 @@ local function leave(job, record)
   redis.call('SREM', inflight_key(worker), job)
 end
 
--- How long one place in this queue takes to come free: a moving mean of the time between ends.
-local function note_pace(queue, at)
-  local key = 'atelier:pace:' .. queue
-  local seen = redis.call('HMGET', key, 'last', 'interval')
-  local last, interval = tonumber(seen[1] or ''), tonumber(seen[2] or '')
-  if last and redis.call('LLEN', 'rq:queue:' .. queue) > 0 then
-    local gap = at - last
-    local mean = interval and (0.8 * interval + 0.2 * gap) or gap
-    redis.call('HSET', key, 'interval', stamp(mean))
-  end
-  redis.call('HSET', key, 'last', stamp(at))
-  redis.call('EXPIRE', key, 3600)
-end
-
 -- How many jobs and uploads refer to these bytes.
 local function references(sha)
   local key = artifact_key(sha)

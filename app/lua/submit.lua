@@ -1,11 +1,14 @@
 -- Accept a job: its record, its idempotency and its place in the queue, all or nothing.
 -- ARGV: suffix, owner, type, queue, idempotency key or '', request hash, queue limit, deadline,
 --       hashes of its inputs as JSON or '', seconds to keep the idempotency key,
+--       limit of this owner's jobs in the queue, a hash that tells this request from others,
 --       then the record's fields and values.
 -- Returns {'new', job, created, position} | {'replay', job} | {'reuse'} | {'full', seconds} | {'memory'} |
+--         {'quota', seconds} |
 --         {'gone', hash of an input that is not this owner's, or not any more}.
 local suffix, owner, kind, queue, idem, request = unpack(ARGV, 1, 6)
 local limit, deadline = tonumber(ARGV[7]), tonumber(ARGV[8])
+local own_limit, caller = tonumber(ARGV[11]), ARGV[12]
 local inputs = ARGV[9] ~= '' and cjson.decode(ARGV[9]) or {}
 local at = now()
 
@@ -24,12 +27,17 @@ if tonumber(most or 0) > 0 and tonumber(used or 0) > 0.9 * tonumber(most) then
   return { 'memory' }
 end
 
-local waiting = redis.call('LLEN', list_key(queue))
-if waiting >= limit then
-  local interval = redis.call('HGET', 'atelier:pace:' .. queue, 'interval')
-  local wait = math.ceil(tonumber(interval or '') or 10)
-  return { 'full', math.max(1, math.min(wait, 300)) }
+local waiting, pace = redis.call('LLEN', list_key(queue)), seconds_a_place(queue, at)
+local own_line, own_entry = line_key(queue, owner), nil
+if own_limit < limit then
+  local own = redis.call('ZCARD', waiting_key(queue, owner))
+  local turns = math.max(1, redis.call('ZCARD', owners_key(queue)))
+  local seconds
+  seconds, own_entry = wait_for_place(own_line, caller, own, own_limit, pace and pace * turns, at)
+  if seconds then return { 'quota', seconds } end
 end
+local seconds, entry = wait_for_place(line_key(queue), caller, waiting, limit, pace, at)
+if seconds then return { 'full', seconds } end
 
 for _, sha in ipairs(inputs) do
   local held = redis.call('HGET', artifact_key(sha), 'owner:' .. owner)
@@ -50,12 +58,14 @@ local created, ticket = stamp(wall()), redis.call('INCR', 'atelier:tickets:' .. 
 redis.call('HSET', job_key(job), 'status', 'queued', 'origin', queue, 'owner', owner, 'type', kind,
   'attempt', 0, 'created', created, 'arrived', stamp(at), 'deadline', stamp(at + deadline),
   'keep_deadline', deadline, 'ticket', ticket,
-  unpack(ARGV, 11))
+  unpack(ARGV, 13))
 if ARGV[9] ~= '' then redis.call('HSET', job_key(job), 'inputs', ARGV[9]) end
 for _, sha in ipairs(inputs) do refer(sha, owner) end
 local long = redis.call('HMGET', job_key(job), 'input_sha256', 'input_bytes')
 if long[1] then add_reference(long[1], owner, 'application/json', long[2]) end
 enqueue(queue, owner, job, ticket)
+if own_entry then redis.call('ZREM', own_line, own_entry) end
+if entry then redis.call('ZREM', line_key(queue), entry) end
 redis.call('ZADD', 'atelier:jobs:' .. owner, 0, job)
 place(job, { owner = owner, type = kind }, 'queued')
 emit(job, 'status', cjson.encode({ job_id = job, status = 'queued' }))

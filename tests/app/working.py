@@ -30,11 +30,11 @@ class Worker:
         facts = {"pid": 1, "host": "here", "capacity": 32, "in_flight": 3, "models": models}
         self._own.run("renew", self.name, json.dumps(facts), 60, 60, 0)
 
-    def claim(self) -> list[str]:
-        """Start every job that waits."""
+    def claim(self, room: int = 10_000) -> list[str]:
+        """Start every job that waits, or as many as there is room for."""
         queues = [q.removeprefix("rq:queue:") for q in self.connection.smembers("rq:queues")]
         self._looks += 1
-        args: list[Any] = [self.name, f"{self.name}-{self._looks}", 10_000, 2, STAMP, "{}"]
+        args: list[Any] = [self.name, f"{self.name}-{self._looks}", room, 2, STAMP, "{}"]
         args += [len(self.running)]
         args += [part for pair in self.running.items() for part in pair]
         args += [part for q in queues for part in (q, "ready", 10_000)]
