@@ -35,9 +35,6 @@ REPORTS = "atelier:reports"  # list of JSON: what was set aside and why, until a
 url_prefix: ContextVar[str] = ContextVar("url_prefix", default="")
 """Begins every URL that this request's client is sent: the path where a proxy serves us."""
 
-url_prefix: ContextVar[str] = ContextVar("url_prefix", default="")
-"""Begins every URL that this request's client is sent: the path where a proxy serves us."""
-
 DRAFT = "draft:"  # begins the fields that hold the text so far, by item and page
 
 JobType = Literal["image", "text-to-image", "audio", "video", "story"]

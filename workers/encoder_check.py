@@ -68,7 +68,8 @@ def specimens(header: Header) -> list[Specimen]:
     """What a model of this header makes."""
     modality = FAMILIES[header.family].modality
     channels = header.net.get("channels")
-    size = (1 if channels == 1 else 3, *[_side(header.net)] * 2)
+    side = _side(header.net)
+    size = (1 if channels == 1 else 3, side, side)
     frames, rate = header.net.get("frames"), header.process.get("rate")
     if modality == "video":
         return [Specimen("video", size, frames if isinstance(frames, int) else FRAMES)]
