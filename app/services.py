@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import redis
 
@@ -18,6 +18,7 @@ from app.scripts import Scripts
 from app.service_clock import keep_time
 from app.settings import Settings
 from app.store import NO_ANSWER, Unreachable, open_store
+from app.tasks import end_task
 from app.thread_pool import ThreadPool
 from app.unresolved import Unresolved
 from app.uploads import Uploads, UploadSpace
@@ -93,9 +94,7 @@ class Services:
             yield
         finally:
             for task in tasks:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+                await end_task(task)
             await self.wake.close()
             await self.reader_redis.aclose()
             self.redis.close()

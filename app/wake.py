@@ -17,6 +17,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from app.records import WAKE
+from app.tasks import end_task
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,7 @@ class Wake:
         self.closing = True
         self._ring_all()
         if self._ringer:
-            self._ringer.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ringer
+            await end_task(self._ringer)
 
     def _ring_all(self) -> None:
         for bells in self._bells.values():
