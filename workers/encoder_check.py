@@ -27,12 +27,13 @@ log = logging.getLogger("atelier.worker")
 
 SIDE, RATE = 64, 16_000  # where a header says nothing
 FRAMES, FPS, SECONDS = 16, 8.0, 0.5
+FEW = 3  # frames of an animation
 FACTS = Facts("specimen", "0" * 64, {"steps": 1}, 0)
 FILLS = (0x00, 0xAB)  # what new memory holds, the first time and the second
 M_PERTURB = -6  # of glibc's mallopt: new memory is filled with the complement of its value
 BLOCKS = tuple(2**power for power in range(10, 20))  # bytes
 
-Kind = Literal["picture", "sheet", "frames", "video", "sound", "score", "text"]
+Kind = Literal["picture", "sheet", "frames", "video", "animation", "sound", "score", "text"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ class Specimen:
         """The formats that such an artifact can be asked for as."""
         match self.kind:
             case "video":
-                return VIDEO_FORMATS
+                return VIDEO_FORMATS[:1]
+            case "animation":  # of WebP and GIF, which take each frame by itself
+                return VIDEO_FORMATS[1:]
             case "sound":
                 return tuple(f for f in SOUND_FORMATS if f != "mp3" or self.rate in MP3_RATES)
             case "score":
@@ -72,7 +75,8 @@ def specimens(header: Header) -> list[Specimen]:
     size = (1 if channels == 1 else 3, side, side)
     frames, rate = header.net.get("frames"), header.process.get("rate")
     if modality == "video":
-        return [Specimen("video", size, frames if isinstance(frames, int) else FRAMES)]
+        film = Specimen("video", size, frames if isinstance(frames, int) else FRAMES)
+        return [film, Specimen("animation", size, FEW)]
     if modality == "audio":
         sound = Specimen("sound", rate=rate if isinstance(rate, int) else RATE)
         return (
@@ -191,6 +195,7 @@ BUILDERS: dict[Kind, Callable[[Specimen], Artifact | Sheet]] = {
     "sheet": _sheet,
     "frames": _frames,
     "video": _video,
+    "animation": _video,
     "sound": _sound,
     "score": _score,
     "text": _text,

@@ -62,7 +62,7 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     return loaded, params, path
 
 
-KINDS = ("picture", "sheet", "frames", "video", "sound", "score", "text")
+KINDS = ("picture", "sheet", "frames", "video", "animation", "sound", "score", "text")
 SPECIMENS = [Specimen(kind, (3, 32, 32), frames=4) for kind in KINDS]  # type: ignore[arg-type]
 FILM = Specimen("video")  # large enough for what x264 did with AVX-512
 EVERY = [

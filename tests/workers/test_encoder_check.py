@@ -22,7 +22,7 @@ from workers.encoder_check import FACTS, Specimen, formats_at_fault, specimens, 
 from workers.files import Encoded, Facts, Sheet
 from workers.host import Loaded
 
-KINDS = ("picture", "sheet", "frames", "video", "sound", "score", "text")
+KINDS = ("picture", "sheet", "frames", "video", "animation", "sound", "score", "text")
 SMALL = [Specimen(kind, (3, 32, 48), frames=4) for kind in KINDS]  # type: ignore[arg-type]
 EVERY = [(specimen, output_format) for specimen in SMALL for output_format in specimen.formats]
 
@@ -93,7 +93,7 @@ def test_an_encoder_is_tried_once_a_size(monkeypatch: pytest.MonkeyPatch) -> Non
     ("header", "made"),
     [
         (Header(family="vae", net={"size": 28, "channels": 1}), {"picture", "sheet", "frames"}),
-        (Header(family="video_gan", net={"size": 64, "frames": 8}), {"video"}),
+        (Header(family="video_gan", net={"size": 64, "frames": 8}), {"video", "animation"}),
         (Header(family="wavenet", net={}, process={"rate": 16_000}), {"sound", "score"}),
         (Header(family="composer", net={}), {"score"}),
         (Header(family="language", net={}), {"text"}),
@@ -104,7 +104,7 @@ def test_what_a_model_makes_follows_from_its_header(header: Header, made: set[st
 
 
 def test_specimens_have_the_sizes_that_a_model_makes() -> None:
-    (film,) = specimens(Header(family="video_gan", net={"size": 48, "frames": 8, "channels": 3}))
+    film, _ = specimens(Header(family="video_gan", net={"size": 48, "frames": 8, "channels": 3}))
     assert (film.size, film.frames) == ((3, 48, 48), 8)
     inner = Header(family="latent_diffusion", net={"autoencoder": {"size": 128}})
     assert {specimen.size for specimen in specimens(inner)} == {(3, 128, 128)}
