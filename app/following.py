@@ -18,6 +18,7 @@ from fastapi.sse import format_sse_event
 
 from app.errors import NotFound
 from app.events import TERMINAL_EVENTS, Event
+from app.followed import FollowMark
 from app.long_inputs import whole
 from app.records import url_prefix
 from app.schemas import TERMINAL, Job
@@ -64,8 +65,10 @@ class Follower:
     async def entries(self) -> AsyncGenerator[Event | None]:
         """The events, and None after a silence. `job` is as it was at the last snapshot or end."""
         quiet_since = time.monotonic()
+        mark = FollowMark(self.services.reader)
         async with self.services.wake.listen(self.job.id) as bell:
             while not self.services.wake.closing:
+                await mark.renew(self.job)
                 for entry in await self._news(bell):
                     yield entry
                     quiet_since = time.monotonic()

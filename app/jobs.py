@@ -61,6 +61,7 @@ class NewJob:
     rows: int = 1  # of one item
     inputs: Mapping[str, str] = field(default_factory=dict)  # param -> SHA-256 of a posted file
     long_input: LongInput | None = None  # what the store keeps of `input`, which lacks it
+    streamed: bool = False  # whoever posts it follows it, from its first step on
     request: str = ""  # hash of what was asked, before a seed was chosen
 
     @property
@@ -195,7 +196,7 @@ class Jobs:
             "created_at": stamp,
             "enqueued_at": stamp,
             "timeout": str(int(settings.job_deadline)),
-        }
+        } | ({"streamed": "1"} if new.streamed else {})
 
     def fetch(self, owner: str, job_id: str) -> Job:
         """The job, without its long fields."""
@@ -228,7 +229,7 @@ class JobReader:
 
     def __init__(self, connection: "redis.asyncio.Redis") -> None:
         self._redis = connection
-        self._reads = Reads(connection, "view")
+        self._reads = Reads(connection, "view", "follow")
 
     async def fetch(self, owner: str, job_id: str) -> Job:
         return (await self.snapshot(owner, job_id))[0]
@@ -237,6 +238,10 @@ class JobReader:
         """A job, and the id of its newest event, read at one moment."""
         view = await self._reads.run("view", owner, job_id)
         return job_of(job_id, view), view[2] if view else "0-0"
+
+    async def follow(self, job_id: str, seconds: float) -> None:
+        """Have the job's worker know that someone follows it, for so long."""
+        await self._reads.run("follow", job_id, seconds)
 
     async def seen(self, idempotency: Idempotency) -> bool:
         """Whether this key has made a job before: its inputs may have gone their way since."""

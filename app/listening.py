@@ -16,6 +16,7 @@ import redis
 from starlette.requests import ClientDisconnect
 
 from app.errors import NotFound
+from app.followed import FollowMark
 from app.openai.endings import check_made
 from app.records import sound_key
 from app.schemas import TERMINAL, Job
@@ -59,8 +60,10 @@ class Listener:
 
     async def sound(self) -> AsyncGenerator[bytes]:
         """A header and the samples, as they come."""
+        mark = FollowMark(self.services.reader)
         async with self.services.wake.listen(self.job.id) as bell:
             while not self.services.wake.closing:
+                await mark.renew(self.job)
                 over, heard = await self._look(bell)
                 for sha256 in heard.chunks:
                     try:

@@ -54,6 +54,7 @@ class Wish:
     type: str
     entry: Entry
     params: Params
+    streamed: bool = False  # whether its previews are to be sent as they come
 
 
 async def generate(request: Request, services: Services, owner: str, route: Route) -> Response:
@@ -146,6 +147,7 @@ def _new_job(owner: str, wish: Wish) -> NewJob:
         rows=wish.params.rows,
         inputs=posted_files(wish.params),
         request=request,
+        streamed=wish.streamed,
     )
 
 

@@ -24,6 +24,7 @@ log = logging.getLogger("atelier.worker")
 
 SCAN = "atelier:scan"  # the last hash that was compared with the store, or SCANNED
 SCANNED = "end"
+FOLLOWED = "followed"  # a job goes on, and someone follows it
 LUA = Path(__file__).parent / "lua"
 # The server is not there, or says that it can't write now (`ServerAway`): what is asked again later
 # may well succeed.
@@ -66,6 +67,7 @@ class Look:
     claims: list[Claim]
     wanted: list[str]  # queues whose models should be loaded
     shared: bool = False  # whether several owners have posted jobs of late
+    followed: frozenset[str] = frozenset()  # jobs that someone follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +168,13 @@ class Desk:
         for place in rooms:
             args += [place.queue, "ready" if place.ready else "unloaded", place.rows]
         verdicts, claims, wanted, shared = self._own.run("tick", *args)
+        followed = frozenset(job for job, word in verdicts if word == FOLLOWED)
         return Look(
-            dict(verdicts),
+            {job: word for job, word in verdicts if word != FOLLOWED},
             [Claim(job, execution, json.loads(told)) for job, execution, told in claims],
             list(wanted),
             bool(shared),
+            followed,
         )
 
     def hold(self, hashes: Sequence[str]) -> bool:

@@ -120,6 +120,7 @@ class Floor:
         except AWAY as error:
             log.warning("redis unreachable", extra={"reason": type(error).__name__})
             return
+        self._runs.follow(look.followed)
         self._obey(look)
         if room > 0:  # else nobody was asked what is wanted
             self._make_room(look.wanted)

@@ -52,11 +52,13 @@ class Run:
     voices: dict[int, Voice] = field(default_factory=dict)  # by item, of what is written
     over: bool = False
     withdrawn: bool = False  # its end waits for no results
+    followed: bool = field(init=False)  # whether someone wants to see it on its way
     rows: int = field(init=False)  # of one item
     input_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.rows = self.params.rows
+        self.followed = "followed" in self.claim.record
         self.supply(self.inputs)
 
     def supply(self, inputs: Inputs | None) -> None:

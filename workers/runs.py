@@ -6,7 +6,7 @@ No Redis and no threads here: claims go in, and messages for delivery come out.
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import cast
@@ -155,6 +155,11 @@ class Runs:
             return False
         return not run.over and run.inputs is None
 
+    def follow(self, jobs: Collection[str]) -> None:
+        """Render previews, and sound on its way, for these jobs and no others."""
+        for run in self._runs.values():
+            run.followed = run.claim.job in jobs
+
     def refuse(self, claim: Claim, error: Exception) -> None:
         """A claimed job that can't even begin fails."""
         self._refused[claim.job] = claim
@@ -233,7 +238,7 @@ class Runs:
     def _advanced(self, run: Run, index: int, event: Advanced) -> None:
         run.note(index, event.progress)
         now = time.monotonic()
-        if run.sounds:
+        if run.sounds and run.followed:
             self._hear(run, index, event, now)
         preview = self._preview(run, index, event, now)
         deltas = run.voice(index).say(event.delta) if event.delta else ()
@@ -247,7 +252,8 @@ class Runs:
         self, run: Run, index: int, event: Advanced, now: float
     ) -> tuple[int, Artifact] | None:
         last = event.progress[0] >= event.progress[1]
-        if event.preview is None or last or now - run.drawn < self._preview_interval:
+        early = now - run.drawn < self._preview_interval
+        if event.preview is None or last or early or not run.followed:
             return None
         run.drawn = now
         drawn = self._drawn(run, event.preview)

@@ -107,7 +107,8 @@ def read_request(
         params = validated(entry, json.dumps(given), in_dialect(entry, entry.schema))
     except InvalidRequest as error:
         raise refused_as_size(error, asked.size) from None
-    return asked, Wish(entry.family.modality, entry, params)
+    streamed = bool(asked.stream and asked.partial_images)
+    return asked, Wish(entry.family.modality, entry, params, streamed)
 
 
 def _picture_model(catalog: Catalog, model: str) -> Entry:

@@ -42,6 +42,13 @@ class Worker:
         self.running |= {job: execution for job, execution, _ in claims}
         return [job for job, _, _ in claims]
 
+    def followed(self) -> set[str]:
+        """Which of its jobs someone follows."""
+        args: list[Any] = [self.name, "none", 0, 2, STAMP, "{}", len(self.running)]
+        args += [part for pair in self.running.items() for part in pair]
+        verdicts, *_ = self._own.run("tick", *args)
+        return {job for job, word in verdicts if word == "followed"}
+
     def progress(self, job: str, done: int, steps: int, **events: dict[str, Any]) -> None:
         facts = {"job_id": job, "status": "in_progress", "step": done, "steps": steps}
         named = {"progress": {**facts, "value": done / steps}, **events}

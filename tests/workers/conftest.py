@@ -14,6 +14,7 @@ import torch
 from app.jobs import Jobs, NewJob
 from app.requests import formats_of
 from app.schemas import TERMINAL, Job
+from app.scripts import Scripts
 from app.settings import Settings
 from app.store import Store
 from app.uploads import Uploads
@@ -71,6 +72,10 @@ class Bench:
 
     def events(self, job: str) -> list[str]:
         return [entry["event"] for _, entry in self.redis.xrange(f"atelier:events:{job}")]
+
+    def follow(self, job: str) -> None:
+        """Be someone who follows a job, for longer than a test lasts."""
+        Scripts(self.redis).run("follow", job, 1000)
 
     def wait(self, job: str, seconds: float = 20) -> Job:
         self.until(lambda: self.fetch(job).status in TERMINAL, seconds)

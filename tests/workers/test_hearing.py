@@ -170,7 +170,7 @@ def halfway(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
             row = self.advance.example
             await Step(self.advance, row, (done, 5), lambda _, now=so_far: now)  # type: ignore[misc]
             while done == 2 and not go_on.wait(0.02):
-                await Step(self.advance, row, (done, 5))
+                await Step(self.advance, row, (done, 5), lambda _, now=so_far: now)  # type: ignore[misc]
         return (Audio(whole, RATE),)
 
     monkeypatch.setattr(WaveNet, "generate", story)
@@ -181,6 +181,7 @@ def halfway(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 def test_what_is_made_can_be_heard_before_the_rest(player: Bench, halfway: threading.Event) -> None:
     player.worker()
     job = player.submit(1, model=MODEL)
+    player.follow(job)
     player.until(lambda: len(hashes(player, job)) == 4, 100)
     assert player.fetch(job).status == "in_progress"
     assert not player.redis.hexists(sound_key(job), "0/chunks")
@@ -191,9 +192,24 @@ def test_what_is_made_can_be_heard_before_the_rest(player: Bench, halfway: threa
 
 
 @pytest.mark.slow
+def test_sound_on_its_way_is_made_for_those_who_listen(
+    player: Bench, halfway: threading.Event
+) -> None:
+    player.worker()
+    job = player.submit(1, model=MODEL)
+    player.until(lambda: player.fetch(job).progress.step >= 2, 100)
+    assert hashes(player, job) == []
+    player.follow(job)  # who comes late
+    player.until(lambda: len(hashes(player, job)) == 4, 100)
+    halfway.set()
+    assert ended(player, job).status == "completed"
+
+
+@pytest.mark.slow
 def test_a_canceled_job_keeps_what_was_heard(player: Bench, halfway: threading.Event) -> None:
     player.worker()
     job = player.submit(1, model=MODEL)
+    player.follow(job)
     player.until(lambda: len(hashes(player, job)) == 4, 100)
     player.jobs.cancel("local", job)
     assert ended(player, job).status == "canceled"

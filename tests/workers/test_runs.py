@@ -37,9 +37,12 @@ class Floor:
         self.sent: list[Message] = []
         self.runs = Runs(self.engine, Settings(**settings), self.sent.append)
 
-    def submit(self, job: str, n: int = 1, seed: int = 7, **given: Any) -> Claim:
+    def submit(
+        self, job: str, n: int = 1, seed: int = 7, followed: bool = True, **given: Any
+    ) -> Claim:
         asked = {"n": n, "seed": seed, "output_format": "png", **given}
         record = {"input": json.dumps(asked), "items": str(n), "seed": str(seed), "attempt": "1"}
+        record |= {"followed": "1"} if followed else {}
         claim = Claim(job, f"{job}-1", record | {"model": self.model.entry.id})
         self.runs.start(claim, self.model)
         self.runs.admit()
@@ -268,6 +271,21 @@ def test_previews_are_pictures_on_the_way(steps: Floor) -> None:
     assert {index for index, _ in shown} == {0}
     assert all(isinstance(artifact, Image) for _, artifact in shown)
     assert len(shown) >= 4 + 2
+
+
+def test_a_preview_is_rendered_only_for_a_job_that_someone_follows(steps: Floor) -> None:
+    steps.submit("alone", steps=6, followed=False)
+    steps.run()
+    assert not any(m.preview for m in steps.sent if isinstance(m, Told))
+    steps.submit("joined", steps=6, followed=False)
+    steps.runs.follow({"joined", "another"})
+    steps.run()
+    assert any(m.preview for m in steps.sent if isinstance(m, Told))
+    steps.sent.clear()
+    steps.submit("left", steps=6)
+    steps.runs.follow(())
+    steps.run()
+    assert not any(m.preview for m in steps.sent if isinstance(m, Told))
 
 
 def test_rows_of_a_flow_that_overtake_each_other_take_nothing_back(steps: Floor) -> None:

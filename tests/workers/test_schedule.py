@@ -11,7 +11,7 @@ from models.artifacts import Artifact
 from models.batching import Batched
 from models.flow import Step
 from tests.workers.test_engine import CPU, ROW, count, drain, ends, picture
-from workers.engine import Advanced, Engine
+from workers.engine import Advanced, Engine, Finished
 
 
 class Clock:
@@ -187,6 +187,50 @@ def test_a_tick_takes_no_more_rows_than_fit_in_its_time(kinds: int, seconds: flo
     assert max(taken) <= seconds + 1e-9
     assert max(taken) > seconds / 2 - 1e-9, "as many as fit, and no fewer"
     assert len(ends(drain(engine))) == 32
+
+
+def shown(clock: Clock, run: Batched[Tensor], steps: int, cost: float) -> Any:
+    """A flow whose previews take this long."""
+
+    def drawn(x: Tensor) -> Artifact:
+        clock.now += cost
+        return picture(x)[0]
+
+    async def flow() -> tuple[Artifact, ...]:
+        for i in range(steps):
+            x = await Step(run, ROW, progress=(i + 1, steps), preview=drawn)
+        return picture(x)
+
+    return flow()
+
+
+def test_a_preview_is_charged_to_its_flow() -> None:
+    clock = Clock()
+    engine = Engine(CPU, clock)
+    engine.add("shown", shown(clock, clock.known(engine, 0.01), 5, 0.2))
+    used = 0.0
+    while len(engine):
+        for event in engine.tick():
+            if isinstance(event, Advanced) and event.preview and event.progress[0] < 5:
+                event.preview()
+            if isinstance(event, Finished):
+                used = event.seconds
+    assert used == pytest.approx(5 * 0.01 + 4 * 0.2)
+
+
+def test_a_flow_that_is_shown_takes_no_time_from_others() -> None:
+    clock = Clock()
+    engine = Engine(CPU, clock)
+    engine.add("shown", shown(clock, clock.known(engine, 0.05), 100, 0.15))
+    engine.add("plain", count(clock.known(engine, 0.05), 0, 100))
+    turns: list[str] = []
+    while len(turns) < 60:
+        for event in engine.tick():
+            assert isinstance(event, Advanced)
+            turns.append(str(event.id))
+            if event.id == "shown" and event.preview:
+                event.preview()
+    assert turns.count("plain") >= 2 * turns.count("shown")
 
 
 @pytest.mark.parametrize(("side", "most"), [(1, 8), (2, 4), (4, 4)])

@@ -16,12 +16,14 @@ local verdicts, claims, wanted, known = {}, {}, {}, {}
 for i = 8, 7 + 2 * count, 2 do
   local job, execution = ARGV[i], ARGV[i + 1]
   known[job] = true
-  local seen = redis.call('HMGET', job_key(job), 'execution', 'cancel_requested', 'deadline')
+  local seen = redis.call('HMGET', job_key(job), 'execution', 'cancel_requested', 'deadline',
+    'followed')
   local word
   if seen[1] ~= execution then word = 'lost'
   elseif seen[2] then word = 'cancel'
   elseif not tonumber(seen[3] or '') then record_of(job); word = 'lost' -- it can't be read
-  elseif tonumber(seen[3]) < at then word = 'deadline' end
+  elseif tonumber(seen[3]) < at then word = 'deadline'
+  elseif tonumber(seen[4] or 0) > at then word = 'followed' end
   if word then verdicts[#verdicts + 1] = { job, word } end
 end
 
@@ -112,6 +114,11 @@ local function start(job, owner, queue)
     'model' }) do
     told[field] = record[field]
   end
+  if record.streamed then -- whoever posted it reads along, until their mark says so
+    record.followed = stamp(at + 15)
+    redis.call('HSET', job_key(job), 'followed', record.followed)
+  end
+  if tonumber(record.followed or 0) > at then told.followed = '1' end
   for field, text in pairs(record) do
     if field:find('^draft:') then told[field] = text end -- what readers have of it already
   end
