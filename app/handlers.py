@@ -25,6 +25,7 @@ from app.store import FileTooLarge, StoreError
 
 log = logging.getLogger(__name__)
 
+NO_SPACE = "No space left on device"  # in what a server says whose log can't be written
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -101,6 +102,9 @@ async def on_redis(request: Request, error: Exception) -> Response:
     log.warning("redis is unavailable: %s", error)
     if isinstance(error, OutcomeUnknown):
         return _unresolved(error)
+    if NO_SPACE in str(error):
+        message = "the queue can't be written: the disk is full; try again"
+        return respond(Unavailable(message, retry_after=5))
     return respond(Unavailable("the queue can't be reached; try again", retry_after=1))
 
 

@@ -109,6 +109,18 @@ def test_a_server_that_cant_write_is_away(
     assert "retry-after" in answer.headers
 
 
+def test_a_server_whose_disk_is_full_is_said_to_be_so(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise redis.ResponseError("MISCONF Errors writing to /a/file: No space left on device")
+
+    monkeypatch.setattr(Jobs, "submit", fail)
+    answer = running.client.post(URL, json={})
+    assert (answer.status_code, error_of(answer)["code"]) == (503, "queue_unavailable")
+    assert error_of(answer)["message"].startswith("the queue can't be written: the disk is full")
+
+
 def test_after_acceptance_a_retry_is_discouraged(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
