@@ -58,6 +58,7 @@ class Floor:
         self._imports = Imports(settings.state)
         self._closing: set[str] = set()  # models that take no more jobs, to make room for another
         self._looked = 0.0
+        self._redis_problem: str | None = None  # why the last look failed
 
     @property
     def claims(self) -> list[Claim]:
@@ -118,14 +119,25 @@ class Floor:
         try:
             look = self._desk.look(self._runs.claims, room, self._rooms(), stamp)
         except AWAY as error:
-            log.warning("redis unreachable", extra={"reason": type(error).__name__})
+            self._note_redis(type(error).__name__)
             return
+        self._note_redis(None)
         self._runs.follow(look.followed)
         self._obey(look)
         if room > 0:  # else nobody was asked what is wanted
             self._make_room(look.wanted)
         if not self._delivery.behind:
             self._runs.admit()
+
+    def _note_redis(self, problem: str | None) -> None:
+        """Log when Redis goes or comes back, and not at every look meanwhile."""
+        if problem == self._redis_problem:
+            return
+        self._redis_problem = problem
+        if problem is None:
+            log.info("redis answers again")
+        else:
+            log.warning("redis unreachable", extra={"reason": problem})
 
     def _obey_store(self) -> None:
         """While the store can't be written, jobs that have not begun go back to the queue."""

@@ -233,6 +233,28 @@ def busy(bench: Bench) -> Iterator[None]:
             thread.join()
 
 
+def test_a_server_that_is_away_is_logged_once(
+    bench: Bench, slow: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = bench.worker(heartbeat=60.0, sweep_interval=60.0, lease=90.0)
+    job = bench.submit()
+    bench.until(lambda: bench.fetch(job).status == "in_progress")
+    with no_replicas(bench):
+        looks = [0]
+        original = process.floor._desk.look
+
+        def look(*args: Any) -> Any:
+            looks[0] += 1
+            return original(*args)
+
+        process.floor._desk.look = look  # type: ignore[method-assign]
+        bench.until(lambda: looks[0] > 5)
+    slow.set()
+    assert bench.wait(job).status == "completed"
+    ours = [r for r in caplog.records if r.module == "floor"]
+    assert len([r for r in ours if r.getMessage() == "redis unreachable"]) <= 1
+
+
 def killed(bench: Bench) -> bool:
     try:
         bench.redis.script_kill()
