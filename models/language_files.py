@@ -157,14 +157,17 @@ def _gguf_tokenizer(metadata: Mapping[str, Any]) -> Any:
 
 
 def _spelled(path: Path, tokenizer: Any) -> str:
-    """The tokenizer's JSON. A folder's own comes first: transformers makes some tokenizers anew by
-    their class, and loses what the class does not know, such as that digits stand alone."""
+    """The tokenizer's JSON. A folder's own comes first where it is of bytes: transformers makes
+    such tokenizers anew by their class, and loses what the class does not know, such as that digits
+    stand alone. Those of SentencePiece are as transformers has them, which puts old ones right."""
     made: str = tokenizer.backend_tokenizer.to_str()
     file = path / "tokenizer.json"
     if not file.is_file():
         return made
     spec, known = json.loads(file.read_text()), json.loads(made)
-    own = {token["content"] for token in spec["added_tokens"]}
+    if '"ByteLevel"' not in json.dumps(spec.get("pre_tokenizer")):
+        return made
+    own = {token["content"] for token in spec.setdefault("added_tokens", [])}
     spec["added_tokens"] += [x for x in known["added_tokens"] if x["content"] not in own]
     spec["post_processor"] = known["post_processor"]  # as the folder's configuration has it
     return json.dumps(spec, ensure_ascii=False)

@@ -128,7 +128,10 @@ class LanguageParams(Params):
         examples=[1.1],
     )
     stop: list[Stop] = Field(
-        default=[], max_length=4, description="End before any of these.", examples=[["The End"]]
+        default=[],
+        max_length=4,
+        description="End before any of these; special tokens match as text.",
+        examples=[["The End"]],
     )
     logprobs: int | None = Field(
         default=None,
