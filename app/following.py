@@ -19,7 +19,7 @@ from fastapi.sse import format_sse_event
 from app.errors import NotFound
 from app.events import TERMINAL_EVENTS, Event
 from app.followed import FollowMark
-from app.long_inputs import whole
+from app.long_fields import whole
 from app.records import url_prefix
 from app.schemas import TERMINAL, Job
 from app.services import Services

@@ -35,6 +35,9 @@ REPORTS = "atelier:reports"  # list of JSON: what was set aside and why, until a
 url_prefix: ContextVar[str] = ContextVar("url_prefix", default="")
 """Begins every URL that this request's client is sent: the path where a proxy serves us."""
 
+LONG_TEXT = 2000  # characters that a record or a listing holds of one text; no prompt is as long
+TEXT_BYTES = "text_bytes"  # of a stored output: its text is so many bytes, before the last newline
+
 DRAFT = "draft:"  # begins the fields that hold the text so far, by item and page
 
 JobType = Literal["image", "text-to-image", "audio", "video", "story"]
@@ -119,6 +122,7 @@ def _unreadable_job(job_id: str, record: Hash) -> Job:
 def _readable_job(job_id: str, record: Hash, position: int | None) -> Job:
     status = public_status(record)
     outputs = json.loads(record.get("outputs") or "[]")
+    long_texts = {i: int(o.pop(TEXT_BYTES)) for i, o in enumerate(outputs) if TEXT_BYTES in o}
     error = record.get("error")
     return Job(
         id=job_id,
@@ -140,9 +144,12 @@ def _readable_job(job_id: str, record: Hash, position: int | None) -> Job:
         usage=_usage(record),
         error=ErrorDetail.model_validate_json(error) if error else None,
         metadata=json.loads(record.get("metadata") or "{}"),
-        omitted=[f"input.{name}" for name in json.loads(record.get("input_long") or "[]")],
+        omitted=[
+            *(f"input.{name}" for name in json.loads(record.get("input_long") or "[]")),
+            *(f"outputs.{number}.text" for number in long_texts),
+        ],
         urls=job_urls(job_id, record["type"]),
-    ).keeping(record.get("input_sha256"))
+    ).keeping(record.get("input_sha256"), long_texts)
 
 
 def job_urls(job_id: str, job_type: str) -> JobUrls:

@@ -146,15 +146,21 @@ class Job(Schema):
     )
     urls: JobUrls
     _long_input: str | None = PrivateAttr(default=None)
+    _long_texts: dict[int, int] = PrivateAttr(default={})
 
     @property
     def long_input(self) -> str | None:
         """The hash of what the store keeps of `input`."""
         return self._long_input
 
-    def keeping(self, long_input: str | None) -> "Job":
-        """The job with that hash."""
-        self._long_input = long_input
+    @property
+    def long_texts(self) -> dict[int, int]:
+        """How many bytes at the end of an output's file are its text, by the output's number."""
+        return self._long_texts
+
+    def keeping(self, long_input: str | None, long_texts: dict[int, int]) -> "Job":
+        """The job, with where its long fields are."""
+        self._long_input, self._long_texts = long_input, long_texts
         return self
 
 

@@ -15,7 +15,7 @@ from app.catalog import Entry
 from app.errors import Unprocessable
 from app.inputs import check_inputs
 from app.jobs import Accepted, Idempotency, LongInput, NewJob, OutcomeUnknown, Token, hash_body
-from app.long_inputs import split, whole
+from app.long_fields import split, whole
 from app.problems import Schema, explain_details
 from app.proxies import route_path
 from app.replies import job_reply
@@ -75,8 +75,7 @@ async def generate(request: Request, services: Services, owner: str, route: Rout
     seconds = preferred_wait(request.headers.getlist("prefer"))
     if seconds is None:
         return job_reply(accepted.job, 202, headers)
-    ended = await wait_for_end(request, services, owner, accepted.job, seconds)
-    job = await whole(services, ended)
+    job = await wait_for_end(request, services, owner, accepted.job, seconds)
     if job.status in TERMINAL:
         return job_reply(job, 200, {**headers, "Preference-Applied": f"wait={seconds}"})
     return job_reply(job, 202, headers)

@@ -7,6 +7,7 @@ import redis
 from fastapi import Request
 
 from app.errors import NotFound
+from app.long_fields import whole
 from app.schemas import TERMINAL, Job
 from app.services import Services
 
@@ -53,7 +54,7 @@ async def _until(
                 return job
             left = deadline - time.monotonic()
             if job.status in TERMINAL or left <= 0 or watching.done() or services.wake.closing:
-                return job
+                return await whole(services, job)
             await bell.sleep(left)
 
 

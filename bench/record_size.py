@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.jobs import LongInput, NewJob
-from app.long_inputs import split
+from app.long_fields import split
 from app.records import queue_name
 from app.store import open_store
 from app.uploads import Uploads

@@ -4,6 +4,7 @@ import logging
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from app.records import LONG_TEXT, TEXT_BYTES
 from app.schemas import ErrorDetail
 from app.store import StoreError
 from models.artifacts import Artifact, Audio, NotFinite
@@ -76,7 +77,7 @@ class Parcel:
         own = [s for s in self.stored if s.output["index"] == made.index]
         job = made.claim.job
         return self._word(
-            made, [("output", {"job_id": job, **s.output, "url": s.url}) for s in own]
+            made, [("output", {"job_id": job, **_public(s), "url": s.url}) for s in own]
         )
 
     def ending(self, ended: Ended, stamp: str) -> Ending:
@@ -114,6 +115,11 @@ def failed_ending(ended: Ended, stamp: str, error: Exception) -> Ending:
     return Ending(claim, "failed", stamp, [], describe(error), 0, ended.determinism, steps)
 
 
+def _public(stored: Stored) -> dict[str, Any]:
+    """An output as an event tells it; a long text is told in pieces, and with the whole job."""
+    return {name: value for name, value in stored.output.items() if name != TEXT_BYTES}
+
+
 def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:
     """A stored file as the job's outputs list it."""
     output: dict[str, Any] = {
@@ -129,6 +135,11 @@ def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:
             output[measure] = found
     if encoded.notes:
         output["notes"] = list(encoded.notes)
+    if encoded.text is not None and len(encoded.text) > LONG_TEXT:
+        text = encoded.text.encode()
+        if encoded.data.endswith(text + b"\n"):  # then the file tells it
+            del output["text"]
+            output[TEXT_BYTES] = len(text)
     return Stored(output, encoded.content_type)
 
 

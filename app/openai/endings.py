@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
-from app.errors import AtelierError, Gone, InvalidRequest, NotReady, Unprocessable
+from app.errors import AtelierError, Gone, InvalidRequest, NotReady, Unavailable, Unprocessable
 from app.schemas import ErrorDetail, Job
 
 E = TypeVar("E", bound=AtelierError)
@@ -27,6 +27,9 @@ def check_made(job: Job, names: Mapping[str, str] = NO_OTHERS) -> None:
         raise Gone(f"what {job.id} made has expired")
     if job.error is not None:
         raise renamed(_failure(job.error), names)
+    if any(name.startswith("outputs.") for name in job.omitted):
+        message = "what was written can't be read from the store now; try again"
+        raise Unavailable(message, code="store_unavailable", retry_after=5)
 
 
 def renamed(error: E, names: Mapping[str, str]) -> E:

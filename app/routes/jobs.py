@@ -22,7 +22,7 @@ from app.errors import NotFound, Unprocessable
 from app.following import EventStream, Follower
 from app.jobs import Page
 from app.listening import Listener
-from app.long_inputs import shortened, whole
+from app.long_fields import shortened, whole
 from app.records import JobType
 from app.replies import job_reply, job_reply_if_changed, json_reply
 from app.schemas import TERMINAL, Job, JobDeleted, JobList, Status

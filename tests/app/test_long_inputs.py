@@ -8,7 +8,7 @@ import httpx
 import pytest
 import redis
 
-from app.long_inputs import INLINE, split
+from app.long_fields import INLINE, split
 from app.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.test_following import following_job
@@ -73,6 +73,28 @@ def test_a_listing_leaves_long_fields_out_unless_they_are_asked_for(
     assert whole["outputs"][0]["text"] == TEXT
 
 
+def test_a_long_text_is_read_from_its_file(
+    story: Running, worker: Worker, connection: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = "Ein Wärter schrieb an einen Wal. " * 200
+    data = f"The Keeper\n\n{written}\n".encode()
+    sha256 = story.services.store.put(data)
+    job = str(accepted(story)["id"])
+    worker.claim()
+    facts = {"sha256": sha256, "content_type": "text/plain", "bytes": len(data)}
+    worker.finish(job, output={**facts, "text_bytes": len(written.encode())})
+    assert size_of(connection, job) < INLINE
+    seen = story.client.get(f"/jobs/{job}").json()
+    assert (seen["outputs"][0]["text"], seen["omitted"]) == (written, [])
+    assert "text_bytes" not in seen["outputs"][0]
+    with following_job(story.client, job) as events:
+        assert next(events).data["outputs"][0]["text"] == written
+    monkeypatch.setattr(type(story.services.store), "_read", _away)
+    seen = story.client.get(f"/jobs/{job}").json()
+    assert seen["outputs"][0]["text"] is None
+    assert sorted(seen["omitted"]) == ["input.text", "outputs.0.text"]
+
+
 def test_a_job_whose_long_input_has_expired_names_it(
     story: Running, worker: Worker, connection: "redis.Redis"
 ) -> None:
@@ -109,7 +131,7 @@ def test_a_job_is_readable_while_the_store_is_away(
     assert seen.json()["omitted"] == ["input.text"]
 
 
-def _away(self: object, sha256: str) -> bytes:
+def _away(self: object, *args: object) -> bytes:
     from app.store import Unreachable
 
     raise Unreachable("the artifact store can't be used")

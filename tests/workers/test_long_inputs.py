@@ -7,9 +7,18 @@ from dataclasses import replace
 import pytest
 
 from app.jobs import LongInput, NewJob
+from app.schemas import TEXT_FORMATS
 from app.store import FolderStore
 from app.uploads import Uploads
+from models.artifacts import Text
 from tests.workers.conftest import Bench
+from workers.desk import Claim
+from workers.files import Facts
+from workers.messages import Made
+from workers.parcel import stored_output
+from workers.text_files import text_files
+
+SHA = "ab" * 32
 
 
 def moved(bench: Bench, new: NewJob, name: str) -> NewJob:
@@ -70,3 +79,21 @@ def test_a_job_whose_input_is_being_read_can_be_canceled_and_given_back(
         go_on.set()
     bench.worker("two")
     assert bench.wait(jobs[1]).status == "completed"
+
+
+@pytest.mark.parametrize("output_format", TEXT_FORMATS)
+@pytest.mark.parametrize("title", [None, "The Keeper"])
+def test_a_long_text_is_noted_by_its_place_in_its_file(
+    output_format: str, title: str | None
+) -> None:
+    text = "Ein Wärter schrieb an einen Wal. " * 200
+    facts = Facts("m", SHA, {}, 1)
+    (file,) = text_files(Text(text, 1, 2, "stop", title), output_format, facts)
+    claim = Claim("job", "execution", {})
+    made = Made(claim, 0, (), output_format, facts, 1, 1)
+    output = stored_output(made, file, SHA).output
+    assert "text" not in output
+    start = len(file.data) - 1 - output["text_bytes"]
+    assert file.data[start:-1].decode() == text
+    (short,) = text_files(Text("short", 1, 2, "stop", title), output_format, facts)
+    assert stored_output(made, short, SHA).output["text"] == "short"

@@ -1,0 +1,81 @@
+"""Long fields of jobs: kept in the store, so that records stay small however long texts are.
+
+1. A long input is kept as one JSON object, for as long as the job's results are kept.
+2. A long text that a job has written is the end of its file, which is an output of the job.
+3. What the store has no more is left out of the job, and `omitted` names it.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from app.records import LONG_TEXT
+from app.schemas import Job, Output
+from app.services import Services
+from app.store import Store, StoreError
+
+log = logging.getLogger(__name__)
+
+INLINE = 4096  # bytes of JSON that a record holds itself
+
+
+def is_long(value: Any) -> bool:
+    return len(json.dumps(value, ensure_ascii=False)) > LONG_TEXT
+
+
+def split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of an input that its record holds, and those that the store keeps."""
+    if len(json.dumps(given)) <= INLINE:
+        return dict(given), {}
+    long = {name: value for name, value in given.items() if is_long(value)}
+    return {name: value for name, value in given.items() if name not in long}, long
+
+
+async def whole(services: Services, job: Job) -> Job:
+    """The job with its long fields, as far as the store still has them and can be read."""
+    if job.long_input is None and not job.long_texts:
+        return job
+    return await services.store_threads.run(_restored, services.store, job)
+
+
+def _restored(store: Store, job: Job) -> Job:
+    given, outputs = dict(job.input), list(job.outputs)
+    try:
+        if job.long_input is not None:
+            given |= json.loads(store.get(job.long_input))
+        for number, size in job.long_texts.items():
+            output = outputs[number]
+            data = store.read(output.sha256, output.bytes - 1 - size, size)
+            outputs[number] = output.model_copy(update={"text": data.decode()})
+    except (StoreError, ValueError) as error:
+        log.warning("long fields not read", extra={"job": job.id, "reason": str(error)})
+    omitted = [name for name in job.omitted if not _is_there(name, given, outputs)]
+    return job.model_copy(update={"input": given, "outputs": outputs, "omitted": omitted})
+
+
+def _is_there(name: str, given: Mapping[str, Any], outputs: list[Output]) -> bool:
+    """Whether what `omitted` names is in these fields."""
+    kind, _, rest = name.partition(".")
+    if kind == "input":
+        return rest in given
+    return outputs[int(rest.partition(".")[0])].text is not None
+
+
+def shortened(job: Job) -> Job:
+    """The job as a listing has it: without long fields, which `omitted` names."""
+    omitted = list(job.omitted)
+    for name in [name for name, value in job.input.items() if is_long(value)]:
+        omitted.append(f"input.{name}")
+    given = {name: value for name, value in job.input.items() if f"input.{name}" not in omitted}
+    outputs = list(job.outputs)
+    for number, output in enumerate(job.outputs):
+        if output.text is not None and len(output.text) > LONG_TEXT:
+            omitted.append(f"outputs.{number}.text")
+            outputs[number] = output.model_copy(update={"text": None})
+    drafts = job.drafts
+    if sum(len(draft.text) for draft in drafts) > LONG_TEXT:
+        omitted.append("drafts")
+        drafts = []
+    changed = {"input": given, "outputs": outputs, "drafts": drafts, "omitted": omitted}
+    return job.model_copy(update=changed)
