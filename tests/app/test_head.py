@@ -6,29 +6,30 @@ import httpx
 import pytest
 
 from app.following import Follower
-from app.main import ROUTERS
 from tests.app.test_artifacts import store
 from tests.app.test_generate import URL
 from tests.app.test_jobs import make
 
-PATHS = sorted({r.path for x in ROUTERS for r in x.routes if "GET" in r.methods})  # type: ignore[attr-defined]
 VARIES = {"x-request-id", "date"}
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/openapi.json", "/nope"])
-def test_every_get_route_answers_head(api: httpx.Client, path: str) -> None:
+def test_every_get_route_answers_head(api: httpx.Client) -> None:
     (job,), sha256 = make(api), store(api)
-    url = path.replace("{job_id}", job).replace("{sha256}", sha256)
-    head = api.head(url)
-    assert head.status_code not in (405, 500), path
-    assert head.content == b""
-    if not path.endswith("/events"):
+    document = api.get("/openapi.json").json()
+    paths = [path for path, operations in document["paths"].items() if "get" in operations]
+    assert {"/livez", "/jobs", "/jobs/{job_id}/events", "/artifacts/{sha256}"} <= set(paths)
+    for path in [*paths, "/openapi.json", "/nope"]:
+        url = path.replace("{job_id}", job).replace("{sha256}", sha256)
+        head = api.head(url)
+        assert head.status_code not in (405, 500), path
+        assert head.content == b""
+        if path.endswith("/events"):
+            continue  # GET would wait for the job's end
         get = api.get(url)
-        assert head.status_code == get.status_code
+        assert head.status_code == get.status_code, path
         if path != "/metrics":
-            assert {k: v for k, v in head.headers.items() if k not in VARIES} == {
-                k: v for k, v in get.headers.items() if k not in VARIES
-            }
+            seen = [{k: v for k, v in x.headers.items() if k not in VARIES} for x in (head, get)]
+            assert seen[0] == seen[1], path
 
 
 def test_no_stream_is_begun(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
