@@ -43,7 +43,7 @@ fix: $(VENV)/dev.stamp  ## format, and mend what can be mended
 bench: $(VENV)/dev.stamp  ## every claim of speed against its peer
 	$(BIN)/python -m bench
 
-chaos: $(VENV)/dev.stamp  ## 200 jobs under random kills of workers, API and Valkey
+chaos: $(VENV)/dev.stamp  ## 200 jobs of every kind under random kills and stalls of workers, API and Valkey
 	$(BIN)/python -m bench.chaos
 
 train: $(VENV)/dev.stamp  ## make a shipped checkpoint anew: make train RECIPE=vae-fashion

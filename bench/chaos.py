@@ -1,8 +1,9 @@
-"""Jobs under random kill -9 of workers, API and Valkey: `python -m bench.chaos`.
+"""Jobs under random kill -9 and SIGSTOP of workers, API and Valkey: `python -m bench.chaos`.
 
-Post jobs to a running `atelier up`, kill its children at random while they run, and check that no
-job is lost or finished twice, that no status is seen going backwards, and that every artifact's
-hash is the one that a calm run gives.
+Post jobs of pictures, videos, music and stories to a running `atelier up`. Kill its children at
+random while they run, and stop workers for longer than their lease. Check that no job is lost or
+finished twice, that no status is seen going backwards, and that every artifact's hash is the one
+that a calm run gives.
 """
 
 import argparse
@@ -12,8 +13,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +28,14 @@ from rich.progress import Progress
 
 from app.settings import Settings
 from atelier.up import free_port
+from tests.models.families import tiny_checkpoint
 
 ORDER = {"queued": 0, "in_progress": 1, "completed": 2, "failed": 2, "canceled": 2}
 ENDED = 2
+LEASE = 4.0  # seconds
+POLL_SECONDS = 0.05
+KINDS = ("image", "video", "image", "audio", "story")  # of the jobs, in turn
+STORIES = "tiny-language"  # of random weights: the packaged model takes minutes to be taken over
 out = Console(stderr=True)
 
 
@@ -40,13 +48,28 @@ class Plan:
     workers: int = 8
     api: int = 3
     valkey: int = 2
-    model: str = "dcgan-emoji"
+    stalls: int = 2  # workers that are stopped past their lease, and then go on
+    model: str = "dcgan-emoji"  # of the pictures
+    kinds: tuple[str, ...] = KINDS
     pause: float = 0.5  # seconds after a post that a kill comes, at most
     window: int = 16  # jobs that are open at once
 
     @property
     def victims(self) -> list[str]:
-        return ["worker"] * self.workers + ["api"] * self.api + ["valkey"] * self.valkey
+        kills = ["worker"] * self.workers + ["api"] * self.api + ["valkey"] * self.valkey
+        return kills + ["stall"] * self.stalls
+
+    def kind(self, seed: int) -> str:
+        """What the job of a seed makes."""
+        return self.kinds[seed % len(self.kinds)]
+
+    def request(self, seed: int) -> dict[str, Any]:
+        return {
+            "image": {"model": self.model, "n": self.items},
+            "video": {"model": "video-emoji", "prompt": "a waving hand", "output_format": "mp4"},
+            "audio": {"model": "wavenet-music", "seconds": 1.0},
+            "story": {"model": STORIES, "prompt": "a lighthouse", "max_tokens": 32, "n": 4},
+        }[self.kind(seed)]
 
 
 @dataclass
@@ -70,8 +93,10 @@ class Service:
         self.port = free_port("127.0.0.1")
         self.url = f"http://127.0.0.1:{self.port}"
         self.state = state
+        self.stalls: list[threading.Timer] = []
+        tiny_checkpoint(state / "checkpoints", "language")
         environment = os.environ | {
-            "ATELIER_LEASE": "4",
+            "ATELIER_LEASE": f"{LEASE:g}",
             "ATELIER_HEARTBEAT": "1",
             "ATELIER_SWEEP_INTERVAL": "1",
             "ATELIER_DRAIN_GRACE": "2",
@@ -104,7 +129,21 @@ class Service:
             if int(r[0]) in below and len(r) > 2 and word in r[2] and "atelier.keeper" not in r[2]
         ]
 
+    def stall(self, process: int) -> None:
+        """Stop a process until its lease is surely over; meanwhile the others work."""
+        os.kill(process, signal.SIGSTOP)
+
+        def go_on() -> None:
+            with suppress(ProcessLookupError):  # it was killed while it stood still
+                os.kill(process, signal.SIGCONT)
+
+        timer = threading.Timer(2 * LEASE, go_on)
+        timer.start()
+        self.stalls.append(timer)
+
     def stop(self) -> None:
+        for stall in self.stalls:
+            stall.join()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
         assert self.process.stdout is not None
@@ -129,22 +168,28 @@ def insist(client: httpx.Client, method: str, path: str, **given: Any) -> dict[s
 
 
 def post(client: httpx.Client, seed: int, plan: Plan) -> str:
-    body = {"model": plan.model, "n": plan.items, "seed": seed}
+    body = {**plan.request(seed), "seed": seed}
     key = {"Idempotency-Key": f"chaos-{seed}"}
-    job: str = insist(client, "POST", "/generate/image", json=body, headers=key)["id"]
+    path = f"/generate/{plan.kind(seed)}"
+    job: str = insist(client, "POST", path, json=body, headers=key)["id"]
     return job
 
 
 def kill(service: Service, kind: str, seen: Seen, chance: random.Random) -> None:
-    """Kill one process of a kind; one that is just being started again is waited for."""
-    while not (found := service.find(kind)):
+    """Kill one process of a kind, or stop a worker past its lease; one that is just being started
+    again is waited for."""
+    while not (processes := service.find("worker" if kind == "stall" else kind)):
         time.sleep(0.05)
-    os.kill(chance.choice(found), signal.SIGKILL)
+    if kind == "stall":
+        service.stall(chance.choice(processes))
+    else:
+        os.kill(chance.choice(processes), signal.SIGKILL)
     seen.kills[kind] += 1
 
 
 def look(client: httpx.Client, jobs: dict[int, str], seen: Seen) -> None:
     """Poll every job that has not ended, and note any status that goes backwards."""
+    time.sleep(POLL_SECONDS)  # else the polls would take the processors from the workers
     for seed, job in jobs.items():
         if seed in seen.hashes:
             continue
@@ -202,7 +247,11 @@ def verdict(plan: Plan, calm: Seen, wild: Seen) -> list[str]:
     twice = [seed for seed, count in wild.terminal_events.items() if count != 1]
     if twice:
         faults.append(f"jobs with not exactly one terminal event: {twice}")
-    other = [seed for seed in calm.hashes if calm.hashes[seed] != wild.hashes.get(seed)]
+    other = [
+        f"{plan.kind(seed)} {seed}"
+        for seed in calm.hashes
+        if calm.hashes[seed] != wild.hashes.get(seed)
+    ]
     if other:
         faults.append(f"jobs with other bytes than in the calm run: {other}")
     short = {k: n for k, n in Counter(plan.victims).items() if wild.kills[k] < n}
@@ -213,16 +262,18 @@ def verdict(plan: Plan, calm: Seen, wild: Seen) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("jobs", "items", "workers", "api", "valkey"):
+    for name in ("jobs", "items", "workers", "api", "valkey", "stalls"):
         parser.add_argument(f"--{name}", type=int, default=vars(Plan)[name])
     parser.add_argument("--pause", type=float, default=Plan.pause)
     parser.add_argument("--model", default=Plan.model)
     plan = Plan(**vars(parser.parse_args()))
     calm, wild = run(plan, deadly=False), run(plan, deadly=True)
     faults = verdict(plan, calm, wild)
+    jobs = Counter(map(plan.kind, range(plan.jobs)))
     print(
         f"calm: {calm.seconds:.0f} s; under {dict(wild.kills)} kills: {wild.seconds:.0f} s, "
-        f"{wild.attempts} attempts for {plan.jobs} jobs of {plan.items} items"
+        f"{wild.attempts} attempts for {plan.jobs} jobs: "
+        + ", ".join(f"{n} {kind}" for kind, n in jobs.items())
     )
     print("\n".join(faults) or "none lost, none finished twice, none went back, all bytes equal")
     return 1 if faults else 0

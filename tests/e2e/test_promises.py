@@ -72,7 +72,8 @@ def test_what_a_file_says_of_itself_makes_it_again(stack: Stack, tmp_path: Path)
 
 
 def test_jobs_survive_kills_of_everything() -> None:
-    plan = Plan(jobs=40, items=24, workers=1, api=1, valkey=1, model=MODELS[1], pause=0.2)
+    kinds = ("image", "video")
+    plan = Plan(jobs=40, workers=1, api=1, valkey=1, stalls=1, pause=0.2, kinds=kinds)
     calm, wild = run(plan, deadly=False), run(plan, deadly=True)
     assert verdict(plan, calm, wild) == []
 
