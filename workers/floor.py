@@ -117,12 +117,14 @@ class Floor:
         if not claiming or self._runs.alone or not self._delivery.takes_more:
             room = 0
         try:
-            look = self._desk.look(self._runs.claims, room, self._rooms(), stamp)
+            share = self._runs.share_of_rows()
+            look = self._desk.look(self._runs.claims, room, self._rooms(), stamp, share)
         except AWAY as error:
             self._note_redis(type(error).__name__)
             return
         self._note_redis(None)
         self._runs.follow(look.followed)
+        self._runs.shares.shared = look.shared
         self._obey(look)
         if room > 0:  # else nobody was asked what is wanted
             self._make_room(look.wanted)
@@ -181,16 +183,18 @@ class Floor:
                 if refusal.final:
                     rooms.append(Room(queue, True, 1))  # to be told so
             elif sha256 in self._host.loaded and sha256 not in self._closing:
-                rooms.append(Room(queue, True, self._room_of(sha256)))
+                rooms.append(self._room_of(queue, sha256))
             elif sha256 not in self._host.loaded and sha256 not in self._host.loading:
                 rooms.append(Room(queue, False, 1))
         return rooms + [Room(queue, True, 1) for queue in self._failed_imports()]
 
-    def _room_of(self, sha256: str) -> int:
-        family = self._host.loaded[sha256].family
+    def _room_of(self, queue: str, sha256: str) -> Room:
+        model = self._host.loaded[sha256]
+        family = model.family
         spare = self._settings.run_memory - self._runs.bytes_taken()
         fits = max(spare // max(family.item_bytes, 1), 0 if self._runs.unfinished else 1)
-        return int(min(family.max_items - self._runs.items_of(sha256), fits))
+        rows = int(min(family.max_items - self._runs.items_of(sha256), fits))
+        return Room(queue, True, rows, self._runs.share_of_model(model))
 
     def _obey(self, look: Look) -> None:
         for job, verdict in look.verdicts.items():

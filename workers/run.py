@@ -67,6 +67,10 @@ class Run:
         self.inputs = inputs
 
     @property
+    def owner(self) -> str:
+        return self.claim.record.get("owner", "")
+
+    @property
     def alone(self) -> bool:
         return "alone" in self.claim.record
 

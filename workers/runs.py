@@ -18,12 +18,13 @@ from models.artifacts import Artifact, Audio, Image, Text
 from models.families import FAMILIES
 from models.flow import NOTHING, Inputs
 from models.params import Params, Refused, item_seed, posted_files
-from workers.desk import Claim
+from workers.desk import Claim, Share
 from workers.engine import Advanced, Engine, Event, Failed, Finished
 from workers.files import Facts, Sheet
 from workers.hearing import Ear
 from workers.host import Loaded
 from workers.messages import Ended, Heard, Made, Message, Told
+from workers.owner_shares import OwnerShares
 from workers.run import Limits, Run
 
 log = logging.getLogger("atelier.worker")
@@ -46,6 +47,7 @@ class Runs:
     def __init__(self, engine: Engine, settings: Settings, send: Callable[[Message], None]) -> None:
         self._engine, self._send = engine, send
         self._limits = Limits(settings.capacity, settings.run_memory)
+        self.shares = OwnerShares(self._limits)
         self._preview_interval = settings.preview_interval
         self._runs: dict[str, Run] = {}
         self._refused: dict[str, Claim] = {}
@@ -90,18 +92,28 @@ class Runs:
         """Seats of one model that its jobs in flight have, or will soon."""
         runs = [r for r in self._runs.values() if r.model.entry.sha256 == sha256]
         awaiting = [x for x in self._awaiting.values() if x.sha256 == sha256]
-        return sum(run.room(self._limits) for run in runs) + len(awaiting)
+        seats = runs[0].model.family.max_items if runs else 0
+        taken = self.shares.taken(runs, seats, lambda run, items: items)
+        return sum(taken.values()) + len(awaiting)
 
     def rows_taken(self) -> int:
         """Rows that the jobs in flight have, or will soon."""
-        limits = self._limits
-        rows = sum(r.room(limits) * r.weight(limits.capacity) for r in self._runs.values())
-        return rows + len(self._awaiting)
+        shares, runs = self.shares, self._runs.values()
+        taken = shares.taken(runs, self._limits.capacity, shares.rows)
+        return sum(taken.values()) + len(self._awaiting)
+
+    def share_of_rows(self) -> Share:
+        return self.shares.share_of_rows(self._runs.values())
+
+    def share_of_model(self, model: Loaded) -> Share:
+        runs, family = [run for run in self._runs.values() if not run.over], model.family
+        item = max(family.item_bytes, 1)
+        return self.shares.share_of_model(runs, model.entry.sha256, family.max_items, item)
 
     def bytes_taken(self) -> int:
         """Memory that the jobs in flight may take, weights aside."""
         runs = [run for run in self._runs.values() if not run.over]
-        return sum(run.memory(run.room(self._limits)) for run in runs)
+        return sum(self.shares.taken(runs, self._limits.memory, Run.memory).values())
 
     def busy(self) -> set[str]:
         """Models with jobs in flight, by sha256."""
@@ -178,9 +190,11 @@ class Runs:
                 self._begin(run)
 
     def _may_have(self, run: Run) -> bool:
-        """Whether its model has a seat for one more item of this job."""
-        here = sum(len(r.active) for r in self._runs.values() if r.model is run.model)
-        return here < run.model.family.max_items and len(run.active) < run.most(self._limits)
+        """Whether its model has a seat for one more item of this job, and of its owner."""
+        active = [r for r in self._runs.values() if r.active]
+        here = sum(len(r.active) for r in active if r.model is run.model)
+        seat = here < run.model.family.max_items and len(run.active) < run.most(self._limits)
+        return seat and self.shares.may_begin(run, active)
 
     def _fits(self, run: Run) -> bool:
         held = [r for r in self._runs.values() if r.active]

@@ -38,11 +38,17 @@ class Floor:
         self.runs = Runs(self.engine, Settings(**settings), self.sent.append)
 
     def submit(
-        self, job: str, n: int = 1, seed: int = 7, followed: bool = True, **given: Any
+        self,
+        job: str,
+        n: int = 1,
+        seed: int = 7,
+        followed: bool = True,
+        owner: str = "local",
+        **given: Any,
     ) -> Claim:
         asked = {"n": n, "seed": seed, "output_format": "png", **given}
         record = {"input": json.dumps(asked), "items": str(n), "seed": str(seed), "attempt": "1"}
-        record |= {"followed": "1"} if followed else {}
+        record |= {"owner": owner} | ({"followed": "1"} if followed else {})
         claim = Claim(job, f"{job}-1", record | {"model": self.model.entry.id})
         self.runs.start(claim, self.model)
         self.runs.admit()
@@ -294,3 +300,39 @@ def test_rows_of_a_flow_that_overtake_each_other_take_nothing_back(steps: Floor)
     for progress, expected in (((2, 8), 2), ((1, 8), 2), ((1, 2), 1), ((3, 8), 1), ((5, 8), 5)):
         run.note(0, progress)
         assert run.totals()[0] == expected
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_owner_of_many_jobs_lets_others_by(
+    path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    monkeypatch.setattr(VAE, "max_items", 8)  # as of a language model with eight slots
+    floor = Floor(path, capacity=32)
+    floor.runs.shares.shared = shared
+    for job in "abcdef":
+        floor.submit(job, n=64, owner="greedy")
+    assert sum(floor.active().values()) == (6 if shared else 8)
+    assert floor.runs.items_of(floor.model.entry.sha256) == 6 or not shared
+    left = floor.runs.share_of_model(floor.model).left
+    assert left["greedy"] <= 0
+    floor.submit("short", owner="other")
+    assert floor.active()["short"] == (1 if shared else 0)
+
+
+def test_who_has_more_than_its_share_begins_nothing_until_others_have_theirs(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VAE, "max_items", 8)
+    floor = Floor(path, capacity=32)
+    for job in "ab":
+        floor.submit(job, n=64, owner="greedy")
+    assert sum(floor.active().values()) == 8, "nobody else was there when they began"
+    floor.runs.shares.shared = True
+    assert floor.runs.items_of(floor.model.entry.sha256) == 8
+    floor.runs.sort(floor.engine.tick())
+    while sum(floor.active().values()) == 8:
+        floor.runs.sort(floor.engine.tick())
+    floor.runs.admit()
+    assert floor.runs.items_of(floor.model.entry.sha256) < 8, "a seat is free for others"
+    floor.submit("short", owner="other")
+    assert floor.active()["short"] == 1
