@@ -114,6 +114,8 @@ class Engine:
         if len(rows) == 1:
             return [failed]
         size = len(rows) // 2 if is_out_of_memory(failed) else 1
+        facts = {"rows": len(rows), "of": size, "reason": repr(failed)}
+        log.warning("a batch failed; its rows are tried in smaller ones", extra=facts)
         return [o for i in range(0, len(rows), size) for o in self._run(rows[i : i + size])]
 
     def _deliver(self, row: Row, outcome: Any) -> list[Event]:

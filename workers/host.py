@@ -102,6 +102,7 @@ class Host:
         try:
             need = self._weighed(entry)
         except CheckpointError as error:
+            log.warning("model refused", extra={"model": entry.id, "reason": str(error)})
             self.refused[entry.sha256] = Refused(str(error), time.monotonic())
             return set()
         victims = self._victims(need)
@@ -153,6 +154,7 @@ class Host:
         try:
             outcome = self._build(entry, need)
         except CheckpointError as error:
+            log.warning("model refused", extra={"model": entry.id, "reason": str(error)})
             outcome = Refused(str(error), time.monotonic())
         except Exception:
             log.exception("model failed to load", extra={"model": entry.id})

@@ -315,6 +315,25 @@ def test_the_noop_family_of_the_benches_runs(bench: Bench) -> None:
         del FAMILIES["noop"]
 
 
+def test_a_batch_that_is_split_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def narrow(x: torch.Tensor) -> torch.Tensor:
+        if len(x) > 1:
+            raise torch.OutOfMemoryError("no room")
+        return x
+
+    run: Batched[torch.Tensor] = Batched(narrow, (torch.zeros(1),), rows=None)
+    engine = Engine(torch.device("cpu"))
+
+    async def flow() -> Any:
+        return (Image((await Step(run, run.example)).reshape(1, 1, 1)),)
+
+    for i in range(2):
+        engine.add(i, flow())
+    with caplog.at_level(logging.WARNING):
+        assert len(engine.tick()) == 4
+    assert "a batch failed" in caplog.text
+
+
 def test_a_flow_that_does_not_close_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     run: Batched[torch.Tensor] = Batched(lambda x: x, (torch.zeros(1),))
     engine = Engine(torch.device("cpu"))
