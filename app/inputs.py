@@ -3,13 +3,15 @@
 What can't be used is told when it is asked for, so that no job fails for it later.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
 from app.downloads import Note, read_note
-from app.errors import Gone, NotFound, Unprocessable
+from app.errors import Gone, NotFound, Unavailable, Unprocessable
 from app.pictures import Unreadable, read_picture
 from app.services import Services
 from app.store import Missing
@@ -93,13 +95,30 @@ async def _tried(
         message = f"{param} must be {wanted.words}, not {note.content_type}"
         raise Unprocessable(message, param=param)
     try:
-        async with services.input_checks[kind]:
+        async with _turn(services, kind):
             data = await services.store_threads.run(services.store.get, note.sha256)
             return await run_in_threadpool(wanted.size, data, header)
     except Missing:
         raise _gone(param) from None
     except Unreadable as error:
         raise Unprocessable(f"{param} {error}", param=param) from None
+
+
+@asynccontextmanager
+async def _turn(services: Services, kind: str) -> AsyncIterator[None]:
+    """One of the checks of a kind that may run at once. Raises Unavailable where all take long,
+    as they do while the store hangs."""
+    checks = services.input_checks[kind]
+    try:
+        async with asyncio.timeout(services.settings.store_timeout):
+            await checks.acquire()
+    except TimeoutError:
+        message = "too many files are being checked; try again"
+        raise Unavailable(message, code="store_unavailable", retry_after=5) from None
+    try:
+        yield
+    finally:
+        checks.release()
 
 
 def _gone(param: str) -> Gone:

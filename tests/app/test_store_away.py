@@ -76,6 +76,22 @@ def test_readers_of_a_store_that_hangs_keep_nobody_from_posting(
     assert served.client.get(f"/artifacts/{sha256}").content == PNG
 
 
+def test_posts_whose_files_can_not_be_read_do_not_queue_up_for_ever(
+    served: Running, hang: threading.Event
+) -> None:
+    sha256 = post(served.client).json()["sha256"]
+
+    async def all_at_once() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=served.url, timeout=30) as client:
+            body = {"init_image": sha256}
+            return await asyncio.gather(*(client.post(URL, json=body) for _ in range(12)))
+
+    answers = asyncio.run(all_at_once())
+    assert {answer.status_code for answer in answers} == {503}
+    messages = [error_of(answer)["message"] for answer in answers]
+    assert "too many files are being checked; try again" in messages
+
+
 def test_a_full_disk_is_called_so(served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(number: int) -> None:
         raise OSError(errno.ENOSPC, "no space", "/secret/folder")
