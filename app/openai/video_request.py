@@ -56,6 +56,10 @@ class Asked(BaseModel):
         raise ValueError("it must be a number")
 
 
+BOOLEANS = {"True": True, "False": False}
+"""As Python writes them, and so do clients of forms that are written in it."""
+
+
 def form_fields(form: Mapping[str, str], entry: Entry) -> dict[str, Any]:
     """A form's fields as JSON would have them; `name[key]` is a key of an object.
 
@@ -85,6 +89,8 @@ def _value(text: str, schema: Mapping[str, Any]) -> Any:
     kinds = {part.get("type") for part in (schema, *schema.get("anyOf", ()))} - {None, "null"}
     if not kinds or "string" in kinds:
         return text
+    if kinds == {"boolean"} and text in BOOLEANS:
+        return BOOLEANS[text]
     try:
         return from_json(text, allow_inf_nan=False)  # limits depth, unlike json.loads
     except ValueError:
