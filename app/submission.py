@@ -181,7 +181,7 @@ def service_key(
 
     The server forgets it after a while; it is only of use to a client that tries again.
     """
-    path = request.url.path
+    path = route_path(request.scope)
     asked = f"{owner}:{path}:{hash_body(body)}"
     earlier = services.unresolved.take(asked)
     token = Token(earlier or secrets.token_hex(16), asked, first=earlier is None)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextvars import copy_context
+from typing import Any
 
 import httpx
 import pytest
 
 from app.events import Event
 from app.following import sent_event
+from app.jobs import OutcomeUnknown
 from app.records import url_prefix
 from app.settings import Settings
 from tests.app.serving import Running, serving
@@ -80,6 +82,25 @@ def test_a_key_names_one_request_inside_and_outside(behind: Running) -> None:
     first = behind.client.post(URL, json={}, headers=key)
     again = behind.client.post(URL, json={}, headers={**key, **OUTSIDE})
     assert first.json()["id"] == again.json()["id"]
+
+
+def test_the_key_of_a_refusal_names_its_request_behind_the_proxy(
+    behind: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = behind.services.jobs.submit
+
+    def unanswered(*args: Any) -> None:
+        submit(*args)
+        raise OutcomeUnknown("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(behind.services.jobs, "submit", unanswered)
+        refused = behind.client.post(URL, json={}, headers=OUTSIDE)
+    assert refused.status_code == 503
+    key = {"Idempotency-Key": refused.headers["idempotency-key"]}
+    found = behind.client.post(URL, json={}, headers={**key, **OUTSIDE})
+    assert found.headers["idempotent-replayed"] == "true"
+    assert [job["id"] for job in behind.client.get("/jobs").json()["data"]] == [found.json()["id"]]
 
 
 def test_a_page_served_by_the_proxy_is_its_own(behind: Running) -> None:
