@@ -163,6 +163,36 @@ def test_a_record_with_rows_that_are_none_ends_its_job_and_is_reported(service: 
     assert service.redis.hget(f"atelier:artifact:{INPUT}", "refs") == "2"  # the upload and `other`
 
 
+@pytest.mark.parametrize("phase", ["queued", "started"])
+def test_a_mark_of_a_follower_may_hold_anything(service: Service, phase: str) -> None:
+    job = service.job_in(phase)
+    service.redis.hset(f"rq:job:{job}", "followed", "abc")
+    Scripts(service.redis).run("follow", job, 15)
+    service.redis.hset(f"rq:job:{job}", "followed", "abc")
+    service.others_run_on(job)
+
+
+def test_a_deadline_that_can_not_be_read_is_told_by_no_other_script(service: Service) -> None:
+    job = service.job_in("started")
+    own = Scripts(service.redis, LUA)
+    service.redis.hset(f"rq:job:{job}", "deadline", "abc")
+    assert own.run("wanted", job, service.worker.running[job]) == 1
+    service.redis.set("atelier:housekeeper", "abc")
+    assert own.run("lead", 1) == 1
+
+
+@pytest.mark.parametrize(("field", "value"), [("ticket", "abc"), ("rows", "-5")])
+def test_a_job_that_only_rqs_list_has_may_hold_anything(
+    service: Service, field: str, value: str
+) -> None:
+    job, other = service.submit(), service.submit()
+    (waiting,) = service.redis.keys("atelier:waiting:*")
+    service.redis.zrem(waiting, job)
+    service.redis.hset(f"rq:job:{job}", field, value)
+    assert service.worker.claim() == [other]
+    assert service.jobs.fetch("local", job).status == "failed"
+
+
 def test_a_key_of_another_type_is_kept_aside(service: Service) -> None:
     job = service.submit()
     service.redis.delete(f"rq:job:{job}")

@@ -23,7 +23,7 @@ for i = 8, 7 + 2 * count, 2 do
   elseif seen[2] then word = 'cancel'
   elseif not tonumber(seen[3] or '') then record_of(job); word = 'lost' -- it can't be read
   elseif tonumber(seen[3]) < at then word = 'deadline'
-  elseif tonumber(seen[4] or 0) > at then word = 'followed' end
+  elseif (tonumber(seen[4] or '') or 0) > at then word = 'followed' end
   if word then verdicts[#verdicts + 1] = { job, word } end
 end
 

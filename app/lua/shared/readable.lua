@@ -6,7 +6,8 @@ local NUMBERS = { attempt = '0', items = '1', ticket = '0', seed = '0', keep_dea
   keep_result = '86400', keep_record = '604800', keep_orphans = '3600' }
 local TIMES = { 'created', 'arrived', 'deadline' }
 local TEXTS = { owner = '', type = 'image', origin = '', model = '', sha256 = '', input = '{}' }
-local OPTIONAL = { 'rows', 'started', 'waited', 'ended', 'expires', 'deaths', 'deaths_alone', 'told' }
+local OPTIONAL = { 'started', 'waited', 'ended', 'expires', 'deaths', 'deaths_alone', 'told',
+  'followed' }
 local STATES = { queued = true, started = true, finished = true, failed = true, canceled = true,
   stopped = true }
 local LISTED_ENDED = { completed = true, failed = true, canceled = true, expired = true }
@@ -50,6 +51,7 @@ local function mend(job, record, at)
   for _, field in ipairs(OPTIONAL) do
     if record[field] and not is_number(record[field]) then set(field, nil, 'is not a number') end
   end
+  if record.rows and not is_count(record.rows) then set('rows', nil, 'is not a number') end
   if LISTED_ENDED[record.indexed or ''] and not record.ended then
     set('ended', stamp(at), 'is missing') -- without it, inputs would be let go twice
   end

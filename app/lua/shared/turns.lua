@@ -7,7 +7,7 @@ local function tidy_first(queue)
     local job = redis.call('LINDEX', list, 0)
     if not job then return false end
     local seen = redis.call('HMGET', job_key(job), 'status', 'owner', 'ticket')
-    if seen[1] == 'queued' and seen[2] and seen[3] then
+    if seen[1] == 'queued' and seen[2] and is_count(seen[3] or '') then
       if not redis.call('ZSCORE', waiting_key(queue, seen[2]), job) then
         note_waiting(queue, seen[2], job, seen[3])
       end
