@@ -118,7 +118,7 @@ class Catalog:
 
     def scan(self) -> None:
         """Examine what has changed in the folder. Blocks: new files are hashed."""
-        found, expected = self._shelf.look(), self._expect()
+        expected, found = self._expect(), self._shelf.look()  # what has arrived is there by now
         if found is self._found and expected == self._expected:
             return
         known, seen = self._examined, {**self._expected, **self._found}
@@ -136,7 +136,11 @@ class Catalog:
         imports = self._imports.read() if self._imports else {}
         self.progress = {i: status.progress for i, status in imports.items()}
         before = self._expected
-        return {i: expected_entry(i, status, before.get(i)) for i, status in imports.items()}
+        return {
+            i: expected_entry(i, status, before.get(i))
+            for i, status in imports.items()
+            if status.error or status.progress < 1  # else it is there, or was taken away again
+        }
 
     def _examine(self, shelved: Shelved | CheckpointError) -> Entry | str:
         """What can be asked of a file, or why nothing can."""

@@ -118,6 +118,20 @@ def test_a_model_that_is_being_imported_takes_jobs_that_wait(
         assert len(card["sha256"]) == 64
 
 
+def test_a_model_whose_import_has_ended_is_not_expected_any_more(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.catalog.LOOK", 0.0)
+    monkeypatch.setattr("app.imports.READ_EVERY", 0.0)
+    Imports(settings.state).write("new", ImportStatus(header=vae_header(), progress=1.0))
+    file = settings.checkpoints / "new.safetensors"
+    save_vae(file)
+    with serving(settings) as running:
+        assert running.client.get("/models/new").json()["state"] == "unloaded"
+        file.unlink()  # somebody takes it away: no job may wait for it
+        assert running.client.post(URL, json={"model": "new"}).status_code == 404
+
+
 def test_a_failed_import_is_told_with_its_reason(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
