@@ -236,8 +236,11 @@ def import_packaged(model: Packaged, folder: Path, note: Callable[[float], None]
             note(1.0)
         except CheckpointError as error:
             raise ImportFailed(str(error)) from None
-    except (ModuleNotFoundError, OSError) as error:
+    except ModuleNotFoundError as error:
         raise ImportFailed(str(error)) from None
+    except OSError as error:  # clients read the reason, so it names no folder
+        log.warning("%s can't be imported: %s", model.id, error)
+        raise ImportFailed((error.strerror or "its file can't be read").lower()) from None
 
 
 def run(arguments: Sequence[str]) -> int:

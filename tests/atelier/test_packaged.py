@@ -109,6 +109,14 @@ def test_an_import_that_fails_says_why(carried: Packaged, tmp_path: Path) -> Non
     assert Imports(tmp_path).read()["tiny"].error == ""
 
 
+def test_an_import_that_can_not_write_names_no_folder(carried: Packaged, tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path, checkpoints=tmp_path / "none")
+    plan_imports(settings, tmp_path)
+    (tmp_path / "checkpoints").write_text("no folder")
+    assert import_here(tmp_path) == 1
+    assert Imports(tmp_path).read()["tiny"].error == "file exists"
+
+
 def test_drafts_of_killed_imports_are_removed(carried: Packaged, tmp_path: Path) -> None:
     for name in (".saving-old", ".saving-new"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
