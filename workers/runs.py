@@ -55,9 +55,11 @@ class Runs:
 
     @property
     def claims(self) -> list[Claim]:
-        """Every job that is ours, those whose end is not committed yet included."""
-        runs = [run.claim for run in self._runs.values()]
-        return [*runs, *self._refused.values(), *(x.claim for x in self._awaiting.values())]
+        """Every job that is ours, those whose end is not committed yet included. Other threads ask
+        as well, so each dictionary is copied at once."""
+        runs = [run.claim for run in list(self._runs.values())]
+        awaiting = [x.claim for x in list(self._awaiting.values())]
+        return [*runs, *list(self._refused.values()), *awaiting]
 
     def __len__(self) -> int:
         return len(self._runs) + len(self._refused) + len(self._awaiting)

@@ -8,7 +8,7 @@ import pytest
 
 from app.jobs import LongInput, NewJob
 from app.schemas import TEXT_FORMATS
-from app.store import FolderStore
+from app.store import FolderStore, Unreachable
 from app.uploads import Uploads
 from models.artifacts import Text
 from tests.workers.conftest import Bench
@@ -52,6 +52,25 @@ def test_an_input_that_is_gone_fails_its_job(bench: Bench) -> None:
     assert ended.error is not None
     assert ended.error.code == "artifact_expired"
     assert bench.wait(bench.submit(2)).status == "completed"
+
+
+def test_an_input_that_can_not_be_read_now_is_asked_for_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.tries.LONGEST_PAUSE", 0.01)
+    tries, read = [0], FolderStore._read
+
+    def refuse(self: FolderStore, name: str, start: int, length: int) -> bytes:
+        tries[0] += 1
+        if tries[0] <= 20:
+            raise Unreachable("access is denied")
+        return read(self, name, start, length)
+
+    monkeypatch.setattr(FolderStore, "_read", refuse)
+    bench.worker()
+    job = bench.wait(submit_moved(bench, 1))
+    assert (job.status, job.attempt) == ("completed", 1)
+    assert tries[0] > 20
 
 
 @pytest.mark.slow
