@@ -36,7 +36,11 @@ async def whole(services: Services, job: Job) -> Job:
     """The job with its long fields, as far as the store still has them and can be read."""
     if job.long_input is None and not job.long_texts:
         return job
-    return await services.store_threads.run(_restored, services.store, job)
+    try:
+        return await services.store_threads.run(_restored, services.store, job)
+    except StoreError as error:  # it hangs
+        _note(job, error)
+        return job
 
 
 def _restored(store: Store, job: Job) -> Job:
@@ -49,9 +53,13 @@ def _restored(store: Store, job: Job) -> Job:
             data = store.read(output.sha256, output.bytes - 1 - size, size)
             outputs[number] = output.model_copy(update={"text": data.decode()})
     except (StoreError, ValueError) as error:
-        log.warning("long fields not read", extra={"job": job.id, "reason": str(error)})
+        _note(job, error)
     omitted = [name for name in job.omitted if not _is_there(name, given, outputs)]
     return job.model_copy(update={"input": given, "outputs": outputs, "omitted": omitted})
+
+
+def _note(job: Job, error: Exception) -> None:
+    log.warning("long fields not read", extra={"job": job.id, "reason": str(error)})
 
 
 def _is_there(name: str, given: Mapping[str, Any], outputs: list[Output]) -> bool:

@@ -1,5 +1,6 @@
 """/jobs: look, list, cancel, follow, delete."""
 
+import asyncio
 import logging
 import re
 from typing import Annotated, Literal
@@ -82,7 +83,7 @@ async def list_jobs(services: Has, owner: Owner, wanted: Annotated[Listing, Quer
     page = Page(**wanted.model_dump(exclude={"full"}))
     found = await services.reader.list(owner, page)
     if wanted.full:
-        data = [await whole(services, job) for job in found.data]
+        data = await asyncio.gather(*(whole(services, job) for job in found.data))
     else:
         data = [shortened(job) for job in found.data]
     return json_reply(found.model_copy(update={"data": data}))

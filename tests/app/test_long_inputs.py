@@ -1,6 +1,7 @@
 """Long inputs are kept in the store, not in the record; listings leave them out."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,6 +136,24 @@ def _away(self: object, *args: object) -> bytes:
     from app.store import Unreachable
 
     raise Unreachable("the artifact store can't be used")
+
+
+def test_a_job_is_readable_while_the_store_hangs(
+    story: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [str(accepted(story)["id"]) for _ in range(2)]
+    go_on = threading.Event()
+    monkeypatch.setattr(type(story.services.store), "get", lambda *_: go_on.wait(60))
+    monkeypatch.setattr(story.services.store_threads, "_timeout", 0.05)
+    try:
+        seen = story.client.get(f"/jobs/{jobs[0]}")
+        assert (seen.status_code, seen.json()["omitted"]) == (200, ["input.text"])
+        listed = story.client.get("/jobs", params={"full": "true"}).json()["data"]
+        assert [job["omitted"] for job in listed] == [["input.text"]] * 2
+        with following_job(story.client, jobs[0]) as events:
+            assert next(events).data["omitted"] == ["input.text"]
+    finally:
+        go_on.set()
 
 
 def test_short_inputs_stay_in_the_record() -> None:
