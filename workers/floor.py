@@ -20,7 +20,7 @@ from workers.desk import AWAY, Claim, Desk, Look, Room
 from workers.doorbell import Doorbell
 from workers.engine import Engine
 from workers.host import Host
-from workers.inputs import Arrived, LongFields, Reader
+from workers.inputs import Arrived, LongFields, Reader, no_longer_stored
 from workers.messages import DeadlineExceeded
 from workers.parcel import ModelUnusable
 from workers.runs import Runs
@@ -231,7 +231,7 @@ class Floor:
             log.error("job unreadable", extra={"job": claim.job}, exc_info=error)
             self._runs.refuse(claim, error)
             return
-        record = {k: v for k, v in claim.record.items() if k != "input_sha256"}
+        record = {k: v for k, v in claim.record.items() if k not in ("input_sha256", "input_long")}
         self._start(replace(claim, record=record | {"input": whole}))
 
     def _start(self, claim: Claim) -> None:
@@ -243,6 +243,9 @@ class Floor:
         if "input_sha256" in claim.record:
             self._runs.await_input(claim, sha256)
             self._reader.read_long_fields(claim)
+            return
+        if "input_long" in claim.record:  # `rq requeue` of a job whose time is over
+            self._runs.refuse(claim, no_longer_stored("input"))
             return
         try:
             params = self._runs.start(claim, model)

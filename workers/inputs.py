@@ -46,6 +46,10 @@ class InputUnusable(Exception):
         super().__init__(self.detail.message)
 
 
+def no_longer_stored(param: str) -> InputUnusable:
+    return InputUnusable(param, "artifact_expired", "is no longer stored")
+
+
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """The files of a job by the names of its params, or why it can't have them.
@@ -155,7 +159,7 @@ class Reader:
         try:
             return self._store.get(sha256)
         except Missing:
-            raise InputUnusable(param, "artifact_expired", "is no longer stored") from None
+            raise no_longer_stored(param) from None
 
     def _artifact(self, param: str, data: bytes, read: Callable[[bytes], Artifact]) -> Artifact:
         try:

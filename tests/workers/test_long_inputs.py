@@ -5,6 +5,9 @@ import threading
 from dataclasses import replace
 
 import pytest
+import redis
+from rq.job import Job as RQJob
+from rq.serializers import JSONSerializer
 
 from app.jobs import LongInput, NewJob
 from app.schemas import TEXT_FORMATS
@@ -52,6 +55,22 @@ def test_an_input_that_is_gone_fails_its_job(bench: Bench) -> None:
     assert ended.error is not None
     assert ended.error.code == "artifact_expired"
     assert bench.wait(bench.submit(2)).status == "completed"
+
+
+def test_a_requeued_job_whose_long_input_has_expired_runs_with_no_other(bench: Bench) -> None:
+    job = submit_moved(bench, 1)
+    bench.jobs.cancel("local", job)
+    bench.redis.zadd("atelier:expiry", {job: 1})
+    bench.desk("one").sweep()
+    assert "input_sha256" not in bench.record(job)
+    with redis.Redis.from_url(bench.settings.redis_address) as raw:
+        bench.redis.hset(f"rq:job:{job}", "status", "failed")
+        bench.redis.zadd(f"rq:failed:{bench.record(job)['origin']}", {job: 4102444800})
+        RQJob.fetch(job, raw, JSONSerializer).requeue()
+    bench.worker()
+    ended = bench.wait(job)
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.param) == ("artifact_expired", "input")
 
 
 def test_an_input_that_can_not_be_read_now_is_asked_for_again(

@@ -110,7 +110,7 @@ local function start(job, owner, queue)
   emit(job, 'status',
     cjson.encode({ job_id = job, status = 'in_progress', attempt = attempt }))
   local told = { attempt = tostring(attempt) } -- one string is read faster than fifty
-  for _, field in ipairs({ 'sha256', 'input', 'input_sha256', 'items', 'seed', 'origin', 'owner', 'alone',
+  for _, field in ipairs({ 'sha256', 'input', 'input_sha256', 'input_long', 'items', 'seed', 'origin', 'owner', 'alone',
     'model' }) do
     told[field] = record[field]
   end
