@@ -1,6 +1,6 @@
 """POST /v1/chat/completions and /v1/completions: text, for OpenAI's clients."""
 
-from contextlib import suppress
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,10 @@ from app.openai.text_reply import ChatReply, CompletionReply
 from app.openai.text_request import read_request
 from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
 from app.services import Services
+from app.store import StoreError
 from app.submission import Wish, accept
+
+log = logging.getLogger("atelier.jobs")
 
 router = APIRouter(tags=["openai"])
 
@@ -146,16 +149,20 @@ class AtWork:
         """All of them or none: where one is refused, there are none of those made before it, so
         that another try makes them anew."""
         made: list[TextAnswer] = []
-        threads = self.services.queue_threads
         try:
             for part, wish in enumerate(wishes):
                 made.append(await self.accepted(wish, InCompletion(asked, number=part), part))
-        except (AtelierError, redis.RedisError):
-            with suppress(AtelierError, redis.RedisError):
-                for answer in made:
-                    if not answer.accepted.replayed:
-                        own = answer.job.id
-                        await threads.run(self.services.jobs.delete, self.owner, own)
-                    await answer.attendance.answered()
+        except (AtelierError, StoreError, redis.RedisError):
+            try:
+                await self._take_back(made)
+            except (AtelierError, redis.RedisError) as error:
+                log.warning("jobs that nobody waits for go on: %s", error)
             raise
         return SeveralAnswers(made)
+
+    async def _take_back(self, made: list[TextAnswer]) -> None:
+        for answer in made:
+            if not answer.accepted.replayed:
+                delete, own = self.services.jobs.delete, answer.job.id
+                await self.services.queue_threads.run(delete, self.owner, own)
+            await answer.attendance.answered()

@@ -12,6 +12,7 @@ import pytest
 from app.errors import RateLimited
 from app.jobs import Accepted
 from app.routes import openai_text
+from app.store import Full
 from app.submission import accept
 from tests.app import stock_writer
 from tests.app.serving import Running
@@ -172,21 +173,31 @@ def test_several_texts_are_replayed_together_and_refused_together(writing: Runni
     assert long.json()["error"]["code"] == "context_length_exceeded"
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RateLimited("the queue is full", code="queue_full"), 429),
+        (Full("the disk is full"), 503),  # a long prompt can't be kept
+    ],
+)
 def test_where_one_of_several_is_refused_another_try_makes_them_all(
-    writing: Running, monkeypatch: pytest.MonkeyPatch
+    writing: Running, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
     count = [0]
 
     async def accepted(*given: Any) -> Accepted:
         count[0] += 1
         if count[0] == 3:
-            raise RateLimited("the queue is full", code="queue_full")
+            raise error
         return await accept(*given)
 
     monkeypatch.setattr(openai_text, "accept", accepted)
-    body, key = {**TEXT, "prompt": ["a", "the", "ant"]}, {"Idempotency-Key": "in the middle"}
+    body, key = (
+        {**TEXT, "prompt": ["a", "the", "ant"]},
+        {"Idempotency-Key": f"in the middle, {status}"},
+    )
     before = writing.client.get("/jobs").json()["data"]
-    assert writing.client.post("/v1/completions", json=body, headers=key).status_code == 429
+    assert writing.client.post("/v1/completions", json=body, headers=key).status_code == status
     assert writing.client.get("/jobs").json()["data"] == before
     again = writing.client.post("/v1/completions", json=body, headers=key)
     assert again.status_code == 200
