@@ -75,8 +75,10 @@ def test_previews_are_pictures() -> None:
 
 @pytest.mark.slow
 def test_a_job_shows_its_wave_and_where_it_is_heard(player: Bench) -> None:  # noqa: F811
+    posted = player.submit(3, model=MODEL, seconds=5.0)
+    player.follow(posted)
     player.worker(preview_interval=0.001)
-    job = ended(player, player.submit(3, model=MODEL, seconds=5.0))
+    job = ended(player, posted)
     entries = player.redis.xrange(f"atelier:events:{job.id}")
     previews = [json.loads(e["data"]) for _, e in entries if e["event"] == "preview"]
     assert previews

@@ -91,14 +91,16 @@ def test_a_sheet_that_can_not_be_stored_fails_its_job(
 def steps(bench: Bench) -> Bench:
     """With a model that takes as many steps as it is told."""
     tiny_checkpoint(bench.settings.checkpoints, "diffusion")
-    bench.worker(preview_interval=0.01)
     return bench
 
 
 @pytest.mark.slow
 def test_the_steps_of_a_job_are_told_with_pictures_on_the_way(steps: Bench) -> None:
     asked = {"steps": 150, "class_label": "bag", "guidance_scale": 2.0}
-    job = steps.wait(steps.submit(model="tiny-diffusion", n=2, **asked), 60)
+    posted = steps.submit(model="tiny-diffusion", n=2, **asked)
+    steps.follow(posted)
+    steps.worker(preview_interval=0.01)
+    job = steps.wait(posted, 60)
     assert job.status == "completed"
     assert (job.progress.step, job.progress.steps) == (300, 300)
     values = [e["value"] for e in told(steps, job.id, "progress")]
@@ -111,6 +113,7 @@ def test_the_steps_of_a_job_are_told_with_pictures_on_the_way(steps: Bench) -> N
 
 @pytest.mark.slow
 def test_a_job_of_many_steps_is_canceled_between_two_of_them(steps: Bench) -> None:
+    steps.worker(preview_interval=0.01)
     job = steps.submit(model="tiny-diffusion", steps=1000, n=8)
     steps.until(lambda: steps.fetch(job).progress.step > 5)
     steps.jobs.cancel("local", job)

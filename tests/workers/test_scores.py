@@ -48,9 +48,11 @@ def test_a_posted_score_is_what_its_job_plays(player: Bench) -> None:  # noqa: F
 @pytest.mark.slow
 def test_a_composer_makes_a_midi_file_again_and_again(player: Bench) -> None:  # noqa: F811
     tiny_checkpoint(player.settings.checkpoints, "composer")
-    player.worker(preview_interval=0.001)
     asked = {"style": "folk", "seconds": 3.0, "key": "A minor"}
-    one, two = (ended(player, player.submit(3, model="tiny-composer", **asked)) for _ in range(2))
+    posted = [player.submit(3, model="tiny-composer", **asked) for _ in range(2)]
+    player.follow(posted[0])
+    player.worker(preview_interval=0.001)
+    one, two = (ended(player, job) for job in posted)
     (output,) = one.outputs
     assert (output.role, output.content_type) == ("score", "audio/midi")
     assert output.sha256 == two.outputs[0].sha256
