@@ -30,8 +30,8 @@ def test_it_says_its_version() -> None:
 
 
 def test_it_completes_in_a_shell() -> None:
-    said = atelier("--show-completion", "bash")
-    assert said.status == 0
+    said = atelier(_ATELIER_COMPLETE="source_bash")
+    assert said.status == 0, said.err
     assert "COMPREPLY" in said.out
 
 
