@@ -12,7 +12,7 @@ UPLOAD_FORM: dict[str, Any] = {
     "type": "object",
     "required": ["file"],
     "additionalProperties": False,
-    "properties": {"file": {"type": "string", "format": "binary"}},
+    "properties": {"file": {"type": "string", "format": "binary", "minLength": 1}},
 }
 
 

@@ -25,7 +25,10 @@ from models.families import PICTURES, Modality
 DESCRIPTION = """Makes pictures, videos, music and stories by generative models. A request becomes a
 job: poll it, follow its events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
 
-Every error has one shape: `{"error": {"message", "type", "param", "code"}}`."""
+Every error has one shape: `{"error": {"message", "type", "param", "code"}}`. Any request
+may be answered so besides what its operation lists: 403 `origin_not_allowed` to a page of another
+site, 408 `request_timeout` where the request came too slowly, 421 `host_not_allowed` where a
+service without keys has no such name, and 503 `too_many_connections`."""
 OPEN = {"/livez", "/readyz"}
 GENERATE: dict[str, Modality] = {
     "/generate/image": "image",

@@ -28,6 +28,7 @@ from app.schemas import (
     TEXT_FORMATS,
     VIDEO_FORMATS,
 )
+from models.conflicts import GIVEN, one_of
 from models.families import PICTURES, FamilyEntry, Modality
 from models.fields import amounts_of, label_of
 from models.header import CheckpointError, Header
@@ -86,6 +87,8 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
             fields[name] = _joined(name, field, header)
     made = create_model(model, __base__=family.params, __doc__=header.description, **fields)
     _check_defaults(made)
+    if family.modality in PICTURES:
+        made.conflicts = (*made.conflicts, ONE_SHEET)
     return made
 
 
@@ -146,6 +149,7 @@ def _items_on_a_sheet(given: bool, info: ValidationInfo) -> bool:
     return given
 
 
+ONE_SHEET = {"grid": one_of(True), "interpolate": GIVEN}
 _OF_PICTURES: dict[str, Any] = {
     "grid": (
         Annotated[bool, AfterValidator(_items_on_a_sheet)],

@@ -1,9 +1,10 @@
 """The params of families that make music, as sound or as scores. No torch."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from models.conflicts import GIVEN, Conflict, one_of
 from models.fields import PostedScore
 from models.params import Params
 
@@ -62,6 +63,14 @@ class ComposedParams(Params):
 class WaveNetParams(ComposedParams):
     """Parameters of a WaveNet, with all that one can have."""
 
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        *({"score": GIVEN, other: GIVEN} for other in ("tempo", "key")),
+        *(
+            {"unconditioned": one_of(True), other: GIVEN}
+            for other in ("style", "tempo", "key", "score")
+        ),
+    )
+
     score: PostedScore | None = Field(
         default=None,
         description="Play this: the hash of a MIDI file posted to /artifacts. Null plays what a "
@@ -119,6 +128,10 @@ class WaveNetParams(ComposedParams):
 
 class ComposerParams(ComposedParams):
     """Parameters of a composer, which makes scores."""
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = tuple(
+        {"primer": GIVEN, other: GIVEN} for other in ("tempo", "key")
+    )
 
     seconds: float = Field(
         default=30.0,

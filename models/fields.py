@@ -43,7 +43,28 @@ def legible(text: str) -> str:
     return text
 
 
-Prompt = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(legible)]
+BLANK = r"^\s*$"
+ILLEGIBLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|" + BLANK
+
+
+@dataclass(frozen=True)
+class Without:
+    """Says in the JSON schema what text a validator of our own refuses, as a pattern.
+
+    It is a `not`: openapi-generator can't write Python for a `pattern` of a required field.
+    """
+
+    pattern: str
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(core) | {"not": {"pattern": self.pattern}}
+
+
+Prompt = Annotated[
+    str, Field(min_length=1, max_length=1000), AfterValidator(legible), Without(ILLEGIBLE)
+]
 """Words that say what to make."""
 
 

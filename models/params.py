@@ -5,10 +5,19 @@ prior) `families.lacks` tells by its header, and the API then knows no such fiel
 """
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import CoreSchema
 
+from models.conflicts import ABSENT, GIVEN, Conflict, forbid, one_of
 from models.fields import Amounts, PostedPicture, posted_fields
 
 MAX_SEED = 2**53 - 1  # what JSON and JavaScript keep exactly
@@ -39,6 +48,20 @@ class Params(BaseModel):
     """What a family's story takes. Unknown fields are refused; nothing is clamped."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = ()
+    """What its validators refuse of several fields together, for its JSON schema."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler(core_schema)
+        if not cls.conflicts:
+            return schema
+        resolved = handler.resolve_ref_schema(schema)
+        resolved |= forbid(resolved, cls.conflicts)
+        return schema
 
     @property
     def rows(self) -> int:
@@ -76,6 +99,11 @@ class PictureParams(Params):
 
 class VariableParams(PictureParams):
     """What a family takes that can vary a given picture."""
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        {"init_image": GIVEN, "interpolate": GIVEN},
+        {"strength": GIVEN, "init_image": ABSENT},
+    )
 
     init_image: PostedPicture | None = Field(
         default=None,
@@ -120,6 +148,11 @@ class MixtureParams(PictureParams):
 
 class VAEParams(VariableParams):
     """Parameters of a variational autoencoder, with all that one can have."""
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        *VariableParams.conflicts,
+        {"prior": one_of("mixture"), "init_image": GIVEN},
+    )
 
     temperature: float = Field(
         default=1.0,

@@ -1,10 +1,11 @@
 """The params of families that go from noise to a picture step by step. No torch."""
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from models.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
 from models.fields import PostedMask, Prompt
 from models.params import VariableParams
 
@@ -16,6 +17,12 @@ SAMPLERS = ("ddpm", "ddim", "euler", "heun", "dpmpp_2m")
 
 class SampledParams(VariableParams):
     """What every family takes that goes from noise to a picture step by step."""
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        *VariableParams.conflicts,
+        {"clip_guidance_every": GIVEN, "clip_guidance_scale": ABSENT},
+        {"eta": GIVEN, "sampler": other_than("ddim")},
+    )
 
     sampler: Literal["ddpm", "ddim", "euler", "heun", "dpmpp_2m"] = Field(
         default="ddim",
@@ -77,6 +84,12 @@ class SampledParams(VariableParams):
 class DiffusionParams(SampledParams):
     """Parameters of a diffusion model."""
 
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        *SampledParams.conflicts,
+        {"guidance_scale": GIVEN, "class_label": ABSENT},
+        {"clip_guidance_scale": GIVEN, "prompt": ABSENT},
+    )
+
     class_label: str | None = Field(default=None, description="What to draw; null is anything.")
     guidance_scale: float | None = Field(
         default=None,
@@ -113,6 +126,12 @@ class DiffusionParams(SampledParams):
 
 class PaintingParams(SampledParams):
     """What every family takes that paints what words say."""
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        *SampledParams.conflicts,
+        {"negative_prompt": GIVEN, "guidance_scale": one_of(1)},
+        {"mask": GIVEN, "init_image": ABSENT},
+    )
 
     prompt: Prompt = Field(
         description="What to paint; words that the model doesn't understand, or that are beyond "

@@ -1,11 +1,12 @@
 """The params of families that write. No torch."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
-from models.fields import Prompt, legible
+from models.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
+from models.fields import BLANK, ILLEGIBLE, Prompt, Without, legible
 from models.params import Params
 
 T = TypeVar("T")
@@ -23,9 +24,13 @@ def _said(text: str) -> str:
     return text
 
 
-Passage = Annotated[str, Field(min_length=1, max_length=LETTERS), AfterValidator(_said)]
+Passage = Annotated[
+    str, Field(min_length=1, max_length=LETTERS), AfterValidator(_said), Without(BLANK)
+]
 """Text that a model reads as it is, whatever letters it has: a model may have written it."""
-Line = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(legible)]
+Line = Annotated[
+    str, Field(min_length=1, max_length=100), AfterValidator(legible), Without(ILLEGIBLE)
+]
 """A few words."""
 Stop = Annotated[str, Field(min_length=1, max_length=1000)]
 """Text to end before."""
@@ -40,6 +45,17 @@ class Message(Params):
 
 class LanguageParams(Params):
     """Parameters of a language model."""
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        *({name: GIVEN, "kind": other_than(*ABOUT)} for name in ("theme", "prompt", "style")),
+        {"prompt": GIVEN, "theme": GIVEN},
+        {"prompt": ABSENT, "theme": ABSENT, "kind": one_of(*ABOUT)},
+        {"title": GIVEN, "kind": other_than(*ABOUT, "continuation")},
+        {"text": GIVEN, "kind": other_than(*AFTER)},
+        {"text": ABSENT, "kind": one_of(*AFTER)},
+        {"messages": GIVEN, "kind": other_than("chat")},
+        {"messages": ABSENT, "kind": one_of("chat")},
+    )
 
     kind: Kind = Field(
         default="story",

@@ -1,9 +1,10 @@
 """The params of families that make moving pictures. No torch."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from models.conflicts import GIVEN, Conflict, one_of
 from models.fields import PostedPicture, Prompt
 from models.params import Params
 
@@ -70,6 +71,10 @@ class VideoGANParams(VideoParams):
 
 class VideoDiffusionParams(VideoParams):
     """Parameters of a video diffusion model, with all that one can have."""
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        {"negative_prompt": GIVEN, "guidance_scale": one_of(1)},
+    )
 
     sampler: Literal["ddim", "euler", "heun", "dpmpp_2m"] = Field(
         default="ddim",

@@ -15,6 +15,7 @@ HOUSE = ("app", "atelier", "models", "training", "workers")
 MAY = {
     "app": {
         "models.audio_params",
+        "models.conflicts",
         "models.families",
         "models.fields",
         "models.header",

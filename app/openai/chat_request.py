@@ -7,15 +7,17 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     Tag,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticKnownError
+from pydantic_core import CoreSchema, PydanticKnownError
 
 from app.openai.text_request import NO_EFFECT, Nothing, OneOrMany, TextAsked
 from app.problems import MANY, ONE
+from models.conflicts import ABSENT, GIVEN, forbid, one_of, other_than
 from models.text_params import LIKELIEST
 
 
@@ -43,6 +45,13 @@ class Turn(BaseModel):
     name: str | None = Field(default=None, description=f"{NO_EFFECT}roles say who speaks.")
     tool_calls: Nothing | None = Field(default=None, description="Only an empty one.")
     annotations: Nothing | None = Field(default=None, description="Only an empty one.")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        mute = {"role": other_than("assistant"), "content": ABSENT}
+        return forbid(handler(core_schema), [mute])
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +84,12 @@ class Format(BaseModel):
 
 class ChatAsked(TextAsked):
     """The fields of a chat that are OpenAI's alone."""
+
+    conflicts = (
+        *TextAsked.conflicts,
+        {"max_tokens": GIVEN, "max_completion_tokens": GIVEN},  # unless they are the same
+        {"top_logprobs": other_than(None, 0), "logprobs": one_of(None, False)},
+    )
 
     messages: list[Turn] = Field(
         min_length=1,

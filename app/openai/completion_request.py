@@ -7,18 +7,25 @@ from pydantic import Field, Tag, ValidationInfo, field_validator
 
 from app.openai.text_request import OneOrMany, TextAsked
 from app.problems import MANY, ONE
+from models.conflicts import GIVEN, one_of
+from models.fields import BLANK, Without
 
 FEW = 16  # tokens, if it isn't said
 MOST = 64  # texts of one request
-Texts = Annotated[list[str], Field(min_length=1, max_length=MOST)]
+Passage = Annotated[str, Without(BLANK)]  # the model refuses a blank one
+Texts = Annotated[list[Passage], Field(min_length=1, max_length=MOST)]
 
 
 class CompletionAsked(TextAsked):
     """The fields of a completion that are OpenAI's alone."""
 
-    prompt: Annotated[Annotated[str, Tag(ONE)] | Annotated[Texts, Tag(MANY)], OneOrMany] = Field(
-        description="What to go on from: a text, or several, whose choices follow one another.",
-        examples=["The door had been locked for years, until"],
+    conflicts = (*TextAsked.conflicts, {"logprobs": GIVEN, "echo": one_of(True)})
+
+    prompt: Annotated[Annotated[Passage, Tag(ONE)] | Annotated[Texts, Tag(MANY)], OneOrMany] = (
+        Field(
+            description="What to go on from: a text, or several, whose choices follow one another.",
+            examples=["The door had been locked for years, until"],
+        )
     )
     max_tokens: int | None = Field(
         default=None,

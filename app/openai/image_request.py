@@ -11,7 +11,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -22,12 +22,17 @@ from app.openai.image_size import refused_as_size, size_params, size_schema
 from app.openai.reading import named_model, read_as
 from app.settings import Settings
 from app.submission import Wish, validated
+from models.conflicts import ABSENT, Conflict, forbid, one_of, other_than
 from models.families import PICTURES
 
 VIVID = ("vivid", "natural")  # the styles of OpenAI's that have no effect
 OPTIONAL = ("model", "n", "output_format", "style")  # of OpenAI's, and of models here
 BESIDE_WORDS = ("class_label", "clip_guidance_scale", "clip_guidance_every")
 """With any of these a prompt is for the CLIP that leads, even if it names a kind."""
+CONFLICTS: tuple[Conflict, ...] = (
+    {"partial_images": other_than(None, 0), "stream": one_of(None, False)},
+    {"response_format": one_of("url"), "stream": one_of(True)},
+)
 NULL = {"type": "null"}
 NO_EFFECT = "Taken without effect: "
 
@@ -167,7 +172,22 @@ def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
         told["prompt"] = own["prompt"]
     if "prompt" not in fields and "class_label" not in fields:
         told["prompt"] = {**own["prompt"], "maxLength": 0, "examples": [""]}
-    return {**native, "properties": told, "required": list(dict.fromkeys(["prompt", *required]))}
+    elif "prompt" not in fields:
+        told["prompt"] = {**own["prompt"], "enum": [*entry.header.labels, ""]}
+    schema = {k: v for k, v in native.items() if k not in ("if", "then")}
+    schema |= {"properties": told, "required": list(dict.fromkeys(["prompt", *required]))}
+    return forbid(schema, [*CONFLICTS, *_conflicts(entry)])
+
+
+def _conflicts(entry: Entry) -> Iterator[Conflict]:
+    """The model's own. A prompt may be a label, and an empty one is as good as none."""
+    for conflict in entry.request.conflicts:
+        if "class_label" in conflict:
+            yield {**conflict, "prompt": other_than(*entry.header.labels)}
+        elif conflict.get("prompt") == ABSENT:
+            yield {**conflict, "prompt": one_of("")}
+        else:
+            yield conflict
 
 
 def _or(form: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,17 +9,19 @@
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Discriminator,
     Field,
+    GetJsonSchemaHandler,
     Tag,
     ValidationInfo,
     field_validator,
 )
+from pydantic_core import CoreSchema
 
 from app.catalog import Catalog
 from app.errors import InvalidRequest, Unprocessable
@@ -28,6 +30,7 @@ from app.openai.reading import named_model, read_as
 from app.problems import MANY, ONE
 from app.settings import Settings
 from app.submission import Wish, validated
+from models.conflicts import GIVEN, Conflict, forbid, one_of
 from models.text_params import Stop
 
 NO_EFFECT = "Taken without effect: "
@@ -83,6 +86,16 @@ class TextAsked(BaseModel):
     )
     safety_identifier: str | None = Field(default=None, description=f"{NO_EFFECT}as `user`.")
     service_tier: str | None = Field(default=None, description=f"{NO_EFFECT}there is one.")
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        {"stream_options": GIVEN, "stream": one_of(None, False)},
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return forbid(handler(core_schema), cls.conflicts)
 
     @field_validator("stream_options")
     @classmethod
@@ -144,6 +157,7 @@ def in_dialect(kind: type[TextAsked], native: Mapping[str, Any]) -> dict[str, An
         form = {"anyOf": [{"type": "integer", **bounded}, {"type": "null"}]}
         named[name] = {**named[name], **form}
     told = {**native, "properties": named, "required": own["required"]}
+    told |= {"if": own["if"], "then": own["then"]}  # the model's own are said otherwise
     return told | {"$defs": {**native.get("$defs", {}), **own.get("$defs", {})}}
 
 

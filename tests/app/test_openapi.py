@@ -143,3 +143,10 @@ def test_schemas_have_no_form_that_generators_refuse(document: dict[str, Any]) -
 def test_a_service_without_keys_asks_for_none(document: dict[str, Any]) -> None:
     assert "securitySchemes" not in document["components"]
     assert not any("security" in operation for _, _, operation in operations(document))
+
+
+def test_the_document_says_what_any_request_may_be_refused_for(document: dict[str, Any]) -> None:
+    """Middleware refuses before an operation is known, so no operation lists it."""
+    codes = ("403 `origin_not_allowed`", "408 `request_timeout`", "421 `host_not_allowed`")
+    for code in (*codes, "503 `too_many_connections`"):
+        assert code in " ".join(document["info"]["description"].split())

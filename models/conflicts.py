@@ -1,0 +1,58 @@
+"""Combinations of params that a request can't have, as data: the API's document says them too.
+
+A conflict names params and what each must be for it to hold. `{"mask": GIVEN, "init_image":
+ABSENT}` says that a mask without a picture is refused. Validators refuse; this module only writes
+the conflicts of a class into its JSON schema, as one `if` whose `then` nothing matches:
+generators of clients make models of a `not`, and ignore an `if`. No torch: the API imports this.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+
+class Condition(NamedTuple):
+    """Whether a param has one of these values, or none of them."""
+
+    values: tuple[Any, ...]
+    is_among: bool
+
+    def holds(self, value: Any) -> bool:
+        return (value in self.values) is self.is_among
+
+    def schema(self) -> dict[str, Any]:
+        among = {"enum": list(self.values)}
+        return among if self.is_among else {"not": among}
+
+
+Conflict = Mapping[str, Condition]
+
+
+def one_of(*values: Any) -> Condition:
+    return Condition(values, True)
+
+
+def other_than(*values: Any) -> Condition:
+    return Condition(values, False)
+
+
+ABSENT = one_of(None)
+GIVEN = other_than(None)
+
+
+def forbid(schema: dict[str, Any], conflicts: Iterable[Conflict]) -> dict[str, Any]:
+    """The schema, which then refuses these conflicts as far as it has their params."""
+    written = [_as_schema(conflict, schema["properties"]) for conflict in conflicts]
+    possible = [x for x in written if x is not None]
+    return {**schema, "if": {"anyOf": possible}, "then": {"not": {}}} if possible else schema
+
+
+def _as_schema(conflict: Conflict, properties: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What matches a conflict; None where a param that the schema lacks rules it out."""
+    for name, condition in conflict.items():
+        if name not in properties and not condition.holds(None):
+            return None
+    known = {name: x for name, x in conflict.items() if name in properties}
+    by_default = {name for name, x in known.items() if x.holds(properties[name].get("default"))}
+    required = sorted(known.keys() - by_default)
+    matched = {"properties": {name: x.schema() for name, x in known.items()}}
+    return {**matched, "required": required} if required else matched
