@@ -105,7 +105,10 @@ def test_nobody_is_asked_for_words_where_nobody_would_paint_them(service: Stack)
     with Terminal("paint", ATELIER_URL="http://127.0.0.1:1") as terminal:
         status, shown = terminal.ended()
         assert status == 1
-        assert shown == "atelier: http://127.0.0.1:1/models: [Errno 111] Connection refused\n"
+        assert shown.startswith("atelier: no service answers at http://127.0.0.1:1 (")
+        assert shown.endswith(
+            "start it with `atelier up`, or name its address by --url or ATELIER_URL\n"
+        )
     with Terminal("paint", "--model", "nobody", ATELIER_URL=service.url) as terminal:
         status, shown = terminal.ended()
         assert status == 1
