@@ -13,7 +13,7 @@ async function main(): Promise<void> {
     plain: { n: 2, seed: 7 },
     prefer: 'wait=60',
   });
-  check(job.status === 'completed' && job.outputs.length === 2, job);
+  check(job.status === 'completed' && job.outputs?.length === 2, job);
 
   const openai = new OpenaiApi(configuration);
   const answer = await openai.completeChat({

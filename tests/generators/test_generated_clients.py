@@ -99,9 +99,10 @@ def generate(generator: str, document: Path, output: Path, folder: Path) -> None
 
 def test_openapi_generator_python(studio: Running, document: Path, tmp_path: Path) -> None:
     generate("python", document, tmp_path / "client", tmp_path)
-    needs = installed("lazy-imports", "urllib3", to=tmp_path / "needs")
+    needs = installed("lazy-imports", "urllib3", "types-python-dateutil", to=tmp_path / "needs")
     script = HERE / "calls_openapi_generator.py"
-    run([sys.executable, "-m", "mypy", "openapi_client", script], tmp_path / "client", needs)
+    mypy = [sys.executable, "-m", "mypy", "--ignore-missing-imports", "openapi_client", script]
+    run(mypy, tmp_path / "client", needs)
     ran = run([sys.executable, script, studio.url], tmp_path / "client", tmp_path / "client")
     assert ran == MADE
 
