@@ -51,7 +51,7 @@ ILLEGIBLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|" + BLANK
 class Without:
     """Says in the JSON schema what text a validator of our own refuses, as a pattern.
 
-    It is a `not`: openapi-generator can't write Python for a `pattern` of a required field.
+    It is a `not`: the text is what does not match.
     """
 
     pattern: str
