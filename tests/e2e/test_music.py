@@ -150,7 +150,7 @@ def written(*messages: mido.Message) -> bytes:
     return held.getvalue()
 
 
-CROWD = [mido.Message("note_on", note=58 + i % 12, channel=i // 12) for i in range(16 * 12)]
+CROWD = [mido.Message("note_on", note=60 + i % 12, channel=i // 12) for i in range(16 * 12)]
 
 
 @pytest.mark.parametrize(
