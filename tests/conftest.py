@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -14,6 +15,7 @@ from atelier.embedded import EmbeddedServer
 from models.checkpoint import save
 from models.header import Header
 from models.nets.vae import VAENet
+from tests.scheduling import FileScheduling
 
 NET = {"size": 28, "channels": 1, "width": 4, "latent": 4}
 MODEL = "vae-fashion"
@@ -34,14 +36,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, those of a file share a process, for what they have in common.
-    So do all that start the whole service, which are begun first, since they take longest."""
-    if not ABREAST:
-        return
-    for item in items:
-        stack = item.get_closest_marker("stack")
-        item.add_marker(pytest.mark.xdist_group("stack" if stack else str(item.path)))
+    """Begins with the tests that start the whole service, since they take longest."""
     items.sort(key=lambda item: item.get_closest_marker("stack") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    config.option.loadscopereorder = False  # else the files with the most tests come first
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

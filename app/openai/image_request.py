@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from app.catalog import Catalog, Entry
 from app.errors import InvalidRequest, NotFound, Unprocessable
-from app.openai.image_size import refused_as_size, size_params, size_schema
+from app.openai.image_size import refused_as_size, size_conflicts, size_params, size_schema
+from app.openai.json_schema import NULL, either, or_null
 from app.openai.reading import named_model, read_as
 from app.settings import Settings
 from app.submission import Wish, validated
@@ -33,7 +34,6 @@ CONFLICTS: tuple[Conflict, ...] = (
     {"partial_images": other_than(None, 0), "stream": one_of(None, False)},
     {"response_format": one_of("url"), "stream": one_of(True)},
 )
-NULL = {"type": "null"}
 NO_EFFECT = "Taken without effect: "
 
 
@@ -164,9 +164,9 @@ def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
     own, fields = Asked.model_json_schema()["properties"], native["properties"]
     told = {**own, **fields, "size": own["size"] | size_schema(entry)}
     for name in ("n", "output_format"):
-        told[name] = _or(told[name], NULL)
+        told[name] = or_null(told[name])
     style = {"enum": list(VIVID), "description": f"{NO_EFFECT}OpenAI's styles."}
-    told["style"] = _or(fields.get("style", {}), style, NULL)
+    told["style"] = either(fields.get("style", {}), style, NULL)
     required = native.get("required", [])
     if "prompt" not in required:
         told["prompt"] = own["prompt"]
@@ -176,7 +176,7 @@ def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
         told["prompt"] = {**own["prompt"], "enum": [*entry.header.labels, ""]}
     schema = {k: v for k, v in native.items() if k not in ("if", "then")}
     schema |= {"properties": told, "required": list(dict.fromkeys(["prompt", *required]))}
-    return forbid(schema, [*CONFLICTS, *_conflicts(entry)])
+    return forbid(schema, [*CONFLICTS, *size_conflicts(entry), *_conflicts(entry)])
 
 
 def _conflicts(entry: Entry) -> Iterator[Conflict]:
@@ -188,10 +188,3 @@ def _conflicts(entry: Entry) -> Iterator[Conflict]:
             yield {**conflict, "prompt": one_of("")}
         else:
             yield conflict
-
-
-def _or(form: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str, Any]:
-    """Any of these forms; the words of the first stand outside."""
-    words = {k: v for k, v in form.items() if k in ("title", "description", "default", "examples")}
-    bare = {k: v for k, v in form.items() if k not in words}
-    return {**words, "anyOf": [*bare.get("anyOf", [bare] if bare else []), *others]}

@@ -7,11 +7,12 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.catalog import Entry
 from app.errors import InvalidRequest
+from models.conflicts import Conflict, explicitly, one_of, other_than
 
 AUTO = "auto"
 FREE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
@@ -42,6 +43,17 @@ def size_schema(entry: Entry) -> dict[str, Any]:
     if _is_free(entry):
         return {"pattern": f"^({AUTO}|{FREE.pattern})$"}
     return {"enum": [*_factors(entry), AUTO, None]}
+
+
+def size_conflicts(entry: Entry) -> Iterator[Conflict]:
+    """The params that don't go together with a size."""
+    if _is_free(entry):
+        for side in SIDES:
+            yield {"size": other_than(AUTO, None), side: explicitly()}
+    elif "upscale" in entry.schema["properties"]:
+        for size, factor in _factors(entry).items():
+            others = [x for x in _factors(entry).values() if x != factor]
+            yield {"size": one_of(size), "upscale": explicitly(*others)}
 
 
 def _is_free(entry: Entry) -> bool:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.catalog import Catalog, Entry
 from app.errors import InvalidRequest, Unprocessable
 from app.openai.endings import renamed
+from app.openai.json_schema import or_null
 from app.openai.music_words import Understood, understand
 from app.openai.reading import named_model, read_as
 from app.settings import Settings
@@ -101,6 +102,6 @@ def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
     fields = native["properties"]
     theirs = {name: fields[ours] for name, ours in OURS.items() if ours in fields}
     own = Asked.model_json_schema()["properties"]
-    kept = {name: x for name, x in fields.items() if name not in NOT_HERE}
+    kept = {name: or_null(x) for name, x in fields.items() if name not in NOT_HERE}
     required = [name for name in native.get("required", []) if name not in NOT_HERE]
     return {**native, "properties": {**own, **theirs, **kept}, "required": ["input", *required]}

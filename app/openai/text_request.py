@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema
 from app.catalog import Catalog
 from app.errors import InvalidRequest, Unprocessable
 from app.openai.endings import renamed
+from app.openai.json_schema import or_null
 from app.openai.reading import named_model, read_as
 from app.problems import MANY, ONE
 from app.settings import Settings
@@ -150,7 +151,7 @@ def in_dialect(kind: type[TextAsked], native: Mapping[str, Any]) -> dict[str, An
     """A schema of the model's own request, made that of the request which is taken here."""
     own = _own_schema(kind)
     fields = {k: v for k, v in native["properties"].items() if k not in SAID_OTHERWISE}
-    named = {**fields, **own["properties"]}
+    named = {**{name: or_null(x) for name, x in fields.items()}, **own["properties"]}
     for name in LIMITS & named.keys():  # the model's own bounds, in OpenAI's words
         forms = fields["max_tokens"]["anyOf"]
         bounded = {k: v for x in forms for k, v in x.items() if k in ("maximum", "minimum")}

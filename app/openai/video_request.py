@@ -18,15 +18,21 @@ from pydantic_core import from_json
 
 from app.catalog import Entry
 from app.errors import InvalidRequest, NotFound, Unprocessable
-from app.openai.image_size import refused_as_size, size_params, size_schema
+from app.openai.image_size import refused_as_size, size_conflicts, size_params, size_schema
+from app.openai.json_schema import NULL
 from app.openai.reading import named_model
 from app.problems import ECHO, explain_details
 from app.submission import Wish, validated
+from models.conflicts import GIVEN, Conflict, explicitly, forbid
 
 REFERENCE = "input_reference"
 PICTURE = "init_image"  # the param that it becomes
 OPTIONAL = ("model", "seconds", "size", REFERENCE)
 NEAR = 1e-6  # loops
+CONFLICTS: tuple[Conflict, ...] = tuple(
+    {"seconds": GIVEN, name: explicitly()} for name in ("repeat", "frames", "fps")
+)
+"""Unless they say the same, or loops of that length fit: the document can't calculate."""
 KEYED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<key>[^\[\]]+)\]")  # a form's way to say name.key
 
 
@@ -177,6 +183,7 @@ def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
     own = Asked.model_json_schema()["properties"]
     told = {**own, **native["properties"], "size": own["size"] | size_schema(entry)}
+    told["seconds"] = own["seconds"] | _seconds_schema(native["properties"])
     if PICTURE in native["properties"]:
         told[REFERENCE] = {
             "type": "string",
@@ -184,4 +191,16 @@ def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
             "description": "Only in a form: a picture to set in motion.",
         }
     required = list(dict.fromkeys(["prompt", *native.get("required", [])]))
-    return {**native, "properties": told, "required": required}
+    schema = {k: v for k, v in native.items() if k not in ("if", "then")}
+    schema |= {"properties": told, "required": required}
+    return forbid(schema, [*CONFLICTS, *size_conflicts(entry), *entry.request.conflicts])
+
+
+def _seconds_schema(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON schema says of how long a video can play, in loops of the default length."""
+    once = fields["frames"]["default"] / fields["fps"]["default"]
+    lengths = "|".join(
+        re.escape(f"{once * n:g}") for n in range(1, fields["repeat"]["maximum"] + 1)
+    )
+    text = {"type": "string", "pattern": f"^({lengths})$"}
+    return {"anyOf": [text, {"type": "null"}]}
