@@ -17,6 +17,7 @@ from app.openai import music_request, text_request, video_request
 from app.openai.chat_request import ChatAsked
 from app.openai.completion_request import CompletionAsked
 from app.openai.image_request import in_dialect
+from app.openai.json_schema import or_null
 from app.openai.text_request import TextAsked
 from app.openapi_schemas import portable
 from app.services import Services
@@ -141,10 +142,16 @@ def _body_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
     entries = [x for _, x in services.catalog.of() if x.family.modality in PICTURES]
     for entry in entries:
         schema = in_dialect(entry, schemas[entry.id])
-        if entry.id != default:
-            schema["required"] = list(dict.fromkeys(["model", *schema["required"]]))
-        schemas[f"{entry.id}{DIALECT}"] = schema
+        schemas[f"{entry.id}{DIALECT}"] = _named(schema, entry.id != default)
     return _any_of({f"{x.id}{DIALECT}": {"prompt": "", **_example(x)} for x in entries})
+
+
+def _named(schema: dict[str, Any], by_request: bool) -> dict[str, Any]:
+    """The schema of a model that requests must name; the default one may be null."""
+    if by_request:
+        return schema | {"required": list(dict.fromkeys(["model", *schema["required"]]))}
+    fields = schema["properties"]
+    return schema | {"properties": {**fields, "model": or_null(fields["model"])}}
 
 
 def _music_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
@@ -165,14 +172,12 @@ def _videos_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any
     default = services.settings.default_model("video")
     entries = [x for _, x in services.catalog.of("video")]
     for entry in entries:
-        schema = video_request.in_dialect(entry, schemas[entry.id])
-        if entry.id != default:
-            schema["required"] = list(dict.fromkeys(["model", *schema["required"]]))
+        schema = _named(video_request.in_dialect(entry, schemas[entry.id]), entry.id != default)
         schemas[f"{entry.id}{DIALECT}"] = schema
+        schemas[f"{entry.id}{DIALECT}-form"] = video_request.in_form(schema)
     body = _any_of({f"{x.id}{DIALECT}": _example(x) for x in entries})
-    body["content"]["multipart/form-data"] = {
-        "schema": body["content"]["application/json"]["schema"]
-    }
+    form = _any_of({f"{x.id}{DIALECT}-form": _example(x) for x in entries})
+    body["content"]["multipart/form-data"] = form["content"]["application/json"]
     return body
 
 

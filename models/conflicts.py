@@ -26,7 +26,19 @@ class Condition(NamedTuple):
         return among if self.is_among else {"not": among}
 
 
-Conflict = Mapping[str, Condition]
+class Several(NamedTuple):
+    """Whether a param is a list of at least two."""
+
+    is_explicit: bool = True
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, list) and len(value) > 1
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array", "minItems": 2}
+
+
+Conflict = Mapping[str, Condition | Several]
 
 
 def one_of(*values: Any) -> Condition:

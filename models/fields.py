@@ -30,6 +30,15 @@ class Posted:
         return handler(core) | {"artifact": self.kind}
 
 
+def not_boolean(given: Any) -> Any:
+    """Raises ValueError for true and false, which Python counts as 1 and 0."""
+    if isinstance(given, bool):
+        raise ValueError("it must be a number")  # noqa: TRY004 (pydantic takes no TypeError)
+    return given
+
+
+Upscale = Annotated[Literal[1, 4], BeforeValidator(not_boolean)]
+"""How many times as wide and as high a result is made."""
 PostedPicture = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("image")]
 """The SHA-256 of a picture that was posted to /artifacts."""
 

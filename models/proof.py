@@ -44,10 +44,12 @@ def _keeps_its_bits(run: Batched[Any], device: torch.device) -> bool:
     if run.most is not None:
         places |= {size: (size - 1,) for size in range((run.rows or 1) + 1, run.most + 1)}
     for size, positions in places.items():
-        for position in positions:
-            rows = [poison if i % 2 else other for i in range(size)]
-            rows[position] = probe
-            if not _equal(run_together(run, rows, device)[position], alone):
+        for chosen in (positions[::2], positions[1::2]):  # neighbours of a probe are never probes
+            rows = [other if i // 2 % 2 else poison for i in range(size)]
+            for position in chosen:
+                rows[position] = probe
+            results = run_together(run, rows, device) if chosen else []
+            if not all(_equal(results[position], alone) for position in chosen):
                 return False
     return True
 

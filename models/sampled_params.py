@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from models.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
-from models.fields import PostedMask, Prompt
+from models.fields import PostedMask, Prompt, Upscale
 from models.params import VariableParams
 
 FEW = 50  # steps, if none are asked for
@@ -181,7 +181,7 @@ class TextToImageParams(PaintingParams):
     style: str | None = Field(
         default=None, description="The set of pictures to paint in the manner of; null is any."
     )
-    upscale: Literal[1, 4] = Field(
+    upscale: Upscale = Field(
         default=1, description="Paint so many times as wide and as high.", examples=[4]
     )
 

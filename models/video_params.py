@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from models.conflicts import GIVEN, Conflict, one_of
-from models.fields import PostedPicture, Prompt
+from models.fields import PostedPicture, Prompt, Upscale
 from models.params import Params
 
 FPS = 8.0
@@ -46,7 +46,7 @@ class VideoParams(Params):
         description="Mark the file to begin again at its end. WebP and GIF have such a mark; of "
         "MP4 the player decides.",
     )
-    upscale: Literal[1, 4] = Field(
+    upscale: Upscale = Field(
         default=1, description="Make every frame so many times as wide and as high.", examples=[4]
     )
 

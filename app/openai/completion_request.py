@@ -7,7 +7,7 @@ from pydantic import Field, Tag, ValidationInfo, field_validator
 
 from app.openai.text_request import OneOrMany, TextAsked
 from app.problems import MANY, ONE
-from models.conflicts import GIVEN, one_of
+from models.conflicts import GIVEN, Several, one_of
 from models.fields import BLANK, Without
 
 FEW = 16  # tokens, if it isn't said
@@ -19,7 +19,11 @@ Texts = Annotated[list[Passage], Field(min_length=1, max_length=MOST)]
 class CompletionAsked(TextAsked):
     """The fields of a completion that are OpenAI's alone."""
 
-    conflicts = (*TextAsked.conflicts, {"logprobs": GIVEN, "echo": one_of(True)})
+    conflicts = (
+        *TextAsked.conflicts,
+        {"logprobs": GIVEN, "echo": one_of(True)},
+        {"prompt": Several(), "stream": one_of(True)},
+    )
 
     prompt: Annotated[Annotated[Passage, Tag(ONE)] | Annotated[Texts, Tag(MANY)], OneOrMany] = (
         Field(

@@ -12,9 +12,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.catalog import Catalog, Entry
 from app.errors import InvalidRequest, NotFound, Unprocessable
@@ -25,6 +25,7 @@ from app.settings import Settings
 from app.submission import Wish, validated
 from models.conflicts import ABSENT, Conflict, forbid, one_of, other_than
 from models.families import PICTURES
+from models.fields import not_boolean
 
 VIVID = ("vivid", "natural")  # the styles of OpenAI's that have no effect
 OPTIONAL = ("model", "n", "output_format", "style")  # of OpenAI's, and of models here
@@ -65,7 +66,7 @@ class Asked(BaseModel):
         default=None,
         description="`b64_json` if left out. A `url` is fetched with the same key.",
     )
-    output_compression: Literal[100] | None = Field(
+    output_compression: Annotated[Literal[100] | None, BeforeValidator(not_boolean)] = Field(
         default=None, description="Only 100: PNG and WebP are lossless here, JPEG has quality 95."
     )
     background: Literal["auto", "opaque"] | None = Field(

@@ -16,5 +16,10 @@ def either(form: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str, Any
 
 
 def or_null(form: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the schema, or null, which these dialects read as left out."""
-    return form if NULL in form.get("anyOf", ()) else either(form, NULL)
+    """Returns the schema, or null, which these dialects read as left out.
+
+    An empty default is dropped: generators of clients take none of an object beside null.
+    """
+    if NULL in form.get("anyOf", ()):
+        return form
+    return either({k: v for k, v in form.items() if k != "default" or v not in ({}, [])}, NULL)

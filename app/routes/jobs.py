@@ -19,7 +19,7 @@ from app.documented import (
     file_of,
     reply,
 )
-from app.errors import NotFound, Unprocessable
+from app.errors import NotFound
 from app.following import EventStream, Follower
 from app.jobs import Page
 from app.listening import Listener
@@ -208,8 +208,8 @@ async def listen_to_job(
         message = f"{job.id} makes no sound"
         raise NotFound(message, code="artifact_not_found")
     if index >= (items := job.input["n"]):
-        message = f"index must be less than {items}: {job.id} makes so many"
-        raise Unprocessable(message, param="index")
+        message = f"{job.id} has no item {index}: it makes {items}"
+        raise NotFound(message, code="artifact_not_found", param="index")
     listener = Listener(services, owner, job, index)
     await listener.check()
     return LiveStream(listener.sound(), CONTENT_TYPE)

@@ -48,7 +48,7 @@ EVENTS = (
     '"b64_json":"iVBORw0KGgo..."}\n\n'
 )
 MADE = reply("The pictures; with `stream`, events.", EXAMPLE, LOCATION | REPLAYED)
-MADE["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": EVENTS}
+MADE["content"]["text/event-stream"] = {"example": EVENTS}
 REPLIES: Replies = {
     200: {**MADE, "model": ImagesReply},
     **errors(400, 401, 404, 409, 410, 413, 415, 422, 429, 503),

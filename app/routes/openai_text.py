@@ -77,7 +77,7 @@ CHUNKS = (
 def replies(example: dict[str, Any], model: Any) -> Replies:
     """What either route answers."""
     made = reply("What was written; with `stream`, chunks of it.", example, LOCATION | REPLAYED)
-    made["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": CHUNKS}
+    made["content"]["text/event-stream"] = {"example": CHUNKS}
     found = errors(400, 401, 404, 409, 410, 413, 415, 422, 429, 503)
     return {200: {**made, "model": model}, **found}
 

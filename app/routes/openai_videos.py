@@ -170,8 +170,10 @@ async def get_content(
     if job.status not in TERMINAL:
         raise NotReady(f"{video} is not done yet; its status is {job.status}")
     check_made(job)
-    found = next(output for output in job.outputs if output.role == ROLES[variant])
-    note = await read_note(services.reader_redis, owner, found.sha256)
+    files = [output for output in job.outputs if output.role == ROLES[variant]]
+    if not files:
+        raise NotFound(f"{video} has no {variant}", code="artifact_not_found", param="variant")
+    note = await read_note(services.reader_redis, owner, files[0].sha256)
     return await send(request, services, note)
 
 

@@ -67,6 +67,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"clip_guidance_every": 2}, "clip_guidance_every", "needs clip_guidance_scale"),
     ({"clip_guidance_scale": 5, "clip_guidance_every": 0}, "clip_guidance_every", "between 1 and"),
     ({"upscale": 2}, "upscale", "one of 1 or 4"),
+    ({"upscale": True}, "upscale", "a number"),
     ({"width": 64}, "width", "is not a parameter"),
     ({"model": ANY_SIZE, "width": 60}, "width", "multiple of 8"),
     ({"model": ANY_SIZE, "width": 8}, "width", "between 16 and 128"),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from atelier.up import free_port
@@ -40,6 +41,22 @@ class Stack:
         line = self.process.stdout.readline()
         timer.cancel()
         assert line == f"ready {self.url}\n", self.log.read_text()[-3000:]
+
+    def load(self, *models: str) -> None:
+        """Has a job done by each model, so that none is loaded while a client waits."""
+        with httpx.Client(base_url=self.url, timeout=100) as client:
+            for model in models:
+                card = client.get(f"/models/{model}").raise_for_status().json()
+                fields = card["params"]["properties"]
+                body = {name: fields[name]["examples"][0] for name in {"prompt"} & fields.keys()}
+                small = {name: 2 for name in ("steps", "seconds", "max_tokens") if name in fields}
+                path, asked = f"/generate/{card['modality']}", {"Prefer": "wait=60"}
+                job = client.post(
+                    path, json={**body, **small, "model": model}, headers=asked
+                ).json()
+                while job["status"] in ("queued", "in_progress"):
+                    job = client.get(job["urls"]["self"]).raise_for_status().json()
+                assert job["status"] == "completed", job
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)

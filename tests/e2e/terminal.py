@@ -51,7 +51,7 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self._keys, keys.encode())
 
-    def until(self, text: str, seconds: float = 60) -> str:
+    def until(self, text: str, seconds: float = 110) -> str:
         """What is shown after what was read before, up to and with this text."""
         deadline = time.monotonic() + seconds
         while text not in self._unread:

@@ -34,6 +34,7 @@ def _of(block: str) -> str:
 def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
     script = "\n".join(blocks("sh", "curl"))
     assert script.count("curl ") >= 9
+    stack.load("t2i-emoji", "dcgan-emoji", "ddpm-fashion", "vae-fashion", "smollm2-135m")
     ran = bash(script, stack, tmp_path)
     apples = json.loads((tmp_path / "apples.json").read_text())
     assert (apples["status"], apples["model"]) == ("completed", "t2i-emoji")

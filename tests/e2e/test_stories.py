@@ -177,7 +177,7 @@ def test_a_closed_pipe_cancels_the_text(service: Stack) -> None:
         assert writing.stdout is not None
         assert writing.stdout.read(1)
         with Client(service.url) as client:
-            (job,) = client.jobs(status="in_progress")
+            (job,) = client.jobs(limit=1)
             writing.stdout.close()
             writing.wait(60)
             assert job.refresh().status in ("canceled", "canceling")
