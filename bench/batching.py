@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 
 from bench.bed import checked, report, skip
-from models.batching import Batched, Place
 from models.checkpoint import load
-from models.draws import seeded
+from models.engine.batching import Batched, Place
+from models.engine.engine import Engine, Finished
+from models.engine.flow import Family
+from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.flow import Family
 from models.params import Params
 from workers.encode import encode
-from workers.engine import Engine, Finished
 from workers.files import Facts
 
 CPU = torch.device("cpu")

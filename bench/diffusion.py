@@ -23,17 +23,17 @@ import torch
 from torch import Tensor
 
 from bench.bed import checked, report, skip
-from models.batching import Place, run_together
 from models.checkpoint import load
 from models.denoising import TICKS
 from models.diffusion import Diffusion
-from models.draws import seeded
+from models.engine.batching import Place, run_together
+from models.engine.determinism import prove
+from models.engine.engine import Engine, Finished
+from models.engine.noise import seeded
 from models.nets.unet import UNet
-from models.proof import prove
 from models.sampled_params import DiffusionParams
 from models.samplers import evaluations
 from workers.encode import encode
-from workers.engine import Engine, Finished
 from workers.files import Facts
 
 CPU = torch.device("cpu")

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from bench.bed import Unfinished, report
 from models.artifacts import Artifact, Image
-from models.batching import Batched
-from models.flow import Step
-from workers.engine import Engine
+from models.engine.batching import Batched
+from models.engine.engine import Engine
+from models.engine.flow import Step
 
 CPU = torch.device("cpu")
 STEPS = 2000

@@ -42,8 +42,8 @@ from bench.language_ways import (
     theirs,
 )
 from bench.llama_cpp import llama_cpp_speeds
-from models.batching import Place
 from models.checkpoint import Checkpoint
+from models.engine.batching import Place
 from models.language import Language
 
 Ratio = Callable[[str, str], float]

@@ -16,10 +16,10 @@ from atelier.packaged import main as taken_over
 from bench.bed import checked
 from models.artifacts import Text
 from models.checkpoint import Checkpoint, load
-from models.draws import seeded
+from models.engine.engine import Advanced, Engine, Event, Finished
+from models.engine.noise import seeded
 from models.language import Language
 from models.text_params import LanguageParams
-from workers.engine import Advanced, Engine, Event, Finished
 
 CPU = torch.device("cpu")
 MODEL = PACKAGED[0]

@@ -5,10 +5,10 @@ import time
 import torch
 
 from models.artifacts import Artifact, Image
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs
 from models.families import FAMILIES, FamilyEntry
-from models.flow import NOTHING, Inputs
 from models.params import Params
 
 

@@ -17,9 +17,9 @@ from rich.progress import track
 from torch import Tensor
 
 from bench.bed import report, skip
-from models.batching import Place
 from models.checkpoint import load
 from models.diffusion import Diffusion
+from models.engine.batching import Place
 from models.sampled_params import DiffusionParams
 from models.samplers import evaluations
 from training.data.fashion import load_fashion

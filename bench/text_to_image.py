@@ -24,23 +24,23 @@ import torch
 from torch import Tensor
 
 from bench.bed import checked, report, skip
-from models.batching import Place
 from models.checkpoint import load
 from models.clip import cutouts
 from models.clip_guidance import CUTOUTS
-from models.draws import seeded
+from models.engine.batching import Place
+from models.engine.determinism import prove
+from models.engine.engine import Engine, Finished
+from models.engine.flow import Family
+from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.flow import Family
 from models.foreign import import_weights
 from models.latent_diffusion import LatentDiffusion
 from models.levels import levels
 from models.nets.clip import tell
 from models.nets.unet import Words
 from models.params import Params
-from models.proof import prove
 from models.sampled_params import TextToImageParams
 from workers.encode import encode
-from workers.engine import Engine, Finished
 from workers.files import Facts
 
 CPU = torch.device("cpu")

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from bench.bed import report, skip
 from models.artifacts import Video
-from models.batching import Place
 from models.checkpoint import load
-from models.draws import seeded
+from models.engine.batching import Place
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.flow import run_alone
 from models.nets.video_gan import VideoGenerator
 from training.precision import has_bfloat16
 from workers.encode import encode

@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.bed import report, skip
-from models.batching import Batched, Place, run_together
 from models.checkpoint import Checkpoint
+from models.engine.batching import Batched, Place, run_together
 from models.header import Header
 from models.nets.wavenet import WaveNet as Net
 from models.wavenet import WaveNet

@@ -16,8 +16,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from transformers.initialization import no_init_weights
 
-from models.batching import Place
 from models.checkpoint import check_names_and_shapes
+from models.engine.batching import Place
 from models.header import CheckpointError
 from models.nets.activations import make_even
 from models.slot_cache import Rows, slot_cache

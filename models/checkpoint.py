@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.batching import Place
+from models.engine.batching import Place
 from models.header import CheckpointError, Header, file_sha256, part_path, read_header
 from models.safetensors_table import not_weights
 from models.utf8_paths import utf8_path

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_part
+from models.engine.batching import Batched, Place
 from models.header import CheckpointError
 from models.nets.clip import Sight, build_clip, see, tell
 from models.words import PAD, EveryWord, Words

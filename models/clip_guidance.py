@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint
 from models.clip import CLIP, cutouts
 from models.denoising import Mend, Progress
-from models.flow import Step
+from models.engine.batching import Batched, Place
+from models.engine.flow import Step
 from models.header import CheckpointError
 from models.levels import Levels
 from models.sampled_params import LARGEST, SampledParams

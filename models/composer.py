@@ -11,16 +11,16 @@ from torch import Tensor
 
 from models.artifacts import Artifact, NotFinite
 from models.audio_params import ComposerParams
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
-from models.flow import NOTHING, Inputs, Step
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step
+from models.engine.slots import SCRATCH, Slots
 from models.header import CheckpointError
 from models.music_tokens import MusicTokens
 from models.nets.composer import Cache
 from models.nets.composer import Composer as Net
 from models.piece import FACTS, Piece, facts_of, given_tokens
 from models.score import Score
-from models.slots import SCRATCH, Slots
 from models.wavenet_steps import draw
 
 SLOTS = 12

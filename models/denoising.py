@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.batching import Batched
-from models.draws import normal
-from models.flow import Step, together
+from models.engine.batching import Batched
+from models.engine.flow import Step, together
+from models.engine.noise import normal
 from models.levels import PLAIN, Ends, Levels, Spacing, levels
 from models.process import Denoised, Process
 from models.sampled_params import SampledParams

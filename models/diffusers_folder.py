@@ -18,11 +18,11 @@ from pydantic import JsonValue
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.batching import Place
 from models.checkpoint import Checkpoint
 from models.diffusers_scheduler import process_of, sampler_of
 from models.diffusers_weights import read_json, read_weights
-from models.draws import normal, seeded
+from models.engine.batching import Place
+from models.engine.noise import normal, seeded
 from models.header import CheckpointError, Header
 from models.stable_diffusion import StableDiffusion
 from models.stable_diffusion_nets import TEXT, Makers, Nets, makers

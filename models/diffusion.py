@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, Image
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
 from models.clip_guidance import ClipGuidance, Lead, leader_of, own_scale
 from models.denoising import (
@@ -21,8 +20,9 @@ from models.denoising import (
     path_of,
     sampled,
 )
-from models.draws import normal, seeded, slerp, walk
-from models.flow import NOTHING, Inputs, abreast
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, abreast
+from models.engine.noise import normal, seeded, slerp, walk
 from models.header import CheckpointError
 from models.levels import Levels, Spacing, levels
 from models.nets.unet import UNet

@@ -13,9 +13,9 @@ from models.text_params import LanguageParams
 from models.video_params import VideoDiffusionParams, VideoGANParams
 
 if TYPE_CHECKING:
-    from models.batching import Place
     from models.checkpoint import Checkpoint
-    from models.flow import Family
+    from models.engine.batching import Place
+    from models.engine.flow import Family
 
 Modality = Literal["image", "text-to-image", "audio", "video", "story"]
 PICTURES: frozenset[Modality] = frozenset({"image", "text-to-image"})

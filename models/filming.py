@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Video
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
-from models.flow import Step, together
+from models.engine.batching import Batched, Place
+from models.engine.flow import Step, together
 from models.nets.upscaler import Upscaler
 from models.video_params import VideoParams
 

@@ -8,9 +8,9 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.batching import Place
 from models.checkpoint import Checkpoint, build_net, read_foreign, save
 from models.diffusers_folder import read_folder
+from models.engine.batching import Place
 from models.header import PARTS, SUFFIX, CheckpointError, Header
 from models.nets.dcgan import Generator
 from models.nets.gan import generator_of

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, Text
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint
-from models.flow import NOTHING, Inputs
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs
+from models.engine.slots import SCRATCH, Slots
 from models.language_nets import draw_of, net_of, precisions_of, slots_of, weight_bytes
 from models.pages import Page, Pen
 from models.params import Refused
-from models.slots import SCRATCH, Slots
 from models.story_prompts import asking_for_a_title, text_of, turns_of
 from models.text_params import ABOUT, LanguageParams
 from models.text_tokens import TextTokens

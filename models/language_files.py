@@ -21,8 +21,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from models.batching import Place
 from models.checkpoint import Checkpoint
+from models.engine.batching import Place
 from models.gguf_metadata import read_metadata
 from models.gguf_tokenizer import UNSAID, gpt2_tokenizer, splitting_of
 from models.header import CheckpointError, Header

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from models.batching import Place
 from models.checkpoint import Checkpoint
+from models.engine.batching import Place
 from models.header import CheckpointError, Header
 from models.text_tokens import TENSOR
 from models.token_draws import Draw, drawn

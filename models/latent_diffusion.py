@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.artifacts import Artifact, Image
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net, build_part, refuse_strangers
 from models.clip import CLIP, SHORT, Prompted
 from models.clip_guidance import ClipGuidance, Lead, leader_of
@@ -24,8 +23,9 @@ from models.denoising import (
     path_of,
     sampled,
 )
-from models.draws import normal, seeded, slerp, walk
-from models.flow import NOTHING, Inputs, Step, abreast, together
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step, abreast, together
+from models.engine.noise import normal, seeded, slerp, walk
 from models.header import LEAD, CheckpointError
 from models.inpainting import Given
 from models.levels import Levels, Spacing, levels

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
-from models.batching import Place
 from models.checkpoint import Checkpoint, load, save, weights_sha256
 from models.clip import CLIP
+from models.engine.batching import Place
 from models.families import FAMILIES
 from models.header import LEAD, PARTS, SUFFIX, CheckpointError, Need
 

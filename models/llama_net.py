@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.batching import Place
+from models.engine.batching import Place
 from models.lanes import padded
 from models.language_nets import precisions_of
 from models.llama_kernel import Desk, desk_for, run, speak

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.batching import Place
 from models.checkpoint import Checkpoint, read_foreign
 from models.clip import CLIP, EVERY, cutouts
-from models.draws import seeded
+from models.engine.batching import Place
+from models.engine.noise import seeded
 from models.header import CheckpointError, Header
 from models.words import EveryWord
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Chance, Drawn, NotFinite
-from models.batching import Batched
 from models.drafts import Draft
-from models.flow import Step
+from models.engine.batching import Batched
+from models.engine.flow import Step
 from models.language_nets import Net
 from models.text_params import LanguageParams
 from models.text_tokens import TextTokens

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, Image
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint
 from models.clip_guidance import ClipGuidance, Lead, leader_of
 from models.denoising import TICKS, Denoiser, Guidance, Progress, calls, noised, path_of, sampled
-from models.draws import normal, seeded, slerp, walk
-from models.flow import NOTHING, Inputs, Step, abreast, together
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step, abreast, together
+from models.engine.noise import normal, seeded, slerp, walk
 from models.header import CheckpointError
 from models.inpainting import Given
 from models.levels import Ends, Levels, Spacing, levels

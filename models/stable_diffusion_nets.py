@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.batching import Place
 from models.checkpoint import Checkpoint, build_part, refuse_strangers
+from models.engine.batching import Place
 from models.header import CheckpointError
 from models.nets.activations import make_even
 from models.stable_diffusion_words import Words

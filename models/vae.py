@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
-from models.draws import normal, seeded, slerp, uniform_parts, walk
-from models.flow import NOTHING, Inputs, Step, together
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step, together
+from models.engine.noise import normal, seeded, slerp, uniform_parts, walk
 from models.header import CheckpointError
 from models.nets.activations import sigmoid
 from models.nets.mixture import PARTS

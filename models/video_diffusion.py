@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.artifacts import Artifact, Video
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net, build_part, refuse_strangers
 from models.clip import CLIP, SHORT, Prompted
 from models.denoising import TICKS, Denoiser, Guidance, guidance_of
-from models.draws import normal
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step, together
+from models.engine.noise import normal
 from models.filming import Enlarging, filmed
-from models.flow import NOTHING, Inputs, Step, together
 from models.header import CheckpointError
 from models.levels import Spacing, levels
 from models.nets.autoencoder import Autoencoder

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
 from models.clip import CLIP
-from models.draws import normal, truncated_normal
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step
+from models.engine.noise import normal, truncated_normal
 from models.filming import Enlarging, filmed
-from models.flow import NOTHING, Inputs, Step
 from models.header import CheckpointError, Header
 from models.nets.video_gan import VideoGenerator
 from models.video_params import VideoGANParams

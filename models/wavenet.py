@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from models.artifacts import Artifact, Audio, NotFinite
 from models.audio_params import LONGEST, SHORT, ComposerParams, WaveNetParams
-from models.batching import Batched, Place
 from models.checkpoint import Checkpoint, build_net
 from models.composer import PARTS, Composer
-from models.draws import derived
-from models.flow import NOTHING, Inputs, Step
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step
+from models.engine.noise import derived
 from models.header import CheckpointError
 from models.nets.wavenet import WaveNet as Net
 from models.score import OCTAVE, Score, within

@@ -12,7 +12,7 @@ from app.settings import Settings
 from bench.bed import Bed, Unfinished, checked
 from bench.wavenet import last_logits, sized_net
 from models.artifacts import Artifact
-from workers.engine import Engine
+from models.engine.engine import Engine
 
 
 @pytest.mark.parametrize("padded", [True, False])

@@ -9,22 +9,22 @@ import torch
 from torch import Tensor
 
 from models.artifacts import values_of
-from models.batching import Place
 from models.checkpoint import load
-from models.device import prepare
-from models.draws import seeded
+from models.engine.batching import Place
+from models.engine.determinism import prove
+from models.engine.device import prepare
+from models.engine.engine import Engine, Failed, Finished
+from models.engine.flow import Family, Flow, run_alone
+from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.flow import Family, Flow, run_alone
 from models.nets.wavenet import WaveNet
 from models.params import Params
-from models.proof import prove
 from models.wavenet_steps import Draws, Stacked, advance
 from tests.models.families import NETS, PARAMS, WAVENET, tiny_checkpoint
 from tests.training.tiny import every_recipe
 from training.command import carry_out
 from training.recipe import Recipe
 from training.runs import Run
-from workers.engine import Engine, Failed, Finished
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")

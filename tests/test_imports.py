@@ -47,8 +47,8 @@ MAY = {
     "atelier": {"app", "models", "training", "workers"},
 }
 ENGINE = {
-    *("models.artifacts", "models.batching", "models.flow"),
-    *("workers.activity", "workers.schedule"),
+    *("models.artifacts", "models.engine.batching", "models.engine.flow"),
+    *("models.engine.activity", "models.engine.scheduler"),
 }
 RQ = {"app.jobs", "workers.batch_worker", "workers.main"}
 
@@ -91,7 +91,7 @@ def within(module: str, allowed: set[str]) -> bool:
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert {"app.main", "workers.engine", "models.flow"} <= set(MODULES)
+    assert {"app.main", "models.engine.engine", "models.engine.flow"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
@@ -117,7 +117,7 @@ def test_nets_know_torch_alone(module: str) -> None:
 
 
 def test_the_engine_knows_flows_and_no_more() -> None:
-    for source in imports(MODULES["workers.engine"]):
+    for source in imports(MODULES["models.engine.engine"]):
         if source.partition(".")[0] in HOUSE:
             assert within(source, ENGINE), source
         assert source.partition(".")[0] not in {"redis", "rq", "fastapi", "httpx"}

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.audio_params import ComposerParams
-from models.batching import Place
 from models.checkpoint import Checkpoint
 from models.composer import Composer
+from models.engine.batching import Place
 from models.header import Header
 from models.music_tokens import MusicTokens
 from models.nets.composer import Composer as Net

@@ -13,7 +13,7 @@ from pydantic import JsonValue, ValidationError
 from torch import Tensor
 
 from models.checkpoint import Checkpoint, load, save
-from models.draws import seeded
+from models.engine.noise import seeded
 from models.families import FAMILIES, PICTURES
 from models.header import Header
 from models.params import Params, posted_files

@@ -15,8 +15,8 @@ from models import mulaw
 from models.artifacts import Audio
 from models.audio_params import WaveNetParams
 from models.checkpoint import Checkpoint
-from models.draws import seeded
-from models.flow import Flow
+from models.engine.flow import Flow
+from models.engine.noise import seeded
 from models.params import item_seed, posted_files
 from models.score import Score, part
 from models.wavenet import WaveNet

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.draws import seeded
+from models.engine.noise import seeded
 from models.header import Header
 from training.command import recipe_named, recipes
 from training.data.sets import BUILT, source_of

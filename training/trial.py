@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.draws import seeded
+from models.engine.noise import seeded
 from training.judging import Judge
 from training.lens import Lens, lens_over
 from training.metrics.features import Features, remembered

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.artifacts import Video
 from models.checkpoint import Checkpoint
-from models.draws import seeded
+from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.params import Params
 from training.data.clips import Clips, load_clips

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from models.artifacts import Artifact, Text, values_of
+from models.engine.activity import Activity
 from models.score import Score
-from workers.activity import Activity
 from workers.backlog import Backlog, Entry
 from workers.desk import Desk, Ending, Sounding, Word
 from workers.encode import encode

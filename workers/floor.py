@@ -13,12 +13,12 @@ from app.imports import IMPORTING, Imports
 from app.records import queue_name
 from app.settings import Settings
 from app.store import StoreError
+from models.engine.engine import Engine
 from models.params import posted_files
 from models.shelf import Entry
 from workers.delivery import Delivery
 from workers.desk import AWAY, Claim, Desk, Look, Room
 from workers.doorbell import Doorbell
-from workers.engine import Engine
 from workers.host import Host
 from workers.inputs import Arrived, LongFields, Reader, no_longer_stored
 from workers.messages import DeadlineExceeded

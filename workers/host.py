@@ -13,12 +13,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from models.batching import Place
 from models.checkpoint import load
+from models.engine.batching import Place
+from models.engine.determinism import Determinism, Proof, prove
+from models.engine.flow import Family
 from models.families import FAMILIES
-from models.flow import Family
 from models.header import CheckpointError
-from models.proof import Determinism, Proof, prove
 from models.shelf import Entry, Shelf
 from workers.encoder_check import unrepeatable
 

@@ -21,12 +21,12 @@ from app.pictures import Unreadable, read_picture
 from app.schemas import ErrorDetail
 from app.store import Missing
 from models.artifacts import Artifact, Image
+from models.engine.activity import Activity
+from models.engine.flow import Inputs
 from models.fields import posted_fields
-from models.flow import Inputs
 from models.midi import read_midi
 from models.params import Params, posted_files
 from models.score import Score, ScoreError
-from workers.activity import Activity
 from workers.desk import Claim
 from workers.timed_store import TimedStore
 from workers.tries import pause_after

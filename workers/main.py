@@ -14,15 +14,15 @@ from app import lifeline, log
 from app.scripts import away_raised
 from app.settings import EX_CONFIG, Misconfigured, Settings, credentials_refused, read_settings
 from app.store import Store, open_store
-from models.batching import Place
-from models.device import prepare
+from models.engine.batching import Place
+from models.engine.device import prepare
+from models.engine.engine import Engine
 from models.shelf import Shelf
 from workers.batch_worker import BatchWorker, rq_stamp
 from workers.cores import usable_cores
 from workers.delivery import Delivery
 from workers.desk import Desk
 from workers.doorbell import Doorbell
-from workers.engine import Engine
 from workers.floor import Floor, Parts
 from workers.host import Host
 from workers.inputs import Reader

@@ -8,10 +8,10 @@ from app.records import LONG_TEXT, TEXT_BYTES
 from app.schemas import ErrorDetail
 from app.store import StoreError
 from models.artifacts import Artifact, Audio, NotFinite
+from models.engine.engine import is_out_of_memory
 from models.params import Refused
 from workers.desk import Ending, Sounding, Stored, Word
 from workers.encode import preview
-from workers.engine import is_out_of_memory
 from workers.files import Encoded
 from workers.inputs import InputUnusable
 from workers.messages import DeadlineExceeded, Ended, Heard, Made, Told

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.artifacts import Image, values_of
-from models.draws import seeded
+from models.engine.flow import NOTHING, Flow, Inputs
+from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.flow import NOTHING, Flow, Inputs
 from models.params import Params, item_seed
 from workers.desk import Claim
 from workers.files import Facts

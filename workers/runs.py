@@ -15,11 +15,11 @@ import torch
 
 from app.settings import Settings
 from models.artifacts import Artifact, Audio, Image, Text
+from models.engine.engine import Advanced, Engine, Event, Failed, Finished
+from models.engine.flow import NOTHING, Inputs
 from models.families import FAMILIES
-from models.flow import NOTHING, Inputs
 from models.params import Params, Refused, item_seed, posted_files
 from workers.desk import Claim, Share
-from workers.engine import Advanced, Engine, Event, Failed, Finished
 from workers.files import Facts, Sheet
 from workers.hearing import Ear
 from workers.host import Loaded

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.settings import Settings
-from workers.activity import Activity, Phase
+from models.engine.activity import Activity, Phase
 
 INTERVAL = 1.0  # seconds between two looks, at most
 DEPTH = 12  # frames of a stack that are logged

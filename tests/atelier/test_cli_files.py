@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from models.artifacts import Image
-from models.batching import Place
 from models.checkpoint import load
+from models.engine.batching import Place
+from models.engine.flow import run_alone
 from models.families import FAMILIES
-from models.flow import run_alone
 from models.header import file_sha256
 from models.nets.dcgan import Generator
 from tests.atelier.commands import atelier, refused

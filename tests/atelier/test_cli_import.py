@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models.draws import seeded
-from models.flow import run_alone
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.header import LEAD, PARTS, read_header
 from models.sampled_params import StableDiffusionParams
 from tests.atelier.commands import Said, atelier, refused

@@ -8,10 +8,10 @@ import torch
 from pydantic import JsonValue
 from torch import nn
 
-from models.batching import Place
 from models.checkpoint import load, save, weights_sha256
+from models.engine.batching import Place
+from models.engine.flow import Family
 from models.families import FAMILIES
-from models.flow import Family
 from models.header import PARTS, Header, Need
 from models.leading import lead
 from models.music_tokens import MusicTokens

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.draws import seeded
+from models.engine.noise import seeded
 from models.nets import activations
 from models.nets.activations import Activation, Function, make_even
 

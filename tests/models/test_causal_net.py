@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from models.batching import Place
 from models.causal_net import CausalNet
+from models.engine.batching import Place
 from models.header import CheckpointError
 
 CPU = Place(torch.device("cpu"))

@@ -12,19 +12,19 @@ from torch.nn import functional as F
 from app.problems import explain_details
 from app.requests import request_class
 from models.artifacts import values_of
-from models.batching import run_together
 from models.checkpoint import load, save
 from models.clip import CLIP, cutouts
 from models.clip_guidance import CUTOUTS, ClipGuidance, Lead
-from models.draws import seeded
+from models.engine.batching import run_together
+from models.engine.engine import Engine
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.flow import run_alone
 from models.header import LEAD, PARTS, CheckpointError, Header, read_header
 from models.leading import lead
 from models.levels import levels
 from models.sampled_params import SAMPLERS, DiffusionParams, TextToImageParams
 from tests.models.families import LED, load_family, tiny_checkpoint, tiny_led
-from workers.engine import Engine
 
 CPU = torch.device("cpu")
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"

@@ -10,18 +10,18 @@ from pydantic import ValidationError
 from models import composer
 from models.artifacts import NotFinite
 from models.audio_params import ComposerParams
-from models.batching import Place
 from models.checkpoint import Checkpoint, load, save
 from models.composer import SLOTS, Composer
-from models.draws import seeded
-from models.flow import run_alone
+from models.engine.batching import Place
+from models.engine.determinism import prove
+from models.engine.engine import Advanced, Engine
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.header import CheckpointError
 from models.piece import Piece
-from models.proof import prove
 from models.score import Note, Score, ScoreError
 from tests.models.families import tiny_checkpoint
 from training.composing import facts_at
-from workers.engine import Advanced, Engine
 
 CPU = torch.device("cpu")
 PRIMER = Score((Note(0, 0.5, 60, 79), Note(0.5, 1, 64, 79)), 110.5, key="A minor")

@@ -10,12 +10,13 @@ import torch
 
 from models.artifacts import Artifact, values_of
 from models.checkpoint import load, save
-from models.draws import seeded
+from models.engine.determinism import prove
+from models.engine.engine import Engine, Failed, Finished
+from models.engine.flow import Family, Flow, resume, run_alone, together
+from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.flow import Family, Flow, resume, run_alone, together
 from models.header import PARTS, CheckpointError, part_path, read_header
 from models.params import Params
-from models.proof import prove
 from tests.models.families import (
     ABLE,
     COMPOSING,
@@ -29,7 +30,6 @@ from tests.models.families import (
 )
 from workers.encode import encode
 from workers.encoder_check import FACTS, Specimen, encoding, unrepeatable
-from workers.engine import Engine, Failed, Finished
 
 CPU = torch.device("cpu")
 SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors"))
@@ -138,7 +138,7 @@ def test_alone_equals_batched_with_random_joins(subject: Subject) -> None:
 
 
 def test_progress_rises_and_previews_are_artifacts(subject: Subject) -> None:
-    from workers.engine import Advanced
+    from models.engine.engine import Advanced
 
     engine = Engine(CPU)
     engine.add("x", flow(subject, 1))

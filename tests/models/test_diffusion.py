@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Frames, Image
-from models.batching import Place, run_together
 from models.checkpoint import Checkpoint, load, save
 from models.diffusion import Diffusion
-from models.draws import normal, seeded
-from models.flow import Flow, resume, run_alone
+from models.engine.batching import Place, run_together
+from models.engine.determinism import prove
+from models.engine.engine import Advanced, Engine, Finished
+from models.engine.flow import Flow, resume, run_alone
+from models.engine.noise import normal, seeded
 from models.header import CheckpointError
-from models.proof import prove
 from models.sampled_params import DiffusionParams
 from models.samplers import evaluations
 from tests.models.families import tiny_checkpoint
-from workers.engine import Advanced, Engine, Finished
 
 CPU = torch.device("cpu")
 

@@ -13,11 +13,12 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from models import language_nets
 from models.artifacts import Text
-from models.batching import Place
 from models.causal_net import CausalNet
 from models.checkpoint import load
-from models.draws import seeded
-from models.flow import run_alone
+from models.engine.batching import Place
+from models.engine.engine import Advanced, Engine, Failed, Finished
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.header import CheckpointError
 from models.language import Language, title_of
 from models.llama_net import LlamaNet
@@ -26,7 +27,6 @@ from models.text_params import LanguageParams
 from models.text_tokens import TENSOR, tensor_of
 from tests.models.families import tiny_checkpoint
 from tests.models.writing import LLAMA, PARAMS, TEMPLATE, tokenizer
-from workers.engine import Advanced, Engine, Failed, Finished
 
 CPU = torch.device("cpu")
 

@@ -12,10 +12,10 @@ import torch
 from tokenizers import models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from models.batching import Place
 from models.checkpoint import load
-from models.draws import seeded
-from models.flow import run_alone
+from models.engine.batching import Place
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.foreign import import_language
 from models.header import CheckpointError
 from models.language import Language

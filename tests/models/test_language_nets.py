@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models import language_nets
-from models.batching import Place
 from models.checkpoint import load
+from models.engine.batching import Place
 from models.header import CheckpointError
 from models.language import Language
 from tests.models.families import tiny_checkpoint

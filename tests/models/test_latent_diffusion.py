@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from models.artifacts import Image
-from models.batching import Place
 from models.checkpoint import load, save, weights_sha256
 from models.clip import CLIP, cutouts
-from models.draws import seeded
-from models.flow import Inputs, run_alone
+from models.engine.batching import Place
+from models.engine.engine import Advanced, Engine, Finished
+from models.engine.flow import Inputs, run_alone
+from models.engine.noise import seeded
 from models.header import PARTS, CheckpointError, Header
 from models.latent_diffusion import LatentDiffusion
 from models.nets.clip import build_clip, see, tell
 from models.sampled_params import TextToImageParams
 from tests.models.families import CLIP as CLIP_CONFIG
 from tests.models.families import ROWS, WORDS, tiny_checkpoint
-from workers.engine import Advanced, Engine, Finished
 
 CPU = torch.device("cpu")
 

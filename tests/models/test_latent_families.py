@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Frames, Image
-from models.batching import Batched, Place, run_together
 from models.checkpoint import load
-from models.draws import seeded
+from models.engine.batching import Batched, Place, run_together
+from models.engine.flow import Family, run_alone
+from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.flow import Family, run_alone
 from models.gan import GAN
 from models.header import CheckpointError
 from models.nets.mixture import PARTS, GaussianMixture

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from models.batching import Place
+from models.engine.batching import Place
 from models.header import CheckpointError
 from models.llama_net import LlamaNet
 from models.llama_weights import Shape

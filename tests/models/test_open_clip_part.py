@@ -17,9 +17,9 @@ from PIL import Image as Pillow
 from safetensors.torch import save_file
 from torch import nn
 
-from models.batching import Place
 from models.checkpoint import load
 from models.clip import CLIP
+from models.engine.batching import Place
 from models.foreign import import_clip
 from models.header import CheckpointError
 from models.open_clip_part import Source

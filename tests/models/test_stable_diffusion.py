@@ -13,19 +13,19 @@ from torch import Tensor
 from app.problems import explain_details
 from app.requests import request_class
 from models.artifacts import Image
-from models.batching import Place
 from models.checkpoint import load
-from models.draws import normal, seeded
+from models.engine.batching import Place
+from models.engine.determinism import prove
+from models.engine.engine import Engine, Failed, Finished
+from models.engine.flow import run_alone
+from models.engine.noise import normal, seeded
 from models.families import FAMILIES
-from models.flow import run_alone
 from models.foreign import import_weights
 from models.header import CheckpointError, read_header
-from models.proof import prove
 from models.sampled_params import StableDiffusionParams
 from models.stable_diffusion import StableDiffusion
 from models.stable_diffusion_words import Words, tensors_of
 from tests.models.stable import MARKS, TOKENIZER, tiny_folder, tiny_pipeline
-from workers.engine import Engine, Failed, Finished
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -12,18 +12,18 @@ from pydantic import ValidationError
 from models import wavenet
 from models.artifacts import Audio, NotFinite
 from models.audio_params import Key, WaveNetParams
-from models.batching import Batched, Place
 from models.checkpoint import load, save
 from models.composer import SLOTS
-from models.draws import derived, seeded
+from models.engine.batching import Batched, Place
+from models.engine.engine import Advanced, Engine, Failed
+from models.engine.flow import run_alone
+from models.engine.noise import derived, seeded
 from models.families import FAMILIES
-from models.flow import run_alone
 from models.header import CheckpointError, Need
 from models.rolls import Rolled
 from models.score import DRUMS, KEYS, Note, Score
 from models.wavenet import WaveNet, stepping
 from tests.models.families import tiny_checkpoint, tiny_composing
-from workers.engine import Advanced, Engine, Failed
 
 CPU = torch.device("cpu")
 

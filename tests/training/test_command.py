@@ -6,10 +6,10 @@ import torch
 from pydantic import JsonValue
 
 from models.artifacts import Image
-from models.batching import Place
 from models.checkpoint import Checkpoint, load
+from models.engine.batching import Place
+from models.engine.flow import run_alone
 from models.families import FAMILIES
-from models.flow import run_alone
 from tests.training.tiny import every_recipe, vae_recipe
 from training.command import Order, TrainingRefused, carry_out, recipes, run
 from training.publish import stored

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.draws import seeded
+from models.engine.noise import seeded
 from models.header import Header
 from models.music_tokens import MusicTokens
 from models.nets.composer import Composer as Net

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.artifacts import Video
-from models.draws import seeded
-from models.flow import run_alone
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.header import PARTS, Header, read_header
 from models.video_params import VideoGANParams
 from tests.models.families import load_family, tiny_parts

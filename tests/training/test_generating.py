@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, Image
-from models.batching import Batched
 from models.checkpoint import load
-from models.draws import seeded
+from models.engine.batching import Batched
+from models.engine.flow import Step, run_alone
+from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.flow import Step, run_alone
 from models.header import Header
 from models.nets.unet import UNet
 from models.params import Params, item_seed

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from models.artifacts import Image
-from models.batching import Place
 from models.checkpoint import load, save
+from models.engine.batching import Place
+from models.engine.flow import run_alone
 from models.families import FAMILIES
-from models.flow import run_alone
 from models.header import file_sha256
 from tests.atelier.commands import Said, atelier, refused
 from tests.training.drawn import draw_folder

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from models.batching import Place
 from models.checkpoint import load, save, weights_sha256
-from models.draws import seeded
-from models.flow import run_alone
+from models.engine.batching import Place
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.header import PARTS, Header, Need, part_path
 from models.latent_diffusion import LatentDiffusion
 from models.nets.autoencoder import Autoencoder

@@ -7,10 +7,10 @@ import torch
 
 from models import mulaw
 from models.audio_params import WaveNetParams
-from models.batching import Place
 from models.checkpoint import Checkpoint
-from models.draws import seeded
-from models.flow import run_alone
+from models.engine.batching import Place
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.header import Header
 from models.nets.wavenet import WaveNet as Net
 from models.wavenet import WaveNet

@@ -19,9 +19,9 @@ from app.settings import Settings
 from app.store import Store
 from app.uploads import Uploads
 from models.artifacts import Image
+from models.engine.flow import Inputs, Step
 from models.families import FAMILIES
 from models.fields import posted_fields
-from models.flow import Inputs, Step
 from models.params import VAEParams
 from models.shelf import Shelf
 from models.vae import VAE

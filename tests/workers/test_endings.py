@@ -16,11 +16,11 @@ import workers.parcel
 from app.records import queue_name
 from app.store import FolderStore
 from models.artifacts import Image
+from models.engine.engine import Engine
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import STAMP, claim_as, die, reap
 from workers.desk import Claim, Room
 from workers.encode import encode
-from workers.engine import Engine
 from workers.files import Encoded, Facts
 from workers.main import Process
 from workers.messages import Told

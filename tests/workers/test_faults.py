@@ -16,10 +16,11 @@ import torch
 import workers.delivery
 from bench.noop import register
 from models.artifacts import Image
-from models.batching import Batched
 from models.checkpoint import save
+from models.engine.batching import Batched
+from models.engine.engine import Engine
+from models.engine.flow import Inputs, Step
 from models.families import FAMILIES
-from models.flow import Inputs, Step
 from models.header import Header
 from models.params import VAEParams
 from models.vae import VAE
@@ -29,7 +30,6 @@ from tests.workers.test_runs import Floor
 from tests.workers.test_worker import reap
 from workers.desk import Desk
 from workers.encode import encode
-from workers.engine import Engine
 from workers.files import Encoded, Facts
 from workers.main import FAILED, Process
 from workers.messages import Ended, Made

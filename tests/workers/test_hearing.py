@@ -11,8 +11,8 @@ import torch
 from app.records import sound_key
 from app.schemas import Job
 from models.artifacts import Audio
-from models.draws import seeded
-from models.flow import Inputs, Step
+from models.engine.flow import Inputs, Step
+from models.engine.noise import seeded
 from models.params import Params
 from models.wavenet import WaveNet
 from tests.models.families import tiny_checkpoint

@@ -16,8 +16,8 @@ import workers.tries
 from app.errors import Gone
 from app.jobs import Idempotency, Jobs
 from app.store import FolderStore, Missing, Unreachable
-from models.draws import seeded
-from models.flow import run_alone
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.params import VAEParams
 from tests.models.families import load_family
 from tests.workers.conftest import Bench

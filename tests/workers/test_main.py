@@ -15,7 +15,7 @@ from app.addresses import path_url
 from app.settings import Misconfigured, Settings
 from app.store import open_store
 from atelier.embedded import find_server
-from models.batching import Place
+from models.engine.batching import Place
 from workers.main import Process, place_of, wait_for_redis
 
 CPU = torch.device("cpu")

@@ -14,9 +14,9 @@ from PIL import Image as Picture
 import workers.batch_worker
 import workers.host
 from models.artifacts import Image
-from models.batching import Place
-from models.draws import seeded
-from models.flow import Inputs, Step
+from models.engine.batching import Place
+from models.engine.flow import Inputs, Step
+from models.engine.noise import seeded
 from models.params import VAEParams
 from models.shelf import Entry, Shelf
 from models.vae import VAE

@@ -9,16 +9,16 @@ import torch
 
 from app.settings import Settings
 from models.artifacts import Frames, Image
-from models.draws import seeded
-from models.flow import NOTHING, run_alone
+from models.engine.determinism import Proof
+from models.engine.engine import Engine
+from models.engine.flow import NOTHING, run_alone
+from models.engine.noise import seeded
 from models.params import VAEParams, item_seed
-from models.proof import Proof
 from models.shelf import Shelf
 from models.vae import VAE
 from tests.conftest import save_vae
 from tests.models.families import load_family, tiny_checkpoint
 from workers.desk import Claim
-from workers.engine import Engine
 from workers.files import Sheet
 from workers.host import Loaded
 from workers.messages import Ended, Made, Message, Told

@@ -9,8 +9,8 @@ import soundfile
 from app.pictures import Unreadable
 from app.records import sound_key
 from models.audio_params import WaveNetParams
-from models.draws import seeded
-from models.flow import run_alone
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.midi import read_midi, write_midi
 from models.score import Note, Score
 from tests.models.families import load_family, tiny_checkpoint, tiny_composing

@@ -16,7 +16,7 @@ import sys, threading, time
 from pathlib import Path
 import torch
 from app.settings import Settings
-from models.batching import Batched
+from models.engine.batching import Batched
 from models.vae import VAE
 from workers.main import Process
 

@@ -12,14 +12,14 @@ import torch
 from app.jobs import Jobs
 from app.settings import Settings
 from models.artifacts import Image
-from models.batching import Batched
-from models.flow import Step
+from models.engine.activity import Activity, Phase
+from models.engine.batching import Batched
+from models.engine.engine import Advanced, Engine
+from models.engine.flow import Step
+from tests.models.engine.test_engine import CPU, ROW, count, drain
+from tests.models.engine.test_scheduler import Clock
 from tests.workers.conftest import Bench
-from tests.workers.test_engine import CPU, ROW, count, drain
-from tests.workers.test_schedule import Clock
 from tests.workers.test_worker import claim_as, die, reap
-from workers.activity import Activity, Phase
-from workers.engine import Advanced, Engine
 from workers.main import Process
 from workers.upkeep import HUNG, Pulse
 from workers.watchdog import Watchdog

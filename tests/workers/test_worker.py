@@ -14,10 +14,10 @@ import torch
 from PIL import Image as Picture
 
 from app.records import queue_name
-from models.batching import Batched
 from models.checkpoint import load
-from models.draws import seeded
-from models.flow import run_alone
+from models.engine.batching import Batched
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
 from models.nets.vae import VAENet
 from models.params import VAEParams, item_seed
 from tests.models.families import load_family, tiny_checkpoint
@@ -312,7 +312,7 @@ def test_a_model_that_does_not_fit_the_budget_says_so(bench: Bench) -> None:
 
 @pytest.mark.slow
 def test_models_take_turns_under_a_budget_for_one(bench: Bench) -> None:
-    from models.batching import Place
+    from models.engine.batching import Place
     from models.shelf import Shelf
     from workers.host import loaded_bytes
 

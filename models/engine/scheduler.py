@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from models.batching import Batched
-from models.flow import Flow, Shapes, Step
+from models.engine.batching import Batched
+from models.engine.flow import Flow, Shapes, Step
 
 TURN_SECONDS = 0.05
 LONE_SECONDS = 0.08  # a cancel is to take effect within 100 ms

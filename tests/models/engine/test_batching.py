@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.batching import Batched, run_together
-from models.proof import prove
+from models.engine.batching import Batched, run_together
+from models.engine.determinism import prove
 
 CPU = torch.device("cpu")
 

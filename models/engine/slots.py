@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
-from models.batching import SeamError
+from models.engine.batching import SeamError
 
 SCRATCH = 0
 """The row that padding writes to; it is nobody's."""

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from models.device import prepare
+from models.engine.device import prepare
 
 FLAGS = [("benchmark", True, False), ("deterministic", False, True), ("allow_tf32", True, False)]
 """Of cuDNN: as torch may have them, and as they should be."""

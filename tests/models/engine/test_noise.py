@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from models.draws import normal, seeded, truncated_normal
+from models.engine.noise import normal, seeded, truncated_normal
 from models.params import MAX_SEED, item_seed
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.batching import Batched
-from models.flow import Step
-from tests.workers.test_engine import CPU, ROW, count, drain, ends, picture
-from workers.engine import Advanced, Engine, Finished
+from models.engine.batching import Batched
+from models.engine.engine import Advanced, Engine, Finished
+from models.engine.flow import Step
+from tests.models.engine.test_engine import CPU, ROW, count, drain, ends, picture
 
 
 class Clock:

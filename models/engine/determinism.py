@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from models.batching import Batched, Row, run_together
+from models.engine.batching import Batched, Row, run_together
 
 Determinism = Literal["bitwise", "none"]
 

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.batching import Batched, SeamError, run_together
+from models.engine.batching import Batched, SeamError, run_together
 
 T = TypeVar("T")
 P_contra = TypeVar("P_contra", contravariant=True)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.batching import Batched, SeamError
-from models.draws import line, slerp, walk
-from models.flow import Step, Story, abreast, resume, together
+from models.engine.batching import Batched, SeamError
+from models.engine.flow import Step, Story, abreast, resume, together
+from models.engine.noise import line, slerp, walk
 
 DOUBLE: Batched[Tensor] = Batched(lambda x: 2 * x, (torch.zeros(1),))
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models.batching import SeamError
-from models.slots import SCRATCH, Slots
+from models.engine.batching import SeamError
+from models.engine.slots import SCRATCH, Slots
 
 
 def test_a_slot_is_zeroed_when_it_is_taken_and_no_other() -> None:

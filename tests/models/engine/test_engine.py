@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, Image
-from models.batching import Batched, SeamError
-from models.flow import Step, run_alone, together
-from workers.engine import Advanced, Engine, Event, Failed, Finished
+from models.engine.batching import Batched, SeamError
+from models.engine.engine import Advanced, Engine, Event, Failed, Finished
+from models.engine.flow import Step, run_alone, together
 
 CPU = torch.device("cpu")
 ROW = (torch.zeros(1),)

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from models.artifacts import Artifact
-from models.batching import Batched, SeamError, run_together
-from models.flow import Flow, Step, resume
-from workers.activity import Activity
-from workers.schedule import Row, Schedule, Seat
+from models.engine.activity import Activity
+from models.engine.batching import Batched, SeamError, run_together
+from models.engine.flow import Flow, Step, resume
+from models.engine.scheduler import Row, Schedule, Seat
 
 log = logging.getLogger("atelier.worker")
 
