@@ -17,11 +17,11 @@ from app.imports import IMPORTING, Imports, ImportStatus
 from app.leases import Lease, held_state
 from app.requests import FORMATS, request_class
 from app.schemas import ModelCard
+from models.checkpoint.header import SUFFIX, CheckpointError, Header
 from models.families import FAMILIES, FamilyEntry, Modality
-from models.header import SUFFIX, CheckpointError, Header
-from models.params import Params
-from models.shelf import Entry as Shelved
-from models.shelf import Found, Shelf
+from models.params.base import Params
+from models.registry import Entry as Shelved
+from models.registry import Found, Shelf
 
 log = logging.getLogger(__name__)
 

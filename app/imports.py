@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.header import Header
+from models.checkpoint.header import Header
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from app.errors import Gone, NotFound, Unavailable, Unprocessable
 from app.pictures import Unreadable, read_picture
 from app.services import Services
 from app.store import Missing
-from models.fields import posted_fields
-from models.header import Header
-from models.midi import read_midi
-from models.params import Params, posted_files
+from models.checkpoint.header import Header
+from models.music.midi import read_midi
+from models.params.base import Params, posted_files
+from models.params.fields import posted_fields
 from models.score import ScoreError
 
 Size = tuple[int, int]  # width and height of a picture

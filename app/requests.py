@@ -28,12 +28,12 @@ from app.schemas import (
     TEXT_FORMATS,
     VIDEO_FORMATS,
 )
-from models.conflicts import GIVEN, one_of
+from models.checkpoint.header import CheckpointError, Header
 from models.families import PICTURES, FamilyEntry, Modality
-from models.fields import amounts_of, label_of
-from models.header import CheckpointError, Header
-from models.params import Params, Seed
-from models.sampled_params import FEW
+from models.params.base import Params, Seed
+from models.params.conflicts import GIVEN, one_of
+from models.params.diffusion import FEW
+from models.params.fields import amounts_of, label_of
 
 FORMATS: dict[Modality, tuple[str, ...]] = {
     **dict.fromkeys(PICTURES, PICTURE_FORMATS),

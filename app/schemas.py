@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from models.families import Modality
-from models.params import MAX_SEED
+from models.params.base import MAX_SEED
 
 Status = Literal["queued", "in_progress", "canceling", "completed", "failed", "canceled", "expired"]
 Role = Literal[

@@ -25,7 +25,7 @@ from app.settings import Settings
 from app.unresolved import KEPT_SECONDS
 from app.waiting import wait_for_end
 from models.families import Modality
-from models.params import MAX_SEED, Params, posted_files
+from models.params.base import MAX_SEED, Params, posted_files
 
 log = logging.getLogger("atelier.jobs")
 

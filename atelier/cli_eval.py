@@ -35,7 +35,7 @@ def eval_(
 ) -> None:
     """Measure a checkpoint's pictures and write the figures, with intervals, into its card."""
     try:
-        from models.header import CheckpointError
+        from models.checkpoint.header import CheckpointError
         from training.command import device_of
         from training.data.cache import DataMissing
         from training.errors import TrainingError
@@ -59,7 +59,7 @@ def quality(
 ) -> None:
     """Write the table of all checkpoints' figures, and a sheet of pictures of each."""
     try:
-        from models.header import CheckpointError
+        from models.checkpoint.header import CheckpointError
         from training.report import write_report
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="train", missing=error.name)) from None
@@ -81,7 +81,7 @@ def _eyes(features: "Features", inception: Path | None) -> "Eyes":
 
 def _file(named: str, folder: Path) -> Path:
     """A checkpoint by the path of its file, else by its id in a folder."""
-    from models.header import SUFFIX
+    from models.checkpoint.header import SUFFIX
 
     places = (Path(named), folder / f"{named}{SUFFIX}")
     found = [path for path in places if path.is_file()]

@@ -67,7 +67,7 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="A file made here, or a checkpoint.")],
 ) -> None:
     """What made a file, or what a checkpoint is."""
-    from models.header import SUFFIX, CheckpointError, file_sha256, read_header
+    from models.checkpoint.header import SUFFIX, CheckpointError, file_sha256, read_header
 
     if not file.is_file():
         raise fail(f"no file {file}")

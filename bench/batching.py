@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 
 from bench.bed import checked, report, skip
-from models.checkpoint import load
+from models.checkpoint.weights import load
 from models.engine.batching import Batched, Place
 from models.engine.engine import Engine, Finished
 from models.engine.flow import Family
 from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.params import Params
+from models.params.base import Params
 from workers.encode import encode
 from workers.files import Facts
 

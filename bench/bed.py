@@ -19,10 +19,10 @@ from app.jobs import Jobs, NewJob
 from app.settings import Settings
 from atelier.embedded import EmbeddedServer
 from bench.noop import register
-from models.checkpoint import save
+from models.checkpoint.header import Header
+from models.checkpoint.weights import save
 from models.engine.engine import Event, Failed
-from models.header import Header
-from models.shelf import Shelf
+from models.registry import Shelf
 
 RESULTS = Path(os.environ.get("ATELIER_BENCH_RESULTS", "bench/results.jsonl"))
 PATIENCE = 120.0  # seconds that a job of no work may take

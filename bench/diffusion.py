@@ -23,16 +23,16 @@ import torch
 from torch import Tensor
 
 from bench.bed import checked, report, skip
-from models.checkpoint import load
-from models.denoising import TICKS
-from models.diffusion import Diffusion
+from models.checkpoint.weights import load
+from models.diffusion.denoiser import TICKS
+from models.diffusion.pixel_diffusion import Diffusion
+from models.diffusion.samplers import evaluations
 from models.engine.batching import Place, run_together
 from models.engine.determinism import prove
 from models.engine.engine import Engine, Finished
 from models.engine.noise import seeded
 from models.nets.unet import UNet
-from models.sampled_params import DiffusionParams
-from models.samplers import evaluations
+from models.params.diffusion import DiffusionParams
 from workers.encode import encode
 from workers.files import Facts
 

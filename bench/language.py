@@ -42,9 +42,9 @@ from bench.language_ways import (
     theirs,
 )
 from bench.llama_cpp import llama_cpp_speeds
-from models.checkpoint import Checkpoint
+from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Place
-from models.language import Language
+from models.language.language import Language
 
 Ratio = Callable[[str, str], float]
 

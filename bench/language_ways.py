@@ -15,11 +15,11 @@ from atelier.packaged import PACKAGED
 from atelier.packaged import main as taken_over
 from bench.bed import checked
 from models.artifacts import Text
-from models.checkpoint import Checkpoint, load
+from models.checkpoint.weights import Checkpoint, load
 from models.engine.engine import Advanced, Engine, Event, Finished
 from models.engine.noise import seeded
-from models.language import Language
-from models.text_params import LanguageParams
+from models.language.language import Language
+from models.params.text import LanguageParams
 
 CPU = torch.device("cpu")
 MODEL = PACKAGED[0]

@@ -5,11 +5,11 @@ import time
 import torch
 
 from models.artifacts import Artifact, Image
-from models.checkpoint import Checkpoint
+from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Batched, Place
 from models.engine.flow import NOTHING, Inputs
 from models.families import FAMILIES, FamilyEntry
-from models.params import Params
+from models.params.base import Params
 
 
 class Noop:

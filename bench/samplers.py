@@ -17,11 +17,11 @@ from rich.progress import track
 from torch import Tensor
 
 from bench.bed import report, skip
-from models.checkpoint import load
-from models.diffusion import Diffusion
+from models.checkpoint.weights import load
+from models.diffusion.pixel_diffusion import Diffusion
+from models.diffusion.samplers import evaluations
 from models.engine.batching import Place
-from models.sampled_params import DiffusionParams
-from models.samplers import evaluations
+from models.params.diffusion import DiffusionParams
 from training.data.fashion import load_fashion
 from training.generating import pictures_of
 from training.metrics.features import EfficientNetLite0

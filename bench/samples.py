@@ -10,12 +10,12 @@ from typing import Any
 
 from bench.language_ways import CPU, checkpoint_of
 from models.artifacts import Text
-from models.checkpoint import Checkpoint
+from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Place
 from models.engine.engine import Engine, Failed, Finished
 from models.engine.noise import seeded
-from models.language import Language
-from models.text_params import LanguageParams
+from models.language.language import Language
+from models.params.text import LanguageParams
 
 PAGE = Path(__file__).parents[1] / "docs" / "samples.md"
 STORIES = (

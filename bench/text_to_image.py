@@ -24,22 +24,22 @@ import torch
 from torch import Tensor
 
 from bench.bed import checked, report, skip
-from models.checkpoint import load
-from models.clip import cutouts
-from models.clip_guidance import CUTOUTS
+from models.checkpoint.weights import load
+from models.clip.clip import cutouts
+from models.convert.importers import import_weights
+from models.diffusion.clip_guidance import CUTOUTS
+from models.diffusion.latent_diffusion import LatentDiffusion
+from models.diffusion.timesteps import levels
 from models.engine.batching import Place
 from models.engine.determinism import prove
 from models.engine.engine import Engine, Finished
 from models.engine.flow import Family
 from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.foreign import import_weights
-from models.latent_diffusion import LatentDiffusion
-from models.levels import levels
 from models.nets.clip import tell
 from models.nets.unet import Words
-from models.params import Params
-from models.sampled_params import TextToImageParams
+from models.params.base import Params
+from models.params.diffusion import TextToImageParams
 from workers.encode import encode
 from workers.files import Facts
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from bench.bed import report, skip
 from models.artifacts import Video
-from models.checkpoint import load
+from models.checkpoint.weights import load
 from models.engine.batching import Place
 from models.engine.flow import run_alone
 from models.engine.noise import seeded

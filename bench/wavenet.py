@@ -26,12 +26,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.bed import report, skip
-from models.checkpoint import Checkpoint
+from models.audio.wavenet import WaveNet
+from models.audio.wavenet_torch import Draws, advance, draw
+from models.checkpoint.header import Header
+from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Batched, Place, run_together
-from models.header import Header
 from models.nets.wavenet import WaveNet as Net
-from models.wavenet import WaveNet
-from models.wavenet_steps import Draws, advance, draw
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]

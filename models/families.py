@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from models.audio_params import ComposerParams, WaveNetParams
-from models.header import Header
-from models.params import GANParams, MixtureParams, Params, VAEParams
-from models.sampled_params import DiffusionParams, StableDiffusionParams, TextToImageParams
-from models.text_params import LanguageParams
-from models.video_params import VideoDiffusionParams, VideoGANParams
+from models.checkpoint.header import Header
+from models.params.audio import ComposerParams, WaveNetParams
+from models.params.base import GANParams, MixtureParams, Params, VAEParams
+from models.params.diffusion import DiffusionParams, StableDiffusionParams, TextToImageParams
+from models.params.text import LanguageParams
+from models.params.video import VideoDiffusionParams, VideoGANParams
 
 if TYPE_CHECKING:
-    from models.checkpoint import Checkpoint
+    from models.checkpoint.weights import Checkpoint
     from models.engine.batching import Place
     from models.engine.flow import Family
 
@@ -70,18 +70,20 @@ LED: Mapping[str, Callable[[Header], object]] = {
 """What a diffusion model takes that a CLIP leads."""
 
 FAMILIES: dict[str, FamilyEntry] = {
-    "mixture": FamilyEntry("image", MixtureParams, "models.mixture:Mixture"),
+    "mixture": FamilyEntry("image", MixtureParams, "models.image.mixture:Mixture"),
     "vae": FamilyEntry(
         "image",
         VAEParams,
-        "models.vae:VAE",
+        "models.image.vae:VAE",
         {"prior": lambda h: h.net.get("components"), "attributes": lambda h: h.attributes},
     ),
-    "gan": FamilyEntry("image", GANParams, "models.gan:GAN", {"class_label": lambda h: h.labels}),
+    "gan": FamilyEntry(
+        "image", GANParams, "models.image.gan:GAN", {"class_label": lambda h: h.labels}
+    ),
     "diffusion": FamilyEntry(
         "image",
         DiffusionParams,
-        "models.diffusion:Diffusion",
+        "models.diffusion.pixel_diffusion:Diffusion",
         {
             "class_label": lambda h: h.labels,
             "guidance_scale": lambda h: h.labels,
@@ -92,7 +94,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "latent_diffusion": FamilyEntry(
         "text-to-image",
         TextToImageParams,
-        "models.latent_diffusion:LatentDiffusion",
+        "models.diffusion.latent_diffusion:LatentDiffusion",
         {
             "style": lambda h: h.labels,
             "upscale": lambda h: h.needs.get("upscaler"),
@@ -100,25 +102,30 @@ FAMILIES: dict[str, FamilyEntry] = {
         },
     ),
     "stable_diffusion": FamilyEntry(
-        "text-to-image", StableDiffusionParams, "models.stable_diffusion:StableDiffusion", LED
+        "text-to-image",
+        StableDiffusionParams,
+        "models.diffusion.stable_diffusion:StableDiffusion",
+        LED,
     ),
     "video_gan": FamilyEntry(
         "video",
         VideoGANParams,
-        "models.video_gan:VideoGAN",
+        "models.video.video_gan:VideoGAN",
         {"prompt": lambda h: h.needs.get("clip"), "upscale": lambda h: h.needs.get("upscaler")},
     ),
     "video_diffusion": FamilyEntry(
         "video",
         VideoDiffusionParams,
-        "models.video_diffusion:VideoDiffusion",
+        "models.video.video_diffusion:VideoDiffusion",
         {"style": lambda h: h.labels, "upscale": lambda h: h.needs.get("upscaler")},
     ),
-    "composer": FamilyEntry("audio", ComposerParams, "models.composer:Composer", formats=("midi",)),
+    "composer": FamilyEntry(
+        "audio", ComposerParams, "models.music.composer:Composer", formats=("midi",)
+    ),
     "wavenet": FamilyEntry(
         "audio",
         WaveNetParams,
-        "models.wavenet:WaveNet",
+        "models.audio.wavenet:WaveNet",
         {
             "style": lambda h: h.labels,
             "unconditioned": lambda h: h.labels,
@@ -130,7 +137,7 @@ FAMILIES: dict[str, FamilyEntry] = {
     "language": FamilyEntry(
         "story",
         LanguageParams,
-        "models.language:Language",
-        weighed="models.language_nets:loaded_bytes",
+        "models.language.language:Language",
+        weighed="models.language.backends:loaded_bytes",
     ),
 }

@@ -12,8 +12,8 @@ import torch
 
 from app.settings import Settings
 from atelier.embedded import EmbeddedServer
-from models.checkpoint import save
-from models.header import Header
+from models.checkpoint.header import Header
+from models.checkpoint.weights import save
 from models.nets.vae import VAENet
 from tests.scheduling import FileScheduling
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from models.artifacts import values_of
-from models.checkpoint import load
+from models.audio.wavenet_torch import Draws, Stacked, advance
+from models.checkpoint.weights import load
 from models.engine.batching import Place
 from models.engine.determinism import prove
 from models.engine.device import prepare
@@ -18,8 +19,7 @@ from models.engine.flow import Family, Flow, run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.nets.wavenet import WaveNet
-from models.params import Params
-from models.wavenet_steps import Draws, Stacked, advance
+from models.params.base import Params
 from tests.models.families import NETS, PARAMS, WAVENET, tiny_checkpoint
 from tests.training.tiny import every_recipe
 from training.command import carry_out
@@ -87,7 +87,7 @@ def test_it_is_what_the_cpu_makes(name: str, tmp_path: Path) -> None:
 
 
 def test_wavenets_graph_is_its_plain_steps() -> None:
-    from models.wavenet_graph import Captured
+    from models.audio.wavenet_cuda_graph import Captured
 
     torch.manual_seed(0)
     config: dict[str, Any] = WAVENET

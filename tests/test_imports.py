@@ -14,17 +14,17 @@ HOUSE = ("app", "atelier", "models", "training", "workers")
 # what the modules of a package may import of the house, besides their own package
 MAY = {
     "app": {
-        "models.audio_params",
-        "models.conflicts",
+        "models.params.audio",
+        "models.params.conflicts",
         "models.families",
-        "models.fields",
-        "models.header",
-        "models.midi",
-        "models.params",
-        "models.sampled_params",
+        "models.params.fields",
+        "models.checkpoint.header",
+        "models.music.midi",
+        "models.params.base",
+        "models.params.diffusion",
         "models.score",
-        "models.shelf",
-        "models.text_params",
+        "models.registry",
+        "models.params.text",
     },
     "models": set(),
     "training": {"models"},
@@ -133,7 +133,7 @@ def test_importing_the_api_leaves_torch_out() -> None:
 def test_diffusers_and_transformers_are_loaded_with_the_first_model_that_needs_them() -> None:
     """They take seconds to load, and who has no Stable Diffusion need not install them."""
     code = (
-        "import models.foreign, models.stable_diffusion, workers.host, sys; "
+        "import models.convert.importers, models.diffusion.stable_diffusion, workers.host, sys; "
         "raise SystemExit(bool({'diffusers', 'transformers'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)

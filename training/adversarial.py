@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from models.header import Header
+from models.checkpoint.header import Header
 from models.nets.gan import critic_of, generator_of
 from training.augment import diff_augment, mirror
 from training.errors import TrainingRefused

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.header import Header
+from models.checkpoint.header import Header
 from models.nets.autoencoder import Autoencoder
 from training.average import Average
 from training.errors import TrainingRefused

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import load, weights_sha256
-from models.header import SUFFIX, CheckpointError, Header
+from models.checkpoint.header import SUFFIX, CheckpointError, Header
+from models.checkpoint.weights import load, weights_sha256
 from training.average import Average
 from training.errors import TrainingRefused
 from training.recipe import Learner, Recipe

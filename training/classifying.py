@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.header import Header
+from models.checkpoint.header import Header
 from models.nets.classifier import Classifier
 from training.augment import mirror, translate
 from training.average import Average

@@ -12,10 +12,10 @@ import torch
 from pydantic import JsonValue
 
 import training.recipes
-from models.checkpoint import load, weights_sha256
+from models.checkpoint.header import CheckpointError
+from models.checkpoint.weights import load, weights_sha256
 from models.families import FAMILIES
-from models.header import CheckpointError
-from models.shelf import ID
+from models.registry import ID
 from training.beginning import begun
 from training.clip_columns import own_videos
 from training.data.sets import Source, source_of

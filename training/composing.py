@@ -10,14 +10,14 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.audio_params import ComposerParams
-from models.checkpoint import Checkpoint
-from models.composer import Composer
+from models.checkpoint.header import Header
+from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Place
-from models.header import Header
-from models.music_tokens import MusicTokens
+from models.music.composer import Composer
+from models.music.composition import FACTS
+from models.music.tokenizer import MusicTokens
 from models.nets.composer import Composer as Net
-from models.piece import FACTS
+from models.params.audio import ComposerParams
 from training.average import Average
 from training.beginning import begin_average
 from training.data.scored import cropped, transposed

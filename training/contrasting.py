@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.header import Header
+from models.checkpoint.header import Header
+from models.clip.tokenizer import Words
 from models.nets.clip import build_clip, see, tell
-from models.words import Words
 from training.average import Average
 from training.data.lexicon import Taught
 from training.errors import TrainingRefused

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.header import Header
+from models.checkpoint.header import Header
+from models.diffusion.noise_schedule import Process
 from models.nets.unet import UNet
-from models.process import Process
 from training.average import Average
 from training.beginning import begin_average
 from training.errors import TrainingRefused

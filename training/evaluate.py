@@ -12,11 +12,11 @@ import torch
 from pydantic import JsonValue, ValidationError
 from torch import Tensor
 
-from models.checkpoint import Checkpoint, load, save
+from models.checkpoint.header import Header
+from models.checkpoint.weights import Checkpoint, load, save
 from models.engine.noise import seeded
 from models.families import FAMILIES, PICTURES
-from models.header import Header
-from models.params import Params, posted_files
+from models.params.base import Params, posted_files
 from training.generating import load_model, pictures_of
 from training.judging import Judge, judge_of, judge_of_captions
 from training.musical import measured_music

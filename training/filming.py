@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.header import Header
+from models.checkpoint.header import Header
 from models.nets.video_gan import FrameCritic, VideoCritic, VideoGenerator
 from training.augment import diff_augment, diff_augment_clips
 from training.errors import TrainingRefused

@@ -8,8 +8,8 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
+from models.checkpoint.header import Header
 from models.families import FAMILIES
-from models.header import Header
 from training.data.sets import Source
 from training.errors import TrainingRefused
 from training.recipe import Data, Recipe

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, Image
-from models.checkpoint import Checkpoint
+from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Place, run_together
 from models.engine.determinism import prove
 from models.engine.flow import Family, Flow, Step, resume
 from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.params import Params, item_seed
+from models.params.base import Params, item_seed
 
 Waiting = tuple[int, tuple[Step[Any], ...]]
 

@@ -11,15 +11,15 @@ import torch
 from pydantic import JsonValue, ValidationError
 from torch import Tensor
 
-from models import mulaw
 from models.artifacts import Audio
-from models.audio_params import WaveNetParams
-from models.checkpoint import Checkpoint
+from models.audio import mulaw
+from models.audio.wavenet import WaveNet
+from models.checkpoint.weights import Checkpoint
 from models.engine.flow import Flow
 from models.engine.noise import seeded
-from models.params import item_seed, posted_files
+from models.params.audio import WaveNetParams
+from models.params.base import item_seed, posted_files
 from models.score import Score, part
-from models.wavenet import WaveNet
 from training.data.heard import Heard, heard_of
 from training.data.music_build import STYLES
 from training.data.rendering import RATE

@@ -7,8 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from models.checkpoint import Checkpoint, load
-from models.header import SUFFIX, CheckpointError, read_header
+from models.checkpoint.header import SUFFIX, CheckpointError, read_header
+from models.checkpoint.weights import Checkpoint, load
 from models.nets.classifier import Classifier
 from training.classifying import classifier_of
 from training.matching import read_by, seen_by

@@ -5,8 +5,8 @@ from pydantic import JsonValue
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.checkpoint import Checkpoint
-from models.header import Header
+from models.checkpoint.header import Header
+from models.checkpoint.weights import Checkpoint
 from models.nets.clip import see
 from training.data.captions import Captioned, captioned
 from training.data.lexicon import names

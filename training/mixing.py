@@ -8,7 +8,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.header import Header
+from models.checkpoint.header import Header
 from models.nets.mixture import GaussianMixture, PrincipalMixture
 from training.errors import TrainingRefused
 from training.recipe import Batch, Data

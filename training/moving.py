@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.checkpoint import Checkpoint
-from models.header import Header
+from models.checkpoint.header import Header
+from models.checkpoint.weights import Checkpoint
+from models.diffusion.noise_schedule import Process
 from models.nets.unet import Guess
 from models.nets.unet import Words as Told
 from models.nets.video_unet import VideoUNet
-from models.process import Process
 from training.average import Average
 from training.beginning import begin_average
 from training.data.moving_words import STYLE, MovingWords

@@ -3,9 +3,9 @@
 import torch
 from pydantic import JsonValue
 
-from models.checkpoint import Checkpoint
-from models.composer import Composer
-from models.wavenet import WaveNet
+from models.audio.wavenet import WaveNet
+from models.checkpoint.weights import Checkpoint
+from models.music.composer import Composer
 from training.generating import load_model
 from training.hearing import measured_player
 from training.reading import measured_composer

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.rolls import DRUM_GROUPS, drum_roll, piano_roll
+from models.music.piano_roll import DRUM_GROUPS, drum_roll, piano_roll
 from models.score import DRUMS, Score, part
 
 SIDE = 64

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.checkpoint import Checkpoint
-from models.header import Header
+from models.checkpoint.header import Header
+from models.checkpoint.weights import Checkpoint
+from models.clip.tokenizer import Words
+from models.diffusion.noise_schedule import Process
 from models.nets.autoencoder import Autoencoder
 from models.nets.clip import build_clip, tell
 from models.nets.unet import UNet
 from models.nets.unet import Words as Told
-from models.process import Process
-from models.words import Words
 from training.autoencoding import autoencoder_of, encoded
 from training.average import Average
 from training.beginning import begin_average

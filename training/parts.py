@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from models.checkpoint import Checkpoint, load
-from models.header import part_path
+from models.checkpoint.header import part_path
+from models.checkpoint.weights import Checkpoint, load
 from training.data.cache import DataMissing
 
 

@@ -6,7 +6,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.header import Header
+from models.checkpoint.header import Header
 from models.nets.gan import generator_of
 from training.metrics.pictures import mean_patch_distances, nearest_rms
 from training.recipe import Data

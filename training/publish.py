@@ -8,8 +8,8 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.checkpoint import load, save, weights_sha256
-from models.header import SUFFIX, Header, part_path
+from models.checkpoint.header import SUFFIX, Header, part_path
+from models.checkpoint.weights import load, save, weights_sha256
 from training.errors import TrainingRefused
 from training.parts import part
 from training.recipe import Data, Recipe

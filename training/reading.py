@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from pydantic import JsonValue, ValidationError
 
-from models.audio_params import ComposerParams
-from models.checkpoint import Checkpoint
-from models.composer import Composer
-from models.music_tokens import MusicTokens
-from models.params import posted_files
+from models.checkpoint.weights import Checkpoint
+from models.music.composer import Composer
+from models.music.tokenizer import MusicTokens
+from models.params.audio import ComposerParams
+from models.params.base import posted_files
 from models.score import DRUMS, TONICS, Score, part
 from training.data.music_build import STYLES
 from training.data.pieces import pieces_of

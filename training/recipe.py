@@ -8,7 +8,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.header import Header
+from models.checkpoint.header import Header
 
 Batch = tuple[Tensor, ...]
 """The same rows of every column of a data set: pictures, then labels where there are any."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.checkpoint.header import Header
 from models.engine.noise import seeded
-from models.header import Header
 from training.command import recipe_named, recipes
 from training.data.sets import BUILT, source_of
 from training.errors import TrainingError

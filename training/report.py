@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from models.checkpoint import load
+from models.checkpoint.header import SUFFIX, Header, read_header
+from models.checkpoint.weights import load
 from models.families import FAMILIES
-from models.header import SUFFIX, Header, read_header
 from training.evaluate import takes_words, wanted
 from training.generating import load_model, pictures_of
 from training.progress import sheet

@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from models.checkpoint import Checkpoint
+from models.checkpoint.weights import Checkpoint
 from training.data.clips import load_clips
 from training.generating import load_model
 from training.metrics.motion import nearest_clips

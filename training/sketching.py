@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from models.levels import levels
-from models.process import Denoised, Process
-from models.samplers import ddim
+from models.diffusion.noise_schedule import Denoised, Process
+from models.diffusion.samplers import ddim
+from models.diffusion.timesteps import levels
 
 STEPS = 20
 

@@ -7,10 +7,10 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from models.checkpoint import Checkpoint
-from models.composer import Composer
+from models.audio.wavenet import WaveNet
+from models.checkpoint.weights import Checkpoint
+from models.music.composer import Composer
 from models.score import Score, part
-from models.wavenet import WaveNet
 from training.data.heard import heard_of
 from training.data.music_build import STYLES
 from training.generating import load_model

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from pydantic import JsonValue
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.evaluate import EVALUATED, Record
 from training.tables import FIGURES, SAME
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.evaluate import EVALUATED, Record
 from training.watching import REFERENCE
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.header import Header
+from models.checkpoint.header import Header
 from models.nets.autoencoder import Autoencoder
 from models.nets.upscaler import Upscaler, bicubic
 from training.autoencoding import autoencoder_of, encoded, pictures_of

@@ -9,7 +9,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.header import Header
+from models.checkpoint.header import Header
 from models.nets.vae import VAENet
 from training.errors import TrainingRefused
 from training.initial import initialise

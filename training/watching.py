@@ -15,10 +15,10 @@ from pydantic import JsonValue, ValidationError
 from torch import Tensor
 
 from models.artifacts import Video
-from models.checkpoint import Checkpoint
+from models.checkpoint.weights import Checkpoint
 from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.params import Params
+from models.params.base import Params
 from training.data.clips import Clips, load_clips
 from training.generating import ends_of, items_of, load_model
 from training.judging import CaptionJudge, judge_of_captions

@@ -11,12 +11,12 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models import mulaw
-from models.header import CheckpointError, Header
+from models.audio import mulaw
+from models.audio.config import sound_of
+from models.audio.wavenet import stepping
+from models.audio.wavenet_torch import Draws, Stacked
+from models.checkpoint.header import CheckpointError, Header
 from models.nets.wavenet import WaveNet
-from models.sound import sound_of
-from models.wavenet import stepping
-from models.wavenet_steps import Draws, Stacked
 from training.average import Average
 from training.beginning import begin_average
 from training.errors import TrainingRefused

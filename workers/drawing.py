@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.artifacts import Audio
-from models.rolls import drum_roll, piano_roll
+from models.music.piano_roll import drum_roll, piano_roll
 from models.score import DRUMS, Score
 
 WIDTH, HEIGHT = 128, 64

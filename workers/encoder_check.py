@@ -17,8 +17,8 @@ from torch import Tensor
 
 from app.schemas import MP3_RATES, PICTURE_FORMATS, SOUND_FORMATS, TEXT_FORMATS, VIDEO_FORMATS
 from models.artifacts import Artifact, Audio, Chance, Drawn, Frames, Image, Text, Video
+from models.checkpoint.header import Header
 from models.families import FAMILIES
-from models.header import Header
 from models.score import DRUMS, Note, Score
 from workers.encode import encode
 from workers.files import Facts, Sheet

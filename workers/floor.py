@@ -14,8 +14,8 @@ from app.records import queue_name
 from app.settings import Settings
 from app.store import StoreError
 from models.engine.engine import Engine
-from models.params import posted_files
-from models.shelf import Entry
+from models.params.base import posted_files
+from models.registry import Entry
 from workers.delivery import Delivery
 from workers.desk import AWAY, Claim, Desk, Look, Room
 from workers.doorbell import Doorbell

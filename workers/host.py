@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from models.checkpoint import load
+from models.checkpoint.header import CheckpointError
+from models.checkpoint.weights import load
 from models.engine.batching import Place
 from models.engine.determinism import Determinism, Proof, prove
 from models.engine.flow import Family
 from models.families import FAMILIES
-from models.header import CheckpointError
-from models.shelf import Entry, Shelf
+from models.registry import Entry, Shelf
 from workers.encoder_check import unrepeatable
 
 log = logging.getLogger("atelier.worker")

@@ -23,9 +23,9 @@ from app.store import Missing
 from models.artifacts import Artifact, Image
 from models.engine.activity import Activity
 from models.engine.flow import Inputs
-from models.fields import posted_fields
-from models.midi import read_midi
-from models.params import Params, posted_files
+from models.music.midi import read_midi
+from models.params.base import Params, posted_files
+from models.params.fields import posted_fields
 from models.score import Score, ScoreError
 from workers.desk import Claim
 from workers.timed_store import TimedStore

@@ -17,7 +17,7 @@ from app.store import Store, open_store
 from models.engine.batching import Place
 from models.engine.device import prepare
 from models.engine.engine import Engine
-from models.shelf import Shelf
+from models.registry import Shelf
 from workers.batch_worker import BatchWorker, rq_stamp
 from workers.cores import usable_cores
 from workers.delivery import Delivery

@@ -9,7 +9,7 @@ from app.schemas import ErrorDetail
 from app.store import StoreError
 from models.artifacts import Artifact, Audio, NotFinite
 from models.engine.engine import is_out_of_memory
-from models.params import Refused
+from models.params.base import Refused
 from workers.desk import Ending, Sounding, Stored, Word
 from workers.encode import preview
 from workers.files import Encoded

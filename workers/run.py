@@ -7,7 +7,7 @@ from models.artifacts import Image, values_of
 from models.engine.flow import NOTHING, Flow, Inputs
 from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.params import Params, item_seed
+from models.params.base import Params, item_seed
 from workers.desk import Claim
 from workers.files import Facts
 from workers.hearing import Ear

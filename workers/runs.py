@@ -18,7 +18,7 @@ from models.artifacts import Artifact, Audio, Image, Text
 from models.engine.engine import Advanced, Engine, Event, Failed, Finished
 from models.engine.flow import NOTHING, Inputs
 from models.families import FAMILIES
-from models.params import Params, Refused, item_seed, posted_files
+from models.params.base import Params, Refused, item_seed, posted_files
 from workers.desk import Claim, Share
 from workers.files import Facts, Sheet
 from workers.hearing import Ear

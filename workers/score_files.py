@@ -7,7 +7,7 @@ from functools import partial
 
 import mido
 
-from models.midi import CHANNELS, write_midi
+from models.music.midi import CHANNELS, write_midi
 from models.score import DRUMS, Score
 from workers.files import Encoded, Facts
 

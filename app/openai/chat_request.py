@@ -17,8 +17,8 @@ from pydantic_core import CoreSchema, PydanticKnownError
 
 from app.openai.text_request import NO_EFFECT, Nothing, OneOrMany, TextAsked
 from app.problems import MANY, ONE
-from models.conflicts import ABSENT, GIVEN, forbid, one_of, other_than
-from models.text_params import LIKELIEST
+from models.params.conflicts import ABSENT, GIVEN, forbid, one_of, other_than
+from models.params.text import LIKELIEST
 
 
 class Part(BaseModel):

@@ -7,8 +7,8 @@ from pydantic import Field, Tag, ValidationInfo, field_validator
 
 from app.openai.text_request import OneOrMany, TextAsked
 from app.problems import MANY, ONE
-from models.conflicts import GIVEN, Several, one_of
-from models.fields import BLANK, Without
+from models.params.conflicts import GIVEN, Several, one_of
+from models.params.fields import BLANK, Without
 
 FEW = 16  # tokens, if it isn't said
 MOST = 64  # texts of one request

@@ -23,9 +23,9 @@ from app.openai.json_schema import NULL, either, or_null
 from app.openai.reading import named_model, read_as
 from app.settings import Settings
 from app.submission import Wish, validated
-from models.conflicts import ABSENT, Conflict, forbid, one_of, other_than
 from models.families import PICTURES
-from models.fields import not_boolean
+from models.params.conflicts import ABSENT, Conflict, forbid, one_of, other_than
+from models.params.fields import not_boolean
 
 VIVID = ("vivid", "natural")  # the styles of OpenAI's that have no effect
 OPTIONAL = ("model", "n", "output_format", "style")  # of OpenAI's, and of models here

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.catalog import Entry
 from app.errors import InvalidRequest
-from models.conflicts import Conflict, explicitly, one_of, other_than
+from models.params.conflicts import Conflict, explicitly, one_of, other_than
 
 AUTO = "auto"
 FREE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")

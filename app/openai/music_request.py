@@ -22,7 +22,7 @@ from app.openai.music_words import Understood, understand
 from app.openai.reading import named_model, read_as
 from app.settings import Settings
 from app.submission import Wish, validated
-from models.params import Params
+from models.params.base import Params
 
 OURS = {"audio_length": "seconds", "response_format": "output_format"}
 THEIRS = {ours: theirs for theirs, ours in OURS.items()}

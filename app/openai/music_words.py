@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from models.audio_params import FASTEST, SLOWEST, Key
+from models.params.audio import FASTEST, SLOWEST, Key
 
 STYLES: Mapping[str, str] = {
     "classical": "classic baroque bach chorale choral choir hymn church organ chamber orchestral "

@@ -31,8 +31,8 @@ from app.openai.reading import named_model, read_as
 from app.problems import MANY, ONE
 from app.settings import Settings
 from app.submission import Wish, validated
-from models.conflicts import GIVEN, Conflict, forbid, one_of
-from models.text_params import Stop
+from models.params.conflicts import GIVEN, Conflict, forbid, one_of
+from models.params.text import Stop
 
 NO_EFFECT = "Taken without effect: "
 SAID_OTHERWISE = frozenset(

@@ -23,7 +23,7 @@ from app.openai.json_schema import NULL
 from app.openai.reading import named_model
 from app.problems import ECHO, explain_details
 from app.submission import Wish, validated
-from models.conflicts import GIVEN, Conflict, explicitly, forbid
+from models.params.conflicts import GIVEN, Conflict, explicitly, forbid
 
 REFERENCE = "input_reference"
 PICTURE = "init_image"  # the param that it becomes

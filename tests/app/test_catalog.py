@@ -14,9 +14,9 @@ from app.catalog import Catalog, Entry
 from app.errors import NotFound
 from app.leases import HeldModel, Lease, held_state
 from app.requests import request_class
+from models.checkpoint.header import CheckpointError, Header, file_sha256
 from models.families import FAMILIES, FamilyEntry
-from models.header import CheckpointError, Header, file_sha256
-from models.params import Params
+from models.params.base import Params
 from tests.conftest import MODEL, save_vae, vae_header
 
 
@@ -93,7 +93,7 @@ def test_files_come_and_go_and_are_hashed_once(
         hashed.append(path.name)
         return file_sha256(path)
 
-    monkeypatch.setattr("models.shelf.file_sha256", counted)
+    monkeypatch.setattr("models.registry.file_sha256", counted)
     catalog = catalog_of(checkpoints)
     save_vae(checkpoints / "other.safetensors")
     catalog.scan()

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from app.settings import ROOT, Settings
-from models.sampled_params import SAMPLERS
+from models.params.diffusion import SAMPLERS
 from tests.app.serving import serving
 from tests.app.test_generate import URL, error_of
 from tests.conftest import MODEL, save_vae

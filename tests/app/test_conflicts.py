@@ -14,7 +14,7 @@ from app.openai.chat_request import ChatAsked
 from app.openai.completion_request import CompletionAsked
 from app.openai.image_request import Asked as PictureAsked
 from app.openai.image_request import in_dialect
-from models.conflicts import ABSENT, GIVEN, forbid
+from models.params.conflicts import ABSENT, GIVEN, forbid
 from tests.models.families import NETS, tiny_checkpoint
 
 

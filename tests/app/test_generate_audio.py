@@ -9,8 +9,8 @@ import redis
 
 from app.requests import formats_of, request_class
 from app.settings import Settings
+from models.checkpoint.header import Header
 from models.families import FAMILIES
-from models.header import Header
 from tests.app.serving import serving
 from tests.app.test_generate import error_of
 from tests.conftest import MODEL, save_vae

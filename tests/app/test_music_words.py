@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 
 from app.openai.music_words import KEYS, STYLES, TEMPOS, understand
-from models.audio_params import FASTEST, SLOWEST, Key
+from models.params.audio import FASTEST, SLOWEST, Key
 
 ALL = ("style", "tempo", "key")
 TEXTS: list[tuple[str, dict[str, Any]]] = [

@@ -10,7 +10,7 @@ from app.catalog import Catalog
 from app.errors import InvalidRequest
 from app.openai.image_request import Asked, in_dialect, read_request
 from app.settings import Settings
-from models.params import Params
+from models.params.base import Params
 from tests.models.families import tiny_led
 
 LEAD = {"clip_guidance_scale": 50.0}

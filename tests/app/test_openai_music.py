@@ -9,7 +9,7 @@ import httpx
 import pytest
 import soundfile
 
-from models.midi import write_midi
+from models.music.midi import write_midi
 from tests.app.serving import Running, eventually
 from tests.app.studio import PLAIN, PLAYER, a_studio
 from tests.app.test_artifacts import store

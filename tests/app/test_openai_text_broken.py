@@ -11,8 +11,8 @@ from torch import Tensor
 from app import attendance
 from app.openai import answer_stream
 from atelier import Client, TextChangedError
-from models import language
-from models.token_draws import Choice, choose
+from models.language import language
+from models.language.sampling import Choice, choose
 from tests.app.serving import Running, eventually
 from tests.app.test_generate import error_of
 from tests.app.written import TEXT

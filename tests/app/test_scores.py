@@ -9,7 +9,7 @@ import mido
 import pytest
 import redis
 
-from models.midi import write_midi
+from models.music.midi import write_midi
 from models.score import DRUMS, Note, Score
 from tests.app.test_artifacts import store
 from tests.app.test_generate import error_of
@@ -105,7 +105,7 @@ def test_a_score_goes_with_a_style_but_not_with_none(music: httpx.Client) -> Non
 @pytest.mark.slow
 def test_the_api_reads_scores_without_torch_or_numpy() -> None:
     code = (
-        "import sys, app.main; from models.midi import read_midi, write_midi\n"
+        "import sys, app.main; from models.music.midi import read_midi, write_midi\n"
         "from models.score import Note, Score\n"
         "assert read_midi(write_midi(Score((Note(0, 1, 60),)))).seconds == 1\n"
         "raise SystemExit(bool({'torch', 'numpy', 'soundfile'} & sys.modules.keys()))"

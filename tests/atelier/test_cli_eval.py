@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.header import read_header
+from models.checkpoint.header import read_header
 from tests.atelier.commands import atelier, refused
 from tests.models.families import tiny_checkpoint
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from models.artifacts import Image
-from models.checkpoint import load
+from models.checkpoint.header import file_sha256
+from models.checkpoint.weights import load
 from models.engine.batching import Place
 from models.engine.flow import run_alone
 from models.families import FAMILIES
-from models.header import file_sha256
 from models.nets.dcgan import Generator
 from tests.atelier.commands import atelier, refused
 from tests.conftest import save_vae

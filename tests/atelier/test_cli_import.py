@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from models.checkpoint.header import LEAD, PARTS, read_header
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
-from models.header import LEAD, PARTS, read_header
-from models.sampled_params import StableDiffusionParams
+from models.params.diffusion import StableDiffusionParams
 from tests.atelier.commands import Said, atelier, refused
+from tests.models.convert.test_open_clip import TINY, made, written
 from tests.models.families import load_family, tiny_checkpoint, tiny_led
 from tests.models.stable import tiny_folder
-from tests.models.test_open_clip_part import TINY, made, written
 
 
 @pytest.fixture(scope="module")

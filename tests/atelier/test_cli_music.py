@@ -14,7 +14,7 @@ import pytest
 
 from atelier.cli_files import facts_of
 from models.artifacts import Audio
-from models.midi import write_midi
+from models.music.midi import write_midi
 from models.score import Score
 from tests.app.conftest import worker  # noqa: F401 (a fixture)
 from tests.app.serving import Running, eventually

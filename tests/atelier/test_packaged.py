@@ -12,9 +12,9 @@ from app.requests import request_class
 from app.settings import Settings
 from atelier import packaged
 from atelier.packaged import Packaged, note_end, plan_imports, take_over
+from models.checkpoint.header import read_header
 from models.families import FAMILIES
-from models.header import read_header
-from tests.models.test_language_files import folder, one_file  # noqa: F401 (fixtures)
+from tests.models.convert.test_language import folder, one_file  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

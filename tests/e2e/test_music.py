@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from atelier import BadRequestError, Client
-from models.midi import read_midi, write_midi
+from models.music.midi import read_midi, write_midi
 from models.score import Note, Score
 from tests.atelier.commands import atelier, refused
 from tests.e2e.conftest import Stack, playing

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from models.midi import write_midi
+from models.music.midi import write_midi
 from tests.e2e.conftest import Stack, playing
 from tests.e2e.test_music import TUNE
 from tests.e2e.test_readme import ROOT, bash, blocks

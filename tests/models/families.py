@@ -8,13 +8,15 @@ import torch
 from pydantic import JsonValue
 from torch import nn
 
-from models.checkpoint import load, save, weights_sha256
+from models.checkpoint.header import PARTS, Header, Need
+from models.checkpoint.weights import load, save, weights_sha256
+from models.clip.tokenizer import Words
+from models.diffusion.attach_clip import lead
 from models.engine.batching import Place
 from models.engine.flow import Family
 from models.families import FAMILIES
-from models.header import PARTS, Header, Need
-from models.leading import lead
-from models.music_tokens import MusicTokens
+from models.music.composition import facts_of
+from models.music.tokenizer import MusicTokens
 from models.nets.autoencoder import Autoencoder
 from models.nets.clip import build_clip
 from models.nets.composer import Composer
@@ -26,9 +28,7 @@ from models.nets.vae import VAENet
 from models.nets.video_gan import VideoGenerator
 from models.nets.video_unet import VideoUNet
 from models.nets.wavenet import WaveNet
-from models.params import Params
-from models.piece import facts_of
-from models.words import Words
+from models.params.base import Params
 from tests.models import stable, writing
 
 UNET = {"size": 16, "patch": 2, "widths": [8, 16], "blocks": 1, "attention": [4]}

@@ -7,8 +7,8 @@ import torch
 from pydantic import JsonValue
 from torch import nn
 
-from models.stable_diffusion_nets import makers
-from models.stable_diffusion_words import tensors_of
+from models.diffusion.stable_diffusion_nets import makers
+from models.diffusion.stable_diffusion_tokenizer import tensors_of
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MERGES = ["r e", "re d</w>", "a p", "p l", "ap pl", "appl e</w>"]

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from models.artifacts import Artifact, values_of
-from models.checkpoint import load, save
+from models.checkpoint.header import PARTS, CheckpointError, part_path, read_header
+from models.checkpoint.weights import load, save
 from models.engine.determinism import prove
 from models.engine.engine import Engine, Failed, Finished
 from models.engine.flow import Family, Flow, resume, run_alone, together
 from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.header import PARTS, CheckpointError, part_path, read_header
-from models.params import Params
+from models.params.base import Params
 from tests.models.families import (
     ABLE,
     COMPOSING,

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Frames, Image
-from models.checkpoint import load
+from models.checkpoint.header import CheckpointError
+from models.checkpoint.weights import load
 from models.engine.batching import Batched, Place, run_together
 from models.engine.flow import Family, run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.gan import GAN
-from models.header import CheckpointError
+from models.image.gan import GAN
+from models.image.preprocessing import fitted
+from models.image.vae import VAE
 from models.nets.mixture import PARTS, GaussianMixture
-from models.pictures import fitted
-from models.vae import VAE
 from tests.models.families import tiny_checkpoint
 
 CPU = torch.device("cpu")

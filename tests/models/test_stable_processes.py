@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from models.levels import Ends, levels
-from models.process import Process, scaled_linear_alpha_bar
-from models.samplers import ddim, dpmpp_2m, euler
-from tests.models.test_samplers import ORACLE, Asking, finish, in_sigma_space, net, start
+from models.diffusion.noise_schedule import Process, scaled_linear_alpha_bar
+from models.diffusion.samplers import ddim, dpmpp_2m, euler
+from models.diffusion.timesteps import Ends, levels
+from tests.models.diffusion.test_samplers import ORACLE, Asking, finish, in_sigma_space, net, start
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

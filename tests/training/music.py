@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.midi import write_midi
+from models.music.midi import write_midi
 from models.score import Note, Score
 from training.data.rendering import RATE
 from training.data.shards import Label, Recording

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models.checkpoint import load, weights_sha256
+from models.checkpoint.weights import load, weights_sha256
 from tests.training.tiny import DIFFUSION, diffusion_recipe, gan_recipe, vae_recipe
 from training.beginning import begun
 from training.command import Order, carry_out, run

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.checkpoint import load
-from models.header import Header
+from models.checkpoint.header import Header
+from models.checkpoint.weights import load
 from models.nets.classifier import Classifier
-from models.shelf import Shelf
+from models.registry import Shelf
 from training.classifying import (
     ClassifierLearner,
     ClassifierSettings,

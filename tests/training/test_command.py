@@ -6,7 +6,7 @@ import torch
 from pydantic import JsonValue
 
 from models.artifacts import Image
-from models.checkpoint import Checkpoint, load
+from models.checkpoint.weights import Checkpoint, load
 from models.engine.batching import Place
 from models.engine.flow import run_alone
 from models.families import FAMILIES

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 
+from models.checkpoint.header import Header
 from models.engine.noise import seeded
-from models.header import Header
-from models.music_tokens import MusicTokens
+from models.music.composition import facts_of
+from models.music.tokenizer import MusicTokens
 from models.nets.composer import Composer as Net
-from models.piece import facts_of
 from models.score import KEYS, Note, Score
 from tests.training.test_painting import goes_on_exactly, run
 from training.composing import (

@@ -8,8 +8,8 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.checkpoint import load, save
-from models.header import CheckpointError, Header, read_header
+from models.checkpoint.header import CheckpointError, Header, read_header
+from models.checkpoint.weights import load, save
 from models.nets.classifier import Classifier
 from tests.models.families import tiny_checkpoint
 from training import reference as references

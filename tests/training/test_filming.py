@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from models.artifacts import Video
+from models.checkpoint.header import PARTS, Header, read_header
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
-from models.header import PARTS, Header, read_header
-from models.video_params import VideoGANParams
+from models.params.video import VideoGANParams
 from tests.models.families import load_family, tiny_parts
 from tests.training import clips as made_up
 from tests.training.test_own_clips import animation

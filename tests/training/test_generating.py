@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, Image
-from models.checkpoint import load
+from models.checkpoint.header import Header
+from models.checkpoint.weights import load
 from models.engine.batching import Batched
 from models.engine.flow import Step, run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.header import Header
 from models.nets.unet import UNet
-from models.params import Params, item_seed
+from models.params.base import Params, item_seed
 from tests.models.families import tiny_checkpoint
 from training.evaluate import wanted
 from training.generating import load_model, pictures_of

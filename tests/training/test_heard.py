@@ -7,8 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models import mulaw
-from models.rolls import Rolled
+from models.audio import mulaw
+from models.music.piano_roll import Rolled
 from models.score import Note, Score
 from tests.training.music import hummed
 from training.data.cache import DataMissing

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.header import Header
+from models.checkpoint.header import Header
 from models.nets.dcgan import Generator
 from training.metrics.pictures import nearest_rms, patch_distances, sliced_wasserstein
 from training.patches import measure_patches

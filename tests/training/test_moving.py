@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.checkpoint import Checkpoint, load
-from models.header import Header
+from models.checkpoint.header import Header
+from models.checkpoint.weights import Checkpoint, load
 from models.nets.unet import UNet
 from models.nets.video_unet import VideoUNet
 from tests.models.families import LATENT, tiny_checkpoint

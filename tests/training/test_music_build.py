@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.rolls import piano_roll
+from models.music.piano_roll import piano_roll
 from models.score import Score
 from tests.training.music import SCALE, hummed, tone
 from training.data import music_build, rendering

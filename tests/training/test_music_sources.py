@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.midi import read_midi, write_midi
-from models.music_tokens import MusicTokens, snapped
+from models.music.midi import read_midi, write_midi
+from models.music.tokenizer import MusicTokens, snapped
 from models.score import DRUMS, Note, Score
 from tests.training.music import SCALE
 from training.data import grooves, tunes

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from models import mulaw
-from models.checkpoint import load, save
-from models.header import Header, read_header
-from models.music_tokens import MusicTokens
+from models.audio import mulaw
+from models.checkpoint.header import Header, read_header
+from models.checkpoint.weights import load, save
+from models.music.composition import facts_of
+from models.music.piano_roll import Rolled
+from models.music.tokenizer import MusicTokens
 from models.nets.composer import Composer
 from models.nets.wavenet import WaveNet
-from models.piece import facts_of
-from models.rolls import Rolled
 from models.score import Note, Score
 from tests.models.families import COMPOSER, WAVENET, tiny_checkpoint
 from training import hearing, spectrograms

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from models.artifacts import Image
-from models.checkpoint import load, save
+from models.checkpoint.header import file_sha256
+from models.checkpoint.weights import load, save
 from models.engine.batching import Place
 from models.engine.flow import run_alone
 from models.families import FAMILIES
-from models.header import file_sha256
 from tests.atelier.commands import Said, atelier, refused
 from tests.training.drawn import draw_folder
 from tests.training.tiny import DIFFUSION, count_tensors, diffusion_recipe, gan_recipe, wgan_recipe

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 import torch
 
-from models.checkpoint import load, save, weights_sha256
+from models.checkpoint.header import PARTS, Header, Need, part_path
+from models.checkpoint.weights import load, save, weights_sha256
+from models.clip.tokenizer import Words
+from models.diffusion.latent_diffusion import LatentDiffusion
 from models.engine.batching import Place
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
-from models.header import PARTS, Header, Need, part_path
-from models.latent_diffusion import LatentDiffusion
 from models.nets.autoencoder import Autoencoder
 from models.nets.unet import Guess
-from models.sampled_params import TextToImageParams
-from models.words import Words
+from models.params.diffusion import TextToImageParams
 from tests.models.families import CLIP, LATENT, ROWS, WORDS, tiny_parts
 from training.autoencoding import (
     AutoencoderLearner,

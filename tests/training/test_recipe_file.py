@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.checkpoint import load
+from models.checkpoint.weights import load
 from tests.training.drawn import draw_folder
 from tests.training.tiny import gan_recipe, vae_recipe
 from training import command

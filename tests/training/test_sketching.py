@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from models.process import Process
+from models.diffusion.noise_schedule import Process
 from training.sketching import STEPS, sketched
 
 PROCESS = Process.of({"schedule": "cosine", "steps": 1000, "prediction": "v", "clip": False})

@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.sweeps import Point, draw, sweep_of
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.header import Header
+from models.checkpoint.header import Header
 from models.nets.upscaler import Upscaler, bicubic
 from tests.training.test_data import fill
 from tests.training.test_train import flat, trained

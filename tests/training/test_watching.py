@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import load
-from models.header import read_header
+from models.checkpoint.header import read_header
+from models.checkpoint.weights import load
 from tests.models.families import tiny_checkpoint
 from tests.training import clips as made_up
 from tests.training.test_evaluate import EYES

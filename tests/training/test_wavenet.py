@@ -5,15 +5,15 @@ import math
 import pytest
 import torch
 
-from models import mulaw
-from models.audio_params import WaveNetParams
-from models.checkpoint import Checkpoint
+from models.audio import mulaw
+from models.audio.wavenet import WaveNet
+from models.checkpoint.header import Header
+from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Place
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
-from models.header import Header
 from models.nets.wavenet import WaveNet as Net
-from models.wavenet import WaveNet
+from models.params.audio import WaveNetParams
 from tests.training.test_painting import goes_on_exactly, run
 from training.errors import TrainingRefused
 from training.recipe import Data

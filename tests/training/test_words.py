@@ -6,10 +6,10 @@ from functools import lru_cache
 import pytest
 import torch
 
-from models.checkpoint import Checkpoint
-from models.header import Header
+from models.checkpoint.header import Header
+from models.checkpoint.weights import Checkpoint
+from models.clip.tokenizer import Words
 from models.nets.clip import build_clip
-from models.words import Words
 from tests.models.families import CLIP, ROWS, WORDS
 from training.contrasting import both_ways, moved, trimmed
 from training.evaluate import EvaluationRefused, wanted

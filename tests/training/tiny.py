@@ -3,7 +3,7 @@
 import torch
 from pydantic import JsonValue
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.adversarial import GANLearner, GANSettings
 from training.diffusing import DiffusionLearner, DiffusionSettings
 from training.mixing import MixtureLearner, MixtureSettings, measure_likelihood

@@ -21,10 +21,10 @@ from app.uploads import Uploads
 from models.artifacts import Image
 from models.engine.flow import Inputs, Step
 from models.families import FAMILIES
-from models.fields import posted_fields
-from models.params import VAEParams
-from models.shelf import Shelf
-from models.vae import VAE
+from models.image.vae import VAE
+from models.params.base import VAEParams
+from models.params.fields import posted_fields
+from models.registry import Shelf
 from tests.models.families import tiny_checkpoint
 from workers.desk import Desk
 from workers.main import Process, connect

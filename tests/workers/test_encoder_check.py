@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from models.artifacts import Artifact
+from models.checkpoint.header import Header
 from models.engine.determinism import Proof
-from models.header import Header
 from tests.models.families import load_family, tiny_checkpoint
 from workers import encoder_check
 from workers.encode import encode

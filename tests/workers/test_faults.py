@@ -16,14 +16,14 @@ import torch
 import workers.delivery
 from bench.noop import register
 from models.artifacts import Image
-from models.checkpoint import save
+from models.checkpoint.header import Header
+from models.checkpoint.weights import save
 from models.engine.batching import Batched
 from models.engine.engine import Engine
 from models.engine.flow import Inputs, Step
 from models.families import FAMILIES
-from models.header import Header
-from models.params import VAEParams
-from models.vae import VAE
+from models.image.vae import VAE
+from models.params.base import VAEParams
 from tests.models.families import tiny_checkpoint
 from tests.workers.conftest import Bench
 from tests.workers.test_runs import Floor

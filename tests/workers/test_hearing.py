@@ -11,10 +11,10 @@ import torch
 from app.records import sound_key
 from app.schemas import Job
 from models.artifacts import Audio
+from models.audio.wavenet import WaveNet
 from models.engine.flow import Inputs, Step
 from models.engine.noise import seeded
-from models.params import Params
-from models.wavenet import WaveNet
+from models.params.base import Params
 from tests.models.families import tiny_checkpoint
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import claim_as, die, reap

@@ -8,7 +8,7 @@ import pytest
 
 import workers.batch_worker
 from app.imports import IMPORTING, Imports, ImportStatus
-from models.header import read_header
+from models.checkpoint.header import read_header
 from tests.workers.conftest import Bench
 
 MODEL = "late"

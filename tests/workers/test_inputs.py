@@ -18,7 +18,7 @@ from app.jobs import Idempotency, Jobs
 from app.store import FolderStore, Missing, Unreachable
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
-from models.params import VAEParams
+from models.params.base import VAEParams
 from tests.models.families import load_family
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import claim_as, die, reap

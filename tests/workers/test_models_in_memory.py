@@ -17,9 +17,9 @@ from models.artifacts import Image
 from models.engine.batching import Place
 from models.engine.flow import Inputs, Step
 from models.engine.noise import seeded
-from models.params import VAEParams
-from models.shelf import Entry, Shelf
-from models.vae import VAE
+from models.image.vae import VAE
+from models.params.base import VAEParams
+from models.registry import Entry, Shelf
 from tests.workers.conftest import Bench
 from workers.host import Host, Loaded, loaded_bytes
 

@@ -13,9 +13,9 @@ from models.engine.determinism import Proof
 from models.engine.engine import Engine
 from models.engine.flow import NOTHING, run_alone
 from models.engine.noise import seeded
-from models.params import VAEParams, item_seed
-from models.shelf import Shelf
-from models.vae import VAE
+from models.image.vae import VAE
+from models.params.base import VAEParams, item_seed
+from models.registry import Shelf
 from tests.conftest import save_vae
 from tests.models.families import load_family, tiny_checkpoint
 from workers.desk import Claim

@@ -8,10 +8,10 @@ import soundfile
 
 from app.pictures import Unreadable
 from app.records import sound_key
-from models.audio_params import WaveNetParams
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
-from models.midi import read_midi, write_midi
+from models.music.midi import read_midi, write_midi
+from models.params.audio import WaveNetParams
 from models.score import Note, Score
 from tests.models.families import load_family, tiny_checkpoint, tiny_composing
 from tests.workers.conftest import Bench

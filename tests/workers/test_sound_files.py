@@ -16,7 +16,7 @@ import torch
 
 from app.schemas import MP3_RATES, SOUND_FORMATS
 from models.artifacts import Audio
-from models.midi import read_midi
+from models.music.midi import read_midi
 from models.score import DRUMS, Note, Score
 from workers.encode import encode
 from workers.files import Encoded, Facts

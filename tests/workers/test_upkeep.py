@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from app.settings import Settings
 from models.engine.batching import Batched
-from models.vae import VAE
+from models.image.vae import VAE
 from workers.main import Process
 
 class Hanging(VAE):
@@ -30,8 +30,8 @@ class Hanging(VAE):
             time.sleep(60)
         return super()._decode(z)
 
-import models.vae
-models.vae.VAE = Hanging
+import models.image.vae
+models.image.vae.VAE = Hanging
 Process(Settings(hang_timeout=0.5, heartbeat=0.1), "hanging").work()
 """
 

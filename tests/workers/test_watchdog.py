@@ -153,7 +153,7 @@ import sys, time
 import workers.delivery
 from app import log
 from app.settings import Settings
-from models.vae import VAE
+from models.image.vae import VAE
 from workers.main import Process
 
 def hang(*_, **__):

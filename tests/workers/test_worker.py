@@ -14,12 +14,12 @@ import torch
 from PIL import Image as Picture
 
 from app.records import queue_name
-from models.checkpoint import load
+from models.checkpoint.weights import load
 from models.engine.batching import Batched
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.nets.vae import VAENet
-from models.params import VAEParams, item_seed
+from models.params.base import VAEParams, item_seed
 from tests.models.families import load_family, tiny_checkpoint
 from tests.workers.conftest import Bench
 from workers.desk import Claim, Ending, Room, Word
@@ -289,7 +289,7 @@ def test_nobody_runs_beside_a_job_that_must_run_alone(bench: Bench, slow: thread
 
 @pytest.mark.slow
 def test_a_broken_model_fails_its_jobs_with_the_reason(bench: Bench, tmp_path: Path) -> None:
-    from models.checkpoint import save
+    from models.checkpoint.weights import save
 
     held = load(tiny_checkpoint(tmp_path / "elsewhere", "vae"))
     tensors = dict(held.tensors)
@@ -313,7 +313,7 @@ def test_a_model_that_does_not_fit_the_budget_says_so(bench: Bench) -> None:
 @pytest.mark.slow
 def test_models_take_turns_under_a_budget_for_one(bench: Bench) -> None:
     from models.engine.batching import Place
-    from models.shelf import Shelf
+    from models.registry import Shelf
     from workers.host import loaded_bytes
 
     entries = Shelf(bench.settings.checkpoints).entries()

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.midi import read_midi
-from models.music_tokens import DRUM_KEYS
+from models.music.midi import read_midi
+from models.music.tokenizer import DRUM_KEYS
 from models.score import DRUMS, TONICS, Note, Score
 from training.data.cache import require_program, run_program
 from training.data.rendering import INSTALL

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models import mulaw
-from models.rolls import Rolled
+from models.audio import mulaw
+from models.music.piano_roll import Rolled
 from models.score import Note, Score
 from training.data.cache import DataMissing, cache_folder
 from training.data.music import Corpus, built_corpus

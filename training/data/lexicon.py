@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from models.words import Words, words_in
+from models.clip.tokenizer import Words, words_in
 from training.data.cache import DataMissing, cache_folder
 from training.data.emoji_build import NAMES, plain_hexcode, read_json, unpack
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from models.midi import read_midi
+from models.music.midi import read_midi
 from models.score import ScoreError
 from training.data.cache import DataMissing, cache_folder
 from training.data.folder import files_of, held_files

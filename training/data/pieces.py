@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from models.music_tokens import MusicTokens
+from models.music.tokenizer import MusicTokens
 from models.score import ScoreError
 from training.data import tunes
 from training.data.cache import DataMissing, cache_folder

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.midi import write_midi
+from models.music.midi import write_midi
 from models.score import Score
 from training.data.cache import DataMissing, require_program, run_program
 

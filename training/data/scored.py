@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from models.music_tokens import MusicTokens
-from models.piece import FACTS
+from models.music.composition import FACTS
+from models.music.tokenizer import MusicTokens
 from models.score import TONICS
 from training.data.pieces import pieces_of
 from training.recipe import Data

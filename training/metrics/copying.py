@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.music_tokens import DEFAULTS, METERS, STEPS, MusicTokens
+from models.music.tokenizer import DEFAULTS, METERS, STEPS, MusicTokens
 
 Runs = NDArray[np.uint64]
 """A number for each note after the first, the same where the notes are the same."""

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.inception import Inception3
 
-from models.checkpoint import read_foreign
-from models.header import CheckpointError, file_sha256
+from models.checkpoint.header import CheckpointError, file_sha256
+from models.checkpoint.weights import read_foreign
 from training.metrics.features import ROWS, Described
 
 SIDE = 299  # pixels

@@ -2,7 +2,7 @@
 
 Each style has a predictor of its own, by least squares over the samples before, as they sound; what
 it is off by is taken to be spread as Laplace's law, whose width follows from how far off the last
-samples were, and cut where one class ends and the next begins (models/mulaw.py).
+samples were, and cut where one class ends and the next begins (models/audio/mulaw.py).
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from models import mulaw
+from models.audio import mulaw
 
 ORDER = 32
 ROWS = 64  # of sound, looked at together

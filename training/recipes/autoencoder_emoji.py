@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import PARTS, Header
+from models.checkpoint.header import PARTS, Header
 from training.autoencoding import (
     AutoencoderLearner,
     AutoencoderSettings,

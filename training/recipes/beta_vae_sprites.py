@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.data.sprites import ABOUT, LICENCE, load_sprites
 from training.recipe import Recipe
 from training.variational import VAELearner, VAESettings, measure_sprites

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.adversarial import GANLearner, GANSettings
 from training.data.fashion import ABOUT, LABELS, LICENCE, load_fashion
 from training.recipe import Recipe

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import PARTS, Header
+from models.checkpoint.header import PARTS, Header
 from training.contrasting import CLIPLearner, CLIPSettings
 from training.data.captions import CONTEXT, load_captioned
 from training.data.lexicon import ROWS, taught, words

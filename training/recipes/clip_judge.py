@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.contrasting import CLIPLearner, CLIPSettings
 from training.data.captions import load_captioned
 from training.data.lexicon import words

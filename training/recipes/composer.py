@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import Header
-from models.piece import facts_of
+from models.checkpoint.header import Header
+from models.music.composition import facts_of
 from training.composing import ComposingLearner, ComposingSettings, measure_composing
 from training.data.music_build import STYLES
 from training.data.pieces import vocabulary

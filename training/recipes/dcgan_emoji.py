@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.adversarial import GANLearner, GANSettings
 from training.data.emoji import load_faces
 from training.patches import measure_patches

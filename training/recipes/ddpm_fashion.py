@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.data.fashion import LABELS, load_fashion
 from training.diffusing import DiffusionLearner, DiffusionSettings
 from training.recipe import Recipe

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.classifying import ClassifierLearner, ClassifierSettings, measure_accuracy
 from training.data.fashion import ABOUT, LABELS, LICENCE, load_fashion
 from training.publish import JUDGES

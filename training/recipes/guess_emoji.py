@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import PARTS, Header
+from models.checkpoint.header import PARTS, Header
 from training.data.captions import load_captioned
 from training.data.lexicon import STYLES
 from training.guessing import GuessLearner, GuessSettings, in_vectors, measure_guess

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.data.fashion import ABOUT, LICENCE, load_fashion
 from training.mixing import MixtureLearner, MixtureSettings, measure_likelihood
 from training.recipe import Recipe

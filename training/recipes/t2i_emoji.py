@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import weights_sha256
-from models.header import Header, Need
+from models.checkpoint.header import Header, Need
+from models.checkpoint.weights import weights_sha256
 from training.data.captions import load_captioned, load_named, rows_of
 from training.data.compositions import compose
 from training.data.lexicon import STYLES

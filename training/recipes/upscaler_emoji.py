@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.header import PARTS, Header
+from models.checkpoint.header import PARTS, Header
 from training.data.emoji_large import load_pairs
 from training.recipe import Data, Recipe
 from training.upscaling import UpscalerLearner, UpscalerSettings, measure_enlarging, with_soft

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from models.header import Header
+from models.checkpoint.header import Header
 from training.data.fashion import ABOUT, LICENCE, fashion_tags, load_fashion
 from training.recipe import Recipe
 from training.variational import VAELearner, VAESettings, fit_latents, measure_bound

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import load as load_checkpoint
-from models.checkpoint import weights_sha256
-from models.header import SUFFIX, Header, Need
+from models.checkpoint.header import SUFFIX, Header, Need
+from models.checkpoint.weights import load as load_checkpoint
+from models.checkpoint.weights import weights_sha256
 from training.clip_columns import clips_in_latents
 from training.data.clips import ABOUT, LICENCE
 from training.data.lexicon import STYLES

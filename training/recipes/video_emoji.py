@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import weights_sha256
-from models.header import Header, Need
+from models.checkpoint.header import Header, Need
+from models.checkpoint.weights import weights_sha256
 from training.clip_columns import clips_with_texts
 from training.data.clips import ABOUT, LICENCE
 from training.filming import FilmingLearner, FilmingSettings

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
-from models.checkpoint import weights_sha256
-from models.header import Header, Need
-from models.rolls import Rolled
+from models.checkpoint.header import Header, Need
+from models.checkpoint.weights import weights_sha256
+from models.music.piano_roll import Rolled
 from training.data.heard import Windows, load_heard
 from training.data.music_build import ABOUT, STYLES
 from training.data.rendering import RATE

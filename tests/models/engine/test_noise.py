@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.engine.noise import normal, seeded, truncated_normal
-from models.params import MAX_SEED, item_seed
+from models.params.base import MAX_SEED, item_seed
 
 
 def test_draws_follow_their_seed_alone() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.music_tokens import MusicTokens
+from models.music.tokenizer import MusicTokens
 from models.score import DRUMS, Note, Score
 from training.metrics.copying import Known, runs_of
 from training.metrics.ngrams import bigram_bits, unigram_bits

@@ -1,0 +1,291 @@
+"""WaveNet's sample loop as machine code: samples as fast as the weights can be read.
+
+One sample needs every weight once, so a lone stream runs as fast as they come from the cache, and
+four streams abreast share each read. State, draws and results are those of
+`wavenet_steps.advance`, which this is tested against; a stream's bits do not depend on its
+neighbours (`models/kernels/simd.py`), so batches need no padding.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.audio.wavenet_torch import Advanced, Draws, Stacked, State
+from models.kernels.simd import (
+    ABREAST,
+    LANES,
+    Floats,
+    blocks_of,
+    compiled,
+    exp,
+    multiply,
+    padded,
+    tanh,
+)
+
+Numbers = NDArray[np.int64]
+ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
+NAN, INFINITE = np.float32(np.nan), np.float32(np.inf)
+
+
+class Packed(NamedTuple):
+    """A WaveNet's weights as the kernel reads them; matrices in blocks of outputs."""
+
+    hop: int
+    residual: int
+    gate: int
+    starts: Numbers  # (L,) where each layer's ring begins
+    masks: Numbers  # (L,) its length less one
+    levels: Floats  # (classes,) what each sounds like
+    embed: Floats  # (classes, residual)
+    gates: Floats  # of L layers, 2 residual to 2 gate
+    carry: Floats  # of L - 1, gate to residual
+    carry_bias: Floats  # (L - 1, residual)
+    gather: Floats  # all units to skip
+    gather_bias: Floats  # (skip,)
+    hidden: Floats
+    hidden_bias: Floats
+    out: Floats  # skip to classes
+    out_bias: Floats
+
+
+class Desk(NamedTuple):
+    """Where up to `ABREAST` streams are worked out, one row each, ends of vectors included."""
+
+    both: Floats  # a layer's input of `dilation` samples ago, and its input now
+    taken: Floats  # what its units take in
+    units: Floats  # of all layers
+    skip: Floats
+    hidden: Floats
+    logits: Floats
+    chances: Floats  # of the stream that is drawn, (classes,)
+    parts: Floats  # (LANES,), of what they sum to
+
+
+def packed(weights: Stacked) -> Packed:
+    """Copies them: what the stacked ones are changed to later is not seen."""
+    (gather, gather_bias), (hidden, hidden_bias), (out, out_bias) = weights.ends
+    return Packed(
+        weights.hop,
+        weights.residual,
+        weights.gate,
+        weights.starts.numpy(),
+        weights.masks.numpy(),
+        weights.levels.numpy(),
+        _plain(weights.embed),
+        _blocks(weights.gates),
+        _blocks(weights.carry),
+        _plain(weights.carry_bias),
+        _blocks(gather[None]),
+        _plain(gather_bias),
+        _blocks(hidden[None]),
+        _plain(hidden_bias),
+        _blocks(out[None]),
+        _plain(out_bias),
+    )
+
+
+def _plain(tensor: Tensor) -> Floats:
+    return tensor.detach().float().contiguous().numpy().copy()
+
+
+def _blocks(matrices: Tensor) -> Floats:
+    return blocks_of(matrices.detach().float().numpy())
+
+
+def desk_for(weights: Packed) -> Desk:
+    def rows(width: int) -> Floats:
+        return np.zeros((ABREAST, width), np.float32)
+
+    layers, classes = len(weights.starts), len(weights.levels)
+    return Desk(
+        rows(weights.residual + padded(weights.residual)),
+        rows(padded(2 * weights.gate)),
+        rows(layers * weights.gate),
+        rows(padded(len(weights.gather_bias))),
+        rows(padded(len(weights.hidden_bias))),
+        rows(padded(classes)),
+        np.zeros(padded(classes), np.float32),
+        np.zeros(LANES, np.float32),
+    )
+
+
+def advance(weights: Packed, state: State, told: Tensor, draws: Draws) -> Advanced:
+    """As `wavenet_steps.advance`, on the CPU: as many streams in each of torch's threads."""
+    rings, length, last = (t.clone(memory_format=torch.contiguous_format) for t in state)
+    samples = torch.empty(draws.uniforms.shape)
+    given = (told, draws.uniforms, draws.temperature, draws.top_p)
+    whole = [rings, length, last, samples, *(tensor.contiguous() for tensor in given)]
+    each = -(-len(rings) // torch.get_num_threads())
+    parts = [
+        [t[first : first + each].numpy() for t in whole] for first in range(0, len(rings), each)
+    ]
+    if len(parts) == 1:
+        _advance(weights, parts[0])
+    else:
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(partial(_advance, weights), parts))
+    return samples, rings, length, last
+
+
+def _advance(weights: Packed, part: list[Any]) -> None:
+    rings, length, last, samples, told, *draws = part
+    _run(weights, desk_for(weights), (rings, length, last), told, tuple(draws), samples)
+
+
+@compiled
+def _run(
+    weights: Packed, desk: Desk, state: Any, told: Floats, draws: Any, samples: Floats
+) -> None:
+    """All samples of ABREAST streams, then those of the next; the state is written."""
+    rings, length, last = state
+    uniforms, temperature, top_p = draws
+    for first in range(0, len(rings), ABREAST):
+        rows = min(ABREAST, len(rings) - first)
+        for k in range(samples.shape[1]):
+            for row in range(rows):
+                for i in range(weights.residual):
+                    desk.both[row, weights.residual + i] = weights.embed[last[first + row], i]
+            step(weights, desk, (rings, length), told[:, k // weights.hop], first, rows)
+            for row in range(rows):
+                at = first + row
+                u, heat, part = uniforms[at, k], temperature[at], top_p[at]
+                logits = desk.logits[row, : len(weights.levels)]
+                number = draw(logits, u, heat, part, desk.chances, desk.parts)
+                samples[at, k] = weights.levels[number] if number >= 0 else NAN
+                last[at] = max(number, 0)
+                length[at] += 1
+
+
+@compiled
+def step(weights: Packed, desk: Desk, state: Any, told: Any, first: int, rows: int) -> None:
+    """Logits of the next sample of streams `first` and on, whose inputs lie on the desk.
+
+    state: rings (B, places, residual), which are written, and length (B,).
+    told (B, layers, 2 gate).
+    """
+    rings, length = state
+    residual, gate = weights.residual, weights.gate
+    wide, taken, units = desk.both.shape[1], desk.taken.shape[1], desk.units.shape[1]
+    carried = wide - residual
+    for layer in range(len(weights.starts)):
+        for row in range(rows):
+            place = weights.starts[layer] + (length[first + row] & weights.masks[layer])
+            _remember(rings[first + row, place], desk.both[row], residual)
+            for i in range(2 * gate):
+                desk.taken[row, i] = told[first + row, layer, i]
+        at = (layer * 2 * residual * taken, 0, 0, wide, taken, 2 * residual)
+        multiply(weights.gates, desk.both, desk.taken, at, taken, rows)
+        for row in range(rows):
+            signal, gates = desk.taken[row, :gate], desk.taken[row, gate : 2 * gate]
+            _gated(signal, gates, desk.units[row, layer * gate : (layer + 1) * gate])
+        if layer < len(weights.carry_bias):
+            for row in range(rows):
+                for i in range(residual):
+                    desk.both[row, residual + i] += weights.carry_bias[layer, i]
+            at = (layer * gate * carried, layer * gate, residual, units, wide, gate)
+            multiply(weights.carry, desk.units, desk.both, at, carried, rows)
+    _spoken(weights, desk, rows)
+
+
+@compiled
+def _spoken(weights: Packed, desk: Desk, rows: int) -> None:
+    """Logits of all units: section 2.4 of the paper."""
+    _affine(weights.gather, weights.gather_bias, desk.units, desk.skip, rows)
+    _rectify(desk.skip, rows)
+    _affine(weights.hidden, weights.hidden_bias, desk.skip, desk.hidden, rows)
+    _rectify(desk.hidden, rows)
+    _affine(weights.out, weights.out_bias, desk.hidden, desk.logits, rows)
+
+
+@compiled
+def _remember(ring: Floats, both: Floats, residual: int) -> None:
+    """What was put in the ring its whole length ago, for what is there now."""
+    for i in range(residual):
+        both[i] = ring[i]
+        ring[i] = both[residual + i]
+
+
+@compiled
+def _gated(signal: Floats, gate: Floats, units: Floats) -> None:
+    """tanh(signal) sigmoid(gate): equation 2 of the paper."""
+    for i in range(len(units)):  # each indexed by i alone, or it is not compiled to vectors
+        units[i] = tanh(signal[i]) * (HALF + HALF * tanh(HALF * gate[i]))
+
+
+@compiled
+def _affine(w: Floats, bias: Floats, x: Floats, y: Floats, rows: int) -> None:
+    """y = w x + bias; ends of y beyond the bias are left to be anything."""
+    for row in range(rows):
+        for i in range(len(bias)):
+            y[row, i] = bias[i]
+    at = (0, 0, 0, x.shape[1], y.shape[1], len(w) // y.shape[1])
+    multiply(w, x, y, at, y.shape[1], rows)
+
+
+@compiled
+def _rectify(x: Floats, rows: int) -> None:
+    for row in range(rows):
+        for i in range(x.shape[1]):
+            x[row, i] = ZERO if x[row, i] < ZERO else x[row, i]  # no number stays none
+
+
+@compiled
+def draw(
+    logits: Floats, u: Any, temperature: Any, top_p: Any, chances: Floats, parts: Floats
+) -> int:
+    """The class that a uniform draws, as `Draws` says; -1 where there is none.
+
+    chances: as many as the logits, ends of vectors included, all zero beyond the classes.
+    """
+    most, scale, classes = logits[0], ONE / temperature, len(logits)
+    for c in range(classes):
+        if not logits[c] < INFINITE:  # no number, or +inf; what is -inf is never drawn
+            return -1
+        most = max(most, logits[c])
+    for c in range(classes):
+        chance = exp((logits[c] - most) * scale)  # of -inf a little
+        chances[c] = chance if logits[c] > -INFINITE else ZERO
+    total = _reached(chances, ZERO, parts)
+    if not (total > ZERO and u == u):  # noqa: PLR0124 - how one asks whether it is a number
+        return -1
+    least = _least(chances, top_p * total, parts) if top_p < ONE else ZERO
+    goal, passed, last = u * _reached(chances, least, parts), ZERO, 0
+    for c in range(classes):
+        if chances[c] > ZERO and chances[c] >= least:
+            passed, last = passed + chances[c], c
+            if passed > goal:
+                break
+    return last
+
+
+@compiled
+def _least(chances: Floats, enough: Any, parts: Floats) -> Any:
+    """What the likeliest that together reach `enough` have at least, the largest being 1."""
+    low, high = ZERO, TWO
+    for _ in range(30):
+        middle = HALF * (low + high)
+        if _reached(chances, middle, parts) >= enough:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def _reached(chances: Floats, least: Any, parts: Floats) -> Any:
+    """What those of at least so much sum to, vectors first."""
+    total = ZERO
+    parts[:] = ZERO
+    for start in range(0, len(chances), LANES):
+        vector = chances[start : start + LANES]
+        for lane in range(LANES):
+            parts[lane] += vector[lane] if vector[lane] >= least else ZERO
+    for part in parts:
+        total += part
+    return total

@@ -1,0 +1,129 @@
+"""WaveNet a sample at a time: each layer keeps the samples that it will be asked for again.
+
+Stepped so, a sample costs one pass over the weights instead of one over the whole field (Paine et
+al. 2016, 1611.09482, algorithm 1). A layer of dilation d looks back d samples, so its ring of d
+places holds exactly those; all rings of a stream lie in one tensor, and the state of a stream is
+that tensor, how many samples it is long, and the last one. This is the plain form: it runs where
+there is no compiler for the fast one, and is what that is held against.
+"""
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.audio import mulaw
+from models.nets.activations import sigmoid
+from models.nets.wavenet import WaveNet
+
+State = tuple[Tensor, Tensor, Tensor]
+"""rings (places, residual) float32, samples so far and the last one's class, int64."""
+Advanced = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Samples, and the state after them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What a chunk of samples is drawn by: uniforms (B, K) in [0, 1); temperature and top_p (B,).
+
+    A class is the first at which the cumulated probability passes the uniform. Of the classes,
+    the likeliest that together reach `top_p` may be drawn, those as likely as the last included.
+    """
+
+    uniforms: Tensor
+    temperature: Tensor
+    top_p: Tensor
+
+
+class Stacked:
+    """A WaveNet's weights by use, with the input as the first dimension, and where rings begin."""
+
+    def __init__(self, net: WaveNet) -> None:
+        self.hop, self.residual, self.gate = net.hop, net.residual, net.gate
+        device = net.out.weight.device
+        ends = list(accumulate(net.dilations, initial=0))
+        self.places = ends[-1]
+        self.starts = torch.tensor(ends[:-1], device=device)  # (L,)
+        self.masks = torch.tensor(net.dilations, device=device) - 1  # (L,), of powers of two
+        self.embed = net.embed.weight  # (classes, residual)
+        gates: list[Any] = list(net.gates)
+        carry: list[Any] = list(net.carry)
+        self.gates = torch.stack([g.weight.t() for g in gates])  # (L, 2 residual, 2 gate)
+        self.before, self.now = self.gates.chunk(2, 1)  # (L, residual, 2 gate) each
+        none = torch.zeros(0, net.gate, net.residual, device=device)  # of a single layer
+        self.carry = torch.stack([c.weight.t() for c in carry]) if carry else none
+        self.carry_bias = torch.stack([c.bias for c in carry]) if carry else none[:, 0]
+        self.ends = [  # from all units to logits
+            (m.weight.t().contiguous(), m.bias) for m in (net.gather, net.hidden, net.out)
+        ]
+        every = torch.arange(net.classes, device=device)
+        self.levels = mulaw.decode(every, net.classes)  # (classes,), what each sounds like
+
+    def silence(self) -> State:
+        """Nothing before the first sample, which is told that it follows a zero."""
+        last = mulaw.encode(torch.zeros(()), len(self.levels))
+        return torch.zeros(self.places, self.residual), torch.tensor(0), last
+
+
+def advance(weights: Stacked, state: State, told: Tensor, draws: Draws) -> Advanced:
+    """Draw the next K samples of B streams, each from the ones before it.
+
+    told (B, frames, layers, 2 gate), as `WaveNet.condition` has it, K being the frames' samples.
+    Gives samples (B, K) in [-1, 1], NaN where no class could be drawn, and the state after them;
+    what is given stays as it was.
+    """
+    rings, length, last = state[0].clone(memory_format=torch.contiguous_format), *state[1:]
+    samples = []
+    for k in range(draws.uniforms.shape[1]):
+        logits = step(weights, (rings, length + k, last), told[:, k // weights.hop])
+        last, sound = draw(logits, draws.uniforms[:, k], draws.temperature, draws.top_p)
+        samples.append(torch.where(sound, weights.levels[last], torch.nan))
+    return torch.stack(samples, 1), rings, length + len(samples), last
+
+
+def step(weights: Stacked, state: State, told: Tensor) -> Tensor:
+    """Logits (B, classes) of the next sample; the rings are written. told (B, layers, 2 gate).
+
+    What the layers' inputs of `dilation` samples ago come to is known beforehand, for all at once.
+    """
+    rings, length, last = state
+    flat = rings.view(-1, weights.residual)
+    rows = torch.arange(len(rings), device=rings.device) * weights.places
+    places = weights.starts[:, None] + (length & weights.masks[:, None]) + rows  # (L, B)
+    before = flat.index_select(0, places.flatten()).view(*places.shape, -1)
+    taken = torch.baddbmm(told.transpose(0, 1), before, weights.before)  # (L, B, 2 gate)
+    x = weights.embed.index_select(0, last)  # (B, residual)
+    inputs, units = [x], []
+    for layer, part in enumerate(taken.unbind(0)):
+        signal, gate = torch.addmm(part, x, weights.now[layer]).chunk(2, 1)
+        units.append(torch.tanh(signal) * sigmoid(gate))
+        if layer < len(weights.carry):
+            x = torch.addmm(x, units[-1], weights.carry[layer]) + weights.carry_bias[layer]
+            inputs.append(x)
+    flat.index_copy_(0, places.flatten(), torch.cat(inputs))
+    h = torch.cat(units, 1)
+    (gather, gather_bias), (hidden, hidden_bias), (out, out_bias) = weights.ends
+    h = torch.addmm(gather_bias, h, gather).relu()
+    h = torch.addmm(hidden_bias, h, hidden).relu()
+    return torch.addmm(out_bias, h, out)
+
+
+def draw(logits: Tensor, u: Tensor, temperature: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    """Classes (B,) of logits (B, classes), as `Draws` says, and whether there was one to draw.
+
+    Where logits, temperature or uniform are no numbers, it is class 0, and there was none.
+    +inf is none either; -inf is never drawn.
+    """
+    p = torch.softmax(logits / temperature[:, None], 1)
+    ranked = p.sort(1, descending=True).values
+    short = (ranked.cumsum(1) < top_p[:, None]).sum(1, keepdim=True)  # those before the last kept
+    least = ranked.gather(1, short.clamp(max=p.shape[1] - 1))
+    kept = torch.where((p >= least) | (top_p[:, None] >= 1), p, 0.0)
+    passed = kept.cumsum(1)
+    total = passed[:, -1]
+    last_kept = p.shape[1] - 1 - (kept > 0).flip(1).byte().argmax(1)
+    number = (passed <= (u * total)[:, None]).sum(1).minimum(last_kept)
+    sound = (total > 0) & ~u.isnan()
+    return torch.where(sound, number, 0), sound

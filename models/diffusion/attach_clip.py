@@ -1,0 +1,77 @@
+"""Which CLIP leads a checkpoint: a need in its card, beside weights that stay as they are."""
+
+from pathlib import Path
+
+import torch
+
+from models.checkpoint.header import LEAD, PARTS, SUFFIX, CheckpointError, Need
+from models.checkpoint.weights import Checkpoint, load, save, weights_sha256
+from models.clip.clip import CLIP
+from models.engine.batching import Place
+from models.families import FAMILIES
+
+CPU = Place(torch.device("cpu"))
+
+
+def led_by(folder: Path, clip: str) -> dict[str, Need]:
+    """The `needs` of a header that a CLIP leads, one of the parts in a folder of checkpoints.
+
+    Raises CheckpointError if it is not there, or no CLIP.
+    """
+    return _needs(_part(folder, clip), clip)
+
+
+def lead(folder: Path, model: str, clip: str) -> Path:
+    """Write the checkpoint `model` anew, as one that is led by `clip`, or by it instead.
+
+    Raises CheckpointError for what is not there, is no diffusion model, or doesn't fit; the file
+    is then as it was.
+    """
+    path = folder / f"{model}{SUFFIX}"
+    if not path.is_file():
+        raise CheckpointError(f"there is no {path.name} in the folder of checkpoints")
+    held, part = load(path), _part(folder, clip)
+    family = FAMILIES.get(held.header.family)
+    if family is None or "clip_guidance_scale" not in family.params.model_fields:
+        raise CheckpointError(f"{model} is no diffusion model, but of family {held.header.family}")
+    given = _needs(part, clip)
+    if held.header.needs.get("clip") == given[LEAD]:
+        raise CheckpointError(f"{model} reads by {clip}, which leads it already")
+    needs = held.header.needs | given
+    header = held.header.model_copy(update={"needs": needs})
+    led = Checkpoint(header, held.tensors, "", {**held.needs, LEAD: part})
+    family.load(led, CPU)  # as a worker will, which tells of all that doesn't fit
+    save(path, header, held.tensors)
+    return path
+
+
+def let_go(folder: Path, model: str) -> Path:
+    """Write the checkpoint `model` anew, without the CLIP that it was given by `lead`.
+
+    Raises CheckpointError if it is not there, or was given none; its own reader it keeps.
+    """
+    path = folder / f"{model}{SUFFIX}"
+    if not path.is_file():
+        raise CheckpointError(f"there is no {path.name} in the folder of checkpoints")
+    held = load(path)
+    needs = {role: need for role, need in held.header.needs.items() if role != LEAD}
+    if len(needs) == len(held.header.needs):
+        raise CheckpointError(f"{model} was given no CLIP to lead it")
+    save(path, held.header.model_copy(update={"needs": needs}), held.tensors)
+    return path
+
+
+def _part(folder: Path, clip: str) -> Checkpoint:
+    path = folder / PARTS / f"{clip}{SUFFIX}"
+    if not path.is_file():
+        raise CheckpointError(f"there is no part {clip}; `atelier import open-clip` makes one")
+    part = load(path)
+    try:
+        CLIP(part, CPU)
+    except CheckpointError as error:
+        raise CheckpointError(f"{clip} can't lead: {error}") from None
+    return part
+
+
+def _needs(part: Checkpoint, clip: str) -> dict[str, Need]:
+    return {LEAD: Need(id=clip, weights=weights_sha256(part.tensors))}

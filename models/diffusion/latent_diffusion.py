@@ -1,0 +1,231 @@
+"""Family `latent_diffusion`: words to a picture, by way of latents (Rombach et al. 2022)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.artifacts import Artifact, Image
+from models.checkpoint.header import LEAD, CheckpointError
+from models.checkpoint.weights import Checkpoint, build_net, build_part, refuse_strangers
+from models.clip.clip import CLIP, SHORT, Prompted
+from models.clip.tokenizer import notes_of
+from models.diffusion.clip_guidance import ClipGuidance, Lead, leader_of
+from models.diffusion.denoiser import (
+    TICKS,
+    Denoiser,
+    Guidance,
+    Progress,
+    calls,
+    guidance_of,
+    noised,
+    path_of,
+    sampled,
+)
+from models.diffusion.inpainting import Given
+from models.diffusion.noise_schedule import Process
+from models.diffusion.timesteps import Levels, Spacing, levels
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step, abreast, together
+from models.engine.noise import normal, seeded, slerp, walk
+from models.image.preprocessing import fitted, shown
+from models.nets.autoencoder import Autoencoder
+from models.nets.unet import UNet, Words
+from models.nets.upscaler import Upscaler
+from models.params.diffusion import TextToImageParams
+
+PARTS = {"autoencoder", "unet"}
+ITEM_BYTES = 32 * 2**20  # without what CLIP holds where it leads
+MOST = 12  # rows at once, as of every U-Net here
+
+
+class LatentDiffusion:
+    """A text tower, a U-Net over the latents of an autoencoder, and a sampler of one's choice."""
+
+    max_items = 64
+
+    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+        header, tensors = checkpoint.header, checkpoint.tensors
+        net: Mapping[str, Any] = header.net
+        told: Mapping[str, Any] = header.process
+        if net.keys() != PARTS:
+            raise CheckpointError(f"its net must have {', '.join(sorted(PARTS))} and nothing else")
+        if "clip" not in checkpoint.needs:
+            raise CheckpointError("it needs no CLIP, and so can't read")
+        refuse_strangers(tensors, PARTS)
+        self.unet = build_part(UNet, net["unet"], tensors, place, "unet.")
+        self.autoencoder = build_part(
+            Autoencoder, net["autoencoder"], tensors, place, "autoencoder."
+        )
+        self.clip = CLIP(checkpoint.needs["clip"], place)
+        self.upscaler = None
+        if "upscaler" in checkpoint.needs:
+            self.upscaler = build_net(Upscaler, checkpoint.needs["upscaler"], place)
+        try:
+            self.process = Process.of(told)
+            self.guidance = guidance_of(told)
+            self.spacing: Spacing = told.get("spacing", "even")
+            levels(self.process.alpha_bar, 1, self.spacing)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"its noise process can't be made: {error}") from None
+        self.styles = header.labels
+        self._check_shapes()
+        self.shape = (self.unet.channels, self.unet.size, self.unet.size)
+        given = leader_of(checkpoint, place) if LEAD in checkpoint.needs else None
+        self.guide = ClipGuidance(
+            given or self.clip, self.autoencoder.decode, torch.zeros(self.shape), place
+        )
+        self.item_bytes = ITEM_BYTES + self.guide.item_bytes
+        self.batched = self._functions(place.dtype)
+
+    def _check_shapes(self) -> None:
+        unet, coder = self.unet, self.autoencoder
+        if len(self.styles) != unet.classes:
+            raise CheckpointError(f"it has {len(self.styles)} styles, its net {unet.classes}")
+        if (unet.channels, unet.size) != (coder.latent, coder.side):
+            raise CheckpointError("its U-Net and its autoencoder have latents of other shapes")
+
+    def _functions(self, dtype: torch.dtype) -> tuple[Batched[Any], ...]:
+        """All that its flows await."""
+        z, picture = torch.zeros(self.shape), torch.zeros(self._picture_shape)
+        goal = F.normalize(torch.ones(self.clip.embed), dim=0)
+        row = (z, torch.tensor(500 * TICKS), torch.tensor(self.unet.classes))
+        self.predict: dict[int, Batched[Tensor]] = {  # by the length that words are padded to
+            length: Batched(
+                self._predict,
+                (*row, torch.zeros(length, self.clip.width), torch.zeros(length), goal),
+                most=MOST,
+                dtype=dtype,
+                channels_last=True,
+            )
+            for length in sorted({min(SHORT, self.clip.context), self.clip.context})
+        }
+        self.encode: Batched[Tensor] = Batched(
+            self.autoencoder.encode, (picture,), dtype=dtype, channels_last=True
+        )
+        self.decode: Batched[Tensor] = Batched(
+            self.autoencoder.decode, (z,), dtype=dtype, channels_last=True
+        )
+        made: list[Batched[Any]] = [self.clip.tell, *self.predict.values()]
+        made += [self.encode, self.decode, *self.guide.batched]
+        if self.upscaler is not None:
+            self.enlarge: Batched[Tensor] = Batched(
+                self.upscaler, (picture,), rows=1, dtype=dtype, channels_last=True
+            )
+            made.append(self.enlarge)
+        return tuple(dict.fromkeys(made))  # whoever reads may lead as well
+
+    @property
+    def _picture_shape(self) -> tuple[int, int, int]:
+        return (self.autoencoder.channels, self.autoencoder.size, self.autoencoder.size)
+
+    def _predict(self, z: Tensor, ticks: Tensor, style: Tensor, *words: Tensor) -> Tensor:
+        said: Tensor = self.unet(z, ticks / TICKS, style, Words(*words))
+        return said
+
+    async def generate(
+        self, params: TextToImageParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        path = path_of(params, self.process, self.spacing)
+        steps = 2 + calls(params, path) + (params.upscale > 1)
+        guidance, prompt, notes = await self._read(params, steps)
+        lead = await self._lead(params, prompt, (1, steps))
+        given = await self._given(params, inputs)
+        noise = normal(rng, *self.shape)
+        starts = [noise if given is None else noised(given.latent, noise, path)]
+        if params.interpolate:
+            end = normal(seeded(params.interpolate.to_seed), *self.shape)
+            starts = walk(slerp, noise, end, params.interpolate.frames)
+        fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
+        stories = [
+            self._paint(params, _Work(path, guidance, lead, given, steps), x, fresh) for x in starts
+        ]
+        pictures = await abreast(*stories)
+        notes += () if lead is None else lead.notes
+        return shown(pictures, params.interpolate is not None, notes)
+
+    async def _read(
+        self, params: TextToImageParams, steps: int
+    ) -> tuple[Guidance, Prompted, tuple[str, ...]]:
+        """What the net is told of the words, what the prompt was read as, and what to note."""
+        read = self.clip.words.read_text(params.prompt, self.clip.context)
+        free = self.clip.words.read_text(params.negative_prompt or "", self.clip.context)
+        rows = (read.rows, free.rows)
+        told = await together(
+            *(Step(self.clip.tell, (self.clip.tokens(r),), (1, steps)) for r in rows)
+        )
+        prompt, negative = (self.clip.prompted(r, t) for r, t in zip(rows, told, strict=True))
+        length = next(n for n in self.predict if n >= max(map(len, rows)))
+        number = self.styles.index(params.style) if params.style else self.unet.classes
+        style, none = torch.tensor(number), torch.tensor(self.unet.classes)
+        free_style = none if params.negative_prompt is None else style
+        scale = self.guidance if params.guidance_scale is None else params.guidance_scale
+        guidance = Guidance(
+            (style, *prompt.cut(length)), (free_style, *negative.cut(length)), scale
+        )
+        return guidance, prompt, notes_of(self.clip.context, read, free)
+
+    async def _lead(
+        self, params: TextToImageParams, prompt: Prompted, progress: Progress
+    ) -> Lead | None:
+        """Where CLIP leads: a prompt that it has read for the net is not read again."""
+        scale = params.clip_guidance_scale
+        if scale is None:
+            return None
+        if self.guide.clip is self.clip:
+            return Lead.of(params, scale, prompt.pooled)
+        return Lead.of(params, scale, *await self.guide.read(params.prompt, progress))
+
+    async def _given(self, params: TextToImageParams, inputs: Inputs) -> Given | None:
+        if params.init_image is None:
+            return None
+        channels, size, _ = self._picture_shape
+        picture = fitted(inputs["init_image"], channels, size)
+        latent = await Step(self.encode, (picture * 2 - 1,))
+        return Given.of(picture, latent, inputs.get("mask"))
+
+    async def _paint(
+        self, params: TextToImageParams, work: "_Work", x: Tensor, fresh: Tensor
+    ) -> Tensor:
+        rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
+        kept = () if work.given is None else work.given.mends
+        denoise = Denoiser(
+            self.predict[len(work.guidance.told[1])],
+            self.process,
+            work.path,
+            work.guidance,
+            shown=self._preview,
+            count=calls(params, work.path),
+            mends=(*self.guide.mends(work.lead, work.path, chance), *kept),
+            before=1,
+            after=work.steps - 1 - calls(params, work.path),
+        )
+        z = await sampled(params, denoise, x, rng)
+        done = work.steps - (params.upscale > 1)
+        picture = (await Step(self.decode, (z,), (done, work.steps)) + 1) / 2
+        if work.given is not None:
+            picture = work.given.kept(picture)
+        if params.upscale > 1:
+            row = (picture.clamp(0, 1) * 2 - 1,)
+            picture = (await Step(self.enlarge, row, (work.steps, work.steps)) + 1) / 2
+        return picture
+
+    def _preview(self, z: Tensor) -> Image:
+        """Decoded here and now: a preview is no part of what is promised to be repeatable."""
+        weight = next(self.autoencoder.parameters())
+        picture = self.autoencoder.decode(z[None].to(weight.device, weight.dtype))[0]
+        return Image((picture.float().cpu() + 1) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What all stories of a request share."""
+
+    path: Levels
+    guidance: Guidance
+    lead: Lead | None
+    given: Given | None
+    steps: int

@@ -1,0 +1,202 @@
+"""Family `stable_diffusion`: Stable Diffusion 1.x and 2.x, in any size (Rombach et al. 2022).
+
+The nets are diffusers' and transformers'; the loop, the samplers and the batches are ours.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Artifact, Image
+from models.checkpoint.header import CheckpointError
+from models.checkpoint.weights import Checkpoint
+from models.diffusion.clip_guidance import ClipGuidance, Lead, leader_of
+from models.diffusion.denoiser import (
+    TICKS,
+    Denoiser,
+    Guidance,
+    Progress,
+    calls,
+    noised,
+    path_of,
+    sampled,
+)
+from models.diffusion.inpainting import Given
+from models.diffusion.noise_schedule import Process
+from models.diffusion.stable_diffusion_nets import Nets
+from models.diffusion.timesteps import Ends, Levels, Spacing, levels
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step, abreast, together
+from models.engine.noise import normal, seeded, slerp, walk
+from models.image.preprocessing import filled, shown
+from models.params.diffusion import AREA, StableDiffusionParams
+
+MAPS = 3  # of the largest size, that decoding holds at once: measured at 512 by 512 in float32
+LED_MAPS = 22  # the same, of the gradient through it: measured at 256 by 256
+SMALL = 16  # latents a side of an example whose rows run one at a time: it proves as much
+
+
+class StableDiffusion:
+    """Reads a prompt, takes noise to latents with any sampler, and decodes them."""
+
+    max_items = 64
+
+    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+        self.nets = Nets(checkpoint, place)
+        told: Mapping[str, Any] = checkpoint.header.process
+        try:
+            self.process = Process.of(told)
+            self.spacing: Spacing = told.get("spacing", "leading")
+            self.offset, self.to_one = int(told.get("offset", 0)), bool(told.get("to_one", True))
+            levels(self.process.alpha_bar, 1, self.spacing, Ends(self.offset))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"its noise process can't be made: {error}") from None
+        self.size = self.nets.size
+        leader = leader_of(checkpoint, place)
+        self.guide = None
+        if leader is not None:
+            z = self._zeros(*self._small)
+            self.guide = ClipGuidance(leader, self.nets.decode, z, place, rows=1)
+        maps = MAPS if self.guide is None else LED_MAPS
+        self.item_bytes = maps * self.nets.widest * AREA * place.dtype.itemsize
+        self.item_bytes += self.guide.item_bytes if self.guide else 0
+        self.batched = self._functions(place)
+
+    def _functions(self, place: Place) -> tuple[Batched[Any], ...]:
+        """All that its flows await, each for rows of any size.
+
+        A step of a guided request is two rows, so that is what a batch is padded to. More at once
+        only help a CUDA device: on a processor, in the shapes of 1.5, a row took as long in any
+        batch, and those of three or four gave other bits.
+        """
+        most = 8 if place.device.type == "cuda" else None
+        z, small = self._zeros(*self.size), self._zeros(*self._small)
+        words = torch.zeros(self.nets.words.context, self.nets.width)
+        tokens = self.nets.words.read("").tokens
+        self.tell: Batched[Tensor] = Batched(self.nets.tell, (tokens,), rows=2, dtype=place.dtype)
+        self.predict: Batched[Tensor] = Batched(
+            self._predict,
+            (z, torch.tensor(500 * TICKS), words),
+            rows=2,
+            most=most,
+            dtype=place.dtype,
+            channels_last=True,
+        )
+        self.encode: Batched[Tensor] = Batched(
+            self.nets.encode,
+            (torch.zeros(3, *self._small),),
+            rows=1,
+            dtype=place.dtype,
+            channels_last=True,
+        )
+        self.decode: Batched[Tensor] = Batched(
+            self.nets.decode, (small,), rows=1, dtype=place.dtype, channels_last=True
+        )
+        led = self.guide.batched if self.guide else ()
+        return (self.tell, self.predict, self.encode, self.decode, *led)
+
+    @property
+    def _small(self) -> tuple[int, int]:
+        height, width = (min(side, SMALL * self.nets.factor) for side in self.size)
+        return height, width
+
+    def _zeros(self, height: int, width: int) -> Tensor:
+        """Latents of a picture of this size."""
+        return torch.zeros(self._shape(height, width))
+
+    def _shape(self, height: int, width: int) -> tuple[int, int, int]:
+        return self.nets.channels, height // self.nets.factor, width // self.nets.factor
+
+    def _predict(self, z: Tensor, ticks: Tensor, words: Tensor) -> Tensor:
+        return self.nets.predict(z, ticks / TICKS, words)
+
+    async def generate(
+        self, params: StableDiffusionParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        path = self._path(params)
+        steps = 2 + calls(params, path)
+        size = (params.height or self.size[0], params.width or self.size[1])
+        guidance, notes = await self._read(params, steps)
+        lead = await self._lead(params, (1, steps))
+        given = await self._given(params, inputs, size)
+        noise = normal(rng, *self._shape(*size))
+        starts = [noise if given is None else noised(given.latent, noise, path)]
+        if params.interpolate:
+            end = normal(seeded(params.interpolate.to_seed), *self._shape(*size))
+            starts = walk(slerp, noise, end, params.interpolate.frames)
+        fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
+        work = _Work(path, guidance, lead, given, steps)
+        pictures = await abreast(*(self._paint(params, work, x, fresh) for x in starts))
+        notes += () if lead is None else lead.notes
+        return shown(pictures, params.interpolate is not None, notes)
+
+    def _path(self, params: StableDiffusionParams) -> Levels:
+        """As diffusers' schedulers have it: of these, DDIM's alone may end short of the picture."""
+        bars = self.process.alpha_bar
+        short = params.sampler == "ddim" and not self.to_one
+        ends = Ends(self.offset, bars[0].item() if short else 1.0)
+        return path_of(params, self.process, self.spacing, ends)
+
+    async def _read(
+        self, params: StableDiffusionParams, steps: int
+    ) -> tuple[Guidance, tuple[str, ...]]:
+        """What the net is told of the words, and what should be noted."""
+        read = [self.nets.words.read(t) for t in (params.prompt, params.negative_prompt or "")]
+        told = await together(*(Step(self.tell, (r.tokens,), (1, steps)) for r in read))
+        count = self.nets.words.context
+        notes = tuple(
+            f"beyond the {count} tokens that are read: {r.beyond}" for r in read if r.beyond
+        )
+        return Guidance((told[0],), (told[1],), params.guidance_scale), notes
+
+    async def _lead(self, params: StableDiffusionParams, progress: Progress) -> Lead | None:
+        if self.guide is None or params.clip_guidance_scale is None:
+            return None
+        read = await self.guide.read(params.prompt, progress)
+        return Lead.of(params, params.clip_guidance_scale, *read)
+
+    async def _given(
+        self, params: StableDiffusionParams, inputs: Inputs, size: tuple[int, int]
+    ) -> Given | None:
+        if params.init_image is None:
+            return None
+        picture = filled(inputs["init_image"], 3, *size)
+        latent = await Step(self.encode, (picture * 2 - 1,))
+        return Given.of(picture, latent, inputs.get("mask"))
+
+    async def _paint(
+        self, params: StableDiffusionParams, work: "_Work", x: Tensor, fresh: Tensor
+    ) -> Tensor:
+        rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
+        led = self.guide.mends(work.lead, work.path, chance) if self.guide else ()
+        denoise = Denoiser(
+            self.predict,
+            self.process,
+            work.path,
+            work.guidance,
+            shown=self._preview,
+            count=calls(params, work.path),
+            mends=(*led, *(work.given.mends if work.given else ())),
+            before=1,
+            after=1,
+        )
+        z = await sampled(params, denoise, x, rng)
+        picture: Tensor = (await Step(self.decode, (z,), (work.steps, work.steps)) + 1) / 2
+        return picture if work.given is None else work.given.kept(picture)
+
+    def _preview(self, z: Tensor) -> Image:
+        return Image((self.nets.preview(z) + 1) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What all stories of a request share."""
+
+    path: Levels
+    guidance: Guidance
+    lead: Lead | None
+    given: Given | None
+    steps: int

@@ -1,0 +1,61 @@
+"""Family `gan`: the generator of an adversarial network (Goodfellow et al. 2014)."""
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Artifact
+from models.checkpoint.header import CheckpointError
+from models.checkpoint.weights import Checkpoint, build_net
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step, together
+from models.engine.noise import normal, seeded, slerp, truncated_normal, walk
+from models.image.preprocessing import shown
+from models.nets.gan import generator_of
+from models.params.base import GANParams
+
+
+class GAN:
+    """Draws z from a normal, cut if asked (Brock et al. 2019), and maps it to a picture."""
+
+    max_items = 256
+    item_bytes = 16 * 2**20
+
+    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+        self.net = build_net(generator_of, checkpoint, place)
+        self.labels = checkpoint.header.labels
+        classes = int(checkpoint.header.net.get("classes", 0))  # type: ignore[arg-type]
+        if len(self.labels) != classes:
+            raise CheckpointError(
+                f"it has {len(self.labels)} labels, and its net {classes} classes"
+            )
+        self.latent = int(checkpoint.header.net["latent"])  # type: ignore[arg-type]
+        example = (torch.zeros(self.latent), torch.tensor(0))
+        self.paint: Batched[Tensor] = Batched(self._paint, example, dtype=place.dtype)
+        self.batched = (self.paint,)
+
+    def _paint(self, z: Tensor, label: Tensor) -> Tensor:
+        x: Tensor = self.net(z, label)
+        return (x.float() + 1) / 2  # (B, C, H, W), tanh's [-1, 1] to [0, 1]
+
+    async def generate(
+        self, params: GANParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        stops, label = [self._latent(params, rng)], self._label(params, rng)
+        if params.interpolate:
+            end = self._latent(params, seeded(params.interpolate.to_seed))
+            stops = walk(slerp, stops[0], end, params.interpolate.frames)
+        steps = [Step(self.paint, (z, label), progress=(1, 1)) for z in stops]
+        return shown(await together(*steps), params.interpolate is not None)
+
+    def _latent(self, params: GANParams, rng: torch.Generator) -> Tensor:
+        if params.truncation is None:
+            return normal(rng, self.latent)
+        return truncated_normal(rng, params.truncation, self.latent)
+
+    def _label(self, params: GANParams, rng: torch.Generator) -> Tensor:
+        """The number of the class asked for, or of one drawn; 0 where there are none."""
+        if not self.labels:
+            return torch.tensor(0)
+        if params.class_label is None:
+            return torch.randint(len(self.labels), (), generator=rng)
+        return torch.tensor(self.labels.index(params.class_label))

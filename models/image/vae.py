@@ -1,0 +1,83 @@
+"""Family `vae`: a variational autoencoder (Kingma and Welling 2014)."""
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Artifact
+from models.checkpoint.header import CheckpointError
+from models.checkpoint.weights import Checkpoint, build_net
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step, together
+from models.engine.noise import normal, seeded, slerp, uniform_parts, walk
+from models.image.preprocessing import fitted, shown
+from models.nets.activations import sigmoid
+from models.nets.mixture import PARTS
+from models.nets.vae import VAENet
+from models.params.base import VAEParams
+
+
+class VAE:
+    """Draws z from a prior, or near the latent of a given picture, and decodes it: p(x|z).
+
+    The prior is N(0, temperature^2), or a mixture whose deviations are scaled so.
+    """
+
+    max_items = 256
+    item_bytes = 4 * 2**20
+
+    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+        self.net = build_net(VAENet, checkpoint, place)
+        z, x = torch.zeros(self.net.latent), torch.zeros(self.net.shape)
+        self.names = checkpoint.header.attributes
+        known = 0 if self.net.directions is None else len(self.net.directions)
+        if len(self.names) != known:
+            raise CheckpointError(
+                f"it has {len(self.names)} attributes, its net {known} directions"
+            )
+        self.directions = None if self.net.directions is None else self.net.directions.float().cpu()
+        self.decode: Batched[Tensor] = Batched(self._decode, (z,), dtype=place.dtype)
+        self.encode: Batched[Tensor] = Batched(
+            self._encode, (x,), dtype=place.dtype, channels_last=True
+        )
+        self.batched: tuple[Batched[Tensor], ...] = (self.decode, self.encode)
+        if self.net.prior is not None:
+            self.place: Batched[Tensor] = Batched(
+                self.net.prior.draw_by_parts, (torch.tensor(PARTS // 2), z), dtype=place.dtype
+            )
+            self.batched += (self.place,)
+
+    def _decode(self, z: Tensor) -> Tensor:
+        return sigmoid(self.net.decode(z).float())  # (B, C, H, W) in [0, 1]
+
+    def _encode(self, x: Tensor) -> Tensor:
+        return self.net.encode(x)[0]  # the mean of q(z|x), (B, latent)
+
+    async def generate(
+        self, params: VAEParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        stops = [await self._latent(params, rng, inputs)]
+        if params.interpolate:
+            end = await self._latent(params, seeded(params.interpolate.to_seed), inputs)
+            stops = walk(slerp, stops[0], end, params.interpolate.frames)
+        steps = [Step(self.decode, (self._edited(params, z),), progress=(2, 2)) for z in stops]
+        return shown(await together(*steps), params.interpolate is not None)
+
+    async def _latent(self, params: VAEParams, rng: torch.Generator, inputs: Inputs) -> Tensor:
+        """z of the draw that `rng` makes; with a picture, between its own latent and a draw."""
+        eps = normal(rng, self.net.latent) * params.temperature
+        if params.init_image is not None:
+            x = fitted(inputs["init_image"], *self.net.shape[:2])
+            mu = await Step(self.encode, (x,), progress=(1, 2))
+            share = 0.5 if params.strength is None else params.strength
+            kept: float = (1 - share**2) ** 0.5
+            return kept * mu + share * eps
+        if params.prior == "mixture":
+            part = uniform_parts(rng, PARTS)
+            return await Step(self.place, (part, eps), progress=(1, 2))
+        return eps
+
+    def _edited(self, params: VAEParams, z: Tensor) -> Tensor:
+        for name, amount in params.attributes.items():
+            assert self.directions is not None
+            z = z + amount * self.directions[self.names.index(name)]
+        return z

@@ -1,0 +1,136 @@
+"""What a language model's net does for its stories, and which suits a checkpoint and a place."""
+
+from collections.abc import Mapping, Set
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from models.checkpoint.header import CheckpointError, Header
+from models.checkpoint.weights import Checkpoint
+from models.engine.batching import Place
+from models.language.sampling import Draw, drawn
+from models.language.tokenizer import TENSOR
+
+if TYPE_CHECKING:
+    from models.language.llama_weights import Shape
+
+MOST_SLOTS, ROOM = 16, 2**30  # slots, and bytes that their caches take together, at most
+PRECISIONS = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
+"""By safetensors' names."""
+TOLD = {"config", "words", "context"}
+"""What a header tells: the net's configuration, its words, and tokens of a text at most."""
+
+
+class Net(Protocol):
+    """Turns tokens into logits, over the caches of its slots."""
+
+    context: int  # tokens of a text, at most
+    vocabulary: int
+    chunk: int  # tokens that it reads in one step
+    rows: int | None  # that a batch is padded to, and of `most` at most
+    most: int | None
+    slot_bytes: int
+    caches: tuple[Tensor, ...]  # (slots + 1, ...) each, once it is furnished
+
+    def furnish(self, slots: int) -> None:
+        """Make the caches of so many slots, and of the one that padding writes to."""
+
+    def span(self, until: int) -> Tensor:
+        """What a row attends over that goes no further than this place: rows of one span share a
+        batch."""
+
+    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, span: Tensor) -> None:
+        """Write what becomes of tokens (B, C), which begin at `start` (B,), into slots (B,)."""
+
+    def logits(self, token: Tensor, place: Tensor, slot: Tensor, span: Tensor) -> Tensor:
+        """(B, V) of what follows tokens (B,) at their places (B,); they are written too."""
+
+
+def net_of(checkpoint: Checkpoint, place: Place) -> Net:
+    """The fastest net that a checkpoint and this place allow. Raises CheckpointError."""
+    told: Mapping[str, Any] = checkpoint.header.net
+    check_told(told)
+    tensors = {name: t for name, t in checkpoint.tensors.items() if name != TENSOR}
+    context, fast = int(told["context"]), _fast(told["config"], place)
+    if fast is not None:
+        from models.language.llama import LlamaNet
+
+        return LlamaNet(fast, tensors, place, context)
+    if place.words == torch.int8:
+        raise CheckpointError("its weights can't be int8: it is no Llama-like net on a processor")
+    from models.language.transformers_backend import CausalNet  # transformers takes seconds to load
+
+    return CausalNet(told["config"], tensors, place, context)
+
+
+def _fast(config: Mapping[str, Any], place: Place) -> "Shape | None":
+    """The shape of a net that the kernel can run here."""
+    if not _has_kernels(place):
+        return None
+    from models.language.llama_weights import Shape  # numba takes a second to load
+
+    return Shape.of(config)
+
+
+def slots_of(slot_bytes: int, weights: int, place: Place) -> int:
+    """Texts that are written side by side, where each has caches of so many bytes: as many as fit
+    into ROOM and beside the weights, with the slot that padding writes to; at least one."""
+    room = ROOM if place.memory is None else min(ROOM, place.memory - weights)
+    return max(1, min(MOST_SLOTS, room // slot_bytes - 1))
+
+
+def precisions_of(tensors: Mapping[str, Tensor]) -> set[str]:
+    """Of numbers with a point, as safetensors calls them."""
+    there = {tensor.dtype for tensor in tensors.values()}
+    return {name for name, dtype in PRECISIONS.items() if dtype in there}
+
+
+def weight_bytes(told: Mapping[str, Any], elements: int, precisions: Set[str], place: Place) -> int:
+    """What the weights of a net take: by the kernel in the precision that loses nothing, and the
+    table of tokens once more as it came."""
+    shape = _fast(told["config"], place)
+    if shape is None:
+        return elements * (place.words or place.dtype).itemsize
+    from models.language.llama import kind_of
+
+    came = max(PRECISIONS[name].itemsize for name in precisions & PRECISIONS.keys())
+    table = shape.vocabulary * shape.hidden
+    packed = elements if shape.tied else elements - table
+    return packed * kind_of(precisions, place).itemsize + table * came
+
+
+def loaded_bytes(header: Header, elements: int, precisions: Set[str], place: Place) -> int:
+    """What a model takes in memory: the weights, and the caches of all slots."""
+    told: Mapping[str, Any] = header.net
+    check_told(told)
+    weights, shape = weight_bytes(told, elements, precisions, place), _fast(told["config"], place)
+    if shape is not None:
+        from models.language.llama import slot_bytes
+
+        slot = slot_bytes(shape, int(told["context"]))
+        return weights + (slots_of(slot, weights, place) + 1) * slot
+    left = ROOM if place.memory is None else max(0, place.memory - weights)
+    return weights + min(ROOM, left)  # as much as its caches may take
+
+
+def check_told(told: Mapping[str, Any]) -> None:
+    """Raises CheckpointError for a header that is not a language model's."""
+    if told.keys() != TOLD or not isinstance(told["config"], dict):
+        raise CheckpointError(f"its net must have {', '.join(sorted(TOLD))} and nothing else")
+    if not isinstance(told["context"], int):
+        raise CheckpointError("its context must be a number of tokens")
+
+
+def draw_of(vocabulary: int, place: Place) -> Draw:
+    """The fastest way to draw tokens that this place allows."""
+    if not _has_kernels(place):
+        return drawn
+    from models.language.sampling_numba import TokenKernel
+
+    return TokenKernel(vocabulary).drawn
+
+
+def _has_kernels(place: Place) -> bool:
+    return place.device.type == "cpu" and find_spec("numba") is not None

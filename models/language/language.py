@@ -1,0 +1,166 @@
+"""Family `language`: stories, poems and answers, a token after another."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Artifact, Text
+from models.checkpoint.weights import Checkpoint
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs
+from models.engine.slots import SCRATCH, Slots
+from models.language.backends import draw_of, net_of, precisions_of, slots_of, weight_bytes
+from models.language.prompts import asking_for_a_title, text_of, turns_of
+from models.language.sampling import Choice, choose, knobs
+from models.language.sequence import Page, Pen
+from models.language.tokenizer import TextTokens
+from models.params.base import Refused
+from models.params.text import ABOUT, LanguageParams
+
+TITLE_TOKENS = 12
+TITLE = LanguageParams(
+    kind="completion",
+    text="-",
+    max_tokens=TITLE_TOKENS,
+    temperature=0,
+)
+"""How a title is drawn."""
+_BREAK = re.compile(r"[,;.!?–—]")
+_FRAME = re.compile(r"[*#_\"“”]+")
+_ANNOUNCED = re.compile(r"\A[^:\n]*\btitle\b[^:\n]*:\s*", re.IGNORECASE)
+_EXPLAINED = re.compile(r":\s")
+
+
+class Language:
+    """Reads what it is asked a chunk a step, and writes a token a step.
+
+    Steps of either kind are rows like any other, so a long prompt holds up nobody, and texts of
+    any length are written side by side.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+        net = net_of(checkpoint, place)
+        told: Mapping[str, Any] = checkpoint.header.net
+        words = TextTokens(told["words"], checkpoint.tensors)
+        elements = sum(tensor.numel() for tensor in checkpoint.tensors.values())
+        weights = weight_bytes(told, elements, precisions_of(checkpoint.tensors), place)
+        self.max_items = slots_of(net.slot_bytes, weights, place)
+        self.item_bytes = 2**20  # its slot is there from the beginning
+        net.furnish(self.max_items)
+        size = (self.max_items + 1, net.vocabulary)
+        self._seen = torch.zeros(size, dtype=torch.bool, device=place.device)
+        self.slots = Slots(*net.caches, self._seen)
+        self._draw = draw_of(net.vocabulary, place)
+        at = (torch.tensor(0), torch.tensor(SCRATCH), net.span(net.chunk))
+        chunk, draws = torch.zeros(net.chunk, dtype=torch.int64), knobs(TITLE, torch.tensor(0.5))
+        policy: dict[str, Any] = {"rows": net.rows, "most": net.most}
+        read: Batched[Tensor] = Batched(self._read, (chunk, *at), **policy)
+        following: Batched[Choice] = Batched(self._next, (torch.tensor(0), *at, draws), **policy)
+        self.pen = Pen(words, net, read, following)
+        self.batched = (read, following)
+
+    def _read(self, tokens: Tensor, start: Tensor, slot: Tensor, span: Tensor) -> Tensor:
+        self._seen[slot[:, None], tokens] = True
+        self.pen.net.read(tokens, start, slot, span)
+        return torch.zeros(len(tokens), device=tokens.device)
+
+    def _next(
+        self, token: Tensor, place: Tensor, slot: Tensor, span: Tensor, draws: Tensor
+    ) -> Choice:
+        self._seen[slot, token] = True
+        logits = self.pen.net.logits(token, place, slot, span)
+        return choose(logits, [self._seen[one] for one in slot.tolist()], draws, self._draw)
+
+    async def generate(
+        self, params: LanguageParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        prompt = self._prompt(params)
+        most = params.max_tokens or self.pen.net.context - len(prompt)
+        steps = -(-len(prompt) // self.pen.net.chunk) + most
+        with self.slots.take() as slot:
+            page = Page(self.pen, slot, steps)
+            written = await page.write(prompt, params.model_copy(update={"max_tokens": most}), rng)
+            text, title = written.draft.text, params.title
+            if title is None and params.kind in ABOUT:
+                title = await self._title(page, params, text, rng)
+        drawn = None if params.logprobs is None else tuple(written.drawn)
+        finish = written.finish or "length"
+        return (Text(text, len(prompt), written.count, finish, title, drawn),)
+
+    def _prompt(self, params: LanguageParams) -> list[int]:
+        """The tokens of what is asked. Raises Refused where there are none, or too many."""
+        words, field = self.pen.words, _asked_by(params)
+        most, context = params.max_tokens, self.pen.net.context
+        if words.more_than(context, _said_in(params)):
+            raise _too_long(field, f"more than {context} tokens", context)
+        try:
+            chats = params.messages is not None or (params.text is None and words.chats)
+            turns = turns_of(params, words.takes_system) if chats else []
+            page = words.page(turns) if chats else None
+            if page is not None and words.more_than(context, page.plain):
+                raise _too_long(field, f"more than {context} tokens", context)
+            tokens = words.of_text(text_of(params)) if page is None else words.of_page(page)
+        except ValueError as error:
+            raise Refused(field, f"can't be read: {error}") from None
+        if not tokens:
+            raise Refused(field, "says nothing that this model can read")
+        if self._unknown(tokens):
+            raise Refused(
+                field, "has words that this model's tokenizer knows, and its net does not"
+            )
+        whole = len(tokens) + (most or 1)
+        if whole > context:
+            added = "which leave no room" if most is None else f"which with max_tokens are {whole}"
+            raise _too_long(field, f"{len(tokens)} tokens, {added}", context)
+        return tokens
+
+    def _unknown(self, tokens: Sequence[int]) -> bool:
+        return max(tokens) >= self.pen.net.vocabulary
+
+    async def _title(
+        self, page: Page, params: LanguageParams, text: str, rng: torch.Generator
+    ) -> str | None:
+        """What the model itself would call it; None where it can't be asked, or says nothing."""
+        words = self.pen.words
+        if not words.chats:
+            return None
+        said = {"role": "assistant", "content": text}
+        asking = {"role": "user", "content": asking_for_a_title(params)}
+        try:
+            tokens = words.of_chat([*turns_of(params, words.takes_system), said, asking])
+        except ValueError:  # its template has something against it
+            return None
+        if len(tokens) + TITLE_TOKENS > self.pen.net.context or self._unknown(tokens):
+            return None
+        written = await page.write(tokens, TITLE, rng, aloud=False)
+        return title_of(written.draft.text, written.finish == "stop")
+
+
+def title_of(said: str, ended: bool) -> str | None:
+    """The title in a model's answer, if there is one."""
+    first, line_ended, _ = _ANNOUNCED.sub("", _FRAME.sub("", said).lstrip()).partition("\n")
+    found, *explained = _EXPLAINED.split(first.strip().rstrip(":"))  # after it comes another
+    if not (ended or line_ended or explained):
+        found, *rest = _BREAK.split(found)  # it goes on and on: its first part is one, if any is
+        found = found if rest else ""
+    return found.strip(" .,;-") or None
+
+
+def _too_long(field: str, has: str, context: int) -> Refused:
+    why = f"has {has}; this model's context has {context}"
+    return Refused(field, why, "context_length_exceeded")
+
+
+def _said_in(params: LanguageParams) -> str:
+    """All that is asked, or none of it where that is short by its kind."""
+    turns = params.messages or ()
+    return params.text or " ".join(turn.content.strip() for turn in turns)  # as templates trim
+
+
+def _asked_by(params: LanguageParams) -> str:
+    """The field that says what to write, and so is to blame if it can't be."""
+    given = dict(params)
+    return next(name for name in ("messages", "text", "theme", "prompt") if given[name])

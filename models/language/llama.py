@@ -1,0 +1,91 @@
+"""A Llama-like net on the processor: the kernel over caches of its own shape."""
+
+import math
+from collections.abc import Mapping, Set
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.engine.batching import Place
+from models.kernels.simd import padded
+from models.kernels.threads import Team
+from models.language.backends import precisions_of
+from models.language.llama_numba import Desk, desk_for, run, speak
+from models.language.llama_weights import Packed, Shape, check, pack
+
+CHUNK = 16  # tokens of a prompt that are read in one step: others wait for it
+
+
+class LlamaNet:
+    """Its rows are independent of each other, whatever their number and places: no batch is padded,
+    and rows at any places share one."""
+
+    rows: int | None = None
+    most: int | None = None
+    chunk = CHUNK
+
+    def __init__(
+        self, shape: Shape, tensors: Mapping[str, Tensor], place: Place, context: int
+    ) -> None:
+        """Raises CheckpointError where the weights don't fit."""
+        check(shape, tensors)
+        self._embed = tensors["model.embed_tokens.weight"]
+        self.context, self.vocabulary = min(context, shape.places), shape.vocabulary
+        self._places = places_of(shape, context)
+        kind = kind_of(precisions_of(tensors), place)
+        self.weights: Packed = pack(shape, tensors, self._places, kind)
+        self._cache = cache_of(shape, self._places)
+        self.slot_bytes = slot_bytes(shape, context)
+        self.caches: tuple[Tensor, ...] = ()
+        self._team = Team(torch.get_num_threads())
+
+    def furnish(self, slots: int) -> None:
+        self.caches = tuple(torch.zeros(slots + 1, *self._cache) for _ in ("keys", "values"))
+
+    def span(self, until: int) -> Tensor:
+        """Nothing: a row attends over just what is there."""
+        return torch.empty(0, dtype=torch.int64)
+
+    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, span: Tensor) -> None:
+        places = start[:, None] + torch.arange(tokens.shape[1])
+        self._run(tokens.flatten(), places.flatten(), slot.repeat_interleave(tokens.shape[1]))
+
+    def logits(self, token: Tensor, place: Tensor, slot: Tensor, span: Tensor) -> Tensor:
+        desk, rows = self._run(token, place, slot), len(token)
+        told = np.empty((len(desk.x), padded(self.vocabulary)), np.float32)
+        self._team.run(speak, self.weights, desk, told, rows)
+        return torch.from_numpy(told)[:rows, : self.vocabulary]
+
+    def _run(self, tokens: Tensor, places: Tensor, slots: Tensor) -> Desk:
+        desk = desk_for(self.weights, len(tokens), self._places, self._team.size)
+        hidden = self._embed.shape[1]
+        desk.x[: len(tokens), :hidden] = self._embed[tokens].float().numpy()
+        caches = tuple(cache.numpy() for cache in self.caches)
+        self._team.run(run, self.weights, desk, caches, (slots.numpy(), places.numpy()))
+        return desk
+
+
+def places_of(shape: Shape, context: int) -> int:
+    """Places of a slot: a prompt's last chunk is written whole, wherever it begins."""
+    return padded(min(context, shape.places) + CHUNK)
+
+
+def cache_of(shape: Shape, places: int) -> tuple[int, int, int]:
+    """The keys of a slot, or its values."""
+    return shape.layers, shape.groups, places * shape.width
+
+
+def slot_bytes(shape: Shape, context: int) -> int:
+    """What keys and values of one text take."""
+    return 2 * 4 * math.prod(cache_of(shape, places_of(shape, context)))
+
+
+def kind_of(precisions: Set[str], place: Place) -> torch.dtype:
+    """How narrow weights may be: as was asked for, else as they came, by safetensors' names of it,
+    which loses nothing; those of float16 need single precision for that."""
+    if place.words is not None:
+        return place.words
+    came_narrow = "BF16" in precisions and not precisions & {"F16", "F32"}
+    half = came_narrow or place.dtype == torch.bfloat16
+    return torch.bfloat16 if half else torch.float32

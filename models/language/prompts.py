@@ -1,0 +1,57 @@
+"""What a model is told for each kind of writing: `stories.toml`, with the user's words put in."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from models.language.chat_templates import Turn
+from models.params.text import LanguageParams
+
+TEMPLATES = Path(__file__).with_name("stories.toml")
+_WORD = re.compile(r"\{(about|style)\}")
+
+
+def turns_of(params: LanguageParams, system: bool = True) -> list[Turn]:
+    """The conversation that asks for a story, a poem, or an answer; what a model is told of itself
+    stands before the question where its template has no place for it."""
+    if params.messages is not None:
+        return [dict(message) for message in params.messages]
+    told = _templates()[params.kind]
+    question = _filled(_asked(told, params.style), params)
+    if not system:
+        return [{"role": "user", "content": f"{told['system']}\n\n{question}"}]
+    return [{"role": "system", "content": told["system"]}, {"role": "user", "content": question}]
+
+
+def text_of(params: LanguageParams) -> str:
+    """The text to go on from: the user's own, or a first line for models that can't chat."""
+    if params.text is not None:
+        return params.text
+    told = _templates()[params.kind]
+    return _filled(told["plain" if params.style is None else "plain_styled"], params)
+
+
+def asking_for_a_title(params: LanguageParams) -> str:
+    """What is said once a story or a poem is written."""
+    question: str = _templates()[params.kind]["title"]
+    return question
+
+
+def _asked(told: Mapping[str, Any], style: str | None) -> str:
+    if style is None:
+        return str(told["ask"])
+    return str(told["styles"].get(style.strip().lower(), told["styled"]))
+
+
+def _filled(template: str, params: LanguageParams) -> str:
+    """In one pass, so that no word of a user's is taken for one of the template's."""
+    words = {"about": params.about or "", "style": params.style or ""}
+    return _WORD.sub(lambda word: words[word[1]].strip(), template)
+
+
+@lru_cache(1)
+def _templates() -> dict[str, Any]:
+    return tomllib.loads(TEMPLATES.read_text())

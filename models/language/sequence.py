@@ -1,0 +1,131 @@
+"""One text in a slot: what the net has read of it, and how it goes on, a token a step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Chance, Drawn, NotFinite
+from models.engine.batching import Batched
+from models.engine.flow import Step
+from models.language.backends import Net
+from models.language.detokenizer import Draft
+from models.language.sampling import Choice, knobs
+from models.language.tokenizer import TextTokens
+from models.params.text import LanguageParams
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """What a loaded model writes with."""
+
+    words: TextTokens
+    net: Net
+    read: Batched[Any]  # of a chunk of tokens, their first place, the slot, the span
+    next: Batched[Choice]  # of a token, its place, the slot, the span, and how to draw
+
+
+@dataclass
+class Written:
+    """What has been written after a prompt."""
+
+    draft: Draft
+    count: int = 0  # tokens, a mark that ends it left out
+    finish: Literal["stop", "length"] | None = None
+    drawn: list[Drawn] = field(default_factory=list)
+
+    def take(self, choice: Choice, words: TextTokens, how: LanguageParams) -> str:
+        """One more token; gives what is final now. Raises NotFinite where there was none."""
+        token = int(choice[0])
+        if not torch.isfinite(choice[1]):
+            raise NotFinite("the model produced values that are not finite")
+        if token in words.ends:
+            self.finish = "stop"
+            piece = self.draft.end(token)
+            self._leave_out_stop()
+            return piece
+        self.count += 1
+        before, piece = self.draft.letters, self.draft.add(token)
+        if how.logprobs is not None:
+            self.drawn.append(_drawn(words, choice, (before, self.draft.letters), how.logprobs))
+        if self.draft.stopped:
+            self.finish = "stop"
+            self._leave_out_stop()
+        elif self.count == how.max_tokens:
+            self.finish = "length"
+            piece += self.draft.end()
+        return piece
+
+    def _leave_out_stop(self) -> None:
+        """Tell nothing of the tokens of a stop string."""
+        if self.draft.stopped:
+            self.drawn = [one for one in self.drawn if one.offset < self.draft.letters]
+
+
+def _drawn(words: TextTokens, choice: Choice, letters: tuple[int, int], count: int) -> Drawn:
+    """Of a token, with the letters of the text before and after it."""
+    ranked = list(zip(choice[2].tolist(), choice[3].tolist(), strict=True))[:count]
+    likeliest = [_chance(words, t, p) for t, p in ranked if p > -torch.inf]
+    own = _chance(words, int(choice[0]), float(choice[1]))
+    begins = max(letters[0], letters[1] - len(own.token))  # halves of letters may have come between
+    return Drawn(own, begins, tuple(likeliest))
+
+
+def _chance(words: TextTokens, token: int, logprob: float) -> Chance:
+    return Chance(words.piece(token), logprob, words.bytes_of(token))
+
+
+class Page:
+    """What a slot holds of a job's text, and how far the job is."""
+
+    def __init__(self, pen: Pen, slot: int, steps: int) -> None:
+        self._pen, self._slot, self._steps = pen, torch.tensor(slot), steps
+        self._tokens: list[int] = []
+        self._step = 0
+        self._unsaid: str | None = None  # text that goes out with the next step
+
+    async def write(
+        self, prompt: Sequence[int], how: LanguageParams, rng: torch.Generator, aloud: bool = True
+    ) -> Written:
+        """Go on from a prompt until all is said, or as much as may be; aloud as it is written, its
+        last piece with the next step.
+
+        One uniform a token is drawn, whether it is used or not.
+        """
+        await self._read(prompt)
+        written, last = Written(Draft(self._pen.words, prompt, how.stop)), prompt[-1]
+        while written.finish is None:
+            draws = knobs(how, torch.rand((), generator=rng))
+            row = (torch.tensor(last), *self._at(len(self._tokens), 1), draws)
+            choice = await Step(self._pen.next, row, self._progress(), delta=self._said())
+            self._tokens.append(last)
+            last = int(choice[0])
+            piece = written.take(choice, self._pen.words, how)
+            self._unsaid = piece if piece and aloud else None
+        return written
+
+    async def _read(self, tokens: Sequence[int]) -> None:
+        """Have all of these but the last in the slot; what it holds of them already is kept."""
+        last, size = len(tokens) - 1, self._pen.net.chunk
+        pairs = zip(self._tokens, tokens[:last], strict=False)
+        start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        for begin in range(start, last, size):
+            part = list(tokens[begin : min(begin + size, last)])
+            part += part[-1:] * (size - len(part))  # written over by what follows
+            row = (torch.tensor(part), *self._at(begin, size))
+            await Step(self._pen.read, row, self._progress(), delta=self._said())
+        self._tokens = list(tokens[:last])
+
+    def _at(self, place: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.tensor(place), self._slot, self._pen.net.span(place + count)
+
+    def _said(self) -> str | None:
+        said, self._unsaid = self._unsaid, None
+        return said
+
+    def _progress(self) -> tuple[int, int]:
+        self._step = min(self._step + 1, self._steps)
+        return self._step, self._steps

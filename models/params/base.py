@@ -1,0 +1,197 @@
+"""One params class per family, and the seeds of a job's items. No torch: the API imports this.
+
+A class has all that a checkpoint of its family can take. What a given one lacks (labels, a learned
+prior) `families.lacks` tells by its header, and the API then knows no such field.
+"""
+
+import hashlib
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import CoreSchema
+
+from models.params.conflicts import ABSENT, GIVEN, Conflict, forbid, one_of
+from models.params.fields import Amounts, PostedPicture, posted_fields
+
+MAX_SEED = 2**53 - 1  # what JSON and JavaScript keep exactly
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
+
+
+def item_seed(seed: int, index: int) -> int:
+    """The seed of item `index` of a job: the job's own for item 0, a derived one after it."""
+    if index == 0:
+        return seed
+    digest = hashlib.sha256(f"{seed}:{index}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") & MAX_SEED
+
+
+class Refused(ValueError):
+    """A request that a model can't carry out, as it finds when it reads it: which field, and why.
+
+    Its words are for the client.
+    """
+
+    def __init__(self, param: str, why: str, code: str = "invalid_parameter") -> None:
+        super().__init__(f"{param} {why}")
+        self.param, self.code = param, code
+
+
+class Params(BaseModel):
+    """What a family's story takes. Unknown fields are refused; nothing is clamped."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = ()
+    """What its validators refuse of several fields together, for its JSON schema."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler(core_schema)
+        if not cls.conflicts:
+            return schema
+        resolved = handler.resolve_ref_schema(schema)
+        resolved |= forbid(resolved, cls.conflicts)
+        return schema
+
+    @property
+    def rows(self) -> int:
+        """How many pictures, or the like, one item makes side by side: admission weighs it so."""
+        return 1
+
+
+def posted_files(params: Params) -> dict[str, str]:
+    """The files that a request refers to: their SHA-256 by the names of its params."""
+    given = dict(params)
+    return {name: given[name] for name in posted_fields(type(params)) if given[name] is not None}
+
+
+class Walk(Params):
+    """A way through the latent space, from a request's own seed to another."""
+
+    to_seed: Seed = Field(description="The seed of the last frame.")
+    frames: int = Field(default=8, ge=2, le=64, description="Pictures, both ends included.")
+
+
+class PictureParams(Params):
+    """What every family of pictures takes."""
+
+    interpolate: Walk | None = Field(
+        default=None,
+        description="Walk from this seed's latent to another's along a great circle: gives a "
+        "contact sheet and an animation instead of one picture.",
+        examples=[{"to_seed": 8, "frames": 8}],
+    )
+
+    @property
+    def rows(self) -> int:
+        return self.interpolate.frames if self.interpolate else 1
+
+
+class VariableParams(PictureParams):
+    """What a family takes that can vary a given picture."""
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        {"init_image": GIVEN, "interpolate": GIVEN},
+        {"strength": GIVEN, "init_image": ABSENT},
+    )
+
+    init_image: PostedPicture | None = Field(
+        default=None,
+        description="Vary this picture instead of making a new one: the hash of a file posted to "
+        "/artifacts.",
+        examples=["ab12" * 16],
+    )
+    strength: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=1.0,
+        description="How far to leave `init_image`: 0 keeps it as well as the model can, 1 keeps "
+        "next to nothing. Null is 0.5. Only with `init_image`.",
+        examples=[0.5],
+    )
+
+    @field_validator("init_image")
+    @classmethod
+    def _one_way(cls, given: str | None, info: ValidationInfo) -> str | None:
+        if given is not None and info.data.get("interpolate") is not None:
+            raise ValueError("init_image and interpolate don't go together")
+        return given
+
+    @field_validator("strength")
+    @classmethod
+    def _of_a_picture(cls, given: float | None, info: ValidationInfo) -> float | None:
+        if given is not None and info.data.get("init_image") is None:
+            raise ValueError("strength needs init_image")
+        return given
+
+
+class MixtureParams(PictureParams):
+    """Parameters of a Gaussian mixture."""
+
+    temperature: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=2.0,
+        description="Standard deviations are scaled by this: 0 gives the components' means.",
+    )
+
+
+class VAEParams(VariableParams):
+    """Parameters of a variational autoencoder, with all that one can have."""
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        *VariableParams.conflicts,
+        {"prior": one_of("mixture"), "init_image": GIVEN},
+    )
+
+    temperature: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=2.0,
+        description="Standard deviation of the latent draw: 0 gives the mean picture, 1 the prior.",
+    )
+    prior: Literal["normal", "mixture"] = Field(
+        default="normal",
+        description="Where latents are drawn from: N(0, 1), or the Gaussian mixture that was "
+        "fitted to the latents of the training pictures.",
+        examples=["mixture"],
+    )
+
+    @field_validator("prior")
+    @classmethod
+    def _of_a_draw(cls, given: str, info: ValidationInfo) -> str:
+        if given != "normal" and info.data.get("init_image") is not None:
+            raise ValueError("prior and init_image don't go together: it starts from the picture")
+        return given
+
+    attributes: Amounts = Field(
+        default={},
+        description="Move along these directions of the latent space, in standard deviations of "
+        "the training pictures.",
+    )
+
+
+class GANParams(PictureParams):
+    """Parameters of a generative adversarial network."""
+
+    truncation: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=3.0,
+        description="Draw latents from a normal cut at plus and minus this many standard "
+        "deviations (Brock et al. 2019): smaller is more typical, less varied. Null draws freely.",
+        examples=[0.7],
+    )
+    class_label: str | None = Field(
+        default=None, description="What to draw; null draws a kind, each as likely."
+    )

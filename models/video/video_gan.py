@@ -1,0 +1,78 @@
+"""Family `video_gan`: words, and a draw, to a clip in one step (Vondrick et al. 2016)."""
+
+import torch
+from torch import Tensor
+
+from models.artifacts import Artifact
+from models.checkpoint.header import CheckpointError, Header
+from models.checkpoint.weights import Checkpoint, build_net
+from models.clip.clip import CLIP
+from models.clip.tokenizer import notes_of
+from models.engine.batching import Batched, Place
+from models.engine.flow import NOTHING, Inputs, Step
+from models.engine.noise import normal, truncated_normal
+from models.nets.video_gan import VideoGenerator
+from models.params.video import VideoGANParams
+from models.video.postprocessing import Enlarging, filmed
+
+MOST = 4  # clips at once
+
+
+def check_frames(header: Header, frames: int) -> None:
+    """Its net makes one number of them, and nothing else may be asked for."""
+    if header.limits.get("frames") != (frames, frames) or header.defaults.get("frames") != frames:
+        raise CheckpointError(f"its net makes {frames} frames: its header must say so as the limit")
+
+
+class VideoGAN:
+    """Draws z from a normal, reads the words if its net is told any, and films all at once."""
+
+    max_items = 64
+    item_bytes = 96 * 2**20
+
+    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+        self.net = build_net(VideoGenerator, checkpoint, place)
+        check_frames(checkpoint.header, self.net.frames)
+        self.clip = None
+        if self.net.told:
+            if "clip" not in checkpoint.needs:
+                raise CheckpointError("its net is told words, and it needs no CLIP to read them")
+            self.clip = CLIP(checkpoint.needs["clip"], place)
+            if self.clip.embed != self.net.told:
+                raise CheckpointError(
+                    f"its net is told {self.net.told} numbers, and its CLIP says {self.clip.embed}"
+                )
+        example = (torch.zeros(self.net.latent), torch.zeros(self.net.told))
+        self.film: Batched[Tensor] = Batched(
+            self._film, example, rows=1, most=MOST, dtype=place.dtype
+        )
+        frame = torch.zeros(self.net.channels, self.net.size, self.net.size)
+        self.enlarging = Enlarging.of(checkpoint, frame, place)
+        reads = () if self.clip is None else (self.clip.tell,)
+        self.batched = (*reads, self.film, *self.enlarging.batched)
+
+    def _film(self, z: Tensor, told: Tensor) -> Tensor:
+        x: Tensor = self.net(z, told)
+        return (x.float() + 1) / 2  # (B, F, C, H, W), tanh's [-1, 1] to [0, 1]
+
+    async def generate(
+        self, params: VideoGANParams, rng: torch.Generator, inputs: Inputs = NOTHING
+    ) -> tuple[Artifact, ...]:
+        steps = 1 + (self.clip is not None) + (params.upscale > 1)
+        told, notes = await self._read(params, steps)
+        done = steps - (params.upscale > 1)
+        clip = await Step(self.film, (self._latent(params, rng), told), (done, steps))
+        return await filmed(params, clip, self.enlarging, (steps, steps), notes)
+
+    def _latent(self, params: VideoGANParams, rng: torch.Generator) -> Tensor:
+        if params.truncation is None:
+            return normal(rng, self.net.latent)
+        return truncated_normal(rng, params.truncation, self.net.latent)
+
+    async def _read(self, params: VideoGANParams, steps: int) -> tuple[Tensor, tuple[str, ...]]:
+        """The words as one vector, and what to note of them."""
+        if self.clip is None:
+            return torch.zeros(0), ()
+        read = self.clip.words.read_text(params.prompt, self.clip.context)
+        told = await Step(self.clip.tell, (self.clip.tokens(read.rows),), (1, steps))
+        return self.clip.prompted(read.rows, told).pooled, notes_of(self.clip.context, read)

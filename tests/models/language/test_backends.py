@@ -1,0 +1,74 @@
+"""What a language model takes in memory, and how many texts it writes side by side for that."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.checkpoint.header import CheckpointError
+from models.checkpoint.weights import load
+from models.engine.batching import Place
+from models.language import backends as language_nets
+from models.language.language import Language
+from tests.models.families import tiny_checkpoint
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint(tmp_path_factory.mktemp("language"), "language")
+
+
+def test_weights_take_what_they_are_kept_as(path: Path) -> None:
+    header = load(path).header
+    other = header.model_copy(update={"net": {**header.net, "config": {"model_type": "gpt2"}}})
+    single, half, narrow = Place(CPU), Place(CPU, torch.bfloat16), Place(CPU, words=torch.int8)
+    cases: list[tuple[set[str], Place, int]] = [
+        ({"F32"}, single, 4),
+        ({"BF16"}, single, 2),  # as it came
+        ({"F16"}, single, 4),  # the kernel has none so narrow that would lose nothing
+        ({"BF16", "F32"}, single, 4),
+        ({"F32"}, half, 2),
+        ({"F32"}, narrow, 1),
+    ]
+    table = 272 * 32
+    caches = 17 * 2 * 4 * 2 * 2 * 1024 * 16  # keys and values of 16 slots and of what fills up
+    for came, place, each in cases:
+        kept = table * (2 if came in ({"BF16"}, {"F16"}) else 4)  # of tokens' vectors
+        told = language_nets.loaded_bytes(header, 100_000, frozenset({*came, "U8"}), place)
+        assert told == 100_000 * each + kept + caches, (came, place)
+        assert language_nets.loaded_bytes(other, 50, frozenset(came), single) == 200 + 2**30
+
+
+def test_there_are_as_many_slots_as_a_worker_has_room_for(path: Path) -> None:
+    held = load(path)
+    elements = sum(t.numel() for t in held.tensors.values())
+    slot = 2 * 4 * 2 * 2 * 1024 * 16
+
+    def weighed(memory: int) -> int:
+        place = Place(CPU, memory=memory)
+        return language_nets.loaded_bytes(held.header, elements, frozenset({"F32"}), place)
+
+    weights = weighed(2**30) - 17 * slot
+    for room, slots in ((17 * slot, 16), (6 * slot, 5), (3 * slot - 1, 1), (0, 1)):
+        family = Language(held, Place(CPU, memory=weights + room))
+        assert family.max_items == slots
+        caches = sum(cache.nbytes for cache in family.pen.net.caches)
+        assert weighed(weights + room) == weights + caches
+        assert (weighed(weights + room) <= weights + room) == (room >= 2 * slot)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(language_nets, "find_spec", lambda name: None)
+        assert weighed(2**20) <= 2**20, "whatever net it is, it fits where its weights do"
+        assert 1 <= Language(held, Place(CPU, memory=2**20)).max_items < 16
+
+
+@pytest.mark.parametrize("net", [{}, {"config": 3}, {"context": "long"}])
+def test_a_header_that_is_none_of_a_language_model_is_refused_before_it_is_weighed(
+    path: Path, net: dict[str, Any]
+) -> None:
+    held = load(path)
+    header = held.header.model_copy(update={"net": {**held.header.net, **net} if net else {}})
+    with pytest.raises((CheckpointError, ValueError)):
+        language_nets.loaded_bytes(header, 50, frozenset({"F32"}), Place(CPU))

@@ -1,0 +1,42 @@
+"""The bytes of tokens: put together, they are the text's, whatever the tokenizer."""
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from models.language.tokenizer import TENSOR, TextTokens, tensor_of
+from tests.models.writing import WORDS, tokenizer
+
+TEXT = " the rain \ufffd 蓝\U0001f40b é\n"
+
+
+def words_of(made: Tokenizer) -> TextTokens:
+    told = {**WORDS, "ends": [0]}
+    return TextTokens(told, {TENSOR: tensor_of(made.to_str())})
+
+
+def test_bytes_of_a_byte_level_tokenizer_are_the_texts() -> None:
+    words = words_of(tokenizer())
+    tokens = words.of_text(TEXT)
+    assert b"".join(words.bytes_of(token) for token in tokens) == TEXT.encode()
+    half = words.of_text("蓝")[0]
+    assert (words.piece(half), words.bytes_of(half)) == ("\ufffd", "蓝".encode()[:1])
+
+
+def test_bytes_of_a_tokenizer_with_a_fallback_are_the_texts() -> None:
+    vocab = {"<unk>": 0, **{f"<0x{byte:02X}>": byte + 1 for byte in range(256)}, "▁": 257, "a": 258}
+    made = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token="<unk>", byte_fallback=True))
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
+    made.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    made.add_special_tokens([AddedToken("<unk>", special=True, normalized=False)])
+    words = words_of(made)
+    tokens = words.of_text(TEXT)
+    assert b"".join(words.bytes_of(token) for token in tokens) == TEXT.encode()
+
+
+def test_a_special_token_adds_no_bytes_and_an_added_one_its_own() -> None:
+    made = tokenizer()
+    made.add_tokens([AddedToken("<think é>", normalized=False)])
+    words = words_of(made)
+    assert words.bytes_of(2) == b""
+    assert words.bytes_of(made.token_to_id("<think é>")) == "<think é>".encode()
