@@ -26,9 +26,9 @@ from typing import Any
 import redis
 from fastapi import Request
 
+from app.core.schemas import Job
 from app.jobs import Idempotency, Token, hash_body
 from app.proxies import route_path
-from app.schemas import Job
 from app.services import Services
 from app.submission import client_key
 

@@ -13,7 +13,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from app.errors import InvalidRequest, TooLarge, Unavailable, Unprocessable, UnsupportedMedia
+from app.core.errors import InvalidRequest, TooLarge, Unavailable, Unprocessable, UnsupportedMedia
 from app.services import Services
 
 log = logging.getLogger(__name__)

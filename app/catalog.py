@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app.errors import NotFound
-from app.imports import IMPORTING, Imports, ImportStatus
+from app.core.errors import NotFound
+from app.core.imports import IMPORTING, Imports, ImportStatus
+from app.core.schemas import ModelCard
 from app.leases import Lease, held_state
 from app.requests import FORMATS, request_class
-from app.schemas import ModelCard
 from models.checkpoint.header import SUFFIX, CheckpointError, Header
 from models.families import FAMILIES, FamilyEntry, Modality
 from models.params.base import Params

@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
-from app.settings import Settings, credentials_refused
+from app.core.settings import Settings, credentials_refused
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.schemas import ErrorBody
+from app.core.schemas import ErrorBody
 
 Replies = dict[int | str, dict[str, Any]]
 

@@ -9,12 +9,12 @@ import redis.asyncio
 from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 
-from app.errors import Gone, NotFound, OutOfRange
+from app.core.errors import Gone, NotFound, OutOfRange
+from app.core.job_record import artifact_key
+from app.core.store import NAME, Missing
 from app.handlers import respond
-from app.records import artifact_key
 from app.replies import matches
 from app.services import Services
-from app.store import NAME, Missing
 from app.uploads import SUFFIXES
 
 PIECE = 2**18  # bytes read and sent at once

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis.asyncio
 
-from app.records import events_key
+from app.core.job_record import events_key
 
 EVENT_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 BATCH = 256  # events read at once; a log holds about 200

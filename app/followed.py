@@ -10,8 +10,8 @@ import time
 
 import redis
 
+from app.core.schemas import TERMINAL, Job
 from app.jobs import JobReader
-from app.schemas import TERMINAL, Job
 
 log = logging.getLogger(__name__)
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import redis
 from fastapi.sse import format_sse_event
 
-from app.errors import NotFound
+from app.core.errors import NotFound
+from app.core.job_record import url_prefix
+from app.core.long_fields import whole
+from app.core.schemas import TERMINAL, Job
 from app.events import TERMINAL_EVENTS, Event
 from app.followed import FollowMark
-from app.long_fields import whole
-from app.records import url_prefix
-from app.schemas import TERMINAL, Job
 from app.services import Services
 from app.streaming import LiveStream
 from app.wake import Bell

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
-from app.errors import (
+from app.core.errors import (
     AtelierError,
     InvalidRequest,
     NotAllowed,
@@ -18,10 +18,10 @@ from app.errors import (
     Unavailable,
     Unprocessable,
 )
+from app.core.scripts import away
+from app.core.store import FileTooLarge, StoreError
 from app.jobs import OutcomeUnknown
 from app.problems import explain
-from app.scripts import away
-from app.store import FileTooLarge, StoreError
 
 log = logging.getLogger(__name__)
 

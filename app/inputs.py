@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
+from app.core.errors import Gone, NotFound, Unavailable, Unprocessable
+from app.core.image_reader import Unreadable, read_picture
+from app.core.store import Missing
 from app.downloads import Note, read_note
-from app.errors import Gone, NotFound, Unavailable, Unprocessable
-from app.pictures import Unreadable, read_picture
 from app.services import Services
-from app.store import Missing
 from models.checkpoint.header import Header
 from models.music.midi import read_midi
 from models.params.base import Params, posted_files

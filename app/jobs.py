@@ -14,12 +14,12 @@ import redis.asyncio
 from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 
-from app.errors import Gone, NotFound, RateLimited, Unavailable, Unprocessable
+from app.core.errors import Gone, NotFound, RateLimited, Unavailable, Unprocessable
+from app.core.job_record import JOB_TYPES, index_key, job_key, public_job, queue_name
+from app.core.schemas import Job, JobList, Status
+from app.core.scripts import Scripts, ServerAway
+from app.core.settings import Settings
 from app.reads import Reads
-from app.records import JOB_TYPES, index_key, job_key, public_job, queue_name
-from app.schemas import Job, JobList, Status
-from app.scripts import Scripts, ServerAway
-from app.settings import Settings
 
 MEMORY_RETRY = 30  # seconds
 IDEMPOTENCY_TTL = 86_400  # seconds that a client's Idempotency-Key is remembered

@@ -7,7 +7,7 @@ from typing import Literal
 import redis.asyncio
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.scripts import source
+from app.core.scripts import source
 
 log = logging.getLogger(__name__)
 

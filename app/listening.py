@@ -15,15 +15,15 @@ from typing import Any
 import redis
 from starlette.requests import ClientDisconnect
 
-from app.errors import NotFound
+from app.core.errors import NotFound
+from app.core.job_record import sound_key
+from app.core.schemas import TERMINAL, Job
+from app.core.store import Missing
+from app.core.wav import wav_header
 from app.followed import FollowMark
 from app.openai.endings import check_made
-from app.records import sound_key
-from app.schemas import TERMINAL, Job
 from app.services import Services
-from app.store import Missing
 from app.wake import RECHECK, Bell
-from app.wav import wav_header
 
 log = logging.getLogger(__name__)
 

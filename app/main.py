@@ -9,8 +9,11 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from app import handlers, lifeline, log
+from app import handlers
 from app.connections import check_credentials
+from app.core import log
+from app.core import parent_watch as lifeline
+from app.core.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 from app.keys import Keys
 from app.middleware import Head, Limit, Limits, Tell
 from app.openapi import Api
@@ -30,7 +33,6 @@ from app.routes import (
     openai_videos,
 )
 from app.services import Services
-from app.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 
 VERSION = "0.1.0"
 TICKS = 10  # of uvicorn's loop a second

@@ -7,8 +7,8 @@ from typing import Any
 import redis.asyncio
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
+from app.core.job_record import COUNTERS
 from app.leases import Lease
-from app.records import COUNTERS
 
 QUEUES = "rq:queues"  # RQ's set of queue keys
 PREFIX = "rq:queue:model:"

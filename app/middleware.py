@@ -20,9 +20,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import AtelierError, TooLarge
+from app.core.errors import AtelierError, TooLarge
+from app.core.log import request_id
 from app.handlers import respond
-from app.log import request_id
 from app.metrics import Metrics
 from app.proxies import route_path
 

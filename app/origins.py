@@ -18,9 +18,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import Forbidden, InvalidRequest, Misdirected
+from app.core.errors import Forbidden, InvalidRequest, Misdirected
+from app.core.sites import is_loopback, same_host, split_host
 from app.handlers import respond
-from app.sites import is_loopback, same_host, split_host
 
 SHOWN = 100  # characters of a header that a message repeats
 EXPOSED = (

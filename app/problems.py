@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from app.errors import InvalidRequest, Unprocessable
+from app.core.errors import InvalidRequest, Unprocessable
 
 KINDS = {
     "int": "a whole number",

@@ -19,7 +19,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from app.errors import AtelierError, InvalidRequest, RequestTimeout, Unavailable
+from app.core.errors import AtelierError, InvalidRequest, RequestTimeout, Unavailable
 from app.handlers import respond
 from app.middleware import SECURITY
 

@@ -13,10 +13,10 @@ from collections.abc import Collection
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import InvalidRequest
+from app.core.errors import InvalidRequest
+from app.core.job_record import url_prefix
+from app.core.sites import split_host
 from app.handlers import respond
-from app.records import url_prefix
-from app.sites import split_host
 
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 SHOWN = 100  # characters of a header that a message repeats

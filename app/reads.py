@@ -11,7 +11,7 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import NoScriptError, RedisError
 
-from app.scripts import FOLDER, source
+from app.core.scripts import FOLDER, source
 
 
 @dataclass(eq=False)

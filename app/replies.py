@@ -5,7 +5,7 @@ import hashlib
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from app.schemas import TERMINAL, Job
+from app.core.schemas import TERMINAL, Job
 
 LOOK_AGAIN = "1"  # seconds, while a job is active
 

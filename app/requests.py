@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
-from app.schemas import (
+from app.core.schemas import (
     MP3_RATES,
     PICTURE_FORMATS,
     SOUND_FORMATS,

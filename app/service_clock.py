@@ -1,6 +1,6 @@
 """The API's part in the service's clock: it notes the time while no worker does.
 
-`app/lua/shared/clock.lua` says what the clock is, and why it is not the server's.
+`app/core/lua/shared/clock.lua` says what the clock is, and why it is not the server's.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from typing import NoReturn
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from app.scripts import source
+from app.core.scripts import source
 
 log = logging.getLogger(__name__)
 

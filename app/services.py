@@ -9,17 +9,17 @@ import redis
 
 from app.catalog import Catalog
 from app.connections import connect, connect_async, refuses_credentials, warn_of_settings
+from app.core.imports import Imports
+from app.core.scripts import Scripts
+from app.core.settings import Settings
+from app.core.store import NO_ANSWER, Unreachable, open_store
+from app.core.tasks import end_task
+from app.core.thread_pool import ThreadPool
 from app.events import EventLog
-from app.imports import Imports
 from app.jobs import JobReader, Jobs
 from app.keys import Keys
 from app.metrics import Metrics
-from app.scripts import Scripts
 from app.service_clock import keep_time
-from app.settings import Settings
-from app.store import NO_ANSWER, Unreachable, open_store
-from app.tasks import end_task
-from app.thread_pool import ThreadPool
 from app.unresolved import Unresolved
 from app.uploads import Uploads, UploadSpace
 from app.wake import Wake

@@ -12,16 +12,16 @@ from pydantic import ValidationError
 
 from app.bodies import read_json
 from app.catalog import Entry
-from app.errors import Unprocessable
+from app.core.errors import Unprocessable
+from app.core.long_fields import split, whole
+from app.core.schemas import TERMINAL, Job
+from app.core.settings import Settings
 from app.inputs import check_inputs
 from app.jobs import Accepted, Idempotency, LongInput, NewJob, OutcomeUnknown, Token, hash_body
-from app.long_fields import split, whole
 from app.problems import Schema, explain_details
 from app.proxies import route_path
 from app.replies import job_reply
-from app.schemas import TERMINAL, Job
 from app.services import Services
-from app.settings import Settings
 from app.unresolved import KEPT_SECONDS
 from app.waiting import wait_for_end
 from models.families import Modality

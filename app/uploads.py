@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 import redis
 
-from app.errors import Unavailable, UnsupportedMedia
-from app.schemas import StoredArtifact
-from app.scripts import Scripts
-from app.settings import Settings
-from app.store import Store, hash_file
+from app.core.errors import Unavailable, UnsupportedMedia
+from app.core.schemas import StoredArtifact
+from app.core.scripts import Scripts
+from app.core.settings import Settings
+from app.core.store import Store, hash_file
 
 # (offset, what stands there, content type); the first that fits counts
 SIGNS: tuple[tuple[int, bytes, str], ...] = (

@@ -6,9 +6,9 @@ import time
 import redis
 from fastapi import Request
 
-from app.errors import NotFound
-from app.long_fields import whole
-from app.schemas import TERMINAL, Job
+from app.core.errors import NotFound
+from app.core.long_fields import whole
+from app.core.schemas import TERMINAL, Job
 from app.services import Services
 
 

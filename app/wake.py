@@ -16,8 +16,8 @@ from contextlib import asynccontextmanager, suppress
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from app.records import WAKE
-from app.tasks import end_task
+from app.core.job_record import WAKE
+from app.core.tasks import end_task
 
 log = logging.getLogger(__name__)
 

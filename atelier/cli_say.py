@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from app.settings import Settings
+    from app.core.settings import Settings
 
 
 def fail(message: str, status: int = 1) -> typer.Exit:
@@ -40,7 +40,7 @@ def show_rows(rows: list[tuple[str, ...]]) -> None:
 
 def settings_with(**given: Any) -> "Settings":
     """The settings of the environment, changed by the options that were given."""
-    from app.settings import EX_CONFIG, Misconfigured, read_settings
+    from app.core.settings import EX_CONFIG, Misconfigured, read_settings
 
     try:
         return read_settings(**{k: v for k, v in given.items() if v is not None})

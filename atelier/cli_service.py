@@ -32,8 +32,8 @@ def up(
     ] = None,
 ) -> None:
     """Run the whole service here: embedded Valkey, API and workers, until Ctrl-C."""
-    from app import log
-    from app.settings import EX_CONFIG, Misconfigured
+    from app.core import log
+    from app.core.settings import EX_CONFIG, Misconfigured
     from atelier.embedded import NoServer
     from atelier.up import Refused, Supervisor
 

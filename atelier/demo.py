@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from app.settings import EX_CONFIG, Misconfigured, read_settings
+from app.core.settings import EX_CONFIG, Misconfigured, read_settings
 from atelier.calls import Card
 from atelier.cli_jobs import save
 from atelier.client import Client

@@ -15,8 +15,8 @@ from types import TracebackType
 
 import redis
 
-from app.addresses import path_url
-from app.settings import socket_in
+from app.core.addresses import path_url
+from app.core.settings import socket_in
 from atelier.append_log import last_reason, repair
 from atelier.keeper import claim
 from atelier.state_folder import discard_socket, prepare_socket, prepare_state

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from app.pieces import Pieces, TextChanged
+from app.core.text_assembly import Pieces, TextChanged
 from atelier.errors import NotFoundError, TextChangedError, WaitTimeout, json_of
 from atelier.hearing import Hearing, SoundFile
 from atelier.sse import Event, Following

@@ -22,8 +22,8 @@ import sys
 import time
 from pathlib import Path
 
-from app import lifeline
-from app.log import configure
+from app.core import parent_watch as lifeline
+from app.core.log import configure
 from atelier.append_log import is_unreadable, last_reason, repair
 
 log = logging.getLogger("atelier.keeper")

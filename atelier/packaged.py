@@ -2,7 +2,8 @@
 
 A process of its own does it, since what reads their files takes a gigabyte of memory. The service
 runs meanwhile: `imports/<id>.json` in the state folder tells it what the model will be and how far
-its import is (`app/imports.py`). A model that can't be imported is reported there and in the log.
+its import is (`app/core/imports.py`). A model that can't be imported is reported there and in the
+log.
 """
 
 import importlib.util
@@ -19,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app import lifeline
-from app.imports import Imports, ImportStatus
-from app.log import configure
-from app.settings import Settings
+from app.core import parent_watch as lifeline
+from app.core.imports import Imports, ImportStatus
+from app.core.log import configure
+from app.core.settings import Settings
 from models.checkpoint.header import Header
 
 log = logging.getLogger("atelier.up")

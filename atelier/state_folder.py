@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.settings import SOCKET, SOCKET_LINK, Misconfigured, socket_in
+from app.core.settings import SOCKET, SOCKET_LINK, Misconfigured, socket_in
 
 FOLDERS = ("artifacts", "checkpoints", "imports", "valkey")
 FILES = ("lock",)

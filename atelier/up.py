@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import IO
 
 from app.connections import check_credentials
-from app.lifeline import VARIABLE
-from app.settings import EX_CONFIG, Misconfigured, Settings
-from app.store import StoreError, open_store
+from app.core.parent_watch import VARIABLE
+from app.core.settings import EX_CONFIG, Misconfigured, Settings
+from app.core.store import StoreError, open_store
 from atelier.append_log import last_reason
 from atelier.embedded import EmbeddedServer
 from atelier.keeper import EX_DATA

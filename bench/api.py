@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
+from app.core.schemas import Job
+from app.core.settings import read_settings
 from app.jobs import Accepted, Idempotency, JobReader, Jobs, NewJob
 from app.main import Server, create_app
-from app.schemas import Job
-from app.settings import read_settings
 from atelier.up import free_port
 from bench.bed import Bed, bed, report
 from bench.noop import register

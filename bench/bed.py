@@ -15,8 +15,8 @@ from typing import Any
 import redis
 import torch
 
+from app.core.settings import Settings
 from app.jobs import Jobs, NewJob
-from app.settings import Settings
 from atelier.embedded import EmbeddedServer
 from bench.noop import register
 from models.checkpoint.header import Header

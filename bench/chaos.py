@@ -26,7 +26,7 @@ import redis
 from rich.console import Console
 from rich.progress import Progress
 
-from app.settings import Settings
+from app.core.settings import Settings
 from atelier.up import free_port
 from tests.models.families import tiny_checkpoint
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from app.settings import Settings
+from app.core.settings import Settings
 from atelier.packaged import PACKAGED
 from atelier.packaged import main as taken_over
 from bench.bed import checked

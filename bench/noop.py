@@ -34,7 +34,7 @@ def register() -> None:
 
 def worker() -> None:
     """Work off what waits, twice: when told by a line on standard input, and print the CPU time."""
-    from app.settings import Settings
+    from app.core.settings import Settings
     from workers.main import Process
 
     register()

@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from app.core.job_record import queue_name
+from app.core.long_fields import split
+from app.core.store import open_store
 from app.jobs import LongInput, NewJob
-from app.long_fields import split
-from app.records import queue_name
-from app.store import open_store
 from app.uploads import Uploads
 from bench.bed import Bed, bed, report
 from workers.desk import Claim, Desk, Ending, Room, Stored, Word

@@ -45,7 +45,7 @@ def ending(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 SERVE = """
 import torch
-from app.settings import Settings
+from app.core.settings import Settings
 from bench.noop import register
 from workers.main import Process
 register()

@@ -10,7 +10,7 @@ import pytest
 import redis
 import torch
 
-from app.settings import Settings
+from app.core.settings import Settings
 from atelier.embedded import EmbeddedServer
 from models.checkpoint.header import Header
 from models.checkpoint.weights import save

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.settings import Settings
+from app.core.settings import Settings
 from atelier.packaged import PACKAGED
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +26,7 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 from app.main import create_app
-from app.settings import Settings
+from app.core.settings import Settings
 app = create_app(Settings())
 assert "/generate/image" in app.openapi()["paths"]
 """

@@ -23,9 +23,9 @@ from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 from rq.worker.base import BaseWorker, WorkerStatus
 
-from app.records import WORK, job_key
-from app.scripts import Scripts, away_raised
-from app.settings import Settings
+from app.core.job_record import WORK, job_key
+from app.core.scripts import Scripts, away_raised
+from app.core.settings import Settings
 from workers.desk import AWAY
 from workers.floor import Floor
 from workers.upkeep import Upkeep

@@ -15,10 +15,10 @@ from typing import Any
 
 import redis
 
-from app.records import REPORTS
-from app.schemas import ErrorDetail
-from app.scripts import Scripts
-from app.settings import Settings
+from app.core.job_record import REPORTS
+from app.core.schemas import ErrorDetail
+from app.core.scripts import Scripts
+from app.core.settings import Settings
 
 log = logging.getLogger("atelier.worker")
 

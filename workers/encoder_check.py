@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from app.schemas import MP3_RATES, PICTURE_FORMATS, SOUND_FORMATS, TEXT_FORMATS, VIDEO_FORMATS
+from app.core.schemas import MP3_RATES, PICTURE_FORMATS, SOUND_FORMATS, TEXT_FORMATS, VIDEO_FORMATS
 from models.artifacts import Artifact, Audio, Chance, Drawn, Frames, Image, Text, Video
 from models.checkpoint.header import Header
 from models.families import FAMILIES

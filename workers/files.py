@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.schemas import Role
+from app.core.schemas import Role
 from models.artifacts import Image
 
 

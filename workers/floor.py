@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.imports import IMPORTING, Imports
-from app.records import queue_name
-from app.settings import Settings
-from app.store import StoreError
+from app.core.imports import IMPORTING, Imports
+from app.core.job_record import queue_name
+from app.core.settings import Settings
+from app.core.store import StoreError
 from models.engine.engine import Engine
 from models.params.base import posted_files
 from models.registry import Entry

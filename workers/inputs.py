@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from app.pictures import Unreadable, read_picture
-from app.schemas import ErrorDetail
-from app.store import Missing
+from app.core.image_reader import Unreadable, read_picture
+from app.core.schemas import ErrorDetail
+from app.core.store import Missing
 from models.artifacts import Artifact, Image
 from models.engine.activity import Activity
 from models.engine.flow import Inputs

@@ -10,10 +10,11 @@ import time
 import redis
 import torch
 
-from app import lifeline, log
-from app.scripts import away_raised
-from app.settings import EX_CONFIG, Misconfigured, Settings, credentials_refused, read_settings
-from app.store import Store, open_store
+from app.core import log
+from app.core import parent_watch as lifeline
+from app.core.scripts import away_raised
+from app.core.settings import EX_CONFIG, Misconfigured, Settings, credentials_refused, read_settings
+from app.core.store import Store, open_store
 from models.engine.batching import Place
 from models.engine.device import prepare
 from models.engine.engine import Engine

@@ -4,9 +4,9 @@ import logging
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from app.records import LONG_TEXT, TEXT_BYTES
-from app.schemas import ErrorDetail
-from app.store import StoreError
+from app.core.job_record import LONG_TEXT, TEXT_BYTES
+from app.core.schemas import ErrorDetail
+from app.core.store import StoreError
 from models.artifacts import Artifact, Audio, NotFinite
 from models.engine.engine import is_out_of_memory
 from models.params.base import Refused

@@ -12,7 +12,7 @@ from PIL import Image as Picture
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from app.schemas import PICTURE_FORMATS, Role
+from app.core.schemas import PICTURE_FORMATS, Role
 from models.artifacts import Frames, Image
 from workers.files import Encoded, Facts, Sheet
 

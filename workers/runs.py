@@ -13,7 +13,7 @@ from typing import cast
 
 import torch
 
-from app.settings import Settings
+from app.core.settings import Settings
 from models.artifacts import Artifact, Audio, Image, Text
 from models.engine.engine import Advanced, Engine, Event, Failed, Finished
 from models.engine.flow import NOTHING, Inputs

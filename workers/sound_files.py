@@ -10,8 +10,8 @@ import soundfile
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.schemas import SOUND_FORMATS
-from app.wav import wav_header
+from app.core.schemas import SOUND_FORMATS
+from app.core.wav import wav_header
 from models.artifacts import Audio
 from workers.files import Encoded, Facts
 from workers.ogg import renumbered

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from app.store import FileTooLarge, StoreError
+from app.core.store import FileTooLarge, StoreError
 from workers.desk import Desk
 from workers.timed_store import TimedStore
 from workers.tries import pause_after, until_reached

@@ -4,7 +4,7 @@ execution of a job writes it."""
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.records import draft_of
+from app.core.job_record import draft_of
 
 
 @dataclass(frozen=True, slots=True)

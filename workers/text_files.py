@@ -6,7 +6,7 @@ Plain text is nothing but the text and its title, since whoever opens it reads a
 import json
 from collections.abc import Callable
 
-from app.schemas import TEXT_FORMATS
+from app.core.schemas import TEXT_FORMATS
 from models.artifacts import Chance, Text
 from workers.files import Encoded, Facts
 

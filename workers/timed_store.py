@@ -1,7 +1,7 @@
 """The artifact store for one thread of a worker, which no call holds up for long."""
 
-from app.store import NO_ANSWER, Store, Unreachable
-from app.thread_pool import ThreadPool
+from app.core.store import NO_ANSWER, Store, Unreachable
+from app.core.thread_pool import ThreadPool
 
 THREADS = 4  # calls that hang at once; further ones wait for their turn, and time out as well
 

@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from app.settings import Settings
-from app.store import StoreError
+from app.core.settings import Settings
+from app.core.store import StoreError
 from workers.desk import AWAY, Desk
 from workers.floor import Floor
 from workers.timed_store import TimedStore

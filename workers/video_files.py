@@ -16,7 +16,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
 
-from app.schemas import VIDEO_FORMATS
+from app.core.schemas import VIDEO_FORMATS
 from models.artifacts import Video
 from workers.files import Encoded, Facts
 from workers.picture_files import Pixels, eight_bits, exif_of, laid_out, picture_of, still_file

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.settings import Settings
+from app.core.settings import Settings
 from models.engine.activity import Activity, Phase
 
 INTERVAL = 1.0  # seconds between two looks, at most

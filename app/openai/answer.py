@@ -8,12 +8,12 @@ from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
 from app.attendance import Attendance
-from app.errors import AtelierError, Unavailable
+from app.core.errors import AtelierError, Unavailable
+from app.core.schemas import TERMINAL, Job
 from app.handlers import respond
 from app.jobs import Accepted
 from app.leases import read_leases
 from app.openai.endings import NO_OTHERS, check_made
-from app.schemas import TERMINAL, Job
 from app.services import Services
 from app.waiting import wait_for_end
 

@@ -9,13 +9,13 @@ from typing import Protocol
 from anyio import CancelScope
 from starlette.types import Send
 
-from app.errors import AtelierError, Unavailable
+from app.core.errors import AtelierError, Unavailable
+from app.core.schemas import TERMINAL, Job
+from app.core.store import StoreError
 from app.events import Event
 from app.following import COMMENT, EventStream, Follower
 from app.openai.answer import Answer
 from app.openai.endings import check_made
-from app.schemas import TERMINAL, Job
-from app.store import StoreError
 
 log = logging.getLogger(__name__)
 

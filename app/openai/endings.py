@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
-from app.errors import AtelierError, Gone, InvalidRequest, NotReady, Unavailable, Unprocessable
-from app.schemas import ErrorDetail, Job
+from app.core.errors import AtelierError, Gone, InvalidRequest, NotReady, Unavailable, Unprocessable
+from app.core.schemas import ErrorDetail, Job
 
 E = TypeVar("E", bound=AtelierError)
 NO_OTHERS: Mapping[str, str] = MappingProxyType({})

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 from fastapi.sse import format_sse_event
 
-from app.errors import AtelierError
+from app.core.errors import AtelierError
+from app.core.schemas import Job
+from app.core.store import Store
 from app.events import Event
 from app.openai.answer import Answer
 from app.openai.answer_stream import told_from_the_first
@@ -20,8 +22,6 @@ from app.openai.image_reply import (
 )
 from app.openai.image_request import Asked
 from app.replies import json_reply
-from app.schemas import Job
-from app.store import Store
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.catalog import Catalog, Entry
-from app.errors import InvalidRequest, NotFound, Unprocessable
+from app.core.errors import InvalidRequest, NotFound, Unprocessable
+from app.core.settings import Settings
 from app.openai.image_size import refused_as_size, size_conflicts, size_params, size_schema
 from app.openai.json_schema import NULL, either, or_null
 from app.openai.reading import named_model, read_as
-from app.settings import Settings
 from app.submission import Wish, validated
 from models.families import PICTURES
 from models.params.conflicts import ABSENT, Conflict, forbid, one_of, other_than

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.catalog import Entry
-from app.errors import InvalidRequest
+from app.core.errors import InvalidRequest
 from models.params.conflicts import Conflict, explicitly, one_of, other_than
 
 AUTO = "auto"

@@ -15,12 +15,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.catalog import Catalog, Entry
-from app.errors import InvalidRequest, Unprocessable
+from app.core.errors import InvalidRequest, Unprocessable
+from app.core.settings import Settings
 from app.openai.endings import renamed
 from app.openai.json_schema import or_null
 from app.openai.music_words import Understood, understand
 from app.openai.reading import named_model, read_as
-from app.settings import Settings
 from app.submission import Wish, validated
 from models.params.base import Params
 

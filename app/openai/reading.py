@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from app.errors import Unprocessable
+from app.core.errors import Unprocessable
 from app.problems import Schema, explain_details
 
 A = TypeVar("A", bound=BaseModel)

@@ -10,14 +10,14 @@ from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
 from app.attendance import Attendance
-from app.errors import AtelierError
+from app.core.errors import AtelierError
+from app.core.schemas import TERMINAL, Job
 from app.handlers import respond
 from app.openai.answer import PATIENCE
 from app.openai.endings import check_made
 from app.openai.text_answer import TextAnswer
 from app.openai.text_reply import CompletionReply, completion_reply, joined
 from app.replies import json_reply
-from app.schemas import TERMINAL, Job
 from app.waiting import wait_for_end
 
 

@@ -14,7 +14,10 @@ from fastapi import Request, Response
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel
 
-from app.errors import AtelierError, InvalidRequest
+from app.core.errors import AtelierError, InvalidRequest
+from app.core.schemas import Job
+from app.core.store import Store
+from app.core.text_assembly import Pieces, TextChanged
 from app.events import Event
 from app.openai.answer import Answer
 from app.openai.answer_stream import told_so_far
@@ -29,10 +32,7 @@ from app.openai.text_reply import (
     texts,
     usage_of,
 )
-from app.pieces import Pieces, TextChanged
 from app.replies import json_reply
-from app.schemas import Job
-from app.store import Store
 from app.waiting import wait_for_beginning
 
 AT_ONCE = 1.0  # seconds that a stream waits for its first step; it has nothing to tell before

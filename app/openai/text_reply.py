@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from app.errors import Gone
-from app.schemas import Job, Output, Schema
-from app.store import Missing, Store
+from app.core.errors import Gone
+from app.core.schemas import Job, Output, Schema
+from app.core.store import Missing, Store
 
 Finish = Literal["stop", "length"]
 

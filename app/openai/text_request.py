@@ -24,12 +24,12 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from app.catalog import Catalog
-from app.errors import InvalidRequest, Unprocessable
+from app.core.errors import InvalidRequest, Unprocessable
+from app.core.settings import Settings
 from app.openai.endings import renamed
 from app.openai.json_schema import or_null
 from app.openai.reading import named_model, read_as
 from app.problems import MANY, ONE
-from app.settings import Settings
 from app.submission import Wish, validated
 from models.params.conflicts import GIVEN, Conflict, forbid, one_of
 from models.params.text import Stop

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import from_json
 
 from app.catalog import Entry
-from app.errors import InvalidRequest, NotFound, Unprocessable
+from app.core.errors import InvalidRequest, NotFound, Unprocessable
 from app.openai.image_size import refused_as_size, size_conflicts, size_params, size_schema
 from app.openai.json_schema import NULL
 from app.openai.reading import named_model

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from app.bodies import uploaded_file
+from app.core.schemas import StoredArtifact
 from app.deps import Has, Owner
 from app.documented import (
     ETAG,
@@ -19,7 +20,6 @@ from app.documented import (
 )
 from app.downloads import read_note, send
 from app.replies import json_reply
-from app.schemas import StoredArtifact
 
 router = APIRouter(tags=["artifacts"])
 log = logging.getLogger("atelier.artifacts")

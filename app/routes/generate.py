@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 
+from app.core.schemas import Job
 from app.deps import Has, Owner
 from app.documented import (
     JOB_EXAMPLE,
@@ -15,7 +16,6 @@ from app.documented import (
     header,
     reply,
 )
-from app.schemas import Job
 from app.submission import Route, generate
 
 router = APIRouter(tags=["generate"])

@@ -5,14 +5,14 @@ from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.connections import refuses_credentials
+from app.core.errors import Unavailable
+from app.core.job_record import SUSPENDED
+from app.core.schemas import Alive, Ready
 from app.deps import Has, metrics_reader_of
 from app.documented import errors, reply
-from app.errors import Unavailable
 from app.leases import read_leases
 from app.metrics import read_load
-from app.records import SUSPENDED
 from app.replies import json_reply
-from app.schemas import Alive, Ready
 from app.services import Services
 
 router = APIRouter(tags=["health"])

@@ -8,6 +8,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.errors import NotFound
+from app.core.job_record import JobType
+from app.core.long_fields import shortened, whole
+from app.core.schemas import TERMINAL, Job, JobDeleted, JobList, Status
+from app.core.wav import CONTENT_TYPE
 from app.deps import Has, Owner
 from app.documented import (
     ETAG,
@@ -19,16 +24,11 @@ from app.documented import (
     file_of,
     reply,
 )
-from app.errors import NotFound
 from app.following import EventStream, Follower
 from app.jobs import Page
 from app.listening import Listener
-from app.long_fields import shortened, whole
-from app.records import JobType
 from app.replies import job_reply, job_reply_if_changed, json_reply
-from app.schemas import TERMINAL, Job, JobDeleted, JobList, Status
 from app.streaming import LiveStream
-from app.wav import CONTENT_TYPE
 
 router = APIRouter(tags=["jobs"])
 log = logging.getLogger("atelier.jobs")

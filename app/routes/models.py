@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 
+from app.core.schemas import ModelCard, ModelList
 from app.deps import Has, Owner
 from app.documented import SHA256, errors, reply
 from app.leases import read_leases
 from app.replies import json_reply
-from app.schemas import ModelCard, ModelList
 
 router = APIRouter(tags=["models"])
 

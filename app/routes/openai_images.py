@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.attendance import attend
 from app.bodies import read_json
+from app.core.errors import AtelierError
 from app.deps import Has, Owner
 from app.documented import JOB_ID, Replies, errors, reply
-from app.errors import AtelierError
 from app.openai.image_answer import ImageAnswer
 from app.openai.image_reply import ImagesReply
 from app.openai.image_request import read_request

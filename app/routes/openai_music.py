@@ -4,14 +4,14 @@ from fastapi import APIRouter, Request, Response
 
 from app.attendance import attend
 from app.bodies import read_json
+from app.core.errors import AtelierError, Gone
+from app.core.schemas import Job
+from app.core.store import Missing
 from app.deps import Has, Owner
 from app.documented import REQUEST_ID, Replies, errors, file_of, header
-from app.errors import AtelierError, Gone
 from app.openai.answer import Answer
 from app.openai.music_request import Heard, read_request
 from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
-from app.schemas import Job
-from app.store import Missing
 from app.submission import accept
 from app.uploads import SUFFIXES
 

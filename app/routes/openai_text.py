@@ -9,9 +9,10 @@ from fastapi import APIRouter, Request, Response
 
 from app.attendance import attend
 from app.bodies import read_json
+from app.core.errors import AtelierError
+from app.core.store import StoreError
 from app.deps import Has, Owner
 from app.documented import JOB_ID, Replies, errors, reply
-from app.errors import AtelierError
 from app.openai.chat_request import ChatAsked
 from app.openai.completion_request import CompletionAsked
 from app.openai.several_answers import SeveralAnswers
@@ -20,7 +21,6 @@ from app.openai.text_reply import ChatReply, CompletionReply
 from app.openai.text_request import read_request
 from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
 from app.services import Services
-from app.store import StoreError
 from app.submission import Wish, accept
 
 log = logging.getLogger("atelier.jobs")

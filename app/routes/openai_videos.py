@@ -11,10 +11,11 @@ from starlette.background import BackgroundTask
 from app.attendance import attend
 from app.bodies import read_json, uploaded_form
 from app.catalog import Entry
+from app.core.errors import AtelierError, NotFound, NotReady, Unprocessable
+from app.core.schemas import TERMINAL, Job
 from app.deps import Has, Owner
 from app.documented import JOB_ID, errors, reply
 from app.downloads import read_note, send
-from app.errors import AtelierError, NotFound, NotReady, Unprocessable
 from app.jobs import Page
 from app.openai.endings import check_made
 from app.openai.reading import named_model
@@ -39,7 +40,6 @@ from app.replies import json_reply
 from app.routes.artifacts import DOWNLOAD, RANGE
 from app.routes.generate import REPLAYED, IdempotencyKey
 from app.routes.jobs import known
-from app.schemas import TERMINAL, Job
 from app.services import Services
 from app.submission import accept
 

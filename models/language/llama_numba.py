@@ -4,8 +4,8 @@ A lone text needs every weight once a token, so it runs as fast as they come fro
 side by side share each read. Rows are told their slots and places, and attend over just what is
 there, so a row's bits depend neither on its neighbours (`models/kernels/simd.py`) nor on how long
 its slot is: batches need no padding, and texts of any length share them. Threads share the work out
-by outputs, rows and heads, so their number changes no bit either. Results are those of transformers,
-which this is tested against, but for the order in which sums are taken.
+by outputs, rows and heads, so their number changes no bit either. Results are those of
+transformers, which this is tested against, but for the order in which sums are taken.
 """
 
 from typing import Any, NamedTuple

@@ -7,7 +7,7 @@ import openai
 import pytest
 import redis
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.studio import a_studio
 from tests.app.working import Worker

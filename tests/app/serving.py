@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import httpx
 
+from app.core.settings import Settings
 from app.main import Server, create_app
 from app.services import Services
-from app.settings import Settings
 
 
 @dataclass

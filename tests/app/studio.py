@@ -11,7 +11,7 @@ from typing import Any
 import redis
 from PIL import Image
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.app.serving import Running, serving
 from tests.conftest import save_vae
 from tests.models.families import tiny_checkpoint

@@ -10,10 +10,10 @@ import pytest
 import redis
 from starlette.datastructures import UploadFile
 
+from app.core.job_record import artifact_key
+from app.core.settings import Settings
+from app.core.store import Full, Store
 from app.downloads import PIECE
-from app.records import artifact_key
-from app.settings import Settings
-from app.store import Full, Store
 from app.uploads import SIGNS, sniff
 from tests.app.serving import Running, eventually, serving
 from tests.app.test_generate import error_of

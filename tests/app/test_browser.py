@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.test_jobs import make
 from tests.conftest import MODEL

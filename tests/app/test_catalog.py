@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.catalog import Catalog, Entry
-from app.errors import NotFound
+from app.core.errors import NotFound
 from app.leases import HeldModel, Lease, held_state
 from app.requests import request_class
 from models.checkpoint.header import CheckpointError, Header, file_sha256

@@ -6,7 +6,7 @@ import httpx
 import pytest
 import redis
 
-from app.settings import ROOT, Settings
+from app.core.settings import ROOT, Settings
 from models.params.diffusion import SAMPLERS
 from tests.app.serving import serving
 from tests.app.test_generate import URL, error_of

@@ -3,7 +3,7 @@
 import httpx
 import redis
 
-from app.records import events_key
+from app.core.job_record import events_key
 from tests.app.test_following import following_job, ids_of
 from tests.app.test_jobs import make
 from tests.app.working import Worker

@@ -5,7 +5,7 @@ import pytest
 import redis
 
 from app import followed
-from app.records import job_key
+from app.core.job_record import job_key
 from tests.app.serving import Running, eventually
 from tests.app.test_following import following_job
 from tests.app.test_jobs import make

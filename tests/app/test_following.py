@@ -13,8 +13,8 @@ import pytest
 import redis
 
 from app import following, wake
-from app.records import events_key
-from app.settings import Settings
+from app.core.job_record import events_key
+from app.core.settings import Settings
 from tests.app.serving import Running, eventually, serving
 from tests.app.test_jobs import make
 from tests.app.working import Worker

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import redis
 
-from app.settings import Settings
+from app.core.settings import Settings
 from app.submission import preferred_wait
 from tests.app.serving import Running, eventually, serving
 from tests.app.working import Worker

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import redis
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.test_generate import JSON, error_of
 from tests.app.working import Worker

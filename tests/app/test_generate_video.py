@@ -7,7 +7,7 @@ import httpx
 import pytest
 import redis
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.app.serving import serving
 from tests.app.test_generate import error_of
 from tests.conftest import MODEL, save_vae

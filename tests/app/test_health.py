@@ -10,7 +10,7 @@ import redis.asyncio
 from rq.suspension import resume, suspend
 
 from app.connections import check_credentials, connect_async, warn_of_settings
-from app.settings import Misconfigured, Settings
+from app.core.settings import Misconfigured, Settings
 from tests.app.serving import serving
 from tests.app.test_generate import error_of
 from tests.app.test_jobs import make

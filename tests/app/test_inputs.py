@@ -10,14 +10,14 @@ import pytest
 import redis
 from PIL import Image
 
+from app.core.job_record import artifact_key
+from app.core.store import Store, Unreachable
 from app.inputs import KINDS
-from app.records import artifact_key
-from app.store import Store, Unreachable
+from tests.app.core.test_image_reader import header_only_png
 from tests.app.serving import Running
 from tests.app.test_artifacts import store
 from tests.app.test_generate import URL, error_of
 from tests.app.test_owners import ann, bob, keyed  # noqa: F401 (fixtures)
-from tests.app.test_pictures import header_only_png
 from tests.app.working import Worker
 
 
@@ -162,7 +162,7 @@ def test_a_walk_is_noted_with_its_rows(api: httpx.Client, connection: "redis.Red
 
 def test_the_api_reads_pictures_without_torch() -> None:
     code = (
-        "import io, sys; from PIL import Image; from app.pictures import read_picture\n"
+        "import io, sys; from PIL import Image; from app.core.image_reader import read_picture\n"
         "out = io.BytesIO(); Image.new('L', (4, 4)).save(out, 'PNG')\n"
         "assert read_picture(out.getvalue()).size == (4, 4)\n"
         "raise SystemExit('torch' in sys.modules or 'numpy' in sys.modules)"

@@ -4,8 +4,8 @@ import httpx
 import pytest
 import redis
 
+from app.core.job_record import JOB_TYPES
 from app.openapi import GENERATE
-from app.records import JOB_TYPES
 from tests.app.serving import Running
 from tests.app.test_generate import error_of
 from tests.app.working import Worker

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Forbidden, Unauthenticated
+from app.core.errors import Forbidden, Unauthenticated
 from app.keys import Keys
 
 

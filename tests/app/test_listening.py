@@ -11,10 +11,10 @@ import httpx
 import pytest
 import redis
 
-from app.records import sound_key
-from app.settings import Settings
-from app.store import Store
-from app.wav import wav_header
+from app.core.job_record import sound_key
+from app.core.settings import Settings
+from app.core.store import Store
+from app.core.wav import wav_header
 from tests.app.serving import Running, eventually, serving
 from tests.app.test_generate import error_of
 from tests.app.test_jobs import make

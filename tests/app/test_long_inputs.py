@@ -9,8 +9,8 @@ import httpx
 import pytest
 import redis
 
-from app.long_fields import INLINE, split
-from app.settings import Settings
+from app.core.long_fields import INLINE, split
+from app.core.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.test_following import following_job
 from tests.app.working import Worker
@@ -133,7 +133,7 @@ def test_a_job_is_readable_while_the_store_is_away(
 
 
 def _away(self: object, *args: object) -> bytes:
-    from app.store import Unreachable
+    from app.core.store import Unreachable
 
     raise Unreachable("the artifact store can't be used")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from app.core.settings import Settings
 from app.main import exposure
-from app.settings import Settings
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -4,8 +4,8 @@ import httpx
 import pytest
 import redis
 
-from app.imports import Imports, ImportStatus
-from app.settings import Settings
+from app.core.imports import Imports, ImportStatus
+from app.core.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.test_generate import URL, error_of
 from tests.app.test_jobs import BAD_IDS
@@ -91,7 +91,7 @@ def test_a_model_that_is_being_imported_takes_jobs_that_wait(
     settings: Settings, connection: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.catalog.LOOK", 0.0)
-    monkeypatch.setattr("app.imports.READ_EVERY", 0.0)
+    monkeypatch.setattr("app.core.imports.READ_EVERY", 0.0)
     imports = Imports(settings.state)
     status = ImportStatus(header=vae_header(defaults={"temperature": 0.5}), progress=0.25)
     imports.write("new", status)
@@ -122,7 +122,7 @@ def test_a_model_whose_import_has_ended_is_not_expected_any_more(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.catalog.LOOK", 0.0)
-    monkeypatch.setattr("app.imports.READ_EVERY", 0.0)
+    monkeypatch.setattr("app.core.imports.READ_EVERY", 0.0)
     Imports(settings.state).write("new", ImportStatus(header=vae_header(), progress=1.0))
     file = settings.checkpoints / "new.safetensors"
     save_vae(file)

@@ -9,10 +9,10 @@ from typing import Any
 import openai
 import pytest
 
-from app.errors import RateLimited
+from app.core.errors import RateLimited
+from app.core.store import Full
 from app.jobs import Accepted
 from app.routes import openai_text
-from app.store import Full
 from app.submission import accept
 from tests.app import stock_writer
 from tests.app.serving import Running

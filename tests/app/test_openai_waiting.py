@@ -18,8 +18,8 @@ import redis
 from PIL import Image
 
 from app import attendance, following
+from app.core.settings import Settings
 from app.openai import answer as answering
-from app.settings import Settings
 from tests.app.serving import Running, eventually, serving
 from tests.app.working import Worker
 from tests.conftest import MODEL

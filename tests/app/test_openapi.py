@@ -8,11 +8,19 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from app.core.schemas import (
+    ErrorBody,
+    Job,
+    JobDeleted,
+    JobList,
+    ModelCard,
+    ModelList,
+    StoredArtifact,
+)
 from app.main import ROUTERS
 from app.openai.text_reply import ChatReply, CompletionReply
 from app.openai.video_reply import Video, VideoDeleted
 from app.openapi import Api
-from app.schemas import ErrorBody, Job, JobDeleted, JobList, ModelCard, ModelList, StoredArtifact
 from tests.app.serving import Running
 from tests.conftest import MODEL
 

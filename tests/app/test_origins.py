@@ -6,9 +6,9 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from app.core.settings import Settings
+from app.core.sites import is_loopback, same_host, split_host
 from app.origins import EXPOSED
-from app.settings import Settings
-from app.sites import is_loopback, same_host, split_host
 from tests.app.serving import Running, serving
 from tests.app.test_artifacts import PNG, RAW
 from tests.app.test_generate import URL, error_of

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 import redis
 
-from app.errors import RateLimited
+from app.core.errors import RateLimited
+from app.core.settings import Settings
 from app.jobs import Jobs, NewJob
-from app.settings import Settings
 from tests.app.working import Worker
 
 NEW = NewJob("local", "image", "m", "a" * 64, {"n": 1}, seed=1, items=1, metadata={})

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.test_artifacts import PNG, RAW, store
 from tests.app.test_generate import URL, error_of

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from app.core.settings import Settings
 from app.protocol import RESERVED, WRITE_TIME, ConnectionLimits, Connections, affordable
-from app.settings import Settings
 from tests.app.serving import serving
 from tests.app.test_jobs import make
 

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from app.core.job_record import url_prefix
+from app.core.settings import Settings
 from app.events import Event
 from app.following import sent_event
 from app.jobs import OutcomeUnknown
-from app.records import url_prefix
-from app.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.studio import PAINTER, a_studio
 from tests.app.test_generate import URL, error_of

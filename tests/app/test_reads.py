@@ -9,8 +9,8 @@ import redis
 import redis.asyncio
 
 from app.connections import connect_async
+from app.core.settings import Settings
 from app.reads import Asked, Reads
-from app.settings import Settings
 
 
 def with_reads(settings: Settings, story: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.settings import Settings
+from app.core.settings import Settings
 from atelier.embedded import EmbeddedServer
 from tests.app.serving import Running, eventually, serving
 from tests.app.test_following import following_job

@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio.connection import AbstractConnection
 
 from app import connections
-from app.settings import Settings
+from app.core.settings import Settings
 from app.unresolved import Unresolved
 from atelier.embedded import EmbeddedServer
 from tests.app.serving import Running, eventually, serving

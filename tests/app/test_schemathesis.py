@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.working import Worker
 from tests.conftest import save_vae

@@ -7,10 +7,10 @@ import pytest
 import redis
 import redis.asyncio
 
+from app.core.scripts import Scripts
+from app.core.settings import Settings
 from app.jobs import Jobs, NewJob
 from app.leases import read_leases
-from app.scripts import Scripts
-from app.settings import Settings
 from tests.app.working import Worker
 
 DAY = 86_400

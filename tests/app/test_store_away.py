@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.settings import Settings
-from app.store import FolderStore, Store
+from app.core.settings import Settings
+from app.core.store import FolderStore, Store
 from tests.app.serving import Running, serving
 from tests.app.test_generate import URL, error_of
 from tests.conftest import MODEL, save_vae

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.app.serving import Running, serving
 from tests.app.studio import ANY_SIZE, PAINTER
 from tests.app.test_artifacts import store

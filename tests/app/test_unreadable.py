@@ -6,10 +6,10 @@ import json
 import pytest
 import redis
 
+from app.core.schemas import TERMINAL
+from app.core.scripts import Scripts
+from app.core.settings import Settings
 from app.jobs import Jobs, NewJob
-from app.schemas import TERMINAL
-from app.scripts import Scripts
-from app.settings import Settings
 from tests.app.serving import Running
 from tests.app.working import LUA, Worker
 

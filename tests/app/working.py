@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 import workers
-from app.scripts import Scripts
+from app.core.scripts import Scripts
 
 LUA = Path(workers.__file__).parent / "lua"
 STAMP = "2026-01-01T00:00:00.000000Z"

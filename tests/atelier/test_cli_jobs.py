@@ -12,8 +12,8 @@ import redis
 import torch
 from PIL import Image as Picture
 
-from app.settings import Settings
-from app.store import Store
+from app.core.settings import Settings
+from app.core.store import Store
 from models.artifacts import Image
 from tests.app.serving import eventually, serving
 from tests.app.working import Worker

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app.schemas import Job, JobList
+from app.core.schemas import Job, JobList
 from atelier import Client
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40

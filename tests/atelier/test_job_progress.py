@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import typer
 
-from app.settings import Settings
+from app.core.settings import Settings
 from atelier.job_progress import cancel_on_interrupt, describe
 from atelier.jobs import Job
 from tests.app.serving import Running, eventually, serving

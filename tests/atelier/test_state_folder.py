@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.settings import SOCKET, SOCKET_LINK, Misconfigured, Settings, socket_in
-from app.store import open_store
+from app.core.settings import SOCKET, SOCKET_LINK, Misconfigured, Settings, socket_in
+from app.core.store import open_store
 from atelier.embedded import EmbeddedServer
 from atelier.state_folder import discard_socket, is_private, prepare_socket, prepare_state
-from tests.app.test_settings import NAMES
+from tests.app.core.test_settings import NAMES
 
 
 def modes_below(folder: Path) -> Iterator[tuple[str, int]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.settings import Settings
+from app.core.settings import Settings
 from atelier import embedded
 from atelier.embedded import EmbeddedServer, NoServer
 from atelier.keeper import claim
@@ -51,7 +51,7 @@ server.rpush("ended", os.getpid())
 """
 SUPERVISE = """
 import sys
-from app.settings import Settings
+from app.core.settings import Settings
 from atelier.up import Supervisor
 api, worker = (sys.executable, "-c", sys.argv[1]), (sys.executable, "-c", sys.argv[2])
 Supervisor(Settings(), api, worker).run()

@@ -15,7 +15,7 @@ from PIL import Image
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from app.settings import Settings
+from app.core.settings import Settings
 from atelier import Client
 from bench.chaos import Plan, run, verdict
 from tests.e2e.conftest import Stack, running

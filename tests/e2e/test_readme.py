@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.e2e.conftest import Stack
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.pieces import Pieces
+from app.core.text_assembly import Pieces
 from atelier import AsyncClient, Client, JobCanceled
 from atelier.packaged import PACKAGED
 from tests.e2e.conftest import Stack, running

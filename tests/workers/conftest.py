@@ -11,12 +11,12 @@ import pytest
 import redis
 import torch
 
+from app.core.schemas import TERMINAL, Job
+from app.core.scripts import Scripts
+from app.core.settings import Settings
+from app.core.store import Store
 from app.jobs import Jobs, NewJob
 from app.requests import formats_of
-from app.schemas import TERMINAL, Job
-from app.scripts import Scripts
-from app.settings import Settings
-from app.store import Store
 from app.uploads import Uploads
 from models.artifacts import Image
 from models.engine.flow import Inputs, Step

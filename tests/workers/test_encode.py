@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from app.schemas import PICTURE_FORMATS
+from app.core.schemas import PICTURE_FORMATS
 from models.artifacts import Frames, Image
 from workers.encode import encode, preview
 from workers.files import Encoded, Facts, Sheet

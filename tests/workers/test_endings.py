@@ -13,8 +13,8 @@ import torch
 import workers.delivery
 import workers.floor
 import workers.parcel
-from app.records import queue_name
-from app.store import FolderStore
+from app.core.job_record import queue_name
+from app.core.store import FolderStore
 from models.artifacts import Image
 from models.engine.engine import Engine
 from tests.workers.conftest import Bench

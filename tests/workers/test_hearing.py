@@ -8,8 +8,8 @@ import pytest
 import soundfile
 import torch
 
-from app.records import sound_key
-from app.schemas import Job
+from app.core.job_record import sound_key
+from app.core.schemas import Job
 from models.artifacts import Audio
 from models.audio.wavenet import WaveNet
 from models.engine.flow import Inputs, Step
@@ -219,7 +219,7 @@ def test_a_canceled_job_keeps_what_was_heard(player: Bench, halfway: threading.E
 def test_a_chunk_that_can_not_be_stored_fails_its_job(
     player: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.store import FileTooLarge, Store
+    from app.core.store import FileTooLarge, Store
 
     def picky(self: Store, data: bytes) -> str:
         raise FileTooLarge("the file is too large for the artifact store")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import workers.batch_worker
-from app.imports import IMPORTING, Imports, ImportStatus
+from app.core.imports import IMPORTING, Imports, ImportStatus
 from models.checkpoint.header import read_header
 from tests.workers.conftest import Bench
 
@@ -17,7 +17,7 @@ MODEL = "late"
 @pytest.fixture
 def imports(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Imports:
     """The imports of a service that has begun one, and looks at them all the time."""
-    monkeypatch.setattr("app.imports.READ_EVERY", 0.0)
+    monkeypatch.setattr("app.core.imports.READ_EVERY", 0.0)
     monkeypatch.setattr(workers.batch_worker, "IDLE_SECONDS", 0.02)
     imports = Imports(bench.settings.state)
     imports.write(MODEL, status_of(bench))
@@ -96,10 +96,10 @@ def test_a_status_that_can_not_be_read_is_passed_over(
 def test_a_status_is_read_once_a_second_at_most(
     bench: Bench, imports: Imports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.imports.READ_EVERY", 1000.0)
+    monkeypatch.setattr("app.core.imports.READ_EVERY", 1000.0)
     reader = Imports(bench.settings.state)
     first = reader.read()
     imports.write(MODEL, status_of(bench, progress=0.5))
     assert reader.read() is first
-    monkeypatch.setattr("app.imports.time.monotonic", lambda: time.perf_counter() + 10_000)
+    monkeypatch.setattr("app.core.imports.time.monotonic", lambda: time.perf_counter() + 10_000)
     assert reader.read()[MODEL].progress == 0.5

@@ -13,9 +13,9 @@ from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
 import workers.tries
-from app.errors import Gone
+from app.core.errors import Gone
+from app.core.store import FolderStore, Missing, Unreachable
 from app.jobs import Idempotency, Jobs
-from app.store import FolderStore, Missing, Unreachable
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.params.base import VAEParams

@@ -9,9 +9,9 @@ import redis
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
+from app.core.schemas import TEXT_FORMATS
+from app.core.store import FolderStore, Unreachable
 from app.jobs import LongInput, NewJob
-from app.schemas import TEXT_FORMATS
-from app.store import FolderStore, Unreachable
 from app.uploads import Uploads
 from models.artifacts import Text
 from tests.workers.conftest import Bench

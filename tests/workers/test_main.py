@@ -11,9 +11,9 @@ import pytest
 import redis
 import torch
 
-from app.addresses import path_url
-from app.settings import Misconfigured, Settings
-from app.store import open_store
+from app.core.addresses import path_url
+from app.core.settings import Misconfigured, Settings
+from app.core.store import open_store
 from atelier.embedded import find_server
 from models.engine.batching import Place
 from workers.main import Process, place_of, wait_for_redis

@@ -72,7 +72,7 @@ def test_a_grid_of_one_is_a_picture_and_a_sheet(bench: Bench) -> None:
 def test_a_sheet_that_can_not_be_stored_fails_its_job(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.store import FileTooLarge, Store
+    from app.core.store import FileTooLarge, Store
 
     put = Store.put
 

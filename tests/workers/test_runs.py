@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from app.settings import Settings
+from app.core.settings import Settings
 from models.artifacts import Frames, Image
 from models.engine.determinism import Proof
 from models.engine.engine import Engine

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from app.pictures import Unreadable
-from app.records import sound_key
+from app.core.image_reader import Unreadable
+from app.core.job_record import sound_key
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.music.midi import read_midi, write_midi

@@ -9,8 +9,8 @@ import redis
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
+from app.core.store import FolderStore, Unreachable
 from app.jobs import Jobs
-from app.store import FolderStore, Unreachable
 from tests.workers.conftest import Bench
 
 SHA = "ab" * 32

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.schemas import Job
+from app.core.schemas import Job
 from models.language.language import Language
 from tests.models.families import tiny_checkpoint
 from tests.workers.conftest import Bench

@@ -7,7 +7,7 @@ import redis
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
-from app.records import queue_name
+from app.core.job_record import queue_name
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import STAMP
 from workers.desk import Claim, Desk, Ending, Room, Share

@@ -15,7 +15,7 @@ HANGING = """
 import sys, threading, time
 from pathlib import Path
 import torch
-from app.settings import Settings
+from app.core.settings import Settings
 from models.engine.batching import Batched
 from models.image.vae import VAE
 from workers.main import Process

@@ -13,7 +13,7 @@ from PIL import Image as Picture
 from PIL.GifImagePlugin import GifImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from app.schemas import VIDEO_FORMATS
+from app.core.schemas import VIDEO_FORMATS
 from models.artifacts import NotFinite, Video
 from workers.encode import encode, preview
 from workers.files import Facts

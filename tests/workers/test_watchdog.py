@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from app.core.settings import Settings
 from app.jobs import Jobs
-from app.settings import Settings
 from models.artifacts import Image
 from models.engine.activity import Activity, Phase
 from models.engine.batching import Batched
@@ -151,8 +151,8 @@ def test_a_hung_worker_gives_no_sign_of_life(bench: Bench) -> None:
 HANGING = """
 import sys, time
 import workers.delivery
-from app import log
-from app.settings import Settings
+from app.core import log
+from app.core.settings import Settings
 from models.image.vae import VAE
 from workers.main import Process
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image as Picture
 
-from app.records import queue_name
+from app.core.job_record import queue_name
 from models.checkpoint.weights import load
 from models.engine.batching import Batched
 from models.engine.flow import run_alone

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.log import request_id
-from app.thread_pool import ThreadPool
+from app.core.log import request_id
+from app.core.thread_pool import ThreadPool
 
 
 class LateError(Exception):

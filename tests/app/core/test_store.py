@@ -15,7 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from werkzeug.serving import make_server
 
-from app.store import PIECE, FileTooLarge, FolderStore, Full, Missing, Store, Unreachable
+from app.core.store import PIECE, FileTooLarge, FolderStore, Full, Missing, Store, Unreachable
 
 DATA = b"a picture" * 1000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -96,7 +96,7 @@ def test_what_is_deleted_is_missing(store: Store) -> None:
 def test_all_that_is_stored_is_listed_in_pages(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.PAGE", 4)
+    monkeypatch.setattr("app.core.store.PAGE", 4)
     start = time.time()
     hashes = sorted(store.put(f"{number}".encode()) for number in range(11))
     listed: list[tuple[str, float]] = []

@@ -18,11 +18,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.addresses import check_redis_url, path_url, read_store_address
-from app.sites import checked_host, checked_network, checked_origin
+from app.core.addresses import check_redis_url, path_url, read_store_address
+from app.core.sites import checked_host, checked_network, checked_origin
 from models.families import Modality
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SOCKET = "valkey.sock"
 SOCKET_LINK = "socket"  # in the state folder, to the folder of the socket where that is another
 

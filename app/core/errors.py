@@ -20,7 +20,7 @@ AtelierError
 
 from typing import ClassVar
 
-from app.schemas import ErrorBody, ErrorDetail
+from app.core.schemas import ErrorBody, ErrorDetail
 
 RETRY = {408, 429, 500, 503}  # a retry may cure these; the others say that it can't
 

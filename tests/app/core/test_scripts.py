@@ -4,7 +4,7 @@ import pytest
 import redis
 from redis._parsers.base import BaseParser
 
-from app.scripts import Scripts, ServerAway, away
+from app.core.scripts import Scripts, ServerAway, away
 
 REFUSALS = [
     "MISCONF Errors writing to the AOF file: No space left on device",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.addresses import check_redis_url, path_url, read_store_address, url_path
-from app.settings import OTHERS, PREFIX, Misconfigured, Settings, read_settings
+from app.core.addresses import check_redis_url, path_url, read_store_address, url_path
+from app.core.settings import OTHERS, PREFIX, Misconfigured, Settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "hunter2"

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from app.tasks import end_task
+from app.core.tasks import end_task
 
 
 def test_a_task_that_swallows_a_cancellation_ends_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.tasks.AGAIN", 0.01)
+    monkeypatch.setattr("app.core.tasks.AGAIN", 0.01)
 
     async def stubborn() -> None:
         for _ in range(3):

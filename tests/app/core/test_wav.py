@@ -6,7 +6,7 @@ import wave
 import pytest
 import soundfile
 
-from app.wav import UNKNOWN, wav_header
+from app.core.wav import UNKNOWN, wav_header
 
 
 @pytest.mark.parametrize("comment", ["", "odd", "even"])

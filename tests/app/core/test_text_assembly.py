@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.pieces import Pieces, TextChanged
+from app.core.text_assembly import Pieces, TextChanged
 
 
 def delta(index: int, offset: int, text: str) -> tuple[str, dict[str, Any]]:

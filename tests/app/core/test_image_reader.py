@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from app import pictures
-from app.picture_bytes import MOST_BLOCKS, MOST_CHUNKS, MOST_SEGMENTS, Unreadable, shown
-from app.pictures import read_picture
+from app.core import image_reader as pictures
+from app.core.image_bytes import MOST_BLOCKS, MOST_CHUNKS, MOST_SEGMENTS, Unreadable, shown
+from app.core.image_reader import read_picture
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 COLOURS = np.random.default_rng(0).integers(0, 256, (10, 14, 3), dtype=np.uint8)

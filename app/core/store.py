@@ -32,8 +32,8 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from app.addresses import read_store_address
-from app.settings import Misconfigured, Settings
+from app.core.addresses import read_store_address
+from app.core.settings import Misconfigured, Settings
 
 NAME = re.compile(r"[0-9a-f]{64}")
 WRONG_FOLDER = (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError)

@@ -10,10 +10,10 @@ import httpx
 import pytest
 import redis
 
-from app import errors, log
+from app.core import errors, log
+from app.core.schemas import ErrorBody
 from app.documented import ERRORS
 from app.jobs import JobReader, Jobs
-from app.schemas import ErrorBody
 from tests.app.serving import Running
 from tests.app.test_generate import URL, error_of
 from tests.app.test_jobs import make

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from app.records import LONG_TEXT
-from app.schemas import Job, Output
+from app.core.job_record import LONG_TEXT
+from app.core.schemas import Job, Output
+from app.core.store import Store, StoreError
 from app.services import Services
-from app.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 

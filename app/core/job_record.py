@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Literal, get_args
 
-from app.schemas import Draft, ErrorDetail, Job, JobUrls, Output, Progress, Status, Usage
+from app.core.schemas import Draft, ErrorDetail, Job, JobUrls, Output, Progress, Status, Usage
 
 log = logging.getLogger(__name__)
 
