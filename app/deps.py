@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.keys import METRICS
+from app.auth import METRICS
 from app.services import Services
 
 

@@ -9,29 +9,22 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from app import handlers
-from app.connections import check_credentials
+from app.auth import Keys
 from app.core import log
 from app.core import parent_watch as lifeline
 from app.core.settings import EX_CONFIG, Misconfigured, Settings, read_settings
-from app.keys import Keys
-from app.middleware import Head, Limit, Limits, Tell
+from app.http import exception_handlers as handlers
+from app.http.middleware import Head, Limit, Limits, Tell
+from app.http.origins import Cors, Hosts, Origins
+from app.http.protocol import BACKLOG, ConnectionLimits, Connections, affordable
+from app.http.proxies import Proxies
+from app.openai.images import routes as openai_images
+from app.openai.music import routes as openai_music
+from app.openai.text import routes as openai_text
+from app.openai.videos import routes as openai_videos
 from app.openapi import Api
-from app.origins import Cors, Hosts, Origins
-from app.protocol import BACKLOG, ConnectionLimits, Connections, affordable
-from app.proxies import Proxies
-from app.routes import (
-    artifacts,
-    generate,
-    health,
-    jobs,
-    models,
-    openai_images,
-    openai_models,
-    openai_music,
-    openai_text,
-    openai_videos,
-)
+from app.queue.connections import check_credentials
+from app.routes import artifacts, generate, health, jobs, models, openai_models
 from app.services import Services
 
 VERSION = "0.1.0"
@@ -125,7 +118,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # app/proxies.py
+            proxy_headers=False,  # app/http/proxies.py
             timeout_graceful_shutdown=10,
         )
         super().__init__(config)

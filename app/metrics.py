@@ -8,7 +8,7 @@ import redis.asyncio
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from app.core.job_record import COUNTERS
-from app.leases import Lease
+from app.queue.worker_leases import Lease
 
 QUEUES = "rq:queues"  # RQ's set of queue keys
 PREFIX = "rq:queue:model:"

@@ -12,14 +12,16 @@ from pydantic.json_schema import models_json_schema
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
-from app.catalog import Entry
-from app.openai import music_request, text_request, video_request
-from app.openai.chat_request import ChatAsked
-from app.openai.completion_request import CompletionAsked
-from app.openai.image_request import in_dialect
+from app.catalog.catalog import Entry
+from app.http.openapi_schemas import portable
+from app.openai.images.request import in_dialect
 from app.openai.json_schema import or_null
-from app.openai.text_request import TextAsked
-from app.openapi_schemas import portable
+from app.openai.music import request as music_request
+from app.openai.text import request as text_request
+from app.openai.text.chat_request import ChatAsked
+from app.openai.text.completion_request import CompletionAsked
+from app.openai.text.request import TextAsked
+from app.openai.videos import request as video_request
 from app.services import Services
 from models.families import PICTURES, Modality
 

@@ -7,22 +7,22 @@ from contextlib import asynccontextmanager
 
 import redis
 
-from app.catalog import Catalog
-from app.connections import connect, connect_async, refuses_credentials, warn_of_settings
+from app.auth import Keys
+from app.catalog.catalog import Catalog
 from app.core.imports import Imports
 from app.core.scripts import Scripts
 from app.core.settings import Settings
 from app.core.store import NO_ANSWER, Unreachable, open_store
 from app.core.tasks import end_task
 from app.core.thread_pool import ThreadPool
-from app.events import EventLog
-from app.jobs import JobReader, Jobs
-from app.keys import Keys
+from app.files.uploads import Uploads, UploadSpace
 from app.metrics import Metrics
-from app.service_clock import keep_time
-from app.unresolved import Unresolved
-from app.uploads import Uploads, UploadSpace
-from app.wake import Wake
+from app.operations.unresolved import Unresolved
+from app.queue.connections import connect, connect_async, refuses_credentials, warn_of_settings
+from app.queue.event_log import EventLog
+from app.queue.jobs import JobReader, Jobs
+from app.queue.notifications import Wake
+from app.queue.service_clock import keep_time
 
 log = logging.getLogger(__name__)
 

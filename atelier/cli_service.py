@@ -82,7 +82,7 @@ def worker() -> None:
 
 
 def _lines(file: Path) -> list[str]:
-    from app.keys import decoded
+    from app.auth import decoded
 
     return decoded(file.read_bytes()).splitlines() if file.exists() else []
 

@@ -25,10 +25,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from app.connections import check_credentials
 from app.core.parent_watch import VARIABLE
 from app.core.settings import EX_CONFIG, Misconfigured, Settings
 from app.core.store import StoreError, open_store
+from app.queue.connections import check_credentials
 from atelier.append_log import last_reason
 from atelier.embedded import EmbeddedServer
 from atelier.keeper import EX_DATA

@@ -16,7 +16,7 @@ import redis
 import torch
 
 from app.core.settings import Settings
-from app.jobs import Jobs, NewJob
+from app.queue.jobs import Jobs, NewJob
 from atelier.embedded import EmbeddedServer
 from bench.noop import register
 from models.checkpoint.header import Header

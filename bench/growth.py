@@ -8,7 +8,7 @@ from collections.abc import Callable
 import redis.asyncio
 
 from app.core.job_record import queue_name
-from app.jobs import JobReader, Page
+from app.queue.jobs import JobReader, Page
 from bench.bed import Bed, bed, report
 from workers.desk import Desk, Ending, Room
 

@@ -7,8 +7,8 @@ from typing import Any
 from app.core.job_record import queue_name
 from app.core.long_fields import split
 from app.core.store import open_store
-from app.jobs import LongInput, NewJob
-from app.uploads import Uploads
+from app.files.uploads import Uploads
+from app.queue.jobs import LongInput, NewJob
 from bench.bed import Bed, bed, report
 from workers.desk import Claim, Desk, Ending, Room, Stored, Word
 

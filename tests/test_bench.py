@@ -8,7 +8,7 @@ import redis
 import torch
 
 from app.core.settings import Settings
-from app.jobs import Jobs
+from app.queue.jobs import Jobs
 from bench.bed import Bed, Unfinished, checked
 from bench.wavenet import last_logits, sized_net
 from models.artifacts import Artifact

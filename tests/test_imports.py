@@ -31,7 +31,7 @@ MAY = {
     "workers": {
         "models",
         "app.core.errors",
-        "app.events",
+        "app.queue.event_log",
         "app.core.imports",
         "app.core.parent_watch",
         "app.core.log",
@@ -50,7 +50,7 @@ ENGINE = {
     *("models.artifacts", "models.engine.batching", "models.engine.flow"),
     *("models.engine.activity", "models.engine.scheduler"),
 }
-RQ = {"app.jobs", "workers.batch_worker", "workers.main"}
+RQ = {"app.queue.jobs", "workers.batch_worker", "workers.main"}
 
 
 def modules() -> dict[str, Path]:

@@ -7,15 +7,15 @@ from fastapi import Request, Response
 from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
-from app.attendance import Attendance
 from app.core.errors import AtelierError, Unavailable
 from app.core.schemas import TERMINAL, Job
-from app.handlers import respond
-from app.jobs import Accepted
-from app.leases import read_leases
-from app.openai.endings import NO_OTHERS, check_made
+from app.http.exception_handlers import respond
+from app.operations.job_errors import NO_OTHERS, check_made
+from app.operations.retries import Attendance
+from app.operations.wait import wait_for_end
+from app.queue.jobs import Accepted
+from app.queue.worker_leases import read_leases
 from app.services import Services
-from app.waiting import wait_for_end
 
 PATIENCE = 590.0  # seconds; those clients wait 600, and should read why
 

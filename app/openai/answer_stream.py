@@ -12,10 +12,10 @@ from starlette.types import Send
 from app.core.errors import AtelierError, Unavailable
 from app.core.schemas import TERMINAL, Job
 from app.core.store import StoreError
-from app.events import Event
-from app.following import COMMENT, EventStream, Follower
 from app.openai.answer import Answer
-from app.openai.endings import check_made
+from app.operations.event_stream import COMMENT, EventStream, Follower
+from app.operations.job_errors import check_made
+from app.queue.event_log import Event
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from app.bodies import uploaded_file
 from app.core.schemas import StoredArtifact
 from app.deps import Has, Owner
-from app.documented import (
+from app.files.downloads import read_note, send
+from app.http.body_parsing import uploaded_file
+from app.http.openapi_examples import (
     ETAG,
     SHA256,
     UPLOAD_FORM,
@@ -18,8 +19,7 @@ from app.documented import (
     header,
     reply,
 )
-from app.downloads import read_note, send
-from app.replies import json_reply
+from app.http.responses import json_reply
 
 router = APIRouter(tags=["artifacts"])
 log = logging.getLogger("atelier.artifacts")

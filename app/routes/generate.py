@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Request, Response
 
 from app.core.schemas import Job
 from app.deps import Has, Owner
-from app.documented import (
+from app.http.openapi_examples import (
     JOB_EXAMPLE,
     QUEUED_EXAMPLE,
     RETRY_AFTER,
@@ -16,7 +16,7 @@ from app.documented import (
     header,
     reply,
 )
-from app.submission import Route, generate
+from app.operations.submit import Route, generate
 
 router = APIRouter(tags=["generate"])
 

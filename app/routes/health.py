@@ -4,15 +4,15 @@ import redis
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.connections import refuses_credentials
 from app.core.errors import Unavailable
 from app.core.job_record import SUSPENDED
 from app.core.schemas import Alive, Ready
 from app.deps import Has, metrics_reader_of
-from app.documented import errors, reply
-from app.leases import read_leases
+from app.http.openapi_examples import errors, reply
+from app.http.responses import json_reply
 from app.metrics import read_load
-from app.replies import json_reply
+from app.queue.connections import refuses_credentials
+from app.queue.worker_leases import read_leases
 from app.services import Services
 
 router = APIRouter(tags=["health"])

@@ -14,7 +14,7 @@ from app.core.long_fields import shortened, whole
 from app.core.schemas import TERMINAL, Job, JobDeleted, JobList, Status
 from app.core.wav import CONTENT_TYPE
 from app.deps import Has, Owner
-from app.documented import (
+from app.http.openapi_examples import (
     ETAG,
     JOB_EXAMPLE,
     JOB_ID,
@@ -24,11 +24,11 @@ from app.documented import (
     file_of,
     reply,
 )
-from app.following import EventStream, Follower
-from app.jobs import Page
-from app.listening import Listener
-from app.replies import job_reply, job_reply_if_changed, json_reply
-from app.streaming import LiveStream
+from app.http.responses import job_reply, job_reply_if_changed, json_reply
+from app.http.streaming import LiveStream
+from app.operations.audio_stream import Listener
+from app.operations.event_stream import EventStream, Follower
+from app.queue.jobs import Page
 
 router = APIRouter(tags=["jobs"])
 log = logging.getLogger("atelier.jobs")

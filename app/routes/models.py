@@ -6,9 +6,9 @@ from fastapi import APIRouter, Path, Response
 
 from app.core.schemas import ModelCard, ModelList
 from app.deps import Has, Owner
-from app.documented import SHA256, errors, reply
-from app.leases import read_leases
-from app.replies import json_reply
+from app.http.openapi_examples import SHA256, errors, reply
+from app.http.responses import json_reply
+from app.queue.worker_leases import read_leases
 
 router = APIRouter(tags=["models"])
 

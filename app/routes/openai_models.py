@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from app.catalog import Entry
+from app.catalog.catalog import Entry
 from app.core.schemas import OpenAIModel, OpenAIModelList
 from app.deps import Has, Owner
-from app.documented import errors, reply
-from app.replies import json_reply
-from app.routes import openai_text
+from app.http.openapi_examples import errors, reply
+from app.http.responses import json_reply
+from app.openai.text import routes as openai_text
 from app.routes.models import ModelId
 from models.families import Modality
 

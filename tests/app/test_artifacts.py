@@ -13,11 +13,11 @@ from starlette.datastructures import UploadFile
 from app.core.job_record import artifact_key
 from app.core.settings import Settings
 from app.core.store import Full, Store
-from app.downloads import PIECE
-from app.uploads import SIGNS, sniff
+from app.files.downloads import PIECE
+from app.files.uploads import SIGNS, sniff
+from tests.app.queue.test_jobs import BAD_IDS, make
 from tests.app.serving import Running, eventually, serving
 from tests.app.test_generate import error_of
-from tests.app.test_jobs import BAD_IDS, make
 from tests.app.working import Worker
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
@@ -287,7 +287,7 @@ def test_bytes_that_the_store_lost_are_gone(running: Running) -> None:
 def test_bytes_posted_while_they_are_deleted_wait_for_that(
     api: httpx.Client, connection: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.uploads.PATIENCE", 0.1)
+    monkeypatch.setattr("app.files.uploads.PATIENCE", 0.1)
     sha = hashlib.sha256(PNG).hexdigest()
     connection.zadd("atelier:deleting", {sha: connection.time()[0]})
     answer = api.post("/artifacts", content=PNG, headers=RAW)

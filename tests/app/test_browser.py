@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from app.core.settings import Settings
+from tests.app.queue.test_jobs import make
 from tests.app.serving import Running, serving
-from tests.app.test_jobs import make
 from tests.conftest import MODEL
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")

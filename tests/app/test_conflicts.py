@@ -9,11 +9,11 @@ import jsonschema_rs
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from app.catalog import Catalog, Entry
-from app.openai.chat_request import ChatAsked
-from app.openai.completion_request import CompletionAsked
-from app.openai.image_request import Asked as PictureAsked
-from app.openai.image_request import in_dialect
+from app.catalog.catalog import Catalog, Entry
+from app.openai.images.request import Asked as PictureAsked
+from app.openai.images.request import in_dialect
+from app.openai.text.chat_request import ChatAsked
+from app.openai.text.completion_request import CompletionAsked
 from models.params.conflicts import ABSENT, GIVEN, forbid
 from tests.models.families import NETS, tiny_checkpoint
 

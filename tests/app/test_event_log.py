@@ -4,8 +4,8 @@ import httpx
 import redis
 
 from app.core.job_record import events_key
-from tests.app.test_following import following_job, ids_of
-from tests.app.test_jobs import make
+from tests.app.operations.test_event_stream import following_job, ids_of
+from tests.app.queue.test_jobs import make
 from tests.app.working import Worker
 
 LIMIT = 65_536  # of data, as `common.lua` has it

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from app.core.settings import Settings
-from app.submission import preferred_wait
+from app.operations.submit import preferred_wait
 from tests.app.serving import Running, eventually, serving
 from tests.app.working import Worker
 from tests.conftest import MODEL

@@ -7,8 +7,8 @@ import httpx
 import pytest
 import redis
 
+from app.catalog.request_models import formats_of, request_class
 from app.core.settings import Settings
-from app.requests import formats_of, request_class
 from models.checkpoint.header import Header
 from models.families import FAMILIES
 from tests.app.serving import serving

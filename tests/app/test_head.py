@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator
 import httpx
 import pytest
 
-from app.following import Follower
+from app.operations.event_stream import Follower
+from tests.app.queue.test_jobs import make
 from tests.app.test_artifacts import store
 from tests.app.test_generate import URL
-from tests.app.test_jobs import make
 
 VARIES = {"x-request-id", "date"}
 

@@ -9,11 +9,11 @@ import redis
 import redis.asyncio
 from rq.suspension import resume, suspend
 
-from app.connections import check_credentials, connect_async, warn_of_settings
 from app.core.settings import Misconfigured, Settings
+from app.queue.connections import check_credentials, connect_async, warn_of_settings
+from tests.app.queue.test_jobs import make
 from tests.app.serving import serving
 from tests.app.test_generate import error_of
-from tests.app.test_jobs import make
 from tests.app.working import Worker
 from tests.conftest import MODEL
 

@@ -11,8 +11,8 @@ import redis
 
 from app.core.long_fields import INLINE, split
 from app.core.settings import Settings
+from tests.app.operations.test_event_stream import following_job
 from tests.app.serving import Running, serving
-from tests.app.test_following import following_job
 from tests.app.working import Worker
 from tests.models.families import tiny_checkpoint
 

@@ -6,9 +6,9 @@ import redis
 
 from app.core.imports import Imports, ImportStatus
 from app.core.settings import Settings
+from tests.app.queue.test_jobs import BAD_IDS
 from tests.app.serving import Running, serving
 from tests.app.test_generate import URL, error_of
-from tests.app.test_jobs import BAD_IDS
 from tests.app.working import Worker
 from tests.conftest import MODEL, save_vae, vae_header
 
@@ -72,7 +72,7 @@ def test_an_unknown_model_is_not_found(api: httpx.Client, prefix: str) -> None:
 
 
 def test_a_file_dropped_in_is_served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.catalog.LOOK", 0.0)
+    monkeypatch.setattr("app.catalog.catalog.LOOK", 0.0)
     with serving(settings) as running:
         assert running.client.post(URL, json={"model": "new"}).status_code == 404
         save_vae(settings.checkpoints / "new.safetensors", defaults={"temperature": 0.5})
@@ -90,7 +90,7 @@ def test_a_file_dropped_in_is_served(settings: Settings, monkeypatch: pytest.Mon
 def test_a_model_that_is_being_imported_takes_jobs_that_wait(
     settings: Settings, connection: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.catalog.LOOK", 0.0)
+    monkeypatch.setattr("app.catalog.catalog.LOOK", 0.0)
     monkeypatch.setattr("app.core.imports.READ_EVERY", 0.0)
     imports = Imports(settings.state)
     status = ImportStatus(header=vae_header(defaults={"temperature": 0.5}), progress=0.25)
@@ -121,7 +121,7 @@ def test_a_model_that_is_being_imported_takes_jobs_that_wait(
 def test_a_model_whose_import_has_ended_is_not_expected_any_more(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.catalog.LOOK", 0.0)
+    monkeypatch.setattr("app.catalog.catalog.LOOK", 0.0)
     monkeypatch.setattr("app.core.imports.READ_EVERY", 0.0)
     Imports(settings.state).write("new", ImportStatus(header=vae_header(), progress=1.0))
     file = settings.checkpoints / "new.safetensors"
@@ -135,7 +135,7 @@ def test_a_model_whose_import_has_ended_is_not_expected_any_more(
 def test_a_failed_import_is_told_with_its_reason(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.catalog.LOOK", 0.0)
+    monkeypatch.setattr("app.catalog.catalog.LOOK", 0.0)
     Imports(settings.state).write("new", ImportStatus(header=vae_header(), error="it is no model"))
     with serving(settings) as running:
         answer = running.client.post(URL, json={"model": "new"})

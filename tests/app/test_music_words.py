@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import pytest
 
-from app.openai.music_words import KEYS, STYLES, TEMPOS, understand
+from app.openai.music.vocabulary import KEYS, STYLES, TEMPOS, understand
 from models.params.audio import FASTEST, SLOWEST, Key
 
 ALL = ("style", "tempo", "key")

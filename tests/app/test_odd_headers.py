@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.catalog import Catalog
+from app.catalog.catalog import Catalog
 from models.families import FAMILIES
 from tests.conftest import MODEL, save_vae
 

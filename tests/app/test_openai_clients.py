@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.openai.chat_request import ChatAsked
-from app.openai.completion_request import CompletionAsked
-from app.openai.image_request import Asked
+from app.openai.images.request import Asked
+from app.openai.text.chat_request import ChatAsked
+from app.openai.text.completion_request import CompletionAsked
 from tests.app import stock_client
 from tests.app.serving import Running
 from tests.app.studio import DRAWER, PAINTER, WRITER, a_studio, opened

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.catalog import Catalog
+from app.catalog.catalog import Catalog
 from app.core.errors import InvalidRequest
 from app.core.settings import Settings
-from app.openai.image_request import Asked, in_dialect, read_request
+from app.openai.images.request import Asked, in_dialect, read_request
 from models.params.base import Params
 from tests.models.families import tiny_led
 

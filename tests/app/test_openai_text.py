@@ -11,9 +11,9 @@ import pytest
 
 from app.core.errors import RateLimited
 from app.core.store import Full
-from app.jobs import Accepted
-from app.routes import openai_text
-from app.submission import accept
+from app.openai.text import routes as openai_text
+from app.operations.submit import accept
+from app.queue.jobs import Accepted
 from tests.app import stock_writer
 from tests.app.serving import Running
 from tests.app.studio import WRITER

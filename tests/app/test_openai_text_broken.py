@@ -8,8 +8,8 @@ import openai
 import pytest
 from torch import Tensor
 
-from app import attendance
 from app.openai import answer_stream
+from app.operations import retries as attendance
 from atelier import Client, TextChangedError
 from models.language import language
 from models.language.sampling import Choice, choose

@@ -17,9 +17,10 @@ import pytest
 import redis
 from PIL import Image
 
-from app import attendance, following
 from app.core.settings import Settings
 from app.openai import answer as answering
+from app.operations import event_stream as following
+from app.operations import retries as attendance
 from tests.app.serving import Running, eventually, serving
 from tests.app.working import Worker
 from tests.conftest import MODEL

@@ -18,8 +18,8 @@ from app.core.schemas import (
     StoredArtifact,
 )
 from app.main import ROUTERS
-from app.openai.text_reply import ChatReply, CompletionReply
-from app.openai.video_reply import Video, VideoDeleted
+from app.openai.text.response import ChatReply, CompletionReply
+from app.openai.videos.response import Video, VideoDeleted
 from app.openapi import Api
 from tests.app.serving import Running
 from tests.conftest import MODEL

@@ -11,7 +11,7 @@ import redis
 
 from app.core.errors import RateLimited
 from app.core.settings import Settings
-from app.jobs import Jobs, NewJob
+from app.queue.jobs import Jobs, NewJob
 from tests.app.working import Worker
 
 NEW = NewJob("local", "image", "m", "a" * 64, {"n": 1}, seed=1, items=1, metadata={})

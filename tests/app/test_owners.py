@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from app.core.settings import Settings
+from tests.app.queue.test_jobs import make
 from tests.app.serving import Running, serving
 from tests.app.test_artifacts import PNG, RAW, store
 from tests.app.test_generate import URL, error_of
-from tests.app.test_jobs import make
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import httpx
 import redis
 
+from tests.app.queue.test_jobs import make
 from tests.app.test_generate import URL, error_of
-from tests.app.test_jobs import make
 from tests.app.working import Worker
 
 KEY = {"Idempotency-Key": "k"}

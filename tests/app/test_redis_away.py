@@ -9,10 +9,10 @@ import pytest
 
 from app.core.settings import Settings
 from atelier.embedded import EmbeddedServer
+from tests.app.operations.test_event_stream import following_job
+from tests.app.queue.test_jobs import make
 from tests.app.serving import Running, eventually, serving
-from tests.app.test_following import following_job
 from tests.app.test_generate import URL, error_of
-from tests.app.test_jobs import make
 from tests.app.working import Worker
 
 

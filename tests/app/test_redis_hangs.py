@@ -13,9 +13,9 @@ import httpx
 import pytest
 from redis.asyncio.connection import AbstractConnection
 
-from app import connections
 from app.core.settings import Settings
-from app.unresolved import Unresolved
+from app.operations.unresolved import Unresolved
+from app.queue import connections
 from atelier.embedded import EmbeddedServer
 from tests.app.serving import Running, eventually, serving
 from tests.app.test_generate import URL, error_of
@@ -132,7 +132,7 @@ def test_tokens_are_given_in_order_and_once() -> None:
 
 
 def test_a_process_remembers_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.unresolved.MOST", 3)
+    monkeypatch.setattr("app.operations.unresolved.MOST", 3)
     unresolved = Unresolved()
     for i in range(5):
         unresolved.remember(f"asked {i}", "token")

@@ -11,10 +11,10 @@ import redis
 
 from models.music.midi import write_midi
 from models.score import DRUMS, Note, Score
+from tests.app.operations.test_input_checks import PNG, references
 from tests.app.test_artifacts import store
 from tests.app.test_generate import error_of
 from tests.app.test_generate_audio import URL, music, server_of_music  # noqa: F401 (fixtures)
-from tests.app.test_inputs import PNG, references
 
 TUNE = Score((Note(0.0, 0.5, 60), Note(0.5, 1.25, 62), Note(0.0, 0.25, 38, program=DRUMS)))
 

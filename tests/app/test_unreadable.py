@@ -9,7 +9,7 @@ import redis
 from app.core.schemas import TERMINAL
 from app.core.scripts import Scripts
 from app.core.settings import Settings
-from app.jobs import Jobs, NewJob
+from app.queue.jobs import Jobs, NewJob
 from tests.app.serving import Running
 from tests.app.working import LUA, Worker
 

@@ -17,8 +17,8 @@ from models.artifacts import Audio
 from models.music.midi import write_midi
 from models.score import Score
 from tests.app.conftest import worker  # noqa: F401 (a fixture)
+from tests.app.operations.test_audio_stream import HEAD, PARTS, hall, play, stage  # noqa: F401 (fixtures)
 from tests.app.serving import Running, eventually
-from tests.app.test_listening import HEAD, PARTS, hall, play, stage  # noqa: F401 (fixtures)
 from tests.app.test_scores import TUNE
 from tests.app.working import Worker
 from tests.atelier.commands import Said, atelier, environment_with, refused

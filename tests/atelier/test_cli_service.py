@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.keys import Keys
+from app.auth import Keys
 from atelier.extras import missing_packages
 from tests.atelier.commands import atelier, atelier_process, refused
 

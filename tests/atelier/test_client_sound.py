@@ -13,9 +13,9 @@ from atelier import AsyncClient, Client, JobCanceled
 from atelier.errors import ConflictError, ConnectionFailed
 from atelier.hearing import HEAD, Hearing, SoundFile
 from tests.app.conftest import worker  # noqa: F401 (a fixture)
+from tests.app.operations.test_audio_stream import HEAD as HEADER
+from tests.app.operations.test_audio_stream import PARTS, hall, play, stage  # noqa: F401 (fixtures)
 from tests.app.serving import Running, eventually
-from tests.app.test_listening import HEAD as HEADER
-from tests.app.test_listening import PARTS, hall, play, stage  # noqa: F401 (fixtures)
 from tests.app.working import Worker
 
 SOUND = HEADER + PARTS[0] + PARTS[1]

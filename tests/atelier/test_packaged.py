@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.catalog.request_models import request_class
 from app.core.imports import Imports, ImportStatus
 from app.core.settings import Settings
-from app.requests import request_class
 from atelier import packaged
 from atelier.packaged import Packaged, note_end, plan_imports, take_over
 from models.checkpoint.header import read_header

@@ -11,13 +11,13 @@ import pytest
 import redis
 import torch
 
+from app.catalog.request_models import formats_of
 from app.core.schemas import TERMINAL, Job
 from app.core.scripts import Scripts
 from app.core.settings import Settings
 from app.core.store import Store
-from app.jobs import Jobs, NewJob
-from app.requests import formats_of
-from app.uploads import Uploads
+from app.files.uploads import Uploads
+from app.queue.jobs import Jobs, NewJob
 from models.artifacts import Image
 from models.engine.flow import Inputs, Step
 from models.families import FAMILIES

@@ -15,7 +15,7 @@ from rq.serializers import JSONSerializer
 import workers.tries
 from app.core.errors import Gone
 from app.core.store import FolderStore, Missing, Unreachable
-from app.jobs import Idempotency, Jobs
+from app.queue.jobs import Idempotency, Jobs
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.params.base import VAEParams

@@ -11,8 +11,8 @@ from rq.serializers import JSONSerializer
 
 from app.core.schemas import TEXT_FORMATS
 from app.core.store import FolderStore, Unreachable
-from app.jobs import LongInput, NewJob
-from app.uploads import Uploads
+from app.files.uploads import Uploads
+from app.queue.jobs import LongInput, NewJob
 from models.artifacts import Text
 from tests.workers.conftest import Bench
 from workers.desk import Claim

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pytest
 
 from app.core.store import FileTooLarge, FolderStore, Full, Unreachable
-from app.leases import Lease
+from app.queue.worker_leases import Lease
 from tests.workers.conftest import Bench
 from tests.workers.test_inputs import PNG
 from workers.main import Process

@@ -10,7 +10,7 @@ from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
 from app.core.store import FolderStore, Unreachable
-from app.jobs import Jobs
+from app.queue.jobs import Jobs
 from tests.workers.conftest import Bench
 
 SHA = "ab" * 32

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from app.core.settings import Settings
-from app.jobs import Jobs
+from app.queue.jobs import Jobs
 from models.artifacts import Image
 from models.engine.activity import Activity, Phase
 from models.engine.batching import Batched

@@ -134,7 +134,7 @@ def test_a_job_past_its_deadline_fails_running_or_waiting(
     bench: Bench, slow: threading.Event
 ) -> None:
     hasty = bench.settings.model_copy(update={"job_deadline": 0.5})
-    from app.jobs import Jobs
+    from app.queue.jobs import Jobs
 
     jobs = Jobs(bench.redis, hasty)
     bench.worker()
@@ -418,7 +418,7 @@ def test_rq_requeue_runs_a_failed_job_again(bench: Bench) -> None:
 
 @pytest.mark.slow
 def test_results_expire_and_records_outlive_them(bench: Bench) -> None:
-    from app.jobs import Jobs
+    from app.queue.jobs import Jobs
 
     brief = bench.settings.model_copy(
         update={"result_ttl": 0.5, "record_ttl": 1.5, "orphan_ttl": 0.2}

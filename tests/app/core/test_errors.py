@@ -12,11 +12,11 @@ import redis
 
 from app.core import errors, log
 from app.core.schemas import ErrorBody
-from app.documented import ERRORS
-from app.jobs import JobReader, Jobs
+from app.http.openapi_examples import ERRORS
+from app.queue.jobs import JobReader, Jobs
+from tests.app.queue.test_jobs import make
 from tests.app.serving import Running
 from tests.app.test_generate import URL, error_of
-from tests.app.test_jobs import make
 
 SECRETS = ("Traceback", "/work", "site-packages", "redis", "Redis", "rq:", ".py", "lua")
 
@@ -127,7 +127,7 @@ def test_after_acceptance_a_retry_is_discouraged(
     async def fail(*_: Any) -> Any:
         raise RuntimeError("after")
 
-    monkeypatch.setattr("app.submission.wait_for_end", fail)
+    monkeypatch.setattr("app.operations.submit.wait_for_end", fail)
     answer = running.client.post(URL, json={}, headers={"Prefer": "wait=1"})
     assert (answer.status_code, answer.headers["x-should-retry"]) == (500, "false")
     assert len(running.client.get("/jobs").json()["data"]) == 1

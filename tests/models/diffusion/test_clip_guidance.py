@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional as F
 
-from app.problems import explain_details
-from app.requests import request_class
+from app.catalog.request_models import request_class
+from app.http.validation_errors import explain_details
 from models.artifacts import values_of
 from models.checkpoint.header import LEAD, PARTS, CheckpointError, Header, read_header
 from models.checkpoint.weights import load, save

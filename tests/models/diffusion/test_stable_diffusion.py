@@ -10,8 +10,8 @@ from open_clip.tokenizer import SimpleTokenizer
 from pydantic import ValidationError
 from torch import Tensor
 
-from app.problems import explain_details
-from app.requests import request_class
+from app.catalog.request_models import request_class
+from app.http.validation_errors import explain_details
 from models.artifacts import Image
 from models.checkpoint.header import CheckpointError, read_header
 from models.checkpoint.weights import load

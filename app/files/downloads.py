@@ -1,0 +1,118 @@
+"""Sends artifacts: whole or a range, to those who own them, in pieces read as they are sent."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+from fastapi import Request, Response
+from starlette.responses import StreamingResponse
+
+from app.core.errors import Gone, NotFound, OutOfRange
+from app.core.job_record import artifact_key
+from app.core.store import NAME, Missing
+from app.files.uploads import SUFFIXES
+from app.http.exception_handlers import respond
+from app.http.responses import matches
+from app.services import Services
+
+PIECE = 2**18  # bytes read and sent at once
+FOREVER = "private, max-age=31536000, immutable"  # a hash never names other bytes
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+@dataclass(frozen=True)
+class Note:
+    """What Redis notes of an artifact that the asker may read."""
+
+    sha256: str
+    content_type: str
+    bytes: int
+
+    @property
+    def tag(self) -> str:
+        return f'"{self.sha256}"'
+
+    @property
+    def name(self) -> str:
+        return f"{self.sha256[:16]}.{SUFFIXES.get(self.content_type, 'bin')}"
+
+
+async def read_note(connection: "redis.asyncio.Redis", owner: str, sha256: str) -> Note:
+    """Owning counts, not knowing the hash. Raises NotFound, or Gone for what was once theirs."""
+    if not NAME.fullmatch(sha256):
+        raise NotFound("no such artifact", code="artifact_not_found")
+    fields = ["content_type", "bytes", f"owner:{owner}", f"was:{owner}"]
+    found: list[Any] = await connection.hmget(artifact_key(sha256), fields)
+    kind, size, held, was = found
+    if kind and size and int(held or 0) > 0:
+        return Note(sha256, kind, int(size))
+    if was:
+        raise Gone("this artifact has expired")
+    raise NotFound("no such artifact", code="artifact_not_found")
+
+
+async def send(request: Request, services: Services, note: Note) -> Response:
+    """200, 206, 304 or 416. The first piece is read before the answer begins, so that a store
+    that fails is told as such."""
+    headers = {
+        "ETag": note.tag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": FOREVER,
+        "Content-Disposition": f'inline; filename="{note.name}"',
+    }
+    if matches(request.headers.get("if-none-match"), note.tag):
+        return Response(status_code=304, headers=headers)
+    part = wanted_part(request, note)
+    if part is None:
+        refusal = respond(OutOfRange(f"the artifact has {note.bytes} bytes", param="Range"))
+        refusal.headers["Content-Range"] = f"bytes */{note.bytes}"
+        return refusal
+    status = 200
+    if len(part) < note.bytes:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{note.bytes}"
+        status = 206
+    headers["Content-Length"] = str(len(part))
+    try:
+        first = await _read(services, note.sha256, part.start, _piece(part))
+    except Missing:
+        raise Gone("this artifact is no longer stored") from None
+    body = _pieces(services, note.sha256, part, first)
+    return StreamingResponse(body, status, headers, media_type=note.content_type)
+
+
+def wanted_part(request: Request, note: Note) -> range | None:
+    """The bytes asked for: all of them without a Range that holds and can be read (RFC 9110,
+    14.2), None where it lies beyond the end."""
+    everything = range(note.bytes)
+    match = RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+    if not match or match[0] == "bytes=-":
+        return everything
+    if request.headers.get("if-range", note.tag) != note.tag:
+        return everything
+    if not match[1]:  # the last so many
+        return everything[max(0, note.bytes - int(match[2])) :] or None
+    start = int(match[1])
+    stop = int(match[2]) + 1 if match[2] else note.bytes
+    if match[2] and stop <= start:
+        return everything
+    return everything[start:stop] or None
+
+
+def _piece(part: range) -> int:
+    return min(PIECE, len(part))
+
+
+async def _read(services: Services, sha256: str, start: int, length: int) -> bytes:
+    return await services.store_threads.run(services.store.read, sha256, start, length)
+
+
+async def _pieces(
+    services: Services, sha256: str, part: range, first: bytes
+) -> AsyncIterator[bytes]:
+    """Nothing is held open between two pieces, so a client that leaves leaves nothing behind."""
+    yield first
+    for start in range(part.start + len(first), part.stop, PIECE):
+        length = min(PIECE, part.stop - start)
+        yield await _read(services, sha256, start, length)

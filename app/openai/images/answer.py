@@ -1,0 +1,83 @@
+"""Answers a request for pictures once its job has ended, or with events while it runs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+from fastapi.sse import format_sse_event
+
+from app.core.errors import AtelierError
+from app.core.schemas import Job
+from app.core.store import Store
+from app.http.responses import json_reply
+from app.openai.answer import Answer
+from app.openai.answer_stream import told_from_the_first
+from app.openai.images.request import Asked
+from app.openai.images.response import (
+    CompletedImage,
+    PartialImage,
+    completed_image,
+    images_reply,
+    partial_image,
+)
+from app.queue.event_log import Event
+
+
+@dataclass(frozen=True)
+class ImageAnswer(Answer):
+    """One request whose job was accepted, and what it wants to hear of it."""
+
+    asked: Asked
+
+    async def whole(self, request: Request) -> Response:
+        """The reply when the job has ended. Raises Unavailable where that takes too long."""
+        origin = f"{request.url.scheme}://{request.url.netloc}"
+        where = origin if self.asked.response_format == "url" else None
+
+        async def reply(job: Job) -> Response:
+            threads = self.services.store_threads
+            made = await threads.run(images_reply, job, self.services.store, where)
+            return json_reply(made, headers=self.headers)
+
+        return await self.once_ended(request, reply)
+
+    async def stream(self) -> Response:
+        wanted = self.asked.partial_images or 0
+        return await told_from_the_first(self, Pictures(self.services.store, wanted))
+
+
+@dataclass
+class Pictures:
+    """At most so many previews, the first at once and the rest spread over the run; at the job's
+    end an event a file, or `error` in the shape of every error."""
+
+    store: Store
+    wanted: int
+    sent: int = 0
+    value: float = 0.0
+
+    def begun(self) -> Iterator[bytes]:
+        return iter(())
+
+    def on_the_way(self, event: Event) -> Iterator[bytes]:
+        if event.name == "progress":
+            self.value = json.loads(event.data)["value"]
+        elif event.name == "preview" and self.sent < self.wanted and self._is_due:
+            yield _event(partial_image(self.sent, json.loads(event.data)))
+            self.sent += 1
+
+    @property
+    def _is_due(self) -> bool:
+        return self.value * self.wanted >= self.sent
+
+    def made(self, job: Job) -> Iterator[bytes]:
+        for output in job.outputs:
+            yield _event(completed_image(job, output, self.store))
+
+    def failed(self, error: AtelierError) -> bytes:
+        return format_sse_event(data_str=error.body.model_dump_json(), event="error")
+
+
+def _event(told: PartialImage | CompletedImage) -> bytes:
+    return format_sse_event(data_str=told.model_dump_json(), event=told.type)

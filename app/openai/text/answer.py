@@ -1,0 +1,172 @@
+"""Answers a request for text once it is written, or piece by piece as it is.
+
+A stream is chunks of one shape, with the choice that each goes on with: in a chat first its role,
+then its text, its log-probabilities where they were asked for, and why it ended; then how many
+tokens it took, if that was asked for, and `[DONE]`. A failure is `error`, and nothing after it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.sse import format_sse_event
+from pydantic import BaseModel
+
+from app.core.errors import AtelierError, InvalidRequest
+from app.core.schemas import Job
+from app.core.store import Store
+from app.core.text_assembly import Pieces, TextChanged
+from app.http.responses import json_reply
+from app.openai.answer import Answer
+from app.openai.answer_stream import told_so_far
+from app.openai.text.chat_request import ChatAsked
+from app.openai.text.completion_request import CompletionAsked
+from app.openai.text.response import (
+    chat_logprobs,
+    chat_reply,
+    completion_logprobs,
+    completion_reply,
+    front,
+    texts,
+    usage_of,
+)
+from app.operations.wait import wait_for_beginning
+from app.queue.event_log import Event
+
+AT_ONCE = 1.0  # seconds that a stream waits for its first step; it has nothing to tell before
+DONE = format_sse_event(data_str="[DONE]")
+
+
+@dataclass(frozen=True)
+class InChat:
+    """How a chat's route words what is written: whole, as it begins, and as it goes on."""
+
+    asked: ChatAsked
+    prefix: str = "chatcmpl"
+    kind: str = "chat.completion.chunk"
+    before: str = ""  # what an answer begins with
+
+    def whole(self, job: Job, store: Store) -> BaseModel:
+        return chat_reply(job, store)
+
+    def opening(self) -> dict[str, Any]:
+        return {"delta": {"role": "assistant", "content": ""}}
+
+    def piece(self, text: str) -> dict[str, Any]:
+        return {"delta": {"content": text} if text else {}}
+
+    def chances(self, job: Job, index: int, store: Store) -> BaseModel | None:
+        return chat_logprobs(job, index, store)
+
+
+@dataclass(frozen=True)
+class InCompletion:
+    """The same of a completion's."""
+
+    asked: CompletionAsked
+    prefix: str = "cmpl"
+    kind: str = "text_completion"
+    number: int = 0  # of the text that it goes on from
+
+    @property
+    def before(self) -> str:
+        return self.asked.texts[self.number] if self.asked.echo else ""
+
+    def whole(self, job: Job, store: Store) -> BaseModel:
+        return completion_reply(job, self.before, store)
+
+    def opening(self) -> dict[str, Any] | None:
+        return self.piece(self.before) if self.before else None
+
+    def piece(self, text: str) -> dict[str, Any]:
+        return {"text": text}
+
+    def chances(self, job: Job, index: int, store: Store) -> BaseModel | None:
+        return completion_logprobs(job, index, store)
+
+
+@dataclass(frozen=True)
+class TextAnswer(Answer):
+    """One request whose job was accepted."""
+
+    wording: InChat | InCompletion
+
+    async def given(self, request: Request) -> Response:
+        """The reply, or a stream, as was asked."""
+        if self.wording.asked.stream and not await self._is_refused():
+            return told_so_far(self, Writing(self.job, self.wording, self.store))
+        return await self.once_ended(request, self._whole)
+
+    async def _is_refused(self) -> bool:
+        """Whether the model has found at once that it can't carry out what is asked: then there is
+        a status to tell it by."""
+        job = await wait_for_beginning(self.services, self.owner, self.job, AT_ONCE)
+        return job.error is not None and job.error.type == InvalidRequest.type
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        return self.wording.asked.names
+
+    @property
+    def store(self) -> Store:
+        return self.services.store
+
+    async def _whole(self, job: Job) -> Response:
+        reply = await self.services.store_threads.run(self.wording.whole, job, self.store)
+        return json_reply(reply, headers=self.headers)
+
+
+@dataclass
+class Writing:
+    """A stream of chunks."""
+
+    job: Job
+    wording: InChat | InCompletion
+    store: Store
+    pieces: Pieces = field(default_factory=Pieces)
+    broken: bool = False  # it can't be gone on with: other words were written meanwhile
+
+    def begun(self) -> Iterator[bytes]:
+        opening = self.wording.opening()
+        if opening is not None:
+            for index in range(self.job.input["n"]):
+                yield self._chunk(index, opening)
+
+    def on_the_way(self, event: Event) -> Iterator[bytes]:
+        data = json.loads(event.data)
+        if self.broken or data.get("status") == "expired":  # an error follows, and nothing else
+            return
+        try:
+            for index, text in self.pieces.take(event.name, data):
+                yield self._chunk(index, self.wording.piece(text))
+        except TextChanged:
+            self.broken = True
+
+    def made(self, job: Job) -> Iterator[bytes]:
+        if self.broken:
+            message = f"its worker was lost, and another wrote other words: {job.id} has them"
+            raise AtelierError(message, code="worker_lost")
+        nothing = self.wording.piece("")
+        for output in texts(job):
+            chances = self.wording.chances(job, output.index, self.store)
+            if chances is not None:
+                yield self._chunk(output.index, nothing, logprobs=chances.model_dump())
+            yield self._chunk(output.index, nothing, finish_reason=output.finish_reason)
+        if self.wording.asked.wants_usage:
+            yield self._sent([], usage=usage_of(job).model_dump())
+        yield DONE
+
+    def failed(self, error: AtelierError) -> bytes:
+        return format_sse_event(data_str=error.body.model_dump_json())
+
+    def _chunk(self, index: int, told: dict[str, Any], **more: Any) -> bytes:
+        empty = {"logprobs": None, "finish_reason": None}
+        return self._sent([{"index": index, **told, **empty, **more}])
+
+    def _sent(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
+        usage = {"usage": None} if self.wording.asked.wants_usage else {}
+        chunk = {**front(self.job, self.wording.prefix), "object": self.wording.kind}
+        chunk |= {"choices": choices, **usage, **more}
+        return format_sse_event(data_str=json.dumps(chunk))

@@ -1,0 +1,84 @@
+"""OpenAI's request for what follows a text."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, Tag, ValidationInfo, field_validator
+
+from app.http.validation_errors import MANY, ONE
+from app.openai.text.request import OneOrMany, TextAsked
+from models.params.conflicts import GIVEN, Several, one_of
+from models.params.fields import BLANK, Without
+
+FEW = 16  # tokens, if it isn't said
+MOST = 64  # texts of one request
+Passage = Annotated[str, Without(BLANK)]  # the model refuses a blank one
+Texts = Annotated[list[Passage], Field(min_length=1, max_length=MOST)]
+
+
+class CompletionAsked(TextAsked):
+    """The fields of a completion that are OpenAI's alone."""
+
+    conflicts = (
+        *TextAsked.conflicts,
+        {"logprobs": GIVEN, "echo": one_of(True)},
+        {"prompt": Several(), "stream": one_of(True)},
+    )
+
+    prompt: Annotated[Annotated[Passage, Tag(ONE)] | Annotated[Texts, Tag(MANY)], OneOrMany] = (
+        Field(
+            description="What to go on from: a text, or several, whose choices follow one another.",
+            examples=["The door had been locked for years, until"],
+        )
+    )
+    max_tokens: int | None = Field(
+        default=None,
+        strict=True,
+        description=f"Write at most so many tokens; {FEW} if it is left out.",
+        examples=[100],
+    )
+    echo: bool | None = Field(default=None, description="Give the prompt back in front.")
+    logprobs: int | None = Field(
+        default=None,
+        ge=0,
+        le=5,
+        strict=True,
+        description="Tell how likely each token was, and so many of the likeliest besides.",
+    )
+    best_of: Annotated[int, Field(ge=1, le=1)] | None = Field(
+        default=None, description="Only 1: ask for `n`, and choose."
+    )
+    suffix: Annotated[str, Field(max_length=0)] | None = Field(
+        default=None, description="Only an empty one: no model here fills gaps."
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _one_stream(cls, given: str | list[str], info: ValidationInfo) -> str | list[str]:
+        if isinstance(given, list) and len(given) > 1 and info.data.get("stream"):
+            raise ValueError("prompt must be one text in a stream")
+        return given
+
+    @field_validator("logprobs")
+    @classmethod
+    def _of_what_is_written(cls, given: int | None, info: ValidationInfo) -> int | None:
+        if given is not None and info.data.get("echo"):
+            raise ValueError("logprobs tells of what is written, not of the prompt: not with echo")
+        return given
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        return {"text": "prompt"}
+
+    @property
+    def texts(self) -> list[str]:
+        return [self.prompt] if isinstance(self.prompt, str) else self.prompt
+
+    def each(self) -> list[dict[str, Any]]:
+        return [{**self.ours(), "text": text} for text in self.texts]
+
+    def ours(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"kind": "completion"}
+        limit = {"max_tokens": FEW if self.max_tokens is None else self.max_tokens}
+        chances = {} if self.logprobs is None else {"logprobs": self.logprobs}
+        return {**super().ours(), **told, **limit, **chances}

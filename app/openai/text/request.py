@@ -1,0 +1,168 @@
+"""What OpenAI's two requests for text share, and how either is read as one of ours.
+
+1. Fields of OpenAI's that can't matter here have no effect and say so; those that ask for what no
+   model here can do are refused.
+2. Every other field is the model's own, and refused by name if the model lacks it.
+3. Null is as good as left out.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import CoreSchema
+
+from app.catalog.catalog import Catalog
+from app.core.errors import InvalidRequest, Unprocessable
+from app.core.settings import Settings
+from app.http.validation_errors import MANY, ONE
+from app.openai.json_schema import or_null
+from app.openai.parsing import named_model, read_as
+from app.operations.job_errors import renamed
+from app.operations.submit import Wish, validated
+from models.params.conflicts import GIVEN, Conflict, forbid, one_of
+from models.params.text import Stop
+
+NO_EFFECT = "Taken without effect: "
+SAID_OTHERWISE = frozenset(
+    {"kind", "prompt", "theme", "style", "title", "text", "messages", "output_format", "logprobs"}
+)
+"""The model's own fields that are given here by other names, or not at all."""
+LIMITS = {"max_tokens", "max_completion_tokens"}
+Zero = Annotated[float, Field(ge=0, le=0)]
+Nothing = Annotated[list[Any], Field(max_length=0)]
+A = TypeVar("A", bound="TextAsked")
+
+
+def one_or_many(given: Any) -> str:
+    """Which of two forms a field has, so that what is wrong is told of that form alone."""
+    return MANY if isinstance(given, list) else ONE
+
+
+OneOrMany = Discriminator(one_or_many)
+Stops = Annotated[list[Stop], Field(max_length=4)]
+
+
+class StreamOptions(BaseModel):
+    """What a stream tells besides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    include_usage: bool | None = Field(default=None, description="How many tokens, at its end.")
+    include_obfuscation: bool | None = Field(default=None, description=f"{NO_EFFECT}no padding.")
+
+
+class TextAsked(BaseModel):
+    """The fields that are OpenAI's alone, whatever is asked for; `model_extra` has the model's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    stop: Annotated[Annotated[Stop, Tag(ONE)] | Annotated[Stops, Tag(MANY)], OneOrMany] | None = (
+        Field(default=None, description="End before this, or any of these.", examples=["The End"])
+    )
+    stream: bool | None = Field(default=None, description="Send the text as it is written.")
+    stream_options: StreamOptions | None = Field(default=None, description="Only with `stream`.")
+    presence_penalty: Zero | None = Field(
+        default=None, description="Only 0: a model here has `repetition_penalty`."
+    )
+    frequency_penalty: Zero | None = Field(
+        default=None, description="Only 0: a model here has `repetition_penalty`."
+    )
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = Field(
+        default=None, description="Only an empty one."
+    )
+    user: str | None = Field(
+        default=None, description=f"{NO_EFFECT}the key says who asks; see `metadata`."
+    )
+    safety_identifier: str | None = Field(default=None, description=f"{NO_EFFECT}as `user`.")
+    service_tier: str | None = Field(default=None, description=f"{NO_EFFECT}there is one.")
+
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        {"stream_options": GIVEN, "stream": one_of(None, False)},
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return forbid(handler(core_schema), cls.conflicts)
+
+    @field_validator("stream_options")
+    @classmethod
+    def _of_a_stream(
+        cls, given: StreamOptions | None, info: ValidationInfo
+    ) -> StreamOptions | None:
+        if given is not None and not info.data.get("stream"):
+            raise ValueError("stream_options needs stream")
+        return given
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What some of the model's own fields are called here."""
+        return {}
+
+    @property
+    def wants_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    def ours(self) -> dict[str, Any]:
+        """What it says of the model's own fields, by their names."""
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop
+        return {} if stops is None else {"stop": stops}
+
+    def each(self) -> list[dict[str, Any]]:
+        """The same for every job that it asks for."""
+        return [self.ours()]
+
+
+def read_request(
+    kind: type[A], catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
+) -> tuple[A, list[Wish]]:
+    """What is OpenAI's of a body, and what it wishes for: a job for each text that it goes on from.
+    Raises NotFound, InvalidRequest."""
+    entry = catalog.find(named_model(body, settings.default_story_model), "story")
+    schema = in_dialect(kind, entry.schema)
+    asked = read_as(kind, text, lambda: schema)
+    extra = {k: v for k, v in (asked.model_extra or {}).items() if v is not None}
+    for name in extra.keys() & SAID_OTHERWISE:
+        known = ", ".join(schema["properties"])
+        message = f"{name} is not a parameter here; known parameters: {known}"
+        raise Unprocessable(message, code="unknown_parameter", param=name)
+    try:
+        bodies = [json.dumps({**ours, **extra, "model": entry.id}) for ours in asked.each()]
+        params = [validated(entry, whole, schema) for whole in bodies]
+    except InvalidRequest as error:
+        raise renamed(error, asked.names) from None
+    return asked, [Wish("story", entry, one) for one in params]
+
+
+def in_dialect(kind: type[TextAsked], native: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema of the model's own request, made that of the request which is taken here."""
+    own = _own_schema(kind)
+    fields = {k: v for k, v in native["properties"].items() if k not in SAID_OTHERWISE}
+    named = {**{name: or_null(x) for name, x in fields.items()}, **own["properties"]}
+    for name in LIMITS & named.keys():  # the model's own bounds, in OpenAI's words
+        forms = fields["max_tokens"]["anyOf"]
+        bounded = {k: v for x in forms for k, v in x.items() if k in ("maximum", "minimum")}
+        form = {"anyOf": [{"type": "integer", **bounded}, {"type": "null"}]}
+        named[name] = {**named[name], **form}
+    told = {**native, "properties": named, "required": own["required"]}
+    told |= {"if": own["if"], "then": own["then"]}  # the model's own are said otherwise
+    return told | {"$defs": {**native.get("$defs", {}), **own.get("$defs", {})}}
+
+
+@lru_cache
+def _own_schema(kind: type[TextAsked]) -> Mapping[str, Any]:
+    """Made once: it takes milliseconds."""
+    return kind.model_json_schema()

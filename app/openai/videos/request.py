@@ -1,0 +1,217 @@
+"""OpenAI's request for a video, as a form or as JSON, read as one of ours.
+
+1. The client package sends a form even where there is no file in it. A form's fields are texts:
+   those that the model takes as something else are read as JSON.
+2. `seconds` is how often the model's loop is played: only whole loops are made.
+3. `input_reference` is a picture to set in motion; it is kept as if it had been posted.
+4. Every other field is the model's own, and refused by name if the model lacks it.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import from_json
+
+from app.catalog.catalog import Entry
+from app.core.errors import InvalidRequest, NotFound, Unprocessable
+from app.http.validation_errors import ECHO, explain_details
+from app.openai.images.size import refused_as_size, size_conflicts, size_params, size_schema
+from app.openai.json_schema import NULL
+from app.openai.parsing import named_model
+from app.operations.submit import Wish, validated
+from models.params.conflicts import GIVEN, Conflict, explicitly, forbid
+
+REFERENCE = "input_reference"
+PICTURE = "init_image"  # the param that it becomes
+OPTIONAL = ("model", "seconds", "size", REFERENCE)
+NEAR = 1e-6  # loops
+CONFLICTS: tuple[Conflict, ...] = tuple(
+    {"seconds": GIVEN, name: explicitly()} for name in ("repeat", "frames", "fps")
+)
+"""Unless they say the same, or loops of that length fit: the document can't calculate."""
+KEYED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<key>[^\[\]]+)\]")  # a form's way to say name.key
+
+
+class Asked(BaseModel):
+    """The fields that are OpenAI's alone; `model_extra` has the model's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    prompt: str = Field(description="What to show.", examples=["a waving hand"])
+    seconds: str | float | None = Field(
+        default=None,
+        description="How long it plays: a whole number of the model's loops, of `frames` at `fps`. "
+        "Once, if left out.",
+        examples=["4"],
+    )
+    size: str | None = Field(
+        default=None, description="WIDTHxHEIGHT, one that the model can make, or `auto`."
+    )
+
+    @field_validator("seconds", mode="before")
+    @classmethod
+    def _number_or_text(cls, given: Any) -> str | float | None:
+        if given is None or isinstance(given, str):
+            return given
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            return _float(given)
+        raise ValueError("it must be a number")
+
+
+BOOLEANS = {"True": True, "False": False}
+"""As Python writes them, and so do clients of forms that are written in it."""
+
+
+def form_fields(form: Mapping[str, str], entry: Entry) -> dict[str, Any]:
+    """A form's fields as JSON would have them; `name[key]` is a key of an object.
+
+    Raises Unprocessable for an object that is given in two ways, and for `name[]` and
+    `name[key][key]`, since no object here holds a list or an object.
+    """
+    takes = entry.schema["properties"]
+    plain = {name: text for name, text in form.items() if "[" not in name}
+    fields: dict[str, Any] = {n: _value(text, takes.get(n, {})) for n, text in plain.items()}
+    for name, text in form.items():
+        if name in plain:
+            continue
+        match = KEYED.fullmatch(name)
+        if match is None:
+            message = f"{name[:ECHO]} is not a parameter here: a key of an object is name[key]"
+            raise Unprocessable(message, code="unknown_parameter", param=name[:ECHO])
+        if match["name"] in plain:
+            message = f"{match['name'][:ECHO]} is given twice: as a whole, and key by key"
+            raise Unprocessable(message, param=match["name"][:ECHO])
+        fields.setdefault(match["name"], {})[match["key"]] = text
+    return fields
+
+
+def _value(text: str, schema: Mapping[str, Any]) -> Any:
+    """A field's text as JSON, unless the model takes text; what can't be read is left as it is,
+    so that the schema refuses it in its own words."""
+    kinds = {part.get("type") for part in (schema, *schema.get("anyOf", ()))} - {None, "null"}
+    if not kinds or "string" in kinds:
+        return text
+    if kinds == {"boolean"} and text in BOOLEANS:
+        return BOOLEANS[text]
+    if text == "null":
+        return text  # a form leaves out what is null
+    try:
+        return from_json(text, allow_inf_nan=False)  # limits depth, unlike json.loads
+    except ValueError:
+        return text
+
+
+def video_model(entry: Entry) -> Entry:
+    """The same, if it makes videos. Raises NotFound."""
+    if entry.family.modality != "video":
+        message = f"{entry.id} makes {entry.family.modality}, not video"
+        raise NotFound(message, code="model_not_found", param="model")
+    return entry
+
+
+def read_request(entry: Entry, body: Mapping[str, Any], picture: str | None) -> Wish:
+    """What a body wishes for; `picture` is the hash of the one that it brought.
+
+    Raises InvalidRequest with the field as the client knows it.
+    """
+    schema = in_dialect(entry, entry.schema)
+    named_model(body, entry.id)
+    plain = {k: v for k, v in body.items() if v is not None or k not in OPTIONAL}
+    if REFERENCE in plain:
+        message = f"{REFERENCE} must be a file in a form; or name a posted one as {PICTURE}"
+        raise Unprocessable(message, param=REFERENCE)
+    try:
+        asked = Asked.model_validate(plain)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise explain_details(found, schema) from None
+    given: dict[str, Any] = {**(asked.model_extra or {}), "prompt": asked.prompt}
+    if picture is not None:
+        given |= {PICTURE: picture}
+    given |= {"model": entry.id} | size_params(asked.size, given, entry)
+    repeats = _repeats(asked.seconds, given, entry)
+    try:
+        params = validated(entry, json.dumps(given | repeats), schema)
+    except InvalidRequest as error:
+        raise refused_as_size(_as_seconds(error, asked.seconds), asked.size) from None
+    return Wish("video", entry, params)
+
+
+def _repeats(seconds: str | float | None, given: Mapping[str, Any], entry: Entry) -> dict[str, int]:
+    """What `seconds` adds to the params. Raises InvalidRequest where no number of loops lasts so
+    long, or `repeat` says another."""
+    if seconds is None:
+        return {}
+    fields = entry.schema["properties"]
+    frames, fps = (_float(given.get(name, fields[name]["default"])) for name in ("frames", "fps"))
+    if not (0 < frames < math.inf and 0 < fps < math.inf):
+        return {}  # refused by name, later
+    loops = _float(seconds) * fps / frames
+    if math.isnan(loops):
+        raise InvalidRequest("seconds must be a number", param="seconds")
+    count = round(loops) if 0 < loops < 10_000 else 0
+    if count < 1 or abs(loops - count) > NEAR:
+        once = f"{frames / fps:g}"
+        message = f"seconds must be a multiple of {once}: {entry.id} makes loops of {once} s"
+        raise InvalidRequest(message, param="seconds")
+    if given.get("repeat", count) != count:
+        message = f"seconds {seconds} and repeat don't go together"
+        raise InvalidRequest(message, param="seconds")
+    return {"repeat": count}
+
+
+def _float(value: Any) -> float:
+    """A number, infinite where no float is as large; NaN for what is no number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _as_seconds(error: InvalidRequest, seconds: str | float | None) -> InvalidRequest:
+    """The same error, or of `seconds` where the number of loops that it told is refused."""
+    if seconds is None or error.param != "repeat":
+        return error
+    return InvalidRequest(f"seconds {seconds} is too long: {error.message}", param="seconds")
+
+
+def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema of the model's own request, made that of the request which is taken here."""
+    own = Asked.model_json_schema()["properties"]
+    told = {**own, **native["properties"], "size": own["size"] | size_schema(entry)}
+    told["seconds"] = own["seconds"] | _seconds_schema(native["properties"])
+    required = list(dict.fromkeys(["prompt", *native.get("required", [])]))
+    schema = {k: v for k, v in native.items() if k not in ("if", "then")}
+    schema |= {"properties": told, "required": required}
+    return forbid(schema, [*CONFLICTS, *size_conflicts(entry), *entry.request.conflicts])
+
+
+def in_form(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of the same request as a form, which may bring a picture."""
+    fields = {name: _not_null(field) for name, field in schema["properties"].items()}
+    if PICTURE not in fields:
+        return {**schema, "properties": fields}
+    about = f"A picture to set in motion, instead of `{PICTURE}`."
+    file = {"type": "string", "format": "binary", "description": about}
+    return {**schema, "properties": {**fields, REFERENCE: file}}
+
+
+def _not_null(field: Mapping[str, Any]) -> dict[str, Any]:
+    """A form has no null: a field is left out instead."""
+    if "anyOf" not in field:
+        return dict(field)
+    return {**field, "anyOf": [form for form in field["anyOf"] if form != NULL]}
+
+
+def _seconds_schema(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON schema says of how long a video can play, in loops of the default length."""
+    once = fields["frames"]["default"] / fields["fps"]["default"]
+    counts = range(1, fields["repeat"]["maximum"] + 1)
+    lengths = "|".join(re.escape(f"{once * count:g}") for count in counts)
+    return {"anyOf": [{"type": "string", "pattern": f"^({lengths})$"}, NULL]}

@@ -1,0 +1,112 @@
+"""The sound of a job as it is made: a WAV file of unknown length, read from the store in chunks.
+
+1. Who comes late gets it from its beginning, and after the job's end the same bytes.
+2. Its samples are those of the finished file.
+3. A job that begins anew makes the same chunks again, so who listens goes on where they were.
+4. It ends with the sound, or with the job; a job that ends before its sound gives a short one.
+5. Nothing is held between two chunks but a bell; who hangs up leaves the job as it is.
+"""
+
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from starlette.requests import ClientDisconnect
+
+from app.core.errors import NotFound
+from app.core.job_record import sound_key
+from app.core.schemas import TERMINAL, Job
+from app.core.store import Missing
+from app.core.wav import wav_header
+from app.operations.job_errors import check_made
+from app.queue.follow_marks import FollowMark
+from app.queue.notifications import RECHECK, Bell
+from app.services import Services
+
+log = logging.getLogger(__name__)
+
+AHEAD = 16  # chunks asked for at once
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What Redis tells of an item's sound: the next chunks, and what the whole is like."""
+
+    chunks: list[str]  # SHA-256 each, of those that follow the ones that were asked after
+    form: tuple[int, int]  # samples a second, channels
+    total: int | None  # chunks, once it is known
+
+
+NOTHING = Heard([], (0, 0), None)
+
+
+@dataclass
+class Listener:
+    """One reader of one item of one job."""
+
+    services: Services
+    owner: str
+    job: Job
+    index: int
+    number: int = 0  # the chunk that comes next
+
+    async def check(self) -> None:
+        """Raises what is told of a job that has ended without a sound."""
+        if self.job.status in TERMINAL and not (await self._hear()).chunks:
+            check_made(self.job)
+            raise NotFound(f"{self.job.id} made no sound", code="artifact_not_found")
+
+    async def sound(self) -> AsyncGenerator[bytes]:
+        """A header and the samples, as they come."""
+        mark = FollowMark(self.services.reader)
+        async with self.services.wake.listen(self.job.id) as bell:
+            while not self.services.wake.closing:
+                await mark.renew(self.job)
+                over, heard = await self._look(bell)
+                for sha256 in heard.chunks:
+                    try:
+                        samples = await self._chunk(sha256)
+                    except Missing:
+                        return  # the job was deleted, or its time is over
+                    yield samples if self.number else wav_header(*heard.form, None) + samples
+                    self.number += 1
+                if self.number == heard.total or (over and not heard.chunks):
+                    return
+                if not heard.chunks:
+                    await bell.sleep(RECHECK)
+        raise ClientDisconnect  # the server stops: cut off, so that nobody takes this for its end
+
+    async def _chunk(self, sha256: str) -> bytes:
+        return await self.services.store_threads.run(self.services.store.get, sha256)
+
+    async def _look(self, bell: Bell) -> tuple[bool, Heard]:
+        """Whether the job is over, and what is new; the first is asked first, so that no chunk
+        comes in between."""
+        while True:
+            try:
+                return await self._is_over(), await self._hear()
+            except redis.RedisError as error:
+                log.warning("the sound can't be read now: %s", error)
+                if self.services.wake.closing:
+                    return True, NOTHING
+                await bell.sleep(1)
+
+    async def _is_over(self) -> bool:
+        try:
+            job = await self.services.reader.fetch(self.owner, self.job.id)
+        except NotFound:
+            return True
+        return job.status in TERMINAL
+
+    async def _hear(self) -> Heard:
+        numbers = range(self.number, self.number + AHEAD)
+        fields = [f"{self.index}/{name}" for name in ("form", "chunks", *numbers)]
+        found: list[Any] = await self.services.reader_redis.hmget(sound_key(self.job.id), fields)
+        form, total, *chunks = found
+        there = chunks[: chunks.index(None)] if None in chunks else chunks
+        if not form:
+            return NOTHING
+        rate, channels = map(int, form.split("/"))
+        return Heard(there, (rate, channels), int(total) if total else None)

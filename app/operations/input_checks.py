@@ -1,0 +1,129 @@
+"""The posted files that a request refers to: its owner's, still there, and fit for use.
+
+What can't be used is told when it is asked for, so that no job fails for it later.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+
+from app.core.errors import Gone, NotFound, Unavailable, Unprocessable
+from app.core.image_reader import Unreadable, read_picture
+from app.core.store import Missing
+from app.files.downloads import Note, read_note
+from app.services import Services
+from models.checkpoint.header import Header
+from models.music.midi import read_midi
+from models.params.base import Params, posted_files
+from models.params.fields import posted_fields
+from models.score import ScoreError
+
+Size = tuple[int, int]  # width and height of a picture
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file that a param can name."""
+
+    words: str
+    types: tuple[str, ...]
+    """The content types that can be read."""
+    size: Callable[[bytes, Header], Size | None]
+    """Tries a file for a model: the size of a picture. Raises Unreadable."""
+
+
+def _picture(data: bytes, header: Header) -> Size:
+    return read_picture(data).size
+
+
+def _score(data: bytes, header: Header) -> None:
+    """What the model could not play is told as well."""
+    match header.process.get("pitches"):
+        case [int(lowest), int(highest)]:
+            played = range(lowest, highest + 1)
+        case _:
+            played = range(128)
+    try:
+        read_midi(data, pitches=played)
+    except ScoreError as error:
+        raise Unreadable(f"can't be used: {error}") from None
+
+
+KINDS: Mapping[str, Kind] = {
+    "image": Kind(
+        "a PNG, JPEG, GIF or WebP image",
+        ("image/png", "image/jpeg", "image/gif", "image/webp"),
+        _picture,
+    ),
+    "audio/midi": Kind("a MIDI file", ("audio/midi",), _score),
+}
+"""By what their content types begin with."""
+
+
+async def check_inputs(services: Services, owner: str, wanted: Params, header: Header) -> None:
+    """Raises NotFound, Gone or Unprocessable, with the param that names the file."""
+    marks = posted_fields(type(wanted))
+    sizes: dict[str, Size | None] = {}
+    for param, sha256 in posted_files(wanted).items():
+        note = await _note(services, owner, param, sha256)
+        sizes[param] = await _tried(services, param, note, marks[param].kind, header)
+    for param, size in sizes.items():
+        like = marks[param].like
+        if size and like is not None and (other := sizes.get(like)) and size != other:
+            message = f"{param} must be as large as {like}, {_by(other)}, and is {_by(size)}"
+            raise Unprocessable(message, param=param)
+
+
+async def _note(services: Services, owner: str, param: str, sha256: str) -> Note:
+    try:
+        return await read_note(services.reader_redis, owner, sha256)
+    except Gone:
+        raise _gone(param) from None
+    except NotFound as error:
+        message = f"{param} names no file that you have posted or made"
+        raise NotFound(message, code=error.code, param=param) from None
+
+
+async def _tried(
+    services: Services, param: str, note: Note, kind: str, header: Header
+) -> Size | None:
+    wanted = KINDS[kind]
+    if note.content_type not in wanted.types:
+        message = f"{param} must be {wanted.words}, not {note.content_type}"
+        raise Unprocessable(message, param=param)
+    try:
+        async with _turn(services, kind):
+            data = await services.store_threads.run(services.store.get, note.sha256)
+            return await run_in_threadpool(wanted.size, data, header)
+    except Missing:
+        raise _gone(param) from None
+    except Unreadable as error:
+        raise Unprocessable(f"{param} {error}", param=param) from None
+
+
+@asynccontextmanager
+async def _turn(services: Services, kind: str) -> AsyncIterator[None]:
+    """One of the checks of a kind that may run at once. Raises Unavailable where all take long,
+    as they do while the store hangs."""
+    checks = services.input_checks[kind]
+    try:
+        async with asyncio.timeout(services.settings.store_timeout):
+            await checks.acquire()
+    except TimeoutError:
+        message = "too many files are being checked; try again"
+        raise Unavailable(message, code="store_unavailable", retry_after=5) from None
+    try:
+        yield
+    finally:
+        checks.release()
+
+
+def _gone(param: str) -> Gone:
+    return Gone(f"the file that {param} names has expired", param=param)
+
+
+def _by(size: Size) -> str:
+    return f"{size[0]} by {size[1]}"

@@ -1,0 +1,125 @@
+"""Who waits for the answer to a request, so that a retry gets the job of its first try.
+
+OpenAI's clients send no idempotency key; they count their tries in `x-stainless-retry-count`.
+
+1. A request without a key of its own gets a token before its job is made, and its job is submitted
+   with that token as its key. A note in Redis, by owner, path and body, counts who waits on which.
+2. An answer that was sent strikes its token out, and so does a refusal.
+3. A retry gets the token that the fewest wait on, the newest of them, and so the job of a client
+   that has left, if one has.
+4. A client that leaves has `GRACE` to come back, but for one that has read the beginning of its
+   answer: then it doesn't try again. Then its job, which nobody knows of, is canceled.
+5. Who has sent an idempotency key knows how to come back, so the job goes on.
+6. Where the server gave no answer to a submission, the token stays for the next try: the retry of
+   a stock client finds it by the note, and any other by `Unresolved`.
+
+The server can't see that the last bytes of an answer never arrived; only that a client has left
+before they were sent.
+"""
+
+import logging
+import secrets
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import redis
+from fastapi import Request
+
+from app.core.schemas import Job
+from app.http.proxies import route_path
+from app.operations.submit import client_key
+from app.queue.jobs import Idempotency, Token, hash_body
+from app.services import Services
+
+log = logging.getLogger("atelier.jobs")
+
+RETRY_COUNT = "x-stainless-retry-count"
+GRACE = 15.0  # seconds; those clients wait at most 8 before they try again
+KEEP = 86_400  # seconds that a note outlives its last request, as idempotency keys do
+
+
+@dataclass(frozen=True)
+class Attendance:
+    """One request that waits for its job's answer; with its own key, nothing is noted of it."""
+
+    services: Services
+    idempotency: Idempotency
+    note: str
+    token: str | None
+    grace: float
+
+    async def answered(self) -> None:
+        """The answer has been sent, or there will be none. What can't be noted runs out by time."""
+        if self.token is None:
+            return
+        try:
+            await self._run("strike", self.note, self.token, self.idempotency.key, "0")
+        except redis.RedisError as error:
+            log.warning("an answer could not be noted: %s", error)
+
+    async def deserted(self) -> None:
+        """The request is over without its answer; a retry may come for it."""
+        if self.token is not None:
+            await self._run("desert", self.note, self.token)
+
+    async def left(self, owner: str, job: Job, may_retry: bool = True) -> None:
+        """The client has gone: cancel the job, unless a retry comes in time. A process that stops
+        meanwhile leaves the job to its end."""
+        if self.token is None:
+            return
+        try:
+            await self.deserted()
+            if may_retry and not await self._grace_is_over(job.id):
+                return
+            if await self._run("strike", self.note, self.token, self.idempotency.key, "1"):
+                job = await self._cancel(owner, job.id)
+                log.info(job.status, extra={"job": job.id, "owner": owner, "model": job.model})
+        except redis.RedisError as error:
+            log.warning("a job that nobody waits for goes on: %s", error)
+
+    async def _grace_is_over(self, job_id: str) -> bool:
+        """False where the process stops first."""
+        deadline = time.monotonic() + self.grace
+        async with self.services.wake.listen(job_id) as bell:
+            while (left := deadline - time.monotonic()) > 0 and not self.services.wake.closing:
+                await bell.sleep(left)
+        return not self.services.wake.closing
+
+    async def _cancel(self, owner: str, job_id: str) -> Job:
+        return await self.services.queue_threads.run(self.services.jobs.cancel, owner, job_id)
+
+    async def _run(self, script: str, *args: str) -> Any:
+        return await self.services.queue_threads.run(self.services.scripts.run, script, *args)
+
+
+async def attend(
+    request: Request, services: Services, owner: str, body: dict[str, Any], part: int = 0
+) -> Attendance:
+    """Note that a request waits; of one that makes several jobs, for one of them.
+
+    Raises Unprocessable for an Idempotency-Key that can't be one.
+    """
+    own = client_key(request, owner, body, part)
+    if own is not None:
+        return Attendance(services, own, "", None, 0.0)
+    path, count = route_path(request.scope), request.headers.get(RETRY_COUNT)
+    path += f"\n{part}" if part else ""
+    retry = "0" if count in (None, "0") else "1"
+    note = f"atelier:attended:{owner}:{path}:{hash_body(body)}"
+    earlier = services.unresolved.take(note)
+    fresh = earlier or f"{time.time_ns():020d}-{secrets.token_hex(8)}"
+    try:
+        token = await services.queue_threads.run(
+            services.scripts.run, "attend", note, fresh, retry, KEEP
+        )
+    except redis.RedisError:
+        if earlier:
+            services.unresolved.remember(note, earlier)
+        raise
+    if earlier and token != earlier:
+        services.unresolved.remember(note, earlier)
+    first = token == fresh and not earlier
+    own = Idempotency.of(owner, path, token, body)
+    own = replace(own, token=Token(token, note, first))
+    return Attendance(services, own, note, token, 0.0 if count is None else GRACE)
