@@ -82,7 +82,7 @@ def inspect(
 
 
 def facts_of(file: Path) -> Any:
-    """What workers.encode wrote into the file, read without torch."""
+    """What workers.encoders.encode wrote into the file, read without torch."""
     facts = facts_of_picture(file) if (sound := told_by_sound(file)) is None else sound
     if not isinstance(facts, dict) or "checkpoint" not in facts:
         raise fail(f"{file} does not say what made it")

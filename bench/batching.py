@@ -19,8 +19,8 @@ from models.engine.flow import Family
 from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.params.base import Params
-from workers.encode import encode
-from workers.files import Facts
+from workers.encoders.encode import encode
+from workers.encoders.types import Facts
 
 CPU = torch.device("cpu")
 ROUNDS, REQUESTS = 12, 16

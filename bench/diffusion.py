@@ -33,8 +33,8 @@ from models.engine.engine import Engine, Finished
 from models.engine.noise import seeded
 from models.nets.unet import UNet
 from models.params.diffusion import DiffusionParams
-from workers.encode import encode
-from workers.files import Facts
+from workers.encoders.encode import encode
+from workers.encoders.types import Facts
 
 CPU = torch.device("cpu")
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints/ddpm-fashion.safetensors"

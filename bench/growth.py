@@ -10,7 +10,7 @@ import redis.asyncio
 from app.core.job_record import queue_name
 from app.queue.jobs import JobReader, Page
 from bench.bed import Bed, bed, report
-from workers.desk import Desk, Ending, Room
+from workers.queue_client import Desk, Ending, Room
 
 FEW, MANY, TIMES = 100, 100_000, 200
 STAMP = "2026-01-01T00:00:00.000000Z"

@@ -10,7 +10,7 @@ from app.core.store import open_store
 from app.files.uploads import Uploads
 from app.queue.jobs import LongInput, NewJob
 from bench.bed import Bed, bed, report
-from workers.desk import Claim, Desk, Ending, Room, Stored, Word
+from workers.queue_client import Claim, Desk, Ending, Room, Stored, Word
 
 JOBS = 100
 STAMP = "2026-01-01T00:00:00.000000Z"

@@ -40,8 +40,8 @@ from models.nets.clip import tell
 from models.nets.unet import Words
 from models.params.base import Params
 from models.params.diffusion import TextToImageParams
-from workers.encode import encode
-from workers.files import Facts
+from workers.encoders.encode import encode
+from workers.encoders.types import Facts
 
 CPU = torch.device("cpu")
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints/t2i-emoji.safetensors"

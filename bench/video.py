@@ -27,8 +27,8 @@ from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.nets.video_gan import VideoGenerator
 from training.precision import has_bfloat16
-from workers.encode import encode
-from workers.files import Facts
+from workers.encoders.encode import encode
+from workers.encoders.types import Facts
 
 CPU = torch.device("cpu")
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"

@@ -50,7 +50,7 @@ ENGINE = {
     *("models.artifacts", "models.engine.batching", "models.engine.flow"),
     *("models.engine.activity", "models.engine.scheduler"),
 }
-RQ = {"app.queue.jobs", "workers.batch_worker", "workers.main"}
+RQ = {"app.queue.jobs", "workers.worker", "workers.main"}
 
 
 def modules() -> dict[str, Path]:
@@ -133,7 +133,8 @@ def test_importing_the_api_leaves_torch_out() -> None:
 def test_diffusers_and_transformers_are_loaded_with_the_first_model_that_needs_them() -> None:
     """They take seconds to load, and who has no Stable Diffusion need not install them."""
     code = (
-        "import models.convert.importers, models.diffusion.stable_diffusion, workers.host, sys; "
+        "import models.convert.importers, models.diffusion.stable_diffusion, sys; "
+        "import workers.model_cache; "
         "raise SystemExit(bool({'diffusers', 'transformers'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)

@@ -19,18 +19,18 @@ from models.engine.batching import Place
 from models.engine.device import prepare
 from models.engine.engine import Engine
 from models.registry import Shelf
-from workers.batch_worker import BatchWorker, rq_stamp
-from workers.cores import usable_cores
-from workers.delivery import Delivery
-from workers.desk import Desk
-from workers.doorbell import Doorbell
-from workers.floor import Floor, Parts
-from workers.host import Host
-from workers.inputs import Reader
-from workers.store_writer import StoreWriter
+from workers.cpu_count import usable_cores
+from workers.delivery.delivery import Delivery
+from workers.delivery.store_writer import StoreWriter
+from workers.heartbeat import Guard, Housekeeper, Pulse, Upkeep
+from workers.input_reader import Reader
+from workers.model_cache import Host
+from workers.queue_client import Desk
 from workers.timed_store import TimedStore
-from workers.upkeep import Guard, Housekeeper, Pulse, Upkeep
+from workers.wakeup import Doorbell
 from workers.watchdog import Watchdog
+from workers.worker import BatchWorker, rq_stamp
+from workers.worker_loop import Floor, Parts
 
 logger = logging.getLogger("atelier.worker")
 

@@ -23,13 +23,13 @@ TERMINAL: frozenset[str] = frozenset({"completed", "failed", "canceled", "expire
 
 PICTURE_FORMATS = ("png", "webp", "jpeg")
 """The files that a picture can be asked for as, by their type after `image/`; the first if none is
-said. `workers/picture_files.py` has a writer of each."""
+said. `workers/encoders/image.py` has a writer of each."""
 TEXT_FORMATS = ("txt", "md")
-"""The same of text, by `workers/text_files.py`."""
+"""The same of text, by `workers/encoders/text.py`."""
 SOUND_FORMATS = ("wav", "flac", "mp3", "ogg")
-"""The same of sound, by `workers/sound_files.py`; in Ogg it is Vorbis."""
+"""The same of sound, by `workers/encoders/audio.py`; in Ogg it is Vorbis."""
 VIDEO_FORMATS = ("mp4", "webp", "gif")
-"""The same of moving pictures, by `workers/video_files.py`."""
+"""The same of moving pictures, by `workers/encoders/video.py`."""
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 """The samples a second that MP3 knows (MPEG 1, 2 and 2.5)."""
 

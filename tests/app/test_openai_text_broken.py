@@ -16,7 +16,7 @@ from models.language.sampling import Choice, choose
 from tests.app.serving import Running, eventually
 from tests.app.test_generate import error_of
 from tests.app.written import TEXT
-from workers.telling import Delta, Voice
+from workers.jobs.text_deltas import Delta, Voice
 
 
 def test_a_failure_in_mid_stream_is_an_error_with_its_code(

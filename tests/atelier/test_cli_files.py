@@ -19,8 +19,8 @@ from models.families import FAMILIES
 from models.nets.dcgan import Generator
 from tests.atelier.commands import atelier, refused
 from tests.conftest import save_vae
-from workers.encode import encode
-from workers.files import Facts
+from workers.encoders.encode import encode
+from workers.encoders.types import Facts
 
 NET = {"latent": 12, "width": 4, "channels": 1, "size": 32}
 FACTS = Facts("vae-fashion", "ab" * 32, {"temperature": 0.5}, 2**53 - 1)

@@ -19,8 +19,8 @@ from tests.app.serving import eventually, serving
 from tests.app.working import Worker
 from tests.atelier.commands import Said, atelier, refused
 from tests.conftest import MODEL
-from workers.encode import encode
-from workers.files import Facts
+from workers.encoders.encode import encode
+from workers.encoders.types import Facts
 
 Ask = Callable[..., Said]
 FACTS = Facts(MODEL, "ab" * 32, {"temperature": 1.0}, 1)

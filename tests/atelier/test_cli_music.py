@@ -22,9 +22,9 @@ from tests.app.serving import Running, eventually
 from tests.app.test_scores import TUNE
 from tests.app.working import Worker
 from tests.atelier.commands import Said, atelier, environment_with, refused
-from tests.workers.test_sound_files import FACTS, TOLD, tone
-from workers.encode import encode
-from workers.files import Encoded
+from tests.workers.encoders.test_audio import FACTS, TOLD, tone
+from workers.encoders.encode import encode
+from workers.encoders.types import Encoded
 
 Ask = Callable[..., Said]
 

@@ -28,8 +28,8 @@ from tests.models.families import (
     tiny_composing,
     tiny_led,
 )
-from workers.encode import encode
-from workers.encoder_check import FACTS, Specimen, encoding, unrepeatable
+from workers.encoders.determinism import FACTS, Specimen, encoding, unrepeatable
+from workers.encoders.encode import encode
 
 CPU = torch.device("cpu")
 SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors"))

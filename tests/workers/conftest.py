@@ -26,8 +26,8 @@ from models.params.base import VAEParams
 from models.params.fields import posted_fields
 from models.registry import Shelf
 from tests.models.families import tiny_checkpoint
-from workers.desk import Desk
 from workers.main import Process, connect
+from workers.queue_client import Desk
 
 
 class Bench:

@@ -10,21 +10,21 @@ import pytest
 import redis
 import torch
 
-import workers.delivery
-import workers.floor
-import workers.parcel
+import workers.delivery.delivery
+import workers.delivery.result_builder
+import workers.worker_loop
 from app.core.job_record import queue_name
 from app.core.store import FolderStore
 from models.artifacts import Image
 from models.engine.engine import Engine
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import STAMP, claim_as, die, reap
-from workers.desk import Claim, Room
-from workers.encode import encode
-from workers.files import Encoded, Facts
+from workers.delivery.result_builder import Parcel
+from workers.encoders.encode import encode
+from workers.encoders.types import Encoded, Facts
+from workers.jobs.messages import Told
 from workers.main import Process
-from workers.messages import Told
-from workers.parcel import Parcel
+from workers.queue_client import Claim, Room
 
 
 def lost(engine: Engine) -> list[object]:
@@ -76,7 +76,7 @@ def test_a_job_that_ends_in_a_lost_device_again_and_again_fails(
 def test_what_could_not_be_delivered_in_time_is_given_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers.floor, "CLOSE_SECONDS", 0.2, raising=False)
+    monkeypatch.setattr(workers.worker_loop, "CLOSE_SECONDS", 0.2, raising=False)
     reached, go_on, write = threading.Event(), threading.Event(), FolderStore._write
 
     def stuck(self: FolderStore, *args: Any) -> None:
@@ -131,7 +131,7 @@ def test_a_result_that_can_not_be_encoded_fails_its_job_alone(
             raise RuntimeError("no such format")
         return encode(artifact, output_format, facts)
 
-    monkeypatch.setattr(workers.delivery, "encode", fragile)
+    monkeypatch.setattr(workers.delivery.delivery, "encode", fragile)
     bench.worker()
     ids = [bench.submit(i) for i in range(4)]
     jobs = [bench.wait(i, 8) for i in ids]
@@ -144,7 +144,7 @@ def test_a_preview_that_can_not_be_drawn_is_left_out(monkeypatch: pytest.MonkeyP
     def torn(artifact: Image) -> str:
         raise OSError("broken picture")
 
-    monkeypatch.setattr(workers.parcel, "preview", torn)
+    monkeypatch.setattr(workers.delivery.result_builder, "preview", torn)
     told = Told(Claim("job", "execution", {}), 1, 2, (0, Image(torch.zeros(1, 2, 2))))
     assert [name for name, _ in Parcel().progress(told).events] == ["progress"]
 

@@ -13,7 +13,7 @@ import pytest
 import redis
 import torch
 
-import workers.delivery
+import workers.delivery.delivery
 from bench.noop import register
 from models.artifacts import Image
 from models.checkpoint.header import Header
@@ -26,15 +26,15 @@ from models.image.vae import VAE
 from models.params.base import VAEParams
 from tests.models.families import tiny_checkpoint
 from tests.workers.conftest import Bench
-from tests.workers.test_runs import Floor
+from tests.workers.jobs.test_running_jobs import Floor
 from tests.workers.test_worker import reap
-from workers.desk import Desk
-from workers.encode import encode
-from workers.files import Encoded, Facts
+from workers.encoders.encode import encode
+from workers.encoders.types import Encoded, Facts
+from workers.jobs.messages import Ended, Made
+from workers.jobs.running_job import Run
+from workers.jobs.running_jobs import Runs
 from workers.main import FAILED, Process
-from workers.messages import Ended, Made
-from workers.run import Run
-from workers.runs import Runs
+from workers.queue_client import Desk
 
 SECRET = "/srv/secret is not there"
 
@@ -195,7 +195,7 @@ def test_an_idle_worker_that_breaks_charges_the_jobs_that_it_held(bench: Bench) 
 BROKEN = """
 import sys
 from workers import main
-from workers.desk import Desk
+from workers.queue_client import Desk
 
 def look(*_): raise RuntimeError("it broke")
 Desk.look = look
@@ -232,7 +232,7 @@ def test_what_can_not_be_said_of_a_job_fails_it_alone(
         notes: Any = (object(),) if facts.seed == 2 else ()  # no JSON can hold it
         return tuple(replace(file, notes=notes) for file in files)
 
-    monkeypatch.setattr(workers.delivery, "encode", odd)
+    monkeypatch.setattr(workers.delivery.delivery, "encode", odd)
     bench.worker()
     ids = [bench.submit(i) for i in range(4)]
     jobs = [bench.wait(i, 8) for i in ids]
@@ -244,14 +244,14 @@ def test_what_can_not_be_said_of_a_job_fails_it_alone(
 def test_a_message_that_can_not_be_worded_fails_its_job_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output = workers.delivery.Parcel.output
+    output = workers.delivery.delivery.Parcel.output
 
     def torn(self: Any, made: Made) -> Any:
         if made.facts.seed == 2:
             raise KeyError("torn")
         return output(self, made)
 
-    monkeypatch.setattr(workers.delivery.Parcel, "output", torn)
+    monkeypatch.setattr(workers.delivery.delivery.Parcel, "output", torn)
     bench.worker()
     ids = [bench.submit(i) for i in range(4)]
     assert [bench.wait(i, 8).status for i in ids] == [
@@ -263,9 +263,9 @@ def test_a_message_that_can_not_be_worded_fails_its_job_alone(
 def test_a_worker_stops_though_delivery_is_full_and_redis_away(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers.delivery, "BATCH", 1)
-    monkeypatch.setattr(workers.delivery, "MESSAGES", 1)
-    monkeypatch.setattr("workers.floor.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(workers.delivery.delivery, "BATCH", 1)
+    monkeypatch.setattr(workers.delivery.delivery, "MESSAGES", 1)
+    monkeypatch.setattr("workers.worker_loop.CLOSE_SECONDS", 0.1)
     with monkeypatch.context() as patch:
         patch.setattr(Desk, "say", raising(redis.ConnectionError("away")))
         process = bench.worker(drain_grace=0.2)
@@ -280,8 +280,8 @@ def test_a_worker_stops_though_delivery_is_full_and_redis_away(
 def test_nothing_is_made_while_delivery_is_behind(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers.delivery, "BATCH", 1)
-    monkeypatch.setattr(workers.delivery, "MESSAGES", 1)
+    monkeypatch.setattr(workers.delivery.delivery, "BATCH", 1)
+    monkeypatch.setattr(workers.delivery.delivery, "MESSAGES", 1)
     ticks: list[int] = []
     tick = Engine.tick
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-import workers.batch_worker
+import workers.worker
 from app.core.imports import IMPORTING, Imports, ImportStatus
 from models.checkpoint.header import read_header
 from tests.workers.conftest import Bench
@@ -18,7 +18,7 @@ MODEL = "late"
 def imports(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Imports:
     """The imports of a service that has begun one, and looks at them all the time."""
     monkeypatch.setattr("app.core.imports.READ_EVERY", 0.0)
-    monkeypatch.setattr(workers.batch_worker, "IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(workers.worker, "IDLE_SECONDS", 0.02)
     imports = Imports(bench.settings.state)
     imports.write(MODEL, status_of(bench))
     return imports

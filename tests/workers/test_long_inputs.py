@@ -15,11 +15,11 @@ from app.files.uploads import Uploads
 from app.queue.jobs import LongInput, NewJob
 from models.artifacts import Text
 from tests.workers.conftest import Bench
-from workers.desk import Claim
-from workers.files import Facts
-from workers.messages import Made
-from workers.parcel import stored_output
-from workers.text_files import text_files
+from workers.delivery.result_builder import stored_output
+from workers.encoders.text import text_files
+from workers.encoders.types import Facts
+from workers.jobs.messages import Made
+from workers.queue_client import Claim
 
 SHA = "ab" * 32
 
@@ -76,7 +76,7 @@ def test_a_requeued_job_whose_long_input_has_expired_runs_with_no_other(bench: B
 def test_an_input_that_can_not_be_read_now_is_asked_for_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.tries.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("workers.retry.LONGEST_PAUSE", 0.01)
     tries, read = [0], FolderStore._read
 
     def refuse(self: FolderStore, name: str, start: int, length: int) -> bytes:

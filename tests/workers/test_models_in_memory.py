@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image as Picture
 
-import workers.batch_worker
-import workers.host
+import workers.model_cache
+import workers.worker
 from models.artifacts import Image
 from models.engine.batching import Place
 from models.engine.flow import Inputs, Step
@@ -21,7 +21,7 @@ from models.image.vae import VAE
 from models.params.base import VAEParams
 from models.registry import Entry, Shelf
 from tests.workers.conftest import Bench
-from workers.host import Host, Loaded, loaded_bytes
+from workers.model_cache import Host, Loaded, loaded_bytes
 
 CPU = Place(torch.device("cpu"))
 
@@ -42,7 +42,7 @@ def test_models_whose_loading_takes_long_take_turns_under_a_budget_for_one(
         return build(self, entry, need)
 
     monkeypatch.setattr(Host, "_build", slowly)
-    monkeypatch.setattr(workers.batch_worker, "IDLE_SECONDS", 0.05)  # looks while a model loads
+    monkeypatch.setattr(workers.worker, "IDLE_SECONDS", 0.05)  # looks while a model loads
     bench.worker(model_memory=budget_for_one(bench), max_affinity_wait=0.0)
     ids = [bench.submit(i, model=("tiny-vae", "tiny-gan")[i % 2]) for i in range(4)]
     for i in ids:
@@ -58,7 +58,7 @@ def test_a_model_that_can_not_be_weighed_is_refused_and_not_the_workers_end(
             raise KeyError("context")
         return loaded_bytes(entry, place)
 
-    monkeypatch.setattr(workers.host, "loaded_bytes", weighed)
+    monkeypatch.setattr(workers.model_cache, "loaded_bytes", weighed)
     bench.worker()
     bad, good = bench.submit(1, model="tiny-gan"), bench.submit(1, model="tiny-vae")
     failed = bench.wait(bad, 20)
@@ -188,8 +188,8 @@ def test_a_load_that_fails_for_no_fault_of_the_file_is_tried_again(
         return build(self, entry, need)
 
     monkeypatch.setattr(Host, "_build", flaky)
-    monkeypatch.setattr(workers.host, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(workers.batch_worker, "IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(workers.model_cache, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(workers.worker, "IDLE_SECONDS", 0.02)
     bench.worker()
     job = bench.wait(bench.submit())
     assert job.status == status

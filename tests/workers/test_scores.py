@@ -15,9 +15,9 @@ from models.params.audio import WaveNetParams
 from models.score import Note, Score
 from tests.models.families import load_family, tiny_checkpoint, tiny_composing
 from tests.workers.conftest import Bench
-from tests.workers.test_hearing import MODEL, ended, heard, player  # noqa: F401 (a fixture)
-from workers.inputs import score_of
-from workers.sound_files import pcm_of
+from tests.workers.jobs.test_audio_chunks import MODEL, ended, heard, player  # noqa: F401 (a fixture)
+from workers.encoders.audio import pcm_of
+from workers.input_reader import score_of
 
 TUNE = Score((Note(0.0, 0.25, 60), Note(0.25, 0.5, 62)))
 

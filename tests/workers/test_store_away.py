@@ -10,7 +10,7 @@ import pytest
 from app.core.store import FileTooLarge, FolderStore, Full, Unreachable
 from app.queue.worker_leases import Lease
 from tests.workers.conftest import Bench
-from tests.workers.test_inputs import PNG
+from tests.workers.test_input_reader import PNG
 from workers.main import Process
 
 FULL = "the disk is full"
@@ -41,7 +41,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
         file.seek(0)
         write(self, name, file, size)
 
-    monkeypatch.setattr("workers.tries.LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("workers.retry.LONGEST_PAUSE", 0.05)
     monkeypatch.setattr(FolderStore, "_write", guarded)
     yield disk
     disk.free.set()
@@ -155,7 +155,7 @@ def test_a_deadline_ends_a_job_whose_result_waits_and_says_why(
 def test_a_drain_gives_back_what_waits_for_the_store(
     bench: Bench, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.floor.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("workers.worker_loop.CLOSE_SECONDS", 0.1)
     process = bench.worker(drain_grace=0.1)
     disk.error = Full(FULL)
     job = bench.submit()
@@ -225,7 +225,7 @@ def test_a_file_that_is_too_large_fails_its_job_alone(bench: Bench, disk: Disk) 
 def test_a_store_that_can_not_be_read_is_asked_again_until_the_deadline(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.tries.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("workers.retry.LONGEST_PAUSE", 0.01)
     reads = [0]
 
     def refuse(self: FolderStore, name: str, start: int, length: int) -> bytes:

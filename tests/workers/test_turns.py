@@ -10,7 +10,7 @@ from rq.serializers import JSONSerializer
 from app.core.job_record import queue_name
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import STAMP
-from workers.desk import Claim, Desk, Ending, Room, Share
+from workers.queue_client import Claim, Desk, Ending, Room, Share
 
 
 def submit(bench: Bench, owner: str, count: int = 1, model: str = "tiny-vae") -> list[str]:

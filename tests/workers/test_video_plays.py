@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from models.artifacts import Video
-from workers.files import Facts
-from workers.video_files import video_files
+from workers.encoders.types import Facts
+from workers.encoders.video import video_files
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGE = b"""<!doctype html><video id=v muted></video>

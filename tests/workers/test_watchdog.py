@@ -20,8 +20,8 @@ from tests.models.engine.test_engine import CPU, ROW, count, drain
 from tests.models.engine.test_scheduler import Clock
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import claim_as, die, reap
+from workers.heartbeat import HUNG, Pulse
 from workers.main import Process
-from workers.upkeep import HUNG, Pulse
 from workers.watchdog import Watchdog
 
 
@@ -150,7 +150,7 @@ def test_a_hung_worker_gives_no_sign_of_life(bench: Bench) -> None:
 
 HANGING = """
 import sys, time
-import workers.delivery
+import workers.delivery.delivery
 from app.core import log
 from app.core.settings import Settings
 from models.image.vae import VAE
@@ -167,7 +167,7 @@ async def generate(self, params, rng, inputs):
 
 log.configure("warning")
 if sys.argv[1] == "encoding":
-    workers.delivery.encode = hang
+    workers.delivery.delivery.encode = hang
 else:
     VAE.generate = generate
 Process(Settings(), "hanging", alone=sys.argv[1] == "interpreter").work()
@@ -258,7 +258,7 @@ def test_a_job_past_its_deadline_is_not_put_back(bench: Bench) -> None:
 LOADING = """
 import sys, time
 from workers import main
-from workers.host import Host
+from workers.model_cache import Host
 
 Host._build = lambda *_: time.sleep(600)
 sys.exit(main.main())

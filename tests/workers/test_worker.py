@@ -22,9 +22,9 @@ from models.nets.vae import VAENet
 from models.params.base import VAEParams, item_seed
 from tests.models.families import load_family, tiny_checkpoint
 from tests.workers.conftest import Bench
-from workers.desk import Claim, Ending, Room, Word
-from workers.encode import encode
-from workers.files import Facts
+from workers.encoders.encode import encode
+from workers.encoders.types import Facts
+from workers.queue_client import Claim, Ending, Room, Word
 
 STAMP = "2026-01-01T00:00:00.000000Z"
 
@@ -314,7 +314,7 @@ def test_a_model_that_does_not_fit_the_budget_says_so(bench: Bench) -> None:
 def test_models_take_turns_under_a_budget_for_one(bench: Bench) -> None:
     from models.engine.batching import Place
     from models.registry import Shelf
-    from workers.host import loaded_bytes
+    from workers.model_cache import loaded_bytes
 
     entries = Shelf(bench.settings.checkpoints).entries()
     budget = max(loaded_bytes(e, Place(torch.device("cpu"))) for e in entries.values())

@@ -1,0 +1,303 @@
+"""Where a worker's parts meet: what the queue says, the models at hand, the engine, the delivery.
+
+Everything here runs in the worker's main thread. Other threads hand over by queues and ring.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from app.core.imports import IMPORTING, Imports
+from app.core.job_record import queue_name
+from app.core.settings import Settings
+from app.core.store import StoreError
+from models.engine.engine import Engine
+from models.params.base import posted_files
+from models.registry import Entry
+from workers.delivery.delivery import Delivery
+from workers.delivery.result_builder import ModelUnusable
+from workers.input_reader import Arrived, LongFields, Reader, no_longer_stored
+from workers.jobs.messages import DeadlineExceeded
+from workers.jobs.running_jobs import Runs
+from workers.model_cache import Host
+from workers.queue_client import AWAY, Claim, Desk, Look, Room
+from workers.wakeup import Doorbell
+
+log = logging.getLogger("atelier.worker")
+
+LOOK_SECONDS = 0.05  # between looks while flows run, unless someone rings: cancels are seen in time
+IDLE_SECONDS = 1.0
+TURN_LIMIT = 300.0  # of a turn, flows and steps aside: Redis may be slow to answer
+CLOSE_SECONDS = 5.0  # for what is still to be delivered when the worker ends
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one worker is put together from."""
+
+    desk: Desk
+    host: Host
+    engine: Engine
+    reader: Reader
+    delivery: Delivery
+    bell: Doorbell
+
+
+class Floor:
+    """Claims jobs, runs them, and gives them up; knows no rq."""
+
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        self.bell = parts.bell
+        self._desk, self._host, self._engine = parts.desk, parts.host, parts.engine
+        self._reader, self._delivery = parts.reader, parts.delivery
+        self._settings = settings
+        self._runs = Runs(self._engine, settings, self._delivery.send)
+        self._queues: dict[str, Entry] = {}
+        self._imports = Imports(settings.state)
+        self._closing: set[str] = set()  # models that take no more jobs, to make room for another
+        self._looked = 0.0
+        self._redis_problem: str | None = None  # why the last look failed
+
+    @property
+    def claims(self) -> list[Claim]:
+        return self._runs.claims
+
+    @property
+    def loading(self) -> bool:
+        """Whether a model is on its way into memory."""
+        return bool(self._host.loading)
+
+    def queue_names(self) -> list[str]:
+        return list(self._queues)
+
+    def facts(self) -> dict[str, object]:
+        """What the lease tells of this worker."""
+        states: dict[str, dict[str, str | None]] = {}
+        for sha256, model in list(self._host.loaded.items()):
+            states[sha256] = {"state": "ready", "determinism": model.determinism}
+        for state, held in (("loading", self._host.loading), ("failed", self._host.refused)):
+            states |= {sha256: {"state": state, "determinism": None} for sha256 in list(held)}
+        capacity = self._settings.capacity
+        return {
+            "capacity": capacity,
+            "in_flight": self._runs.items,
+            "models": states,
+            "store_problem": self._delivery.store_problem,
+        }
+
+    def turn(self, claiming: bool, stamp: Callable[[], str]) -> None:
+        """One look if it is due, one tick if anything waits for one."""
+        self._engine.activity.enter("turn", limit=TURN_LIMIT)
+        if pause := self._pause():
+            self.bell.wait(pause)
+            self.look(stamp(), claiming)
+        elif self.bell.wait(0) or time.monotonic() - self._looked > LOOK_SECONDS:
+            self.look(stamp(), claiming)
+        if self._delivery.behind:
+            return
+        self._runs.sort(self._engine.tick())
+        self._runs.admit()
+
+    def _pause(self) -> float:
+        """Seconds until the next look, unless something rings: none while there is work to do."""
+        if self._runs.running and not self._delivery.behind:
+            return 0.0
+        return LOOK_SECONDS if self._runs.unfinished else IDLE_SECONDS
+
+    def look(self, stamp: str, claiming: bool = True) -> None:
+        """Ask the queue, and do what it says. While Redis is away, what runs runs on."""
+        self._looked = time.monotonic()
+        self._engine.activity.enter("look", limit=TURN_LIMIT)
+        self._collect()
+        self._queues = self._readable_queues()
+        room = self._settings.capacity - self._runs.rows_taken()
+        self._obey_store()
+        if not claiming or self._runs.alone or not self._delivery.takes_more:
+            room = 0
+        try:
+            share = self._runs.share_of_rows()
+            look = self._desk.look(self._runs.claims, room, self._rooms(), stamp, share)
+        except AWAY as error:
+            self._note_redis(type(error).__name__)
+            return
+        self._note_redis(None)
+        self._runs.follow(look.followed)
+        self._runs.shares.shared = look.shared
+        self._obey(look)
+        if room > 0:  # else nobody was asked what is wanted
+            self._make_room(look.wanted)
+        if not self._delivery.behind:
+            self._runs.admit()
+
+    def _note_redis(self, problem: str | None) -> None:
+        """Log when Redis goes or comes back, and not at every look meanwhile."""
+        if problem == self._redis_problem:
+            return
+        self._redis_problem = problem
+        if problem is None:
+            log.info("redis answers again")
+        else:
+            log.warning("redis unreachable", extra={"reason": problem})
+
+    def _obey_store(self) -> None:
+        """While the store can't be written, jobs that have not begun go back to the queue."""
+        if self._delivery.store_problem is not None:
+            self._put_back(self._runs.not_begun)
+
+    def _readable_queues(self) -> dict[str, Entry]:
+        """The queues of every checkpoint at hand, and of what waited for its import."""
+        entries, imports = self._host.entries(), self._imports.read()
+        queues = {queue_name(e.id, e.sha256): e for e in entries}
+        return queues | {queue_name(e.id, IMPORTING): e for e in entries if e.id in imports}
+
+    def _failed_imports(self) -> dict[str, str]:
+        """The queues that wait for a model that won't come, and why it won't."""
+        imports = self._imports.read().items()
+        failed = {queue_name(model, IMPORTING): status.error for model, status in imports}
+        return {q: error for q, error in failed.items() if error and q not in self._queues}
+
+    def _collect(self) -> None:
+        for model in self._host.collect():
+            for run, seconds in model.proof.seconds.items():
+                self._engine.learn(run, seconds)
+        while not self._reader.arrived.empty():
+            arrived = self._reader.arrived.get()
+            if isinstance(arrived.outcome, StoreError):
+                self._read_again(arrived)
+            elif isinstance(arrived, LongFields):
+                self._complete(arrived)
+            else:
+                self._runs.supply(arrived.claim, arrived.inputs)
+        while not self._delivery.settled.empty():
+            settled = self._delivery.settled.get()
+            self._runs.drop(settled.job, settled.execution)
+
+    def _rooms(self) -> list[Room]:
+        """The queues to read, and for how many rows each."""
+        rooms = []
+        for queue, entry in self._queues.items():
+            sha256 = entry.sha256
+            if refusal := self._host.refused.get(sha256):
+                if refusal.final:
+                    rooms.append(Room(queue, True, 1))  # to be told so
+            elif sha256 in self._host.loaded and sha256 not in self._closing:
+                rooms.append(self._room_of(queue, sha256))
+            elif sha256 not in self._host.loaded and sha256 not in self._host.loading:
+                rooms.append(Room(queue, False, 1))
+        return rooms + [Room(queue, True, 1) for queue in self._failed_imports()]
+
+    def _room_of(self, queue: str, sha256: str) -> Room:
+        model = self._host.loaded[sha256]
+        family = model.family
+        spare = self._settings.run_memory - self._runs.bytes_taken()
+        fits = max(spare // max(family.item_bytes, 1), 0 if self._runs.unfinished else 1)
+        rows = int(min(family.max_items - self._runs.items_of(sha256), fits))
+        return Room(queue, True, rows, self._runs.share_of_model(model))
+
+    def _obey(self, look: Look) -> None:
+        for job, verdict in look.verdicts.items():
+            if verdict == "deadline":
+                self._runs.end(job, "failed", DeadlineExceeded())
+            else:  # lost: the commit will find out, and nothing is written
+                self._runs.end(job, "canceled")
+        for claim in look.claims:
+            self._start(claim)
+
+    def _make_room(self, wanted: list[str]) -> None:
+        """Load what is wanted; models in its way take no more jobs until it is there."""
+        self._closing = set()
+        for queue in wanted:
+            self._closing |= self._host.want(self._queues[queue], self._runs.busy())
+
+    def _read_again(self, arrived: Arrived | LongFields) -> None:
+        """The store could not be read: try later, unless the job is over by now."""
+        if self._runs.awaits(arrived.claim):
+            self._delivery.check_store()
+            self._reader.read_again(arrived)
+
+    def _complete(self, long: LongFields) -> None:
+        """Start a job whose long fields have been read; it may be over by now."""
+        claim = long.claim
+        if not self._runs.stop_awaiting(claim):
+            return
+        if isinstance(long.fields, Exception):
+            self._runs.refuse(claim, long.fields)
+            return
+        try:
+            whole = json.dumps({**json.loads(claim.record["input"]), **long.fields})
+        except (ValueError, TypeError) as error:
+            log.error("job unreadable", extra={"job": claim.job}, exc_info=error)
+            self._runs.refuse(claim, error)
+            return
+        record = {k: v for k, v in claim.record.items() if k not in ("input_sha256", "input_long")}
+        self._start(replace(claim, record=record | {"input": whole}))
+
+    def _start(self, claim: Claim) -> None:
+        sha256 = self._checkpoint_of(claim)
+        model = self._host.loaded.get(sha256)
+        if model is None:
+            self._runs.refuse(claim, ModelUnusable(self._why_unusable(claim, sha256)))
+            return
+        if "input_sha256" in claim.record:
+            self._runs.await_input(claim, sha256)
+            self._reader.read_long_fields(claim)
+            return
+        if "input_long" in claim.record:  # `rq requeue` of a job whose time is over
+            self._runs.refuse(claim, no_longer_stored("input"))
+            return
+        try:
+            params = self._runs.start(claim, model)
+        except Exception as error:
+            log.error("job unreadable", extra={"job": claim.job}, exc_info=error)
+            self._runs.refuse(claim, error)
+            return
+        if posted_files(params):
+            self._reader.read(claim, params)
+
+    def _checkpoint_of(self, claim: Claim) -> str:
+        """The hash of what a job is to run with; of one that waited for an import, what came."""
+        sha256 = claim.record.get("sha256", "")
+        entry = self._queues.get(claim.record.get("origin", ""))
+        return entry.sha256 if sha256 == IMPORTING and entry else sha256
+
+    def _why_unusable(self, claim: Claim, sha256: str) -> str:
+        if refusal := self._host.refused.get(sha256):
+            return refusal.reason
+        if error := self._failed_imports().get(claim.record.get("origin", "")):
+            return f"its import failed: {error}"
+        return "it is no longer there"
+
+    def release(self) -> None:
+        """Put what is not finished back for others."""
+        self._engine.activity.enter("release", limit=TURN_LIMIT)
+        self._put_back(self._runs.unfinished)
+
+    def _put_back(self, claims: list[Claim]) -> None:
+        if claims:
+            attempt_release(self._desk, claims)
+        for claim in claims:
+            log.info("job put back", extra={"job": claim.job})
+            self._runs.drop(claim.job, claim.execution)
+
+    def close(self, broken: bool) -> None:
+        """Deliver what is done, give back what could not be, then stop the other threads.
+
+        What a broken worker held is left to the reaper: one of these jobs may have broken it.
+        """
+        self._engine.activity.rest()
+        self._reader.close()
+        self._delivery.close(CLOSE_SECONDS)
+        self._collect()
+        if not broken and (claims := self._runs.claims):
+            attempt_release(self._desk, claims)
+        self._host.close()
+
+
+def attempt_release(desk: Desk, claims: list[Claim]) -> None:
+    """Put jobs back; if that can't be said now, the reaper will."""
+    try:
+        desk.release(claims)
+    except AWAY as error:
+        log.warning("jobs left to the reaper", extra={"reason": type(error).__name__})
