@@ -38,9 +38,9 @@ def music(
     A build that was broken off goes on where it was. Prints the folder and what is in it.
     """
     try:
-        from training.data.music_build import build_music
-        from training.data.own_music import build_own
-        from training.data.shards import summary
+        from training.data.music.build import build_music
+        from training.data.music.own_music import build_own
+        from training.data.music.shards import summary
         from training.errors import TrainingError
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="train", missing=error.name)) from None
@@ -85,8 +85,8 @@ def video(
     if own is None and rate is not None:
         raise fail("--rate is for a folder of your own; emoji are loops, taken whole")
     try:
-        from training.data.clips import build, summary
-        from training.data.own_clips import build_own_clips
+        from training.data.video.clips import build, summary
+        from training.data.video.own_clips import build_own_clips
         from training.errors import TrainingError
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="train", missing=error.name)) from None

@@ -10,8 +10,8 @@ from atelier.cli_jobs import parsed
 from atelier.cli_say import fail, settings_with, show_json
 
 if TYPE_CHECKING:
+    from training.evaluation.image_trial import Eyes
     from training.metrics.features import Features
-    from training.trial import Eyes
 
 Checkpoints = Annotated[
     Path | None,
@@ -36,11 +36,11 @@ def eval_(
     """Measure a checkpoint's pictures and write the figures, with intervals, into its card."""
     try:
         from models.checkpoint.header import CheckpointError
-        from training.command import device_of
         from training.data.cache import DataMissing
         from training.errors import TrainingError
-        from training.evaluate import Order, evaluate
+        from training.evaluation.evaluate import Order, evaluate
         from training.metrics.features import EfficientNetLite0
+        from training.pipeline import device_of
 
         features = EfficientNetLite0()
     except ModuleNotFoundError as error:
@@ -60,7 +60,7 @@ def quality(
     """Write the table of all checkpoints' figures, and a sheet of pictures of each."""
     try:
         from models.checkpoint.header import CheckpointError
-        from training.report import write_report
+        from training.evaluation.report import write_report
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="train", missing=error.name)) from None
     try:
@@ -70,7 +70,7 @@ def quality(
 
 
 def _eyes(features: "Features", inception: Path | None) -> "Eyes":
-    from training.trial import Eyes
+    from training.evaluation.image_trial import Eyes
 
     if inception is None:
         return Eyes(features)

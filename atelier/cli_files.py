@@ -46,8 +46,8 @@ def train(
     It is served as soon as it is there.
     """
     try:
-        from training.command import Order, run
         from training.errors import TrainingError, TrainingStopped
+        from training.pipeline import Order, run
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="train", missing=error.name)) from None
     folder = settings_with(checkpoints=to).checkpoints

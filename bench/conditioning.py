@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.bed import report, skip
-from training.data.captions import captioned
-from training.data.emoji import held_out
-from training.painting import Reader, in_latents
-from training.parts import part
+from training.components import part
+from training.data.images.captions import captioned
+from training.data.images.emoji import held_out
+from training.learners.latent_diffusion import Reader, in_latents
 from training.recipe import Data
 
 CPU = torch.device("cpu")

@@ -22,8 +22,8 @@ from models.diffusion.pixel_diffusion import Diffusion
 from models.diffusion.samplers import evaluations
 from models.engine.batching import Place
 from models.params.diffusion import DiffusionParams
-from training.data.fashion import load_fashion
-from training.generating import pictures_of
+from training.data.images.fashion import load_fashion
+from training.generate import pictures_of
 from training.metrics.features import EfficientNetLite0
 from training.metrics.frechet import frechet_distance, gaussian_of
 

@@ -26,7 +26,7 @@ from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.nets.video_gan import VideoGenerator
-from training.precision import has_bfloat16
+from training.optim.amp import has_bfloat16
 from workers.encoders.encode import encode
 from workers.encoders.types import Facts
 

@@ -22,9 +22,9 @@ from models.nets.wavenet import WaveNet
 from models.params.base import Params
 from tests.models.families import NETS, PARAMS, WAVENET, tiny_checkpoint
 from tests.training.tiny import every_recipe
-from training.command import carry_out
+from training.loop.run_folder import Run
+from training.pipeline import carry_out
 from training.recipe import Recipe
-from training.runs import Run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")

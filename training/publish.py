@@ -10,10 +10,10 @@ from torch import Tensor
 
 from models.checkpoint.header import SUFFIX, Header, part_path
 from models.checkpoint.weights import load, save, weights_sha256
+from training.components import part
 from training.errors import TrainingRefused
-from training.parts import part
+from training.loop.run_folder import Run
 from training.recipe import Data, Recipe
-from training.runs import Run
 
 LARGEST_SINGLE = 10 * 10**6
 """Bytes of weights above which they are stored as bfloat16."""

@@ -20,16 +20,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, TypeAdapter
 from pydantic import ValidationError as Invalid
 
-from training.adversarial import GANLearner, GANSettings
-from training.classifying import ClassifierLearner, ClassifierSettings
-from training.data.sets import BROUGHT, BUILT
-from training.diffusing import DiffusionLearner, DiffusionSettings
+from training.adapt_recipe import UNDESCRIBED, title_of
+from training.data.images.sets import BROUGHT, BUILT
 from training.errors import TrainingRefused
-from training.filming import FilmingLearner, FilmingSettings
-from training.fitting import UNDESCRIBED, title_of
-from training.mixing import MixtureLearner, MixtureSettings
+from training.learners.classifier import ClassifierLearner, ClassifierSettings
+from training.learners.diffusion import DiffusionLearner, DiffusionSettings
+from training.learners.gan import GANLearner, GANSettings
+from training.learners.mixture import MixtureLearner, MixtureSettings
+from training.learners.vae import VAELearner, VAESettings
+from training.learners.video_gan import FilmingLearner, FilmingSettings
 from training.recipe import Learner, Recipe
-from training.variational import VAELearner, VAESettings
 
 TEXTS = ("title", "description", "limitations", "licence", "data_licence")
 LEARNERS: dict[str, tuple[type[Any], Callable[..., Learner]]] = {

@@ -6,7 +6,7 @@ import torch
 from models.nets.unet import Words
 from models.nets.video_gan import FrameCritic, VideoCritic, VideoGenerator
 from models.nets.video_unet import VideoUNet
-from training.initial import initialise
+from training.optim.init import initialise
 
 
 def unet() -> VideoUNet:

@@ -13,10 +13,10 @@ import torch
 import torch._dynamo  # what a first optimiser would load, in every process anew
 
 from tests.training.tiny import mlp_vae_recipe
-from training import train
-from training.command import carry_out
 from training.errors import TrainingStopped
-from training.runs import Run
+from training.loop import loop as train
+from training.loop.run_folder import Run
+from training.pipeline import carry_out
 
 STEPS = 100
 

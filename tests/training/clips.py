@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.data.moving_words import LONGEST, MovingWords
+from training.learners.video_texts import LONGEST, MovingWords
 
 TEXTS = 6
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from models.music.midi import write_midi
 from models.score import Note, Score
-from training.data.rendering import RATE
-from training.data.shards import Label, Recording
+from training.data.music.rendering import RATE
+from training.data.music.shards import Label, Recording
 
 SCALE = Score(tuple(Note(i * 0.4, i * 0.4 + 0.3, 60 + i) for i in range(8)), 150, key="C major")
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data import clip_build, clips
 from training.data.cache import DataMissing, cache_folder
-from training.data.clip_build import ClipName, build_clips, clip_names, read_loop, taken
+from training.data.video import build as clip_build
+from training.data.video import clips
+from training.data.video.build import ClipName, build_clips, clip_names, read_loop, taken
 
 SKINS = [
     {"hexcode": "1F44B-1F3FF", "label": "waving hand: dark skin tone"},

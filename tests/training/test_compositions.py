@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.data import compositions
-from training.data.captions import Captioned
-from training.data.compositions import COLOURS, PLACES, compose, ground, in_colour, together
-from training.data.lexicon import Named
+from training.data.images.captions import Captioned
+from training.data.images.lexicon import Named
+from training.data.music import compositions
+from training.data.music.compositions import COLOURS, PLACES, compose, ground, in_colour, together
 
 RED, GREY = COLOURS[0], next(c for c in COLOURS if c.word == "grey")
 NAMES = {

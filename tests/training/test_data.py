@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from training.data import emoji, emoji_build, fashion
 from training.data.cache import DataMissing, cache_folder, require_program, run_program
+from training.data.images import emoji, emoji_build, fashion
 
 RED = '<path fill="#f00" d="M0 0h16v16H0z"/>'
 HALF = '<path fill="#00f" d="M0 0h16v16H0z"/>'

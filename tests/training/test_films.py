@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.data import decoding
 from training.data.cache import DataMissing
-from training.data.decoding import read_clip
+from training.data.video import decoding
+from training.data.video.decoding import read_clip
 
 LEVELS = {(-1, -1): 0, (1, -1): 80, (-1, 1): 160, (1, 1): 240}  # of each quarter, by x and y
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from tests.training.drawn import draw, draw_folder
-from training.data import folder as own
 from training.data.cache import DataMissing
-from training.data.folder import find_pictures, held_files, load_folder
+from training.data.images import folder as own
+from training.data.images.folder import find_pictures, held_files, load_folder
 
 WHITE, RED = [255, 255, 255], [255, 0, 0]
 

@@ -12,9 +12,9 @@ from models.music.piano_roll import Rolled
 from models.score import Note, Score
 from tests.training.music import hummed
 from training.data.cache import DataMissing
-from training.data.heard import Windows, heard_of, keep, load_heard, made_of
-from training.data.music import open_corpus
-from training.data.music_build import EDITION, STYLES, Works, build
+from training.data.music.audio_columns import Windows, heard_of, keep, load_heard, made_of
+from training.data.music.build import EDITION, STYLES, Works, build
+from training.data.music.corpus import open_corpus
 
 NAMES = [f"piece-{i}" for i in range(5)]
 

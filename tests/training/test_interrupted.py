@@ -13,11 +13,11 @@ import torch
 
 from tests.training.broken import STEPS, finish, training
 from tests.training.tiny import gan_recipe
-from training import train as loop
 from training.errors import TrainingDiverged, TrainingStopped
+from training.loop import loop
+from training.loop.run_folder import Run
+from training.loop.signals import signals_held
 from training.recipe import Batch, Learner
-from training.runs import Run
-from training.stopping import signals_held
 
 CPU = torch.device("cpu")
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from models.music.piano_roll import piano_roll
 from models.score import Score
 from tests.training.music import SCALE, hummed, tone
-from training.data import music_build, rendering
 from training.data.cache import DataMissing
-from training.data.music import built_corpus, load_windows, open_corpus
-from training.data.music_build import Style, Works, build, build_music
-from training.data.shards import Label, Recording, read_shard, shards_of, summary, write_shard
-from training.data.tunes import Piece, Unreadable
+from training.data.music import build as music_build
+from training.data.music import rendering
+from training.data.music.build import Style, Works, build, build_music
+from training.data.music.corpus import built_corpus, load_windows, open_corpus
+from training.data.music.shards import Label, Recording, read_shard, shards_of, summary, write_shard
+from training.data.music.tunes import Piece, Unreadable
 
 NAMES = [f"piece-{i}" for i in range(8)]
 MINUTES = 0.75  # 45 seconds, of pieces of 6
@@ -210,7 +211,7 @@ def played_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("folk", "jazz")
     ]
     monkeypatch.setattr(music_build, "STYLES", {style.name: style for style in scales})
-    monkeypatch.setattr("training.data.music.STYLES", music_build.STYLES)
+    monkeypatch.setattr("training.data.music.corpus.STYLES", music_build.STYLES)
 
 
 @pytest.mark.usefixtures("played_silence")

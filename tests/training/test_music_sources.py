@@ -11,12 +11,20 @@ from models.music.midi import read_midi, write_midi
 from models.music.tokenizer import MusicTokens, snapped
 from models.score import DRUMS, Note, Score
 from tests.training.music import SCALE
-from training.data import grooves, tunes
 from training.data.cache import DataMissing
-from training.data.grooves import ELECTRONIC, JAZZ, Groove, grooved, names_of, progression, sheet
-from training.data.music_build import player
-from training.data.rendering import FONTS, RATE, TAIL, Synth, centred, find_synth, render
-from training.data.tunes import Unreadable, melody_of, shuffled
+from training.data.music import grooves, tunes
+from training.data.music.build import player
+from training.data.music.grooves import (
+    ELECTRONIC,
+    JAZZ,
+    Groove,
+    grooved,
+    names_of,
+    progression,
+    sheet,
+)
+from training.data.music.rendering import FONTS, RATE, TAIL, Synth, centred, find_synth, render
+from training.data.music.tunes import Unreadable, melody_of, shuffled
 
 plays = pytest.mark.skipif(
     not (shutil.which("fluidsynth") and any(font.exists() for font in FONTS)),

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from training.data.cache import DataMissing
-from training.data.clips import clips_in
-from training.data.decoding import read_clip
-from training.data.own_clips import build_own_clips, read_captions
+from training.data.video.clips import clips_in
+from training.data.video.decoding import read_clip
+from training.data.video.own_clips import build_own_clips, read_captions
 
 
 def film(path: Path, levels: list[int], fps: int = 10, size: tuple[int, int] = (48, 32)) -> Path:

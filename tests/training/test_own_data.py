@@ -16,11 +16,11 @@ from models.families import FAMILIES
 from tests.atelier.commands import Said, atelier, refused
 from tests.training.drawn import draw_folder
 from tests.training.tiny import DIFFUSION, count_tensors, diffusion_recipe, gan_recipe, wgan_recipe
-from training import command
-from training.command import Order, recipe_named, run
-from training.data.sets import source_of
+from training import pipeline as command
+from training.adapt_recipe import fitted, rehearse
+from training.data.images.sets import source_of
 from training.errors import TrainingDiverged, TrainingRefused, TrainingStopped
-from training.fitting import fitted, rehearse
+from training.pipeline import Order, recipe_named, run
 from training.recipe import Data, Recipe
 
 CPU = torch.device("cpu")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.training.music import tone, write_scale
-from training.data import own_music
 from training.data.cache import DataMissing
-from training.data.music import open_corpus
-from training.data.own_music import build_own, find_music, read_sound
-from training.data.rendering import FONTS, RATE
+from training.data.music import own_music
+from training.data.music.corpus import open_corpus
+from training.data.music.own_music import build_own, find_music, read_sound
+from training.data.music.rendering import FONTS, RATE
 
 soundfile = pytest.importorskip("soundfile", reason="reads sound files")
 plays = pytest.mark.skipif(

@@ -6,12 +6,13 @@ import pytest
 
 from models.score import DRUMS, Note, Score
 from tests.training.music import SCALE
-from training.data import music_build, pieces
 from training.data.cache import DataMissing
-from training.data.emoji import held_out
-from training.data.music_build import Style
-from training.data.pieces import composed, pieces_of, vocabulary
-from training.data.tunes import Piece, Unreadable
+from training.data.images.emoji import held_out
+from training.data.music import build as music_build
+from training.data.music import token_columns as pieces
+from training.data.music.build import Style
+from training.data.music.token_columns import composed, pieces_of, vocabulary
+from training.data.music.tunes import Piece, Unreadable
 
 NAMES = [f"piece-{i}" for i in range(30)]
 

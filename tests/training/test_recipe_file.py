@@ -10,10 +10,10 @@ import torch
 from models.checkpoint.weights import load
 from tests.training.drawn import draw_folder
 from tests.training.tiny import gan_recipe, vae_recipe
-from training import command
-from training.adversarial import GANLearner, GANSettings
-from training.command import Order, recipe_named, recipes, run
+from training import pipeline as command
 from training.errors import TrainingRefused
+from training.learners.gan import GANLearner, GANSettings
+from training.pipeline import Order, recipe_named, recipes, run
 from training.recipe import Recipe
 from training.recipe_file import LEARNERS, Change, changed, read_change
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tests.training.drawn import draw, draw_folder
-from training.data import sets
 from training.data.cache import DataMissing
-from training.data.sets import OWN, source_of
+from training.data.images import sets
+from training.data.images.sets import OWN, source_of
 from training.recipe import Data
 
 vision = pytest.importorskip("torchvision.datasets", reason="reads CIFAR-10 and CelebA")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.data.sprites import AREA, FACTORS, SHAPES, draw, load_sprites
+from training.data.images.sprites import AREA, FACTORS, SHAPES, draw, load_sprites
 
 
 def stamped(**known: int) -> np.ndarray:

@@ -11,13 +11,13 @@ from models.checkpoint.weights import Checkpoint
 from models.clip.tokenizer import Words
 from models.nets.clip import build_clip
 from tests.models.families import CLIP, ROWS, WORDS
-from training.contrasting import both_ways, moved, trimmed
-from training.evaluate import EvaluationRefused, wanted
-from training.judging import CaptionJudge
-from training.matching import chances, read_by, recalls
+from training.evaluation.evaluate import EvaluationRefused, wanted
+from training.evaluation.judges import CaptionJudge
+from training.evaluation.prompts import KNOWN, UNSEEN, folded, titled
+from training.learners.clip import both_ways, moved, trimmed
+from training.learners.latent_diffusion import Reader
+from training.metrics.clip_retrieval import chances, read_by, recalls
 from training.metrics.likeness import psnr
-from training.painting import Reader
-from training.prompts import KNOWN, UNSEEN, folded, titled
 from training.recipe import Data
 
 CPU = torch.device("cpu")
@@ -86,7 +86,7 @@ def test_recalls_and_what_chance_gives() -> None:
 def test_a_judge_of_captions_counts_those_that_are_likelier() -> None:
     known = reader()
     pictures = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
-    from training.matching import seen_by
+    from training.metrics.clip_retrieval import seen_by
 
     seen = seen_by(known, pictures)
     others = torch.nn.functional.normalize(torch.randn(20, 16), dim=1)

@@ -4,11 +4,11 @@ import torch
 from pydantic import JsonValue
 
 from models.checkpoint.header import Header
-from training.adversarial import GANLearner, GANSettings
-from training.diffusing import DiffusionLearner, DiffusionSettings
-from training.mixing import MixtureLearner, MixtureSettings, measure_likelihood
+from training.learners.diffusion import DiffusionLearner, DiffusionSettings
+from training.learners.gan import GANLearner, GANSettings
+from training.learners.mixture import MixtureLearner, MixtureSettings, measure_likelihood
+from training.learners.vae import VAELearner, VAESettings, fit_latents, measure_bound
 from training.recipe import Data, Recipe
-from training.variational import VAELearner, VAESettings, fit_latents, measure_bound
 
 Figures = dict[str, JsonValue]
 

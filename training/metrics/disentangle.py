@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.data.sprites import FACTORS, draw
+from training.data.images.sprites import FACTORS, draw
 from training.metrics.information import binned, entropy, joint_counts, mutual_information
 
 PICTURES = 10_000  # of the whole grid, that latents are looked at for

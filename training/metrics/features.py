@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.data.cache import cache_folder
-from training.runs import write_whole
+from training.loop.run_folder import write_whole
 
 ROWS = 100  # that a net sees at once
 SIDE = 96  # pixels that EfficientNet-Lite0 sees a picture at; it was trained at 224

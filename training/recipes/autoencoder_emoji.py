@@ -4,13 +4,13 @@ from dataclasses import asdict
 from typing import Any
 
 from models.checkpoint.header import PARTS, Header
-from training.autoencoding import (
+from training.data.images.captions import load_captioned
+from training.learners.autoencoder import (
     AutoencoderLearner,
     AutoencoderSettings,
     measure_likeness,
     with_measures,
 )
-from training.data.captions import load_captioned
 from training.recipe import Recipe
 
 STEPS = 2_000

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from models.checkpoint.header import Header
-from training.adversarial import GANLearner, GANSettings
-from training.data.fashion import ABOUT, LABELS, LICENCE, load_fashion
+from training.data.images.fashion import ABOUT, LABELS, LICENCE, load_fashion
+from training.learners.gan import GANLearner, GANSettings
 from training.recipe import Recipe
 
 JUDGE: dict[str, Any] = {"kind": "conv", "width": 32}

@@ -4,10 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from models.checkpoint.header import PARTS, Header
-from training.contrasting import CLIPLearner, CLIPSettings
-from training.data.captions import CONTEXT, load_captioned
-from training.data.lexicon import ROWS, taught, words
-from training.matching import measure_matching
+from training.data.images.captions import CONTEXT, load_captioned
+from training.data.images.lexicon import ROWS, taught, words
+from training.learners.clip import CLIPLearner, CLIPSettings
+from training.metrics.clip_retrieval import measure_matching
 from training.recipe import Data, Recipe
 
 STEPS = 1_200

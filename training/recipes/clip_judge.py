@@ -4,10 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from models.checkpoint.header import Header
-from training.contrasting import CLIPLearner, CLIPSettings
-from training.data.captions import load_captioned
-from training.data.lexicon import words
-from training.matching import measure_matching
+from training.data.images.captions import load_captioned
+from training.data.images.lexicon import words
+from training.learners.clip import CLIPLearner, CLIPSettings
+from training.metrics.clip_retrieval import measure_matching
 from training.publish import JUDGES
 from training.recipe import Data, Recipe
 from training.recipes.clip_emoji import NET

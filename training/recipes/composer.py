@@ -5,10 +5,10 @@ from typing import Any
 
 from models.checkpoint.header import Header
 from models.music.composition import facts_of
-from training.composing import ComposingLearner, ComposingSettings, measure_composing
-from training.data.music_build import STYLES
-from training.data.pieces import vocabulary
-from training.data.scored import load_scored
+from training.data.music.build import STYLES
+from training.data.music.score_columns import load_scored
+from training.data.music.token_columns import vocabulary
+from training.learners.composer import ComposingLearner, ComposingSettings, measure_composing
 from training.recipe import Data, Recipe
 
 STEPS = 4_540

@@ -4,9 +4,9 @@ from dataclasses import asdict
 from typing import Any
 
 from models.checkpoint.header import Header
-from training.adversarial import GANLearner, GANSettings
-from training.data.emoji import load_faces
-from training.patches import measure_patches
+from training.data.images.emoji import load_faces
+from training.evaluation.patches import measure_patches
+from training.learners.gan import GANLearner, GANSettings
 from training.recipe import Recipe
 
 JUDGE: dict[str, Any] = {"kind": "dcgan", "width": 48}

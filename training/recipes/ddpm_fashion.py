@@ -4,8 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from models.checkpoint.header import Header
-from training.data.fashion import LABELS, load_fashion
-from training.diffusing import DiffusionLearner, DiffusionSettings
+from training.data.images.fashion import LABELS, load_fashion
+from training.learners.diffusion import DiffusionLearner, DiffusionSettings
 from training.recipe import Recipe
 
 NET: dict[str, Any] = {

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 from models.checkpoint.header import Header
-from training.classifying import ClassifierLearner, ClassifierSettings, measure_accuracy
-from training.data.fashion import ABOUT, LABELS, LICENCE, load_fashion
+from training.data.images.fashion import ABOUT, LABELS, LICENCE, load_fashion
+from training.learners.classifier import ClassifierLearner, ClassifierSettings, measure_accuracy
 from training.publish import JUDGES
 from training.recipe import Recipe
 

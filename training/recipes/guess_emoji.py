@@ -4,9 +4,9 @@ from dataclasses import asdict
 from typing import Any
 
 from models.checkpoint.header import PARTS, Header
-from training.data.captions import load_captioned
-from training.data.lexicon import STYLES
-from training.guessing import GuessLearner, GuessSettings, in_vectors, measure_guess
+from training.data.images.captions import load_captioned
+from training.data.images.lexicon import STYLES
+from training.learners.prior import GuessLearner, GuessSettings, in_vectors, measure_guess
 from training.recipe import Data, Recipe
 
 STEPS = 6_000

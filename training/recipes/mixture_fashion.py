@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 from models.checkpoint.header import Header
-from training.data.fashion import ABOUT, LICENCE, load_fashion
-from training.mixing import MixtureLearner, MixtureSettings, measure_likelihood
+from training.data.images.fashion import ABOUT, LICENCE, load_fashion
+from training.learners.mixture import MixtureLearner, MixtureSettings, measure_likelihood
 from training.recipe import Recipe
 
 SETTINGS = MixtureSettings(method="em")

@@ -10,11 +10,11 @@ import torch
 
 from models.checkpoint.header import Header, Need
 from models.checkpoint.weights import weights_sha256
-from training.data.captions import load_captioned, load_named, rows_of
-from training.data.compositions import compose
-from training.data.lexicon import STYLES
-from training.painting import PaintingLearner, PaintingSettings, in_latents
-from training.parts import part
+from training.components import part
+from training.data.images.captions import load_captioned, load_named, rows_of
+from training.data.images.lexicon import STYLES
+from training.data.music.compositions import compose
+from training.learners.latent_diffusion import PaintingLearner, PaintingSettings, in_latents
 from training.recipe import Data, Finished, Recipe
 
 STEPS = 6_500

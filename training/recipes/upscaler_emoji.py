@@ -4,9 +4,14 @@ from dataclasses import asdict
 from typing import Any
 
 from models.checkpoint.header import PARTS, Header
-from training.data.emoji_large import load_pairs
+from training.data.images.emoji_large import load_pairs
+from training.learners.upscaler import (
+    UpscalerLearner,
+    UpscalerSettings,
+    measure_enlarging,
+    with_soft,
+)
 from training.recipe import Data, Recipe
-from training.upscaling import UpscalerLearner, UpscalerSettings, measure_enlarging, with_soft
 
 STEPS = 5_000
 SETTINGS = UpscalerSettings(steps=STEPS)

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 
 from models.checkpoint.header import Header
-from training.data.fashion import ABOUT, LICENCE, fashion_tags, load_fashion
+from training.data.images.fashion import ABOUT, LICENCE, fashion_tags, load_fashion
+from training.learners.vae import VAELearner, VAESettings, fit_latents, measure_bound
 from training.recipe import Recipe
-from training.variational import VAELearner, VAESettings, fit_latents, measure_bound
 
 STEPS = 8_000
 SETTINGS = VAESettings(steps=STEPS)

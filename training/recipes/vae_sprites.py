@@ -3,9 +3,9 @@
 from dataclasses import asdict
 
 from models.checkpoint.header import Header
-from training.data.sprites import ABOUT, LICENCE, load_sprites
+from training.data.images.sprites import ABOUT, LICENCE, load_sprites
+from training.learners.vae import VAELearner, VAESettings, measure_sprites
 from training.recipe import Recipe
-from training.variational import VAELearner, VAESettings, measure_sprites
 
 STEPS = 10_000
 SETTINGS = VAESettings(steps=STEPS, beta=1.0, warmup=2_000)

@@ -8,12 +8,12 @@ import torch
 from models.checkpoint.header import SUFFIX, Header, Need
 from models.checkpoint.weights import load as load_checkpoint
 from models.checkpoint.weights import weights_sha256
-from training.clip_columns import clips_in_latents
-from training.data.clips import ABOUT, LICENCE
-from training.data.lexicon import STYLES
-from training.data.moving_words import moving_words
-from training.moving import MovingLearner, MovingSettings
-from training.parts import checkpoints_folder, part
+from training.components import checkpoints_folder, part
+from training.data.images.lexicon import STYLES
+from training.data.video.clips import ABOUT, LICENCE
+from training.learners.video_columns import clips_in_latents
+from training.learners.video_diffusion import MovingLearner, MovingSettings
+from training.learners.video_texts import moving_words
 from training.recipe import Data, Finished, Recipe
 
 STEPS = 5_000

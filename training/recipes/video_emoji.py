@@ -7,10 +7,10 @@ import torch
 
 from models.checkpoint.header import Header, Need
 from models.checkpoint.weights import weights_sha256
-from training.clip_columns import clips_with_texts
-from training.data.clips import ABOUT, LICENCE
-from training.filming import FilmingLearner, FilmingSettings
-from training.parts import part
+from training.components import part
+from training.data.video.clips import ABOUT, LICENCE
+from training.learners.video_columns import clips_with_texts
+from training.learners.video_gan import FilmingLearner, FilmingSettings
 from training.recipe import Data, Finished, Recipe
 
 JUDGE: dict[str, Any] = {"width": 48}

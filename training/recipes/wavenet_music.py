@@ -8,12 +8,12 @@ from torch import Tensor
 from models.checkpoint.header import Header, Need
 from models.checkpoint.weights import weights_sha256
 from models.music.piano_roll import Rolled
-from training.data.heard import Windows, load_heard
-from training.data.music_build import ABOUT, STYLES
-from training.data.rendering import RATE
-from training.parts import part
+from training.components import part
+from training.data.music.audio_columns import Windows, load_heard
+from training.data.music.build import ABOUT, STYLES
+from training.data.music.rendering import RATE
+from training.learners.wavenet import WaveNetLearner, WaveNetSettings, measure_bits
 from training.recipe import Data, Finished, Recipe
-from training.wavenet import WaveNetLearner, WaveNetSettings, measure_bits
 
 STEPS = 9_977
 MINUTES = 60.0  # of each style

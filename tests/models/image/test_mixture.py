@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture as Oracle
 
 from models.nets.mixture import GaussianMixture
-from training.mixing import em_step, mean_log_prob, principal_axes, scatter
+from training.learners.mixture import em_step, mean_log_prob, principal_axes, scatter
 
 
 def rng() -> torch.Generator:

@@ -21,7 +21,7 @@ from models.music.composition import Piece
 from models.params.audio import ComposerParams
 from models.score import Note, Score, ScoreError
 from tests.models.families import tiny_checkpoint
-from training.composing import facts_at
+from training.learners.composer import facts_at
 
 CPU = torch.device("cpu")
 PRIMER = Score((Note(0, 0.5, 60, 79), Note(0.5, 1, 64, 79)), 110.5, key="A minor")

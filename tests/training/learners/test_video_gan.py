@@ -1,0 +1,108 @@
+"""The learner of a GAN that makes clips, at tiny size."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.artifacts import Video
+from models.checkpoint.header import PARTS, Header, read_header
+from models.engine.flow import run_alone
+from models.engine.noise import seeded
+from models.params.video import VideoGANParams
+from tests.models.families import load_family, tiny_parts
+from tests.training import clips as made_up
+from tests.training.learners.test_latent_diffusion import goes_on_exactly, parts
+from tests.training.test_own_clips import animation
+from training.errors import TrainingRefused
+from training.learners.video_gan import FilmingLearner, FilmingSettings
+from training.pipeline import Order
+from training.pipeline import run as carry_out
+
+__all__ = ["parts"]  # a fixture
+
+CPU = torch.device("cpu")
+NET: dict[str, Any] = {"latent": 4, "width": 2, "frames": 8, "channels": 3, "size": 32}
+SETTINGS = FilmingSettings(steps=8, r1_every=3, cool=0.5)
+
+
+def learner(told: int) -> FilmingLearner:
+    net = {**NET, "told": told, "asked": 6}
+    card = Header(family="video_gan", net=net)
+    return FilmingLearner(card, {"width": 2}, SETTINGS, CPU)
+
+
+def vectors(count: int) -> torch.Tensor:
+    words = made_up.told(count)
+    return words.pooled[words.clip_texts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [0, 16])
+def test_it_learns_and_goes_on_exactly(told: int) -> None:
+    rows = (made_up.clips(4), vectors(4))
+    goes_on_exactly(lambda: learner(told), rows)
+    one = learner(told)
+    before = {name: weight.clone() for name, weight in one.weights().items()}
+    for step in range(3):
+        losses = one.step(rows, torch.Generator().manual_seed(step))
+    assert set(losses) == {"loss", "critic", "on_real", "on_fake"}
+    assert any(not torch.equal(before[name], weight) for name, weight in one.weights().items())
+    pictures = one.sample(20, torch.Generator().manual_seed(0))
+    assert pictures.shape == (20, 3, 32, 32)
+    assert pictures.min() >= 0
+    assert pictures.max() <= 1
+
+
+def test_it_begins_from_no_checkpoint() -> None:
+    with pytest.raises(TrainingRefused, match="critics"):
+        learner(0).begin({})
+
+
+@pytest.mark.slow
+def test_it_learns_from_a_folder_of_videos(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its own recipe, made tiny by a file; what comes out makes videos."""
+    monkeypatch.setenv("ATELIER_CACHE", str(tmp_path / "cache"))
+    upscaler = tiny_parts(parts)["upscaler"]
+    here = parts / PARTS
+    (here / f"{upscaler.id}.safetensors").rename(here / "upscaler-emoji.safetensors")
+    for number in range(9):
+        animation(tmp_path / f"films/red-apple-{number}.gif", [number, 100, 200])
+    change = """
+        base = "video-emoji"
+        steps = 2
+        batch = 4
+        [net]
+        told = 16
+        latent = 4
+        asked = 4
+        width = 2
+        frames = 8
+        size = 32
+        [judge]
+        width = 2
+    """
+    (tmp_path / "own.toml").write_text(change)
+    out = tmp_path / "out"
+    order = Order(str(tmp_path / "own.toml"), out, tmp_path / "runs", str(tmp_path / "films"))
+    path = carry_out(order)
+    header = read_header(path)
+    assert (header.data, header.licence) == (
+        "The user's own videos, from the folder films.",
+        "the user's own",
+    )
+    assert header.recipe["train_pictures"] == 9 - header.recipe["test_pictures"]  # type: ignore[operator]
+    model = load_family(path)
+    params = VideoGANParams(prompt="red apple", frames=8)
+    (clip,) = run_alone(model.generate(params, seeded(0)))
+    assert isinstance(clip, Video)
+    assert clip.pixels.shape == (8, 3, 32, 32)
+
+
+def test_the_diffusion_takes_no_other_data(tmp_path: Path) -> None:
+    order = Order("video-diffusion-emoji", tmp_path, tmp_path, str(tmp_path))
+    with pytest.raises(TrainingRefused, match="takes no other data"):
+        carry_out(order)

@@ -1,0 +1,90 @@
+"""Many pictures of a model at once are those that the service would make of the same requests."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.artifacts import Artifact, Image
+from models.checkpoint.header import Header
+from models.checkpoint.weights import load
+from models.engine.batching import Batched
+from models.engine.flow import Step, run_alone
+from models.engine.noise import seeded
+from models.families import FAMILIES
+from models.nets.unet import UNet
+from models.params.base import Params, item_seed
+from tests.models.families import tiny_checkpoint
+from training.evaluation.evaluate import wanted
+from training.generate import load_model, pictures_of
+
+CPU = torch.device("cpu")
+LABELS = ("shirt", "shoe", "bag")
+QUICK = {"diffusion": {"steps": 2}}
+
+
+@pytest.mark.parametrize("family", ["vae", "gan", "diffusion", "mixture"])
+def test_pictures_are_those_that_the_service_would_make(family: str, tmp_path: Path) -> None:
+    checkpoint = load(tiny_checkpoint(tmp_path, family))
+    model = load_model(checkpoint, CPU)
+    params = FAMILIES[family].params.model_validate(QUICK.get(family, {}))
+    made = pictures_of(model, [params] * 7, 5, CPU)
+    for place in (0, 3, 6):
+        (alone,) = run_alone(model.generate(params, seeded(item_seed(5, place))))
+        assert isinstance(alone, Image)
+        assert torch.equal(made[place], alone.pixels.clamp(0, 1).mul(255).round().byte())
+
+
+def test_a_net_that_rounds_otherwise_in_large_batches_is_run_in_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = UNet.forward
+
+    def rounded(net: UNet, x: Tensor, *told: Any) -> Tensor:
+        return forward(net, x, *told) + (0.1 if len(x) > 6 else 0)
+
+    monkeypatch.setattr(UNet, "forward", rounded)
+    model = load_model(load(tiny_checkpoint(tmp_path, "diffusion")), CPU)
+    params = FAMILIES["diffusion"].params.model_validate({"steps": 2})
+    made = pictures_of(model, [params] * 9, 5, CPU)
+    (alone,) = run_alone(model.generate(params, seeded(item_seed(5, 8))))
+    assert isinstance(alone, Image)
+    assert torch.equal(made[8], alone.pixels.clamp(0, 1).mul(255).round().byte())
+
+
+def test_flows_of_unlike_length_and_more_than_fit_end_in_their_order(tmp_path: Path) -> None:
+    model = load_model(load(tiny_checkpoint(tmp_path, "diffusion")), CPU)
+    kind = FAMILIES["diffusion"].params
+    asked = [
+        kind.model_validate({"steps": 1 + i % 4, "class_label": LABELS[i % 3]}) for i in range(9)
+    ]
+    whole = pictures_of(model, asked, 0, CPU)
+    model.max_items = 2
+    assert torch.equal(pictures_of(model, asked, 0, CPU), whole)
+
+
+def test_pictures_that_count_as_several_rows_are_made_fewer_at_a_time() -> None:
+    header = Header(family="stable_diffusion", net={})
+    asked = wanted(header, {"prompt": "red", "width": 768, "height": 768}, 5).params
+    assert [params.rows for params in asked] == [3] * 5  # a size is no walk
+    grey: Batched[Tensor] = Batched(lambda x: x, (torch.zeros(1, 2, 2),))
+
+    class Held:
+        """How many rows of its flows are open at once."""
+
+        max_items, held, most = 7, 0, 0
+
+        async def generate(self, params: Params, rng: torch.Generator) -> tuple[Artifact, ...]:
+            self.held += params.rows
+            self.most = max(self.most, self.held)
+            made = Image(await Step(grey, (torch.rand(1, 2, 2, generator=rng),)))
+            self.held -= params.rows
+            return (made,)
+
+    model: Any = Held()
+    assert pictures_of(model, asked, 0, CPU).shape == (5, 1, 2, 2)
+    assert model.most == 6
+    model.max_items = 2  # one is always made
+    assert len(pictures_of(model, asked, 0, CPU)) == 5

@@ -1,0 +1,73 @@
+"""Whole pieces as rows of tokens, and what is learnt from each: a crop, in some key."""
+
+import torch
+from torch import Tensor
+
+from models.music.composition import FACTS
+from models.music.tokenizer import MusicTokens
+from models.score import TONICS
+from training.data.music.token_columns import pieces_of
+from training.recipe import Data
+
+LOWEST, HIGHEST = 28, 108  # pitches that a piece is moved within
+DOWN, UP = -5, 6  # semitones that a piece may be moved by: every key once
+PAD = 0
+
+
+def load_scored(repeats: dict[str, int]) -> Data:
+    """Columns: tokens (N, longest) int16, filled up with 0, and styles (N,) int64.
+
+    A style that has few pieces comes so many times in what is learnt from.
+    """
+    rows: dict[bool, list[tuple[Tensor, int]]] = {False: [], True: []}
+    for number, (style, times) in enumerate(repeats.items()):
+        for tokens, test in pieces_of(style):
+            row = torch.from_numpy(tokens.astype("i2")), number
+            rows[test] += [row] * (1 if test else times)
+    return Data(_columns(rows[False]), _columns(rows[True]), tuple(repeats))
+
+
+def _columns(rows: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+    tokens, styles = zip(*rows, strict=True)
+    filled = torch.nn.utils.rnn.pad_sequence(list(tokens), batch_first=True, padding_value=PAD)
+    return filled, torch.tensor(styles)
+
+
+def transposed(words: MusicTokens, tokens: Tensor, rng: torch.Generator) -> Tensor:
+    """Each piece (B, T) some semitones up or down, all within bounds alike, its key with it."""
+    first = words.first["pitch"]
+    pitch = tokens - first
+    pitched = (pitch >= 0) & (pitch < 128)
+    low = torch.where(pitched, pitch, 127).amin(1)
+    high = torch.where(pitched, pitch, 0).amax(1)
+    down = (LOWEST - low).clamp(DOWN, 0)
+    room = (HIGHEST - high).clamp(0, UP) - down + 1
+    by = down + (torch.rand(len(tokens), generator=rng) * room).long()
+    moved = torch.where(pitched, tokens + by[:, None], tokens)
+    place = FACTS.index("key")
+    key = tokens[:, place] - words.token("key", 1)  # below 0 if it is not known
+    tonics = len(TONICS)
+    other = key // tonics * tonics + (key + by) % tonics
+    moved[:, place] = torch.where(key >= 0, words.token("key", 1) + other, tokens[:, place])
+    return moved
+
+
+def cropped(words: MusicTokens, tokens: Tensor, size: int, rng: torch.Generator) -> Tensor:
+    """Of each piece (B, T) its prefix and what follows from some bar on, (B, size).
+
+    From the first bar if all of it has room, and from none so late that there would be room for the
+    bar before.
+    """
+    start, whole = len(FACTS), tokens.shape[1]
+    room = size - start
+    bars = tokens == words.token("bar", 0)
+    length = (tokens != PAD).sum(1)
+    place = torch.arange(whole)
+    enough = bars & (place >= (length - room)[:, None])  # bars from which the rest has room
+    latest = torch.where(enough, place, whole).amin(1).clamp(max=whole - 1)
+    open_ = bars & (place <= latest[:, None])
+    chance = torch.rand(tokens.shape, generator=rng).masked_fill(~open_, -1)
+    first = torch.where(open_.any(1), chance.argmax(1), start)
+    within = first[:, None] + torch.arange(room)
+    filled = torch.nn.functional.pad(tokens, (0, room), value=PAD)
+    return torch.cat([tokens[:, :start], filled.gather(1, within)], 1)

@@ -1,0 +1,186 @@
+"""The figures of cards as Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from models.checkpoint.header import Header
+from training.evaluation.evaluate import EVALUATED, Record
+from training.evaluation.video import REFERENCE
+
+FIGURES = {
+    "fed": "FED",
+    "fid": "FID",
+    "score": "score",
+    "is": "IS",
+    "precision": "precision",
+    "recall": "recall",
+    "class_accuracy": "kind right",
+    "caption_at_1": "caption right",
+    "caption_at_5": "among five",
+    "caption_likeness": "likeness",
+    "motion": "motion",
+    "motion_spread": "its deviation",
+    "jerkiness": "jerks",
+    "nearest": "to the nearest",
+    "unseen_fed": "FED, unseen",
+    "unseen_caption_at_5": "among five, unseen",
+    "unseen_caption_likeness": "likeness, unseen",
+    "unseen_motion": "motion, unseen",
+    "unseen_nearest": "to the nearest, unseen",
+    "style_right": "style right",
+    "pitches_right": "pitches right",
+    "onsets": "beginnings, F",
+    "loudness": "dB",
+    "clipped": "clipped",
+    "silent": "silent",
+    "offset": "offset",
+    "in_key": "in key",
+    "notes_a_second": "notes a second",
+    "copied": "notes copied",
+}
+"""The figures of an evaluation with what they are called, in the order of the columns."""
+SAME = ("reference", "held_out", "n", "seeds", "features", "inception", "judge")
+"""Records that are equal in these can be compared, but that some know no judge."""
+BOUNDS = {
+    "test_elbo_nats": "ELBO, nats",
+    "test_bound_bits_per_pixel": "bound, bits for each value",
+    "test_log_likelihood_nats": "log-likelihood, nats",
+    "test_log_likelihood_one_gaussian_nats": "that of one Gaussian",
+}
+"""What is known of held-out pictures where a model has a density; from the recipe's own measure."""
+BITS = {
+    "test_bits": "bits",
+    "test_bits_untold": "told nothing",
+    "test_bits_linear": "linear predictor",
+    "test_bits_bigram": "counts of pairs",
+    "test_bits_unigram": "counts",
+    "test_bits_uniform": "knowing nothing",
+}
+"""What a held-out sample, or token, costs a model of sequences, and what it costs others."""
+LATENTS = {
+    f"{encoder}{figure}": f"{name}{said}"
+    for figure, name in (("beta_vae_metric", "beta-VAE metric"), ("mig", "MIG"))
+    for encoder, said in (
+        ("random_encoder_", ", random encoder"),
+        ("", ""),
+        ("perfect_encoder_", ", perfect encoder"),
+    )
+}
+"""Disentanglement, each figure between its floor and its ceiling."""
+KINDS = {
+    "spectra": ("clips", "*the recordings*"),
+    "notes": ("pieces", "*held-out pieces*"),
+    REFERENCE: ("clips", "*training clips*"),
+}
+"""What was measured and what it stands beside, by what it was held against or seen by, where that
+is no picture."""
+NONE = "-"
+
+
+def evaluations(cards: Mapping[str, Header]) -> list[tuple[str, Record]]:
+    """Every record of every card, with the checkpoint's name."""
+    found = []
+    for name, card in cards.items():
+        known = card.quality.get(EVALUATED)
+        for record in known if isinstance(known, list) else []:
+            if isinstance(record, dict):
+                found.append((name, record))
+    return found
+
+
+def comparisons(records: Iterable[tuple[str, Record]]) -> str:
+    """A table for all records that can be compared, its floors at both ends."""
+    groups: dict[tuple[str, ...], list[tuple[str, Record]]] = {}
+    for name, record in records:
+        same = tuple(str(record.get(key)) for key in SAME if key != "judge")
+        groups.setdefault(same, []).append((name, record))
+    if not groups:
+        return "No checkpoint has been measured yet.\n"
+    return "\n".join(_comparison(groups[same]) for same in sorted(groups))
+
+
+def _comparison(records: list[tuple[str, Record]]) -> str:
+    first = records[0][1]
+    shown = [key for key in FIGURES if any(key in record for _, record in records)]
+    floors: dict[str, Record] = {"real": {}, "noise": {}}
+    for _, record in records:
+        for kind, known in floors.items():
+            found = record.get(kind)
+            known.update(found if isinstance(found, dict) else {})
+    kinds = (KINDS.get(str(first[key])) for key in ("reference", "features"))
+    what, real = next(filter(None, kinds), ("pictures", "*training pictures*"))
+    rows = [
+        (real, "", *_cells(floors["real"], shown)),
+        *((f"[{n}](#{n})", _params(record), *_cells(record, shown)) for n, record in records),
+    ]
+    if floors["noise"]:
+        rows.append(("*noise*", "", *_cells(floors["noise"], shown)))
+    judges = sorted({str(record["judge"]) for _, record in records if "judge" in record})
+    eyes = [first["features"], *([first["inception"]] if "inception" in first else []), *judges]
+    title = f"## Against {first['reference']}"
+    about = (
+        f"{_number(first['n'])} {what} for each of {first['seeds']} seeds, against "
+        f"{_number(first['held_out'])} held-out ones; seen by {', '.join(map(str, eyes))}."
+    )
+    heads = (f"{what} of", "params", *(FIGURES[key] for key in shown))
+    return f"{title}\n\n{about}\n\n{markdown(heads, rows)}"
+
+
+def side_by_side(cards: Mapping[str, Header], columns: Mapping[str, str], title: str) -> str:
+    """A section with a row for every card that has one of the columns; nothing if none has."""
+    known = {name: card.quality for name, card in cards.items() if columns.keys() & card.quality}
+    shown = [key for key in columns if any(key in quality for quality in known.values())]
+    rows = [
+        (f"[{name}](#{name})", *(str(quality.get(key, NONE)) for key in shown))
+        for name, quality in known.items()
+    ]
+    heads = ("checkpoint", *(columns[key] for key in shown))
+    return f"## {title}\n\n{markdown(heads, rows)}" if rows else ""
+
+
+def figures(quality: Mapping[str, JsonValue]) -> str:
+    """What else a card knows, a row for each; nothing if that is nothing."""
+    rows = []
+    for name, value in quality.items():
+        if isinstance(value, dict):
+            rows += [(f"{_spelt(name)}: {k}", str(v)) for k, v in value.items()]
+        elif name != EVALUATED:
+            rows.append((_spelt(name), str(value)))
+    return markdown(("figure", "value"), rows) if rows else ""
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; its first column reads to the right, and the others too."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cells(record: Record, shown: Sequence[str]) -> list[str]:
+    return [_cell(record.get(key)) for key in shown]
+
+
+def _cell(figure: JsonValue) -> str:
+    """A mean with its interval, to as many digits as the interval allows for."""
+    if not isinstance(figure, dict):
+        return NONE
+    mean, half = figure["mean"], figure["ci95"]
+    assert isinstance(mean, int | float)
+    digits = 1 if mean >= 10 else 3
+    if not isinstance(half, int | float):
+        return f"{mean:.{digits}f}"
+    return f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def _params(record: Record) -> str:
+    params = record["params"]
+    assert isinstance(params, dict)
+    return ", ".join(f"{name} {value}" for name, value in sorted(params.items())) or "defaults"
+
+
+def _number(value: JsonValue) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _spelt(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,151 @@
+"""Training of a diffusion model: predict the noise, or what is the same, at a random level."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.checkpoint.header import Header
+from models.diffusion.noise_schedule import Process
+from models.nets.unet import UNet
+from training.errors import TrainingRefused
+from training.learners.quick_sample import sketched
+from training.loop.state import Kept, state_of, take_back
+from training.loop.warm_start import begin_average
+from training.optim.amp import mixed
+from training.optim.ema import Average
+from training.optim.init import initialise
+from training.optim.schedules import Part, set_rate, warm_cosine
+from training.recipe import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionSettings:
+    """AdamW's rate warms up, then falls along a cosine to nothing over `steps`.
+
+    Where `even` is set it does so twice (a warm restart, Loshchilov and Hutter 2017): min-SNR
+    weights find the shapes soon but leave the noisiest levels and the last trace of noise nearly
+    unlearnt, so the last part of the steps weighs every level alike.
+    """
+
+    steps: int
+    rate: float = 5e-4
+    weight_decay: float = 0.01
+    warmup: int = 300
+    clip: float = 1.0  # largest norm of a gradient
+    decay: float = 0.999  # of the average
+    label_dropout: float = 0.1  # Ho and Salimans 2022, algorithm 1
+    snr: float = 5.0  # Hang et al. 2023, gamma
+    even: Part = 0.0  # this part of the steps, the last ones, without it
+    seed: int = 0
+
+
+class DiffusionLearner:
+    """A U-Net under the weighted loss of Hang et al. 2023 (2303.09556), equation 8."""
+
+    def __init__(self, card: Header, settings: DiffusionSettings, device: torch.device) -> None:
+        net: dict[str, Any] = dict(card.net)
+        built = initialise(UNet(**net), torch.Generator().manual_seed(settings.seed))
+        start_silent(built)
+        self.net = built.to(device).to(memory_format=torch.channels_last)
+        self.process = Process.of(card.process)
+        self.settings, self.device, self.steps = settings, device, 0
+        self.average = Average(self.net, settings.decay)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True
+        )
+
+    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+        x0 = self._pictures(batch[0])
+        t = torch.randint(len(self.process.alpha_bar), (len(x0),), generator=rng)
+        eps = torch.randn(x0.shape, generator=rng).to(self.device)
+        label = self._labels(batch, rng)
+        noisy, target = self.process.noised(x0, eps, t), self.process.target(x0, eps, t)
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        with mixed(self.device):
+            said = self.net(noisy, t.float().to(self.device), label).float()
+        errors = F.mse_loss(said, target, reduction="none").flatten(1).mean(1)  # (B,)
+        loss = (errors if self.steps >= self._first() else self._weights(t) * errors).mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
+        set_rate(self.optimiser, self.settings.rate * self._factor())
+        self.optimiser.step()
+        self.steps += 1
+        self.average.follow(self.net, self.steps)
+        return {"loss": loss.item(), "error": errors.mean().item(), "norm": norm.item()}
+
+    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
+        """Twenty deterministic steps from noise, each label in turn, unguided."""
+        net, size = self.average.net, self.average.net.size
+        x = torch.randn(rows, net.channels, size, size, generator=rng).to(self.device)
+        label = torch.arange(rows, device=self.device) % max(1, net.classes)
+        with mixed(self.device):
+            x = sketched(self.process, x, lambda noisy, t: net(noisy, t, label))
+        pictures: Tensor = x.add(1).div(2).clamp(0, 1)
+        return pictures
+
+    def weights(self) -> dict[str, Tensor]:
+        return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        begin_average(self.net, self.average, weights)
+
+    def state(self) -> dict[str, Any]:
+        return state_of(self.steps, self._parts())
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.steps = take_back(state, self._parts())
+
+    def _parts(self) -> dict[str, Kept]:
+        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
+
+    def _pictures(self, pictures: Tensor) -> Tensor:
+        """uint8 to [-1, 1], with a border of their darkest value up to the net's size.
+
+        Raises TrainingRefused for pictures that would have to be cut.
+        """
+        x = pictures.to(self.device).float().div_(127.5).sub_(1)
+        border = self.net.size - x.shape[-1]
+        if border < 0:
+            raise TrainingRefused(
+                f"its net makes pictures of size {self.net.size}, and its data has {x.shape[-1]}"
+            )
+        before, after = border // 2, border - border // 2
+        return F.pad(x, (before, after, before, after), value=-1.0)
+
+    def _labels(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        none = torch.full((len(batch[0]),), self.net.classes)
+        if not self.net.classes:
+            return none.to(self.device)
+        dropped = torch.rand(len(none), generator=rng) < self.settings.label_dropout
+        return torch.where(dropped, none, batch[1]).to(self.device)
+
+    def _first(self) -> int:
+        """The step from which every level weighs alike."""
+        return round(self.settings.steps * (1 - self.settings.even))
+
+    def _factor(self) -> float:
+        first, settings = self._first(), self.settings
+        if self.steps < first:
+            return warm_cosine(self.steps, first, settings.warmup)
+        return warm_cosine(self.steps - first, settings.steps - first, settings.warmup)
+
+    def _weights(self, t: Tensor) -> Tensor:
+        """min(SNR, gamma) of the error in x0, in terms of what is predicted, (B,)."""
+        a = self.process.alpha_bar[t]
+        ratio = a / (1 - a)
+        least = ratio.clamp(max=self.settings.snr)
+        divisor = {"x": torch.ones_like(ratio), "eps": ratio, "v": ratio + 1}
+        return (least / divisor[self.process.prediction]).to(self.device)
+
+
+def start_silent(net: UNet) -> None:
+    """The last convolution of every block begins at zero (Dhariwal and Nichol 2021)."""
+    for name, parameter in net.named_parameters():
+        if any(part in name for part in ("conv_out", "project_out", "leave", "modulate")):
+            nn.init.zeros_(parameter)
+    nn.init.normal_(net.embed_label.weight, std=0.02, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,252 @@
+"""Training of adversarial networks: one learner, several losses and ways to tame a critic.
+
+Losses: non-saturating logistic (Goodfellow et al. 2014) and Wasserstein (Arjovsky et al. 2017).
+Taming: a lazy R1 penalty (Karras et al. 2020, 1912.04958, appendix B), a gradient penalty
+(Gulrajani et al. 2017), or clipped weights (Arjovsky et al. 2017, algorithm 1). A moving average
+of the generator's weights is what is served.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.checkpoint.header import Header
+from models.nets.gan import critic_of, generator_of
+from training.errors import TrainingRefused
+from training.loop.state import Kept, state_of, take_back
+from training.optim.amp import mixed
+from training.optim.augment import diff_augment, mirror
+from training.optim.init import embed_normal, initialise, scale_normal
+from training.optim.losses import (
+    gradient_penalty,
+    logistic_discriminator,
+    nonsaturating_generator,
+    r1_penalty,
+    wasserstein_critic,
+    wasserstein_generator,
+)
+from training.optim.schedules import Part, level_then_line, set_rate
+from training.recipe import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class GANSettings:
+    """Over the part `cool` of the steps, the last ones, the rates fall in a line to a fiftieth.
+
+    A batch is cut into `critic_steps` parts, one for each step of the critic; the generator then
+    takes one. `half_life` is that of the moving average, in pictures of such a part.
+    """
+
+    steps: int
+    loss: Literal["logistic", "wasserstein"] = "logistic"
+    optimiser: Literal["adam", "rmsprop"] = "adam"
+    generator_rate: float = 4e-4
+    critic_rate: float = 4e-4
+    beta1: float = 0.5
+    beta2: float = 0.99
+    critic_steps: int = 1
+    r1: float = 0.0
+    r1_every: int = 16
+    penalty: float = 0.0  # lambda of the gradient penalty
+    clip: float = 0.0  # largest weight of the critic; 0 doesn't clip
+    augment: bool = False
+    mirror: bool = False
+    half_life: int = 10_000
+    cool: Part = 0.0
+    seed: int = 0
+
+
+LOSSES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "logistic": (logistic_discriminator, nonsaturating_generator),
+    "wasserstein": (wasserstein_critic, wasserstein_generator),
+}
+
+
+class GANLearner:
+    """A generator, its critic and its average. The critic's measures follow the generator's."""
+
+    def __init__(
+        self, card: Header, judge: dict[str, Any], settings: GANSettings, device: torch.device
+    ) -> None:
+        net: dict[str, Any] = dict(card.net)
+        shape = {k: net[k] for k in ("channels", "size", "classes") if k in net}
+        rng = torch.Generator().manual_seed(settings.seed)
+        self.generator = _placed(first_weights(generator_of(**net), net["kind"], rng), device)
+        critic = embed_small(initialise(critic_of(**judge, **shape), rng))
+        self.critic = _placed(critic, device)
+        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.settings, self.device, self.steps = settings, device, 0
+        self._settled: int | None = None  # the step whose average has its statistics
+        self.latent, self.classes = int(net["latent"]), int(net.get("classes", 0))
+        self.critic_loss, self.generator_loss = LOSSES[settings.loss]
+        self.generator_optimiser = self._optimiser(self.generator, settings.generator_rate)
+        self.critic_optimiser = self._optimiser(self.critic, settings.critic_rate)
+
+    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+        real = batch[0].to(self.device).float().div_(127.5).sub_(1)
+        if self.settings.mirror:
+            real = mirror(real, rng)
+        real = real.contiguous(memory_format=torch.channels_last)
+        label = batch[1].to(self.device) if self.classes else self._no_labels(len(real))
+        self._set_rates()
+        parts = self.settings.critic_steps
+        for x, y in zip(real.chunk(parts), label.chunk(parts), strict=True):
+            fake = self._draw(self._latents(len(x), rng), y)
+            judged = self._improve_critic(x, fake.detach(), y, rng)
+        losses = judged | self._improve_generator(fake, y, rng)
+        self.steps += 1
+        self._follow(len(x))
+        return losses
+
+    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
+        """From the average, whose batch norm statistics are measured anew first."""
+        self._settle()
+        with torch.no_grad():
+            x: Tensor = self.average(self._latents(rows, rng), self._labels_in_turn(rows))
+        return x.add(1).div(2)
+
+    def weights(self) -> dict[str, Tensor]:
+        self._settle()
+        return {k: v.contiguous().cpu() for k, v in self.average.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        raise TrainingRefused("a GAN can't begin from a checkpoint: its critic is in none")
+
+    def state(self) -> dict[str, Any]:
+        self._settle()
+        return state_of(self.steps, self._parts())
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.steps = self._settled = take_back(state, self._parts())
+
+    def _parts(self) -> dict[str, Kept]:
+        return {
+            "generator": self.generator,
+            "critic": self.critic,
+            "average": self.average,
+            "generator_optimiser": self.generator_optimiser,
+            "critic_optimiser": self.critic_optimiser,
+        }
+
+    def _optimiser(self, net: nn.Module, rate: float) -> torch.optim.Optimizer:
+        if self.settings.optimiser == "rmsprop":
+            return torch.optim.RMSprop(net.parameters(), rate)
+        betas = (self.settings.beta1, self.settings.beta2)
+        return torch.optim.Adam(net.parameters(), rate, betas, fused=True)
+
+    def _set_rates(self) -> None:
+        settings = self.settings
+        factor = level_then_line(self.steps, settings.steps, settings.cool, floor=0.02)
+        set_rate(self.generator_optimiser, settings.generator_rate * factor)
+        set_rate(self.critic_optimiser, settings.critic_rate * factor)
+
+    def _latents(self, rows: int, rng: torch.Generator) -> Tensor:
+        return torch.randn(rows, self.latent, generator=rng).to(self.device)
+
+    def _no_labels(self, rows: int) -> Tensor:
+        return torch.zeros(rows, dtype=torch.int64, device=self.device)
+
+    def _labels_in_turn(self, rows: int) -> Tensor:
+        return torch.arange(rows, device=self.device) % max(1, self.classes)
+
+    def _draw(self, z: Tensor, label: Tensor) -> Tensor:
+        with mixed(self.device):
+            x: Tensor = self.generator(z, label)
+        return x.float()
+
+    def _judge(self, x: Tensor, label: Tensor, rng: torch.Generator) -> Tensor:
+        x = diff_augment(x, rng) if self.settings.augment else x
+        with mixed(self.device):
+            values: Tensor = self.critic(x, label)
+        return values
+
+    def _improve_critic(
+        self, real: Tensor, fake: Tensor, label: Tensor, rng: torch.Generator
+    ) -> dict[str, float]:
+        on_real, on_fake = self._judge(real, label, rng), self._judge(fake, label, rng)
+        loss = self.critic_loss(on_real, on_fake).mean()
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        self._tame(real, fake, label, rng)
+        self.critic_optimiser.step()
+        if self.settings.clip:
+            with torch.no_grad():
+                for parameter in self.critic.parameters():
+                    parameter.clamp_(-self.settings.clip, self.settings.clip)
+        return {
+            "critic": loss.item(),
+            "on_real": on_real.mean().item(),
+            "on_fake": on_fake.mean().item(),
+        }
+
+    def _tame(self, real: Tensor, fake: Tensor, label: Tensor, rng: torch.Generator) -> None:
+        """Penalties in single precision; R1 on augmented pictures, for the steps skipped too."""
+        settings = self.settings
+        if settings.r1 and self.steps % settings.r1_every == 0:
+            half = max(1, len(real) // 2)
+            x = diff_augment(real[:half], rng) if settings.augment else real[:half]
+            slopes = r1_penalty(lambda x: self.critic(x, label[:half]), x)
+            torch.autograd.backward(settings.r1 / 2 * settings.r1_every * slopes.mean())
+        if settings.penalty:
+            apart = gradient_penalty(lambda x: self.critic(x, label), real, fake, rng)
+            torch.autograd.backward(settings.penalty * apart.mean())
+
+    def _improve_generator(
+        self, fake: Tensor, label: Tensor, rng: torch.Generator
+    ) -> dict[str, float]:
+        self.critic.requires_grad_(False)
+        loss = self.generator_loss(self._judge(fake, label, rng)).mean()
+        self.generator_optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        self.generator_optimiser.step()
+        self.critic.requires_grad_(True)
+        return {"loss": loss.item()}
+
+    def _follow(self, rows: int) -> None:
+        """The average moves to the generator; at first faster, so as to forget its beginnings."""
+        half_life = min(self.settings.half_life, 0.05 * self.steps * rows)
+        towards = 1 - 0.5 ** (rows / half_life)
+        with torch.no_grad():
+            for old, new in zip(
+                self.average.parameters(), self.generator.parameters(), strict=True
+            ):
+                old.lerp_(new, towards)
+
+    def _settle(self) -> None:
+        """Batch norm of the average over 512 fixed draws: its own, not the generator's."""
+        if self._settled == self.steps:
+            return
+        self._settled = self.steps
+        rng = torch.Generator().manual_seed(self.settings.seed)
+        norms = [
+            m for m in self.average.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)
+        ]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+        self.average.train()
+        with torch.no_grad():
+            for _ in range(8):
+                self.average(self._latents(64, rng), self._labels_in_turn(64))
+        self.average.eval()
+
+
+def first_weights(net: nn.Module, kind: str, rng: torch.Generator) -> nn.Module:
+    """A DCGAN's by its paper; torch's own law for the others."""
+    return scale_normal(net, rng) if kind == "dcgan" else embed_normal(initialise(net, rng), rng)
+
+
+def embed_small(net: nn.Module) -> nn.Module:
+    """A critic's opinion of labels begins at none."""
+    for module in net.modules():
+        if isinstance(module, nn.Embedding):
+            nn.init.zeros_(module.weight)
+    return net
+
+
+def _placed(net: nn.Module, device: torch.device) -> nn.Module:
+    return net.to(device).to(memory_format=torch.channels_last)

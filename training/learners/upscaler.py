@@ -1,0 +1,183 @@
+"""Training of an upscaler: small pictures to the large ones that they were drawn beside."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import JsonValue
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.checkpoint.header import Header
+from models.nets.autoencoder import Autoencoder
+from models.nets.upscaler import Upscaler, bicubic
+from training.components import part
+from training.learners.autoencoder import autoencoder_of, encoded, pictures_of
+from training.loop.state import Kept, state_of, take_back
+from training.loop.warm_start import begin_average
+from training.metrics.likeness import psnr
+from training.metrics.structure import ssim
+from training.optim.amp import mixed
+from training.optim.ema import Average
+from training.optim.init import initialise
+from training.optim.losses import edges_l1
+from training.optim.schedules import set_rate, warm_cosine
+from training.recipe import Batch, Data
+
+ROWS = 16  # pictures enlarged at once
+BLUR = 0.2  # the most noise in the latents of pictures to learn from, whose deviation is 1
+
+
+@dataclass(frozen=True, slots=True)
+class UpscalerSettings:
+    """AdamW's rate warms up, then falls along a cosine to nothing over `steps`."""
+
+    steps: int
+    rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: int = 100
+    clip: float = 1.0  # largest norm of a gradient
+    decay: float = 0.999  # of the average
+    gradient: float = 0.2  # weight of the differences between neighbouring pixels
+    crop: int = 32  # side of the small pictures' parts that are learnt from
+    soft: float = 0.5  # part of them that went through an autoencoder
+    seed: int = 0
+
+
+class UpscalerLearner:
+    """L1 of pixels and of the differences between neighbours, on parts of pictures, of which some
+    are as drawn and some as an autoencoder gives them back. Batches: large, small, soft."""
+
+    def __init__(self, card: Header, settings: UpscalerSettings, device: torch.device) -> None:
+        config: dict[str, Any] = dict(card.net)
+        net = initialise(Upscaler(**config), torch.Generator().manual_seed(settings.seed))
+        for parameter in net.leave.parameters():
+            nn.init.zeros_(parameter)  # at first it is bicubic
+        self.net = net.to(device).to(memory_format=torch.channels_last)
+        self.settings, self.device, self.steps = settings, device, 0
+        self.average = Average(self.net, settings.decay)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True
+        )
+        side = settings.crop
+        self.seen: Batch = (
+            torch.zeros(1, 3, side * net.factor, side * net.factor, dtype=torch.uint8),
+            *(torch.zeros(1, 3, side, side, dtype=torch.uint8) for _ in range(2)),
+        )
+
+    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+        self.seen = batch
+        settings = self.settings
+        given, wanted = crops(batch, settings.crop, settings.soft, rng)
+        x, y = pictures_of(given, self.device), pictures_of(wanted, self.device)
+        with mixed(self.device):
+            told = self.net(x).float()
+        near = F.l1_loss(told, y)
+        edges = edges_l1(told, y)
+        loss = near + settings.gradient * edges
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.net.parameters(), settings.clip)
+        factor = warm_cosine(self.steps, settings.steps, settings.warmup)
+        set_rate(self.optimiser, settings.rate * factor)
+        self.optimiser.step()
+        self.steps += 1
+        self.average.follow(self.net, self.steps)
+        return {"loss": loss.item(), "l1": near.item(), "edges": edges.item()}
+
+    @torch.no_grad()
+    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
+        """The pictures learnt from last in fours: a soft one by bicubic and by the net, the clean
+        one by the net, and what it should be. Half as many as asked for, since they are large."""
+        large, small, soft = (column[: max(1, rows // 8)] for column in self.seen)
+        net, factor = self.average.net, self.average.net.factor
+        fours = [
+            enlarged(lambda x: bicubic(x, factor), soft, self.device),
+            enlarged(net, soft, self.device),
+            enlarged(net, small, self.device),
+            large.float().div(255),
+        ]
+        return torch.stack(fours, 1).flatten(0, 1)
+
+    def weights(self) -> dict[str, Tensor]:
+        return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        begin_average(self.net, self.average, weights)
+
+    def state(self) -> dict[str, Any]:
+        return state_of(self.steps, self._parts())
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.steps = take_back(state, self._parts())
+
+    def _parts(self) -> dict[str, Kept]:
+        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
+
+
+def crops(batch: Batch, side: int, soft: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A part of every picture, (B, 3, side, side) and as it should become, uint8: each from a place
+    of its own, turned and mirrored, and with a chance of `soft` the soft one."""
+    count, factor = len(batch[0]), batch[0].shape[-1] // batch[1].shape[-1]
+    softened = torch.rand(count, generator=rng) < soft
+    places = torch.randint(batch[1].shape[-1] - side + 1, (count, 2), generator=rng).tolist()
+    turns = torch.randint(4, (count,), generator=rng).tolist()
+    mirrored = torch.rand(count, generator=rng) < 0.5
+    pairs = []
+    for row, (top, left) in enumerate(places):
+        given = batch[2 if softened[row] else 1][row][:, top:, left:][:, :side, :side]
+        wanted = batch[0][row][:, factor * top :, factor * left :]
+        wanted = wanted[:, : factor * side, : factor * side]
+        turned = [x.rot90(turns[row], (1, 2)) for x in (given, wanted)]
+        pairs.append([x.flip(2) if mirrored[row] else x for x in turned])
+    return torch.stack([given for given, _ in pairs]), torch.stack([wanted for _, wanted in pairs])
+
+
+def with_soft(data: Data) -> Data:
+    """With one more column: the small pictures as an autoencoder gives them back, since that is
+    where those to be enlarged come from.
+
+    In the training part their latents are noisy, each picture's by an amount of its own: what a
+    sampler leaves there is no picture's latents either.
+    """
+    held = part("autoencoder-emoji")
+    net = autoencoder_of(held.header, {k: v.float() for k, v in held.tensors.items()})
+    train, test = softened(net, data.train[1], BLUR), softened(net, data.test[1], 0.0)
+    return Data((*data.train, train), (*data.test, test))
+
+
+@torch.no_grad()
+def softened(net: Autoencoder, pictures: Tensor, most: float) -> Tensor:
+    """uint8 (N, 3, H, W) there and back; the noise in between has a deviation of up to `most`."""
+    rng = torch.Generator().manual_seed(0)
+    z = encoded(net, pictures)
+    deviation = torch.rand(len(z), 1, 1, 1, generator=rng) * most
+    z = z + deviation * torch.randn(z.shape, generator=rng)
+    back = torch.cat([net.decode(some) for some in torch.split(z, ROWS)])
+    return back.add(1).mul(127.5).round().clamp(0, 255).byte().contiguous()
+
+
+@torch.no_grad()
+def enlarged(enlarge: Callable[[Tensor], Tensor], pictures: Tensor, device: torch.device) -> Tensor:
+    """uint8 (N, C, H, W) -> float32 in [0, 1], a few at a time."""
+    some = torch.split(pictures, ROWS)
+    made = [enlarge(pictures_of(x, device)).add(1).div(2).clamp(0, 1).cpu() for x in some]
+    return torch.cat(made)
+
+
+def measure_enlarging(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
+    """PSNR, in dB, and SSIM of held-out pictures made large again, beside those of bicubic; then
+    the same where the small ones went through the autoencoder first."""
+    config: dict[str, Any] = dict(card.net)
+    net = Upscaler(**config).eval().requires_grad_(False)
+    net.load_state_dict({k: v.float() for k, v in weights.items()})
+    net = net.to(memory_format=torch.channels_last)
+    large, small, soft = data.test
+    wanted, figures = large.float().div(255), dict[str, JsonValue]()
+    for kind, given in (("", small), ("soft_", soft)):
+        for enlarge, by in ((net, ""), (lambda x: bicubic(x, net.factor), "_bicubic")):
+            made = enlarged(enlarge, given, torch.device("cpu"))
+            figures[f"test_{kind}psnr{by}"] = round(psnr(made, wanted), 2)
+            figures[f"test_{kind}ssim{by}"] = round(ssim(made, wanted), 4)
+    return figures

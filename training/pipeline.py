@@ -1,0 +1,233 @@
+"""What `atelier train` calls: a recipe by name, from data to a checkpoint."""
+
+import hashlib
+import json
+import pkgutil
+import re
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from pydantic import JsonValue
+
+import training.recipes
+from models.checkpoint.header import CheckpointError
+from models.checkpoint.weights import load, weights_sha256
+from models.families import FAMILIES
+from models.registry import ID
+from training.adapt_recipe import fitted, rehearse, shape_of
+from training.data.images.sets import Source, source_of
+from training.errors import RunBroken, TrainingRefused
+from training.learners.video_columns import own_videos
+from training.loop.loop import train
+from training.loop.run_folder import Run
+from training.loop.warm_start import begun
+from training.publish import place_of, publish
+from training.recipe import Data, Learner, Recipe
+from training.recipe_file import Change, changed, described, read_change
+
+FILE = ".toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `atelier train` was asked for."""
+
+    recipe: str
+    """The name of a recipe, or the path of a TOML file."""
+    out: Path
+    runs: Path
+    data: str | None = None
+    id: str | None = None
+    steps: int | None = None
+    """None means the recipe's own number."""
+    resume: bool = False
+    replace: bool = False
+    device: str = "cpu"
+    start: str | None = None
+    """The id or path of a checkpoint whose weights are begun with; None draws them."""
+
+
+def recipes() -> list[str]:
+    """The names of all recipes, which are those of the checkpoints they make."""
+    found = pkgutil.iter_modules(training.recipes.__path__)
+    return sorted(module.name.replace("_", "-") for module in found)
+
+
+def recipe_named(name: str) -> Recipe:
+    if name not in recipes():
+        raise TrainingRefused(f"no recipe {name!r}; there are {', '.join(recipes())}")
+    recipe: Recipe = vars(import_module(f"training.recipes.{name.replace('-', '_')}"))["RECIPE"]
+    return recipe
+
+
+def run(order: Order) -> Path:
+    """Train and write the checkpoint into `order.out`; the checkpoint's path.
+
+    State, snapshots and sample sheets lie in `order.runs`, in a folder called as the checkpoint.
+    Where a resumed run has already passed `order.steps`, its snapshot of that very step is
+    published. Raises TrainingRefused before anything is trained or written; DataMissing,
+    RunBroken, TrainingDiverged or TrainingStopped.
+    """
+    device = device_of(order.device)
+    change = read_change(Path(order.recipe)) if order.recipe.endswith(FILE) else None
+    recipe = recipe_named(change.base if change else order.recipe)
+    origin = recipe.id
+    if change:
+        recipe = changed(recipe, change)
+    said = order.data or (change.data if change else None)
+    source = source_for(recipe, said) if said else None
+    if source and source.fixed is recipe.data:
+        source = None  # its own
+    name = id_of(order, origin, change, source)
+    recipe, state = replace(recipe, id=name), Run(order.runs / name)
+    refuse_to_restart(state, order.resume)
+    refuse_to_lose(recipe, order, state)
+    if order.start:
+        recipe = begun(recipe, order.start, place_of(recipe, order.out).parent)
+    if change or source:
+        recipe = adapted(recipe, change, source, device)
+        recipe = replace(recipe, origin={"recipe": origin, **recipe.origin})
+    steps = recipe.steps if order.steps is None else order.steps
+    return carry_out(recipe, order.out, state, steps, resume=order.resume, device=device)
+
+
+def carry_out(
+    recipe: Recipe, out: Path, state: Run, steps: int, *, resume: bool, device: torch.device
+) -> Path:
+    """The same for a recipe in hand and a run of its own."""
+    with state.held():
+        refuse_to_restart(state, resume)
+        data = recipe.data()
+        same_as_begun(state, settings_of(recipe, data))
+        learner = recipe.learner(recipe.card, device)
+        if state.saved():
+            restore(learner, state, device)
+        if state.step <= steps:
+            train(recipe, learner, data, state, steps)
+        weights = state.snapshot_at(steps)
+        if weights is None:
+            raise TrainingRefused(
+                f"the run is at step {state.step} and kept no snapshot of {steps}; "
+                f"it has {state.snapshots()}"
+            )
+        state.note_making()
+        path = publish(recipe, weights, data, state, steps, out)
+        state.note_made(weights_sha256(load(path).tensors))
+        return path
+
+
+def adapted(
+    recipe: Recipe, change: Change | None, source: Source | None, device: torch.device
+) -> Recipe:
+    """The recipe as a file and other data change it, with its data loaded, and rehearsed."""
+    data = source.load(*shape_of(recipe)) if source else recipe.data()
+    if source:
+        recipe = fitted(recipe, source, data)
+    if change:
+        recipe = described(recipe, change)
+    rehearse(recipe, data, device)
+    return replace(recipe, data=lambda: data)
+
+
+def source_for(recipe: Recipe, said: str) -> Source:
+    """What `--data` names: videos where the recipe makes them, else pictures. Raises DataMissing,
+    and TrainingRefused for a recipe that takes no others."""
+    family = FAMILIES.get(recipe.card.family)
+    if family is None or family.modality != "video":
+        return source_of(said)
+    frames = recipe.card.net.get("frames")
+    shape_of(recipe)
+    if not isinstance(frames, int):
+        raise TrainingRefused(f"{recipe.id} takes no other data: its net has no number of frames")
+    return own_videos(Path(said), frames)
+
+
+def device_of(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise TrainingRefused(f"no device {name!r}; there are cpu and cuda") from None
+    if device.type not in ("cpu", "cuda"):
+        raise TrainingRefused(f"no training on {name}, only on cpu and cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TrainingRefused(f"there is no {name} here, or torch was built without it")
+    return device
+
+
+def id_of(order: Order, recipe: str, change: Change | None, source: Source | None) -> str:
+    """The id of the checkpoint: as told, else that of the file, else RECIPE or RECIPE-DATA.
+
+    Raises TrainingRefused if what was told is no id.
+    """
+    parts = [recipe, *([source.name] if source else [])]
+    made = Path(order.recipe).stem if change else "-".join(parts)
+    told = order.id or (change.id if change else None)
+    text = told or re.sub(r"[^a-z0-9._]+", "-", made.lower()).strip("-._")[:100]
+    if not ID.fullmatch(text):
+        raise TrainingRefused(f"{text!r} is no id: it has a-z, 0-9, dots, dashes and underscores")
+    return text
+
+
+def refuse_to_lose(recipe: Recipe, order: Order, state: Run) -> None:
+    """Raises TrainingRefused if the end of this training would replace another's checkpoint."""
+    path = place_of(recipe, order.out)
+    if path.exists() and not order.replace and not came_out_of(state, path):
+        raise TrainingRefused(
+            f"{path} is there already and didn't come out of {state.folder}; "
+            "give the new one a name by --id, or the old one up by --replace"
+        )
+
+
+def came_out_of(state: Run, path: Path) -> bool:
+    try:
+        return state.made(weights_sha256(load(path).tensors))
+    except CheckpointError:  # whatever it is, a run writes none such
+        return False
+
+
+def refuse_to_restart(state: Run, resume: bool) -> None:
+    if state.saved() and not resume:
+        raise TrainingRefused(
+            f"{state.folder} holds a run; go on with it by --resume, or move it away"
+        )
+
+
+def settings_of(recipe: Recipe, data: Data) -> dict[str, JsonValue]:
+    """All that the bytes of a run follow from, the pictures by their hash."""
+    digest = hashlib.sha256()
+    for column in data.train:
+        digest.update(column.numpy().tobytes())
+    told = {
+        "net": recipe.card.net,
+        "process": recipe.card.process,
+        "labels": list(data.labels),
+        "settings": recipe.settings | recipe.origin,
+        "batch": recipe.batch,
+        "seed": recipe.seed,
+        "pictures": digest.hexdigest(),
+    }
+    plain: dict[str, JsonValue] = json.loads(json.dumps(told))
+    return plain
+
+
+def same_as_begun(state: Run, settings: dict[str, JsonValue]) -> None:
+    """Raises TrainingRefused if a saved run was begun with others; an old one can't tell."""
+    begun = state.begun_with()
+    if state.saved() and begun is not None and begun != settings:
+        other = sorted(k for k in settings.keys() | begun.keys() if settings.get(k) != begun.get(k))
+        raise TrainingRefused(
+            f"{state.folder} was begun with other {', '.join(other)}; "
+            "go on as it was begun, or give the new run a name by --id"
+        )
+    state.begin(settings)
+
+
+def restore(learner: Learner, state: Run, device: torch.device) -> None:
+    """Raises RunBroken if the state is that of another kind of learner."""
+    held = state.load(device)
+    try:
+        learner.restore(held)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
+        raise RunBroken(f"the state in {state.folder} is that of another training") from None
