@@ -20,7 +20,7 @@ $(VENV)/dev.stamp: pyproject.toml $(VENV)/run.stamp
 	touch $@
 
 demo: $(VENV)/run.stamp  ## start the stack, make one thing of every kind, say where it lies
-	$(BIN)/python -m atelier.demo
+	$(BIN)/python -m atelier.cli.demo
 
 serve: $(VENV)/run.stamp  ## the whole service on this machine, until Ctrl-C
 	$(BIN)/atelier up

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from atelier.async_client import AsyncClient
-    from atelier.client import Client
-    from atelier.errors import (
+    from atelier.client.async_client import AsyncClient
+    from atelier.client.client import Client
+    from atelier.client.errors import (
         APIError,
         AtelierError,
         AuthenticationError,
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         TextChangedError,
         WaitTimeout,
     )
-    from atelier.jobs import AsyncJob, AsyncOutput, Job, Output
-    from atelier.sse import Event
+    from atelier.client.jobs import AsyncJob, AsyncOutput, Job, Output
+    from atelier.client.sse import Event
 
 __all__ = [
     "APIError",
@@ -57,7 +57,7 @@ def __getattr__(name: str) -> object:
     """Loads the client at its first use: `atelier up` and the workers' tools go without httpx."""
     if name not in __all__:
         raise AttributeError(f"module 'atelier' has no attribute {name!r}")
-    from atelier import async_client, client, errors, jobs, sse
+    from atelier.client import async_client, client, errors, jobs, sse
 
     found = vars(async_client) | vars(client) | vars(errors) | vars(jobs) | vars(sse)
     return found[name]

@@ -1,6 +1,6 @@
 """`python -m atelier` is the `atelier` command."""
 
-from atelier.cli import main
+from atelier.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -18,7 +18,7 @@ from app.core.schemas import Job
 from app.core.settings import read_settings
 from app.main import Server, create_app
 from app.queue.jobs import Accepted, Idempotency, JobReader, Jobs, NewJob
-from atelier.up import free_port
+from atelier.service.supervisor import free_port
 from bench.bed import Bed, bed, report
 from bench.noop import register
 

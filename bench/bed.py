@@ -17,7 +17,7 @@ import torch
 
 from app.core.settings import Settings
 from app.queue.jobs import Jobs, NewJob
-from atelier.embedded import EmbeddedServer
+from atelier.service.embedded_valkey import EmbeddedServer
 from bench.noop import register
 from models.checkpoint.header import Header
 from models.checkpoint.weights import save

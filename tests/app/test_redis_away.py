@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.core.settings import Settings
-from atelier.embedded import EmbeddedServer
+from atelier.service.embedded_valkey import EmbeddedServer
 from tests.app.operations.test_event_stream import following_job
 from tests.app.queue.test_jobs import make
 from tests.app.serving import Running, eventually, serving

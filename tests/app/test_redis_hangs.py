@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection
 from app.core.settings import Settings
 from app.operations.unresolved import Unresolved
 from app.queue import connections
-from atelier.embedded import EmbeddedServer
+from atelier.service.embedded_valkey import EmbeddedServer
 from tests.app.serving import Running, eventually, serving
 from tests.app.test_generate import URL, error_of
 from tests.conftest import MODEL

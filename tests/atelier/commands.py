@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from atelier.cli import main
+from atelier.cli.main import main
 
 
 @dataclass(frozen=True)

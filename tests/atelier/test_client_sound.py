@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from atelier import AsyncClient, Client, JobCanceled
-from atelier.errors import ConflictError, ConnectionFailed
-from atelier.hearing import HEAD, Hearing, SoundFile
+from atelier.client.audio_stream import HEAD, Hearing, SoundFile
+from atelier.client.errors import ConflictError, ConnectionFailed
 from tests.app.conftest import worker  # noqa: F401 (a fixture)
 from tests.app.operations.test_audio_stream import HEAD as HEADER
 from tests.app.operations.test_audio_stream import PARTS, hall, play, stage  # noqa: F401 (fixtures)

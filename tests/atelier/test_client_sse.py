@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atelier import ConnectionFailed
-from atelier.sse import Event, EventParser, Following, Message
+from atelier.client.sse import Event, EventParser, Following, Message
 
 
 def parsed(*pieces: bytes) -> list[Message]:

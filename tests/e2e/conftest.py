@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from atelier.up import free_port
+from atelier.service.supervisor import free_port
 from tests.models.families import tiny_checkpoint, tiny_composing
 
 PAINTER = "tiny-latent_diffusion"

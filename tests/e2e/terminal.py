@@ -22,7 +22,7 @@ ATELIER = """\
 import fcntl, signal, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C reaches it
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
-from atelier.cli import main
+from atelier.cli.main import main
 main()
 """
 

@@ -14,7 +14,7 @@ import pytest
 
 from app.core.text_assembly import Pieces
 from atelier import AsyncClient, Client, JobCanceled
-from atelier.packaged import PACKAGED
+from atelier.service.packaged_models import PACKAGED
 from tests.e2e.conftest import Stack, running
 from tests.e2e.terminal import CTRL_C, Terminal
 from tests.models.families import tiny_checkpoint

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from atelier.embedded import EmbeddedServer
+from atelier.service.embedded_valkey import EmbeddedServer
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import claim_as
 

@@ -14,7 +14,7 @@ import torch
 from app.core.addresses import path_url
 from app.core.settings import Misconfigured, Settings
 from app.core.store import open_store
-from atelier.embedded import find_server
+from atelier.service.embedded_valkey import find_server
 from models.engine.batching import Place
 from workers.main import Process, place_of, wait_for_redis
 

@@ -9,7 +9,7 @@ import gguf
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from atelier.packaged import PACKAGED
+from atelier.service.packaged_models import PACKAGED
 from models.checkpoint.header import CheckpointError
 from models.convert import gguf_metadata
 from models.convert.gguf_metadata import read_metadata

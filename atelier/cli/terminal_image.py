@@ -1,0 +1,116 @@
+"""A job on a terminal: a bar that moves, and the picture as it forms, two pixels a character."""
+
+import base64
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from atelier.client.jobs import Job
+    from atelier.client.sse import Event
+
+COLUMNS = 48  # of a picture, at most
+BESIDE = 3  # lines that stay free: the bar, then the file's name and the next prompt
+WORDS = 14  # columns beside the bar
+
+
+class Canvas:
+    """Draws where it can: a bar on any terminal, pictures on one with colours."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._colours = console.color_system is not None and not console.no_color
+        self._colours &= console.is_terminal and not console.options.ascii_only
+
+    def watch(self, job: "Job") -> None:
+        """Follows a job to its end, if there is a terminal to show it on. Raises AtelierError."""
+        if not self._console.is_terminal:
+            return
+        picture: RenderableType = ""
+        live = Live(self._bar(job), console=self._console, transient=True, refresh_per_second=10)
+        with unechoed(), live:
+            for event in job.events():
+                picture = self._previewed(event) or picture
+                live.update(Group(picture, self._bar(job)) if picture else self._bar(job))
+
+    def show(self, data: bytes) -> None:
+        """The picture in a file."""
+        if picture := self._drawn(data):
+            self._console.print(picture)
+
+    def _bar(self, job: "Job") -> Table:
+        """It moves to and fro while nothing is known of how far the job is."""
+        progress, waits = job.progress, job.progress.steps == 0
+        width = max(1, min(COLUMNS, self._console.width - WORDS))
+        bar = ProgressBar(total=1.0, completed=progress.value, width=width, pulse=waits)
+        said = job.status.replace("_", " ") if waits else f"{progress.step}/{progress.steps}"
+        line = Table.grid(padding=(0, 1))
+        line.add_row(bar, Text(said, style="dim", no_wrap=True))
+        return line
+
+    def _previewed(self, event: "Event") -> Text | None:
+        """The picture that a preview event brings."""
+        url = str(event.data.get("url", ""))
+        if event.name != "preview" or not url.startswith("data:"):
+            return None
+        return self._drawn(base64.b64decode(url.partition(",")[2]))
+
+    def _drawn(self, data: bytes) -> Text | None:
+        if not self._colours:
+            return None
+        width, height = self._console.size
+        return drawn(data, min(COLUMNS, width), max(1, height - BESIDE))
+
+
+def drawn(data: bytes, columns: int, lines: int) -> Text | None:
+    """A picture as text, as large as so many columns and lines allow; None if it can't be read
+    here."""
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:
+        return None
+    try:
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+    except OSError:
+        return None
+    scale = min(columns / picture.width, 2 * lines / picture.height)
+    width = max(1, round(picture.width * scale))
+    height = max(2, round(picture.height * scale / 2) * 2)
+    pixels: Any = picture.resize((width, height)).load()
+    text = Text(no_wrap=True)
+    for y in range(0, height, 2):
+        text.append("\n" if y else "")
+        for x in range(width):
+            upper, lower = ("#{:02x}{:02x}{:02x}".format(*pixels[x, row]) for row in (y, y + 1))
+            text.append("▀", Style(color=upper, bgcolor=lower))
+    return text
+
+
+@contextmanager
+def unechoed() -> Iterator[None]:
+    """Keys that are pressed meanwhile wait for the next line, and don't show in the picture."""
+    try:
+        import termios
+    except ModuleNotFoundError:  # a system without terminals of this kind
+        yield
+        return
+    if not sys.stdin.isatty():
+        yield
+        return
+    place = sys.stdin.fileno()
+    before, quiet = termios.tcgetattr(place), termios.tcgetattr(place)
+    quiet[3] &= ~termios.ECHO
+    termios.tcsetattr(place, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(place, termios.TCSADRAIN, before)

