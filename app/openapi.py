@@ -174,12 +174,14 @@ def _videos_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any
     default = services.settings.default_model("video")
     entries = [x for _, x in services.catalog.of("video")]
     for entry in entries:
-        schema = _named(video_request.in_dialect(entry, schemas[entry.id]), entry.id != default)
+        schema = video_request.in_dialect(entry, schemas[entry.id])
+        if entry.id != default:
+            schema["required"] = list(dict.fromkeys(["model", *schema["required"]]))
         schemas[f"{entry.id}{DIALECT}"] = schema
-        schemas[f"{entry.id}{DIALECT}-form"] = video_request.in_form(schema)
     body = _any_of({f"{x.id}{DIALECT}": _example(x) for x in entries})
-    form = _any_of({f"{x.id}{DIALECT}-form": _example(x) for x in entries})
-    body["content"]["multipart/form-data"] = form["content"]["application/json"]
+    body["content"]["multipart/form-data"] = {
+        "schema": body["content"]["application/json"]["schema"]
+    }
     return body
 
 

@@ -51,7 +51,7 @@ def told_by(
         return dict(stock.tried(url, model))
     folder = request.getfixturevalue("second")
     told = subprocess.run(
-        [sys.executable, str(Path(stock.__file__)), url, model],
+        [sys.executable, "-P", str(Path(stock.__file__)), url, model],
         env=os.environ | {"PYTHONPATH": folder},
         capture_output=True,
         text=True,

@@ -92,7 +92,7 @@ def test_both_versions_of_the_client_are_served(
     else:
         environment = os.environ | {"PYTHONPATH": request.getfixturevalue("second")}
         told = subprocess.run(
-            [sys.executable, str(Path(stock_video_client.__file__)), studio.url],
+            [sys.executable, "-P", str(Path(stock_video_client.__file__)), studio.url],
             env=environment,
             capture_output=True,
             text=True,

@@ -186,27 +186,16 @@ def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
     own = Asked.model_json_schema()["properties"]
     told = {**own, **native["properties"], "size": own["size"] | size_schema(entry)}
     told["seconds"] = own["seconds"] | _seconds_schema(native["properties"])
+    if PICTURE in native["properties"]:
+        told[REFERENCE] = {
+            "type": "string",
+            "format": "binary",
+            "description": "Only in a form: a picture to set in motion.",
+        }
     required = list(dict.fromkeys(["prompt", *native.get("required", [])]))
     schema = {k: v for k, v in native.items() if k not in ("if", "then")}
     schema |= {"properties": told, "required": required}
     return forbid(schema, [*CONFLICTS, *size_conflicts(entry), *entry.request.conflicts])
-
-
-def in_form(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of the same request as a form, which may bring a picture."""
-    fields = {name: _not_null(field) for name, field in schema["properties"].items()}
-    if PICTURE not in fields:
-        return {**schema, "properties": fields}
-    about = f"A picture to set in motion, instead of `{PICTURE}`."
-    file = {"type": "string", "format": "binary", "description": about}
-    return {**schema, "properties": {**fields, REFERENCE: file}}
-
-
-def _not_null(field: Mapping[str, Any]) -> dict[str, Any]:
-    """A form has no null: a field is left out instead."""
-    if "anyOf" not in field:
-        return dict(field)
-    return {**field, "anyOf": [form for form in field["anyOf"] if form != NULL]}
 
 
 def _seconds_schema(fields: Mapping[str, Any]) -> dict[str, Any]:
