@@ -14,7 +14,7 @@ from app.core import log
 from app.core import parent_watch as lifeline
 from app.core.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 from app.http import exception_handlers as handlers
-from app.http.middleware import Head, Limit, Limits, Tell
+from app.http.middleware import BodyLimits, Head, Limit, Tell
 from app.http.origins import Cors, Hosts, Origins
 from app.http.protocol import BACKLOG, ConnectionLimits, Connections, affordable
 from app.http.proxies import Proxies
@@ -80,7 +80,7 @@ def _surround(app: Api, services: Services) -> None:
     was rebound to this machine can send a proxy's headers too.
     """
     settings = services.settings
-    limits = Limits(settings.max_body, dict.fromkeys(WITH_FILES, settings.max_upload + FORM))
+    limits = BodyLimits(settings.max_body, dict.fromkeys(WITH_FILES, settings.max_upload + FORM))
     app.add_middleware(Head)
     app.add_middleware(Limit, limits=limits)
     if settings.allowed_origins:

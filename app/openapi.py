@@ -12,15 +12,15 @@ from pydantic.json_schema import models_json_schema
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
-from app.catalog.catalog import Entry
+from app.catalog.catalog import CatalogEntry
 from app.http.openapi_schemas import portable
 from app.openai.images.request import in_dialect
 from app.openai.json_schema import or_null
 from app.openai.music import request as music_request
 from app.openai.text import request as text_request
-from app.openai.text.chat_request import ChatAsked
-from app.openai.text.completion_request import CompletionAsked
-from app.openai.text.request import TextAsked
+from app.openai.text.chat_request import ChatRequest
+from app.openai.text.completion_request import CompletionRequest
+from app.openai.text.request import TextRequest
 from app.openai.videos import request as video_request
 from app.services import Services
 from models.families import PICTURES, Modality
@@ -42,9 +42,9 @@ GENERATE: dict[str, Modality] = {
 }
 IN_OPENAI = "/v1/images/generations"
 MUSIC_IN_OPENAI = "/v1/audio/generate"
-TEXT_IN_OPENAI: dict[str, type[TextAsked]] = {
-    "/v1/chat/completions": ChatAsked,
-    "/v1/completions": CompletionAsked,
+TEXT_IN_OPENAI: dict[str, type[TextRequest]] = {
+    "/v1/chat/completions": ChatRequest,
+    "/v1/completions": CompletionRequest,
 }
 VIDEOS_IN_OPENAI = "/v1/videos"
 DIALECT = "-in-openai"  # after the name of a schema
@@ -54,7 +54,7 @@ REFS = "#/components/schemas/{model}"
 class Api(FastAPI):
     """An app whose document follows the folder of checkpoints; made anew when that changes."""
 
-    described: dict[str, Entry] | None = None
+    described: dict[str, CatalogEntry] | None = None
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -162,7 +162,7 @@ def _music_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]
     entries = [x for _, x in services.catalog.of("audio")]
     for entry in entries:
         schemas[f"{entry.id}{DIALECT}"] = music_request.in_dialect(entry, schemas[entry.id])
-    words = music_request.Asked.model_fields["input"].examples or [""]
+    words = music_request.MusicRequest.model_fields["input"].examples or [""]
     return _any_of(
         {f"{x.id}{DIALECT}": {"model": x.id, "input": words[0], "seed": 1234} for x in entries}
     )
@@ -186,7 +186,7 @@ def _videos_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any
 
 
 def _text_in_openai(
-    made: dict[str, Any], services: Services, kind: type[TextAsked]
+    made: dict[str, Any], services: Services, kind: type[TextRequest]
 ) -> dict[str, Any]:
     """The same for a chat, or a completion."""
     examples = {}
@@ -224,7 +224,7 @@ def _any_of(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": content}}
 
 
-def _example(entry: Entry) -> dict[str, Any]:
+def _example(entry: CatalogEntry) -> dict[str, Any]:
     """A request to this model, with words, a label, steps or seconds where it takes them."""
     fields = entry.schema["properties"]
     shown = [name for name in ("prompt", "class_label", "steps", "seconds") if name in fields]

@@ -21,7 +21,7 @@ from app.operations.unresolved import Unresolved
 from app.queue.connections import connect, connect_async, refuses_credentials, warn_of_settings
 from app.queue.event_log import EventLog
 from app.queue.jobs import JobReader, Jobs
-from app.queue.notifications import Wake
+from app.queue.notifications import Notifier
 from app.queue.service_clock import keep_time
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Services:
         self.unresolved = Unresolved()
         self.reader = JobReader(self.reader_redis)
         self.events = EventLog(self.reader_redis)
-        self.wake = Wake(self.reader_redis)
+        self.wake = Notifier(self.reader_redis)
         self.catalog = Catalog(
             *settings.checkpoint_folders,
             max_items=settings.max_items,

@@ -13,7 +13,7 @@ import torch
 
 from bench.bed import checked, report, skip
 from models.checkpoint.weights import load
-from models.engine.batching import Batched, Place
+from models.engine.batching import BatchedFn, Placement
 from models.engine.engine import Engine, Finished
 from models.engine.flow import Family
 from models.engine.noise import seeded
@@ -60,7 +60,7 @@ def unpadded(family: Family[Params]) -> Family[Params]:
     return family
 
 
-def net_ceiling(run: Batched[torch.Tensor]) -> float:
+def net_ceiling(run: BatchedFn[torch.Tensor]) -> float:
     """How much faster the net alone is a row at its fixed batch than at batch 1."""
     rows, times = run.rows or 1, {}
     for size in (1, rows):
@@ -79,7 +79,7 @@ def measure(name: str) -> None:
     if not path.exists():
         skip(name, "its checkpoint is not there")
         return
-    checkpoint, place = load(path), Place(CPU)
+    checkpoint, place = load(path), Placement(CPU)
     entry = FAMILIES[checkpoint.header.family]
     mine, peer = entry.load(checkpoint, place), unpadded(entry.load(checkpoint, place))
     params, facts = entry.params(), Facts(name, checkpoint.sha256, {}, 0)

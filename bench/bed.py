@@ -22,7 +22,7 @@ from bench.noop import register
 from models.checkpoint.header import Header
 from models.checkpoint.weights import save
 from models.engine.engine import Event, Failed
-from models.registry import Shelf
+from models.registry import CheckpointRegistry
 
 RESULTS = Path(os.environ.get("ATELIER_BENCH_RESULTS", "bench/results.jsonl"))
 PATIENCE = 120.0  # seconds that a job of no work may take
@@ -94,7 +94,7 @@ def bed(**changed: Any) -> Iterator[Bed]:
             **{"queue_limit": 1_000_000, **changed},
         )
         connection = redis.Redis.from_url(s.url, decode_responses=True, encoding_errors="replace")
-        sha256 = Shelf(checkpoints).entries()["noop"].sha256
+        sha256 = CheckpointRegistry(checkpoints).entries()["noop"].sha256
         yield Bed(settings, connection, Jobs(connection, settings), sha256)
         connection.close()
 

@@ -20,7 +20,7 @@ from bench.bed import report, skip
 from training.components import part
 from training.data.images.captions import captioned
 from training.data.images.emoji import held_out
-from training.learners.latent_diffusion import Reader, in_latents
+from training.learners.latent_diffusion import FrozenTextTower, in_latents
 from training.recipe import Data
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ def latents() -> tuple[list[str], Tensor]:
 
 def clip_states(captions: list[str]) -> Tensor:
     """Mean of the states of a text, beside the vector of the whole text."""
-    reader = Reader.of(part("clip-emoji"), CPU)
+    reader = FrozenTextTower.of(part("clip-emoji"), CPU)
     told = reader.read(reader.words.table(captions, reader.context))
     return torch.cat([_mean(told.states, told.hidden == 0), told.pooled], 1)
 

@@ -27,8 +27,8 @@ from models.checkpoint.weights import load
 from models.diffusion.denoiser import TICKS
 from models.diffusion.pixel_diffusion import Diffusion
 from models.diffusion.samplers import evaluations
-from models.engine.batching import Place, run_together
-from models.engine.determinism import prove
+from models.engine.batching import Placement, run_together
+from models.engine.determinism import check_determinism
 from models.engine.engine import Engine, Finished
 from models.engine.noise import seeded
 from models.nets.unet import UNet
@@ -125,8 +125,8 @@ def paired(rounds: int, a: Callable[[], Served], b: Callable[[], Served]) -> lis
 
 
 def throughput(dtype: torch.dtype, rounds: int) -> None:
-    model = Diffusion(load(CHECKPOINT), Place(CPU, dtype))
-    proof = prove(model.batched, CPU)
+    model = Diffusion(load(CHECKPOINT), Placement(CPU, dtype))
+    proof = check_determinism(model.batched, CPU)
     layouts = {"as it comes": torch.contiguous_format, "in our layout": torch.channels_last}
     for name, layout in layouts.items():
         pipeline = pipeline_of(model.net.float(), dtype, layout)
@@ -148,8 +148,8 @@ def throughput(dtype: torch.dtype, rounds: int) -> None:
 
 def overhead(rounds: int) -> None:
     """What the engine adds to the network's own time, 8 requests of one step count."""
-    model = Diffusion(load(CHECKPOINT), Place(CPU))
-    prove(model.batched, CPU)
+    model = Diffusion(load(CHECKPOINT), Placement(CPU))
+    check_determinism(model.batched, CPU)
     inside = [0.0]
     forward = model.net.forward
 
@@ -184,7 +184,7 @@ def overhead(rounds: int) -> None:
 
 def mixed_times(rounds: int) -> None:
     """Four rows at four times against four rows at one."""
-    model = Diffusion(load(CHECKPOINT), Place(CPU))
+    model = Diffusion(load(CHECKPOINT), Placement(CPU))
     x, label = torch.randn(model.shape), torch.tensor(model.net.classes)
 
     def seconds(times: list[int]) -> float:

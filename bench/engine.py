@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench.bed import Unfinished, report
 from models.artifacts import Artifact, Image
-from models.engine.batching import Batched
+from models.engine.batching import BatchedFn
 from models.engine.engine import Engine
 from models.engine.flow import Step
 
@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 STEPS = 2000
 
 
-async def story(run: Batched[Tensor], x: Tensor, ended: list[int]) -> tuple[Artifact, ...]:
+async def story(run: BatchedFn[Tensor], x: Tensor, ended: list[int]) -> tuple[Artifact, ...]:
     for i in range(STEPS):
         await Step(run, (x,), progress=(i, STEPS))
     ended.append(1)
@@ -24,7 +24,7 @@ async def story(run: Batched[Tensor], x: Tensor, ended: list[int]) -> tuple[Arti
 
 def engine_tick(flows: int) -> float:
     """Seconds of a tick over so many flows whose function does nothing."""
-    run: Batched[Tensor] = Batched(lambda x: x, (torch.zeros(1),), rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(lambda x: x, (torch.zeros(1),), rows=None)
     engine, ended = Engine(CPU), list[int]()
     for i in range(flows):
         engine.add(i, story(run, torch.zeros(1), ended))

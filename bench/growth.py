@@ -8,9 +8,9 @@ from collections.abc import Callable
 import redis.asyncio
 
 from app.core.job_record import queue_name
-from app.queue.jobs import JobReader, Page
+from app.queue.jobs import JobFilter, JobReader
 from bench.bed import Bed, bed, report
-from workers.queue_client import Desk, Ending, Room
+from workers.queue_client import JobCommit, QueueCapacity, QueueClient
 
 FEW, MANY, TIMES = 100, 100_000, 200
 STAMP = "2026-01-01T00:00:00.000000Z"
@@ -28,19 +28,19 @@ def median(act: Callable[[], object]) -> float:
 
 def measure(on: Bed) -> dict[str, float]:
     """Seconds of each act, as the queue stands."""
-    desk = Desk(on.redis, "bench", on.settings)
-    room = [Room(queue_name("noop", on.sha256), True, 1)]
+    desk = QueueClient(on.redis, "bench", on.settings)
+    room = [QueueCapacity(queue_name("noop", on.sha256), True, 1)]
     last = on.submit()
 
     def claim() -> None:
         (mine,) = desk.look([], 1, room, STAMP).claims
-        desk.say([Ending(mine, "canceled", STAMP)])
+        desk.say([JobCommit(mine, "canceled", STAMP)])
 
     loop = asyncio.new_event_loop()
     reader = JobReader(
         redis.asyncio.Redis.from_url(on.settings.redis_address, decode_responses=True)
     )
-    page = Page(status="queued", limit=20)
+    page = JobFilter(status="queued", limit=20)
     figures = {
         "accept": median(on.submit),
         "claim": median(claim),

@@ -43,7 +43,7 @@ from bench.language_ways import (
 )
 from bench.llama_cpp import llama_cpp_speeds
 from models.checkpoint.weights import Checkpoint
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.language.language import Language
 
 Ratio = Callable[[str, str], float]
@@ -63,8 +63,12 @@ def in_turn(ways: Mapping[str, Callable[[], float]], rounds: int) -> tuple[dict[
 def measure_all_cores(checkpoint: Checkpoint, rounds: int) -> None:
     """By as many threads as there are cores, by the clock on the wall."""
     torch.set_num_threads(os.cpu_count() or 1)
-    family, net, clock = Language(checkpoint, Place(CPU)), peer_of(checkpoint), time.perf_counter
-    narrow = Language(checkpoint, Place(CPU, words=torch.int8))
+    family, net, clock = (
+        Language(checkpoint, Placement(CPU)),
+        peer_of(checkpoint),
+        time.perf_counter,
+    )
+    narrow = Language(checkpoint, Placement(CPU, words=torch.int8))
     ways: dict[str, Callable[[], float]] = {
         "ours": lambda: ours(family, PROMPTS[:1], clock=clock)[0],
         "generate": lambda: theirs(net, family, PROMPTS[:1], clock=clock)[0],
@@ -82,8 +86,8 @@ def measure_all_cores(checkpoint: Checkpoint, rounds: int) -> None:
 
 
 def measure(checkpoint: Checkpoint, rounds: int) -> None:
-    family = Language(checkpoint, Place(CPU))
-    narrow = Language(checkpoint, Place(CPU, words=torch.int8))
+    family = Language(checkpoint, Placement(CPU))
+    narrow = Language(checkpoint, Placement(CPU, words=torch.int8))
     net = peer_of(checkpoint)
     one = PROMPTS[:1]
     texts = ours(family, PROMPTS)[1]

@@ -6,7 +6,7 @@ import torch
 
 from models.artifacts import Artifact, Image
 from models.checkpoint.weights import Checkpoint
-from models.engine.batching import Batched, Place
+from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs
 from models.families import FAMILIES, FamilyEntry
 from models.params.base import Params
@@ -17,9 +17,9 @@ class Noop:
 
     max_items = 1024
     item_bytes = 1024
-    batched: tuple[Batched[torch.Tensor], ...] = ()
+    batched: tuple[BatchedFn[torch.Tensor], ...] = ()
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         self.pixel = torch.full((1, 1, 1), 0.5, device=place.device)
 
     async def generate(
@@ -35,14 +35,14 @@ def register() -> None:
 def worker() -> None:
     """Work off what waits, twice: when told by a line on standard input, and print the CPU time."""
     from app.core.settings import Settings
-    from workers.main import Process
+    from workers.main import WorkerProcess
 
     register()
     torch.set_num_threads(1)
     for name in ("warm-up", "measured"):
         input()
         start = time.process_time()
-        Process(Settings(), f"bench-{name}").work(burst=True)
+        WorkerProcess(Settings(), f"bench-{name}").work(burst=True)
         print(time.process_time() - start, flush=True)
 
 

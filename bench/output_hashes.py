@@ -32,6 +32,7 @@ NEEDS = {
     "mask": ("init_image",),
     "clip_guidance_every": ("clip_guidance_scale", "prompt"),
     "clip_guidance_scale": ("prompt",),
+    "guidance_scale": ("class_label",),
     "title": ("theme",),
 }
 
@@ -70,6 +71,8 @@ def requests_of(schema: dict[str, Any], files: dict[str, str]) -> Iterator[dict[
     fields = schema["properties"]
     base: dict[str, Any] = {name: value for name, value in SMALL.items() if name in fields}
     base |= {name: fields[name]["examples"][0] for name in schema.get("required", ())}
+    if "kind" in fields:
+        base["prompt"] = fields["prompt"]["examples"][0]
     base |= {"seed": SEED}
     yield base
     for name in set(fields) - PLAIN - set(base) - set(FILES):

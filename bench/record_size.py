@@ -10,7 +10,14 @@ from app.core.store import open_store
 from app.files.uploads import Uploads
 from app.queue.jobs import LongInput, NewJob
 from bench.bed import Bed, bed, report
-from workers.queue_client import Claim, Desk, Ending, Room, Stored, Word
+from workers.queue_client import (
+    Claim,
+    JobCommit,
+    ProgressUpdate,
+    QueueCapacity,
+    QueueClient,
+    Stored,
+)
 
 JOBS = 100
 STAMP = "2026-01-01T00:00:00.000000Z"
@@ -19,7 +26,7 @@ PICTURE = "data:image/png;base64," + "A" * 20_000
 OUTPUT = {"index": 0, "sha256": "ab" * 32, "content_type": "image/png", "bytes": 900, "seed": 1}
 
 
-class Worker(Desk):
+class Worker(QueueClient):
     """A desk that remembers what it has claimed."""
 
     def __init__(self, on: Bed) -> None:
@@ -42,7 +49,7 @@ def submit(on: Bed, **given: Any) -> str:
 
 def claimed(on: Bed, desk: Worker) -> Claim:
     """The job just submitted; what this worker has claimed before stays its own."""
-    room = [Room(queue_name("noop", on.sha256), True, 1)]
+    room = [QueueCapacity(queue_name("noop", on.sha256), True, 1)]
     (claim,) = desk.look(desk.owned, 1, room, STAMP).claims
     desk.owned.append(claim)
     return claim
@@ -51,7 +58,7 @@ def claimed(on: Bed, desk: Worker) -> Claim:
 def end(desk: Worker, claim: Claim, text: str | None = None) -> None:
     output = OUTPUT if text is None else OUTPUT | {"text": text}
     desk.owned.remove(claim)
-    desk.say([Ending(claim, "finished", STAMP, [Stored(output, "image/png")])])
+    desk.say([JobCommit(claim, "finished", STAMP, [Stored(output, "image/png")])])
 
 
 def waiting(on: Bed, desk: Worker) -> None:
@@ -72,7 +79,7 @@ def followed(on: Bed, desk: Worker) -> Claim:
     job = submit(on)
     claim = claimed(on, desk)
     preview = {"job_id": job, "index": 0, "url": PICTURE}
-    desk.say([Word(claim, n, n, 40, [("preview", preview)]) for n in range(1, 41)])
+    desk.say([ProgressUpdate(claim, n, n, 40, [("preview", preview)]) for n in range(1, 41)])
     return claim
 
 
@@ -82,7 +89,10 @@ def written(on: Bed, desk: Worker) -> Claim:
     claim = claimed(on, desk)
     delta = {"job_id": job, "index": 0, "text": "letters "}
     desk.say(
-        [Word(claim, n, n, 300, [("delta", delta | {"offset": 8 * n})]) for n in range(1, 301)]
+        [
+            ProgressUpdate(claim, n, n, 300, [("delta", delta | {"offset": 8 * n})])
+            for n in range(1, 301)
+        ]
     )
     return claim
 

@@ -20,7 +20,7 @@ from bench.bed import report, skip
 from models.checkpoint.weights import load
 from models.diffusion.pixel_diffusion import Diffusion
 from models.diffusion.samplers import evaluations
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.params.diffusion import DiffusionParams
 from training.data.images.fashion import load_fashion
 from training.generate import pictures_of
@@ -115,7 +115,7 @@ def main() -> None:
     if not CHECKPOINT.exists():
         skip("samplers", "its checkpoint is not there")
         return
-    model = Diffusion(load(CHECKPOINT), Place(CPU, torch.bfloat16))
+    model = Diffusion(load(CHECKPOINT), Placement(CPU, torch.bfloat16))
     rows = measured(model, Judge(), asked.count, asked.few, asked.kept)
     plot(rows, asked.few, asked.plot)
     fed = {(s, int(n), int(count)): f for s, n, count, f in rows}

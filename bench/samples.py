@@ -11,7 +11,7 @@ from typing import Any
 from bench.language_ways import CPU, checkpoint_of
 from models.artifacts import Text
 from models.checkpoint.weights import Checkpoint
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.engine import Engine, Failed, Finished
 from models.engine.noise import seeded
 from models.language.language import Language
@@ -79,7 +79,7 @@ def asked() -> list[dict[str, Any]]:
 
 def written(checkpoint: Checkpoint) -> list[Text]:
     """All of them, as many side by side as there are slots."""
-    family, engine = Language(checkpoint, Place(CPU)), Engine(CPU)
+    family, engine = Language(checkpoint, Placement(CPU)), Engine(CPU)
     defaults: dict[str, Any] = dict(checkpoint.header.defaults)
     waiting, texts = list(enumerate(asked())), dict[Any, Text]()
     while waiting or len(engine):

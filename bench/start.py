@@ -47,10 +47,10 @@ SERVE = """
 import torch
 from app.core.settings import Settings
 from bench.noop import register
-from workers.main import Process
+from workers.main import WorkerProcess
 register()
 torch.set_num_threads(1)
-Process(Settings(), "bench-start").work()
+WorkerProcess(Settings(), "bench-start").work()
 """
 
 

@@ -29,15 +29,15 @@ from models.clip.clip import cutouts
 from models.convert.importers import import_weights
 from models.diffusion.clip_guidance import CUTOUTS
 from models.diffusion.latent_diffusion import LatentDiffusion
-from models.diffusion.timesteps import levels
-from models.engine.batching import Place
-from models.engine.determinism import prove
+from models.diffusion.timesteps import timesteps
+from models.engine.batching import Placement
+from models.engine.determinism import check_determinism
 from models.engine.engine import Engine, Finished
 from models.engine.flow import Family
 from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.nets.clip import tell
-from models.nets.unet import Words
+from models.nets.unet import TextCondition
 from models.params.base import Params
 from models.params.diffusion import TextToImageParams
 from workers.encoders.encode import encode
@@ -155,8 +155,8 @@ def throughput(rounds: int) -> None:
         path = import_weights("diffusers", Path(folder) / "sd", None, Path(folder), "sd", {})
         checkpoint = load(path)
         entry = FAMILIES[checkpoint.header.family]
-        model = entry.load(checkpoint, Place(CPU))
-    proof = prove(model.batched, CPU)
+        model = entry.load(checkpoint, Placement(CPU))
+    proof = check_determinism(model.batched, CPU)
     asked = [
         entry.params.model_validate(
             {"prompt": p, "steps": n, "sampler": "ddim", "width": SIDE, "height": SIDE}
@@ -185,13 +185,13 @@ def textbook(model: LatentDiffusion, prompt: str, seed: int) -> Tensor:
     """CLIP-guided DDIM as a textbook has it, with its faults mended: tensors all the way, the sign
     that raises the likeness, and sqrt(1 - alpha_bar)."""
     clip, rng = model.clip, seeded(seed)
-    path = levels(model.process.alpha_bar, LED_STEPS, model.spacing)
+    path = timesteps(model.process.alpha_bar, LED_STEPS, model.spacing)
     z = torch.randn(1, *model.shape, generator=rng)
     style = torch.tensor([model.unet.classes])
     tokens = clip.tokens(clip.words.read_text(prompt, clip.context).rows)[None]
     for i, t in enumerate(path.t.tolist()):
         told = tell(clip.net, tokens)
-        words = Words(told.states, torch.zeros(told.states.shape[:2]), told.pooled)
+        words = TextCondition(told.states, torch.zeros(told.states.shape[:2]), told.pooled)
         with torch.enable_grad():
             held = z.detach().requires_grad_()
             said = model.unet(held, torch.tensor([t]).float(), style, words)
@@ -206,8 +206,8 @@ def textbook(model: LatentDiffusion, prompt: str, seed: int) -> Tensor:
 
 
 def led(rounds: int) -> None:
-    model = LatentDiffusion(load(CHECKPOINT), Place(CPU))
-    prove(model.batched, CPU)
+    model = LatentDiffusion(load(CHECKPOINT), Placement(CPU))
+    check_determinism(model.batched, CPU)
 
     def every(count: int) -> list[Params]:
         return [

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from bench.bed import report, skip
 from models.artifacts import Video
 from models.checkpoint.weights import load
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
@@ -101,7 +101,7 @@ def encoding(name: str, rounds: int, **params: Any) -> None:
     path = CHECKPOINTS / f"{name}.safetensors"
     checkpoint = load(path)
     entry = FAMILIES[checkpoint.header.family]
-    model = entry.load(checkpoint, Place(CPU))
+    model = entry.load(checkpoint, Placement(CPU))
     told = {**checkpoint.header.defaults, "prompt": "red heart", **params}
     asked = entry.params.model_validate(told)
     made: list[Video] = []

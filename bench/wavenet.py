@@ -30,8 +30,8 @@ from models.audio.wavenet import WaveNet
 from models.audio.wavenet_torch import Draws, advance, draw
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint
-from models.engine.batching import Batched, Place, run_together
-from models.nets.wavenet import WaveNet as Net
+from models.engine.batching import BatchedFn, Placement, run_together
+from models.nets.wavenet import WaveNetModel as Net
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ HALF = 0.5**0.5  # the peer scales x by it after every layer
 def family_of(net: Net) -> WaveNet:
     """The net as it is served."""
     header = Header(family="wavenet", net={"hop": net.hop}, process={"rate": RATE})
-    return WaveNet(Checkpoint(header, net.state_dict(), ""), Place(CPU))
+    return WaveNet(Checkpoint(header, net.state_dict(), ""), Placement(CPU))
 
 
 def sized_net() -> Net:
@@ -104,7 +104,7 @@ def disagreement(net: Net, theirs: Any) -> float:
 
 def ours_speed(family: WaveNet, streams: int, chunks: int, top_p: float = 1.0) -> float:
     """Samples a second of all streams together, as `run_together` makes them."""
-    run: Batched[Any] = family.advance
+    run: BatchedFn[Any] = family.advance
     rings, length, last, uniforms, roll, style, one, _ = run.example
     rng = torch.Generator().manual_seed(0)
     state = [(rings, length, last)] * streams

@@ -14,7 +14,7 @@ from models.params.video import VideoDiffusionParams, VideoGANParams
 
 if TYPE_CHECKING:
     from models.checkpoint.weights import Checkpoint
-    from models.engine.batching import Place
+    from models.engine.batching import Placement
     from models.engine.flow import Family
 
 Modality = Literal["image", "text-to-image", "audio", "video", "story"]
@@ -43,13 +43,13 @@ class FamilyEntry:
         """The params that a checkpoint with this header doesn't take."""
         return {name for name, has in self.only_with.items() if not has(header)}
 
-    def load(self, checkpoint: "Checkpoint", place: "Place") -> "Family[Any]":
+    def load(self, checkpoint: "Checkpoint", place: "Placement") -> "Family[Any]":
         """Build the model. Raises CheckpointError if its weights don't fit."""
         build: Callable[..., Family[Any]] = _found(self.where)
         return build(checkpoint, place)
 
     def loaded_bytes(
-        self, header: Header, elements: int, precisions: Set[str], place: "Place"
+        self, header: Header, elements: int, precisions: Set[str], place: "Placement"
     ) -> int:
         """What a checkpoint of so many numbers takes in memory, once it is loaded."""
         if not self.weighed:

@@ -27,7 +27,7 @@ FOREIGN = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".gguf"}  # weights that want
 
 
 @dataclass(frozen=True)
-class Entry:
+class CheckpointEntry:
     """A checkpoint that can be served."""
 
     id: str
@@ -45,10 +45,10 @@ class PartMissing(CheckpointError):
 
 
 Stamp = tuple[int, ...]  # inode, size, time of change: tells that a file, or a part, has changed
-Found = Mapping[str, Entry | CheckpointError]
+Found = Mapping[str, CheckpointEntry | CheckpointError]
 
 
-class Shelf:
+class CheckpointRegistry:
     """What lies in folders of checkpoints; of two files of one id, the first folder's counts.
 
     Files are hashed once, and again when they change.
@@ -58,17 +58,17 @@ class Shelf:
         self, *folders: Path, every: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._folders, self._every, self._clock = folders, every, clock
-        self._opened: dict[Path, tuple[Stamp, Entry | CheckpointError]] = {}
+        self._opened: dict[Path, tuple[Stamp, CheckpointEntry | CheckpointError]] = {}
         self._found: Found = {}
         self._looked: float | None = None
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, CheckpointEntry]:
         """The usable checkpoints by id, as of at most `every` seconds ago."""
         now = self._clock()
         if self._looked is None or now - self._looked >= self._every:
             self._looked = now
             self.look()
-        return {i: e for i, e in self._found.items() if isinstance(e, Entry)}
+        return {i: e for i, e in self._found.items() if isinstance(e, CheckpointEntry)}
 
     def look(self) -> Found:
         """Every file by id, usable or not; the same object as before if nothing has changed."""
@@ -99,7 +99,7 @@ class Shelf:
         stamps = [(path, _stamp(path)) for path in paths if _is_weights(path)]
         return [(path, (*stamp, parts)) for path, stamp in stamps if stamp]
 
-    def _open(self, path: Path) -> Entry | CheckpointError:
+    def _open(self, path: Path) -> CheckpointEntry | CheckpointError:
         """The checkpoint in a file, or why there is none: whatever it is, it fails by itself."""
         try:
             return _entry(path)
@@ -139,7 +139,7 @@ UNREADABLE = {
 """Why a file can't be opened, by error number."""
 
 
-def _entry(path: Path) -> Entry:
+def _entry(path: Path) -> CheckpointEntry:
     if path.suffix != SUFFIX and path.suffix.lower() == SUFFIX:
         raise CheckpointError(f"its name must end in {SUFFIX}, in small letters")
     if path.suffix != SUFFIX:
@@ -153,7 +153,9 @@ def _entry(path: Path) -> Entry:
     tensors = [tensor for file in files for tensor in read_table(file).tensors.values()]
     elements, precisions = sum(t.elements for t in tensors), frozenset(t.dtype for t in tensors)
     sha256, modified = file_sha256(path), int(stat.st_mtime)
-    return Entry(path.stem, path, header, sha256, stat.st_size, elements, precisions, modified)
+    return CheckpointEntry(
+        path.stem, path, header, sha256, stat.st_size, elements, precisions, modified
+    )
 
 
 def _part(path: Path, header: Header, role: str) -> Path:
@@ -164,9 +166,11 @@ def _part(path: Path, header: Header, role: str) -> Path:
     return part
 
 
-def _needy(found: Entry | CheckpointError) -> bool:
+def _needy(found: CheckpointEntry | CheckpointError) -> bool:
     """Whether what else is there may have made it another."""
-    return isinstance(found, PartMissing) or (isinstance(found, Entry) and bool(found.header.needs))
+    return isinstance(found, PartMissing) or (
+        isinstance(found, CheckpointEntry) and bool(found.header.needs)
+    )
 
 
 def _changed(folder: Path) -> int:

@@ -11,18 +11,18 @@ from torch import Tensor
 from models.artifacts import values_of
 from models.audio.wavenet_torch import Draws, Stacked, advance
 from models.checkpoint.weights import load
-from models.engine.batching import Place
-from models.engine.determinism import prove
+from models.engine.batching import Placement
+from models.engine.determinism import check_determinism
 from models.engine.device import prepare
 from models.engine.engine import Engine, Failed, Finished
 from models.engine.flow import Family, Flow, run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.nets.wavenet import WaveNet
+from models.nets.wavenet import WaveNetModel
 from models.params.base import Params
 from tests.models.families import NETS, PARAMS, WAVENET, tiny_checkpoint
 from tests.training.tiny import every_recipe
-from training.loop.run_folder import Run
+from training.loop.run_folder import RunFolder
 from training.pipeline import carry_out
 from training.recipe import Recipe
 
@@ -39,7 +39,7 @@ def _prepared() -> None:
     prepare(CUDA)
 
 
-def loaded(folder: Path, name: str, place: Place) -> Family[Params]:
+def loaded(folder: Path, name: str, place: Placement) -> Family[Params]:
     checkpoint = load(tiny_checkpoint(folder, name))
     return FAMILIES[name].load(checkpoint, place)
 
@@ -57,8 +57,8 @@ def alone(name: str, family: Family[Params], seed: int, device: torch.device) ->
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", list(NETS))
 def test_batched_is_as_alone(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
-    family = loaded(tmp_path, name, Place(CUDA, dtype))
-    bitwise = prove(family.batched, CUDA).determinism == "bitwise"
+    family = loaded(tmp_path, name, Placement(CUDA, dtype))
+    bitwise = check_determinism(family.batched, CUDA).determinism == "bitwise"
     assert bitwise or dtype != torch.float32 or name in LOOSE
     expected = {seed: alone(name, family, seed, CUDA) for seed in range(10)}
     chance, engine, todo, found = random.Random(3), Engine(CUDA), list(expected), {}
@@ -78,7 +78,7 @@ def test_batched_is_as_alone(name: str, dtype: torch.dtype, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", sorted(NETS.keys() - EXACT))
 def test_it_is_what_the_cpu_makes(name: str, tmp_path: Path) -> None:
     """But for rounding; matrix products in TF32 would be further off."""
-    here, there = (loaded(tmp_path, name, Place(device)) for device in (CPU, CUDA))
+    here, there = (loaded(tmp_path, name, Placement(device)) for device in (CPU, CUDA))
     for seed in range(3):
         for ours, theirs in zip(
             alone(name, here, seed, CPU), alone(name, there, seed, CUDA), strict=True
@@ -91,7 +91,7 @@ def test_wavenets_graph_is_its_plain_steps() -> None:
 
     torch.manual_seed(0)
     config: dict[str, Any] = WAVENET
-    weights = Stacked(WaveNet(**config).to(CUDA).eval().requires_grad_(False))
+    weights = Stacked(WaveNetModel(**config).to(CUDA).eval().requires_grad_(False))
     told = torch.randn(3, 2, config["blocks"] * config["layers"], 2 * config["gate"], device=CUDA)
     rings, length, last = (part.to(CUDA).expand(3, *part.shape) for part in weights.silence())
     ones, count = torch.ones(3, device=CUDA), 2 * config["hop"]
@@ -107,7 +107,9 @@ def test_wavenets_graph_is_its_plain_steps() -> None:
 
 @pytest.mark.parametrize("recipe", every_recipe(), ids=lambda recipe: recipe.id)
 def test_a_training_goes_on_as_if_it_had_not_been_broken(recipe: Recipe, tmp_path: Path) -> None:
-    run = Run(tmp_path / "runs")
+    run = RunFolder(tmp_path / "runs")
     carry_out(recipe, tmp_path, run, 2, resume=False, device=CUDA)
-    path = carry_out(recipe, tmp_path, Run(run.folder), recipe.steps, resume=True, device=CUDA)
+    path = carry_out(
+        recipe, tmp_path, RunFolder(run.folder), recipe.steps, resume=True, device=CUDA
+    )
     assert load(path).header.recipe["steps"] == recipe.steps

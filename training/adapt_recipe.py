@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.checkpoint.header import Header
 from models.families import FAMILIES
-from training.data.images.sets import Source
+from training.data.images.sets import ImageSource
 from training.errors import TrainingRefused
 from training.recipe import Data, Recipe
 
@@ -26,7 +26,7 @@ def shape_of(recipe: Recipe) -> tuple[int, int]:
     return size, 1 if channels == 1 else 3
 
 
-def fitted(recipe: Recipe, source: Source, data: Data) -> Recipe:
+def fitted(recipe: Recipe, source: ImageSource, data: Data) -> Recipe:
     """The same net and numbers for `data`, which came from `source`.
 
     A net with classes gets one for each label; one without them does not look at labels.

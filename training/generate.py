@@ -9,8 +9,8 @@ from torch import Tensor
 
 from models.artifacts import Artifact, Image
 from models.checkpoint.weights import Checkpoint
-from models.engine.batching import Place, run_together
-from models.engine.determinism import prove
+from models.engine.batching import Placement, run_together
+from models.engine.determinism import check_determinism
 from models.engine.flow import Family, Flow, Step, resume
 from models.engine.noise import seeded
 from models.families import FAMILIES
@@ -21,8 +21,8 @@ Waiting = tuple[int, tuple[Step[Any], ...]]
 
 def load_model(checkpoint: Checkpoint, device: torch.device) -> Family[Params]:
     """Proved as a worker does it, so that no batch is larger than what keeps every bit."""
-    model = FAMILIES[checkpoint.header.family].load(checkpoint, Place(device))
-    prove(model.batched, device)
+    model = FAMILIES[checkpoint.header.family].load(checkpoint, Placement(device))
+    check_determinism(model.batched, device)
     return model
 
 

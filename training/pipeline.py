@@ -17,11 +17,11 @@ from models.checkpoint.weights import load, weights_sha256
 from models.families import FAMILIES
 from models.registry import ID
 from training.adapt_recipe import fitted, rehearse, shape_of
-from training.data.images.sets import Source, source_of
+from training.data.images.sets import ImageSource, source_of
 from training.errors import RunBroken, TrainingRefused
 from training.learners.video_columns import own_videos
 from training.loop.loop import train
-from training.loop.run_folder import Run
+from training.loop.run_folder import RunFolder
 from training.loop.warm_start import begun
 from training.publish import place_of, publish
 from training.recipe import Data, Learner, Recipe
@@ -31,7 +31,7 @@ FILE = ".toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TrainOptions:
     """What `atelier train` was asked for."""
 
     recipe: str
@@ -62,7 +62,7 @@ def recipe_named(name: str) -> Recipe:
     return recipe
 
 
-def run(order: Order) -> Path:
+def run(order: TrainOptions) -> Path:
     """Train and write the checkpoint into `order.out`; the checkpoint's path.
 
     State, snapshots and sample sheets lie in `order.runs`, in a folder called as the checkpoint.
@@ -81,7 +81,7 @@ def run(order: Order) -> Path:
     if source and source.fixed is recipe.data:
         source = None  # its own
     name = id_of(order, origin, change, source)
-    recipe, state = replace(recipe, id=name), Run(order.runs / name)
+    recipe, state = replace(recipe, id=name), RunFolder(order.runs / name)
     refuse_to_restart(state, order.resume)
     refuse_to_lose(recipe, order, state)
     if order.start:
@@ -94,7 +94,7 @@ def run(order: Order) -> Path:
 
 
 def carry_out(
-    recipe: Recipe, out: Path, state: Run, steps: int, *, resume: bool, device: torch.device
+    recipe: Recipe, out: Path, state: RunFolder, steps: int, *, resume: bool, device: torch.device
 ) -> Path:
     """The same for a recipe in hand and a run of its own."""
     with state.held():
@@ -119,7 +119,7 @@ def carry_out(
 
 
 def adapted(
-    recipe: Recipe, change: Change | None, source: Source | None, device: torch.device
+    recipe: Recipe, change: Change | None, source: ImageSource | None, device: torch.device
 ) -> Recipe:
     """The recipe as a file and other data change it, with its data loaded, and rehearsed."""
     data = source.load(*shape_of(recipe)) if source else recipe.data()
@@ -131,7 +131,7 @@ def adapted(
     return replace(recipe, data=lambda: data)
 
 
-def source_for(recipe: Recipe, said: str) -> Source:
+def source_for(recipe: Recipe, said: str) -> ImageSource:
     """What `--data` names: videos where the recipe makes them, else pictures. Raises DataMissing,
     and TrainingRefused for a recipe that takes no others."""
     family = FAMILIES.get(recipe.card.family)
@@ -156,7 +156,9 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def id_of(order: Order, recipe: str, change: Change | None, source: Source | None) -> str:
+def id_of(
+    order: TrainOptions, recipe: str, change: Change | None, source: ImageSource | None
+) -> str:
     """The id of the checkpoint: as told, else that of the file, else RECIPE or RECIPE-DATA.
 
     Raises TrainingRefused if what was told is no id.
@@ -170,7 +172,7 @@ def id_of(order: Order, recipe: str, change: Change | None, source: Source | Non
     return text
 
 
-def refuse_to_lose(recipe: Recipe, order: Order, state: Run) -> None:
+def refuse_to_lose(recipe: Recipe, order: TrainOptions, state: RunFolder) -> None:
     """Raises TrainingRefused if the end of this training would replace another's checkpoint."""
     path = place_of(recipe, order.out)
     if path.exists() and not order.replace and not came_out_of(state, path):
@@ -180,14 +182,14 @@ def refuse_to_lose(recipe: Recipe, order: Order, state: Run) -> None:
         )
 
 
-def came_out_of(state: Run, path: Path) -> bool:
+def came_out_of(state: RunFolder, path: Path) -> bool:
     try:
         return state.made(weights_sha256(load(path).tensors))
     except CheckpointError:  # whatever it is, a run writes none such
         return False
 
 
-def refuse_to_restart(state: Run, resume: bool) -> None:
+def refuse_to_restart(state: RunFolder, resume: bool) -> None:
     if state.saved() and not resume:
         raise TrainingRefused(
             f"{state.folder} holds a run; go on with it by --resume, or move it away"
@@ -212,7 +214,7 @@ def settings_of(recipe: Recipe, data: Data) -> dict[str, JsonValue]:
     return plain
 
 
-def same_as_begun(state: Run, settings: dict[str, JsonValue]) -> None:
+def same_as_begun(state: RunFolder, settings: dict[str, JsonValue]) -> None:
     """Raises TrainingRefused if a saved run was begun with others; an old one can't tell."""
     begun = state.begun_with()
     if state.saved() and begun is not None and begun != settings:
@@ -224,7 +226,7 @@ def same_as_begun(state: Run, settings: dict[str, JsonValue]) -> None:
     state.begin(settings)
 
 
-def restore(learner: Learner, state: Run, device: torch.device) -> None:
+def restore(learner: Learner, state: RunFolder, device: torch.device) -> None:
     """Raises RunBroken if the state is that of another kind of learner."""
     held = state.load(device)
     try:

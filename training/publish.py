@@ -12,7 +12,7 @@ from models.checkpoint.header import SUFFIX, Header, part_path
 from models.checkpoint.weights import load, save, weights_sha256
 from training.components import part
 from training.errors import TrainingRefused
-from training.loop.run_folder import Run
+from training.loop.run_folder import RunFolder
 from training.recipe import Data, Recipe
 
 LARGEST_SINGLE = 10 * 10**6
@@ -22,7 +22,7 @@ JUDGES = "judges"
 
 
 def publish(
-    recipe: Recipe, weights: dict[str, Tensor], data: Data, run: Run, step: int, out: Path
+    recipe: Recipe, weights: dict[str, Tensor], data: Data, run: RunFolder, step: int, out: Path
 ) -> Path:
     """Finish, measure, write the card and save `out/<id>.safetensors`, or a judge; its path."""
     kept = stored(weights)
@@ -69,7 +69,7 @@ def stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k: w.bfloat16() if w.is_floating_point() else w for k, w in weights.items()}
 
 
-def _how(recipe: Recipe, data: Data, run: Run, step: int) -> dict[str, JsonValue]:
+def _how(recipe: Recipe, data: Data, run: RunFolder, step: int) -> dict[str, JsonValue]:
     """The learner's settings apart: their `steps` and `seed` are of a schedule and of the nets."""
     return {
         **recipe.origin,

@@ -49,16 +49,16 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class TrainedWeights:
     """A checkpoint's weights with the card that goes with them."""
 
     card: Header
     weights: dict[str, Tensor]
 
 
-def as_trained(card: Header, weights: dict[str, Tensor], data: Data) -> Finished:
+def as_trained(card: Header, weights: dict[str, Tensor], data: Data) -> TrainedWeights:
     """Nothing is left to do once the training is over."""
-    return Finished(card, weights)
+    return TrainedWeights(card, weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Recipe:
     seed: int = 0
     folder: str = ""
     """Among the checkpoints: "judges" or "parts", if this one can't be asked for."""
-    finish: Callable[[Header, dict[str, Tensor], Data], Finished] = as_trained
+    finish: Callable[[Header, dict[str, Tensor], Data], TrainedWeights] = as_trained
     """What is fitted to the data after the last step, such as a prior over the latents."""
     measure: Callable[[Header, dict[str, Tensor], Data], dict[str, JsonValue]] = lambda *_: {}
     """Figures that only the learner's family has, such as a bound; `atelier eval` has the rest."""

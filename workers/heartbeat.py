@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 from app.core.settings import Settings
 from app.core.store import StoreError
-from workers.queue_client import AWAY, Desk
+from workers.queue_client import AWAY, QueueClient
 from workers.timed_store import TimedStore
 from workers.watchdog import Long, Watchdog
-from workers.worker_loop import Floor
+from workers.worker_loop import WorkerLoop
 
 log = logging.getLogger("atelier.worker")
 
@@ -28,7 +28,7 @@ class Upkeep:
     """The threads, for as long as the worker works."""
 
     def __init__(
-        self, pulse: "Pulse", keeper: "Housekeeper", guard: "Guard", settings: Settings
+        self, pulse: "Heartbeat", keeper: "Janitor", guard: "Guard", settings: Settings
     ) -> None:
         self._pulse, self._keeper, self._guard = pulse, keeper, guard
         self._settings = settings
@@ -71,10 +71,10 @@ def attempt(act: Callable[[], None]) -> None:
         log.exception("upkeep failed")
 
 
-class Pulse:
+class Heartbeat:
     """Renews the lease while no thread hangs."""
 
-    def __init__(self, desk: Desk, floor: Floor, watchdog: Watchdog) -> None:
+    def __init__(self, desk: QueueClient, floor: WorkerLoop, watchdog: Watchdog) -> None:
         self._desk, self._floor, self._watchdog = desk, floor, watchdog
         self._facts = {"pid": os.getpid(), "host": socket.gethostname()}
 
@@ -95,7 +95,9 @@ class Guard:
     """Ends the process where the watchdog finds a thread that hangs, or one that is stuck in a job
     that nobody wants any more."""
 
-    def __init__(self, watchdog: Watchdog, desk: Desk, floor: Floor, alone: bool = False) -> None:
+    def __init__(
+        self, watchdog: Watchdog, desk: QueueClient, floor: WorkerLoop, alone: bool = False
+    ) -> None:
         self._watchdog, self._desk, self._floor = watchdog, desk, floor
         self._alone = alone  # whether the process is this worker's only
         self.interval = watchdog.interval
@@ -129,10 +131,12 @@ class Guard:
             os._exit(HUNG)
 
 
-class Housekeeper:
+class Janitor:
     """Gives back the jobs of the dead and sweeps what time has ended, one worker at a time."""
 
-    def __init__(self, desk: Desk, store: TimedStore, pulse: Pulse, settings: Settings) -> None:
+    def __init__(
+        self, desk: QueueClient, store: TimedStore, pulse: Heartbeat, settings: Settings
+    ) -> None:
         self._desk, self._store, self._pulse = desk, store, pulse
         self._leftover_age = settings.result_ttl + settings.job_deadline + settings.orphan_ttl
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from app.core.image_reader import Unreadable, read_picture
+from app.core.image_reader import UnreadableFile, read_picture
 from app.core.schemas import ErrorDetail
 from app.core.store import Missing
 from models.artifacts import Artifact, Image
@@ -80,7 +80,7 @@ class LongFields:
         return self.fields
 
 
-class Reader:
+class InputReader:
     """Reads files for jobs. Asked by one thread, which it tells by `ring`."""
 
     def __init__(
@@ -164,7 +164,7 @@ class Reader:
     def _artifact(self, param: str, data: bytes, read: Callable[[bytes], Artifact]) -> Artifact:
         try:
             return read(data)
-        except Unreadable as error:
+        except UnreadableFile as error:
             raise InputUnusable(param, "invalid_parameter", str(error)) from None
 
 
@@ -184,7 +184,7 @@ def score_of(data: bytes) -> Score:
     try:
         return read_midi(data)
     except ScoreError as error:
-        raise Unreadable(f"can't be used: {error}") from None
+        raise UnreadableFile(f"can't be used: {error}") from None
 
 
 READERS: Mapping[str, Callable[[bytes], Artifact]] = {"image": picture_of, "audio/midi": score_of}

@@ -15,22 +15,22 @@ from app.core import parent_watch as lifeline
 from app.core.scripts import away_raised
 from app.core.settings import EX_CONFIG, Misconfigured, Settings, credentials_refused, read_settings
 from app.core.store import Store, open_store
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.device import prepare
 from models.engine.engine import Engine
-from models.registry import Shelf
+from models.registry import CheckpointRegistry
 from workers.cpu_count import usable_cores
 from workers.delivery.delivery import Delivery
 from workers.delivery.store_writer import StoreWriter
-from workers.heartbeat import Guard, Housekeeper, Pulse, Upkeep
-from workers.input_reader import Reader
-from workers.model_cache import Host
-from workers.queue_client import Desk
+from workers.heartbeat import Guard, Heartbeat, Janitor, Upkeep
+from workers.input_reader import InputReader
+from workers.model_cache import ModelCache
+from workers.queue_client import QueueClient
 from workers.timed_store import TimedStore
 from workers.wakeup import Doorbell
 from workers.watchdog import Watchdog
 from workers.worker import BatchWorker, rq_stamp
-from workers.worker_loop import Floor, Parts
+from workers.worker_loop import Parts, WorkerLoop
 
 logger = logging.getLogger("atelier.worker")
 
@@ -39,7 +39,7 @@ FAILED = 1  # exit status of a worker whose loop broke
 REDIS_TIMEOUT = 10.0  # seconds a call may hang before the server counts as away
 
 
-def place_of(settings: Settings) -> Place:
+def place_of(settings: Settings) -> Placement:
     """Where models go: the device and dtype asked for, or the best at hand."""
     name = settings.device
     if name == "auto":
@@ -54,7 +54,7 @@ def place_of(settings: Settings) -> Place:
     if chosen == "auto":
         chosen = "bfloat16" if device.type == "cuda" else "float32"
     words = None if settings.language_dtype == "auto" else DTYPES[settings.language_dtype]
-    return Place(device, DTYPES[chosen], words, settings.model_memory)
+    return Placement(device, DTYPES[chosen], words, settings.model_memory)
 
 
 def connect(settings: Settings) -> "redis.Redis":
@@ -88,7 +88,7 @@ def wait_for_redis(settings: Settings) -> None:
                 time.sleep(0.2)
 
 
-class Process:
+class WorkerProcess:
     """One worker with all its parts and threads, made from settings."""
 
     def __init__(self, settings: Settings, name: str, alone: bool = False) -> None:
@@ -101,16 +101,19 @@ class Process:
         self._delivery = Delivery(
             self._desk(name), writer, rq_stamp, bell.ring, watchdog.activity("delivery")
         )
-        host = Host(
-            Shelf(*settings.checkpoint_folders), self.place, settings.model_memory, bell.ring
+        host = ModelCache(
+            CheckpointRegistry(*settings.checkpoint_folders),
+            self.place,
+            settings.model_memory,
+            bell.ring,
         )
-        self._reader = Reader(self._timed(store, "store-get"), bell.ring, watchdog.activity)
+        self._reader = InputReader(self._timed(store, "store-get"), bell.ring, watchdog.activity)
         engine = Engine(self.place.device, activity=watchdog.activity("main"))
         parts = Parts(self._desk(name), host, engine, self._reader, self._delivery, bell)
-        self.floor = Floor(parts, settings)
-        pulse = Pulse(self._desk(name), self.floor, watchdog)
+        self.floor = WorkerLoop(parts, settings)
+        pulse = Heartbeat(self._desk(name), self.floor, watchdog)
         swept = self._timed(store, "store-delete")
-        keeper = Housekeeper(self._desk(name), swept, pulse, settings)
+        keeper = Janitor(self._desk(name), swept, pulse, settings)
         guard = Guard(watchdog, self._desk(name), self.floor, alone)
         upkeep = Upkeep(pulse, keeper, guard, settings)
         raw = redis.Redis.from_url(settings.redis_address, socket_timeout=REDIS_TIMEOUT)
@@ -121,9 +124,9 @@ class Process:
         """Each kind of call has threads of its own, so that one that hangs holds up no other."""
         return TimedStore(store, name, self._settings.store_timeout)
 
-    def _desk(self, name: str) -> Desk:
+    def _desk(self, name: str) -> QueueClient:
         """Each thread asks at a desk of its own."""
-        return Desk(self._connect(), name, self._settings)
+        return QueueClient(self._connect(), name, self._settings)
 
     def _connect(self) -> "redis.Redis":
         self._connections.append(connect(self._settings))
@@ -159,7 +162,7 @@ def main() -> int:
     logging.getLogger("rq").setLevel(logging.WARNING)
     each = max(1, usable_cores() // settings.workers)
     torch.set_num_threads(settings.threads or each)
-    process = Process(settings, name, alone=True)
+    process = WorkerProcess(settings, name, alone=True)
     logger.info("worker ready", extra={"worker": name, "device": str(process.place.device)})
     status = 0
     try:

@@ -15,11 +15,11 @@ from typing import Any
 
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
-from models.engine.batching import Place
-from models.engine.determinism import Determinism, Proof, prove
+from models.engine.batching import Placement
+from models.engine.determinism import Determinism, DeterminismReport, check_determinism
 from models.engine.flow import Family
 from models.families import FAMILIES
-from models.registry import Entry, Shelf
+from models.registry import CheckpointEntry, CheckpointRegistry
 from workers.encoders.determinism import unrepeatable
 
 log = logging.getLogger("atelier.worker")
@@ -32,9 +32,9 @@ TRIES = 3  # loads that fail for no fault of the file before the jobs that wait 
 class Loaded:
     """A model that is ready to run."""
 
-    entry: Entry
+    entry: CheckpointEntry
     family: Family[Any]
-    proof: Proof
+    proof: DeterminismReport
     bytes: int
     used: float  # when it last had a flow
     unrepeatable: frozenset[str] = frozenset()
@@ -51,7 +51,7 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class Refused:
+class FailedLoad:
     """A model that could not be loaded, why, and when that was."""
 
     reason: str
@@ -59,22 +59,24 @@ class Refused:
     final: bool = True  # else it is tried again before its jobs fail
 
 
-class Host:
+class ModelCache:
     """Holds models under a budget of bytes. Used by one thread, which it tells by `ring`."""
 
-    def __init__(self, shelf: Shelf, place: Place, budget: int, ring: Callable[[], None]) -> None:
+    def __init__(
+        self, shelf: CheckpointRegistry, place: Placement, budget: int, ring: Callable[[], None]
+    ) -> None:
         self._shelf, self._place, self._budget, self._ring = shelf, place, budget, ring
-        self._wanted: queue.SimpleQueue[tuple[Entry, int] | None] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[tuple[CheckpointEntry, int] | None] = queue.SimpleQueue()
         self._closed = False
         # A daemon: the process may end while a model is loading.
         self._loader = threading.Thread(target=self._load_all, name="load", daemon=True)
-        self._arrived: queue.SimpleQueue[tuple[str, Loaded | Refused]] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[tuple[str, Loaded | FailedLoad]] = queue.SimpleQueue()
         self.loaded: dict[str, Loaded] = {}  # by sha256
-        self.refused: dict[str, Refused] = {}
+        self.refused: dict[str, FailedLoad] = {}
         self.loading: dict[str, int] = {}  # bytes by sha256
         self._tries: dict[str, int] = {}  # failed loads by sha256; the loader's own
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[CheckpointEntry]:
         """Every checkpoint at hand; two of them may be the same bytes."""
         return list(self._shelf.entries().values())
 
@@ -95,7 +97,7 @@ class Host:
                 del self.refused[sha256]
         return fresh
 
-    def want(self, entry: Entry, busy: Collection[str]) -> set[str]:
+    def want(self, entry: CheckpointEntry, busy: Collection[str]) -> set[str]:
         """Load this model, evicting the idle. Returns the busy ones to drain first, if any."""
         if entry.sha256 in self.loaded or entry.sha256 in self.loading:
             return set()
@@ -103,7 +105,7 @@ class Host:
             need = self._weighed(entry)
         except CheckpointError as error:
             log.warning("model refused", extra={"model": entry.id, "reason": str(error)})
-            self.refused[entry.sha256] = Refused(str(error), time.monotonic())
+            self.refused[entry.sha256] = FailedLoad(str(error), time.monotonic())
             return set()
         victims = self._victims(need)
         if victims & self.loading.keys():
@@ -118,7 +120,7 @@ class Host:
         self._wanted.put((entry, need))
         return set()
 
-    def _weighed(self, entry: Entry) -> int:
+    def _weighed(self, entry: CheckpointEntry) -> int:
         """The bytes that it takes. Raises CheckpointError where it never fits, or where nobody can
         tell: a header is a stranger's, and must not end the worker."""
         try:
@@ -149,28 +151,28 @@ class Host:
         while (wanted := self._wanted.get()) and not self._closed:
             self._load(*wanted)
 
-    def _load(self, entry: Entry, need: int) -> None:
-        outcome: Loaded | Refused
+    def _load(self, entry: CheckpointEntry, need: int) -> None:
+        outcome: Loaded | FailedLoad
         try:
             outcome = self._build(entry, need)
         except CheckpointError as error:
             log.warning("model refused", extra={"model": entry.id, "reason": str(error)})
-            outcome = Refused(str(error), time.monotonic())
+            outcome = FailedLoad(str(error), time.monotonic())
         except Exception:
             log.exception("model failed to load", extra={"model": entry.id})
             tries = self._tries[entry.sha256] = self._tries.get(entry.sha256, 0) + 1
-            outcome = Refused("it could not be loaded", time.monotonic(), tries % TRIES == 0)
+            outcome = FailedLoad("it could not be loaded", time.monotonic(), tries % TRIES == 0)
         self._arrived.put((entry.sha256, outcome))
         self._ring()
 
-    def _build(self, entry: Entry, need: int) -> Loaded:
+    def _build(self, entry: CheckpointEntry, need: int) -> Loaded:
         start = time.perf_counter()
         gc.collect()  # what was evicted is only free once its cycles are
         checkpoint = load(entry.path)
         if checkpoint.sha256 != entry.sha256:
             raise CheckpointError(f"{entry.path.name} has just been replaced")
         family = FAMILIES[checkpoint.header.family].load(checkpoint, self._place)
-        proof = prove(family.batched, self._place.device)
+        proof = check_determinism(family.batched, self._place.device)
         fault = unrepeatable(checkpoint.header)
         loaded = Loaded(entry, family, proof, need, time.monotonic(), fault)
         seconds = round(time.perf_counter() - start, 3)
@@ -184,7 +186,7 @@ class Host:
         self._wanted.put(None)
 
 
-def loaded_bytes(entry: Entry, place: Place) -> int:
+def loaded_bytes(entry: CheckpointEntry, place: Placement) -> int:
     """What a checkpoint takes in memory: its tensors in the precision they are run in, and what
     its family keeps beside them."""
     family = FAMILIES[entry.header.family]

@@ -50,7 +50,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class QueueCapacity:
     """A queue this worker could read: whether its model is ready, and for how many rows."""
 
     queue: str
@@ -60,7 +60,7 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PollResult:
     """What one look at the queue told."""
 
     verdicts: dict[str, str]  # job -> lost, cancel or deadline
@@ -87,7 +87,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class ProgressUpdate:
     """How far a job is, and events for those who follow it; numbered within its execution."""
 
     claim: Claim
@@ -103,7 +103,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Sounding:
+class AudioChunkStored:
     """A chunk of an item's sound that lies in the store, for those who listen."""
 
     claim: Claim
@@ -121,7 +121,7 @@ class Sounding:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class JobCommit:
     """How a job ends, in RQ's words: the commit."""
 
     claim: Claim
@@ -143,7 +143,7 @@ class Ending:
         return "finish", args
 
 
-class Desk:
+class QueueClient:
     """Scripts over one blocking connection, in the name of one worker."""
 
     def __init__(self, connection: "redis.Redis", worker: str, settings: Settings) -> None:
@@ -156,10 +156,10 @@ class Desk:
         self,
         owned: Sequence[Claim],
         room: int,
-        rooms: Sequence[Room],
+        rooms: Sequence[QueueCapacity],
         stamp: str,
         share: Share | None = None,
-    ) -> Look:
+    ) -> PollResult:
         """What became of the jobs in flight, and which to start; one call to the server."""
         args: list[Any] = [self._worker, secrets.token_hex(8), room]
         args += [self._settings.max_affinity_wait, stamp, _shares(share, rooms), len(owned)]
@@ -169,7 +169,7 @@ class Desk:
             args += [place.queue, "ready" if place.ready else "unloaded", place.rows]
         verdicts, claims, wanted, shared = self._own.run("tick", *args)
         followed = frozenset(job for job, word in verdicts if word == FOLLOWED)
-        return Look(
+        return PollResult(
             {job: word for job, word in verdicts if word != FOLLOWED},
             [Claim(job, execution, json.loads(told)) for job, execution, told in claims],
             list(wanted),
@@ -182,7 +182,7 @@ class Desk:
         seconds = self._settings.orphan_ttl + self._settings.job_deadline  # until the commit
         return bool(self._shared.run("hold", seconds, *hashes))
 
-    def say(self, words: Sequence["Word | Sounding | Ending"]) -> list[bool]:
+    def say(self, words: Sequence["ProgressUpdate | AudioChunkStored | JobCommit"]) -> list[bool]:
         """Notes of progress, of sound and of ends of jobs, in order and one round trip.
 
         False for each that was not heard: the job is not this execution's any more. Said again
@@ -253,6 +253,6 @@ class Desk:
         return bool(self._own.run("doom", sha256, word))
 
 
-def _shares(share: Share | None, rooms: Sequence[Room]) -> str:
+def _shares(share: Share | None, rooms: Sequence[QueueCapacity]) -> str:
     queues = {room.queue: asdict(room.share) for room in rooms if room.share}
     return json.dumps({**(asdict(share) if share else {}), "queues": queues})

@@ -28,7 +28,7 @@ from app.core.scripts import Scripts, away_raised
 from app.core.settings import Settings
 from workers.heartbeat import Upkeep
 from workers.queue_client import AWAY
-from workers.worker_loop import Floor
+from workers.worker_loop import WorkerLoop
 
 log = logging.getLogger("atelier.worker")
 
@@ -52,7 +52,7 @@ class BatchWorker(BaseWorker):
         name: str,
         connection: "redis.Redis",
         text: "redis.Redis",
-        floor: Floor,
+        floor: WorkerLoop,
         upkeep: Upkeep,
         settings: Settings,
     ) -> None:

@@ -15,14 +15,14 @@ from app.core.settings import Settings
 from app.core.store import StoreError
 from models.engine.engine import Engine
 from models.params.base import posted_files
-from models.registry import Entry
+from models.registry import CheckpointEntry
 from workers.delivery.delivery import Delivery
 from workers.delivery.result_builder import ModelUnusable
-from workers.input_reader import Arrived, LongFields, Reader, no_longer_stored
+from workers.input_reader import Arrived, InputReader, LongFields, no_longer_stored
 from workers.jobs.messages import DeadlineExceeded
-from workers.jobs.running_jobs import Runs
-from workers.model_cache import Host
-from workers.queue_client import AWAY, Claim, Desk, Look, Room
+from workers.jobs.running_jobs import RunningJobs
+from workers.model_cache import ModelCache
+from workers.queue_client import AWAY, Claim, PollResult, QueueCapacity, QueueClient
 from workers.wakeup import Doorbell
 
 log = logging.getLogger("atelier.worker")
@@ -37,15 +37,15 @@ CLOSE_SECONDS = 5.0  # for what is still to be delivered when the worker ends
 class Parts:
     """What one worker is put together from."""
 
-    desk: Desk
-    host: Host
+    desk: QueueClient
+    host: ModelCache
     engine: Engine
-    reader: Reader
+    reader: InputReader
     delivery: Delivery
     bell: Doorbell
 
 
-class Floor:
+class WorkerLoop:
     """Claims jobs, runs them, and gives them up; knows no rq."""
 
     def __init__(self, parts: Parts, settings: Settings) -> None:
@@ -53,8 +53,8 @@ class Floor:
         self._desk, self._host, self._engine = parts.desk, parts.host, parts.engine
         self._reader, self._delivery = parts.reader, parts.delivery
         self._settings = settings
-        self._runs = Runs(self._engine, settings, self._delivery.send)
-        self._queues: dict[str, Entry] = {}
+        self._runs = RunningJobs(self._engine, settings, self._delivery.send)
+        self._queues: dict[str, CheckpointEntry] = {}
         self._imports = Imports(settings.state)
         self._closing: set[str] = set()  # models that take no more jobs, to make room for another
         self._looked = 0.0
@@ -146,7 +146,7 @@ class Floor:
         if self._delivery.store_problem is not None:
             self._put_back(self._runs.not_begun)
 
-    def _readable_queues(self) -> dict[str, Entry]:
+    def _readable_queues(self) -> dict[str, CheckpointEntry]:
         """The queues of every checkpoint at hand, and of what waited for its import."""
         entries, imports = self._host.entries(), self._imports.read()
         queues = {queue_name(e.id, e.sha256): e for e in entries}
@@ -174,29 +174,29 @@ class Floor:
             settled = self._delivery.settled.get()
             self._runs.drop(settled.job, settled.execution)
 
-    def _rooms(self) -> list[Room]:
+    def _rooms(self) -> list[QueueCapacity]:
         """The queues to read, and for how many rows each."""
         rooms = []
         for queue, entry in self._queues.items():
             sha256 = entry.sha256
             if refusal := self._host.refused.get(sha256):
                 if refusal.final:
-                    rooms.append(Room(queue, True, 1))  # to be told so
+                    rooms.append(QueueCapacity(queue, True, 1))  # to be told so
             elif sha256 in self._host.loaded and sha256 not in self._closing:
                 rooms.append(self._room_of(queue, sha256))
             elif sha256 not in self._host.loaded and sha256 not in self._host.loading:
-                rooms.append(Room(queue, False, 1))
-        return rooms + [Room(queue, True, 1) for queue in self._failed_imports()]
+                rooms.append(QueueCapacity(queue, False, 1))
+        return rooms + [QueueCapacity(queue, True, 1) for queue in self._failed_imports()]
 
-    def _room_of(self, queue: str, sha256: str) -> Room:
+    def _room_of(self, queue: str, sha256: str) -> QueueCapacity:
         model = self._host.loaded[sha256]
         family = model.family
         spare = self._settings.run_memory - self._runs.bytes_taken()
         fits = max(spare // max(family.item_bytes, 1), 0 if self._runs.unfinished else 1)
         rows = int(min(family.max_items - self._runs.items_of(sha256), fits))
-        return Room(queue, True, rows, self._runs.share_of_model(model))
+        return QueueCapacity(queue, True, rows, self._runs.share_of_model(model))
 
-    def _obey(self, look: Look) -> None:
+    def _obey(self, look: PollResult) -> None:
         for job, verdict in look.verdicts.items():
             if verdict == "deadline":
                 self._runs.end(job, "failed", DeadlineExceeded())
@@ -295,7 +295,7 @@ class Floor:
         self._host.close()
 
 
-def attempt_release(desk: Desk, claims: list[Claim]) -> None:
+def attempt_release(desk: QueueClient, claims: list[Claim]) -> None:
     """Put jobs back; if that can't be said now, the reaper will."""
     try:
         desk.release(claims)

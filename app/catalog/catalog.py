@@ -20,8 +20,8 @@ from app.queue.worker_leases import Lease, held_state
 from models.checkpoint.header import SUFFIX, CheckpointError, Header
 from models.families import FAMILIES, FamilyEntry, Modality
 from models.params.base import Params
-from models.registry import Entry as Shelved
-from models.registry import Found, Shelf
+from models.registry import CheckpointEntry as Shelved
+from models.registry import CheckpointRegistry, Found
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ LOOK = 1.0  # least seconds between two looks at the folder
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogEntry:
     """A model that can be asked for."""
 
     file: Shelved
@@ -96,16 +96,16 @@ class Catalog:
     """The models of some folders. `refresh` before use; looking up is then only a dictionary."""
 
     def __init__(self, *folders: Path, max_items: int, imports: Imports | None = None) -> None:
-        self._shelf = Shelf(*folders)
+        self._shelf = CheckpointRegistry(*folders)
         self._imports = imports
         self._expected: Found = {}  # what is being imported, as if it were there
         self.progress: dict[str, float] = {}  # of imports
         self._max_items = max_items
         self._found: Found = {}
-        self._examined: dict[str, Entry | str] = {}
+        self._examined: dict[str, CatalogEntry | str] = {}
         self._looking = asyncio.Lock()
         self._due = 0.0
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, CatalogEntry] = {}
         self.broken: dict[str, str] = {}
 
     async def refresh(self) -> None:
@@ -128,7 +128,7 @@ class Catalog:
         }
         self._found, self._expected = found, expected
         results = self._examined.items()
-        self.entries = {i: x for i, x in results if isinstance(x, Entry)}
+        self.entries = {i: x for i, x in results if isinstance(x, CatalogEntry)}
         self.broken = {i: x for i, x in results if isinstance(x, str)}
 
     def _expect(self) -> Found:
@@ -142,7 +142,7 @@ class Catalog:
             if status.error or status.progress < 1  # else it is there, or was taken away again
         }
 
-    def _examine(self, shelved: Shelved | CheckpointError) -> Entry | str:
+    def _examine(self, shelved: Shelved | CheckpointError) -> CatalogEntry | str:
         """What can be asked of a file, or why nothing can."""
         if isinstance(shelved, CheckpointError):
             return str(shelved)
@@ -151,7 +151,7 @@ class Catalog:
             return f"there is no route for {family.modality} yet"
         try:
             request = request_class(shelved.id, shelved.header, family, self._max_items)
-            entry = Entry(shelved, family, request)
+            entry = CatalogEntry(shelved, family, request)
             entry.card([]).model_dump_json()  # what a listing would otherwise fail at for all
         except CheckpointError as error:
             log.warning("%s is not served: %s", shelved.path.name, error)
@@ -161,7 +161,7 @@ class Catalog:
             return "its header is not what its family needs"
         return entry
 
-    def find(self, model: str, modality: Modality | None = None) -> Entry:
+    def find(self, model: str, modality: Modality | None = None) -> CatalogEntry:
         """The model of this id. Raises NotFound, with the reason or the known ids."""
         entry = self.entries.get(model)
         if entry and modality in (None, entry.family.modality):
@@ -175,7 +175,7 @@ class Catalog:
             message = f"there is no model {model[:100]!r}; known models: {known}"
         raise NotFound(message, code="model_not_found", param="model")
 
-    def of(self, modality: Modality | None = None) -> list[tuple[str, Entry]]:
+    def of(self, modality: Modality | None = None) -> list[tuple[str, CatalogEntry]]:
         """The models of a modality, or all, by id."""
         every = sorted(self.entries.items())
         return [(i, x) for i, x in every if modality in (None, x.family.modality)]

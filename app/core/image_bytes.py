@@ -27,7 +27,7 @@ DROPPED = ({*range(0xE0, 0xF0)} - {*COLOURS}) | {COMMENT, START}
 BROKEN = "can't be read: the file is broken or cut short"
 
 
-class Unreadable(ValueError):
+class UnreadableFile(ValueError):
     """A file can't be used. The message goes on after the name of the param."""
 
 
@@ -58,7 +58,7 @@ def _png(data: bytes) -> Shown:
         if name in parts and (sound or name == b"tRNS"):
             parts[name] += [content] * sound
         elif name in parts:
-            raise Unreadable(BROKEN)
+            raise UnreadableFile(BROKEN)
         elif name == b"eXIf":
             turned = orientation(content)
     joined = [(name, b"".join(contents)) for name, contents in parts.items() if contents]
@@ -72,7 +72,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
         length, name = struct.unpack(">I4s", data[at : at + 8].ljust(8, b"\0"))
         end = at + 12 + length
         if end > len(data):
-            raise Unreadable(BROKEN)
+            raise UnreadableFile(BROKEN)
         if name == b"IEND":
             return
         kept = name in PNG_PARTS
@@ -80,7 +80,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
         sound = not kept or zlib.crc32(data[at + 4 : end - 4]) == sum_
         yield name, data[at + 8 : end - 4] if kept or name == b"eXIf" else b"", sound
         at = end
-    raise Unreadable(f"has more than {MOST_CHUNKS} chunks")
+    raise UnreadableFile(f"has more than {MOST_CHUNKS} chunks")
 
 
 def _png_chunk(name: bytes, content: bytes) -> bytes:
@@ -112,7 +112,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         after = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
         found = MARKER.search(data, after)
         yield marker, start, len(data) if found is None else found.start()
-    raise Unreadable(f"has more than {MOST_SEGMENTS} segments")
+    raise UnreadableFile(f"has more than {MOST_SEGMENTS} segments")
 
 
 def _gif(data: bytes) -> Shown:
@@ -128,7 +128,7 @@ def _gif(data: bytes) -> Shown:
             end = blocks.skip(start + 11 + _palette(data, start + 9))
             return Shown(data[:head] + control + data[start:end] + b";")
         else:
-            raise Unreadable(BROKEN)
+            raise UnreadableFile(BROKEN)
 
 
 @dataclass(slots=True)
@@ -145,18 +145,18 @@ class _GifBlocks:
         while self.at < len(self.data):
             self.blocks += 1
             if self.blocks > MOST_BLOCKS:
-                raise Unreadable(f"has more than {MOST_BLOCKS} blocks")
+                raise UnreadableFile(f"has more than {MOST_BLOCKS} blocks")
             size = self.data[self.at]
             self.at += 1 + size
             if not size:
                 return self.at
-        raise Unreadable(BROKEN)
+        raise UnreadableFile(BROKEN)
 
 
 def _palette(data: bytes, flags: int) -> int:
     """The bytes of a palette, by the flags at this place."""
     if flags >= len(data):
-        raise Unreadable(BROKEN)
+        raise UnreadableFile(BROKEN)
     return 3 * 2 ** ((data[flags] & 7) + 1) if data[flags] & 0x80 else 0
 
 

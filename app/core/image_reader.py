@@ -14,13 +14,13 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from app.core.exif import orientation
-from app.core.image_bytes import BROKEN, Unreadable, shown
+from app.core.image_bytes import BROKEN, UnreadableFile, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-__all__ = ["Unreadable", "read_picture"]
+__all__ = ["UnreadableFile", "read_picture"]
 
 KINDS = ("PNG", "JPEG", "GIF", "WEBP")
 MOST_PIXELS = 16_000_000
@@ -40,10 +40,10 @@ def read_picture(data: bytes) -> "Image":
         warnings.simplefilter("ignore")
         try:
             return _read(data)
-        except (Unreadable, MemoryError):
+        except (UnreadableFile, MemoryError):
             raise
         except Exception:  # a decoder says in a dozen ways that a file is broken
-            raise Unreadable(BROKEN) from None
+            raise UnreadableFile(BROKEN) from None
 
 
 def _read(data: bytes) -> "Image":
@@ -51,7 +51,7 @@ def _read(data: bytes) -> "Image":
     ends = (b"",) if file.ended else JPEG_ENDS
     (picture, clear), *others = (_decoded(file.data + end, file.scans * len(ends)) for end in ends)
     if any(other.tobytes() != picture.tobytes() for other, _ in others):
-        raise Unreadable(BROKEN)
+        raise UnreadableFile(BROKEN)
     exif = picture.info.get("exif") if picture.format == "WEBP" else None
     return _upright(_plain(picture, clear), orientation(exif) if exif else file.orientation)
 
@@ -61,13 +61,13 @@ def _decoded(data: bytes, scans: int) -> "tuple[Image, Image | None]":
     picture = _opened(data)
     width, height = picture.size
     if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
-        raise Unreadable(f"{_too_large()}, and has {width} by {height}")
+        raise UnreadableFile(f"{_too_large()}, and has {width} by {height}")
     if width * height * scans > MOST_SCANNED:
-        raise Unreadable(f"has too many scans for a JPEG picture of its size: {scans}")
+        raise UnreadableFile(f"has too many scans for a JPEG picture of its size: {scans}")
     colour = picture.info.get("transparency") if picture.format == "PNG" else None
     deep = any(tile.args == "RGB;16B" for tile in picture.tile)
     if deep and colour is not None and width * height > MOST_DEEP:
-        raise Unreadable(f"must have at most {MOST_DEEP} pixels of 16 bits with a clear colour")
+        raise UnreadableFile(f"must have at most {MOST_DEEP} pixels of 16 bits with a clear colour")
     picture.load()
     if colour is None or not (deep or picture.mode == "I;16"):
         return picture, None
@@ -101,9 +101,9 @@ def _opened(data: bytes) -> "ImageFile":
     try:
         return Image.open(io.BytesIO(data), formats=KINDS)
     except UnidentifiedImageError:
-        raise Unreadable("is not a PNG, JPEG, GIF or WebP picture") from None
+        raise UnreadableFile("is not a PNG, JPEG, GIF or WebP picture") from None
     except Image.DecompressionBombError:
-        raise Unreadable(_too_large()) from None
+        raise UnreadableFile(_too_large()) from None
 
 
 def _too_large() -> str:

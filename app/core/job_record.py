@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Literal, get_args
 
-from app.core.schemas import Draft, ErrorDetail, Job, JobUrls, Output, Progress, Status, Usage
+from app.core.schemas import ErrorDetail, Job, JobUrls, Output, Progress, Status, TextDraft, Usage
 
 log = logging.getLogger(__name__)
 
@@ -162,10 +162,10 @@ def _output(stored: dict[str, Any]) -> Output:
     return Output(url=f"{url_prefix.get()}/artifacts/{stored['sha256']}", **stored)
 
 
-def _drafts(record: Hash) -> list[Draft]:
+def _drafts(record: Hash) -> list[TextDraft]:
     """Of each item that is being written, in order."""
     items = {int(name.split(":")[1]) for name in record if name.startswith(DRAFT)}
-    return [Draft(index=index, text=draft_of(index, record)) for index in sorted(items)]
+    return [TextDraft(index=index, text=draft_of(index, record)) for index in sorted(items)]
 
 
 def draft_of(index: int, record: Hash) -> str:

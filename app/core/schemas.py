@@ -100,7 +100,7 @@ class Usage(Schema):
     compute_ms: int | None = None
 
 
-class Draft(Schema):
+class TextDraft(Schema):
     """What an item has written so far."""
 
     index: int
@@ -134,7 +134,9 @@ class Job(Schema):
     completed_at: int | None = None
     expires_at: int | None = None
     outputs: list[Output] = []
-    drafts: list[Draft] = Field(default=[], description="Text so far, while it is being written.")
+    drafts: list[TextDraft] = Field(
+        default=[], description="Text so far, while it is being written."
+    )
     determinism: Literal["bitwise", "none"] | None = None
     usage: Usage = Usage()
     error: ErrorDetail | None = None

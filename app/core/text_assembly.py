@@ -15,7 +15,7 @@ class TextChanged(Exception):
 
 
 @dataclass
-class Pieces:
+class ItemTexts:
     """What was given of each item's text."""
 
     given: dict[int, str] = field(default_factory=dict)

@@ -23,7 +23,7 @@ RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 @dataclass(frozen=True)
-class Note:
+class ArtifactRecord:
     """What Redis notes of an artifact that the asker may read."""
 
     sha256: str
@@ -39,7 +39,7 @@ class Note:
         return f"{self.sha256[:16]}.{SUFFIXES.get(self.content_type, 'bin')}"
 
 
-async def read_note(connection: "redis.asyncio.Redis", owner: str, sha256: str) -> Note:
+async def read_note(connection: "redis.asyncio.Redis", owner: str, sha256: str) -> ArtifactRecord:
     """Owning counts, not knowing the hash. Raises NotFound, or Gone for what was once theirs."""
     if not NAME.fullmatch(sha256):
         raise NotFound("no such artifact", code="artifact_not_found")
@@ -47,13 +47,13 @@ async def read_note(connection: "redis.asyncio.Redis", owner: str, sha256: str) 
     found: list[Any] = await connection.hmget(artifact_key(sha256), fields)
     kind, size, held, was = found
     if kind and size and int(held or 0) > 0:
-        return Note(sha256, kind, int(size))
+        return ArtifactRecord(sha256, kind, int(size))
     if was:
         raise Gone("this artifact has expired")
     raise NotFound("no such artifact", code="artifact_not_found")
 
 
-async def send(request: Request, services: Services, note: Note) -> Response:
+async def send(request: Request, services: Services, note: ArtifactRecord) -> Response:
     """200, 206, 304 or 416. The first piece is read before the answer begins, so that a store
     that fails is told as such."""
     headers = {
@@ -82,7 +82,7 @@ async def send(request: Request, services: Services, note: Note) -> Response:
     return StreamingResponse(body, status, headers, media_type=note.content_type)
 
 
-def wanted_part(request: Request, note: Note) -> range | None:
+def wanted_part(request: Request, note: ArtifactRecord) -> range | None:
     """The bytes asked for: all of them without a Range that holds and can be read (RFC 9110,
     14.2), None where it lies beyond the end."""
     everything = range(note.bytes)

@@ -106,7 +106,7 @@ def _broken(scope: Scope) -> ASGIApp:
 
 
 @dataclass(frozen=True)
-class Limits:
+class BodyLimits:
     """The largest body of a request, in bytes: for most routes, and for some by path."""
 
     usual: int
@@ -123,7 +123,7 @@ class _Beyond(Exception):
 class Limit:
     """Refuses a body that is too large: at once where it says so, else while it comes."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
         self._app = app
         self._limits = limits
 

@@ -22,7 +22,7 @@ from app.core.store import Missing
 from app.core.wav import wav_header
 from app.operations.job_errors import check_made
 from app.queue.follow_marks import FollowMark
-from app.queue.notifications import RECHECK, Bell
+from app.queue.notifications import RECHECK, Subscription
 from app.services import Services
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ AHEAD = 16  # chunks asked for at once
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class AudioState:
     """What Redis tells of an item's sound: the next chunks, and what the whole is like."""
 
     chunks: list[str]  # SHA-256 each, of those that follow the ones that were asked after
@@ -39,7 +39,7 @@ class Heard:
     total: int | None  # chunks, once it is known
 
 
-NOTHING = Heard([], (0, 0), None)
+NOTHING = AudioState([], (0, 0), None)
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Listener:
     async def _chunk(self, sha256: str) -> bytes:
         return await self.services.store_threads.run(self.services.store.get, sha256)
 
-    async def _look(self, bell: Bell) -> tuple[bool, Heard]:
+    async def _look(self, bell: Subscription) -> tuple[bool, AudioState]:
         """Whether the job is over, and what is new; the first is asked first, so that no chunk
         comes in between."""
         while True:
@@ -100,7 +100,7 @@ class Listener:
             return True
         return job.status in TERMINAL
 
-    async def _hear(self) -> Heard:
+    async def _hear(self) -> AudioState:
         numbers = range(self.number, self.number + AHEAD)
         fields = [f"{self.index}/{name}" for name in ("form", "chunks", *numbers)]
         found: list[Any] = await self.services.reader_redis.hmget(sound_key(self.job.id), fields)
@@ -109,4 +109,4 @@ class Listener:
         if not form:
             return NOTHING
         rate, channels = map(int, form.split("/"))
-        return Heard(there, (rate, channels), int(total) if total else None)
+        return AudioState(there, (rate, channels), int(total) if total else None)

@@ -23,7 +23,7 @@ from app.core.schemas import TERMINAL, Job
 from app.http.streaming import LiveStream
 from app.queue.event_log import TERMINAL_EVENTS, Event
 from app.queue.follow_marks import FollowMark
-from app.queue.notifications import Bell
+from app.queue.notifications import Subscription
 from app.services import Services
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Follower:
                     yield None
                     quiet_since = time.monotonic()
 
-    async def _news(self, bell: Bell) -> list[Event]:
+    async def _news(self, bell: Subscription) -> list[Event]:
         """What to send next; after a sleep if there is none."""
         try:
             news = await self._snapshot() if self.position is None else await self._replay()

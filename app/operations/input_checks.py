@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from starlette.concurrency import run_in_threadpool
 
 from app.core.errors import Gone, NotFound, Unavailable, Unprocessable
-from app.core.image_reader import Unreadable, read_picture
+from app.core.image_reader import UnreadableFile, read_picture
 from app.core.store import Missing
-from app.files.downloads import Note, read_note
+from app.files.downloads import ArtifactRecord, read_note
 from app.services import Services
 from models.checkpoint.header import Header
 from models.music.midi import read_midi
@@ -49,7 +49,7 @@ def _score(data: bytes, header: Header) -> None:
     try:
         read_midi(data, pitches=played)
     except ScoreError as error:
-        raise Unreadable(f"can't be used: {error}") from None
+        raise UnreadableFile(f"can't be used: {error}") from None
 
 
 KINDS: Mapping[str, Kind] = {
@@ -77,7 +77,7 @@ async def check_inputs(services: Services, owner: str, wanted: Params, header: H
             raise Unprocessable(message, param=param)
 
 
-async def _note(services: Services, owner: str, param: str, sha256: str) -> Note:
+async def _note(services: Services, owner: str, param: str, sha256: str) -> ArtifactRecord:
     try:
         return await read_note(services.reader_redis, owner, sha256)
     except Gone:
@@ -88,7 +88,7 @@ async def _note(services: Services, owner: str, param: str, sha256: str) -> Note
 
 
 async def _tried(
-    services: Services, param: str, note: Note, kind: str, header: Header
+    services: Services, param: str, note: ArtifactRecord, kind: str, header: Header
 ) -> Size | None:
     wanted = KINDS[kind]
     if note.content_type not in wanted.types:
@@ -100,7 +100,7 @@ async def _tried(
             return await run_in_threadpool(wanted.size, data, header)
     except Missing:
         raise _gone(param) from None
-    except Unreadable as error:
+    except UnreadableFile as error:
         raise Unprocessable(f"{param} {error}", param=param) from None
 
 

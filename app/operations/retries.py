@@ -93,7 +93,7 @@ class Attendance:
         return await self.services.queue_threads.run(self.services.scripts.run, script, *args)
 
 
-async def attend(
+async def register(
     request: Request, services: Services, owner: str, body: dict[str, Any], part: int = 0
 ) -> Attendance:
     """Note that a request waits; of one that makes several jobs, for one of them.

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import ValidationError
 
-from app.catalog.catalog import Entry
+from app.catalog.catalog import CatalogEntry
 from app.core.errors import Unprocessable
 from app.core.long_fields import split, whole
 from app.core.schemas import TERMINAL, Job
@@ -56,11 +56,11 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Wish:
+class JobRequest:
     """What was validated: the type of job to make, by which model, of what params."""
 
     type: str
-    entry: Entry
+    entry: CatalogEntry
     params: Params
     streamed: bool = False  # whether its previews are to be sent as they come
 
@@ -70,7 +70,7 @@ async def generate(request: Request, services: Services, owner: str, route: Rout
     await services.catalog.refresh()
     body, text = await read_json(request)
     entry = services.catalog.find(_model_of(body, route), route.modality)
-    wish = Wish(route.type, entry, validated(entry, text, entry.schema))
+    wish = JobRequest(route.type, entry, validated(entry, text, entry.schema))
     key = client_key(request, owner, body) or service_key(request, services, owner, body)
     try:
         accepted = await accept(request, services, owner, wish, key)
@@ -90,7 +90,7 @@ async def generate(request: Request, services: Services, owner: str, route: Rout
 
 
 async def accept(
-    request: Request, services: Services, owner: str, wish: Wish, idempotency: Idempotency
+    request: Request, services: Services, owner: str, wish: JobRequest, idempotency: Idempotency
 ) -> Accepted:
     """Make a job of a wish, or find the one that was made of it before.
 
@@ -124,7 +124,7 @@ def _model_of(body: dict[str, Any], route: Route) -> str:
     return model
 
 
-def validated(entry: Entry, text: bytes | str, schema: Schema) -> Params:
+def validated(entry: CatalogEntry, text: bytes | str, schema: Schema) -> Params:
     """The body as this model's request, by the letter: no "4" for 4.
 
     Raises InvalidRequest, in words of the schema that the client knows it by.
@@ -136,7 +136,7 @@ def validated(entry: Entry, text: bytes | str, schema: Schema) -> Params:
         raise explain_details(found, schema) from None
 
 
-def _new_job(owner: str, wish: Wish) -> NewJob:
+def _new_job(owner: str, wish: JobRequest) -> NewJob:
     given = wish.params.model_dump(mode="json")
     metadata, model = given.pop("metadata"), given.pop("model")
     request = hash_body(given)

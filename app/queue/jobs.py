@@ -214,7 +214,7 @@ class Jobs:
 
 
 @dataclass(frozen=True)
-class Page:
+class JobFilter:
     """Which jobs to list: newest first or oldest first, after one that was seen."""
 
     status: Status | None = None
@@ -248,7 +248,7 @@ class JobReader:
         job = await self._redis.hget(idempotency.key, "job")
         return job is not None and bool(await self._redis.exists(job_key(str(job))))
 
-    async def list(self, owner: str, page: Page) -> JobList:
+    async def list(self, owner: str, page: JobFilter) -> JobList:
         """One page. It reads `limit` ids of each list concerned, however long the lists are."""
         ids = await self._ids(owner, page)
         asked = (self._reads.run("view", owner, job_id) for job_id in ids[: page.limit])
@@ -261,7 +261,7 @@ class JobReader:
             has_more=len(ids) > page.limit,
         )
 
-    async def _ids(self, owner: str, page: Page) -> Sequence[str]:
+    async def _ids(self, owner: str, page: JobFilter) -> Sequence[str]:
         descending = page.order == "desc"
         start, end = ("+", "-") if descending else ("-", "+")
         if page.after:
@@ -290,7 +290,7 @@ def _long_fields(long: LongInput | None) -> dict[str, str]:
     return {"input_long": names, "input_sha256": long.sha256, "input_bytes": str(long.bytes)}
 
 
-def _lists(owner: str, page: Page) -> list[str]:
+def _lists(owner: str, page: JobFilter) -> list[str]:
     if page.status is None and page.type is None:
         return [index_key(owner)]
     types = [page.type] if page.type else list(JOB_TYPES)

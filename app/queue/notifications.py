@@ -26,7 +26,7 @@ LINGER = 10.0  # seconds that the subscription outlives its last listener
 AGAIN = 0.5  # seconds between tries to subscribe
 
 
-class Bell:
+class Subscription:
     """Rings when its job has something new, when the subscription is made, and at the end."""
 
     def __init__(self) -> None:
@@ -43,12 +43,12 @@ class Bell:
         self._rung.clear()
 
 
-class Wake:
+class Notifier:
     """The bells of this process, and the subscription that rings them."""
 
     def __init__(self, connection: "redis.asyncio.Redis") -> None:
         self._redis = connection
-        self._bells: defaultdict[str, set[Bell]] = defaultdict(set)
+        self._bells: defaultdict[str, set[Subscription]] = defaultdict(set)
         self._ringer: asyncio.Task[None] | None = None
         self.closing = False
 
@@ -57,9 +57,9 @@ class Wake:
         return sum(map(len, self._bells.values()))
 
     @asynccontextmanager
-    async def listen(self, job_id: str) -> AsyncIterator[Bell]:
+    async def listen(self, job_id: str) -> AsyncIterator[Subscription]:
         """A bell for this job, as long as the block lasts."""
-        bell = Bell()
+        bell = Subscription()
         self._bells[job_id].add(bell)
         if self._ringer is None or self._ringer.done():
             self._ringer = asyncio.create_task(self._follow(), name="wake")

@@ -15,7 +15,7 @@ from app.core.scripts import FOLDER, source
 
 
 @dataclass(eq=False)
-class Asked:
+class PendingRead:
     """One reader's question, and where its answer goes."""
 
     script: str
@@ -39,12 +39,12 @@ class Reads:
     def __init__(self, connection: "redis.asyncio.Redis", *names: str) -> None:
         self._redis = connection
         self._scripts = {n: connection.register_script(source(n, FOLDER)) for n in names}
-        self._asked: list[Asked] = []
+        self._asked: list[PendingRead] = []
         self._sending: asyncio.Task[None] | None = None
 
     async def run(self, name: str, *args: Any) -> Any:
         """What the script says. Raises RedisError."""
-        asked = Asked(name, args)
+        asked = PendingRead(name, args)
         self._asked.append(asked)
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send(), name="reads")
@@ -63,7 +63,7 @@ class Reads:
             for asked, reply in zip(batch, replies, strict=True):
                 asked.tell(reply)
 
-    async def _replies(self, batch: list[Asked]) -> list[Any]:
+    async def _replies(self, batch: list[PendingRead]) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipe:
             for asked in batch:
                 pipe.evalsha(self._scripts[asked.script].sha, 0, *asked.args)

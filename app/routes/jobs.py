@@ -28,7 +28,7 @@ from app.http.responses import job_reply, job_reply_if_changed, json_reply
 from app.http.streaming import LiveStream
 from app.operations.audio_stream import Listener
 from app.operations.event_stream import EventStream, Follower
-from app.queue.jobs import Page
+from app.queue.jobs import JobFilter
 
 router = APIRouter(tags=["jobs"])
 log = logging.getLogger("atelier.jobs")
@@ -38,7 +38,7 @@ JobId = Annotated[str, Path(description="The id of a job.", examples=[JOB_ID])]
 JOB_REPLY = reply("The job.", JOB_EXAMPLE)
 
 
-class Listing(BaseModel):
+class JobListQuery(BaseModel):
     """Which jobs to list."""
 
     model_config = ConfigDict(extra="forbid")
@@ -75,12 +75,14 @@ LIST_EXAMPLE = {
     response_model=JobList,
     responses={200: reply("A page of jobs.", LIST_EXAMPLE), **errors(401, 422, 503)},
 )
-async def list_jobs(services: Has, owner: Owner, wanted: Annotated[Listing, Query()]) -> Response:
+async def list_jobs(
+    services: Has, owner: Owner, wanted: Annotated[JobListQuery, Query()]
+) -> Response:
     """Pages by cursor: pass `last_id` as `after` while `has_more` is true.
 
     Long texts are left out, and `omitted` names them; `full=true` includes them.
     """
-    page = Page(**wanted.model_dump(exclude={"full"}))
+    page = JobFilter(**wanted.model_dump(exclude={"full"}))
     found = await services.reader.list(owner, page)
     if wanted.full:
         data = await asyncio.gather(*(whole(services, job) for job in found.data))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from app.catalog.catalog import Entry
+from app.catalog.catalog import CatalogEntry
 from app.core.schemas import OpenAIModel, OpenAIModelList
 from app.deps import Has, Owner
 from app.http.openapi_examples import errors, reply
@@ -75,5 +75,5 @@ async def get_text_model(services: Has, owner: Owner, model_id: ModelId) -> Resp
 text_only.include_router(openai_text.router)
 
 
-def _openai(entry: Entry) -> OpenAIModel:
+def _openai(entry: CatalogEntry) -> OpenAIModel:
     return OpenAIModel(id=entry.id, created=entry.file.modified, modality=entry.family.modality)

@@ -96,9 +96,9 @@ def open_clip(
 
     def imported() -> Path:
         from models.convert.importers import import_clip
-        from models.convert.open_clip import Source
+        from models.convert.open_clip import OpenClipSource
 
-        return import_clip(Source(model, weights, tag, key), folder, called, replace, card)
+        return import_clip(OpenClipSource(model, weights, tag, key), folder, called, replace, card)
 
     _say(imported)
 
@@ -162,7 +162,11 @@ def lead(
     def led() -> Path:
         from models.diffusion import attach_clip as leading
 
-        return leading.let_go(folder, model) if clip is None else leading.lead(folder, model, clip)
+        return (
+            leading.let_go(folder, model)
+            if clip is None
+            else leading.attach_clip(folder, model, clip)
+        )
 
     _say(led)
 

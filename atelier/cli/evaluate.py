@@ -38,7 +38,7 @@ def eval_(
         from models.checkpoint.header import CheckpointError
         from training.data.cache import DataMissing
         from training.errors import TrainingError
-        from training.evaluation.evaluate import Order, evaluate
+        from training.evaluation.evaluate import EvalOptions, evaluate
         from training.metrics.features import EfficientNetLite0
         from training.pipeline import device_of
 
@@ -46,7 +46,7 @@ def eval_(
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="train", missing=error.name)) from None
     path = _file(checkpoint, settings_with(checkpoints=checkpoints).checkpoints)
-    order = Order(parsed(param or []), n, seeds, reference)
+    order = EvalOptions(parsed(param or []), n, seeds, reference)
     try:
         show_json(evaluate(path, order, _eyes(features, inception), device_of(device)))
     except (TrainingError, DataMissing, CheckpointError) as error:

@@ -78,10 +78,10 @@ def paint(
     A line like `/seed 7` or `/style noto` sets a param until `/seed` alone unsets it. Ctrl-C stops
     a picture; at the prompt it leaves, as do Ctrl-D and `/quit`.
     """
-    from atelier.cli.paint_repl import Easel
+    from atelier.cli.paint_repl import PaintRepl
 
     with client(url, api_key) as service:
-        easel = Easel(service, to, {} if model is None else {"model": model})
+        easel = PaintRepl(service, to, {} if model is None else {"model": model})
         easel.work()
 
 

@@ -15,7 +15,7 @@ HELP = """type what to paint; Ctrl-C stops a picture, /quit leaves
 /steps 20 sets a param (or /seed, /style, ...), /steps unsets it, / lists them"""
 
 
-class Easel:
+class PaintRepl:
     """One sitting: the params that were set hold for every picture until they are unset."""
 
     def __init__(self, service: "Client", folder: Path, params: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ def write(
 
     With --story, --poem or --continue it is one text on standard output, for scripts.
     """
-    from atelier.cli.write_repl import Author, show
+    from atelier.cli.write_repl import WriteRepl, show
 
     params: dict[str, Any] = {
         "style": style,
@@ -96,7 +96,7 @@ def write(
         raise fail("--story, --poem and --continue are one text each: give one of them", 2)
     with client(url, api_key) as service:
         if not once:
-            Author(service, to, given).work()
+            WriteRepl(service, to, given).work()
             return
         job = submitted(service, "story", given | once[0], {})
         with cancel_on_interrupt(job, keep=False):

@@ -47,11 +47,11 @@ def train(
     """
     try:
         from training.errors import TrainingError, TrainingStopped
-        from training.pipeline import Order, run
+        from training.pipeline import TrainOptions, run
     except ModuleNotFoundError as error:
         raise fail(NEEDS.format(extra="train", missing=error.name)) from None
     folder = settings_with(checkpoints=to).checkpoints
-    order = Order(recipe, folder, runs, data, name, steps, resume, replace, device, start)
+    order = TrainOptions(recipe, folder, runs, data, name, steps, resume, replace, device, start)
     try:
         path = run(order)
     except TrainingStopped as error:

@@ -26,7 +26,7 @@ WORD = re.compile(r"\A\S{0,30}\s")  # what is left of one that was cut
 OF_WORKS = {"style", "title"}  # params that only stories and poems take
 
 
-class Author:
+class WriteRepl:
     """One sitting: the params that were set hold for every text until they are unset."""
 
     def __init__(self, service: "Client", folder: Path | None, params: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from app.core.text_assembly import Pieces, TextChanged
+from app.core.text_assembly import ItemTexts, TextChanged
 from atelier.client.audio_stream import Hearing, SoundFile
 from atelier.client.errors import NotFoundError, TextChangedError, WaitTimeout, json_of
 from atelier.client.sse import Event, Following
@@ -92,7 +92,7 @@ class Job(JobView):
         Over dropped connections too. Raises JobFailed, JobCanceled or TextChangedError after what
         there was of it.
         """
-        pieces = Pieces(only=index)
+        pieces = ItemTexts(only=index)
         try:
             with closing(self.events()) as events:
                 for event in events:
@@ -230,7 +230,7 @@ class AsyncJob(JobView):
 
     async def deltas(self, index: int = 0) -> AsyncGenerator[str, None]:
         """An item's text as it is written, as with `Job.deltas`."""
-        pieces = Pieces(only=index)
+        pieces = ItemTexts(only=index)
         try:
             async with aclosing(self.events()) as events:
                 async for event in events:

@@ -226,12 +226,12 @@ def import_packaged(model: Packaged, folder: Path, note: Callable[[float], None]
     try:
         from models.checkpoint.header import CheckpointError
         from models.checkpoint.weights import save
-        from models.convert.language import Source, read_language  # this takes seconds
+        from models.convert.language import LanguageSource, read_language  # this takes seconds
 
         note(LOADED)
         to = folder / f"{model.id}{SUFFIX}"
         try:
-            header, tensors = read_language(Source(path), model.card)
+            header, tensors = read_language(LanguageSource(path), model.card)
             note(READ)
             if not to.exists():  # a user may have put one there meanwhile
                 save(to, header, tensors)

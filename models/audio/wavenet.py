@@ -17,11 +17,11 @@ from models.audio.wavenet_torch import Advanced, Draws, Stacked, State
 from models.audio.wavenet_torch import advance as advance_plainly
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_net
-from models.engine.batching import Batched, Place
+from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.engine.noise import derived
 from models.music.composer import PARTS, Composer
-from models.nets.wavenet import WaveNet as Net
+from models.nets.wavenet import WaveNetModel as Net
 from models.params.audio import LONGEST, SHORT, ComposerParams, WaveNetParams
 from models.score import OCTAVE, Score, within
 
@@ -43,9 +43,9 @@ class WaveNet:
 
     max_items = 64
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         self.home = home_of(place.device)
-        self.net = build_net(Net, checkpoint, Place(self.home))
+        self.net = build_net(Net, checkpoint, Placement(self.home))
         self.labels = checkpoint.header.labels
         if len(self.labels) != self.net.styles:
             raise CheckpointError(
@@ -66,14 +66,14 @@ class WaveNet:
         none, one = torch.tensor(self.net.styles), torch.tensor(1.0)
         roll, uniforms = self._scored(None, 1), torch.zeros(self.samples)
         example = (*self.weights.silence(), uniforms, roll, none, one, one)
-        self.advance: Batched[Advanced] = Batched(self._chunk, example, rows=rows)
-        self.batched: tuple[Batched[Any], ...] = (self.advance,)
+        self.advance: BatchedFn[Advanced] = BatchedFn(self._chunk, example, rows=rows)
+        self.batched: tuple[BatchedFn[Any], ...] = (self.advance,)
         if self.composer:
             self.batched += self.composer.batched
             self.max_items = min(self.max_items, self.composer.max_items)
             self.item_bytes += self.composer.item_bytes
 
-    def _composer_of(self, checkpoint: Checkpoint, place: Place) -> Composer | None:
+    def _composer_of(self, checkpoint: Checkpoint, place: Placement) -> Composer | None:
         if "composer" not in checkpoint.needs:
             return None
         composer = Composer(checkpoint.needs["composer"], place)

@@ -33,7 +33,7 @@ ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32
 NAN, INFINITE = np.float32(np.nan), np.float32(np.inf)
 
 
-class Packed(NamedTuple):
+class PackedWaveNet(NamedTuple):
     """A WaveNet's weights as the kernel reads them; matrices in blocks of outputs."""
 
     hop: int
@@ -54,7 +54,7 @@ class Packed(NamedTuple):
     out_bias: Floats
 
 
-class Desk(NamedTuple):
+class WaveNetScratch(NamedTuple):
     """Where up to `ABREAST` streams are worked out, one row each, ends of vectors included."""
 
     both: Floats  # a layer's input of `dilation` samples ago, and its input now
@@ -67,10 +67,10 @@ class Desk(NamedTuple):
     parts: Floats  # (LANES,), of what they sum to
 
 
-def packed(weights: Stacked) -> Packed:
+def packed(weights: Stacked) -> PackedWaveNet:
     """Copies them: what the stacked ones are changed to later is not seen."""
     (gather, gather_bias), (hidden, hidden_bias), (out, out_bias) = weights.ends
-    return Packed(
+    return PackedWaveNet(
         weights.hop,
         weights.residual,
         weights.gate,
@@ -98,12 +98,12 @@ def _blocks(matrices: Tensor) -> Floats:
     return blocks_of(matrices.detach().float().numpy())
 
 
-def desk_for(weights: Packed) -> Desk:
+def desk_for(weights: PackedWaveNet) -> WaveNetScratch:
     def rows(width: int) -> Floats:
         return np.zeros((ABREAST, width), np.float32)
 
     layers, classes = len(weights.starts), len(weights.levels)
-    return Desk(
+    return WaveNetScratch(
         rows(weights.residual + padded(weights.residual)),
         rows(padded(2 * weights.gate)),
         rows(layers * weights.gate),
@@ -115,7 +115,7 @@ def desk_for(weights: Packed) -> Desk:
     )
 
 
-def advance(weights: Packed, state: State, told: Tensor, draws: Draws) -> Advanced:
+def advance(weights: PackedWaveNet, state: State, told: Tensor, draws: Draws) -> Advanced:
     """As `wavenet_steps.advance`, on the CPU: as many streams in each of torch's threads."""
     rings, length, last = (t.clone(memory_format=torch.contiguous_format) for t in state)
     samples = torch.empty(draws.uniforms.shape)
@@ -133,14 +133,19 @@ def advance(weights: Packed, state: State, told: Tensor, draws: Draws) -> Advanc
     return samples, rings, length, last
 
 
-def _advance(weights: Packed, part: list[Any]) -> None:
+def _advance(weights: PackedWaveNet, part: list[Any]) -> None:
     rings, length, last, samples, told, *draws = part
     _run(weights, desk_for(weights), (rings, length, last), told, tuple(draws), samples)
 
 
 @compiled
 def _run(
-    weights: Packed, desk: Desk, state: Any, told: Floats, draws: Any, samples: Floats
+    weights: PackedWaveNet,
+    desk: WaveNetScratch,
+    state: Any,
+    told: Floats,
+    draws: Any,
+    samples: Floats,
 ) -> None:
     """All samples of ABREAST streams, then those of the next; the state is written."""
     rings, length, last = state
@@ -163,7 +168,9 @@ def _run(
 
 
 @compiled
-def step(weights: Packed, desk: Desk, state: Any, told: Any, first: int, rows: int) -> None:
+def step(
+    weights: PackedWaveNet, desk: WaveNetScratch, state: Any, told: Any, first: int, rows: int
+) -> None:
     """Logits of the next sample of streams `first` and on, whose inputs lie on the desk.
 
     state: rings (B, places, residual), which are written, and length (B,).
@@ -194,7 +201,7 @@ def step(weights: Packed, desk: Desk, state: Any, told: Any, first: int, rows: i
 
 
 @compiled
-def _spoken(weights: Packed, desk: Desk, rows: int) -> None:
+def _spoken(weights: PackedWaveNet, desk: WaveNetScratch, rows: int) -> None:
     """Logits of all units: section 2.4 of the paper."""
     _affine(weights.gather, weights.gather_bias, desk.units, desk.skip, rows)
     _rectify(desk.skip, rows)

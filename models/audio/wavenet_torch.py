@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.audio import mulaw
 from models.nets.activations import sigmoid
-from models.nets.wavenet import WaveNet
+from models.nets.wavenet import WaveNetModel
 
 State = tuple[Tensor, Tensor, Tensor]
 """rings (places, residual) float32, samples so far and the last one's class, int64."""
@@ -40,7 +40,7 @@ class Draws:
 class Stacked:
     """A WaveNet's weights by use, with the input as the first dimension, and where rings begin."""
 
-    def __init__(self, net: WaveNet) -> None:
+    def __init__(self, net: WaveNetModel) -> None:
         self.hop, self.residual, self.gate = net.hop, net.residual, net.gate
         device = net.out.weight.device
         ends = list(accumulate(net.dilations, initial=0))
@@ -70,9 +70,9 @@ class Stacked:
 def advance(weights: Stacked, state: State, told: Tensor, draws: Draws) -> Advanced:
     """Draw the next K samples of B streams, each from the ones before it.
 
-    told (B, frames, layers, 2 gate), as `WaveNet.condition` has it, K being the frames' samples.
-    Gives samples (B, K) in [-1, 1], NaN where no class could be drawn, and the state after them;
-    what is given stays as it was.
+    told (B, frames, layers, 2 gate), as `WaveNetModel.condition` has it, K being the frames'
+    samples. Gives samples (B, K) in [-1, 1], NaN where no class could be drawn, and the state after
+    them; what is given stays as it was.
     """
     rings, length, last = state[0].clone(memory_format=torch.contiguous_format), *state[1:]
     samples = []

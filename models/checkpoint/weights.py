@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.checkpoint.header import CheckpointError, Header, file_sha256, part_path, read_header
 from models.checkpoint.safetensors_table import not_weights
 from models.checkpoint.utf8_paths import utf8_path
-from models.engine.batching import Place
+from models.engine.batching import Placement
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -90,7 +90,7 @@ def save(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
         draft.rename(path)
 
 
-def build_net(make: Callable[..., N], checkpoint: Checkpoint, place: Place) -> N:
+def build_net(make: Callable[..., N], checkpoint: Checkpoint, place: Placement) -> N:
     """The net of a checkpoint, its weights in place, ready to run (no gradients, no dropout).
 
     Raises CheckpointError for a configuration the net refuses and for a missing, unknown or
@@ -103,7 +103,7 @@ def build_part(
     make: Callable[..., N],
     config: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
-    place: Place,
+    place: Placement,
     prefix: str = "",
 ) -> N:
     """The same of one of several nets in a checkpoint: that whose tensors' names begin so."""
@@ -145,7 +145,7 @@ def check_names_and_shapes(own: Mapping[str, Tensor], given: Mapping[str, Tensor
             raise CheckpointError(f"tensor {name} has shape {got}, the net wants {want}")
 
 
-def _placed(tensor: Tensor, place: Place) -> Tensor:
+def _placed(tensor: Tensor, place: Placement) -> Tensor:
     return tensor.to(place.device, place.dtype if tensor.is_floating_point() else None)
 
 

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_part
-from models.clip.tokenizer import PAD, EveryWord, Words
-from models.engine.batching import Batched, Place
+from models.clip.tokenizer import PAD, EveryWord, WordTokenizer
+from models.engine.batching import BatchedFn, Placement
 from models.nets.clip import Sight, build_clip, see, tell
 
 EVERY = "all"  # what `process.words` says of a tower that has open_clip's own token table
@@ -36,7 +36,7 @@ class Prompted:
 class CLIP:
     """Both towers, the words that the text tower knows, and how pictures are shown to the other."""
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         if checkpoint.header.family != "clip":
             raise CheckpointError(f"it is no CLIP, but of family {checkpoint.header.family}")
         self.net = _net_of(checkpoint, place)
@@ -53,7 +53,7 @@ class CLIP:
         side = self.net.visual.image_size
         self.side: int = side if isinstance(side, int) else side[0]
         example = (torch.full((self.context,), self.words.rows - 1),)
-        self.tell: Batched[tuple[Tensor, Tensor]] = Batched(
+        self.tell: BatchedFn[tuple[Tensor, Tensor]] = BatchedFn(
             self._tell, example, most=MOST, dtype=place.dtype
         )
 
@@ -96,7 +96,7 @@ class CLIP:
         return (seen * goal[:, None].float()).sum(2).mean(1)
 
 
-def _net_of(checkpoint: Checkpoint, place: Place) -> Any:
+def _net_of(checkpoint: Checkpoint, place: Placement) -> Any:
     """Both towers of its weights, with the buffers that are none and so were left without values.
 
     Raises CheckpointError.
@@ -115,11 +115,11 @@ def _net_of(checkpoint: Checkpoint, place: Place) -> Any:
     return net.to(place.device, place.dtype)
 
 
-def _words_of(checkpoint: Checkpoint) -> Words | EveryWord:
+def _words_of(checkpoint: Checkpoint) -> WordTokenizer | EveryWord:
     """Raises KeyError or ValueError if they are not there."""
     if checkpoint.header.process.get("words") == EVERY:
         return EveryWord()
-    return Words.read(checkpoint.tensors)
+    return WordTokenizer.read(checkpoint.tensors)
 
 
 def cutouts(rng: torch.Generator, count: int) -> Tensor:

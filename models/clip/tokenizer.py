@@ -24,7 +24,7 @@ _WORD = re.compile(r"[^\W\d_]+|\d|[^\s\w]+|_", re.UNICODE)
 
 
 @dataclass(frozen=True)
-class Words:
+class WordTokenizer:
     """The words a model knows. Row 0 pads; `kept` are open_clip's tokens of the rows after it; the
     two last rows begin and end a text."""
 
@@ -32,7 +32,7 @@ class Words:
     known: frozenset[str]
 
     @classmethod
-    def of(cls, known: Sequence[str], rows: int) -> "Words":
+    def of(cls, known: Sequence[str], rows: int) -> "WordTokenizer":
         """Of so many rows: the bytes, then the tokens of these words, the first ones first.
 
         A word whose tokens find no room is not known. Raises ValueError if not all rows fill.
@@ -48,7 +48,7 @@ class Words:
         return cls(torch.tensor(sorted(kept), dtype=torch.int32), frozenset(taken))
 
     @classmethod
-    def read(cls, tensors: dict[str, Tensor]) -> "Words":
+    def read(cls, tensors: dict[str, Tensor]) -> "WordTokenizer":
         """From what `tensors` has made. Raises KeyError or ValueError if it is not there."""
         text = bytes(tensors["words.known"].tolist()).decode()
         return cls(tensors["words.kept"], frozenset(text.split("\n")))
@@ -66,7 +66,7 @@ class Words:
     def _row_of(self) -> dict[int, int]:
         return {token: row for row, token in enumerate(self.kept.tolist(), 1)}
 
-    def read_text(self, text: str, context: int) -> "Read":
+    def read_text(self, text: str, context: int) -> "TokenizedText":
         """The rows of a text, and which of its words were left out: unknown, or beyond the end."""
         rows: list[int] = []
         unknown: list[str] = []
@@ -79,7 +79,7 @@ class Words:
                 beyond.append(word)
             else:
                 rows += [row for row in found if row is not None]
-        return Read([self.rows - 2, *rows, self.rows - 1], tuple(unknown), tuple(beyond))
+        return TokenizedText([self.rows - 2, *rows, self.rows - 1], tuple(unknown), tuple(beyond))
 
     def table(self, texts: Sequence[str], context: int) -> Tensor:
         """Many texts at once: (N, context) int64, padded."""
@@ -95,16 +95,16 @@ class EveryWord:
 
     rows = 49408
 
-    def read_text(self, text: str, context: int) -> "Read":
+    def read_text(self, text: str, context: int) -> "TokenizedText":
         """As open_clip's tokenizer reads it: cut to the context, whatever stands there."""
         tokens = _tokenizer().encode(text)
         start, end = self.rows - 2, self.rows - 1
         beyond = _tokenizer().decode(tokens[context - 2 :]).strip() if tokens[context - 2 :] else ""
-        return Read([start, *tokens[: context - 2], end], (), (beyond,) if beyond else ())
+        return TokenizedText([start, *tokens[: context - 2], end], (), (beyond,) if beyond else ())
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class TokenizedText:
     """What a model reads of a text."""
 
     rows: list[int]
@@ -112,7 +112,7 @@ class Read:
     beyond: tuple[str, ...]
 
 
-def notes_of(context: int, *reads: Read) -> tuple[str, ...]:
+def notes_of(context: int, *reads: TokenizedText) -> tuple[str, ...]:
     """What should be noted of texts that one model has read: each unknown word once."""
     unknown = [word for read in reads for word in read.unknown]
     beyond = [word for read in reads for word in read.beyond]

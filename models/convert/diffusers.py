@@ -25,7 +25,7 @@ from models.convert.diffusers_weights import read_json, read_weights
 from models.diffusion.stable_diffusion import StableDiffusion
 from models.diffusion.stable_diffusion_nets import TEXT, Makers, Nets, makers
 from models.diffusion.stable_diffusion_tokenizer import MARKS, tensors_of
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.noise import normal, seeded
 
 log = logging.getLogger("atelier.import")
@@ -151,7 +151,7 @@ def _proved(
     blank = {"preview.weight": torch.zeros(3, channels), "preview.bias": torch.zeros(3)}
     alone = header.model_copy(update={"needs": {}})  # what leads it is proved by itself
     checkpoint = Checkpoint(alone, tensors | blank, "")
-    family = StableDiffusion(checkpoint, Place(torch.device("cpu")))
+    family = StableDiffusion(checkpoint, Placement(torch.device("cpu")))
     count = len(family.process.alpha_bar) - (family.spacing == "leading")
     height, width = family.size
     asked: dict[str, Any] = {

@@ -14,7 +14,7 @@ from models.checkpoint.header import CheckpointError
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class SchedulerDefaults:
     """What a scheduler means by a configuration that doesn't tell."""
 
     sampler: str
@@ -24,18 +24,18 @@ class Known:
 
 
 KNOWN = {
-    "DDIMScheduler": Known("ddim", "leading"),
-    "PNDMScheduler": Known("ddim", "leading", to_one=False),
-    "DDPMScheduler": Known("ddim", "leading"),
-    "EulerDiscreteScheduler": Known("euler"),
-    "EulerAncestralDiscreteScheduler": Known("euler"),
-    "LMSDiscreteScheduler": Known("euler"),
-    "HeunDiscreteScheduler": Known("heun", betas=(8.5e-4, 0.012)),
-    "KDPM2DiscreteScheduler": Known("heun", betas=(8.5e-4, 0.012)),
-    "KDPM2AncestralDiscreteScheduler": Known("heun", betas=(8.5e-4, 0.012)),
-    "DPMSolverMultistepScheduler": Known("dpmpp_2m"),
-    "DEISMultistepScheduler": Known("dpmpp_2m"),
-    "UniPCMultistepScheduler": Known("dpmpp_2m"),
+    "DDIMScheduler": SchedulerDefaults("ddim", "leading"),
+    "PNDMScheduler": SchedulerDefaults("ddim", "leading", to_one=False),
+    "DDPMScheduler": SchedulerDefaults("ddim", "leading"),
+    "EulerDiscreteScheduler": SchedulerDefaults("euler"),
+    "EulerAncestralDiscreteScheduler": SchedulerDefaults("euler"),
+    "LMSDiscreteScheduler": SchedulerDefaults("euler"),
+    "HeunDiscreteScheduler": SchedulerDefaults("heun", betas=(8.5e-4, 0.012)),
+    "KDPM2DiscreteScheduler": SchedulerDefaults("heun", betas=(8.5e-4, 0.012)),
+    "KDPM2AncestralDiscreteScheduler": SchedulerDefaults("heun", betas=(8.5e-4, 0.012)),
+    "DPMSolverMultistepScheduler": SchedulerDefaults("dpmpp_2m"),
+    "DEISMultistepScheduler": SchedulerDefaults("dpmpp_2m"),
+    "UniPCMultistepScheduler": SchedulerDefaults("dpmpp_2m"),
 }
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x"}
 SCHEDULES = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
@@ -104,7 +104,7 @@ def _trained_betas(value: Any, steps: int) -> list[JsonValue]:
     return list(betas)
 
 
-def _known(config: Mapping[str, Any]) -> Known:
+def _known(config: Mapping[str, Any]) -> SchedulerDefaults:
     name = config.get("_class_name")
     if name not in KNOWN:
         raise CheckpointError(f"its scheduler must be one of {', '.join(KNOWN)}, not {name}")

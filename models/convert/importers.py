@@ -11,8 +11,8 @@ from torch import Tensor
 from models.checkpoint.header import PARTS, SUFFIX, CheckpointError, Header
 from models.checkpoint.weights import Checkpoint, build_net, read_foreign, save
 from models.convert.diffusers import read_folder
-from models.convert.open_clip import Source, read_open_clip
-from models.engine.batching import Place
+from models.convert.open_clip import OpenClipSource, read_open_clip
+from models.engine.batching import Placement
 from models.nets.dcgan import Generator
 from models.nets.gan import generator_of
 from models.registry import ID
@@ -39,7 +39,7 @@ def import_weights(
     return path
 
 
-def import_clip(source: Source, folder: Path, name: str, replace: bool, card: Card) -> Path:
+def import_clip(source: OpenClipSource, folder: Path, name: str, replace: bool, card: Card) -> Path:
     """Write `folder/parts/name.safetensors` from a model of open_clip.
 
     Raises CheckpointError if it can't be had from these weights, or the name is taken and it is
@@ -56,10 +56,13 @@ def import_language(path: Path, context: int | None, folder: Path, name: str, ca
 
     Raises CheckpointError if no language model can be had from it, or the name is taken.
     """
-    from models.convert.language import Source, read_language  # transformers takes seconds to load
+    from models.convert.language import (  # transformers takes seconds to load
+        LanguageSource,
+        read_language,
+    )
 
     to = free_path(folder, name)
-    header, tensors = read_language(Source(path, context), card)
+    header, tensors = read_language(LanguageSource(path, context), card)
     save(to, header, tensors)
     return to
 
@@ -99,7 +102,7 @@ def _dcgan(file: Path, key: str | None, card: Card) -> tuple[Header, dict[str, T
         if name.endswith("num_batches_tracked"):  # older files lack this count; it isn't used
             tensors[name] = torch.tensor(0)
     header = Header.model_validate({"family": "gan", "net": net, **card})
-    build_net(generator_of, Checkpoint(header, tensors, ""), Place(torch.device("cpu")))
+    build_net(generator_of, Checkpoint(header, tensors, ""), Placement(torch.device("cpu")))
     return header, tensors
 
 

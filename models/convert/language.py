@@ -25,7 +25,7 @@ from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint
 from models.convert.gguf_metadata import read_metadata
 from models.convert.gguf_tokenizer import UNSAID, gpt2_tokenizer, splitting_of
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.language.language import Language
 from models.language.tokenizer import TENSOR, tensor_of
 from models.params.text import LONGEST_CONTEXT
@@ -46,14 +46,16 @@ LIMITS = "It may be wrong, repeat itself or offend: nothing that it writes is fi
 
 
 @dataclass(frozen=True)
-class Source:
+class LanguageSource:
     """Where a language model comes from: a folder or a GGUF file."""
 
     path: Path
     context: int | None = None  # tokens of a text at most, if not as many as usual
 
 
-def read_language(source: Source, card: Mapping[str, Any]) -> tuple[Header, dict[str, Tensor]]:
+def read_language(
+    source: LanguageSource, card: Mapping[str, Any]
+) -> tuple[Header, dict[str, Tensor]]:
     """The header and the tensors of a model. Raises CheckpointError, which says what is wrong."""
     metadata = {} if source.path.is_dir() else _metadata(source.path)
     net, tokenizer = _opened(source.path, metadata)
@@ -74,7 +76,7 @@ def read_language(source: Source, card: Mapping[str, Any]) -> tuple[Header, dict
     def told(context: int) -> Header:
         return _header(config, words, context, card)
 
-    made = Language(Checkpoint(told(context), tensors, ""), Place(torch.device("cpu")))
+    made = Language(Checkpoint(told(context), tensors, ""), Placement(torch.device("cpu")))
     most = made.pen.net.context  # as a worker will have it
     if source.context is not None and source.context > most:
         raise CheckpointError(f"its context may be between 2 and {most}, not {source.context}")

@@ -20,7 +20,7 @@ from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint, read_foreign
 from models.clip.clip import CLIP, EVERY, cutouts
 from models.clip.tokenizer import EveryWord
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.noise import seeded
 
 OPENAI = {
@@ -37,7 +37,7 @@ ABOUT = "{name} of open_clip: it reads prompts, and leads pictures towards them.
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class OpenClipSource:
     """Where a model comes from."""
 
     name: str  # one of open_clip's, or the path of a configuration in JSON
@@ -46,7 +46,9 @@ class Source:
     key: str | None = None  # the entry of the file that holds them
 
 
-def read_open_clip(source: Source, card: Mapping[str, Any]) -> tuple[Header, dict[str, Tensor]]:
+def read_open_clip(
+    source: OpenClipSource, card: Mapping[str, Any]
+) -> tuple[Header, dict[str, Tensor]]:
     """The header and the tensors of a part. Nothing is fetched, and no code of the file is run.
 
     Raises CheckpointError, which names what is unknown, not supported, or doesn't fit.
@@ -66,11 +68,11 @@ def read_open_clip(source: Source, card: Mapping[str, Any]) -> tuple[Header, dic
             **card,
         }
     )
-    _prove(CLIP(Checkpoint(header, tensors, ""), Place(torch.device("cpu"))))
+    _prove(CLIP(Checkpoint(header, tensors, ""), Placement(torch.device("cpu"))))
     return header, tensors
 
 
-def _configured(source: Source) -> tuple[dict[str, Any], dict[str, Any]]:
+def _configured(source: OpenClipSource) -> tuple[dict[str, Any], dict[str, Any]]:
     """The configuration of the nets, and how pictures are shown to them."""
     from open_clip.factory import get_model_config
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model

@@ -7,10 +7,10 @@ import torch
 from models.checkpoint.header import LEAD, PARTS, SUFFIX, CheckpointError, Need
 from models.checkpoint.weights import Checkpoint, load, save, weights_sha256
 from models.clip.clip import CLIP
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.families import FAMILIES
 
-CPU = Place(torch.device("cpu"))
+CPU = Placement(torch.device("cpu"))
 
 
 def led_by(folder: Path, clip: str) -> dict[str, Need]:
@@ -21,7 +21,7 @@ def led_by(folder: Path, clip: str) -> dict[str, Need]:
     return _needs(_part(folder, clip), clip)
 
 
-def lead(folder: Path, model: str, clip: str) -> Path:
+def attach_clip(folder: Path, model: str, clip: str) -> Path:
     """Write the checkpoint `model` anew, as one that is led by `clip`, or by it instead.
 
     Raises CheckpointError for what is not there, is no diffusion model, or doesn't fit; the file
@@ -46,7 +46,7 @@ def lead(folder: Path, model: str, clip: str) -> Path:
 
 
 def let_go(folder: Path, model: str) -> Path:
-    """Write the checkpoint `model` anew, without the CLIP that it was given by `lead`.
+    """Write the checkpoint `model` anew, without the CLIP that it was given by `attach_clip`.
 
     Raises CheckpointError if it is not there, or was given none; its own reader it keeps.
     """

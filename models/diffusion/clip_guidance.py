@@ -19,8 +19,8 @@ from models.checkpoint.weights import Checkpoint
 from models.clip.clip import CLIP, cutouts
 from models.clip.tokenizer import notes_of
 from models.diffusion.denoiser import Mend, Progress
-from models.diffusion.timesteps import Levels
-from models.engine.batching import Batched, Place
+from models.diffusion.timesteps import Timesteps
+from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import Step
 from models.params.diffusion import LARGEST, SampledParams
 
@@ -51,19 +51,21 @@ class Lead:
 class ClipGuidance:
     """A CLIP that leads the x0 of one model; built once per loaded model."""
 
-    def __init__(self, clip: CLIP, decode: Decode, x0: Tensor, place: Place, rows: int = 4) -> None:
+    def __init__(
+        self, clip: CLIP, decode: Decode, x0: Tensor, place: Placement, rows: int = 4
+    ) -> None:
         self.clip, self._decode = clip, decode
         goal = F.normalize(torch.ones(clip.embed), dim=0)
         cuts = torch.tensor([[0.9, 0.0, 0.0]] * CUTOUTS)
         self.item_bytes = _held(clip, goal, cuts, place)
-        self.gradient: Batched[Tensor] = Batched(
+        self.gradient: BatchedFn[Tensor] = BatchedFn(
             self._gradient,
             (x0, goal, cuts),
             rows=rows if self.item_bytes < LARGE else 1,
             dtype=place.dtype,
             grad=True,
         )
-        self.batched: tuple[Batched[Any], ...] = (clip.tell, self.gradient)
+        self.batched: tuple[BatchedFn[Any], ...] = (clip.tell, self.gradient)
 
     def _gradient(self, x0: Tensor, goal: Tensor, cuts: Tensor) -> Tensor:
         """Of each row's similarity to its text, by its x0: as large as that."""
@@ -80,7 +82,7 @@ class ClipGuidance:
         _, goal = await Step(clip.tell, (clip.tokens(read.rows),), progress)
         return goal, notes_of(clip.context, read)
 
-    def mends(self, lead: Lead | None, path: Levels, rng: torch.Generator) -> tuple[Mend, ...]:
+    def mends(self, lead: Lead | None, path: Timesteps, rng: torch.Generator) -> tuple[Mend, ...]:
         """What leads the x0 of a level; every frame of a walk has its own `rng` for its cutouts."""
         if lead is None:
             return ()
@@ -106,7 +108,7 @@ def own_scale(told: Mapping[str, Any]) -> float:
     return scale
 
 
-def leader_of(checkpoint: Checkpoint, place: Place) -> CLIP | None:
+def leader_of(checkpoint: Checkpoint, place: Placement) -> CLIP | None:
     """The CLIP that a checkpoint needs to be led. Raises CheckpointError if it is none."""
     role = checkpoint.header.leader
     if role is None:
@@ -119,7 +121,7 @@ def leader_of(checkpoint: Checkpoint, place: Place) -> CLIP | None:
         ) from None
 
 
-def _held(clip: CLIP, goal: Tensor, cuts: Tensor, place: Place) -> int:
+def _held(clip: CLIP, goal: Tensor, cuts: Tensor, place: Placement) -> int:
     """Bytes of CLIP's image tower that the gradient of one row keeps, weights aside."""
     weights = {p.untyped_storage().data_ptr() for p in clip.net.parameters()}
     held: dict[int, int] = {}

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.diffusion.noise_schedule import Denoised, Process
+from models.diffusion.noise_schedule import Denoised, NoiseSchedule
 from models.diffusion.samplers import SAMPLERS, Sampler, ddim, evaluations
-from models.diffusion.timesteps import PLAIN, Ends, Levels, Spacing, levels
-from models.engine.batching import Batched
-from models.engine.flow import Step, together
+from models.diffusion.timesteps import PLAIN, ScheduleEnds, Spacing, Timesteps, timesteps
+from models.engine.batching import BatchedFn
+from models.engine.flow import Step, gather
 from models.engine.noise import normal
 from models.params.diffusion import SampledParams
 
@@ -44,9 +44,9 @@ class Denoiser:
     """`denoise(x, level)` of a sampler: asks the net by rows of one function, whatever the scale,
     so that requests with any sampler, step count and guidance share a batch. Keeps the last x0."""
 
-    predict: Batched[Tensor]
-    process: Process
-    path: Levels
+    predict: BatchedFn[Tensor]
+    process: NoiseSchedule
+    path: Timesteps
     guidance: Guidance
     shown: Callable[[Tensor], Artifact]
     count: int  # calls in all
@@ -84,7 +84,7 @@ class Denoiser:
         if guidance.scale in (0.0, 1.0):
             rest = guidance.told if guidance.scale else guidance.free
             return await Step(self.predict, (x, ticks, *rest), progress, preview)
-        told, free = await together(
+        told, free = await gather(
             Step(self.predict, (x, ticks, *guidance.told), progress, preview),
             Step(self.predict, (x, ticks, *guidance.free), progress),
         )
@@ -108,25 +108,25 @@ async def sampled(
     return await sampler(denoise, x, denoise.path, lambda: normal(rng, *x.shape))
 
 
-def calls(params: SampledParams, path: Levels) -> int:
+def calls(params: SampledParams, path: Timesteps) -> int:
     """How often the net is asked on this path."""
     return evaluations(params.sampler, len(path))
 
 
 def path_of(
-    params: SampledParams, process: Process, spacing: Spacing, ends: Ends = PLAIN
-) -> Levels:
+    params: SampledParams, process: NoiseSchedule, spacing: Spacing, ends: ScheduleEnds = PLAIN
+) -> Timesteps:
     """The levels that a request goes through: where it varies a picture, the last part of them."""
     # Heun's steps are of the second order in sigma: they want sigmas that fall as its paper's.
     chosen: Spacing = "karras" if params.sampler == "heun" else spacing
-    path = levels(process.alpha_bar, params.steps, chosen, ends)
+    path = timesteps(process.alpha_bar, params.steps, chosen, ends)
     if params.init_image is None:
         return path
     part = 0.5 if params.strength is None else params.strength
     return path.last(math.ceil(part * len(path)))
 
 
-def noised(x0: Tensor, noise: Tensor, path: Levels) -> Tensor:
+def noised(x0: Tensor, noise: Tensor, path: Timesteps) -> Tensor:
     """A picture at the first level of a path: Meng et al. 2022 (2108.01073), algorithm 1."""
     if not len(path):
         return x0

@@ -26,14 +26,14 @@ from models.diffusion.denoiser import (
     sampled,
 )
 from models.diffusion.inpainting import Given
-from models.diffusion.noise_schedule import Process
-from models.diffusion.timesteps import Levels, Spacing, levels
-from models.engine.batching import Batched, Place
-from models.engine.flow import NOTHING, Inputs, Step, abreast, together
+from models.diffusion.noise_schedule import NoiseSchedule
+from models.diffusion.timesteps import Spacing, Timesteps, timesteps
+from models.engine.batching import BatchedFn, Placement
+from models.engine.flow import NOTHING, Inputs, Step, gather, gather_flows
 from models.engine.noise import normal, seeded, slerp, walk
 from models.image.preprocessing import fitted, shown
 from models.nets.autoencoder import Autoencoder
-from models.nets.unet import UNet, Words
+from models.nets.unet import TextCondition, UNet
 from models.nets.upscaler import Upscaler
 from models.params.diffusion import TextToImageParams
 
@@ -47,7 +47,7 @@ class LatentDiffusion:
 
     max_items = 64
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         header, tensors = checkpoint.header, checkpoint.tensors
         net: Mapping[str, Any] = header.net
         told: Mapping[str, Any] = header.process
@@ -65,10 +65,10 @@ class LatentDiffusion:
         if "upscaler" in checkpoint.needs:
             self.upscaler = build_net(Upscaler, checkpoint.needs["upscaler"], place)
         try:
-            self.process = Process.of(told)
+            self.process = NoiseSchedule.of(told)
             self.guidance = guidance_of(told)
             self.spacing: Spacing = told.get("spacing", "even")
-            levels(self.process.alpha_bar, 1, self.spacing)
+            timesteps(self.process.alpha_bar, 1, self.spacing)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"its noise process can't be made: {error}") from None
         self.styles = header.labels
@@ -88,13 +88,13 @@ class LatentDiffusion:
         if (unet.channels, unet.size) != (coder.latent, coder.side):
             raise CheckpointError("its U-Net and its autoencoder have latents of other shapes")
 
-    def _functions(self, dtype: torch.dtype) -> tuple[Batched[Any], ...]:
+    def _functions(self, dtype: torch.dtype) -> tuple[BatchedFn[Any], ...]:
         """All that its flows await."""
         z, picture = torch.zeros(self.shape), torch.zeros(self._picture_shape)
         goal = F.normalize(torch.ones(self.clip.embed), dim=0)
         row = (z, torch.tensor(500 * TICKS), torch.tensor(self.unet.classes))
-        self.predict: dict[int, Batched[Tensor]] = {  # by the length that words are padded to
-            length: Batched(
+        self.predict: dict[int, BatchedFn[Tensor]] = {  # by the length that words are padded to
+            length: BatchedFn(
                 self._predict,
                 (*row, torch.zeros(length, self.clip.width), torch.zeros(length), goal),
                 most=MOST,
@@ -103,16 +103,16 @@ class LatentDiffusion:
             )
             for length in sorted({min(SHORT, self.clip.context), self.clip.context})
         }
-        self.encode: Batched[Tensor] = Batched(
+        self.encode: BatchedFn[Tensor] = BatchedFn(
             self.autoencoder.encode, (picture,), dtype=dtype, channels_last=True
         )
-        self.decode: Batched[Tensor] = Batched(
+        self.decode: BatchedFn[Tensor] = BatchedFn(
             self.autoencoder.decode, (z,), dtype=dtype, channels_last=True
         )
-        made: list[Batched[Any]] = [self.clip.tell, *self.predict.values()]
+        made: list[BatchedFn[Any]] = [self.clip.tell, *self.predict.values()]
         made += [self.encode, self.decode, *self.guide.batched]
         if self.upscaler is not None:
-            self.enlarge: Batched[Tensor] = Batched(
+            self.enlarge: BatchedFn[Tensor] = BatchedFn(
                 self.upscaler, (picture,), rows=1, dtype=dtype, channels_last=True
             )
             made.append(self.enlarge)
@@ -123,7 +123,7 @@ class LatentDiffusion:
         return (self.autoencoder.channels, self.autoencoder.size, self.autoencoder.size)
 
     def _predict(self, z: Tensor, ticks: Tensor, style: Tensor, *words: Tensor) -> Tensor:
-        said: Tensor = self.unet(z, ticks / TICKS, style, Words(*words))
+        said: Tensor = self.unet(z, ticks / TICKS, style, TextCondition(*words))
         return said
 
     async def generate(
@@ -143,7 +143,7 @@ class LatentDiffusion:
         stories = [
             self._paint(params, _Work(path, guidance, lead, given, steps), x, fresh) for x in starts
         ]
-        pictures = await abreast(*stories)
+        pictures = await gather_flows(*stories)
         notes += () if lead is None else lead.notes
         return shown(pictures, params.interpolate is not None, notes)
 
@@ -154,7 +154,7 @@ class LatentDiffusion:
         read = self.clip.words.read_text(params.prompt, self.clip.context)
         free = self.clip.words.read_text(params.negative_prompt or "", self.clip.context)
         rows = (read.rows, free.rows)
-        told = await together(
+        told = await gather(
             *(Step(self.clip.tell, (self.clip.tokens(r),), (1, steps)) for r in rows)
         )
         prompt, negative = (self.clip.prompted(r, t) for r, t in zip(rows, told, strict=True))
@@ -224,7 +224,7 @@ class LatentDiffusion:
 class _Work:
     """What all stories of a request share."""
 
-    path: Levels
+    path: Timesteps
     guidance: Guidance
     lead: Lead | None
     given: Given | None

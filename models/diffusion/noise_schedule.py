@@ -64,7 +64,7 @@ ALPHA_BARS: dict[str, Callable[..., Tensor]] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Process:
+class NoiseSchedule:
     """The levels of noise a net was trained at, and what it predicts."""
 
     alpha_bar: Tensor  # (T,) float32, falling
@@ -72,7 +72,7 @@ class Process:
     clip: bool = True  # pictures lie in [-1, 1], and so does every predicted x0
 
     @staticmethod
-    def of(told: Mapping[str, Any]) -> "Process":
+    def of(told: Mapping[str, Any]) -> "NoiseSchedule":
         """From the `process` of a checkpoint's header. Raises ValueError for unknown words.
 
         `first` and `last` are the betas of a line, if not its own; `betas` are all of them, of a
@@ -93,7 +93,7 @@ class Process:
             if prediction == "eps":
                 raise ValueError("a net that predicts eps finds no picture where all is noise")
             alpha_bar = ending_in_noise(alpha_bar)
-        return Process(alpha_bar, prediction, bool(told.get("clip", True)))
+        return NoiseSchedule(alpha_bar, prediction, bool(told.get("clip", True)))
 
     def noised(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """x_t of a batch: x0, eps (B, C, H, W), t (B,) whole."""

@@ -21,10 +21,10 @@ from models.diffusion.denoiser import (
     path_of,
     sampled,
 )
-from models.diffusion.noise_schedule import Process
-from models.diffusion.timesteps import Levels, Spacing, levels
-from models.engine.batching import Batched, Place
-from models.engine.flow import NOTHING, Inputs, abreast
+from models.diffusion.noise_schedule import NoiseSchedule
+from models.diffusion.timesteps import Spacing, Timesteps, timesteps
+from models.engine.batching import BatchedFn, Placement
+from models.engine.flow import NOTHING, Inputs, gather_flows
 from models.engine.noise import normal, seeded, slerp, walk
 from models.image.preprocessing import fitted, shown
 from models.nets.unet import UNet
@@ -43,15 +43,15 @@ class Diffusion:
 
     max_items = 64
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         self.net = build_net(UNet, checkpoint, place)
         told: Mapping[str, Any] = checkpoint.header.process
         try:
-            self.process = Process.of(told)
+            self.process = NoiseSchedule.of(told)
             self.guidance = guidance_of(told)
             self.spacing: Spacing = told.get("spacing", "even")
             self.own = own_scale(told)
-            levels(self.process.alpha_bar, 1, self.spacing)
+            timesteps(self.process.alpha_bar, 1, self.spacing)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"its noise process can't be made: {error}") from None
         self.labels = checkpoint.header.labels
@@ -62,14 +62,14 @@ class Diffusion:
         self.shape = (self.net.channels, self.net.size, self.net.size)
         none = torch.tensor(self.net.classes)
         example = (torch.zeros(self.shape), torch.tensor(500 * TICKS), none)
-        self.predict: Batched[Tensor] = Batched(
+        self.predict: BatchedFn[Tensor] = BatchedFn(
             self._predict, example, most=MOST, dtype=place.dtype, channels_last=True
         )
         self.guide = self._guide(checkpoint, place)
         self.batched = (self.predict, *(self.guide.batched if self.guide else ()))
         self.item_bytes = ITEM_BYTES + (self.guide.item_bytes if self.guide else 0)
 
-    def _guide(self, checkpoint: Checkpoint, place: Place) -> ClipGuidance | None:
+    def _guide(self, checkpoint: Checkpoint, place: Placement) -> ClipGuidance | None:
         clip = leader_of(checkpoint, place)
         if clip is None:
             return None
@@ -96,24 +96,26 @@ class Diffusion:
             starts = walk(slerp, noise, end, params.interpolate.frames)
         fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
         stories = [self._draw(params, path, lead, x, fresh) for x in starts]
-        pictures = tuple(_shown(x) for x in await abreast(*stories))
+        pictures = tuple(_shown(x) for x in await gather_flows(*stories))
         notes = () if lead is None else lead.notes
         return shown(pictures, params.interpolate is not None, notes)
 
-    async def _lead(self, params: DiffusionParams, path: Levels) -> Lead | None:
+    async def _lead(self, params: DiffusionParams, path: Timesteps) -> Lead | None:
         if self.guide is None or params.prompt is None:
             return None
         goal, notes = await self.guide.read(params.prompt, (1, 1 + calls(params, path)))
         return Lead.of(params, params.clip_guidance_scale or self.own, goal, notes)
 
     async def _draw(
-        self, params: DiffusionParams, path: Levels, lead: Lead | None, x: Tensor, fresh: Tensor
+        self, params: DiffusionParams, path: Timesteps, lead: Lead | None, x: Tensor, fresh: Tensor
     ) -> Tensor:
         rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
         mends = self.guide.mends(lead, path, chance) if self.guide else ()
         return await sampled(params, self._denoiser(params, path, mends), x, rng)
 
-    def _denoiser(self, params: DiffusionParams, path: Levels, mends: Sequence[Mend]) -> Denoiser:
+    def _denoiser(
+        self, params: DiffusionParams, path: Timesteps, mends: Sequence[Mend]
+    ) -> Denoiser:
         none, scale = torch.tensor(self.net.classes), 0.0
         label = none
         if params.class_label is not None:

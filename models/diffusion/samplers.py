@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from models.diffusion.noise_schedule import Denoised
-from models.diffusion.timesteps import Levels
+from models.diffusion.timesteps import Timesteps
 
 Denoise = Callable[[Tensor, int], Awaitable[Denoised]]
 Noise = Callable[[], Tensor]
-Sampler = Callable[[Denoise, Tensor, Levels, Noise], Coroutine[Any, Any, Tensor]]
+Sampler = Callable[[Denoise, Tensor, Timesteps, Noise], Coroutine[Any, Any, Tensor]]
 
 
-async def ddpm(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Tensor:
+async def ddpm(denoise: Denoise, x: Tensor, levels: Timesteps, noise: Noise) -> Tensor:
     """Ho et al. 2020 (2006.11239), algorithm 2, equation 7, with the smaller variance."""
     a, b = levels.alpha_bar, levels.after
     alpha = a / b
@@ -34,7 +34,7 @@ async def ddpm(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Ten
 
 
 async def ddim(
-    denoise: Denoise, x: Tensor, levels: Levels, noise: Noise, eta: float = 0.0
+    denoise: Denoise, x: Tensor, levels: Timesteps, noise: Noise, eta: float = 0.0
 ) -> Tensor:
     """Song et al. 2021 (2010.02502), equation 12; eta scales the sigma of equation 16.
 
@@ -51,7 +51,7 @@ async def ddim(
     return x
 
 
-async def euler(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Tensor:
+async def euler(denoise: Denoise, x: Tensor, levels: Timesteps, noise: Noise) -> Tensor:
     """Karras et al. 2022 (2206.00364), algorithm 1 without its correction, in sigma."""
     slope, steps = slopes(denoise, levels), levels.sigmas.diff()
     x = x * scales(levels)[0]
@@ -60,7 +60,7 @@ async def euler(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Te
     return x
 
 
-async def heun(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Tensor:
+async def heun(denoise: Denoise, x: Tensor, levels: Timesteps, noise: Noise) -> Tensor:
     """Karras et al. 2022, algorithm 1: each step is corrected by the slope at its end."""
     slope, steps = slopes(denoise, levels), levels.sigmas.diff()
     x = x * scales(levels)[0]
@@ -73,7 +73,7 @@ async def heun(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Ten
     return x
 
 
-async def dpmpp_2m(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) -> Tensor:
+async def dpmpp_2m(denoise: Denoise, x: Tensor, levels: Timesteps, noise: Noise) -> Tensor:
     """DPM-Solver++(2M): Lu et al. 2022 (2211.01095), algorithm 2; lambda = -log sigma."""
     sigmas, scale = levels.sigmas, list(scales(levels))
     h = -sigmas.log().diff()  # the last is infinite
@@ -90,7 +90,7 @@ async def dpmpp_2m(denoise: Denoise, x: Tensor, levels: Levels, noise: Noise) ->
     return x
 
 
-def slopes(denoise: Denoise, levels: Levels) -> Callable[[Tensor, int], Awaitable[Tensor]]:
+def slopes(denoise: Denoise, levels: Timesteps) -> Callable[[Tensor, int], Awaitable[Tensor]]:
     """dx/dsigma = (x - x0) / sigma at level i: Karras et al. 2022, equations 1 and 3."""
     sigmas, scale = list(levels.sigmas), list(scales(levels))
 
@@ -102,7 +102,7 @@ def slopes(denoise: Denoise, levels: Levels) -> Callable[[Tensor, int], Awaitabl
     return slope
 
 
-def scales(levels: Levels) -> Tensor:
+def scales(levels: Timesteps) -> Tensor:
     """What x of the process is multiplied by to have noise of deviation sigma, (S,)."""
     return (levels.sigmas[:-1] ** 2 + 1) ** 0.5
 

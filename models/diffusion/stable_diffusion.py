@@ -25,11 +25,11 @@ from models.diffusion.denoiser import (
     sampled,
 )
 from models.diffusion.inpainting import Given
-from models.diffusion.noise_schedule import Process
+from models.diffusion.noise_schedule import NoiseSchedule
 from models.diffusion.stable_diffusion_nets import Nets
-from models.diffusion.timesteps import Ends, Levels, Spacing, levels
-from models.engine.batching import Batched, Place
-from models.engine.flow import NOTHING, Inputs, Step, abreast, together
+from models.diffusion.timesteps import ScheduleEnds, Spacing, Timesteps, timesteps
+from models.engine.batching import BatchedFn, Placement
+from models.engine.flow import NOTHING, Inputs, Step, gather, gather_flows
 from models.engine.noise import normal, seeded, slerp, walk
 from models.image.preprocessing import filled, shown
 from models.params.diffusion import AREA, StableDiffusionParams
@@ -44,14 +44,14 @@ class StableDiffusion:
 
     max_items = 64
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         self.nets = Nets(checkpoint, place)
         told: Mapping[str, Any] = checkpoint.header.process
         try:
-            self.process = Process.of(told)
+            self.process = NoiseSchedule.of(told)
             self.spacing: Spacing = told.get("spacing", "leading")
             self.offset, self.to_one = int(told.get("offset", 0)), bool(told.get("to_one", True))
-            levels(self.process.alpha_bar, 1, self.spacing, Ends(self.offset))
+            timesteps(self.process.alpha_bar, 1, self.spacing, ScheduleEnds(self.offset))
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"its noise process can't be made: {error}") from None
         self.size = self.nets.size
@@ -65,7 +65,7 @@ class StableDiffusion:
         self.item_bytes += self.guide.item_bytes if self.guide else 0
         self.batched = self._functions(place)
 
-    def _functions(self, place: Place) -> tuple[Batched[Any], ...]:
+    def _functions(self, place: Placement) -> tuple[BatchedFn[Any], ...]:
         """All that its flows await, each for rows of any size.
 
         A step of a guided request is two rows, so that is what a batch is padded to. More at once
@@ -76,8 +76,10 @@ class StableDiffusion:
         z, small = self._zeros(*self.size), self._zeros(*self._small)
         words = torch.zeros(self.nets.words.context, self.nets.width)
         tokens = self.nets.words.read("").tokens
-        self.tell: Batched[Tensor] = Batched(self.nets.tell, (tokens,), rows=2, dtype=place.dtype)
-        self.predict: Batched[Tensor] = Batched(
+        self.tell: BatchedFn[Tensor] = BatchedFn(
+            self.nets.tell, (tokens,), rows=2, dtype=place.dtype
+        )
+        self.predict: BatchedFn[Tensor] = BatchedFn(
             self._predict,
             (z, torch.tensor(500 * TICKS), words),
             rows=2,
@@ -85,14 +87,14 @@ class StableDiffusion:
             dtype=place.dtype,
             channels_last=True,
         )
-        self.encode: Batched[Tensor] = Batched(
+        self.encode: BatchedFn[Tensor] = BatchedFn(
             self.nets.encode,
             (torch.zeros(3, *self._small),),
             rows=1,
             dtype=place.dtype,
             channels_last=True,
         )
-        self.decode: Batched[Tensor] = Batched(
+        self.decode: BatchedFn[Tensor] = BatchedFn(
             self.nets.decode, (small,), rows=1, dtype=place.dtype, channels_last=True
         )
         led = self.guide.batched if self.guide else ()
@@ -129,15 +131,15 @@ class StableDiffusion:
             starts = walk(slerp, noise, end, params.interpolate.frames)
         fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
         work = _Work(path, guidance, lead, given, steps)
-        pictures = await abreast(*(self._paint(params, work, x, fresh) for x in starts))
+        pictures = await gather_flows(*(self._paint(params, work, x, fresh) for x in starts))
         notes += () if lead is None else lead.notes
         return shown(pictures, params.interpolate is not None, notes)
 
-    def _path(self, params: StableDiffusionParams) -> Levels:
+    def _path(self, params: StableDiffusionParams) -> Timesteps:
         """As diffusers' schedulers have it: of these, DDIM's alone may end short of the picture."""
         bars = self.process.alpha_bar
         short = params.sampler == "ddim" and not self.to_one
-        ends = Ends(self.offset, bars[0].item() if short else 1.0)
+        ends = ScheduleEnds(self.offset, bars[0].item() if short else 1.0)
         return path_of(params, self.process, self.spacing, ends)
 
     async def _read(
@@ -145,7 +147,7 @@ class StableDiffusion:
     ) -> tuple[Guidance, tuple[str, ...]]:
         """What the net is told of the words, and what should be noted."""
         read = [self.nets.words.read(t) for t in (params.prompt, params.negative_prompt or "")]
-        told = await together(*(Step(self.tell, (r.tokens,), (1, steps)) for r in read))
+        told = await gather(*(Step(self.tell, (r.tokens,), (1, steps)) for r in read))
         count = self.nets.words.context
         notes = tuple(
             f"beyond the {count} tokens that are read: {r.beyond}" for r in read if r.beyond
@@ -195,7 +197,7 @@ class StableDiffusion:
 class _Work:
     """What all stories of a request share."""
 
-    path: Levels
+    path: Timesteps
     guidance: Guidance
     lead: Lead | None
     given: Given | None

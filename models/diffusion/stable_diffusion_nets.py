@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_part, refuse_strangers
-from models.diffusion.stable_diffusion_tokenizer import Words
-from models.engine.batching import Place
+from models.diffusion.stable_diffusion_tokenizer import PromptTokenizer
+from models.engine.batching import Placement
 from models.nets.activations import make_even
 
 CONFIGURED = {"unet", "vae", "text_encoder", "tokenizer"}
@@ -75,7 +75,7 @@ class Nets:
     """All that a Stable Diffusion checkpoint holds, ready to run. Latents are those of the U-Net:
     the autoencoder's, shifted and scaled."""
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         net: Mapping[str, Any] = checkpoint.header.net
         tensors = checkpoint.tensors
         if net.keys() != CONFIGURED or not all(isinstance(part, dict) for part in net.values()):
@@ -94,12 +94,12 @@ class Nets:
         # it is no weight, so that it was left without values
         count = self._text.config.max_position_embeddings
         self._text.embeddings.position_ids = torch.arange(count, device=place.device)[None]
-        self.words = Words.of(net["tokenizer"], tensors, count)
+        self.words = PromptTokenizer.of(net["tokenizer"], tensors, count)
         self.channels: int = self._unet.config.in_channels
         self.width: int = self._text.config.hidden_size
         self._check(self._vae.config)
         preview = {"in_features": self.channels, "out_features": 3}
-        aside = Place(torch.device("cpu"))  # where flows run
+        aside = Placement(torch.device("cpu"))  # where flows run
         self._plane = build_part(nn.Linear, preview, tensors, aside, "preview.")
 
     def _check(self, vae: Any) -> None:

@@ -15,14 +15,14 @@ MARKS = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class TokenizedPrompt:
     """What a model reads of a prompt, and the words that it doesn't come to."""
 
     tokens: Tensor  # (context,) int64
     beyond: str
 
 
-class Words:
+class PromptTokenizer:
     """The words of a checkpoint."""
 
     def __init__(self, tokenizer: Any, context: int) -> None:
@@ -30,7 +30,9 @@ class Words:
         self.tokens: int = len(tokenizer)
 
     @staticmethod
-    def of(told: Mapping[str, Any], tensors: Mapping[str, Tensor], context: int) -> "Words":
+    def of(
+        told: Mapping[str, Any], tensors: Mapping[str, Tensor], context: int
+    ) -> "PromptTokenizer":
         """Of a header's configuration and the tensors that `tensors_of` made.
 
         Raises CheckpointError where they are no tokenizer.
@@ -51,9 +53,9 @@ class Words:
             raise CheckpointError(f"its tokenizer can't be made: {error}") from None
         if len(made) != len(vocab):
             raise CheckpointError("its tokenizer's marks are not among its words")
-        return Words(made, context)
+        return PromptTokenizer(made, context)
 
-    def read(self, text: str) -> Read:
+    def read(self, text: str) -> TokenizedPrompt:
         """As `StableDiffusionPipeline` does: cut and padded to the context."""
         rows = self._tokenizer(text, verbose=False).input_ids
         beyond = ""
@@ -62,7 +64,7 @@ class Words:
             rows = [*rows[: self.context - 1], rows[-1]]
         page = torch.full((self.context,), self._tokenizer.pad_token_id)
         page[: len(rows)] = torch.tensor(rows)
-        return Read(page, beyond)
+        return TokenizedPrompt(page, beyond)
 
 
 def tensors_of(vocab: Mapping[str, int], merges: str) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ FAINT = 2.0**-24  # instead of an alpha_bar of 0, whose sigma is infinite; as di
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Levels:
+class Timesteps:
     """One entry a step, (S,): the time the net is told, and alpha_bar before and after the step.
 
     In terms of sigma = sqrt((1 - alpha_bar) / alpha_bar), the noise of x / sqrt(alpha_bar), the
@@ -46,10 +46,10 @@ class Levels:
         """(S + 1,) float32, falling to 0."""
         return torch.cat([_sigma(self.alpha_bar), torch.zeros(1)])
 
-    def last(self, count: int) -> "Levels":
+    def last(self, count: int) -> "Timesteps":
         """The last `count` steps of these: where a given picture is noised and taken back."""
         first = len(self) - count
-        return Levels(self.t[first:], self.alpha_bar[first:], self.after[first:])
+        return Timesteps(self.t[first:], self.alpha_bar[first:], self.after[first:])
 
 
 def _sigma(alpha_bar: Tensor) -> Tensor:
@@ -58,17 +58,19 @@ def _sigma(alpha_bar: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class ScheduleEnds:
     """How a net wants its path to begin and to end, where that is not as most do."""
 
     offset: int = 0  # added to the times of `leading`
     final: float = 1.0  # alpha_bar after the last step
 
 
-PLAIN = Ends()
+PLAIN = ScheduleEnds()
 
 
-def levels(alpha_bar: Tensor, steps: int, spacing: Spacing = "even", ends: Ends = PLAIN) -> Levels:
+def timesteps(
+    alpha_bar: Tensor, steps: int, spacing: Spacing = "even", ends: ScheduleEnds = PLAIN
+) -> Timesteps:
     """Which of the T levels of a process to go through in so many steps, 1 to T of them.
 
     `leading`, `trailing` and `linspace` follow Lin et al. 2024 (2305.08891), table 2, and go from
@@ -90,7 +92,7 @@ def levels(alpha_bar: Tensor, steps: int, spacing: Spacing = "even", ends: Ends 
     after = torch.full((steps,), ends.final)
     known = torch.from_numpy(following >= 0)
     after[known] = alpha_bar[torch.from_numpy(following)[known]]
-    return Levels(t.double(), alpha_bar[t], after)
+    return Timesteps(t.double(), alpha_bar[t], after)
 
 
 def _times(total: int, steps: int, spacing: Spacing) -> NDArray[np.int64]:
@@ -106,7 +108,7 @@ def _times(total: int, steps: int, spacing: Spacing) -> NDArray[np.int64]:
     return times.astype(np.int64)
 
 
-def _karras(alpha_bar: Tensor, steps: int) -> Levels:
+def _karras(alpha_bar: Tensor, steps: int) -> Timesteps:
     """Sigmas whose rho-th roots are evenly apart, and the times at which the process has them."""
     known = _sigma(alpha_bar).double().numpy()  # rising
     root = 1 / KARRAS_RHO
@@ -116,4 +118,4 @@ def _karras(alpha_bar: Tensor, steps: int) -> Levels:
     sigmas = roots**KARRAS_RHO
     t = np.interp(np.log(sigmas), np.log(known), np.arange(len(known)))
     bars = torch.from_numpy(1 / (1 + sigmas**2)).float()
-    return Levels(torch.from_numpy(t), bars, torch.cat([bars[1:], torch.ones(1)]))
+    return Timesteps(torch.from_numpy(t), bars, torch.cat([bars[1:], torch.ones(1)]))

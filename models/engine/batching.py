@@ -16,7 +16,7 @@ class SeamError(TypeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """Where a model's weights lie, and in which precision."""
 
     device: torch.device
@@ -26,7 +26,7 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)  # no slots: Python 3.12 can't refer weakly to one that has them
-class Batched(Generic[T]):
+class BatchedFn(Generic[T]):
     """A function over a batch, and the policy for calling it; built once per loaded model.
 
     `fn` takes tensors with a leading batch dimension and returns a tensor, or a tuple of tensors,
@@ -59,7 +59,7 @@ class Batched(Generic[T]):
         object.__setattr__(self, "most", None)
 
 
-def run_together(run: Batched[T], rows: Sequence[Row], device: torch.device) -> list[T]:
+def run_together(run: BatchedFn[T], rows: Sequence[Row], device: torch.device) -> list[T]:
     """Pad, stack, run, unstack: each row, all of one shape, gets its own row of the result."""
     known = bool(rows) and _shapes(rows[0]) == _shapes(run.example)
     size = (run.most if known else None) or run.rows or len(rows)
@@ -76,14 +76,16 @@ def _shapes(row: Row) -> list[torch.Size]:
     return [tensor.shape for tensor in row]
 
 
-def _run_batch(run: Batched[T], padded: Sequence[Row], count: int, device: torch.device) -> list[T]:
+def _run_batch(
+    run: BatchedFn[T], padded: Sequence[Row], count: int, device: torch.device
+) -> list[T]:
     home = padded[0][0].device  # a flow need not know where its rows are run
     with torch.inference_mode(not run.grad):
         columns = [_column(run, tensors, device) for tensors in zip(*padded, strict=True)]
         return _unstack(run.fn(*columns), len(padded), home)[:count]
 
 
-def _column(run: Batched[Any], tensors: Row, device: torch.device) -> Tensor:
+def _column(run: BatchedFn[Any], tensors: Row, device: torch.device) -> Tensor:
     column = torch.stack(tensors)  # (B, ...)
     if column.device != device:
         column = column.to(device, non_blocking=True)

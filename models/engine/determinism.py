@@ -8,20 +8,22 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from models.engine.batching import Batched, Row, run_together
+from models.engine.batching import BatchedFn, Row, run_together
 
 Determinism = Literal["bitwise", "none"]
 
 
 @dataclass(frozen=True)
-class Proof:
+class DeterminismReport:
     """What a model's functions showed when they were run for the first time."""
 
     determinism: Determinism
-    seconds: dict[Batched[Any], float]  # of a micro-batch of each
+    seconds: dict[BatchedFn[Any], float]  # of a micro-batch of each
 
 
-def prove(batched: tuple[Batched[Any], ...], device: torch.device) -> Proof:
+def check_determinism(
+    batched: tuple[BatchedFn[Any], ...], device: torch.device
+) -> DeterminismReport:
     """Run every function alone and among hostile neighbours, and compare bit for bit.
 
     One that keeps its bits only in batches of its fixed size is narrowed to them.
@@ -30,10 +32,12 @@ def prove(batched: tuple[Batched[Any], ...], device: torch.device) -> Proof:
         if run.most is not None and not _keeps_its_bits(run, device):
             run.narrow()
     same = all(run.most is not None or _keeps_its_bits(run, device) for run in batched)
-    return Proof("bitwise" if same else "none", {run: _time(run, device) for run in batched})
+    return DeterminismReport(
+        "bitwise" if same else "none", {run: _time(run, device) for run in batched}
+    )
 
 
-def _keeps_its_bits(run: Batched[Any], device: torch.device) -> bool:
+def _keeps_its_bits(run: BatchedFn[Any], device: torch.device) -> bool:
     rng = torch.Generator("cpu").manual_seed(0)
     probe, other = _like(run.example, rng), _like(run.example, rng)
     poison = tuple(_poisoned(t) for t in run.example)
@@ -54,7 +58,7 @@ def _keeps_its_bits(run: Batched[Any], device: torch.device) -> bool:
     return True
 
 
-def _time(run: Batched[Any], device: torch.device) -> float:
+def _time(run: BatchedFn[Any], device: torch.device) -> float:
     rows = [run.example] * (run.rows or 1)
     start = time.perf_counter()
     run_together(run, rows, device)

@@ -14,9 +14,9 @@ import torch
 
 from models.artifacts import Artifact
 from models.engine.activity import Activity
-from models.engine.batching import Batched, SeamError, run_together
+from models.engine.batching import BatchedFn, SeamError, run_together
 from models.engine.flow import Flow, Step, resume
-from models.engine.scheduler import Row, Schedule, Seat
+from models.engine.scheduler import FlowState, PendingStep, Scheduler
 
 log = logging.getLogger("atelier.worker")
 
@@ -61,8 +61,8 @@ class Engine:
         self.activity = activity or Activity()
         self._device = device
         self._clock = clock
-        self._seats: dict[Hashable, Seat] = {}
-        self._schedule = Schedule(clock)
+        self._seats: dict[Hashable, FlowState] = {}
+        self._schedule = Scheduler(clock)
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -72,11 +72,11 @@ class Engine:
         """Take a flow in and run it to its first await."""
         if id in self._seats:
             raise ValueError(f"a flow with id {id!r} is running")
-        seat = self._seats[id] = Seat(id, flow)
+        seat = self._seats[id] = FlowState(id, flow)
         self._schedule.enter(seat)
         return self._resume(seat, None)
 
-    def learn(self, run: Batched[Any], seconds: float) -> None:
+    def learn(self, run: BatchedFn[Any], seconds: float) -> None:
         """What a micro-batch of this function cost at its warm-up."""
         self._schedule.learn(Step(run, run.example), seconds)
 
@@ -100,7 +100,7 @@ class Engine:
                 events += self._deliver(row, outcome)
         return events
 
-    def _run(self, rows: Sequence[Row]) -> list[Any]:
+    def _run(self, rows: Sequence[PendingStep]) -> list[Any]:
         """A result or an exception for each row: a failing batch is split, so the guilty pay."""
         flows = tuple(row.seat.id for row in rows)
         limit = HANGS_AFTER * self._schedule.longest(rows)
@@ -118,7 +118,7 @@ class Engine:
         log.warning("a batch failed; its rows are tried in smaller ones", extra=facts)
         return [o for i in range(0, len(rows), size) for o in self._run(rows[i : i + size])]
 
-    def _deliver(self, row: Row, outcome: Any) -> list[Event]:
+    def _deliver(self, row: PendingStep, outcome: Any) -> list[Event]:
         seat, step = row.seat, row.step
         if isinstance(outcome, Exception):
             return self._fail(seat, outcome)
@@ -130,7 +130,7 @@ class Engine:
             events += self._resume(seat, tuple(seat.results))
         return events
 
-    def _preview(self, seat: Seat, step: Step[Any], outcome: Any) -> Artifact:
+    def _preview(self, seat: FlowState, step: Step[Any], outcome: Any) -> Artifact:
         """What a step looks like; the time that it takes is charged to its flow."""
         assert step.preview is not None
         start = self._clock()
@@ -140,7 +140,7 @@ class Engine:
         finally:
             self._schedule.charge_flow(seat, self._clock() - start)
 
-    def _resume(self, seat: Seat, results: tuple[Any, ...] | None) -> list[Event]:
+    def _resume(self, seat: FlowState, results: tuple[Any, ...] | None) -> list[Event]:
         try:
             with self.activity.during("begin" if results is None else "resume", (seat.id,)):
                 seat.steps = resume(seat.flow, results)
@@ -156,17 +156,17 @@ class Engine:
         self._schedule.wait(seat)
         return []
 
-    def _end(self, seat: Seat, value: Any) -> list[Event]:
+    def _end(self, seat: FlowState, value: Any) -> list[Event]:
         if not isinstance(value, tuple) or not all(isinstance(a, Artifact) for a in value):
             return self._fail(seat, SeamError("a flow must return a tuple of artifacts"))
         del self._seats[seat.id]
         return [Finished(seat.id, value, seat.used)]
 
-    def _fail(self, seat: Seat, error: Exception) -> list[Event]:
+    def _fail(self, seat: FlowState, error: Exception) -> list[Event]:
         self._remove(seat)
         return [Failed(seat.id, error)]
 
-    def _remove(self, seat: Seat) -> None:
+    def _remove(self, seat: FlowState) -> None:
         del self._seats[seat.id]
         self._schedule.leave(seat)
         try:

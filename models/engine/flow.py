@@ -1,14 +1,14 @@
 """The seam: a family tells one request's story, and awaits a row of work where it needs a net.
 
 A flow is a coroutine, but this is not asyncio: the only thing it may await is a `Step` (or
-several, by `together`). Whoever drives it groups waiting steps of equal key, stacks their rows,
+several, by `gather`). Whoever drives it groups waiting steps of equal key, stacks their rows,
 runs once and hands each row back.
 
 Laws:
 
 1. All randomness comes from the request's own CPU generator, is drawn in the flow and passed as
    rows. Item i of n has a seed of its own. Batch-mates never matter.
-2. `Batched.fn` may be called again with the same rows: it is pure, or writes at an explicit slot
+2. `BatchedFn.fn` may be called again with the same rows: it is pure, or writes at an explicit slot
    and position. So a failed batch is retried row by row and only the guilty request fails.
 3. Nothing per-request lives on a module, except by slot.
 4. A step should cost a millisecond or more; a fast autoregressive family advances many samples.
@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.engine.batching import Batched, SeamError, run_together
+from models.engine.batching import BatchedFn, SeamError, run_together
 
 T = TypeVar("T")
 P_contra = TypeVar("P_contra", contravariant=True)
@@ -40,7 +40,7 @@ Shapes = tuple[tuple[torch.Size, torch.dtype], ...]
 class Step(Generic[T]):
     """One row of batched work. Awaiting it gives this row of the result."""
 
-    run: Batched[T]
+    run: BatchedFn[T]
     row: tuple[Tensor, ...]  # arguments without the batch dimension
     progress: tuple[int, int] = (0, 1)  # done, of: how far the flow is once this step has run
     preview: Callable[[T], Artifact] | None = None  # called only if a preview is due
@@ -49,7 +49,7 @@ class Step(Generic[T]):
     key: Hashable = field(init=False)  # steps of equal key share a batch
 
     def __post_init__(self) -> None:
-        if not isinstance(self.run, Batched):
+        if not isinstance(self.run, BatchedFn):
             raise SeamError("Step.run must be a Batched: a function made per request never batches")
         shapes = tuple((r.shape, r.dtype) for r in self.row)
         object.__setattr__(self, "shapes", shapes)
@@ -61,7 +61,7 @@ class Step(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class together:  # noqa: N801 - reads as a verb: await together(a, b)
+class gather:  # noqa: N801 - reads as a verb: await together(a, b)
     """Several rows of one flow at once: frames, cutouts, the points of an interpolation."""
 
     steps: tuple[Step[Any], ...]
@@ -80,7 +80,7 @@ Story = Coroutine[tuple[Step[Any], ...], tuple[Any, ...], T]
 
 
 @dataclass(frozen=True, slots=True)
-class abreast(Generic[T]):  # noqa: N801 - reads as a verb: await abreast(a, b)
+class gather_flows(Generic[T]):  # noqa: N801 - reads as a verb: await abreast(a, b)
     """Several stories of one flow side by side: they await together, whatever each awaits."""
 
     stories: tuple[Story[T], ...]
@@ -122,7 +122,7 @@ NOTHING: Inputs = MappingProxyType({})
 class Family(Protocol[P_contra]):
     """A loaded model: how one request's story goes, and what admission must know."""
 
-    batched: tuple[Batched[Any], ...]  # every function its flows await
+    batched: tuple[BatchedFn[Any], ...]  # every function its flows await
     max_items: int  # flows it can hold at once
     item_bytes: int  # memory that one item in flight takes at most, weights aside
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from models.engine.batching import Batched
+from models.engine.batching import BatchedFn
 from models.engine.flow import Flow, Shapes, Step
 
 TURN_SECONDS = 0.05
@@ -30,7 +30,7 @@ PATIENCE = 4  # rounds: of keys, a turn of each; of rows, all that wait together
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
+class FlowState:
     """A flow in the engine, and what its current await still lacks."""
 
     id: Hashable
@@ -44,32 +44,32 @@ class Seat:
 
 
 @dataclass(slots=True, eq=False)
-class Row:
-    seat: Seat
+class PendingStep:
+    seat: FlowState
     index: int  # among the steps that its seat awaits together
     step: Step[Any]
     since: float  # when it began to wait
 
 
-class Schedule:
+class Scheduler:
     """Rows come in one by one and leave in batches of equal key."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._groups: dict[Hashable, list[Row]] = {}
+        self._groups: dict[Hashable, list[PendingStep]] = {}
         self._turned: dict[Hashable, float] = {}  # when a key of which rows are left had its turn
         self._time = 0.0  # what the virtual time of who comes now is
         self._credit = CREDIT_SECONDS  # by how much it may be less
-        self._least: WeakKeyDictionary[Batched[Any], dict[Shapes, float]] = WeakKeyDictionary()
-        self._costs: WeakKeyDictionary[Batched[Any], dict[Shapes, float]] = WeakKeyDictionary()
+        self._least: WeakKeyDictionary[BatchedFn[Any], dict[Shapes, float]] = WeakKeyDictionary()
+        self._costs: WeakKeyDictionary[BatchedFn[Any], dict[Shapes, float]] = WeakKeyDictionary()
 
-    def enter(self, seat: Seat) -> None:
+    def enter(self, seat: FlowState) -> None:
         """A flow that has just come."""
         seat.virtual = self._time
         if self._groups:  # else it has nobody to pass
             seat.virtual, self._credit = self._time - self._credit, 0.0
 
-    def wait(self, seat: Seat) -> None:
+    def wait(self, seat: FlowState) -> None:
         """Every step that this seat awaits is now a waiting row.
 
         In its key it goes first for `CREDIT_SECONDS` at most, however long others have been served.
@@ -78,9 +78,9 @@ class Schedule:
         for index, step in enumerate(seat.steps):
             least = self._least.get(step.run, {}).get(step.shapes, -math.inf)
             seat.served = max(seat.served, least - CREDIT_SECONDS)
-            self._groups.setdefault(step.key, []).append(Row(seat, index, step, now))
+            self._groups.setdefault(step.key, []).append(PendingStep(seat, index, step, now))
 
-    def leave(self, seat: Seat) -> None:
+    def leave(self, seat: FlowState) -> None:
         """None of this seat's rows waits any longer."""
         for key in {step.key for step in seat.steps} & self._groups.keys():
             if rows := [row for row in self._groups[key] if row.seat is not seat]:
@@ -88,7 +88,7 @@ class Schedule:
             else:
                 self._pop(key)
 
-    def take(self) -> list[Row]:
+    def take(self) -> list[PendingStep]:
         """The rows whose turn it is: one key's, the overdue and least served first."""
         if not self._groups:
             return []
@@ -104,7 +104,7 @@ class Schedule:
         self._groups[key], self._turned[key] = rows[limit:], now
         return rows[:limit]
 
-    def charge(self, rows: list[Row], seconds: float) -> None:
+    def charge(self, rows: list[PendingStep], seconds: float) -> None:
         """Note what a batch cost: to its key, and in full to every flow that took part."""
         step = rows[0].step
         each = seconds / -(-len(rows) // (step.run.rows or 1))
@@ -124,13 +124,13 @@ class Schedule:
         on = min(self._time + seconds / keys, max(self._time, *waiting))
         self._time = max(on, min(waiting))
 
-    def charge_flow(self, seat: Seat, seconds: float) -> None:
+    def charge_flow(self, seat: FlowState, seconds: float) -> None:
         """Note time that was spent on one flow alone, as on a preview."""
         seat.used += seconds
         seat.served += seconds
         seat.virtual += seconds
 
-    def longest(self, rows: Sequence[Row]) -> float:
+    def longest(self, rows: Sequence[PendingStep]) -> float:
         """Seconds that these rows may well take in one batch: 0 where nothing is known of them.
 
         What grows may cost as much as its square, as attention does.
@@ -143,13 +143,13 @@ class Schedule:
         """A micro-batch like this takes so long: measured, or known from the model's warm-up."""
         self._costs.setdefault(step.run, {})[step.shapes] = seconds
 
-    def _note_least(self, rows: list[Row]) -> None:
+    def _note_least(self, rows: list[PendingStep]) -> None:
         """What the least served row of a key has had; it never falls."""
         step, served = rows[0].step, min(row.seat.served for row in rows)
         noted = self._least.setdefault(step.run, {})
         noted[step.shapes] = max(noted.get(step.shapes, 0.0), served)
 
-    def _pop(self, key: Hashable) -> list[Row]:
+    def _pop(self, key: Hashable) -> list[PendingStep]:
         self._turned.pop(key, None)
         return self._groups.pop(key)
 
@@ -162,7 +162,7 @@ class Schedule:
         longest = [max(TURN_SECONDS, self._cost(rows[0].step)) for rows in self._groups.values()]
         return sum(map(min, longest, map(self._cost_of_all, self._groups.values())))
 
-    def _cost_of_all(self, rows: list[Row]) -> float:
+    def _cost_of_all(self, rows: list[PendingStep]) -> float:
         return self._cost(rows[0].step) * -(-len(rows) // (rows[0].step.run.rows or 1))
 
     def _next_key(self, now: float) -> Hashable:

@@ -6,8 +6,8 @@ from torch import Tensor
 from models.artifacts import Artifact
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_net
-from models.engine.batching import Batched, Place
-from models.engine.flow import NOTHING, Inputs, Step, together
+from models.engine.batching import BatchedFn, Placement
+from models.engine.flow import NOTHING, Inputs, Step, gather
 from models.engine.noise import normal, seeded, slerp, truncated_normal, walk
 from models.image.preprocessing import shown
 from models.nets.gan import generator_of
@@ -20,7 +20,7 @@ class GAN:
     max_items = 256
     item_bytes = 16 * 2**20
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         self.net = build_net(generator_of, checkpoint, place)
         self.labels = checkpoint.header.labels
         classes = int(checkpoint.header.net.get("classes", 0))  # type: ignore[arg-type]
@@ -30,7 +30,7 @@ class GAN:
             )
         self.latent = int(checkpoint.header.net["latent"])  # type: ignore[arg-type]
         example = (torch.zeros(self.latent), torch.tensor(0))
-        self.paint: Batched[Tensor] = Batched(self._paint, example, dtype=place.dtype)
+        self.paint: BatchedFn[Tensor] = BatchedFn(self._paint, example, dtype=place.dtype)
         self.batched = (self.paint,)
 
     def _paint(self, z: Tensor, label: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class GAN:
             end = self._latent(params, seeded(params.interpolate.to_seed))
             stops = walk(slerp, stops[0], end, params.interpolate.frames)
         steps = [Step(self.paint, (z, label), progress=(1, 1)) for z in stops]
-        return shown(await together(*steps), params.interpolate is not None)
+        return shown(await gather(*steps), params.interpolate is not None)
 
     def _latent(self, params: GANParams, rng: torch.Generator) -> Tensor:
         if params.truncation is None:

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from models.artifacts import Artifact
 from models.checkpoint.weights import Checkpoint, build_net
-from models.engine.batching import Batched, Place
-from models.engine.flow import NOTHING, Inputs, Step, together
+from models.engine.batching import BatchedFn, Placement
+from models.engine.flow import NOTHING, Inputs, Step, gather
 from models.engine.noise import line, normal, seeded, uniform_parts, walk
 from models.image.preprocessing import shown
 from models.nets.mixture import PARTS, PrincipalMixture
@@ -19,13 +19,13 @@ class Mixture:
     max_items = 256
     item_bytes = 4 * 2**20
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         self.net = build_net(PrincipalMixture, checkpoint, place)
         z = torch.zeros(self.net.latent)
-        self.draw: Batched[Tensor] = Batched(
+        self.draw: BatchedFn[Tensor] = BatchedFn(
             self.net.mixture.draw_by_parts, (torch.tensor(PARTS // 2), z), dtype=place.dtype
         )
-        self.decode: Batched[Tensor] = Batched(self.net.decode, (z,), dtype=place.dtype)
+        self.decode: BatchedFn[Tensor] = BatchedFn(self.net.decode, (z,), dtype=place.dtype)
         self.batched = (self.draw, self.decode)
 
     async def generate(
@@ -36,7 +36,7 @@ class Mixture:
             end = await self._coefficients(params, seeded(params.interpolate.to_seed))
             stops = walk(line, stops[0], end, params.interpolate.frames)
         steps = [Step(self.decode, (z,), progress=(2, 2)) for z in stops]
-        pictures = await together(*steps)
+        pictures = await gather(*steps)
         return shown(tuple(x.clamp(0, 1) for x in pictures), params.interpolate is not None)
 
     async def _coefficients(self, params: MixtureParams, rng: torch.Generator) -> Tensor:

@@ -6,8 +6,8 @@ from torch import Tensor
 from models.artifacts import Artifact
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_net
-from models.engine.batching import Batched, Place
-from models.engine.flow import NOTHING, Inputs, Step, together
+from models.engine.batching import BatchedFn, Placement
+from models.engine.flow import NOTHING, Inputs, Step, gather
 from models.engine.noise import normal, seeded, slerp, uniform_parts, walk
 from models.image.preprocessing import fitted, shown
 from models.nets.activations import sigmoid
@@ -25,7 +25,7 @@ class VAE:
     max_items = 256
     item_bytes = 4 * 2**20
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         self.net = build_net(VAENet, checkpoint, place)
         z, x = torch.zeros(self.net.latent), torch.zeros(self.net.shape)
         self.names = checkpoint.header.attributes
@@ -35,13 +35,13 @@ class VAE:
                 f"it has {len(self.names)} attributes, its net {known} directions"
             )
         self.directions = None if self.net.directions is None else self.net.directions.float().cpu()
-        self.decode: Batched[Tensor] = Batched(self._decode, (z,), dtype=place.dtype)
-        self.encode: Batched[Tensor] = Batched(
+        self.decode: BatchedFn[Tensor] = BatchedFn(self._decode, (z,), dtype=place.dtype)
+        self.encode: BatchedFn[Tensor] = BatchedFn(
             self._encode, (x,), dtype=place.dtype, channels_last=True
         )
-        self.batched: tuple[Batched[Tensor], ...] = (self.decode, self.encode)
+        self.batched: tuple[BatchedFn[Tensor], ...] = (self.decode, self.encode)
         if self.net.prior is not None:
-            self.place: Batched[Tensor] = Batched(
+            self.place: BatchedFn[Tensor] = BatchedFn(
                 self.net.prior.draw_by_parts, (torch.tensor(PARTS // 2), z), dtype=place.dtype
             )
             self.batched += (self.place,)
@@ -60,7 +60,7 @@ class VAE:
             end = await self._latent(params, seeded(params.interpolate.to_seed), inputs)
             stops = walk(slerp, stops[0], end, params.interpolate.frames)
         steps = [Step(self.decode, (self._edited(params, z),), progress=(2, 2)) for z in stops]
-        return shown(await together(*steps), params.interpolate is not None)
+        return shown(await gather(*steps), params.interpolate is not None)
 
     async def _latent(self, params: VAEParams, rng: torch.Generator, inputs: Inputs) -> Tensor:
         """z of the draw that `rng` makes; with a picture, between its own latent and a draw."""

@@ -31,7 +31,7 @@ class Member(NamedTuple):
     arrivals: NDArray[np.int64]  # (1,), at all meetings so far
 
 
-class Team:
+class ThreadTeam:
     """As many threads as it has members, but for the first, which is whoever calls."""
 
     def __init__(self, size: int) -> None:

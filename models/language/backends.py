@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.language.sampling import Draw, drawn
 from models.language.tokenizer import TENSOR
 
@@ -32,12 +32,12 @@ class Net(Protocol):
     rows: int | None  # that a batch is padded to, and of `most` at most
     most: int | None
     slot_bytes: int
-    caches: tuple[Tensor, ...]  # (slots + 1, ...) each, once it is furnished
+    caches: tuple[Tensor, ...]  # (slots + 1, ...) each, once it is allocated
 
-    def furnish(self, slots: int) -> None:
+    def allocate(self, slots: int) -> None:
         """Make the caches of so many slots, and of the one that padding writes to."""
 
-    def span(self, until: int) -> Tensor:
+    def bucket(self, until: int) -> Tensor:
         """What a row attends over that goes no further than this place: rows of one span share a
         batch."""
 
@@ -48,7 +48,7 @@ class Net(Protocol):
         """(B, V) of what follows tokens (B,) at their places (B,); they are written too."""
 
 
-def net_of(checkpoint: Checkpoint, place: Place) -> Net:
+def net_of(checkpoint: Checkpoint, place: Placement) -> Net:
     """The fastest net that a checkpoint and this place allow. Raises CheckpointError."""
     told: Mapping[str, Any] = checkpoint.header.net
     check_told(told)
@@ -65,7 +65,7 @@ def net_of(checkpoint: Checkpoint, place: Place) -> Net:
     return CausalNet(told["config"], tensors, place, context)
 
 
-def _fast(config: Mapping[str, Any], place: Place) -> "Shape | None":
+def _fast(config: Mapping[str, Any], place: Placement) -> "Shape | None":
     """The shape of a net that the kernel can run here."""
     if not _has_kernels(place):
         return None
@@ -74,7 +74,7 @@ def _fast(config: Mapping[str, Any], place: Place) -> "Shape | None":
     return Shape.of(config)
 
 
-def slots_of(slot_bytes: int, weights: int, place: Place) -> int:
+def slots_of(slot_bytes: int, weights: int, place: Placement) -> int:
     """Texts that are written side by side, where each has caches of so many bytes: as many as fit
     into ROOM and beside the weights, with the slot that padding writes to; at least one."""
     room = ROOM if place.memory is None else min(ROOM, place.memory - weights)
@@ -87,7 +87,9 @@ def precisions_of(tensors: Mapping[str, Tensor]) -> set[str]:
     return {name for name, dtype in PRECISIONS.items() if dtype in there}
 
 
-def weight_bytes(told: Mapping[str, Any], elements: int, precisions: Set[str], place: Place) -> int:
+def weight_bytes(
+    told: Mapping[str, Any], elements: int, precisions: Set[str], place: Placement
+) -> int:
     """What the weights of a net take: by the kernel in the precision that loses nothing, and the
     table of tokens once more as it came."""
     shape = _fast(told["config"], place)
@@ -101,7 +103,7 @@ def weight_bytes(told: Mapping[str, Any], elements: int, precisions: Set[str], p
     return packed * kind_of(precisions, place).itemsize + table * came
 
 
-def loaded_bytes(header: Header, elements: int, precisions: Set[str], place: Place) -> int:
+def loaded_bytes(header: Header, elements: int, precisions: Set[str], place: Placement) -> int:
     """What a model takes in memory: the weights, and the caches of all slots."""
     told: Mapping[str, Any] = header.net
     check_told(told)
@@ -123,7 +125,7 @@ def check_told(told: Mapping[str, Any]) -> None:
         raise CheckpointError("its context must be a number of tokens")
 
 
-def draw_of(vocabulary: int, place: Place) -> Draw:
+def draw_of(vocabulary: int, place: Placement) -> Draw:
     """The fastest way to draw tokens that this place allows."""
     if not _has_kernels(place):
         return drawn
@@ -132,5 +134,5 @@ def draw_of(vocabulary: int, place: Place) -> Draw:
     return TokenKernel(vocabulary).drawn
 
 
-def _has_kernels(place: Place) -> bool:
+def _has_kernels(place: Placement) -> bool:
     return place.device.type == "cpu" and find_spec("numba") is not None

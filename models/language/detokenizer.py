@@ -16,7 +16,7 @@ BYTES = 4  # of a letter, at most
 CONTEXT = 5  # tokens of a prompt that are decoded with the first new one: it may follow a space
 
 
-class Draft:
+class Detokenizer:
     """One text that is written after a prompt, up to the stop string that is complete first."""
 
     def __init__(self, words: TextTokens, prompt: Sequence[int], stops: Sequence[str]) -> None:

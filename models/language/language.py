@@ -9,15 +9,15 @@ from torch import Tensor
 
 from models.artifacts import Artifact, Text
 from models.checkpoint.weights import Checkpoint
-from models.engine.batching import Batched, Place
+from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs
 from models.engine.slots import SCRATCH, Slots
 from models.language.backends import draw_of, net_of, precisions_of, slots_of, weight_bytes
 from models.language.prompts import asking_for_a_title, text_of, turns_of
 from models.language.sampling import Choice, choose, knobs
-from models.language.sequence import Page, Pen
+from models.language.sequence import LanguageRuntime, TokenSequence
 from models.language.tokenizer import TextTokens
-from models.params.base import Refused
+from models.params.base import UnsupportedRequest
 from models.params.text import ABOUT, LanguageParams
 
 TITLE_TOKENS = 12
@@ -41,7 +41,7 @@ class Language:
     any length are written side by side.
     """
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         net = net_of(checkpoint, place)
         told: Mapping[str, Any] = checkpoint.header.net
         words = TextTokens(told["words"], checkpoint.tensors)
@@ -49,17 +49,19 @@ class Language:
         weights = weight_bytes(told, elements, precisions_of(checkpoint.tensors), place)
         self.max_items = slots_of(net.slot_bytes, weights, place)
         self.item_bytes = 2**20  # its slot is there from the beginning
-        net.furnish(self.max_items)
+        net.allocate(self.max_items)
         size = (self.max_items + 1, net.vocabulary)
         self._seen = torch.zeros(size, dtype=torch.bool, device=place.device)
         self.slots = Slots(*net.caches, self._seen)
         self._draw = draw_of(net.vocabulary, place)
-        at = (torch.tensor(0), torch.tensor(SCRATCH), net.span(net.chunk))
+        at = (torch.tensor(0), torch.tensor(SCRATCH), net.bucket(net.chunk))
         chunk, draws = torch.zeros(net.chunk, dtype=torch.int64), knobs(TITLE, torch.tensor(0.5))
         policy: dict[str, Any] = {"rows": net.rows, "most": net.most}
-        read: Batched[Tensor] = Batched(self._read, (chunk, *at), **policy)
-        following: Batched[Choice] = Batched(self._next, (torch.tensor(0), *at, draws), **policy)
-        self.pen = Pen(words, net, read, following)
+        read: BatchedFn[Tensor] = BatchedFn(self._read, (chunk, *at), **policy)
+        following: BatchedFn[Choice] = BatchedFn(
+            self._next, (torch.tensor(0), *at, draws), **policy
+        )
+        self.pen = LanguageRuntime(words, net, read, following)
         self.batched = (read, following)
 
     def _read(self, tokens: Tensor, start: Tensor, slot: Tensor, span: Tensor) -> Tensor:
@@ -81,7 +83,7 @@ class Language:
         most = params.max_tokens or self.pen.net.context - len(prompt)
         steps = -(-len(prompt) // self.pen.net.chunk) + most
         with self.slots.take() as slot:
-            page = Page(self.pen, slot, steps)
+            page = TokenSequence(self.pen, slot, steps)
             written = await page.write(prompt, params.model_copy(update={"max_tokens": most}), rng)
             text, title = written.draft.text, params.title
             if title is None and params.kind in ABOUT:
@@ -104,11 +106,11 @@ class Language:
                 raise _too_long(field, f"more than {context} tokens", context)
             tokens = words.of_text(text_of(params)) if page is None else words.of_page(page)
         except ValueError as error:
-            raise Refused(field, f"can't be read: {error}") from None
+            raise UnsupportedRequest(field, f"can't be read: {error}") from None
         if not tokens:
-            raise Refused(field, "says nothing that this model can read")
+            raise UnsupportedRequest(field, "says nothing that this model can read")
         if self._unknown(tokens):
-            raise Refused(
+            raise UnsupportedRequest(
                 field, "has words that this model's tokenizer knows, and its net does not"
             )
         whole = len(tokens) + (most or 1)
@@ -121,7 +123,7 @@ class Language:
         return max(tokens) >= self.pen.net.vocabulary
 
     async def _title(
-        self, page: Page, params: LanguageParams, text: str, rng: torch.Generator
+        self, page: TokenSequence, params: LanguageParams, text: str, rng: torch.Generator
     ) -> str | None:
         """What the model itself would call it; None where it can't be asked, or says nothing."""
         words = self.pen.words
@@ -149,9 +151,9 @@ def title_of(said: str, ended: bool) -> str | None:
     return found.strip(" .,;-") or None
 
 
-def _too_long(field: str, has: str, context: int) -> Refused:
+def _too_long(field: str, has: str, context: int) -> UnsupportedRequest:
     why = f"has {has}; this model's context has {context}"
-    return Refused(field, why, "context_length_exceeded")
+    return UnsupportedRequest(field, why, "context_length_exceeded")
 
 
 def _said_in(params: LanguageParams) -> str:

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.kernels.simd import padded
-from models.kernels.threads import Team
+from models.kernels.threads import ThreadTeam
 from models.language.backends import precisions_of
-from models.language.llama_numba import Desk, desk_for, run, speak
-from models.language.llama_weights import Packed, Shape, check, pack
+from models.language.llama_numba import LlamaScratch, desk_for, run, speak
+from models.language.llama_weights import PackedLlama, Shape, check, pack
 
 CHUNK = 16  # tokens of a prompt that are read in one step: others wait for it
 
@@ -26,7 +26,7 @@ class LlamaNet:
     chunk = CHUNK
 
     def __init__(
-        self, shape: Shape, tensors: Mapping[str, Tensor], place: Place, context: int
+        self, shape: Shape, tensors: Mapping[str, Tensor], place: Placement, context: int
     ) -> None:
         """Raises CheckpointError where the weights don't fit."""
         check(shape, tensors)
@@ -34,16 +34,16 @@ class LlamaNet:
         self.context, self.vocabulary = min(context, shape.places), shape.vocabulary
         self._places = places_of(shape, context)
         kind = kind_of(precisions_of(tensors), place)
-        self.weights: Packed = pack(shape, tensors, self._places, kind)
+        self.weights: PackedLlama = pack(shape, tensors, self._places, kind)
         self._cache = cache_of(shape, self._places)
         self.slot_bytes = slot_bytes(shape, context)
         self.caches: tuple[Tensor, ...] = ()
-        self._team = Team(torch.get_num_threads())
+        self._team = ThreadTeam(torch.get_num_threads())
 
-    def furnish(self, slots: int) -> None:
+    def allocate(self, slots: int) -> None:
         self.caches = tuple(torch.zeros(slots + 1, *self._cache) for _ in ("keys", "values"))
 
-    def span(self, until: int) -> Tensor:
+    def bucket(self, until: int) -> Tensor:
         """Nothing: a row attends over just what is there."""
         return torch.empty(0, dtype=torch.int64)
 
@@ -57,7 +57,7 @@ class LlamaNet:
         self._team.run(speak, self.weights, desk, told, rows)
         return torch.from_numpy(told)[:rows, : self.vocabulary]
 
-    def _run(self, tokens: Tensor, places: Tensor, slots: Tensor) -> Desk:
+    def _run(self, tokens: Tensor, places: Tensor, slots: Tensor) -> LlamaScratch:
         desk = desk_for(self.weights, len(tokens), self._places, self._team.size)
         hidden = self._embed.shape[1]
         desk.x[: len(tokens), :hidden] = self._embed[tokens].float().numpy()
@@ -81,7 +81,7 @@ def slot_bytes(shape: Shape, context: int) -> int:
     return 2 * 4 * math.prod(cache_of(shape, places_of(shape, context)))
 
 
-def kind_of(precisions: Set[str], place: Place) -> torch.dtype:
+def kind_of(precisions: Set[str], place: Placement) -> torch.dtype:
     """How narrow weights may be: as was asked for, else as they came, by safetensors' names of it,
     which loses nothing; those of float16 need single precision for that."""
     if place.words is not None:

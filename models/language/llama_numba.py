@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from models.kernels.simd import ABREAST, LANES, WIDE, Floats, compiled, exp, multiply, padded
 from models.kernels.threads import Member, meet, share
-from models.language.llama_weights import Matrix, Packed
+from models.language.llama_weights import Matrix, PackedLlama
 
 Numbers = NDArray[np.int64]
 ZERO, ONE = np.float32(0), np.float32(1)
 CHUNK = LANES * WIDE  # outputs whose weights are read for all rows before the next ones
 
 
-class Desk(NamedTuple):
+class LlamaScratch(NamedTuple):
     """Where rows are worked out; a whole number of ABREAST of them, ends of vectors included."""
 
     x: Floats  # the stream that layers add to
@@ -35,7 +35,7 @@ class Desk(NamedTuple):
     given: Floats  # (members, ABREAST, width), what they give
 
 
-def desk_for(weights: Packed, rows: int, places: int, members: int) -> Desk:
+def desk_for(weights: PackedLlama, rows: int, places: int, members: int) -> LlamaScratch:
     many = -(-rows // ABREAST) * ABREAST
     hidden, inner = padded(weights.out.outputs), padded(weights.gate_up.outputs)
     heads = weights.heads * weights.width
@@ -43,7 +43,7 @@ def desk_for(weights: Packed, rows: int, places: int, members: int) -> Desk:
     def empty(width: int) -> Floats:
         return np.zeros((many, width), np.float32)
 
-    return Desk(
+    return LlamaScratch(
         empty(hidden),
         empty(hidden),
         empty(padded(weights.qkv.outputs) + ABREAST * weights.width),
@@ -56,7 +56,7 @@ def desk_for(weights: Packed, rows: int, places: int, members: int) -> Desk:
 
 
 @compiled
-def run(weights: Packed, desk: Desk, caches: Any, rows: Any, member: Member) -> None:
+def run(weights: PackedLlama, desk: LlamaScratch, caches: Any, rows: Any, member: Member) -> None:
     """Take rows through all layers: x becomes what the head reads, keys and values are written.
 
     caches: keys (slots, layers, groups, places width) in blocks of LANES places, and values as many
@@ -86,7 +86,9 @@ def run(weights: Packed, desk: Desk, caches: Any, rows: Any, member: Member) -> 
 
 
 @compiled
-def speak(weights: Packed, desk: Desk, logits: Floats, rows: int, member: Member) -> None:
+def speak(
+    weights: PackedLlama, desk: LlamaScratch, logits: Floats, rows: int, member: Member
+) -> None:
     """Logits (rows, vocabulary, padded) of what `run` has left."""
     _norm(desk.x, weights.norms[-1], weights.eps, desk.normed, rows, member)
     meet(member)
@@ -126,7 +128,9 @@ def _norm(x: Floats, weight: Floats, eps: float, y: Floats, rows: int, member: M
 
 
 @compiled
-def _look(weights: Packed, desk: Desk, caches: Any, rows: Any, layer: int, member: Member) -> None:
+def _look(
+    weights: PackedLlama, desk: LlamaScratch, caches: Any, rows: Any, layer: int, member: Member
+) -> None:
     """Attention: all rows are written down, then each looks at what it may."""
     keys, values = caches
     slots, places = rows
@@ -144,7 +148,7 @@ def _look(weights: Packed, desk: Desk, caches: Any, rows: Any, layer: int, membe
 
 
 @compiled
-def _turn(weights: Packed, taken: Floats, place: int) -> None:
+def _turn(weights: PackedLlama, taken: Floats, place: int) -> None:
     """Su et al. 2021 (2104.09864), section 3.4.2: queries and keys are turned by their place."""
     half = weights.width // 2
     for head in range(weights.heads + weights.groups):
@@ -157,7 +161,7 @@ def _turn(weights: Packed, taken: Floats, place: int) -> None:
 
 
 @compiled
-def _keep(weights: Packed, taken: Floats, keys: Floats, values: Floats, place: int) -> None:
+def _keep(weights: PackedLlama, taken: Floats, keys: Floats, values: Floats, place: int) -> None:
     """Keys and values of one token, each to its place in its block."""
     width = weights.width
     places = keys.shape[1] // width
@@ -172,7 +176,9 @@ def _keep(weights: Packed, taken: Floats, keys: Floats, values: Floats, place: i
 
 
 @compiled
-def _attend(weights: Packed, desk: Desk, held: Any, own: Any, which: Any, seen: int) -> None:
+def _attend(
+    weights: PackedLlama, desk: LlamaScratch, held: Any, own: Any, which: Any, seen: int
+) -> None:
     """Vaswani et al. 2017, equation 1, of a row's heads that share keys, over what it sees."""
     keys, values = held
     scores, given = own

@@ -80,7 +80,7 @@ class Matrix(NamedTuple):
     bias: Floats
 
 
-class Packed(NamedTuple):
+class PackedLlama(NamedTuple):
     """All that the kernel reads."""
 
     heads: int
@@ -125,7 +125,9 @@ def _names(shape: Shape) -> dict[str, tuple[int, ...]]:
     return names
 
 
-def pack(shape: Shape, tensors: Mapping[str, Tensor], places: int, kind: torch.dtype) -> Packed:
+def pack(
+    shape: Shape, tensors: Mapping[str, Tensor], places: int, kind: torch.dtype
+) -> PackedLlama:
     """Copies of a net's weights, as floats, bfloat16 or bytes."""
 
     def layers(*names: str) -> list[list[Tensor]]:
@@ -139,7 +141,7 @@ def pack(shape: Shape, tensors: Mapping[str, Tensor], places: int, kind: torch.d
     head = tensors["model.embed_tokens.weight" if shape.tied else "lm_head.weight"]
     turns = 1.0 / shape.theta ** (torch.arange(0, shape.width, 2).float() / shape.width)
     angles = torch.arange(places).float()[:, None] * turns
-    return Packed(
+    return PackedLlama(
         shape.heads,
         shape.groups,
         shape.width,

@@ -26,7 +26,7 @@ number says that there was no token to draw.
 """
 
 
-class Knobs(NamedTuple):
+class SamplingParams(NamedTuple):
     """How one token is drawn."""
 
     penalty: float
@@ -39,7 +39,7 @@ class Knobs(NamedTuple):
 
 
 def knobs(params: LanguageParams, uniform: Tensor) -> Tensor:
-    """A row of `Knobs`, float32."""
+    """A row of `SamplingParams`, float32."""
     told = params.logprobs is not None
     heat = params.temperature if params.temperature >= COLDEST else 0.0
     top_k = params.top_k or 0
@@ -47,7 +47,7 @@ def knobs(params: LanguageParams, uniform: Tensor) -> Tensor:
     return torch.cat([torch.tensor(fixed, dtype=torch.float32), uniform.reshape(1)])
 
 
-Draw = Callable[[Tensor, Tensor, Knobs], tuple[Tensor, Tensor]]
+Draw = Callable[[Tensor, Tensor, SamplingParams], tuple[Tensor, Tensor]]
 """Of logits (V,), tokens seen before (V,) and knobs: a token, and whether there was one to draw."""
 
 
@@ -55,14 +55,14 @@ def choose(
     logits: Tensor, seen: Iterable[Tensor], rows: Tensor, draw: Draw | None = None
 ) -> Choice:
     """Of logits (B, V), tokens seen before (B, V) and knobs (B, KNOBS): a choice a row."""
-    turned = [Knobs(*row) for row in rows.tolist()]
+    turned = [SamplingParams(*row) for row in rows.tolist()]
     drawing = draw or drawn
     each = [_choose(*row, drawing) for row in zip(logits.float(), seen, turned, strict=True)]
     token, chance, likeliest, chances = (torch.stack(x) for x in zip(*each, strict=True))
     return token, chance, likeliest, chances
 
 
-def _choose(logits: Tensor, seen: Tensor, turned: Knobs, draw: Draw) -> Choice:
+def _choose(logits: Tensor, seen: Tensor, turned: SamplingParams, draw: Draw) -> Choice:
     token, sound = draw(logits, seen, turned)
     if not turned.told:
         none = torch.zeros(LIKELIEST, device=logits.device)
@@ -83,7 +83,7 @@ def _penalised(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
     return torch.where(seen, less, logits)
 
 
-def drawn(logits: Tensor, seen: Tensor, turned: Knobs) -> tuple[Tensor, Tensor]:
+def drawn(logits: Tensor, seen: Tensor, turned: SamplingParams) -> tuple[Tensor, Tensor]:
     """A `Draw`, on any device."""
     logits = _penalised(logits, seen, turned.penalty)
     if turned.temperature == 0:
@@ -98,7 +98,7 @@ def drawn(logits: Tensor, seen: Tensor, turned: Knobs) -> tuple[Tensor, Tensor]:
     return torch.where(sound, number, 0), sound
 
 
-def _least(p: Tensor, turned: Knobs) -> Tensor:
+def _least(p: Tensor, turned: SamplingParams) -> Tensor:
     """How likely a token must be at least, to be drawn."""
     least = turned.min_p * p.max()
     if turned.top_k >= 1:

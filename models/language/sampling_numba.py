@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.kernels.simd import Floats, compiled, exp
-from models.language.sampling import Knobs
+from models.language.sampling import SamplingParams
 
 BINS, A_NAT = 1024, 16  # bins in all, and in a nat: the last one has whatever is left
 ZERO, ONE, INFINITE = np.float32(0), np.float32(1), np.float32(np.inf)
 FAINTEST = np.float32(-87)  # nats: less likely is never
 
 
-class Desk(NamedTuple):
+class SamplingScratch(NamedTuple):
     """Where one row is worked out."""
 
     nats: Floats  # (V,), less likely than the likeliest, 0 and less
@@ -34,16 +34,16 @@ class TokenKernel:
 
     def __init__(self, vocabulary: int) -> None:
         nats, chances, some = (np.zeros(vocabulary, np.float32) for _ in range(3))
-        self._desk = Desk(nats, chances, np.zeros(BINS), np.zeros(BINS, np.int64), some)
+        self._desk = SamplingScratch(nats, chances, np.zeros(BINS), np.zeros(BINS, np.int64), some)
 
-    def drawn(self, logits: Tensor, seen: Tensor, turned: Knobs) -> tuple[Tensor, Tensor]:
+    def drawn(self, logits: Tensor, seen: Tensor, turned: SamplingParams) -> tuple[Tensor, Tensor]:
         """As `token_draws.drawn`, on the CPU."""
         number = _drawn(self._desk, logits.numpy(), seen.numpy(), np.array(turned, np.float32))
         return torch.tensor(max(number, 0)), torch.tensor(number >= 0)
 
 
 @compiled
-def _drawn(desk: Desk, logits: Floats, seen: Any, turned: Floats) -> int:
+def _drawn(desk: SamplingScratch, logits: Floats, seen: Any, turned: Floats) -> int:
     """The number of a token; -1 where there is none."""
     penalty, temperature, top_k, top_p, min_p, _, uniform = turned
     likeliest = _penalised(desk, logits, seen, penalty)
@@ -70,7 +70,7 @@ def _drawn(desk: Desk, logits: Floats, seen: Any, turned: Floats) -> int:
 
 
 @compiled
-def _penalised(desk: Desk, logits: Floats, seen: Any, penalty: Any) -> int:
+def _penalised(desk: SamplingScratch, logits: Floats, seen: Any, penalty: Any) -> int:
     """Logits, less for what was seen before; the first of the largest, -1 if one is no number."""
     sound, most, likeliest = True, -INFINITE, 0
     for i in range(len(logits)):
@@ -85,7 +85,7 @@ def _penalised(desk: Desk, logits: Floats, seen: Any, penalty: Any) -> int:
 
 
 @compiled
-def _soften(desk: Desk, most: Any, scale: Any) -> None:
+def _soften(desk: SamplingScratch, most: Any, scale: Any) -> None:
     for i in range(len(desk.nats)):
         nats = (desk.nats[i] - most) * scale
         desk.nats[i] = nats
@@ -93,7 +93,7 @@ def _soften(desk: Desk, most: Any, scale: Any) -> None:
 
 
 @compiled
-def _least(desk: Desk, top_k: Any, top_p: Any, min_p: Any) -> Any:
+def _least(desk: SamplingScratch, top_k: Any, top_p: Any, min_p: Any) -> Any:
     """How likely a token must be at least."""
     least, everything = min_p, top_k < 1 and top_p >= ONE
     if everything:
@@ -107,7 +107,7 @@ def _least(desk: Desk, top_k: Any, top_p: Any, min_p: Any) -> Any:
 
 
 @compiled
-def _fill_bins(desk: Desk) -> None:
+def _fill_bins(desk: SamplingScratch) -> None:
     desk.masses[:] = 0
     desk.counts[:] = 0
     for i in range(len(desk.nats)):
@@ -123,7 +123,7 @@ def _bin(nats: Any) -> int:
 
 
 @compiled
-def _sorted_bin(desk: Desk, number: int) -> Floats:
+def _sorted_bin(desk: SamplingScratch, number: int) -> Floats:
     """The chances of one bin's tokens, the least first."""
     count = 0
     for i in range(len(desk.nats)):
@@ -136,7 +136,7 @@ def _sorted_bin(desk: Desk, number: int) -> Floats:
 
 
 @compiled
-def _kth(desk: Desk, k: int) -> Any:
+def _kth(desk: SamplingScratch, k: int) -> Any:
     """The k-th largest chance; 0 if there are fewer."""
     passed = 0
     for number in range(BINS):
@@ -148,7 +148,7 @@ def _kth(desk: Desk, k: int) -> Any:
 
 
 @compiled
-def _nucleus(desk: Desk, kth: Any, part: float) -> Any:
+def _nucleus(desk: SamplingScratch, kth: Any, part: float) -> Any:
     """The chance of the last of the likeliest, of at least `kth`, that reach a part of them all."""
     total = 0.0
     for chance in desk.chances:

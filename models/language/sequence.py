@@ -9,30 +9,30 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Chance, Drawn, NotFinite
-from models.engine.batching import Batched
+from models.engine.batching import BatchedFn
 from models.engine.flow import Step
 from models.language.backends import Net
-from models.language.detokenizer import Draft
+from models.language.detokenizer import Detokenizer
 from models.language.sampling import Choice, knobs
 from models.language.tokenizer import TextTokens
 from models.params.text import LanguageParams
 
 
 @dataclass(frozen=True, slots=True)
-class Pen:
+class LanguageRuntime:
     """What a loaded model writes with."""
 
     words: TextTokens
     net: Net
-    read: Batched[Any]  # of a chunk of tokens, their first place, the slot, the span
-    next: Batched[Choice]  # of a token, its place, the slot, the span, and how to draw
+    read: BatchedFn[Any]  # of a chunk of tokens, their first place, the slot, the span
+    next: BatchedFn[Choice]  # of a token, its place, the slot, the span, and how to draw
 
 
 @dataclass
-class Written:
+class Generated:
     """What has been written after a prompt."""
 
-    draft: Draft
+    draft: Detokenizer
     count: int = 0  # tokens, a mark that ends it left out
     finish: Literal["stop", "length"] | None = None
     drawn: list[Drawn] = field(default_factory=list)
@@ -78,10 +78,10 @@ def _chance(words: TextTokens, token: int, logprob: float) -> Chance:
     return Chance(words.piece(token), logprob, words.bytes_of(token))
 
 
-class Page:
+class TokenSequence:
     """What a slot holds of a job's text, and how far the job is."""
 
-    def __init__(self, pen: Pen, slot: int, steps: int) -> None:
+    def __init__(self, pen: LanguageRuntime, slot: int, steps: int) -> None:
         self._pen, self._slot, self._steps = pen, torch.tensor(slot), steps
         self._tokens: list[int] = []
         self._step = 0
@@ -89,14 +89,14 @@ class Page:
 
     async def write(
         self, prompt: Sequence[int], how: LanguageParams, rng: torch.Generator, aloud: bool = True
-    ) -> Written:
+    ) -> Generated:
         """Go on from a prompt until all is said, or as much as may be; aloud as it is written, its
         last piece with the next step.
 
         One uniform a token is drawn, whether it is used or not.
         """
         await self._read(prompt)
-        written, last = Written(Draft(self._pen.words, prompt, how.stop)), prompt[-1]
+        written, last = Generated(Detokenizer(self._pen.words, prompt, how.stop)), prompt[-1]
         while written.finish is None:
             draws = knobs(how, torch.rand((), generator=rng))
             row = (torch.tensor(last), *self._at(len(self._tokens), 1), draws)
@@ -120,7 +120,7 @@ class Page:
         self._tokens = list(tokens[:last])
 
     def _at(self, place: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.tensor(place), self._slot, self._pen.net.span(place + count)
+        return torch.tensor(place), self._slot, self._pen.net.bucket(place + count)
 
     def _said(self) -> str | None:
         said, self._unsaid = self._unsaid, None

@@ -12,7 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 
-class Reader:
+class PromptEncoder:
     """Reads by a tokenizer as it is spelled out in JSON. Raises what that raises of one that is
     none."""
 

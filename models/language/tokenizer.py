@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.checkpoint.header import CheckpointError
 from models.language.chat_templates import SAID, ChatPage, ChatTemplate, TemplateOverrun, Turn
-from models.language.text_encoder import Reader
+from models.language.text_encoder import PromptEncoder
 from models.language.token_bytes import TokenBytes
 
 TENSOR = "words.tokenizer"  # a checkpoint's, that holds the tokenizer's JSON, byte by byte
@@ -40,7 +40,7 @@ class TextTokens:
             self._tokenizer = Tokenizer.from_str(spelled)
             self.ends = frozenset(int(end) for end in told["ends"])
             marks: dict[str, str] = dict(told["marks"])
-            self._reader = Reader(spelled)
+            self._reader = PromptEncoder(spelled)
             self._bytes = TokenBytes(json.loads(spelled), self._tokenizer)
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"its words can't be used: {error!r}") from None

@@ -18,7 +18,7 @@ from transformers.initialization import no_init_weights
 
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import check_names_and_shapes
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.language.kv_cache import Rows, slot_cache
 from models.nets.activations import make_even
 from models.params.text import LONGEST_CONTEXT
@@ -38,7 +38,11 @@ class CausalNet:
     """A model and the caches of its slots, (slots + 1, heads, places, width) each."""
 
     def __init__(
-        self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], place: Place, context: int
+        self,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, Tensor],
+        place: Placement,
+        context: int,
     ) -> None:
         """Raises CheckpointError where it can't be built, or keeps more than keys and values."""
         place = replace(place, dtype=place.words or place.dtype)
@@ -65,7 +69,7 @@ class CausalNet:
         """Of a slot: a prompt's last chunk is written whole, wherever it begins."""
         return self.context + self.chunk
 
-    def furnish(self, slots: int) -> None:
+    def allocate(self, slots: int) -> None:
         """Make the caches of so many slots, and of the one that padding writes to."""
         made: dict[str, Any] = {"dtype": self._place.dtype, "device": self._place.device}
         self.caches = tuple(
@@ -74,7 +78,7 @@ class CausalNet:
             for _ in ("keys", "values")
         )
 
-    def span(self, until: int) -> Tensor:
+    def bucket(self, until: int) -> Tensor:
         """The places that a row attends over which goes no further than `until`: its bucket.
 
         A longer cache changes bits, even where it is masked; so a text's own length alone decides.
@@ -113,7 +117,7 @@ class CausalNet:
         tokens = torch.arange(1, count + 1, device=self._place.device) % self.vocabulary
         at = torch.zeros(1, dtype=torch.int64, device=self._place.device)
         everywhere = torch.arange(self.places, device=self._place.device)[None]
-        self.furnish(0)
+        self.allocate(0)
         try:
             with torch.inference_mode():
                 want = self._net(tokens[None], use_cache=False).logits[0, -1].float()
@@ -128,7 +132,7 @@ class CausalNet:
             )
 
 
-def _built(config: Mapping[str, Any], tensors: Mapping[str, Tensor], place: Place) -> Any:
+def _built(config: Mapping[str, Any], tensors: Mapping[str, Tensor], place: Placement) -> Any:
     told = {name: value for name, value in config.items() if name != "model_type"}
     try:
         made = AutoConfig.for_model(str(config.get("model_type")), **told)
@@ -175,7 +179,7 @@ def _forget_masks(net: Any, places: int) -> None:
             )
 
 
-def _cached_shapes(net: Any, place: Place) -> list[tuple[int, int]]:
+def _cached_shapes(net: Any, place: Placement) -> list[tuple[int, int]]:
     """Heads and width of each layer's keys, as the net itself makes them of one token."""
     cache = DynamicCache(config=net.config)
     with torch.inference_mode():

@@ -13,13 +13,13 @@ from models.artifacts import Artifact, NotFinite
 from models.audio.wavenet_torch import draw
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_net
-from models.engine.batching import Batched, Place
+from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.engine.slots import SCRATCH, Slots
-from models.music.composition import FACTS, Piece, facts_of, given_tokens
+from models.music.composition import FACTS, Composition, facts_of, given_tokens
 from models.music.tokenizer import MusicTokens
 from models.nets.composer import Cache
-from models.nets.composer import Composer as Net
+from models.nets.composer import ComposerModel as Net
 from models.params.audio import ComposerParams
 from models.score import Score
 
@@ -41,8 +41,8 @@ class Composer:
     max_items = SLOTS
     item_bytes = 2**22  # its cache is counted with the weights
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
-        self.net = build_net(Net, checkpoint, Place(place.device))
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
+        self.net = build_net(Net, checkpoint, Placement(place.device))
         self.words = MusicTokens(checkpoint.header.labels)
         if not self.words.styles:
             raise CheckpointError("it has no labels, which name its styles")
@@ -55,8 +55,8 @@ class Composer:
             raise CheckpointError(f"its net is told {counts}, not {facts_of(self.words)}")
         self._way = stepping(self.net, place.device)
         self.slots = Slots(self._way.cache.keys, self._way.cache.values)
-        self.next: Batched[Tensor] = Batched(self._next, self._example(), rows=self._way.rows)
-        self.batched: tuple[Batched[Any], ...] = (self.next,)
+        self.next: BatchedFn[Tensor] = BatchedFn(self._next, self._example(), rows=self._way.rows)
+        self.batched: tuple[BatchedFn[Any], ...] = (self.next,)
 
     def _example(self) -> tuple[Tensor, ...]:
         nothing, one = torch.tensor(0), torch.tensor(1.0)
@@ -91,7 +91,7 @@ class Composer:
         drawn = torch.randint(len(self.words.styles), (), generator=rng)
         style = self.words.styles[int(drawn)] if params.style is None else params.style
         tempo = params.tempo if primer is None else primer.tempo
-        piece = Piece(self.words, params.seconds, tempo)
+        piece = Composition(self.words, params.seconds, tempo)
         given = given_tokens(self.words, params, style, primer)
         piece.add(given[0] or 0)
         with self.slots.take() as slot:
@@ -106,7 +106,7 @@ class Composer:
                 piece.add(int(token) if wanted is None else wanted)
         return piece.score(), style
 
-    def _row(self, piece: Piece, slot: int) -> tuple[Tensor, ...]:
+    def _row(self, piece: Composition, slot: int) -> tuple[Tensor, ...]:
         """The last token, for the token after it to be drawn."""
         numbers = (torch.tensor(n) for n in (len(piece.tokens) - 1, slot))
         facts = torch.tensor(piece.facts)
@@ -117,7 +117,7 @@ def _how(params: ComposerParams) -> tuple[Tensor, Tensor]:
     return torch.tensor(params.temperature), torch.tensor(params.top_p)
 
 
-def _so_far(piece: Piece, drawn: Tensor) -> Score:
+def _so_far(piece: Composition, drawn: Tensor) -> Score:
     """What there is to hear; the token that was drawn just now is not yet in it."""
     return piece.score()
 

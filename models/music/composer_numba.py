@@ -17,13 +17,13 @@ from torch import Tensor
 
 from models.audio import wavenet_numba as wavenet_kernel
 from models.kernels.simd import ABREAST, LANES, Floats, Weights, compiled, exp, multiply, padded
-from models.music.composer_weights import TILE, Desk, Packed, desk_for
+from models.music.composer_weights import TILE, ComposerScratch, PackedComposer, desk_for
 from models.nets.composer import Cache
 
 ZERO, ONE, INFINITE = np.float32(0), np.float32(1), np.float32(np.inf)
 
 
-def step(weights: Packed, x: Tensor, at: Tensor, slot: Tensor, cache: Cache) -> Tensor:
+def step(weights: PackedComposer, x: Tensor, at: Tensor, slot: Tensor, cache: Cache) -> Tensor:
     """As `Composer.step`, on the CPU and over a cache of `empty`.
 
     Rows are shared out among torch's threads by fours, which share a read of the weights.
@@ -42,7 +42,7 @@ def step(weights: Packed, x: Tensor, at: Tensor, slot: Tensor, cache: Cache) -> 
     return logits
 
 
-def _step(weights: Packed, keys: Floats, values: Floats, part: list[Any]) -> None:
+def _step(weights: PackedComposer, keys: Floats, values: Floats, part: list[Any]) -> None:
     *rows, logits = part
     _run(weights, desk_for(weights), (keys, values), tuple(rows), logits)
 
@@ -58,7 +58,9 @@ def draw(logits: Tensor, u: Tensor, temperature: Tensor, top_p: Tensor) -> tuple
 
 
 @compiled
-def _run(weights: Packed, desk: Desk, cache: Any, given: Any, logits: Floats) -> None:
+def _run(
+    weights: PackedComposer, desk: ComposerScratch, cache: Any, given: Any, logits: Floats
+) -> None:
     """The step of ABREAST rows, then that of the next; their slots are written."""
     x, at, slot = given
     width, last = weights.norms.shape[1], len(weights.norms) - 1
@@ -100,7 +102,7 @@ def _turns(speeds: Floats, at: int, turns: Floats) -> None:
 
 
 @compiled
-def _norm(weights: Packed, desk: Desk, number: int, rows: int) -> None:
+def _norm(weights: PackedComposer, desk: ComposerScratch, number: int, rows: int) -> None:
     """RMSNorm of x."""
     width = weights.norms.shape[1]
     for row in range(rows):
@@ -150,7 +152,7 @@ def _turn(taken: Floats, turns: Floats, heads: int) -> None:
 
 
 @compiled
-def _remember(weights: Packed, taken: Floats, held: Any, place: int) -> None:
+def _remember(weights: PackedComposer, taken: Floats, held: Any, place: int) -> None:
     """Write a token's keys and values where `empty` says."""
     keys, values = held
     size, tile = weights.size, place // TILE * TILE
@@ -164,7 +166,7 @@ def _remember(weights: Packed, taken: Floats, held: Any, place: int) -> None:
 
 
 @compiled
-def _look(weights: Packed, desk: Desk, held: Any, row: int, count: int) -> None:
+def _look(weights: PackedComposer, desk: ComposerScratch, held: Any, row: int, count: int) -> None:
     """What the heads of a row find in so many places of its slot."""
     keys, values = held
     size, filled, each = weights.size, weights.filled, weights.heads // weights.groups

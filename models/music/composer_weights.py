@@ -16,12 +16,12 @@ from models.kernels.simd import (
     padded,
     upper_halves,
 )
-from models.nets.composer import TURNS, Cache, Composer
+from models.nets.composer import TURNS, Cache, ComposerModel
 
 TILE = WIDE * LANES  # places that are looked at together
 
 
-class Packed(NamedTuple):
+class PackedComposer(NamedTuple):
     """A composer's weights as the kernel reads them; matrices in blocks of outputs, either all
     whole or all as the upper halves of their bits."""
 
@@ -42,7 +42,7 @@ class Packed(NamedTuple):
     out: Weights  # width to vocabulary
 
 
-class Desk(NamedTuple):
+class ComposerScratch(NamedTuple):
     """Where up to `ABREAST` rows are worked out, one row each, ends of vectors included."""
 
     x: Floats
@@ -57,7 +57,7 @@ class Desk(NamedTuple):
     parts: Floats  # (LANES,), of what is summed up
 
 
-def packed(net: Composer) -> Packed:
+def packed(net: ComposerModel) -> PackedComposer:
     """Copies them: what the net's are changed to later is not seen."""
     blocks: list[Any] = list(net.blocks)
     layers = [[b.take, b.give, b.open, b.close] for b in blocks]
@@ -69,7 +69,7 @@ def packed(net: Composer) -> Packed:
     halves = [upper_halves(matrix) for matrix in matrices]
     norms = [norm.weight for b in blocks for norm in (b.before, b.between)]
     pair = torch.arange(0, net.size, 2)
-    return Packed(
+    return PackedComposer(
         blocks[0].heads,
         net.groups,
         net.size,
@@ -88,7 +88,7 @@ def _plain(tensor: Tensor) -> Floats:
     return tensor.detach().float().contiguous().numpy().copy()
 
 
-def empty(weights: Packed, slots: int) -> Cache:
+def empty(weights: PackedComposer, slots: int) -> Cache:
     """A cache of so many slots: of each layer and group a block of keys and one of values.
 
     Keys lie (places / LANES, size, LANES), values (places / TILE, size / LANES, TILE, LANES), where
@@ -105,12 +105,12 @@ def _tiled(places: int) -> int:
     return -(-places // TILE) * TILE
 
 
-def desk_for(weights: Packed) -> Desk:
+def desk_for(weights: PackedComposer) -> ComposerScratch:
     def rows(width: int) -> Floats:
         return np.zeros((ABREAST, width), np.float32)
 
     width = weights.norms.shape[1]
-    return Desk(
+    return ComposerScratch(
         rows(padded(width)),
         rows(padded(width)),
         rows(padded((weights.heads + 2 * weights.groups) * weights.size)),

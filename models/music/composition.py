@@ -23,7 +23,7 @@ def facts_of(words: MusicTokens) -> list[int]:
 
 
 @dataclass(slots=True)
-class Piece:
+class Composition:
     """What one story has written so far."""
 
     words: MusicTokens

@@ -27,14 +27,14 @@ def build_clip(**config: Any) -> nn.Module:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TextFeatures:
     """What a text tower makes of texts."""
 
     states: Tensor  # (B, L, width), one a token, each of what stands before it and itself
     pooled: Tensor  # (B, embed_dim), of length 1
 
 
-def tell(net: Any, tokens: Tensor) -> Told:
+def tell(net: Any, tokens: Tensor) -> TextFeatures:
     """Both outputs of the text tower for tokens (B, L), L at most its context length.
 
     open_clip's own `encode_text` wants every text as long as the context, and keeps the states to
@@ -47,7 +47,7 @@ def tell(net: Any, tokens: Tensor) -> Told:
     x = text.token_embedding(tokens) + text.positional_embedding[:length]
     x = text.ln_final(text.transformer(x, attn_mask=mask))
     ends = x[torch.arange(len(x), device=x.device), tokens.argmax(1)]
-    return Told(x, F.normalize((ends @ text.text_projection).float(), dim=1))
+    return TextFeatures(x, F.normalize((ends @ text.text_projection).float(), dim=1))
 
 
 PLAIN = (0.5, 0.5, 0.5)

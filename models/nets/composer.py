@@ -27,7 +27,7 @@ class Cache:
     values: Tensor
 
 
-class Composer(nn.Module):
+class ComposerModel(nn.Module):
     """Logits of every next token, from the tokens up to it and from what the piece is.
 
     `facts` says how many values each fact can have; 0 of each is that it is not known.
@@ -80,7 +80,7 @@ class Composer(nn.Module):
         blocks: list[Any] = list(self.blocks)
         for number, block in enumerate(blocks):
             rows = [
-                Row(s, cache.keys[s, number], cache.values[s, number], place, hidden)
+                CacheRow(s, cache.keys[s, number], cache.values[s, number], place, hidden)
                 for s, place, hidden in where
             ]
             x = block.step(x, turns, rows)
@@ -104,7 +104,7 @@ class Composer(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CacheRow:
     """Of one row and layer: its slot, its keys (groups, size, window) and values (groups, window,
     size), the place of its token, and which places hold nothing yet."""
 
@@ -136,7 +136,7 @@ class Block(nn.Module):
         x = x + self.give(found.transpose(1, 2).flatten(2))
         return x + self._perceived(x)
 
-    def step(self, x: Tensor, turns: Tensor, rows: list[Row]) -> Tensor:
+    def step(self, x: Tensor, turns: Tensor, rows: list[CacheRow]) -> Tensor:
         """x (B, width), turns (B, 1, size / 2, 2). Each row looks at its own cache alone."""
         q, k, v = (part[:, :, 0] for part in self._taken(x[:, None], turns[:, None]))
         found: dict[int, Tensor] = {}
@@ -146,7 +146,7 @@ class Block(nn.Module):
         x = x + self.give(torch.stack([found[row.slot] for row in rows]))
         return x + self._perceived(x)
 
-    def _found(self, q: Tensor, k: Tensor, v: Tensor, row: Row) -> Tensor:
+    def _found(self, q: Tensor, k: Tensor, v: Tensor, row: CacheRow) -> Tensor:
         """What one row finds, (width,); q (heads, size), k and v (groups, size)."""
         row.keys[:, :, row.place], row.values[:, row.place] = k, v
         near = q.view(self.groups, -1, self.size) @ row.keys  # (groups, heads of each, window)

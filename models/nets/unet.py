@@ -15,7 +15,7 @@ GROUPS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class TextCondition:
     """What a picture is to show, as a text tower says it."""
 
     states: Tensor  # (B, L, width), one a token
@@ -75,7 +75,7 @@ class CrossAttention(nn.Module):
         self.words = nn.Linear(told, 2 * width)
         self.project_out = nn.Conv2d(width, width, 1)
 
-    def forward(self, x: Tensor, words: Words) -> Tensor:
+    def forward(self, x: Tensor, words: TextCondition) -> Tensor:
         rows, width, height, wide = x.shape
         each = (self.heads, width // self.heads)
         q = self.query(self.norm(x)).view(rows, *each, height * wide).transpose(2, 3)
@@ -106,7 +106,7 @@ class Stage(nn.Module):
     def __len__(self) -> int:
         return len(self.blocks)
 
-    def at(self, place: int, x: Tensor, embedding: Tensor, words: Words | None) -> Tensor:
+    def at(self, place: int, x: Tensor, embedding: Tensor, words: TextCondition | None) -> Tensor:
         """Through one of its blocks and what follows it."""
         h: Tensor = self.attentions[place](self.blocks[place](x, embedding))
         if words is not None and len(self.readers):
@@ -210,7 +210,7 @@ class UNet(nn.Module):
         x: Tensor,
         t: Tensor,
         label: Tensor,
-        words: Words | None = None,
+        words: TextCondition | None = None,
         guess: Tensor | None = None,
     ) -> Tensor:
         """`guess` (x's shape) takes the place of its own, where it has one."""
@@ -219,7 +219,7 @@ class UNet(nn.Module):
             x = torch.cat([x, self.guess(words.pooled, label) if guess is None else guess], 1)
         return self._through(x, embedding, words)
 
-    def _through(self, x: Tensor, embedding: Tensor, words: Words | None) -> Tensor:
+    def _through(self, x: Tensor, embedding: Tensor, words: TextCondition | None) -> Tensor:
         """Down, through the middle and up again."""
         h = self.enter(F.pixel_unshuffle(x, self.patch))
         kept = [h]
@@ -240,7 +240,7 @@ class UNet(nn.Module):
         out: Tensor = self.leave(silu(self.norm(h)))
         return F.pixel_shuffle(out, self.patch)
 
-    def _embedded(self, x: Tensor, t: Tensor, label: Tensor, words: Words | None) -> Tensor:
+    def _embedded(self, x: Tensor, t: Tensor, label: Tensor, words: TextCondition | None) -> Tensor:
         """What every block is told, (B, 4 base): the time, the label, and the text as a whole."""
         embedding = self.embed_time(sinusoids(t, self.base).to(x.dtype)) + self.embed_label(label)
         if words is not None and self.embed_pooled is not None:

@@ -102,7 +102,7 @@ class VideoCritic(nn.Module):
             layers += [nn.LeakyReLU(0.2, inplace=True)]
             side //= 2
         self.features = nn.Sequential(*layers)
-        self.judge = Judge(width, frames // TIMES * side * side, told)
+        self.judge = DiscriminatorHead(width, frames // TIMES * side * side, told)
 
     def forward(self, clips: Tensor, told: Tensor) -> Tensor:
         h: Tensor = self.features(clips.transpose(1, 2))
@@ -123,14 +123,14 @@ class FrameCritic(nn.Module):
             layers += [nn.Conv2d(width, 2 * width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
             width, side = 2 * width, side // 2
         self.features = nn.Sequential(*layers)
-        self.judge = Judge(width, side * side, told)
+        self.judge = DiscriminatorHead(width, side * side, told)
 
     def forward(self, pictures: Tensor, told: Tensor) -> Tensor:
         h: Tensor = self.features(pictures)
         return self.judge(h.flatten(2), told)  # type: ignore[no-any-return]
 
 
-class Judge(nn.Module):
+class DiscriminatorHead(nn.Module):
     """Features (B, width, places), their deviation over the batch, and what is asked, to (B,)."""
 
     def __init__(self, width: int, places: int, told: int) -> None:

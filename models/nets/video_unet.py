@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.nets.activations import silu
-from models.nets.unet import GROUPS, Stage, UNet, Words
+from models.nets.unet import GROUPS, Stage, TextCondition, UNet
 
 HEAD = 32  # channels
 TURNS = 8  # the fastest of a head's pairs turns so often, less one, in a loop
@@ -91,7 +91,7 @@ class MovingStage(Stage):
         super().__init__(widths, embedding, attention, told)
         self.across = nn.ModuleList(AcrossFrames(b, attention) for _, b in widths)
 
-    def at(self, place: int, x: Tensor, embedding: Tensor, words: Words | None) -> Tensor:
+    def at(self, place: int, x: Tensor, embedding: Tensor, words: TextCondition | None) -> Tensor:
         frames = len(x) // len(embedding)
         h = super().at(place, x, embedding.repeat_interleave(frames, 0), words)
         if frames == 1:  # a picture
@@ -116,12 +116,12 @@ class VideoUNet(UNet):
         self.enter = nn.Conv2d(2 * self.channels * self.patch**2, width, 3, 1, 1)
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, t: Tensor, label: Tensor, words: Words, expected: Tensor
+        self, x: Tensor, t: Tensor, label: Tensor, words: TextCondition, expected: Tensor
     ) -> Tensor:
         frames = x.shape[1]
         embedding = self._embedded(x, t, label, words)
         beside = torch.cat([x, expected[:, None].expand(-1, frames, -1, -1, -1)], 2)
-        each = Words(
+        each = TextCondition(
             words.states.repeat_interleave(frames, 0),
             words.hidden.repeat_interleave(frames, 0),
             words.pooled,

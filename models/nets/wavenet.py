@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from models.nets.activations import sigmoid
 
 
-class WaveNet(nn.Module):
+class WaveNetModel(nn.Module):
     """The class of every next sample, from the classes before it, a style and a piano roll.
 
     `blocks` times `layers` layers, of dilation 1 to 2^(layers - 1) in each block; `residual` and

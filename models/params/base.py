@@ -33,7 +33,7 @@ def item_seed(seed: int, index: int) -> int:
     return int.from_bytes(digest[:8], "big") & MAX_SEED
 
 
-class Refused(ValueError):
+class UnsupportedRequest(ValueError):
     """A request that a model can't carry out, as it finds when it reads it: which field, and why.
 
     Its words are for the client.

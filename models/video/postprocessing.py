@@ -7,8 +7,8 @@ from torch import Tensor
 
 from models.artifacts import Video
 from models.checkpoint.weights import Checkpoint, build_net
-from models.engine.batching import Batched, Place
-from models.engine.flow import Step, together
+from models.engine.batching import BatchedFn, Placement
+from models.engine.flow import Step, gather
 from models.nets.upscaler import Upscaler
 from models.params.video import VideoParams
 
@@ -19,18 +19,18 @@ Progress = tuple[int, int]
 class Enlarging:
     """The part that makes frames larger, where a checkpoint has one."""
 
-    run: Batched[Tensor] | None
+    run: BatchedFn[Tensor] | None
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, frame: Tensor, place: Place) -> "Enlarging":
+    def of(cls, checkpoint: Checkpoint, frame: Tensor, place: Placement) -> "Enlarging":
         """`frame` (C, H, W) is one of those that it will be given."""
         if "upscaler" not in checkpoint.needs:
             return cls(None)
         net = build_net(Upscaler, checkpoint.needs["upscaler"], place)
-        return cls(Batched(net, (frame,), rows=1, dtype=place.dtype, channels_last=True))
+        return cls(BatchedFn(net, (frame,), rows=1, dtype=place.dtype, channels_last=True))
 
     @property
-    def batched(self) -> tuple[Batched[Tensor], ...]:
+    def batched(self) -> tuple[BatchedFn[Tensor], ...]:
         return () if self.run is None else (self.run,)
 
     async def enlarged(self, clip: Tensor, progress: Progress) -> Tensor:
@@ -38,7 +38,7 @@ class Enlarging:
         if self.run is None:
             raise TypeError("this checkpoint can't enlarge")
         rows = clip.clamp(0, 1) * 2 - 1
-        made = await together(*(Step(self.run, (frame,), progress) for frame in rows))
+        made = await gather(*(Step(self.run, (frame,), progress) for frame in rows))
         return (torch.stack(made) + 1) / 2
 
 

@@ -13,15 +13,15 @@ from models.checkpoint.weights import Checkpoint, build_net, build_part, refuse_
 from models.clip.clip import CLIP, SHORT, Prompted
 from models.clip.tokenizer import notes_of
 from models.diffusion.denoiser import TICKS, Denoiser, Guidance, guidance_of
-from models.diffusion.noise_schedule import Process
+from models.diffusion.noise_schedule import NoiseSchedule
 from models.diffusion.samplers import SAMPLERS, evaluations
-from models.diffusion.timesteps import Spacing, levels
-from models.engine.batching import Batched, Place
-from models.engine.flow import NOTHING, Inputs, Step, together
+from models.diffusion.timesteps import Spacing, timesteps
+from models.engine.batching import BatchedFn, Placement
+from models.engine.flow import NOTHING, Inputs, Step, gather
 from models.engine.noise import normal
 from models.image.preprocessing import fitted
 from models.nets.autoencoder import Autoencoder
-from models.nets.unet import Guess, Words
+from models.nets.unet import Guess, TextCondition
 from models.nets.video_unet import VideoUNet
 from models.params.video import FPS, VideoDiffusionParams
 from models.video.postprocessing import Enlarging, filmed
@@ -38,7 +38,7 @@ class VideoDiffusion:
     max_items = 32
     item_bytes = 256 * 2**20
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         header = checkpoint.header
         told: Mapping[str, Any] = header.process
         for role in PARTS:
@@ -53,11 +53,11 @@ class VideoDiffusion:
         self.guess = build_net(Guess, checkpoint.needs["guess"], place)
         self.autoencoder = build_net(Autoencoder, checkpoint.needs["autoencoder"], place)
         try:
-            self.process = Process.of(told)
+            self.process = NoiseSchedule.of(told)
             self.guidance = guidance_of(told)
             self.spacing: Spacing = told.get("spacing", "even")
             self.shared = shared_of(told)
-            levels(self.process.alpha_bar, 1, self.spacing)
+            timesteps(self.process.alpha_bar, 1, self.spacing)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"its noise process can't be made: {error}") from None
         self.styles = header.labels
@@ -79,12 +79,12 @@ class VideoDiffusion:
 
     def _functions(
         self, dtype: torch.dtype, clip: Tensor, frame: Tensor
-    ) -> tuple[Batched[Any], ...]:
+    ) -> tuple[BatchedFn[Any], ...]:
         """All that its flows await."""
         goal, style = F.normalize(torch.ones(self.clip.embed), dim=0), torch.tensor(0)
         row = (clip, torch.tensor(500 * TICKS), style)
-        self.predict: dict[int, Batched[Tensor]] = {  # by the length that words are padded to
-            length: Batched(
+        self.predict: dict[int, BatchedFn[Tensor]] = {  # by the length that words are padded to
+            length: BatchedFn(
                 self._predict,
                 (*row, torch.zeros(length, self.clip.width), torch.zeros(length), goal, clip[0]),
                 rows=1,
@@ -92,26 +92,26 @@ class VideoDiffusion:
             )
             for length in sorted({min(SHORT, self.clip.context), self.clip.context})
         }
-        self.expect: Batched[Tensor] = Batched(self.guess, (goal, style), dtype=dtype)
-        self.encode: Batched[Tensor] = Batched(
+        self.expect: BatchedFn[Tensor] = BatchedFn(self.guess, (goal, style), dtype=dtype)
+        self.encode: BatchedFn[Tensor] = BatchedFn(
             self.autoencoder.encode, (frame,), rows=1, dtype=dtype, channels_last=True
         )
-        self.decode: Batched[Tensor] = Batched(
+        self.decode: BatchedFn[Tensor] = BatchedFn(
             self.autoencoder.decode, (clip[0],), dtype=dtype, channels_last=True
         )
-        made: list[Batched[Any]] = [self.clip.tell, self.expect, *self.predict.values()]
+        made: list[BatchedFn[Any]] = [self.clip.tell, self.expect, *self.predict.values()]
         return (*made, self.encode, self.decode, *self.enlarging.batched)
 
     def _predict(self, z: Tensor, ticks: Tensor, style: Tensor, *told: Tensor) -> Tensor:
         *words, expected = told
-        said: Tensor = self.unet(z, ticks / TICKS, style, Words(*words), expected)
+        said: Tensor = self.unet(z, ticks / TICKS, style, TextCondition(*words), expected)
         return said
 
     async def generate(
         self, params: VideoDiffusionParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
         spacing: Spacing = "karras" if params.sampler == "heun" else self.spacing
-        path = levels(self.process.alpha_bar, params.steps, spacing)
+        path = timesteps(self.process.alpha_bar, params.steps, spacing)
         count = evaluations(params.sampler, len(path))
         steps = 3 + count + (params.upscale > 1)
         guidance, notes = await self._guidance(params, inputs, steps)
@@ -128,7 +128,7 @@ class VideoDiffusion:
         start = clip_noise(rng, (params.frames, *self.shape), self.shared)
         z = await SAMPLERS[params.sampler](denoise, start, path, _no_noise)
         done = (3 + count, steps)
-        frames = await together(*(Step(self.decode, (frame,), done) for frame in z))
+        frames = await gather(*(Step(self.decode, (frame,), done) for frame in z))
         clip = (torch.stack(frames) + 1) / 2
         return await filmed(params, clip, self.enlarging, (steps, steps), notes)
 
@@ -139,7 +139,7 @@ class VideoDiffusion:
         read = self.clip.words.read_text(params.prompt, self.clip.context)
         free = self.clip.words.read_text(params.negative_prompt or "", self.clip.context)
         rows = (read.rows, free.rows)
-        told = await together(
+        told = await gather(
             *(Step(self.clip.tell, (self.clip.tokens(r),), (1, steps)) for r in rows)
         )
         words = tuple(self.clip.prompted(r, t) for r, t in zip(rows, told, strict=True))
@@ -170,7 +170,7 @@ class VideoDiffusion:
             given = await Step(self.encode, (picture * 2 - 1,), progress)
             return tuple(given for _ in words)
         pairs = zip(words, styles, strict=True)
-        return await together(*(Step(self.expect, (w.pooled, s), progress) for w, s in pairs))
+        return await gather(*(Step(self.expect, (w.pooled, s), progress) for w, s in pairs))
 
     def _preview(self, z: Tensor) -> Video:
         """Some of the frames, decoded here and now: a preview is not promised to be repeatable."""

@@ -8,7 +8,7 @@ from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint, build_net
 from models.clip.clip import CLIP
 from models.clip.tokenizer import notes_of
-from models.engine.batching import Batched, Place
+from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.engine.noise import normal, truncated_normal
 from models.nets.video_gan import VideoGenerator
@@ -30,7 +30,7 @@ class VideoGAN:
     max_items = 64
     item_bytes = 96 * 2**20
 
-    def __init__(self, checkpoint: Checkpoint, place: Place) -> None:
+    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
         self.net = build_net(VideoGenerator, checkpoint, place)
         check_frames(checkpoint.header, self.net.frames)
         self.clip = None
@@ -43,7 +43,7 @@ class VideoGAN:
                     f"its net is told {self.net.told} numbers, and its CLIP says {self.clip.embed}"
                 )
         example = (torch.zeros(self.net.latent), torch.zeros(self.net.told))
-        self.film: Batched[Tensor] = Batched(
+        self.film: BatchedFn[Tensor] = BatchedFn(
             self._film, example, rows=1, most=MOST, dtype=place.dtype
         )
         frame = torch.zeros(self.net.channels, self.net.size, self.net.size)

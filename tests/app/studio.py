@@ -15,7 +15,7 @@ from app.core.settings import Settings
 from tests.app.serving import Running, serving
 from tests.conftest import save_vae
 from tests.models.families import tiny_checkpoint
-from workers.main import Process
+from workers.main import WorkerProcess
 
 PAINTER, DRAWER, PLAIN = "tiny-latent_diffusion", "tiny-diffusion", "plain"
 ANY_SIZE = "tiny-stable_diffusion"
@@ -47,7 +47,7 @@ def a_studio(
     )
     with redis.Redis.from_url(redis_server) as connection:
         connection.flushall()
-    process = Process(settings, "painter")
+    process = WorkerProcess(settings, "painter")
     thread = threading.Thread(target=process.work, name="painter")
     thread.start()
     try:

@@ -9,17 +9,17 @@ import jsonschema_rs
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from app.catalog.catalog import Catalog, Entry
-from app.openai.images.request import Asked as PictureAsked
+from app.catalog.catalog import Catalog, CatalogEntry
+from app.openai.images.request import ImageRequest as PictureAsked
 from app.openai.images.request import in_dialect
-from app.openai.text.chat_request import ChatAsked
-from app.openai.text.completion_request import CompletionAsked
+from app.openai.text.chat_request import ChatRequest
+from app.openai.text.completion_request import CompletionRequest
 from models.params.conflicts import ABSENT, GIVEN, forbid
 from tests.models.families import NETS, tiny_checkpoint
 
 
 @pytest.fixture(scope="module")
-def entries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Entry]:
+def entries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CatalogEntry]:
     """Models that have all that their families can have."""
     folder: Path = tmp_path_factory.mktemp("all")
     for family in NETS:
@@ -66,25 +66,27 @@ def assert_alike(request: type[BaseModel], schema: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("family", NETS)
-def test_the_schema_says_which_params_go_together(entries: dict[str, Entry], family: str) -> None:
+def test_the_schema_says_which_params_go_together(
+    entries: dict[str, CatalogEntry], family: str
+) -> None:
     entry = entries[f"tiny-{family}"]
     assert_alike(entry.request, entry.schema)
 
 
-@pytest.mark.parametrize("kind", [ChatAsked, CompletionAsked])
+@pytest.mark.parametrize("kind", [ChatRequest, CompletionRequest])
 def test_so_do_the_schemas_of_openai(kind: type[BaseModel]) -> None:
     assert_alike(kind, kind.model_json_schema())
 
 
 def test_a_message_that_is_no_answer_has_content() -> None:
-    validator = jsonschema_rs.validator_for(ChatAsked.model_json_schema())
+    validator = jsonschema_rs.validator_for(ChatRequest.model_json_schema())
     for role, taken in (("user", False), ("system", False), ("assistant", True)):
         body = {"messages": [{"role": role}]}
         assert validator.is_valid(body) is taken
-        assert is_taken(ChatAsked, body) is taken
+        assert is_taken(ChatRequest, body) is taken
 
 
-def test_a_picture_of_openai_keeps_the_models_conflicts(entries: dict[str, Entry]) -> None:
+def test_a_picture_of_openai_keeps_the_models_conflicts(entries: dict[str, CatalogEntry]) -> None:
     entry = entries["tiny-diffusion"]
     validator = jsonschema_rs.validator_for(in_dialect(entry, entry.schema))
     label = entry.header.labels[0]
@@ -105,7 +107,7 @@ def test_a_picture_of_openai_keeps_the_models_conflicts(entries: dict[str, Entry
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "a\x00", "\x1f", "a\x7fb"])
-def test_the_schema_says_that_text_is_legible(entries: dict[str, Entry], text: str) -> None:
+def test_the_schema_says_that_text_is_legible(entries: dict[str, CatalogEntry], text: str) -> None:
     entry = entries["tiny-latent_diffusion"]
     body = {"prompt": text}
     assert not is_taken(entry.request, body)
@@ -113,7 +115,7 @@ def test_the_schema_says_that_text_is_legible(entries: dict[str, Entry], text: s
 
 
 @pytest.mark.parametrize("text", ["a", " a\tb\r\n", "苹果", "a\x80", "é 🚀"])
-def test_and_takes_what_is(entries: dict[str, Entry], text: str) -> None:
+def test_and_takes_what_is(entries: dict[str, CatalogEntry], text: str) -> None:
     entry = entries["tiny-latent_diffusion"]
     assert is_taken(entry.request, {"prompt": text})
     assert jsonschema_rs.validator_for(entry.schema).is_valid({"prompt": text})

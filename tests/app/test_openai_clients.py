@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.openai.images.request import Asked
-from app.openai.text.chat_request import ChatAsked
-from app.openai.text.completion_request import CompletionAsked
+from app.openai.images.request import ImageRequest
+from app.openai.text.chat_request import ChatRequest
+from app.openai.text.completion_request import CompletionRequest
 from tests.app import stock_client
 from tests.app.serving import Running
 from tests.app.studio import DRAWER, PAINTER, WRITER, a_studio, opened
@@ -133,5 +133,9 @@ def test_the_pages_curl_lines_run(studio: Running, tmp_path: Path) -> None:
 
 
 def test_the_page_tells_of_every_field() -> None:
-    for name in {**Asked.model_fields, **ChatAsked.model_fields, **CompletionAsked.model_fields}:
+    for name in {
+        **ImageRequest.model_fields,
+        **ChatRequest.model_fields,
+        **CompletionRequest.model_fields,
+    }:
         assert f"`{name}`" in PAGE

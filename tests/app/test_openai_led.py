@@ -9,7 +9,7 @@ import pytest
 from app.catalog.catalog import Catalog
 from app.core.errors import InvalidRequest
 from app.core.settings import Settings
-from app.openai.images.request import Asked, in_dialect, read_request
+from app.openai.images.request import ImageRequest, in_dialect, read_request
 from models.params.base import Params
 from tests.models.families import tiny_led
 
@@ -75,7 +75,7 @@ def test_a_prompt_is_a_string(prompt: Any, catalog: Catalog) -> None:
 def test_the_document_tells_of_openais_prompt(catalog: Catalog) -> None:
     entry = catalog.find("tiny-diffusion")
     told = in_dialect(entry, entry.schema)
-    assert told["properties"]["prompt"] == Asked.model_json_schema()["properties"]["prompt"]
+    assert told["properties"]["prompt"] == ImageRequest.model_json_schema()["properties"]["prompt"]
     assert told["properties"]["prompt"]["type"] == "string"
     assert "minLength" not in told["properties"]["prompt"]
     assert "prompt" in told["required"]

@@ -16,7 +16,7 @@ from models.language.sampling import Choice, choose
 from tests.app.serving import Running, eventually
 from tests.app.test_generate import error_of
 from tests.app.written import TEXT
-from workers.jobs.text_deltas import Delta, Voice
+from workers.jobs.text_deltas import Delta, DeltaTracker
 
 
 def test_a_failure_in_mid_stream_is_an_error_with_its_code(
@@ -46,12 +46,12 @@ def test_words_that_are_not_the_texts_any_more_are_not_left_standing(
     writing: Running, stock: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a worker dies that has told its readers what the next one would not write."""
-    say = Voice.say
+    say = DeltaTracker.say
 
-    def otherwise(self: Voice, piece: str) -> tuple[Delta, ...]:
+    def otherwise(self: DeltaTracker, piece: str) -> tuple[Delta, ...]:
         return tuple(replace(delta, text=delta.text.swapcase()) for delta in say(self, piece))
 
-    monkeypatch.setattr(Voice, "say", otherwise)
+    monkeypatch.setattr(DeltaTracker, "say", otherwise)
     with pytest.raises(openai.APIError, match="another wrote other words: job_") as failed:
         list(stock.completions.create(stream=True, **TEXT))
     assert failed.value.code == "worker_lost"

@@ -19,7 +19,7 @@ from app.core.schemas import (
 )
 from app.main import ROUTERS
 from app.openai.text.response import ChatReply, CompletionReply
-from app.openai.videos.response import Video, VideoDeleted
+from app.openai.videos.response import VideoDeleted, VideoResponse
 from app.openapi import Api
 from tests.app.serving import Running
 from tests.conftest import MODEL
@@ -34,7 +34,7 @@ EXAMPLES = {
     "/v1/chat/completions": ChatReply,
     "/v1/completions": CompletionReply,
     "/generate/video": Job,
-    "/v1/videos/{video}": Video,
+    "/v1/videos/{video}": VideoResponse,
     "/models": ModelList,
     "/models/{model_id}": ModelCard,
     "/artifacts": StoredArtifact,

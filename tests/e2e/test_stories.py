@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.core.text_assembly import Pieces
+from app.core.text_assembly import ItemTexts
 from atelier import AsyncClient, Client, JobCanceled
 from atelier.service.packaged_models import PACKAGED
 from tests.e2e.conftest import Stack, running
@@ -93,7 +93,7 @@ def test_events_tell_pieces_in_their_places(service: Stack) -> None:
         with client.stream("GET", f"/jobs/{job}/events", timeout=60) as answer:
             events = "".join(answer.iter_text())
         text = client.get(f"/jobs/{job}").json()["outputs"][0]["text"]
-    pieces = Pieces(only=0)  # of the snapshot too: some may have been written before it
+    pieces = ItemTexts(only=0)  # of the snapshot too: some may have been written before it
     given = ""
     for name, data in re.findall(r"event: (\w+)\ndata: (.*)\n", events):
         given += "".join(piece for _, piece in pieces.take(name, json.loads(data)))

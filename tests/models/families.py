@@ -10,16 +10,16 @@ from torch import nn
 
 from models.checkpoint.header import PARTS, Header, Need
 from models.checkpoint.weights import load, save, weights_sha256
-from models.clip.tokenizer import Words
-from models.diffusion.attach_clip import lead
-from models.engine.batching import Place
+from models.clip.tokenizer import WordTokenizer
+from models.diffusion.attach_clip import attach_clip
+from models.engine.batching import Placement
 from models.engine.flow import Family
 from models.families import FAMILIES
 from models.music.composition import facts_of
 from models.music.tokenizer import MusicTokens
 from models.nets.autoencoder import Autoencoder
 from models.nets.clip import build_clip
-from models.nets.composer import Composer
+from models.nets.composer import ComposerModel
 from models.nets.gan import generator_of
 from models.nets.mixture import PrincipalMixture
 from models.nets.unet import Guess, UNet
@@ -27,7 +27,7 @@ from models.nets.upscaler import Upscaler
 from models.nets.vae import VAENet
 from models.nets.video_gan import VideoGenerator
 from models.nets.video_unet import VideoUNet
-from models.nets.wavenet import WaveNet
+from models.nets.wavenet import WaveNetModel
 from models.params.base import Params
 from tests.models import stable, writing
 
@@ -127,8 +127,8 @@ NETS: dict[str, tuple[Callable[..., nn.Module], dict[str, JsonValue]]] = {
     "stable_diffusion": (stable.Stable, stable.NET),
     "video_gan": (VideoGenerator, VIDEO_GAN),
     "video_diffusion": (Moving, VIDEO),
-    "composer": (Composer, COMPOSER),
-    "wavenet": (WaveNet, WAVENET),
+    "composer": (ComposerModel, COMPOSER),
+    "wavenet": (WaveNetModel, WAVENET),
     "language": (writing.Writer, writing.NET),
 }
 HEADERS: dict[str, dict[str, object]] = {
@@ -318,7 +318,7 @@ def tiny_led(folder: Path, family: str) -> Path:
     process: dict[str, JsonValue] = {"words": "all", "mean": [0.4, 0.5, 0.6], "std": [0.2] * 3}
     card = Header(family="clip", net=LEADER, process=process)
     save(folder / PARTS / "tiny-leader.safetensors", card, tensors)
-    return lead(folder, path.stem, "tiny-leader")
+    return attach_clip(folder, path.stem, "tiny-leader")
 
 
 def tiny_checkpoint(folder: Path, family: str, seed: int = 0) -> Path:
@@ -342,7 +342,7 @@ def tiny_parts(folder: Path) -> dict[str, Need]:
     """Every part that a family needs in the folder's parts, and what a header says of them."""
     torch.manual_seed(0)  # the same for every family
     net = build_clip(**CLIP).eval()
-    words = Words.of(WORDS, ROWS)
+    words = WordTokenizer.of(WORDS, ROWS)
     upscaler: dict[str, JsonValue] = {"width": 8, "blocks": 1}
     coder: dict[str, Any] = LATENT["autoencoder"]  # type: ignore[assignment]
     parts = {
@@ -362,4 +362,4 @@ def tiny_parts(folder: Path) -> dict[str, Need]:
 def load_family(path: Path) -> Family[Params]:
     """The model of a checkpoint, on the CPU."""
     checkpoint = load(path)
-    return FAMILIES[checkpoint.header.family].load(checkpoint, Place(torch.device("cpu")))
+    return FAMILIES[checkpoint.header.family].load(checkpoint, Placement(torch.device("cpu")))

@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from models.nets.composer import Composer
+from models.nets.composer import ComposerModel
 
 Piece = tuple[torch.Tensor, torch.Tensor]
 SMALL = {"vocabulary": 11, "facts": [3, 4], "layers": 2, "width": 16, "heads": 4, "inner": 20}
 
 
-def net_of(window: int = 5) -> Composer:
+def net_of(window: int = 5) -> ComposerModel:
     torch.manual_seed(0)
-    return Composer(**SMALL, groups=2, window=window).eval().requires_grad_(False)  # type: ignore[arg-type]
+    return ComposerModel(**SMALL, groups=2, window=window).eval().requires_grad_(False)  # type: ignore[arg-type]
 
 
 def piece(count: int, seed: int = 1) -> Piece:
@@ -21,7 +21,7 @@ def piece(count: int, seed: int = 1) -> Piece:
     return tokens, facts
 
 
-def stepped(net: Composer, piece: Piece, slots: tuple[int, ...]) -> torch.Tensor:
+def stepped(net: ComposerModel, piece: Piece, slots: tuple[int, ...]) -> torch.Tensor:
     """All tokens one at a time, the rows in these slots; other slots stay empty."""
     tokens, facts = piece
     cache, logits = net.empty(4), []
@@ -85,4 +85,4 @@ def test_what_the_piece_is_counts() -> None:
 @pytest.mark.parametrize("fault", [{"layers": 0}, {"heads": 3}, {"groups": 3}])
 def test_a_net_that_can_not_be_is_refused(fault: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"one of everything|don't share"):
-        Composer(**{**SMALL, **fault})  # type: ignore[arg-type]
+        ComposerModel(**{**SMALL, **fault})  # type: ignore[arg-type]

@@ -11,9 +11,9 @@ import torch
 from models.artifacts import Artifact, values_of
 from models.checkpoint.header import PARTS, CheckpointError, part_path, read_header
 from models.checkpoint.weights import load, save
-from models.engine.determinism import prove
+from models.engine.determinism import check_determinism
 from models.engine.engine import Engine, Failed, Finished
-from models.engine.flow import Family, Flow, resume, run_alone, together
+from models.engine.flow import Family, Flow, gather, resume, run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.params.base import Params
@@ -57,7 +57,7 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     given = HELPED[how][1][family] if how else given
     params = [FAMILIES[family].params.model_validate(p) for p in given]
     loaded = load_family(path)
-    assert prove(loaded.batched, CPU).determinism == "bitwise"  # as a worker does it
+    assert check_determinism(loaded.batched, CPU).determinism == "bitwise"  # as a worker does it
     assert not unrepeatable(read_header(path))
     return loaded, params, path
 
@@ -183,7 +183,7 @@ async def poisoned(inner: Flow) -> tuple[Artifact, ...]:
     """A story whose first row of numbers is not a number."""
     steps = resume(inner, None)
     while not any(t.is_floating_point() for s in steps for t in s.row):
-        steps = resume(inner, await together(*steps))
+        steps = resume(inner, await gather(*steps))
     bad = [
         dataclasses.replace(
             s,
@@ -191,10 +191,10 @@ async def poisoned(inner: Flow) -> tuple[Artifact, ...]:
         )
         for s in steps
     ]
-    results = await together(*bad)
+    results = await gather(*bad)
     try:
         while True:
-            results = await together(*resume(inner, results))
+            results = await gather(*resume(inner, results))
     except StopIteration as end:
         return tuple(end.value)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from models.artifacts import Frames, Image
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
-from models.engine.batching import Batched, Place, run_together
+from models.engine.batching import BatchedFn, Placement, run_together
 from models.engine.flow import Family, run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
@@ -31,12 +31,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def vae(folder: Path) -> VAE:
-    return VAE(load(tiny_checkpoint(folder, "vae")), Place(CPU))
+    return VAE(load(tiny_checkpoint(folder, "vae")), Placement(CPU))
 
 
 @pytest.fixture(scope="module")
 def gan(folder: Path) -> GAN:
-    return GAN(load(tiny_checkpoint(folder, "gan")), Place(CPU))
+    return GAN(load(tiny_checkpoint(folder, "gan")), Placement(CPU))
 
 
 def made(model: Family[Any], family: str, seed: int = 1, **params: Any) -> Tensor:
@@ -91,7 +91,7 @@ def test_temperature_0_is_the_mean_whatever_the_seed(vae: VAE) -> None:
 @pytest.mark.parametrize("family", ["vae", "gan", "mixture"])
 def test_a_walk_has_its_ends_where_its_seeds_are(folder: Path, family: str) -> None:
     checkpoint = load(tiny_checkpoint(folder, family))
-    model = FAMILIES[family].load(checkpoint, Place(CPU))
+    model = FAMILIES[family].load(checkpoint, Placement(CPU))
     fixed = {"class_label": "bag"} if family == "gan" else {}
     asked = {"interpolate": {"to_seed": 9, "frames": 5}, **fixed}
     params = FAMILIES[family].params.model_validate(asked)
@@ -167,7 +167,7 @@ def test_a_card_that_says_more_or_less_than_its_net_can_is_refused(
     held = load(tiny_checkpoint(folder, family))
     lying = dataclasses.replace(held, header=held.header.model_copy(update=wrong))
     with pytest.raises(CheckpointError, match="its net"):
-        FAMILIES[family].load(lying, Place(CPU))
+        FAMILIES[family].load(lying, Placement(CPU))
 
 
 def test_half_precision_picks_components_as_often() -> None:
@@ -175,7 +175,7 @@ def test_half_precision_picks_components_as_often() -> None:
     mixture = GaussianMixture(2, 1)
     mixture.logits.data = torch.tensor([0.999, 0.001]).log()
     mixture.means.data = torch.tensor([[0.0], [1.0]])
-    run = Batched(
+    run = BatchedFn(
         mixture.draw_by_parts, (torch.tensor(0), torch.zeros(1)), rows=None, dtype=torch.bfloat16
     )
     parts = [int(PARTS * share) for share in (0.9985, 0.9995)]

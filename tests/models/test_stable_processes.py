@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from models.diffusion.noise_schedule import Process, scaled_linear_alpha_bar
+from models.diffusion.noise_schedule import NoiseSchedule, scaled_linear_alpha_bar
 from models.diffusion.samplers import ddim, dpmpp_2m, euler
-from models.diffusion.timesteps import Ends, levels
+from models.diffusion.timesteps import ScheduleEnds, timesteps
 from tests.models.diffusion.test_samplers import ORACLE, Asking, finish, in_sigma_space, net, start
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -40,7 +40,7 @@ def test_processes_of_a_header_are_those_of_diffusers(schedule: str, zero_snr: b
     told = {"schedule": schedule, "steps": 500, "first": 0.00085, "last": 0.012}
     if schedule == "squaredcos_cap_v2":
         told = {"schedule": "cosine", "steps": 500}
-    found = Process.of({**told, "zero_snr": zero_snr, "prediction": "v"}).alpha_bar
+    found = NoiseSchedule.of({**told, "zero_snr": zero_snr, "prediction": "v"}).alpha_bar
     assert torch.allclose(found, oracle, atol=1e-6)
     assert zero_snr or torch.equal(found, oracle)
     assert not zero_snr or found[-1] == 0
@@ -48,7 +48,7 @@ def test_processes_of_a_header_are_those_of_diffusers(schedule: str, zero_snr: b
 
 def test_a_net_that_predicts_noise_has_no_use_for_pure_noise() -> None:
     with pytest.raises(ValueError, match="finds no picture"):
-        Process.of({"zero_snr": True, "prediction": "eps"})
+        NoiseSchedule.of({"zero_snr": True, "prediction": "eps"})
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v"])
@@ -62,9 +62,9 @@ def test_stable_ddim_equals_diffusers_bit_for_bit(
     options = stable_options(DDIMScheduler, prediction, set_alpha_to_one=to_one)
     oracle = DDIMScheduler(**options)
     oracle.set_timesteps(steps)
-    process = Process(scaled_linear_alpha_bar(), prediction, clip=False)
-    ends = Ends(1, 1.0 if to_one else process.alpha_bar[0].item())
-    path = levels(process.alpha_bar, steps, "leading", ends)
+    process = NoiseSchedule(scaled_linear_alpha_bar(), prediction, clip=False)
+    ends = ScheduleEnds(1, 1.0 if to_one else process.alpha_bar[0].item())
+    path = timesteps(process.alpha_bar, steps, "leading", ends)
     assert path.t.long().tolist() == oracle.timesteps.tolist()
     x = start()
     got = finish(ddim(Asking(process, path), x, path, start))
@@ -79,8 +79,8 @@ def test_stable_euler_agrees_with_diffusers(steps: int, prediction: Any) -> None
     from diffusers import EulerDiscreteScheduler
 
     options = stable_options(EulerDiscreteScheduler, prediction, timestep_spacing="leading")
-    process = Process(scaled_linear_alpha_bar(), prediction, clip=False)
-    path = levels(process.alpha_bar, steps, "leading", Ends(1))
+    process = NoiseSchedule(scaled_linear_alpha_bar(), prediction, clip=False)
+    path = timesteps(process.alpha_bar, steps, "leading", ScheduleEnds(1))
     got = finish(euler(Asking(process, path), start(), path, start))
     want = in_sigma_space(EulerDiscreteScheduler(**options), steps, path, process)
     assert (got - want).abs().max() < 1e-4
@@ -91,9 +91,9 @@ def test_euler_from_pure_noise_agrees_with_diffusers() -> None:
 
     more = {"timestep_spacing": "trailing", "rescale_betas_zero_snr": True}
     options = stable_options(EulerDiscreteScheduler, "v", **more)
-    process = Process.of({"schedule": "scaled_linear", "zero_snr": True, "prediction": "v"})
-    process = Process(process.alpha_bar, "v", clip=False)
-    path = levels(process.alpha_bar, 20, "trailing")
+    process = NoiseSchedule.of({"schedule": "scaled_linear", "zero_snr": True, "prediction": "v"})
+    process = NoiseSchedule(process.alpha_bar, "v", clip=False)
+    path = timesteps(process.alpha_bar, 20, "trailing")
     assert path.sigmas.isfinite().all()
     got = finish(euler(Asking(process, path), start(), path, start))
     want = in_sigma_space(EulerDiscreteScheduler(**options), 20, path, process)
@@ -110,8 +110,8 @@ def test_stable_dpmpp_2m_agrees_with_diffusers_at_the_same_times(
 
     options = stable_options(DPMSolverMultistepScheduler, prediction)
     oracle = DPMSolverMultistepScheduler(**options, final_sigmas_type="zero")
-    process = Process(scaled_linear_alpha_bar(), prediction, clip=False)
-    path = levels(process.alpha_bar, steps, "leading", Ends(1))
+    process = NoiseSchedule(scaled_linear_alpha_bar(), prediction, clip=False)
+    path = timesteps(process.alpha_bar, steps, "leading", ScheduleEnds(1))
     got = finish(dpmpp_2m(Asking(process, path), start(), path, start))
     oracle.set_timesteps(timesteps=path.t.long().tolist())
     x = start()
@@ -122,6 +122,6 @@ def test_stable_dpmpp_2m_agrees_with_diffusers_at_the_same_times(
 
 def test_levels_beyond_the_last_are_refused() -> None:
     alpha_bar = scaled_linear_alpha_bar()
-    assert levels(alpha_bar, 999, "leading", Ends(1)).t[0] == 999
+    assert timesteps(alpha_bar, 999, "leading", ScheduleEnds(1)).t[0] == 999
     with pytest.raises(ValueError, match="1000 steps from an offset of 1 are more than 1000"):
-        levels(alpha_bar, 1000, "leading", Ends(1))
+        timesteps(alpha_bar, 1000, "leading", ScheduleEnds(1))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.nets.unet import Words
+from models.nets.unet import TextCondition
 from models.nets.video_gan import FrameCritic, VideoCritic, VideoGenerator
 from models.nets.video_unet import VideoUNet
 from training.optim.init import initialise
@@ -26,7 +26,7 @@ def unet() -> VideoUNet:
 
 def said(net: VideoUNet, x: torch.Tensor) -> torch.Tensor:
     rng = torch.Generator().manual_seed(1)
-    words = Words(
+    words = TextCondition(
         torch.randn(2, 3, 6, generator=rng), torch.zeros(2, 3), torch.randn(2, 5, generator=rng)
     )
     expected = torch.randn(2, 4, 8, 8, generator=rng)

@@ -52,7 +52,7 @@ def test_the_ground_is_white_from_the_edge_on() -> None:
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.ways[0])
-def test_two_things_are_both_there(place: compositions.Place) -> None:
+def test_two_things_are_both_there(place: compositions.Arrangement) -> None:
     made = together(disc((220, 0, 0)), disc((0, 0, 220)), place)
     side, left, top = place.second
     assert middle(made, left + side // 2, top + side // 2)[2] > 150

@@ -10,7 +10,7 @@ from torch import Tensor
 from models.artifacts import Artifact, Image
 from models.checkpoint.header import Header
 from models.checkpoint.weights import load
-from models.engine.batching import Batched
+from models.engine.batching import BatchedFn
 from models.engine.flow import Step, run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
@@ -69,7 +69,7 @@ def test_pictures_that_count_as_several_rows_are_made_fewer_at_a_time() -> None:
     header = Header(family="stable_diffusion", net={})
     asked = wanted(header, {"prompt": "red", "width": 768, "height": 768}, 5).params
     assert [params.rows for params in asked] == [3] * 5  # a size is no walk
-    grey: Batched[Tensor] = Batched(lambda x: x, (torch.zeros(1, 2, 2),))
+    grey: BatchedFn[Tensor] = BatchedFn(lambda x: x, (torch.zeros(1, 2, 2),))
 
     class Held:
         """How many rows of its flows are open at once."""

@@ -15,7 +15,7 @@ from tests.training.broken import STEPS, finish, training
 from tests.training.tiny import gan_recipe
 from training.errors import TrainingDiverged, TrainingStopped
 from training.loop import loop
-from training.loop.run_folder import Run
+from training.loop.run_folder import RunFolder
 from training.loop.signals import signals_held
 from training.recipe import Batch, Learner
 
@@ -36,7 +36,7 @@ def written(folder: Path) -> int:
 
 
 def saved_step(folder: Path) -> int:
-    run = Run(folder / "run")
+    run = RunFolder(folder / "run")
     run.load(CPU)
     return run.step
 
@@ -95,17 +95,17 @@ class Signalled:
 
 @pytest.mark.parametrize("at", [1, 3, 7])
 def test_no_step_is_lost_or_repeated(tmp_path: Path, at: int) -> None:
-    recipe, run = gan_recipe(), Run(tmp_path)
+    recipe, run = gan_recipe(), RunFolder(tmp_path)
     learner = Signalled(recipe.learner(recipe.card, CPU), at)
     with pytest.raises(TrainingStopped, match=f"tiny-gan: stopped at step {at}") as error:
         loop.train(recipe, learner, recipe.data(), run, recipe.steps)
     assert error.value.signal == signal.SIGTERM
-    again = Run(tmp_path)
+    again = RunFolder(tmp_path)
     assert again.load(CPU)["steps"] == again.step == at
 
 
 def test_a_signal_does_not_save_what_is_not_finite(tmp_path: Path) -> None:
-    recipe, run = gan_recipe(), Run(tmp_path)
+    recipe, run = gan_recipe(), RunFolder(tmp_path)
     learner = Signalled(recipe.learner(recipe.card, CPU), 2)
     learner.state = lambda: {"w": torch.tensor(math.inf)}
     with pytest.raises(TrainingDiverged, match=r"state\.w is not finite at step 2"):

@@ -18,7 +18,7 @@ from training.data.music import rendering
 from training.data.music.build import Style, Works, build, build_music
 from training.data.music.corpus import built_corpus, load_windows, open_corpus
 from training.data.music.shards import Label, Recording, read_shard, shards_of, summary, write_shard
-from training.data.music.tunes import Piece, Unreadable
+from training.data.music.tunes import Tune, UnreadableTune
 
 NAMES = [f"piece-{i}" for i in range(8)]
 MINUTES = 0.75  # 45 seconds, of pieces of 6
@@ -113,7 +113,7 @@ def test_a_piece_that_can_not_be_read_is_told_and_left_out(
 ) -> None:
     def record(name: str) -> Recording:
         if name in ("piece-0", *NAMES[6:]):
-            raise Unreadable(f"{name} can't be read: no bars")
+            raise UnreadableTune(f"{name} can't be read: no bars")
         return hummed(name)
 
     build(tmp_path, {"jazz": works(record)}, 100)
@@ -207,7 +207,7 @@ def played_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(rendering, "FONTS", (tmp_path / "a.sf2",))
     scales = [
-        Style(name, "", "", lambda: NAMES[:4], lambda name: Piece(name, name, SCALE), 1.0)
+        Style(name, "", "", lambda: NAMES[:4], lambda name: Tune(name, name, SCALE), 1.0)
         for name in ("folk", "jazz")
     ]
     monkeypatch.setattr(music_build, "STYLES", {style.name: style for style in scales})

@@ -24,7 +24,7 @@ from training.data.music.grooves import (
     sheet,
 )
 from training.data.music.rendering import FONTS, RATE, TAIL, Synth, centred, find_synth, render
-from training.data.music.tunes import Unreadable, melody_of, shuffled
+from training.data.music.tunes import UnreadableTune, melody_of, shuffled
 
 plays = pytest.mark.skipif(
     not (shutil.which("fluidsynth") and any(font.exists() for font in FONTS)),
@@ -69,7 +69,7 @@ def test_a_fiddle_tune_has_the_meter_and_key_of_its_source() -> None:
 
 def test_a_piece_that_music21_can_not_read_is_told() -> None:
     pytest.importorskip("music21", reason="reads scores")
-    with pytest.raises(Unreadable, match="no-such-tune can't be read"):
+    with pytest.raises(UnreadableTune, match="no-such-tune can't be read"):
         tunes.fiddle_tune("no-such-tune")
 
 
@@ -137,7 +137,7 @@ def test_what_mma_makes_that_is_no_score_is_left_out(
     (tmp_path / "mma").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     record = player(lambda name: grooved(JAZZ, name), Synth("", tmp_path))
-    with pytest.raises(Unreadable, match="jazz-00003 can't be played: this is no MIDI file"):
+    with pytest.raises(UnreadableTune, match="jazz-00003 can't be played: this is no MIDI file"):
         record("jazz-00003")
 
 

@@ -3,7 +3,7 @@ import torch
 
 from models.nets.dcgan import Discriminator, Generator
 from models.nets.gan import critic_of, generator_of
-from models.nets.unet import UNet, Words, sinusoids
+from models.nets.unet import TextCondition, UNet, sinusoids
 from models.nets.vae import VAENet
 
 TUTORIAL = {  # the generator of the PyTorch DCGAN tutorial, at nz=100, ngf=64, nc=3
@@ -155,7 +155,7 @@ def test_a_unet_sees_its_guess_beside_the_picture() -> None:
     torch.nn.init.normal_(net.leave.weight, std=0.1)
     x, t, label = torch.randn(2, 2, 8, 8), torch.tensor([3.0, 700.0]), torch.tensor([0, 3])
     pooled = torch.nn.functional.normalize(torch.randn(2, 6), dim=1)
-    words = Words(torch.randn(2, 4, 6), torch.zeros(2, 4), pooled)
+    words = TextCondition(torch.randn(2, 4, 6), torch.zeros(2, 4), pooled)
     with torch.no_grad():
         said = net(x, t, label, words)
         assert net.guess is not None

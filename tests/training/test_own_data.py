@@ -10,7 +10,7 @@ import torch
 from models.artifacts import Image
 from models.checkpoint.header import file_sha256
 from models.checkpoint.weights import load, save
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.flow import run_alone
 from models.families import FAMILIES
 from tests.atelier.commands import Said, atelier, refused
@@ -20,7 +20,7 @@ from training import pipeline as command
 from training.adapt_recipe import fitted, rehearse
 from training.data.images.sets import source_of
 from training.errors import TrainingDiverged, TrainingRefused, TrainingStopped
-from training.pipeline import Order, recipe_named, run
+from training.pipeline import TrainOptions, recipe_named, run
 from training.recipe import Data, Recipe
 
 CPU = torch.device("cpu")
@@ -67,7 +67,7 @@ def test_a_folder_with_labels_becomes_a_model_with_kinds(tmp_path: Path, recipe:
     assert str(tmp_path) not in card.model_dump_json()
     entry = FAMILIES[card.family]
     params = entry.params(class_label="fish")  # type: ignore[call-arg]
-    family = entry.load(checkpoint, Place(CPU))
+    family = entry.load(checkpoint, Placement(CPU))
     (picture,) = run_alone(family.generate(params, torch.Generator().manual_seed(0)))
     assert isinstance(picture, Image)
     assert picture.pixels.shape == (1, 8, 8)
@@ -118,7 +118,7 @@ def test_defaults_that_no_longer_hold_are_left_out() -> None:
 def test_a_recipe_without_a_size_takes_no_other_data(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "mine")
     with pytest.raises(TrainingRefused, match="takes no other data: its net has no size"):
-        run(Order("fashion-classifier", tmp_path, tmp_path, data=str(folder)))
+        run(TrainOptions("fashion-classifier", tmp_path, tmp_path, data=str(folder)))
 
 
 @pytest.mark.parametrize("part", ["finish", "measure"])
@@ -240,7 +240,7 @@ def test_the_state_of_another_learner_is_one_line(tmp_path: Path) -> None:
 def test_how_a_training_ended_is_its_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, told: str
 ) -> None:
-    def ends(_: Order) -> Path:
+    def ends(_: TrainOptions) -> Path:
         raise error
 
     monkeypatch.setattr(command, "run", ends)

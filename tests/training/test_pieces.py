@@ -12,17 +12,17 @@ from training.data.music import build as music_build
 from training.data.music import token_columns as pieces
 from training.data.music.build import Style
 from training.data.music.token_columns import composed, pieces_of, vocabulary
-from training.data.music.tunes import Piece, Unreadable
+from training.data.music.tunes import Tune, UnreadableTune
 
 NAMES = [f"piece-{i}" for i in range(30)]
 
 
-def compose(name: str) -> Piece:
+def compose(name: str) -> Tune:
     if name == "piece-3":
-        raise Unreadable("no notes")
+        raise UnreadableTune("no notes")
     if name == "piece-4":
-        return Piece(name, name, Score((Note(0, 1, 5, 80, DRUMS),)))
-    return Piece(name, name, SCALE)
+        return Tune(name, name, Score((Note(0, 1, 5, 80, DRUMS),)))
+    return Tune(name, name, SCALE)
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ from pydantic import JsonValue
 
 from models.artifacts import Image
 from models.checkpoint.weights import Checkpoint, load
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.flow import run_alone
 from models.families import FAMILIES
 from tests.training.tiny import every_recipe, vae_recipe
-from training.loop.run_folder import Run
-from training.pipeline import Order, TrainingRefused, carry_out, recipes, run
+from training.loop.run_folder import RunFolder
+from training.pipeline import TrainingRefused, TrainOptions, carry_out, recipes, run
 from training.publish import stored
 from training.recipe import Recipe
 
@@ -37,18 +37,18 @@ def test_an_unknown_recipe_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingRefused, match=r"no recipe 'nonsense'; there are .*cgan-fashion, .*dcgan-emoji"
     ):
-        run(Order("nonsense", tmp_path, tmp_path))
+        run(TrainOptions("nonsense", tmp_path, tmp_path))
 
 
 @pytest.mark.parametrize("recipe", every_recipe(), ids=lambda recipe: recipe.id)
 def test_from_a_recipe_to_a_picture(recipe: Recipe, tmp_path: Path) -> None:
-    path = carry_out(recipe, tmp_path, Run(tmp_path / "run"), 2, resume=False, device=CPU)
+    path = carry_out(recipe, tmp_path, RunFolder(tmp_path / "run"), 2, resume=False, device=CPU)
     assert path == tmp_path / f"{recipe.id}.safetensors"
     checkpoint = load(path)
     assert checkpoint.header.recipe["steps"] == 2
     assert checkpoint.header.quality
     entry = FAMILIES[checkpoint.header.family]
-    family = entry.load(checkpoint, Place(CPU))
+    family = entry.load(checkpoint, Placement(CPU))
     (picture,) = run_alone(family.generate(entry.params(), torch.Generator().manual_seed(0)))
     size = recipe.card.net["size"]
     assert isinstance(picture, Image)
@@ -56,15 +56,15 @@ def test_from_a_recipe_to_a_picture(recipe: Recipe, tmp_path: Path) -> None:
 
 
 def test_a_run_is_not_overwritten_unasked(tmp_path: Path) -> None:
-    carry_out(vae_recipe(), tmp_path, Run(tmp_path / "run"), 1, resume=False, device=CPU)
+    carry_out(vae_recipe(), tmp_path, RunFolder(tmp_path / "run"), 1, resume=False, device=CPU)
     with pytest.raises(TrainingRefused, match="--resume"):
-        carry_out(vae_recipe(), tmp_path, Run(tmp_path / "run"), 2, resume=False, device=CPU)
+        carry_out(vae_recipe(), tmp_path, RunFolder(tmp_path / "run"), 2, resume=False, device=CPU)
 
 
 @pytest.mark.slow
 def test_an_earlier_snapshot_can_be_published(tmp_path: Path) -> None:
     def resumed(steps: int) -> Checkpoint:
-        state = Run(tmp_path / "run")
+        state = RunFolder(tmp_path / "run")
         return load(carry_out(vae_recipe(), tmp_path, state, steps, resume=True, device=CPU))
 
     first, later, again = resumed(2), resumed(4), resumed(2)
@@ -79,7 +79,7 @@ def test_an_earlier_snapshot_can_be_published(tmp_path: Path) -> None:
 def test_a_card_keeps_what_the_loop_and_the_learner_call_alike(tmp_path: Path) -> None:
     settings: dict[str, JsonValue] = {"steps": 9, "seed": 5, "batch": 7, "id": "other"}
     recipe = replace(vae_recipe(), settings=settings)
-    path = carry_out(recipe, tmp_path, Run(tmp_path / "run"), 2, resume=False, device=CPU)
+    path = carry_out(recipe, tmp_path, RunFolder(tmp_path / "run"), 2, resume=False, device=CPU)
     told = load(path).header.recipe
     loop = {"steps": 2, "seed": 0, "batch": 8, "id": "tiny-vae"}
     assert {name: told[name] for name in loop} == loop

@@ -13,7 +13,7 @@ from tests.training.tiny import gan_recipe, vae_recipe
 from training import pipeline as command
 from training.errors import TrainingRefused
 from training.learners.gan import GANLearner, GANSettings
-from training.pipeline import Order, recipe_named, recipes, run
+from training.pipeline import TrainOptions, recipe_named, recipes, run
 from training.recipe import Recipe
 from training.recipe_file import LEARNERS, Change, changed, read_change
 
@@ -39,7 +39,7 @@ critic_steps = 2
 
 
 def train(path: Path, **options: str) -> Path:
-    return run(Order(str(path), path.parent / "out", path.parent / "runs", **options))  # type: ignore[arg-type]
+    return run(TrainOptions(str(path), path.parent / "out", path.parent / "runs", **options))  # type: ignore[arg-type]
 
 
 def test_a_file_changes_a_recipe(tmp_path: Path) -> None:

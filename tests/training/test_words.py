@@ -8,14 +8,14 @@ import torch
 
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint
-from models.clip.tokenizer import Words
+from models.clip.tokenizer import WordTokenizer
 from models.nets.clip import build_clip
 from tests.models.families import CLIP, ROWS, WORDS
 from training.evaluation.evaluate import EvaluationRefused, wanted
 from training.evaluation.judges import CaptionJudge
 from training.evaluation.prompts import KNOWN, UNSEEN, folded, titled
 from training.learners.clip import both_ways, moved, trimmed
-from training.learners.latent_diffusion import Reader
+from training.learners.latent_diffusion import FrozenTextTower
 from training.metrics.clip_retrieval import chances, read_by, recalls
 from training.metrics.likeness import psnr
 from training.recipe import Data
@@ -24,11 +24,11 @@ CPU = torch.device("cpu")
 
 
 @lru_cache(1)
-def reader() -> Reader:
+def reader() -> FrozenTextTower:
     torch.manual_seed(0)
     net = build_clip(**CLIP).eval()
-    tensors = net.state_dict() | Words.of(WORDS, ROWS).tensors()
-    return Reader.of(Checkpoint(Header(family="clip", net=CLIP), tensors, ""), CPU)
+    tensors = net.state_dict() | WordTokenizer.of(WORDS, ROWS).tensors()
+    return FrozenTextTower.of(Checkpoint(Header(family="clip", net=CLIP), tensors, ""), CPU)
 
 
 def test_the_contrast_of_pairs_is_cross_entropy_both_ways() -> None:

@@ -24,10 +24,10 @@ from models.families import FAMILIES
 from models.image.vae import VAE
 from models.params.base import VAEParams
 from models.params.fields import posted_fields
-from models.registry import Shelf
+from models.registry import CheckpointRegistry
 from tests.models.families import tiny_checkpoint
-from workers.main import Process, connect
-from workers.queue_client import Desk
+from workers.main import WorkerProcess, connect
+from workers.queue_client import QueueClient
 
 
 class Bench:
@@ -38,13 +38,13 @@ class Bench:
         self.redis: redis.Redis = connect(settings)
         self.jobs = Jobs(self.redis, settings)
         self.store = Store.open(settings.store_address)
-        self._running: list[tuple[Process, threading.Thread]] = []
+        self._running: list[tuple[WorkerProcess, threading.Thread]] = []
 
     def sha256(self, model: str) -> str:
-        return Shelf(self.settings.checkpoints).entries()[model].sha256
+        return CheckpointRegistry(self.settings.checkpoints).entries()[model].sha256
 
     def new(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **given: Any) -> NewJob:
-        entry = Shelf(self.settings.checkpoints).entries()[model]
+        entry = CheckpointRegistry(self.settings.checkpoints).entries()[model]
         family = FAMILIES[entry.header.family]
         kind = formats_of(entry.header, family)[0]
         asked = {"n": n, "seed": seed, "output_format": kind, **given}
@@ -87,19 +87,19 @@ class Bench:
             assert time.monotonic() < end, "it did not come true in time"
             time.sleep(0.005)
 
-    def desk(self, worker: str, **changed: Any) -> Desk:
+    def desk(self, worker: str, **changed: Any) -> QueueClient:
         """What a worker of this name can say, without being one."""
-        return Desk(self.redis, worker, self.settings.model_copy(update=changed))
+        return QueueClient(self.redis, worker, self.settings.model_copy(update=changed))
 
-    def worker(self, name: str = "one", **changed: Any) -> Process:
+    def worker(self, name: str = "one", **changed: Any) -> WorkerProcess:
         settings = self.settings.model_copy(update=changed)
-        process = Process(settings, name)
+        process = WorkerProcess(settings, name)
         thread = threading.Thread(target=process.work, name=name)
         thread.start()
         self._running.append((process, thread))
         return process
 
-    def stop(self, process: Process, seconds: float = 10) -> None:
+    def stop(self, process: WorkerProcess, seconds: float = 10) -> None:
         process.worker.request_stop(15, None)
         for running in list(self._running):
             if running[0] is process:

@@ -19,12 +19,12 @@ from models.artifacts import Image
 from models.engine.engine import Engine
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import STAMP, claim_as, die, reap
-from workers.delivery.result_builder import Parcel
+from workers.delivery.result_builder import ResultBuilder
 from workers.encoders.encode import encode
 from workers.encoders.types import Encoded, Facts
-from workers.jobs.messages import Told
-from workers.main import Process
-from workers.queue_client import Claim, Room
+from workers.jobs.messages import Progress
+from workers.main import WorkerProcess
+from workers.queue_client import Claim, QueueCapacity
 
 
 def lost(engine: Engine) -> list[object]:
@@ -33,7 +33,7 @@ def lost(engine: Engine) -> list[object]:
 
 def break_device(bench: Bench, name: str, ids: list[str]) -> BaseException | None:
     """Run these jobs on a worker whose device is then lost. Returns what its process raised."""
-    process = Process(bench.settings, name)
+    process = WorkerProcess(bench.settings, name)
     with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
         work = pool.submit(process.work)
         try:
@@ -117,7 +117,7 @@ def test_a_worker_that_resigns_with_none_is_forgotten(bench: Bench) -> None:
 
 def test_whoever_claims_is_known_to_the_reaper(bench: Bench) -> None:
     job = bench.submit()
-    room = Room(queue_name("tiny-vae", bench.sha256("tiny-vae")), True, 1)
+    room = QueueCapacity(queue_name("tiny-vae", bench.sha256("tiny-vae")), True, 1)
     assert len(bench.desk("unlisted").look([], 1, [room], STAMP).claims) == 1
     die(bench, "unlisted")
     assert reap(bench) == [("unlisted", job, "put back")]
@@ -145,8 +145,8 @@ def test_a_preview_that_can_not_be_drawn_is_left_out(monkeypatch: pytest.MonkeyP
         raise OSError("broken picture")
 
     monkeypatch.setattr(workers.delivery.result_builder, "preview", torn)
-    told = Told(Claim("job", "execution", {}), 1, 2, (0, Image(torch.zeros(1, 2, 2))))
-    assert [name for name, _ in Parcel().progress(told).events] == ["progress"]
+    told = Progress(Claim("job", "execution", {}), 1, 2, (0, Image(torch.zeros(1, 2, 2))))
+    assert [name for name, _ in ResultBuilder().progress(told).events] == ["progress"]
 
 
 def test_a_record_that_can_not_be_read_ends_its_job_alone(

@@ -18,7 +18,7 @@ from bench.noop import register
 from models.artifacts import Image
 from models.checkpoint.header import Header
 from models.checkpoint.weights import save
-from models.engine.batching import Batched
+from models.engine.batching import BatchedFn
 from models.engine.engine import Engine
 from models.engine.flow import Inputs, Step
 from models.families import FAMILIES
@@ -30,11 +30,11 @@ from tests.workers.jobs.test_running_jobs import Floor
 from tests.workers.test_worker import reap
 from workers.encoders.encode import encode
 from workers.encoders.types import Encoded, Facts
-from workers.jobs.messages import Ended, Made
-from workers.jobs.running_job import Run
-from workers.jobs.running_jobs import Runs
-from workers.main import FAILED, Process
-from workers.queue_client import Desk
+from workers.jobs.messages import ItemDone, JobDone
+from workers.jobs.running_job import RunningJob
+from workers.jobs.running_jobs import RunningJobs
+from workers.main import FAILED, WorkerProcess
+from workers.queue_client import QueueClient
 
 SECRET = "/srv/secret is not there"
 
@@ -101,7 +101,7 @@ def test_a_flow_that_goes_wrong_fails_alone(
         patch.setattr(VAE, "generate", failing_at(stage))
         floor.submit("bad")
     floor.run()
-    ends = {m.claim.job: m.outcome for m in floor.sent if isinstance(m, Ended)}
+    ends = {m.claim.job: m.outcome for m in floor.sent if isinstance(m, JobDone)}
     assert ends == {"good": "finished", "mate": "finished", "bad": "failed"}
     assert not len(floor.engine)
 
@@ -112,19 +112,19 @@ def test_an_error_around_a_flow_fails_its_job(
 ) -> None:
     floor = Floor(tiny_checkpoint(tmp_path, "vae"))
     claim = floor.submit("bad", init_image="ab" * 32)
-    original = getattr(Run, method)
+    original = getattr(RunningJob, method)
 
-    def fragile(self: Run, *args: Any) -> Any:
+    def fragile(self: RunningJob, *args: Any) -> Any:
         if not self.over:
             raise KeyError(method)
         return original(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, method, fragile)
+        patch.setattr(RunningJob, method, fragile)
         floor.runs.supply(claim, {"init_image": Image(torch.zeros(3, 8, 8))})
         floor.runs.admit()
         floor.run()
-    (end,) = [m for m in floor.sent if isinstance(m, Ended)]
+    (end,) = [m for m in floor.sent if isinstance(m, JobDone)]
     assert (end.outcome, type(end.error)) == ("failed", KeyError)
 
 
@@ -153,7 +153,7 @@ def test_a_record_that_can_not_be_read_fails_its_job(bench: Bench, fields: dict[
 
 def broken_by(bench: Bench, name: str, where: Any, method: str, act: Any) -> BaseException | None:
     """What a worker's process raises whose idle loop meets an error that is no job's."""
-    process = Process(bench.settings, name)
+    process = WorkerProcess(bench.settings, name)
     with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
         patch.setattr(where, method, act)
         try:
@@ -165,26 +165,26 @@ def broken_by(bench: Bench, name: str, where: Any, method: str, act: Any) -> Bas
 
 def test_an_error_in_the_idle_loop_ends_the_worker_as_broken(bench: Bench) -> None:
     look = raising(ZeroDivisionError("no job's fault"))
-    assert isinstance(broken_by(bench, "one", Desk, "look", look), ZeroDivisionError)
+    assert isinstance(broken_by(bench, "one", QueueClient, "look", look), ZeroDivisionError)
 
 
 def test_an_error_that_only_rq_sees_ends_the_worker_as_broken(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = Process(bench.settings, "one")
+    process = WorkerProcess(bench.settings, "one")
     monkeypatch.setattr(process.worker, "check_for_suspension", raising(redis.TimeoutError()))
     with pytest.raises(RuntimeError, match="RQ's loop ended"):
         process.work()
 
 
 def test_an_idle_worker_that_breaks_charges_the_jobs_that_it_held(bench: Bench) -> None:
-    def admit(self: Runs) -> None:
+    def admit(self: RunningJobs) -> None:
         if self.claims:
             raise ZeroDivisionError("no job's fault")
 
     job = bench.submit()
     for death in range(4):
-        broken = broken_by(bench, f"dead{death}", Runs, "admit", admit)
+        broken = broken_by(bench, f"dead{death}", RunningJobs, "admit", admit)
         assert isinstance(broken, ZeroDivisionError)
         reap(bench)
     ended = bench.fetch(job)
@@ -195,10 +195,10 @@ def test_an_idle_worker_that_breaks_charges_the_jobs_that_it_held(bench: Bench) 
 BROKEN = """
 import sys
 from workers import main
-from workers.queue_client import Desk
+from workers.queue_client import QueueClient
 
 def look(*_): raise RuntimeError("it broke")
-Desk.look = look
+QueueClient.look = look
 sys.exit(main.main())
 """
 
@@ -246,7 +246,7 @@ def test_a_message_that_can_not_be_worded_fails_its_job_alone(
 ) -> None:
     output = workers.delivery.delivery.Parcel.output
 
-    def torn(self: Any, made: Made) -> Any:
+    def torn(self: Any, made: ItemDone) -> Any:
         if made.facts.seed == 2:
             raise KeyError("torn")
         return output(self, made)
@@ -267,7 +267,7 @@ def test_a_worker_stops_though_delivery_is_full_and_redis_away(
     monkeypatch.setattr(workers.delivery.delivery, "MESSAGES", 1)
     monkeypatch.setattr("workers.worker_loop.CLOSE_SECONDS", 0.1)
     with monkeypatch.context() as patch:
-        patch.setattr(Desk, "say", raising(redis.ConnectionError("away")))
+        patch.setattr(QueueClient, "say", raising(redis.ConnectionError("away")))
         process = bench.worker(drain_grace=0.2)
         ids = [bench.submit(i) for i in range(8)]
         bench.until(lambda: process._delivery.behind)
@@ -291,7 +291,7 @@ def test_nothing_is_made_while_delivery_is_behind(
 
     monkeypatch.setattr(Engine, "tick", counted)
     with monkeypatch.context() as patch:
-        patch.setattr(Desk, "say", raising(redis.ConnectionError("away")))
+        patch.setattr(QueueClient, "say", raising(redis.ConnectionError("away")))
         process = bench.worker()
         ids = [bench.submit(i, n=4) for i in range(8)]
         bench.until(lambda: process._delivery.behind)
@@ -321,7 +321,7 @@ def test_a_batch_that_is_split_is_logged(caplog: pytest.LogCaptureFixture) -> No
             raise torch.OutOfMemoryError("no room")
         return x
 
-    run: Batched[torch.Tensor] = Batched(narrow, (torch.zeros(1),), rows=None)
+    run: BatchedFn[torch.Tensor] = BatchedFn(narrow, (torch.zeros(1),), rows=None)
     engine = Engine(torch.device("cpu"))
 
     async def flow() -> Any:
@@ -335,7 +335,7 @@ def test_a_batch_that_is_split_is_logged(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_a_flow_that_does_not_close_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    run: Batched[torch.Tensor] = Batched(lambda x: x, (torch.zeros(1),))
+    run: BatchedFn[torch.Tensor] = BatchedFn(lambda x: x, (torch.zeros(1),))
     engine = Engine(torch.device("cpu"))
 
     async def stubborn() -> Any:

@@ -16,9 +16,9 @@ import sys, threading, time
 from pathlib import Path
 import torch
 from app.core.settings import Settings
-from models.engine.batching import Batched
+from models.engine.batching import BatchedFn
 from models.image.vae import VAE
-from workers.main import Process
+from workers.main import WorkerProcess
 
 class Hanging(VAE):
     def __init__(self, checkpoint, place):
@@ -32,7 +32,7 @@ class Hanging(VAE):
 
 import models.image.vae
 models.image.vae.VAE = Hanging
-Process(Settings(hang_timeout=0.5, heartbeat=0.1), "hanging").work()
+WorkerProcess(Settings(hang_timeout=0.5, heartbeat=0.1), "hanging").work()
 """
 
 

@@ -18,7 +18,7 @@ from tests.workers.conftest import Bench
 from workers.delivery.result_builder import stored_output
 from workers.encoders.text import text_files
 from workers.encoders.types import Facts
-from workers.jobs.messages import Made
+from workers.jobs.messages import ItemDone
 from workers.queue_client import Claim
 
 SHA = "ab" * 32
@@ -128,7 +128,7 @@ def test_a_long_text_is_noted_by_its_place_in_its_file(
     facts = Facts("m", SHA, {}, 1)
     (file,) = text_files(Text(text, 1, 2, "stop", title), output_format, facts)
     claim = Claim("job", "execution", {})
-    made = Made(claim, 0, (), output_format, facts, 1, 1)
+    made = ItemDone(claim, 0, (), output_format, facts, 1, 1)
     output = stored_output(made, file, SHA).output
     assert "text" not in output
     start = len(file.data) - 1 - output["text_bytes"]

@@ -15,8 +15,8 @@ from app.core.addresses import path_url
 from app.core.settings import Misconfigured, Settings
 from app.core.store import open_store
 from atelier.service.embedded_valkey import find_server
-from models.engine.batching import Place
-from workers.main import Process, place_of, wait_for_redis
+from models.engine.batching import Placement
+from workers.main import WorkerProcess, place_of, wait_for_redis
 
 CPU = torch.device("cpu")
 
@@ -24,18 +24,18 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(
     ("asked", "place"),
     [
-        ({}, Place(CPU)),
-        ({"dtype": "bfloat16"}, Place(CPU, torch.bfloat16)),
-        ({"language_dtype": "int8"}, Place(CPU, words=torch.int8)),
-        ({"language_dtype": "float32"}, Place(CPU, words=torch.float32)),
+        ({}, Placement(CPU)),
+        ({"dtype": "bfloat16"}, Placement(CPU, torch.bfloat16)),
+        ({"language_dtype": "int8"}, Placement(CPU, words=torch.int8)),
+        ({"language_dtype": "float32"}, Placement(CPU, words=torch.float32)),
         (
             {"dtype": "bfloat16", "language_dtype": "float32"},
-            Place(CPU, torch.bfloat16, torch.float32),
+            Placement(CPU, torch.bfloat16, torch.float32),
         ),
     ],
 )
 def test_models_go_where_the_settings_say(
-    asked: dict[str, Any], place: Place, tmp_path: Path
+    asked: dict[str, Any], place: Placement, tmp_path: Path
 ) -> None:
     settings = Settings(state=tmp_path, device="cpu", model_memory=2**31, **asked)
     assert place_of(settings) == replace(place, memory=2**31)
@@ -61,7 +61,7 @@ def test_a_worker_registers_where_the_path_of_the_socket_has_spaces(
     odd = settings.model_copy(update={"redis_url": path_url("unix", socket)})
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         wait_for_redis(odd)
-        process = Process(odd, "odd")
+        process = WorkerProcess(odd, "odd")
         assert process.worker.ip_address == "unknown"
         process.worker.connection.close()
         server.terminate()

@@ -14,34 +14,37 @@ from PIL import Image as Picture
 import workers.model_cache
 import workers.worker
 from models.artifacts import Image
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.flow import Inputs, Step
 from models.engine.noise import seeded
 from models.image.vae import VAE
 from models.params.base import VAEParams
-from models.registry import Entry, Shelf
+from models.registry import CheckpointEntry, CheckpointRegistry
 from tests.workers.conftest import Bench
-from workers.model_cache import Host, Loaded, loaded_bytes
+from workers.model_cache import Loaded, ModelCache, loaded_bytes
 
-CPU = Place(torch.device("cpu"))
+CPU = Placement(torch.device("cpu"))
 
 
 def budget_for_one(bench: Bench) -> int:
-    return max(loaded_bytes(e, CPU) for e in Shelf(bench.settings.checkpoints).entries().values())
+    return max(
+        loaded_bytes(e, CPU)
+        for e in CheckpointRegistry(bench.settings.checkpoints).entries().values()
+    )
 
 
 @pytest.mark.slow
 def test_models_whose_loading_takes_long_take_turns_under_a_budget_for_one(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build, loads = Host._build, []
+    build, loads = ModelCache._build, []
 
-    def slowly(self: Host, entry: Entry, need: int) -> Loaded:
+    def slowly(self: ModelCache, entry: CheckpointEntry, need: int) -> Loaded:
         loads.append(entry.id)
         time.sleep(0.4)
         return build(self, entry, need)
 
-    monkeypatch.setattr(Host, "_build", slowly)
+    monkeypatch.setattr(ModelCache, "_build", slowly)
     monkeypatch.setattr(workers.worker, "IDLE_SECONDS", 0.05)  # looks while a model loads
     bench.worker(model_memory=budget_for_one(bench), max_affinity_wait=0.0)
     ids = [bench.submit(i, model=("tiny-vae", "tiny-gan")[i % 2]) for i in range(4)]
@@ -53,7 +56,7 @@ def test_models_whose_loading_takes_long_take_turns_under_a_budget_for_one(
 def test_a_model_that_can_not_be_weighed_is_refused_and_not_the_workers_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def weighed(entry: Entry, place: Place) -> int:
+    def weighed(entry: CheckpointEntry, place: Placement) -> int:
         if entry.id == "tiny-gan":
             raise KeyError("context")
         return loaded_bytes(entry, place)
@@ -72,16 +75,16 @@ def test_a_model_that_can_not_be_weighed_is_refused_and_not_the_workers_end(
 def test_a_model_waits_for_its_turn_while_another_is_on_its_way(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, rung, build = threading.Event(), threading.Event(), Host._build
+    go_on, rung, build = threading.Event(), threading.Event(), ModelCache._build
 
-    def gated(self: Host, entry: Entry, need: int) -> Loaded:
+    def gated(self: ModelCache, entry: CheckpointEntry, need: int) -> Loaded:
         go_on.wait(20)
         return build(self, entry, need)
 
-    monkeypatch.setattr(Host, "_build", gated)
-    shelf = Shelf(bench.settings.checkpoints)
+    monkeypatch.setattr(ModelCache, "_build", gated)
+    shelf = CheckpointRegistry(bench.settings.checkpoints)
     vae, dcgan = (shelf.entries()[i] for i in ("tiny-vae", "tiny-gan"))
-    host = Host(shelf, CPU, budget_for_one(bench), rung.set)
+    host = ModelCache(shelf, CPU, budget_for_one(bench), rung.set)
     assert host.want(vae, ()) == set()
     assert host.want(dcgan, ()) == set()  # nothing in memory has to stop for it
     assert host.loading.keys() == {vae.sha256}
@@ -126,9 +129,9 @@ def test_a_model_that_waits_gets_its_turn_though_the_floor_is_full(
 
 
 def test_a_checkpoint_that_vanishes_before_it_is_loaded_is_refused(bench: Bench) -> None:
-    rung, shelf = threading.Event(), Shelf(bench.settings.checkpoints)
+    rung, shelf = threading.Event(), CheckpointRegistry(bench.settings.checkpoints)
     entry = shelf.entries()["tiny-vae"]
-    host = Host(shelf, CPU, 2**30, rung.set)
+    host = ModelCache(shelf, CPU, 2**30, rung.set)
     entry.path.unlink()
     assert host.want(entry, ()) == set()
     assert rung.wait(20)
@@ -179,15 +182,15 @@ def test_an_item_larger_than_the_memory_runs_alone(bench: Bench) -> None:
 def test_a_load_that_fails_for_no_fault_of_the_file_is_tried_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, failures: int, status: str
 ) -> None:
-    build, tries = Host._build, [0]
+    build, tries = ModelCache._build, [0]
 
-    def flaky(self: Host, entry: Entry, need: int) -> Loaded:
+    def flaky(self: ModelCache, entry: CheckpointEntry, need: int) -> Loaded:
         tries[0] += 1
         if tries[0] <= failures:
             raise RuntimeError("out of memory, just now")
         return build(self, entry, need)
 
-    monkeypatch.setattr(Host, "_build", flaky)
+    monkeypatch.setattr(ModelCache, "_build", flaky)
     monkeypatch.setattr(workers.model_cache, "RETRY_SECONDS", 0.05)
     monkeypatch.setattr(workers.worker, "IDLE_SECONDS", 0.02)
     bench.worker()

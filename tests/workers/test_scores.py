@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from app.core.image_reader import Unreadable
+from app.core.image_reader import UnreadableFile
 from app.core.job_record import sound_key
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
@@ -24,7 +24,7 @@ TUNE = Score((Note(0.0, 0.25, 60), Note(0.25, 0.5, 62)))
 
 def test_a_file_becomes_a_score() -> None:
     assert score_of(write_midi(TUNE)) == TUNE
-    with pytest.raises(Unreadable, match="can't be used: this is no MIDI file"):
+    with pytest.raises(UnreadableFile, match="can't be used: this is no MIDI file"):
         score_of(b"no")
 
 

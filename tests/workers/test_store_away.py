@@ -11,7 +11,7 @@ from app.core.store import FileTooLarge, FolderStore, Full, Unreachable
 from app.queue.worker_leases import Lease
 from tests.workers.conftest import Bench
 from tests.workers.test_input_reader import PNG
-from workers.main import Process
+from workers.main import WorkerProcess
 
 FULL = "the disk is full"
 
@@ -52,12 +52,12 @@ def lease_of(bench: Bench, worker: str = "one") -> Lease:
     return Lease.model_validate_json(bench.redis.get(f"atelier:lease:{worker}") or "{}")
 
 
-def in_trouble(bench: Bench, process: Process) -> None:
+def in_trouble(bench: Bench, process: WorkerProcess) -> None:
     bench.until(lambda: process.floor.facts()["store_problem"] is not None)
 
 
 @pytest.fixture
-def stuck(bench: Bench, disk: Disk) -> tuple[Process, str]:
+def stuck(bench: Bench, disk: Disk) -> tuple[WorkerProcess, str]:
     """A worker whose disk is full, and a job that is done but for its result."""
     process = bench.worker()
     disk.error = Full(FULL)
@@ -89,7 +89,7 @@ def test_results_are_kept_until_the_disk_has_room(
 
 
 def test_nothing_is_claimed_and_the_lease_says_why(
-    bench: Bench, disk: Disk, stuck: tuple[Process, str]
+    bench: Bench, disk: Disk, stuck: tuple[WorkerProcess, str]
 ) -> None:
     _, first = stuck
     bench.until(lambda: lease_of(bench).store_problem == FULL)
@@ -129,7 +129,7 @@ def test_jobs_that_have_not_begun_go_back_uncharged(
 
 
 def test_a_cancel_ends_a_job_whose_result_waits(
-    bench: Bench, disk: Disk, stuck: tuple[Process, str]
+    bench: Bench, disk: Disk, stuck: tuple[WorkerProcess, str]
 ) -> None:
     process, job = stuck
     bench.jobs.cancel("local", job)
@@ -141,7 +141,7 @@ def test_a_cancel_ends_a_job_whose_result_waits(
 
 
 def test_a_deadline_ends_a_job_whose_result_waits_and_says_why(
-    bench: Bench, disk: Disk, stuck: tuple[Process, str]
+    bench: Bench, disk: Disk, stuck: tuple[WorkerProcess, str]
 ) -> None:
     _, job = stuck
     bench.redis.hset(f"rq:job:{job}", "deadline", "1.0")

@@ -10,7 +10,7 @@ from rq.serializers import JSONSerializer
 from app.core.job_record import queue_name
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import STAMP
-from workers.queue_client import Claim, Desk, Ending, Room, Share
+from workers.queue_client import Claim, JobCommit, QueueCapacity, QueueClient, Share
 
 
 def submit(bench: Bench, owner: str, count: int = 1, model: str = "tiny-vae") -> list[str]:
@@ -18,15 +18,17 @@ def submit(bench: Bench, owner: str, count: int = 1, model: str = "tiny-vae") ->
     return [bench.jobs.submit(new).job.id for _ in range(count)]
 
 
-def rooms(bench: Bench, *models: str, rows: int = 1, share: Share | None = None) -> list[Room]:
-    return [Room(queue_name(m, bench.sha256(m)), True, rows, share) for m in models]
+def rooms(
+    bench: Bench, *models: str, rows: int = 1, share: Share | None = None
+) -> list[QueueCapacity]:
+    return [QueueCapacity(queue_name(m, bench.sha256(m)), True, rows, share) for m in models]
 
 
-def next_claim(bench: Bench, desk: Desk, *models: str) -> Claim | None:
+def next_claim(bench: Bench, desk: QueueClient, *models: str) -> Claim | None:
     """The job that a worker with room for one gets; it is then done."""
     claims = desk.look([], 1, rooms(bench, *(models or ("tiny-vae",))), STAMP).claims
     for claim in claims:
-        assert desk.say([Ending(claim, "finished", STAMP)]) == [True]
+        assert desk.say([JobCommit(claim, "finished", STAMP)]) == [True]
     return claims[0] if claims else None
 
 

@@ -13,15 +13,15 @@ from app.core.settings import Settings
 from app.queue.jobs import Jobs
 from models.artifacts import Image
 from models.engine.activity import Activity, Phase
-from models.engine.batching import Batched
+from models.engine.batching import BatchedFn
 from models.engine.engine import Advanced, Engine
 from models.engine.flow import Step
 from tests.models.engine.test_engine import CPU, ROW, count, drain
 from tests.models.engine.test_scheduler import Clock
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import claim_as, die, reap
-from workers.heartbeat import HUNG, Pulse
-from workers.main import Process
+from workers.heartbeat import HUNG, Heartbeat
+from workers.main import WorkerProcess
 from workers.watchdog import Watchdog
 
 
@@ -123,7 +123,7 @@ def test_a_first_step_counts_with_the_warm_up_scaled_by_its_size() -> None:
 def test_every_part_of_a_flow_is_a_phase() -> None:
     limits = Limits()
     engine = Engine(CPU, activity=limits)
-    run: Batched[torch.Tensor] = Batched(lambda x: x, ROW)
+    run: BatchedFn[torch.Tensor] = BatchedFn(lambda x: x, ROW)
     events = engine.add("x", count(run, 0, 3))
     events += engine.tick()
     for event in events:
@@ -135,9 +135,9 @@ def test_every_part_of_a_flow_is_a_phase() -> None:
 
 
 def test_a_hung_worker_gives_no_sign_of_life(bench: Bench) -> None:
-    process = Process(bench.settings.model_copy(update={"hang_timeout": 0.5}), "one")
+    process = WorkerProcess(bench.settings.model_copy(update={"hang_timeout": 0.5}), "one")
     dog = Watchdog(Settings(hang_timeout=1), clock=iter(range(100)).__next__)
-    pulse = Pulse(bench.desk("one"), process.floor, dog)
+    pulse = Heartbeat(bench.desk("one"), process.floor, dog)
     pulse.renew()
     assert bench.redis.exists("atelier:lease:one")
     dog.activity("main").enter("begin")
@@ -154,7 +154,7 @@ import workers.delivery.delivery
 from app.core import log
 from app.core.settings import Settings
 from models.image.vae import VAE
-from workers.main import Process
+from workers.main import WorkerProcess
 
 def hang(*_, **__):
     while True:
@@ -170,7 +170,7 @@ if sys.argv[1] == "encoding":
     workers.delivery.delivery.encode = hang
 else:
     VAE.generate = generate
-Process(Settings(), "hanging", alone=sys.argv[1] == "interpreter").work()
+WorkerProcess(Settings(), "hanging", alone=sys.argv[1] == "interpreter").work()
 """
 
 
@@ -258,9 +258,9 @@ def test_a_job_past_its_deadline_is_not_put_back(bench: Bench) -> None:
 LOADING = """
 import sys, time
 from workers import main
-from workers.model_cache import Host
+from workers.model_cache import ModelCache
 
-Host._build = lambda *_: time.sleep(600)
+ModelCache._build = lambda *_: time.sleep(600)
 sys.exit(main.main())
 """
 

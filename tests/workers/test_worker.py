@@ -15,7 +15,7 @@ from PIL import Image as Picture
 
 from app.core.job_record import queue_name
 from models.checkpoint.weights import load
-from models.engine.batching import Batched
+from models.engine.batching import BatchedFn
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.nets.vae import VAENet
@@ -24,7 +24,7 @@ from tests.models.families import load_family, tiny_checkpoint
 from tests.workers.conftest import Bench
 from workers.encoders.encode import encode
 from workers.encoders.types import Facts
-from workers.queue_client import Claim, Ending, Room, Word
+from workers.queue_client import Claim, JobCommit, ProgressUpdate, QueueCapacity
 
 STAMP = "2026-01-01T00:00:00.000000Z"
 
@@ -187,7 +187,7 @@ def claim_as(bench: Bench, worker: str, items: int = 32, model: str = "tiny-vae"
     """What a worker of this name gets when it looks; it then says no more."""
     desk = bench.desk(worker)
     desk.renew({})
-    room = Room(queue_name(model, bench.sha256(model)), True, items)
+    room = QueueCapacity(queue_name(model, bench.sha256(model)), True, items)
     return desk.look([], items, [room], STAMP).claims
 
 
@@ -240,10 +240,10 @@ def test_a_commit_is_fenced_by_its_execution(bench: Bench) -> None:
     (new,) = claim_as(bench, "slowpoke")  # the same worker may claim its own reaped job again
     desk = bench.desk("slowpoke")
     assert old.execution != new.execution
-    assert desk.say([Ending(old, "finished", STAMP)]) == [False]
+    assert desk.say([JobCommit(old, "finished", STAMP)]) == [False]
     assert bench.fetch(job).status == "in_progress"
-    assert desk.say([Ending(new, "finished", STAMP)]) == [True]
-    assert desk.say([Ending(new, "finished", STAMP)]) == [True]  # the first answer was lost
+    assert desk.say([JobCommit(new, "finished", STAMP)]) == [True]
+    assert desk.say([JobCommit(new, "finished", STAMP)]) == [True]  # the first answer was lost
     assert bench.events(job).count("completed") == 1
 
 
@@ -251,12 +251,14 @@ def test_a_word_said_twice_is_heard_once_and_after_the_end_not_at_all(bench: Ben
     job = bench.submit()
     (claim,) = claim_as(bench, "one")
     desk = bench.desk("one")
-    word = Word(claim, 1, 3, 10, [("delta", {"index": 0, "offset": 0, "text": "once"})])
+    word = ProgressUpdate(claim, 1, 3, 10, [("delta", {"index": 0, "offset": 0, "text": "once"})])
     assert desk.say([word, word]) == [True, False]
     assert [draft.text for draft in bench.fetch(job).drafts] == ["once"]
     bench.redis.script_flush()  # as after a restart of the server
-    later = Word(claim, 2, 4, 10)
-    assert desk.say([later, Ending(claim, "finished", STAMP), Word(claim, 3, 5, 10)]) == [
+    later = ProgressUpdate(claim, 2, 4, 10)
+    assert desk.say(
+        [later, JobCommit(claim, "finished", STAMP), ProgressUpdate(claim, 3, 5, 10)]
+    ) == [
         True,
         True,
         False,
@@ -312,12 +314,12 @@ def test_a_model_that_does_not_fit_the_budget_says_so(bench: Bench) -> None:
 
 @pytest.mark.slow
 def test_models_take_turns_under_a_budget_for_one(bench: Bench) -> None:
-    from models.engine.batching import Place
-    from models.registry import Shelf
+    from models.engine.batching import Placement
+    from models.registry import CheckpointRegistry
     from workers.model_cache import loaded_bytes
 
-    entries = Shelf(bench.settings.checkpoints).entries()
-    budget = max(loaded_bytes(e, Place(torch.device("cpu"))) for e in entries.values())
+    entries = CheckpointRegistry(bench.settings.checkpoints).entries()
+    budget = max(loaded_bytes(e, Placement(torch.device("cpu"))) for e in entries.values())
     process = bench.worker(model_memory=budget, max_affinity_wait=0.1)
     ids = [bench.submit(i, model=("tiny-vae", "tiny-gan")[i % 2]) for i in range(8)]
     assert [bench.wait(i).status for i in ids] == ["completed"] * 8
@@ -451,7 +453,7 @@ def test_the_batched_example_is_what_the_worker_proves(bench: Bench) -> None:
     process = bench.worker()
     bench.wait(bench.submit())
     (model,) = process.floor._host.loaded.values()
-    assert all(isinstance(run, Batched) for run in model.family.batched)
+    assert all(isinstance(run, BatchedFn) for run in model.family.batched)
     facts = json.loads(bench.redis.get("atelier:lease:one") or "{}")
     bench.until(
         lambda: (

@@ -20,7 +20,7 @@ from models.engine.noise import seeded
 from models.params.audio import WaveNetParams
 from models.params.base import item_seed, posted_files
 from models.score import Score, part
-from training.data.music.audio_columns import Heard, heard_of
+from training.data.music.audio_columns import StyleAudio, heard_of
 from training.data.music.build import STYLES
 from training.data.music.rendering import RATE
 from training.evaluation.reference import EvaluationRefused
@@ -51,7 +51,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Playback:
     """What a player is heard with."""
 
     clips: list[Clip]
@@ -128,7 +128,7 @@ def player_params(checkpoint: Checkpoint, given: Record) -> WaveNetParams:
     return asked
 
 
-def over_seeds(room: Room, play: Callable[[int], list[Tensor]], seeds: int) -> Record:
+def over_seeds(room: Playback, play: Callable[[int], list[Tensor]], seeds: int) -> Record:
     """Means over the clips of a seed, as means with intervals over seeds."""
     series: dict[str, list[float]] = {}
     for seed in range(seeds):
@@ -156,7 +156,7 @@ def performances(
     return [audio.samples[0] for audio in made if isinstance(audio, Audio)]
 
 
-def room_of(styles: list[Heard]) -> Room:
+def room_of(styles: list[StyleAudio]) -> Playback:
     """Held-out clips, styles in turn, and an ear that has learnt from the others."""
     held_out = [list(clips_of(heard, number, test=True)) for number, heard in enumerate(styles)]
     taught = [
@@ -166,10 +166,10 @@ def room_of(styles: list[Heard]) -> Room:
     turns = [clip for turn in zip_longest(*held_out) for clip in turn if clip is not None]
     known = [clip for clips in taught for clip in clips]
     sound, style = torch.stack([c.sound for c in known]), torch.tensor([c.style for c in known])
-    return Room(turns, trained_ear(sound, style, RATE))
+    return Playback(turns, trained_ear(sound, style, RATE))
 
 
-def clips_of(heard: Heard, style: int, *, test: bool) -> Iterator[Clip]:
+def clips_of(heard: StyleAudio, style: int, *, test: bool) -> Iterator[Clip]:
     """Clips of SECONDS, end to end; of pieces that are held out, or of the others."""
     for classes, score, held_out in heard:
         if held_out == test:

@@ -21,7 +21,7 @@ from training.data.music.build import STYLES
 from training.data.music.token_columns import pieces_of
 from training.evaluation.reference import EvaluationRefused
 from training.generate import ends_of, items_of
-from training.metrics.copying import Known, runs_of
+from training.metrics.copying import CopyIndex, runs_of
 from training.metrics.interval import MOST, interval
 
 CPU = torch.device("cpu")
@@ -38,7 +38,7 @@ class Library:
     """Held-out pieces, styles in turn, and what could have been copied from, by style."""
 
     held_out: list[tuple[str, Score]]
-    known: dict[str, Known]
+    known: dict[str, CopyIndex]
 
 
 def measured_composer(
@@ -93,7 +93,7 @@ def composer_params(checkpoint: Checkpoint, given: Record) -> ComposerParams:
 def library_of(model: Composer) -> Library:
     held_out = [held_out_of(model.words, style) for style in STYLES]
     known = {
-        style: Known.of([runs_of(model.words, p) for p, test in pieces_of(style) if not test])
+        style: CopyIndex.of([runs_of(model.words, p) for p, test in pieces_of(style) if not test])
         for style in STYLES
     }
     return Library([one for turn in zip_longest(*held_out) for one in turn if one], known)

@@ -36,7 +36,7 @@ Record = dict[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class EvalOptions:
     """What `atelier eval` was asked for."""
 
     params: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Wanted:
     label: Tensor | None
 
 
-def evaluate(path: Path, order: Order, eyes: Eyes, device: torch.device) -> Record:
+def evaluate(path: Path, order: EvalOptions, eyes: Eyes, device: torch.device) -> Record:
     """Measure a checkpoint and write what was found into its card; the record that was written.
 
     Raises EvaluationRefused, DataMissing or CheckpointError.
@@ -72,7 +72,7 @@ def evaluate(path: Path, order: Order, eyes: Eyes, device: torch.device) -> Reco
 
 
 def measured(
-    checkpoint: Checkpoint, order: Order, eyes: Eyes, checkpoints: Path, device: torch.device
+    checkpoint: Checkpoint, order: EvalOptions, eyes: Eyes, checkpoints: Path, device: torch.device
 ) -> Record:
     """What `evaluate` writes; the judge is looked for among these checkpoints."""
     header = checkpoint.header
@@ -112,7 +112,7 @@ def _judge_for(header: Header, data: Data, checkpoints: Path) -> Judge | None:
     return judge_of(header.labels, checkpoints)
 
 
-def _about(trial: Trial, order: Order, eyes: Eyes) -> Record:
+def _about(trial: Trial, order: EvalOptions, eyes: Eyes) -> Record:
     about: Record = {
         "params": dict(order.params),
         "n": trial.count,

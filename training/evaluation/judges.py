@@ -11,7 +11,7 @@ from models.checkpoint.header import SUFFIX, CheckpointError, read_header
 from models.checkpoint.weights import Checkpoint, load
 from models.nets.classifier import Classifier
 from training.learners.classifier import classifier_of
-from training.learners.latent_diffusion import Reader
+from training.learners.latent_diffusion import FrozenTextTower
 from training.metrics.clip_retrieval import read_by, seen_by
 from training.publish import JUDGES
 from training.recipe import Data
@@ -55,7 +55,7 @@ class CaptionJudge:
     """A CLIP: which of all captions does the picture show?"""
 
     id: str
-    reader: Reader
+    reader: FrozenTextTower
     told: Tensor  # (captions, embed_dim)
 
     def figures(self, pictures: Tensor, label: Tensor) -> dict[str, float]:
@@ -87,7 +87,7 @@ def judge_of_captions(captions: list[str], checkpoints: Path) -> CaptionJudge | 
     """The CLIP among the judges, told these captions; None if there is none."""
     for path in sorted((checkpoints / JUDGES).glob(f"*{SUFFIX}")):
         if read_header(path).family == "clip":
-            reader = Reader.of(load(path), torch.device("cpu"))
+            reader = FrozenTextTower.of(load(path), torch.device("cpu"))
             return CaptionJudge(path.stem, reader, read_by(reader, captions))
     return None
 

@@ -29,7 +29,7 @@ from training.metrics.interval import interval
 from training.metrics.motion import jerkiness, motion_energy, nearest_clips
 
 if TYPE_CHECKING:
-    from training.evaluation.evaluate import Order
+    from training.evaluation.evaluate import EvalOptions
 
 REFERENCE = "moving emoji"
 CLIPS = 48  # a seed: half of them known by name
@@ -78,7 +78,11 @@ class Watch:
 
 
 def watched(
-    checkpoint: Checkpoint, order: "Order", eyes: Eyes, checkpoints: Path, device: torch.device
+    checkpoint: Checkpoint,
+    order: "EvalOptions",
+    eyes: Eyes,
+    checkpoints: Path,
+    device: torch.device,
 ) -> Record:
     """The record of one evaluation. Raises EvaluationRefused."""
     if order.reference is not None:

@@ -19,7 +19,7 @@ from training.optim.ema import Average
 from training.optim.init import initialise
 from training.optim.losses import edges_l1
 from training.optim.schedules import set_rate, warm_cosine
-from training.recipe import Batch, Data, Finished
+from training.recipe import Batch, Data, TrainedWeights
 
 ROWS = 100  # pictures encoded at once
 
@@ -121,12 +121,12 @@ def encoded(net: Autoencoder, pictures: Tensor) -> Tensor:
     return torch.cat([net.encode(pictures_of(part, device)).cpu() for part in parts])
 
 
-def with_measures(card: Header, weights: dict[str, Tensor], data: Data) -> Finished:
+def with_measures(card: Header, weights: dict[str, Tensor], data: Data) -> TrainedWeights:
     """With the mean and deviation of the training pictures' latents, by channel."""
     net = autoencoder_of(card, {k: v.float() for k, v in weights.items()})
     z = encoded(net, data.train[0])
     measures = {"mean": z.mean((0, 2, 3)), "scale": z.std((0, 2, 3))}
-    return Finished(card, weights | {k: v.to(weights[k].dtype) for k, v in measures.items()})
+    return TrainedWeights(card, weights | {k: v.to(weights[k].dtype) for k, v in measures.items()})
 
 
 @torch.no_grad()

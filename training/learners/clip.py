@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.checkpoint.header import Header
-from models.clip.tokenizer import Words
+from models.clip.tokenizer import WordTokenizer
 from models.nets.clip import build_clip, see, tell
 from training.data.images.lexicon import Taught
 from training.errors import TrainingRefused
@@ -47,7 +47,7 @@ class CLIPLearner:
     def __init__(
         self,
         card: Header,
-        words: Words,
+        words: WordTokenizer,
         settings: CLIPSettings,
         device: torch.device,
         lesson: Taught | None = None,

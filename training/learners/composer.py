@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.music.composer import Composer
 from models.music.composition import FACTS
 from models.music.tokenizer import MusicTokens
-from models.nets.composer import Composer as Net
+from models.nets.composer import ComposerModel as Net
 from models.params.audio import ComposerParams
 from training.data.music.score_columns import cropped, transposed
 from training.generate import ends_of, items_of
@@ -104,7 +104,7 @@ class ComposingLearner:
 
     def sample(self, rows: int, rng: torch.Generator) -> Tensor:
         """How pieces begin, styles in turn, as rolls: (rows, 1, 64, 64)."""
-        model = Composer(Checkpoint(self.card, self.weights(), ""), Place(CPU))
+        model = Composer(Checkpoint(self.card, self.weights(), ""), Placement(CPU))
         labels = self.card.labels
         asked = [
             ComposerParams(style=labels[row % len(labels)], seconds=self.settings.shown)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.checkpoint.header import Header
-from models.diffusion.noise_schedule import Process
+from models.diffusion.noise_schedule import NoiseSchedule
 from models.nets.unet import UNet
 from training.errors import TrainingRefused
 from training.learners.quick_sample import sketched
@@ -51,7 +51,7 @@ class DiffusionLearner:
         built = initialise(UNet(**net), torch.Generator().manual_seed(settings.seed))
         start_silent(built)
         self.net = built.to(device).to(memory_format=torch.channels_last)
-        self.process = Process.of(card.process)
+        self.process = NoiseSchedule.of(card.process)
         self.settings, self.device, self.steps = settings, device, 0
         self.average = Average(self.net, settings.decay)
         self.optimiser = torch.optim.AdamW(

@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint
-from models.clip.tokenizer import Words
-from models.diffusion.noise_schedule import Process
+from models.clip.tokenizer import WordTokenizer
+from models.diffusion.noise_schedule import NoiseSchedule
 from models.nets.autoencoder import Autoencoder
 from models.nets.clip import build_clip, tell
+from models.nets.unet import TextCondition as Told
 from models.nets.unet import UNet
-from models.nets.unet import Words as Told
 from training.components import part
 from training.learners.autoencoder import autoencoder_of, encoded
 from training.learners.clip import trimmed
@@ -68,9 +68,9 @@ class PaintingLearner:
             built.guess.load_state_dict(held)
             built.guess.requires_grad_(False)
         self.net = built.to(device).to(memory_format=torch.channels_last)
-        self.process = Process.of(card.process)
+        self.process = NoiseSchedule.of(card.process)
         self.settings, self.device, self.steps = settings, device, 0
-        self.reader = Reader.of(part("clip-emoji"), device)
+        self.reader = FrozenTextTower.of(part("clip-emoji"), device)
         self.autoencoder, self.held = autoencoder_of_part(part("autoencoder-emoji"))
         self.prompts = self.reader.words.table(prompts, self.reader.context)
         self.average = Average(self.net, settings.decay)
@@ -159,21 +159,21 @@ class PaintingLearner:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class FrozenTextTower:
     """A text tower that stays as it is."""
 
     net: Any
-    words: Words
+    words: WordTokenizer
     context: int
     device: torch.device
 
     @classmethod
-    def of(cls, clip: Checkpoint, device: torch.device) -> "Reader":
+    def of(cls, clip: Checkpoint, device: torch.device) -> "FrozenTextTower":
         net: Any = build_clip(**clip.header.net)
         own = {k: v.float() for k, v in clip.tensors.items() if not k.startswith("words.")}
         net.load_state_dict(own)
         net = net.eval().requires_grad_(False).to(device)
-        return cls(net, Words.read(clip.tensors), int(net.text.context_length), device)
+        return cls(net, WordTokenizer.read(clip.tensors), int(net.text.context_length), device)
 
     @torch.no_grad()
     def read(self, tokens: Tensor) -> Told:

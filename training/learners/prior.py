@@ -12,7 +12,7 @@ from models.checkpoint.header import Header
 from models.nets.unet import Guess
 from training.components import part
 from training.learners.autoencoder import encoded
-from training.learners.latent_diffusion import Reader, autoencoder_of_part
+from training.learners.latent_diffusion import FrozenTextTower, autoencoder_of_part
 from training.loop.state import Kept, state_of, take_back
 from training.loop.warm_start import begin_average
 from training.optim.ema import Average
@@ -102,11 +102,11 @@ class GuessLearner:
 def in_vectors(data: Data) -> Data:
     """Captioned pictures as latents, sets and the vectors of all their texts, on both parts."""
     net, _ = autoencoder_of_part(part("autoencoder-emoji"))
-    reader = Reader.of(part("clip-emoji"), torch.device("cpu"))
+    reader = FrozenTextTower.of(part("clip-emoji"), torch.device("cpu"))
     return Data(_vectors(net, reader, data.train), _vectors(net, reader, data.test), data.labels)
 
 
-def _vectors(net: Any, reader: Reader, columns: Batch) -> Batch:
+def _vectors(net: Any, reader: FrozenTextTower, columns: Batch) -> Batch:
     pictures, _, style, short, long = columns
     context = max(short.shape[2], long.shape[2])
     texts = torch.cat([F.pad(t, (0, context - t.shape[2])) for t in (short, long)], 1)

@@ -5,17 +5,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from models.diffusion.noise_schedule import Denoised, Process
+from models.diffusion.noise_schedule import Denoised, NoiseSchedule
 from models.diffusion.samplers import ddim
-from models.diffusion.timesteps import levels
+from models.diffusion.timesteps import timesteps
 
 STEPS = 20
 
 
 @torch.no_grad()
-def sketched(process: Process, x: Tensor, ask: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def sketched(process: NoiseSchedule, x: Tensor, ask: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """From noise x (B, ...) to the clean x by DDIM; `ask` gives the prediction of x at t (B,)."""
-    path = levels(process.alpha_bar, min(STEPS, len(process.alpha_bar)))
+    path = timesteps(process.alpha_bar, min(STEPS, len(process.alpha_bar)))
 
     async def denoise(x: Tensor, level: int) -> Denoised:
         when = torch.full((len(x),), float(path.t[level]), device=x.device)

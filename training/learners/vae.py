@@ -19,7 +19,7 @@ from training.optim.amp import mixed
 from training.optim.init import initialise
 from training.optim.losses import bernoulli_nll, gaussian_nll, kl_to_standard_normal, pixel_entropy
 from training.optim.schedules import set_rate, warm_cosine
-from training.recipe import Batch, Data, Finished
+from training.recipe import Batch, Data, TrainedWeights
 
 FITTED = {"components", "covariance", "attributes"}  # of a net: what comes after training
 EM_ROUNDS = 60
@@ -153,7 +153,7 @@ Tags = Callable[[Data], dict[str, Tensor]]
 
 def fit_latents(
     card: Header, weights: dict[str, Tensor], data: Data, tags: Tags | None = None
-) -> Finished:
+) -> TrainedWeights:
     """Add a mixture prior where the card's net has `components`, and directions for the tags.
 
     The mixture is fitted to draws of q(z|x) over the training pictures: what the decoder has
@@ -172,7 +172,7 @@ def fit_latents(
     if named:
         whole["directions"] = torch.stack([direction(mu, tag) for tag in named.values()])
         config["attributes"] = len(named)
-    return Finished(card.model_copy(update={"net": config, "attributes": list(named)}), whole)
+    return TrainedWeights(card.model_copy(update={"net": config, "attributes": list(named)}), whole)
 
 
 def direction(mu: Tensor, tag: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ from torch import Tensor
 from models.nets.autoencoder import Autoencoder
 from training.components import part
 from training.data.cache import DataMissing
-from training.data.images.sets import OWN, Source
+from training.data.images.sets import OWN, ImageSource
 from training.data.video.clips import Clips, clips_in, load_clips
 from training.data.video.own_clips import build_own_clips
 from training.learners.autoencoder import encoded
-from training.learners.latent_diffusion import Reader, autoencoder_of_part
+from training.learners.latent_diffusion import FrozenTextTower, autoencoder_of_part
 from training.learners.video_texts import moving_words
 from training.metrics.clip_retrieval import read_by
 from training.recipe import Data
@@ -48,11 +48,11 @@ def own_clips_with_texts(folder: Path, frames: int, size: int, channels: int) ->
     if channels != 3:
         raise DataMissing("clips are in colour: a net of one channel can't learn from them")
     clips = clips_in(build_own_clips(folder, frames, size))
-    reader = Reader.of(part("clip-emoji"), torch.device("cpu"))
+    reader = FrozenTextTower.of(part("clip-emoji"), torch.device("cpu"))
     return divided(clips, read_by(reader, [str(c) for c in clips.caption])[:, None].half())
 
 
-def own_videos(folder: Path, frames: int) -> Source:
+def own_videos(folder: Path, frames: int) -> ImageSource:
     """A folder of the user's own videos. Only its last part is told."""
     name = folder.resolve().name or "videos"
     about = f"The user's own videos, from the folder {name}."
@@ -60,7 +60,7 @@ def own_videos(folder: Path, frames: int) -> Source:
     def load(size: int, channels: int) -> Data:
         return own_clips_with_texts(folder, frames, size, channels)
 
-    return Source(name, load, about, OWN, OWN)
+    return ImageSource(name, load, about, OWN, OWN)
 
 
 def divided(clips: Clips, vectors: Tensor) -> Data:

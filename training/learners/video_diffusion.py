@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint
-from models.diffusion.noise_schedule import Process
+from models.diffusion.noise_schedule import NoiseSchedule
 from models.nets.unet import Guess
-from models.nets.unet import Words as Told
+from models.nets.unet import TextCondition as Told
 from models.nets.video_unet import VideoUNet
 from training.components import part
 from training.learners.diffusion import start_silent
@@ -86,7 +86,7 @@ class MovingLearner:
         start_silent(built)
         take_painter(built, painter)
         self.net = built.to(device).to(memory_format=torch.channels_last)
-        self.process = Process.of(card.process)
+        self.process = NoiseSchedule.of(card.process)
         self.shared = float(card.process["shared"])  # type: ignore[arg-type]
         self.frames = int(card.net["frames"])  # type: ignore[arg-type]
         self.settings, self.device, self.steps = settings, device, 0

@@ -17,14 +17,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models.nets.unet import Words as Told
+from models.nets.unet import TextCondition as Told
 from training.components import part
 from training.data.cache import cache_folder
 from training.data.images.captions import captioned
 from training.data.images.emoji_build import NAMES, plain_hexcode, read_json, unpack
 from training.data.images.lexicon import STYLES, names
 from training.data.video.clips import load_clips
-from training.learners.latent_diffusion import Reader, in_latents
+from training.learners.latent_diffusion import FrozenTextTower, in_latents
 from training.recipe import Data
 
 LONGEST = 24  # tokens
@@ -114,7 +114,7 @@ def _made() -> dict[str, Tensor]:
 
 
 def _read(texts: list[str]) -> dict[str, Tensor]:
-    reader = Reader.of(part("clip-emoji"), torch.device("cpu"))
+    reader = FrozenTextTower.of(part("clip-emoji"), torch.device("cpu"))
     states, pooled, length = [], [], []
     for start in range(0, len(texts), 256):
         tokens = reader.words.table(texts[start : start + 256], LONGEST)

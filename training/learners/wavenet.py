@@ -16,7 +16,7 @@ from models.audio.config import sound_of
 from models.audio.wavenet import stepping
 from models.audio.wavenet_torch import Draws, Stacked
 from models.checkpoint.header import CheckpointError, Header
-from models.nets.wavenet import WaveNet
+from models.nets.wavenet import WaveNetModel
 from training.errors import TrainingRefused
 from training.loop.state import Kept, state_of, take_back
 from training.loop.warm_start import begin_average
@@ -63,7 +63,7 @@ class WaveNetLearner:
         net: dict[str, Any] = dict(card.net)
         told: dict[str, Any] = dict(card.process)
         rng = torch.Generator().manual_seed(settings.seed)
-        self.net = embed_normal(initialise(WaveNet(**net), rng), rng).to(device)
+        self.net = embed_normal(initialise(WaveNetModel(**net), rng), rng).to(device)
         self.rate = whole_rate(told)
         self.settings, self.device, self.steps = settings, device, 0
         self.average = Average(self.net, settings.decay)
@@ -119,7 +119,7 @@ class WaveNetLearner:
         roll, style = self._shown(net, rows, frames)
         return mel_pictures(played(net, roll, style, rng), self.rate)
 
-    def _shown(self, net: WaveNet, rows: int, frames: int) -> tuple[Tensor, Tensor]:
+    def _shown(self, net: WaveNetModel, rows: int, frames: int) -> tuple[Tensor, Tensor]:
         if self.seen is None:
             return net.unscored(frames).expand(rows, -1, -1), torch.arange(rows) % (net.styles + 1)
         turn = torch.arange(rows) % len(self.seen[1])
@@ -142,7 +142,7 @@ class WaveNetLearner:
         return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
 
 
-def _checked(net: WaveNet, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+def _checked(net: WaveNetModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Raises TrainingRefused for columns that don't fit the net, or each other."""
     sound, roll, style = batch
     if sound.shape[1] != roll.shape[1] * net.hop or roll.shape[2] != net.pitches:
@@ -155,7 +155,7 @@ def _checked(net: WaveNet, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     return sound, roll, style
 
 
-def _crops(net: WaveNet, sound: Tensor, first: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+def _crops(net: WaveNetModel, sound: Tensor, first: Tensor, frames: int) -> tuple[Tensor, Tensor]:
     """Classes of each sample and of the one before it, (B, frames x hop) each, from a frame on."""
     silence = mulaw.encode(torch.zeros(()), net.classes).to(sound.device)
     samples = torch.arange(frames * net.hop, device=sound.device)
@@ -166,21 +166,21 @@ def _crops(net: WaveNet, sound: Tensor, first: Tensor, frames: int) -> tuple[Ten
     return torch.cat([before, target[:, :-1]], 1), target
 
 
-def _classes(net: WaveNet, sound: Tensor) -> Tensor:
+def _classes(net: WaveNetModel, sound: Tensor) -> Tensor:
     if sound.dtype == torch.uint8:
         return sound.long()
     return mulaw.encode(sound.float() / 32768, net.classes)
 
 
-def _windows(net: WaveNet, roll: Tensor, first: Tensor, frames: int) -> Tensor:
-    """As `WaveNet.condition` takes them, of each row from a frame on."""
+def _windows(net: WaveNetModel, roll: Tensor, first: Tensor, frames: int) -> Tensor:
+    """As `WaveNetModel.condition` takes them, of each row from a frame on."""
     whole = net.scored(roll.float() / 255)
     place = first[:, None] + torch.arange(frames + 2 * net.around, device=roll.device)
     return whole.gather(1, place[..., None].expand(-1, -1, whole.shape[2]))
 
 
 @torch.inference_mode()
-def played(net: WaveNet, roll: Tensor, style: Tensor, rng: torch.Generator) -> Tensor:
+def played(net: WaveNetModel, roll: Tensor, style: Tensor, rng: torch.Generator) -> Tensor:
     """Sound (B, frames x hop) of rolls (B, frames + 2 around, pitches + 1), as it is served."""
     weights = Stacked(net)
     advance, _, _ = stepping(weights, CPU)
@@ -204,7 +204,7 @@ def measure_bits(card: Header, weights: dict[str, Tensor], data: Data) -> dict[s
     """Bits a sample over held-out rows, spread over all of them: told all, told nothing; by a
     linear predictor of each style, and knowing nothing."""
     config: dict[str, Any] = dict(card.net)
-    net = WaveNet(**config).eval()
+    net = WaveNetModel(**config).eval()
     net.load_state_dict(weights)
     sums = {"test_bits": 0.0, "test_bits_untold": 0.0}
     rows = sorted({i * len(data.test[0]) // MEASURED for i in range(MEASURED)})
@@ -227,7 +227,7 @@ def measure_bits(card: Header, weights: dict[str, Tensor], data: Data) -> dict[s
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def _classed(net: WaveNet, columns: Batch) -> tuple[Tensor, Tensor]:
+def _classed(net: WaveNetModel, columns: Batch) -> tuple[Tensor, Tensor]:
     """Sound as classes in uint8 where it can be, and styles."""
     sound, _, style = columns
     return (sound if sound.dtype == torch.uint8 else _classes(net, sound)), style

@@ -14,7 +14,7 @@ import torch
 from training.errors import TrainingDiverged, TrainingStopped
 from training.loop.finite import not_finite
 from training.loop.progress import sheet, showing, write_plot
-from training.loop.run_folder import Run, write_whole
+from training.loop.run_folder import RunFolder, write_whole
 from training.loop.signals import signals_held
 from training.recipe import Batch, Data, Learner, Recipe
 
@@ -24,7 +24,7 @@ LOG_EVERY = 20
 SAMPLE_ROWS = 96
 
 
-def train(recipe: Recipe, learner: Learner, data: Data, run: Run, steps: int) -> None:
+def train(recipe: Recipe, learner: Learner, data: Data, run: RunFolder, steps: int) -> None:
     """From where the run stands to `steps`; saved every few minutes and at the end.
 
     A signal ends it after the step it is at: the state is saved, and TrainingStopped raised.
@@ -45,7 +45,7 @@ def train(recipe: Recipe, learner: Learner, data: Data, run: Run, steps: int) ->
             raise TrainingStopped(f"{recipe.id}: stopped at step {run.step}", number)
 
 
-def save(recipe: Recipe, learner: Learner, run: Run) -> float:
+def save(recipe: Recipe, learner: Learner, run: RunFolder) -> float:
     """State, a snapshot of the served weights, a sheet of samples and the plot; in how long.
 
     Raises TrainingDiverged, and leaves what was saved before, if a weight is not finite.
@@ -73,7 +73,7 @@ def batch_at(data: Data, step: int, size: int, seed: int) -> Batch:
     return tuple(column[rows] for column in data.train)
 
 
-def _advance(recipe: Recipe, learner: Learner, data: Data, run: Run) -> float:
+def _advance(recipe: Recipe, learner: Learner, data: Data, run: RunFolder) -> float:
     """One step; its loss. Raises TrainingDiverged if a loss is not finite."""
     began = time.monotonic()
     batch = batch_at(data, run.step, recipe.batch, recipe.seed)
@@ -88,14 +88,14 @@ def _advance(recipe: Recipe, learner: Learner, data: Data, run: Run) -> float:
     return losses["loss"]
 
 
-def _sound(recipe: Recipe, run: Run, held: dict[str, Any], name: str) -> dict[str, Any]:
+def _sound(recipe: Recipe, run: RunFolder, held: dict[str, Any], name: str) -> dict[str, Any]:
     """The same; a loss can be finite where a weight no longer is, or of the step before."""
     if where := not_finite(held, name):
         raise _diverged(recipe, run, f"{where} is not finite")
     return held
 
 
-def _diverged(recipe: Recipe, run: Run, what: str) -> TrainingDiverged:
+def _diverged(recipe: Recipe, run: RunFolder, what: str) -> TrainingDiverged:
     return TrainingDiverged(
         f"{recipe.id}: {what} at step {run.step}; the last good state is in {run.folder}"
     )

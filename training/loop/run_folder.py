@@ -33,7 +33,7 @@ KEPT = 20
 
 
 @dataclass
-class Run:
+class RunFolder:
     """Where a training stands, and where it lives."""
 
     folder: Path

@@ -10,7 +10,7 @@ from models.checkpoint.weights import Checkpoint
 from models.nets.clip import see
 from training.data.images.captions import Captioned, captioned
 from training.data.images.lexicon import names
-from training.learners.latent_diffusion import Reader
+from training.learners.latent_diffusion import FrozenTextTower
 from training.recipe import Data
 
 ROWS = 128
@@ -30,7 +30,7 @@ GROUPS = {  # what a group of emojibase's holds, in plain words: their mean stan
 def measure_matching(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
     """Recall at 1 and 5 both ways over held-out captions, in both languages, and the accuracy of
     naming the group of a held-out picture, each beside what chance gives."""
-    reader = Reader.of(Checkpoint(card, weights, ""), torch.device("cpu"))
+    reader = FrozenTextTower.of(Checkpoint(card, weights, ""), torch.device("cpu"))
     every = captioned()
     pictures, concept = data.test[0], data.test[1]
     seen = seen_by(reader, pictures)
@@ -54,13 +54,13 @@ def measure_matching(card: Header, weights: dict[str, Tensor], data: Data) -> di
 
 
 @torch.no_grad()
-def seen_by(reader: Reader, pictures: Tensor) -> Tensor:
+def seen_by(reader: FrozenTextTower, pictures: Tensor) -> Tensor:
     """uint8 pictures (N, 3, H, W) -> (N, embed_dim), of length 1."""
     parts = (part.float().div(127.5).sub(1) for part in torch.split(pictures, ROWS))
     return torch.cat([see(reader.net, part) for part in parts])
 
 
-def read_by(reader: Reader, texts: list[str]) -> Tensor:
+def read_by(reader: FrozenTextTower, texts: list[str]) -> Tensor:
     """(N, embed_dim), of length 1."""
     tokens = reader.words.table(texts, reader.context)
     return torch.cat([reader.read(part).pooled for part in torch.split(tokens, ROWS)])

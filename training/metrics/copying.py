@@ -19,7 +19,7 @@ BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2^
 
 
 @dataclass(slots=True)
-class Known:
+class CopyIndex:
     """Pieces that others may have copied from, by the hashes of their runs."""
 
     notes: Runs
@@ -28,7 +28,7 @@ class Known:
     """The hashes of all runs of a length, sorted; made when they are asked for."""
 
     @classmethod
-    def of(cls, pieces: Iterable[Runs]) -> "Known":
+    def of(cls, pieces: Iterable[Runs]) -> "CopyIndex":
         rng = np.random.default_rng(0)
         between = (rng.integers(2**63, size=1, dtype=np.uint64) for _ in iter(int, 1))
         return cls(np.concatenate([p for piece in pieces for p in (piece, next(between))]))

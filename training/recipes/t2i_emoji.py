@@ -15,7 +15,7 @@ from training.data.images.captions import load_captioned, load_named, rows_of
 from training.data.images.lexicon import STYLES
 from training.data.music.compositions import compose
 from training.learners.latent_diffusion import PaintingLearner, PaintingSettings, in_latents
-from training.recipe import Data, Finished, Recipe
+from training.recipe import Data, Recipe, TrainedWeights
 
 STEPS = 6_500
 SETTINGS = PaintingSettings(steps=STEPS, rate=1e-3, warmup=400, decay=0.9995)
@@ -59,7 +59,7 @@ def learner(card: Header, device: torch.device) -> PaintingLearner:
     return PaintingLearner(card, PROMPTS.split(","), SETTINGS, device)
 
 
-def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> Finished:
+def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
     """The configuration of the autoencoder, whose weights it holds; CLIP and the net that enlarges
     by their hashes."""
     net = {"unet": card.net["unet"], "autoencoder": part("autoencoder-emoji").header.net}
@@ -67,7 +67,7 @@ def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> Fi
         role: Need(id=name, weights=weights_sha256(part(name).tensors))
         for role, name in {"clip": "clip-emoji", "upscaler": "upscaler-emoji"}.items()
     }
-    return Finished(card.model_copy(update={"net": net, "needs": needs}), weights)
+    return TrainedWeights(card.model_copy(update={"net": net, "needs": needs}), weights)
 
 
 CARD = Header(

@@ -14,7 +14,7 @@ from training.data.video.clips import ABOUT, LICENCE
 from training.learners.video_columns import clips_in_latents
 from training.learners.video_diffusion import MovingLearner, MovingSettings
 from training.learners.video_texts import moving_words
-from training.recipe import Data, Finished, Recipe
+from training.recipe import Data, Recipe, TrainedWeights
 
 STEPS = 5_000
 PAINTER = "t2i-emoji"
@@ -45,14 +45,14 @@ def learner(card: Header, device: torch.device) -> MovingLearner:
     return MovingLearner(card, painter, moving_words(), SETTINGS, device)
 
 
-def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> Finished:
+def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
     """The parts it works with, by their hashes."""
     roles = {role: f"{role}-emoji" for role in ("clip", "guess", "autoencoder", "upscaler")}
     needs = {
         role: Need(id=name, weights=weights_sha256(part(name).tensors))
         for role, name in roles.items()
     }
-    return Finished(card.model_copy(update={"needs": needs}), weights)
+    return TrainedWeights(card.model_copy(update={"needs": needs}), weights)
 
 
 CARD = Header(

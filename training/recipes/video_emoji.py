@@ -11,14 +11,14 @@ from training.components import part
 from training.data.video.clips import ABOUT, LICENCE
 from training.learners.video_columns import clips_with_texts
 from training.learners.video_gan import FilmingLearner, FilmingSettings
-from training.recipe import Data, Finished, Recipe
+from training.recipe import Data, Recipe, TrainedWeights
 
 JUDGE: dict[str, Any] = {"width": 48}
 STEPS = 8_000
 SETTINGS = FilmingSettings(steps=STEPS)
 
 
-def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> Finished:
+def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
     """The parts it works with, by their hashes; and that it makes one number of frames."""
     frames = card.net["frames"]
     needs = {
@@ -30,7 +30,7 @@ def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> Fi
         "defaults": card.defaults | {"frames": frames},
         "limits": card.limits | {"frames": (frames, frames)},
     }
-    return Finished(Header.model_validate(dict(card) | facts), weights)
+    return TrainedWeights(Header.model_validate(dict(card) | facts), weights)
 
 
 CARD = Header(

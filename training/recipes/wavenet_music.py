@@ -13,7 +13,7 @@ from training.data.music.audio_columns import Windows, load_heard
 from training.data.music.build import ABOUT, STYLES
 from training.data.music.rendering import RATE
 from training.learners.wavenet import WaveNetLearner, WaveNetSettings, measure_bits
-from training.recipe import Data, Finished, Recipe
+from training.recipe import Data, Recipe, TrainedWeights
 
 STEPS = 9_977
 MINUTES = 60.0  # of each style
@@ -39,10 +39,10 @@ def load() -> Data:
     return load_heard(MINUTES, Windows(FRAMES, NET["hop"], ROLLED))
 
 
-def with_composer(card: Header, weights: dict[str, Tensor], data: Data) -> Finished:
+def with_composer(card: Header, weights: dict[str, Tensor], data: Data) -> TrainedWeights:
     """The composer that writes what it plays where nobody gives it a score, by its hash."""
     composer = Need(id="composer", weights=weights_sha256(part("composer").tensors))
-    return Finished(card.model_copy(update={"needs": {"composer": composer}}), weights)
+    return TrainedWeights(card.model_copy(update={"needs": {"composer": composer}}), weights)
 
 
 CARD = Header(

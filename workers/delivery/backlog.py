@@ -13,7 +13,7 @@ from workers.jobs.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BacklogItem:
     """A message and its files, if it has any."""
 
     message: Message
@@ -28,7 +28,7 @@ class Backlog:
     """What waits, by execution. Changed by one thread; others may ask for its length."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, deque[Entry]] = {}
+        self._entries: dict[str, deque[BacklogItem]] = {}
         self._length = 0
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class Backlog:
     def holds(self, execution: str) -> bool:
         return execution in self._entries
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: BacklogItem) -> None:
         self._entries.setdefault(entry.message.claim.execution, deque()).append(entry)
         self._length += 1
 
@@ -50,7 +50,7 @@ class Backlog:
                 file.unwanted = True
         return len(entries) > 0
 
-    def take_done(self) -> Iterator[Entry]:
+    def take_done(self) -> Iterator[BacklogItem]:
         """Remove and return entries for whose files nothing waits any more."""
         for execution, entries in list(self._entries.items()):
             while entries and entries[0].done:

@@ -19,14 +19,22 @@ from dataclasses import dataclass, replace
 from models.artifacts import Artifact, Text, values_of
 from models.engine.activity import Activity
 from models.score import Score
-from workers.delivery.backlog import Backlog, Entry
-from workers.delivery.result_builder import Parcel, describe, failed_ending
+from workers.delivery.backlog import Backlog, BacklogItem
+from workers.delivery.result_builder import ResultBuilder, describe, failed_ending
 from workers.delivery.store_writer import File, StoreWriter
 from workers.encoders.audio import chunk_file
 from workers.encoders.encode import encode
 from workers.encoders.types import Encoded, Sheet
-from workers.jobs.messages import DeadlineExceeded, Ended, Heard, Made, Message, Told, Written
-from workers.queue_client import Desk, Ending, Sounding, Word
+from workers.jobs.messages import (
+    AudioChunk,
+    DeadlineExceeded,
+    FilesStored,
+    ItemDone,
+    JobDone,
+    Message,
+    Progress,
+)
+from workers.queue_client import AudioChunkStored, JobCommit, ProgressUpdate, QueueClient
 from workers.retry import until_reached
 
 log = logging.getLogger("atelier.worker")
@@ -52,7 +60,7 @@ class Delivery:
 
     def __init__(
         self,
-        desk: Desk,
+        desk: QueueClient,
         writer: StoreWriter,
         stamp: Callable[[], str],
         ring: Callable[[], None],
@@ -60,15 +68,15 @@ class Delivery:
     ) -> None:
         self._activity = activity or Activity()
         self._desk, self._writer, self._stamp, self._ring = desk, writer, stamp, ring
-        self._messages: queue.SimpleQueue[Message | Written | None] = queue.SimpleQueue()
-        self._parcels: dict[str, Parcel] = {}  # by execution
+        self._messages: queue.SimpleQueue[Message | FilesStored | None] = queue.SimpleQueue()
+        self._parcels: dict[str, ResultBuilder] = {}  # by execution
         self._backlog = Backlog()
         self._closing = False
         self.settled: queue.SimpleQueue[Settled] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="delivery", daemon=True)
 
     def start(self) -> None:
-        self._writer.start(lambda: self._messages.put(Written()))
+        self._writer.start(lambda: self._messages.put(FilesStored()))
         self._thread.start()
 
     @property
@@ -92,7 +100,7 @@ class Delivery:
 
     def send(self, message: Message) -> None:
         """Hand a message over. Progress is left out when much waits; nothing else is."""
-        if isinstance(message, Told) and not message.deltas:
+        if isinstance(message, Progress) and not message.deltas:
             room = PREVIEWS if message.preview else MESSAGES // 2
             if self._messages.qsize() > room:
                 return
@@ -114,21 +122,21 @@ class Delivery:
             log.critical("delivery failed; the worker ends itself", exc_info=True)
             os._exit(FAILED)  # a worker that can't deliver must not go on claiming
 
-    def _next_batch(self) -> list[Message | Written | None]:
+    def _next_batch(self) -> list[Message | FilesStored | None]:
         """All that waits: together it costs one wait for the disk of the server, not one each."""
         batch = [self._messages.get()]
         while not self._messages.empty() and len(batch) < BATCH and batch[-1] is not None:
             batch.append(self._messages.get())
         return batch
 
-    def _deliver(self, batch: list[Message | Written | None]) -> bool:
+    def _deliver(self, batch: list[Message | FilesStored | None]) -> bool:
         """Deliver a batch. False when all is delivered and there will be no more."""
-        words: list[Word | Sounding | Ending] = []
+        words: list[ProgressUpdate | AudioChunkStored | JobCommit] = []
         files: list[File] = []
         for message in batch:
             if message is None:
                 self._closing = True
-            elif not isinstance(message, Written):
+            elif not isinstance(message, FilesStored):
                 entry = self._received(message)
                 if entry is not None and (entry.files or self._waits(message)):
                     self._backlog.add(entry)
@@ -139,7 +147,7 @@ class Delivery:
         for entry in self._backlog.take_done():
             words += self._worded(entry)
         for word, committed in zip(words, self._say(words), strict=True):
-            if isinstance(word, Ending):
+            if isinstance(word, JobCommit):
                 self._settle(word, committed)
         return not self._closing or len(self._backlog) > 0
 
@@ -147,22 +155,22 @@ class Delivery:
         """Whether earlier messages of the same execution wait."""
         return self._backlog.holds(message.claim.execution)
 
-    def _received(self, message: Message) -> Entry | None:
+    def _received(self, message: Message) -> BacklogItem | None:
         """The message with its files made, or nothing where it has no place any more."""
         match message:
-            case Told() if self._waits(message) and self._writer.problem:
+            case Progress() if self._waits(message) and self._writer.problem:
                 kept = replace(message, preview=None, due=False)
-                return Entry(kept, ()) if message.deltas else None
-            case Ended(at_once=True):
+                return BacklogItem(kept, ()) if message.deltas else None
+            case JobDone(at_once=True):
                 waited = self._backlog.drop(message.claim.execution)
                 if message.instead and not waited:
                     return None  # the end that was sent before has been committed
-                return Entry(self._explained(message) if waited else message, ())
-            case Made() | Heard():
-                return Entry(message, self._files(message))
-        return Entry(message, ())
+                return BacklogItem(self._explained(message) if waited else message, ())
+            case ItemDone() | AudioChunk():
+                return BacklogItem(message, self._files(message))
+        return BacklogItem(message, ())
 
-    def _explained(self, ended: Ended) -> Ended:
+    def _explained(self, ended: JobDone) -> JobDone:
         """An end that came while results waited, with the reason why they did."""
         problem = self._writer.problem
         if problem is None or not isinstance(ended.error, DeadlineExceeded):
@@ -170,7 +178,7 @@ class Delivery:
         why = f"the job was not finished before its deadline: the store can't be written: {problem}"
         return replace(ended, error=DeadlineExceeded(why))
 
-    def _files(self, item: Made | Heard) -> list[tuple[Encoded, File]]:
+    def _files(self, item: ItemDone | AudioChunk) -> list[tuple[Encoded, File]]:
         """The files of an item. What can't be encoded fails its job, when it ends."""
         limit = size_of(item) / SLOWEST
         try:
@@ -181,7 +189,7 @@ class Delivery:
             return []
         return [(e, File(e.data, hashlib.sha256(e.data).hexdigest())) for e in encodings]
 
-    def _worded(self, entry: Entry) -> list[Word | Sounding | Ending]:
+    def _worded(self, entry: BacklogItem) -> list[ProgressUpdate | AudioChunkStored | JobCommit]:
         """What is said of a message whose files are in the store."""
         message = entry.message
         try:
@@ -190,35 +198,35 @@ class Delivery:
                 return self._words(message)
         except Exception as error:
             self._spoil(message, error)
-            if isinstance(message, Ended):
+            if isinstance(message, JobDone):
                 return [failed_ending(message, self._stamp(), error)]
             return []
         finally:
-            if isinstance(message, Ended):
+            if isinstance(message, JobDone):
                 self._parcels.pop(message.claim.execution, None)
 
-    def _keep(self, entry: Entry) -> None:
+    def _keep(self, entry: BacklogItem) -> None:
         message = entry.message
         for file_made, file in entry.files:
             if file.error:
                 self._spoil(message, file.error)
-            elif isinstance(message, Made | Heard):
-                parcel = self._parcels.setdefault(message.claim.execution, Parcel())
+            elif isinstance(message, ItemDone | AudioChunk):
+                parcel = self._parcels.setdefault(message.claim.execution, ResultBuilder())
                 parcel.keep(message, file_made, file.sha256)
 
-    def _words(self, message: Message) -> list[Word | Sounding | Ending]:
-        parcel = self._parcels.setdefault(message.claim.execution, Parcel())
+    def _words(self, message: Message) -> list[ProgressUpdate | AudioChunkStored | JobCommit]:
+        parcel = self._parcels.setdefault(message.claim.execution, ResultBuilder())
         match message:
-            case Told():
+            case Progress():
                 return [parcel.progress(message)]
-            case Heard():
+            case AudioChunk():
                 return [*parcel.sounding(message)]
-            case Made():
+            case ItemDone():
                 return [parcel.output(message)]
-            case Ended():
+            case JobDone():
                 return [parcel.ending(message, self._stamp())]
 
-    def _say(self, words: list[Word | Sounding | Ending]) -> list[bool]:
+    def _say(self, words: list[ProgressUpdate | AudioChunkStored | JobCommit]) -> list[bool]:
         """Whether each was heard. Where one can't be said, each is said alone, so it fails alone:
         words that are said again change nothing."""
         if not words:
@@ -230,7 +238,7 @@ class Delivery:
                 return [heard for word in words for heard in self._say([word])]
             (word,) = words
             log.error("a message can't be sent", extra={"job": word.claim.job}, exc_info=error)
-            if not isinstance(word, Ending):
+            if not isinstance(word, JobCommit):
                 return [False]
             bare = replace(word, outcome="failed", outputs=(), error=describe(RuntimeError()))
             if word == bare:
@@ -239,9 +247,9 @@ class Delivery:
 
     def _spoil(self, item: Message, error: Exception) -> None:
         log.error("result not kept", extra={"job": item.claim.job}, exc_info=error)
-        self._parcels.setdefault(item.claim.execution, Parcel()).spoiled = error
+        self._parcels.setdefault(item.claim.execution, ResultBuilder()).spoiled = error
 
-    def _settle(self, ending: Ending, committed: bool) -> None:
+    def _settle(self, ending: JobCommit, committed: bool) -> None:
         facts: dict[str, object] = {"job": ending.claim.job, "compute_ms": ending.compute_ms}
         if ending.error:
             facts["code"] = ending.error.code
@@ -250,16 +258,16 @@ class Delivery:
         self._ring()
 
 
-def encoded(made: Made | Heard) -> list[Encoded]:
+def encoded(made: ItemDone | AudioChunk) -> list[Encoded]:
     """The files of an item, or a chunk of its sound."""
-    if isinstance(made, Heard):
+    if isinstance(made, AudioChunk):
         return [chunk_file(made.chunk.audio)]
     return [f for a in made.artifacts for f in encode(a, made.output_format, made.facts)]
 
 
-def size_of(made: Made | Heard) -> int:
+def size_of(made: ItemDone | AudioChunk) -> int:
     """Pixels or samples to encode."""
-    if isinstance(made, Heard):
+    if isinstance(made, AudioChunk):
         return made.chunk.audio.samples.numel()
     return sum(values_in(artifact) for artifact in made.artifacts)
 

@@ -9,12 +9,12 @@ from app.core.schemas import ErrorDetail
 from app.core.store import StoreError
 from models.artifacts import Artifact, Audio, NotFinite
 from models.engine.engine import is_out_of_memory
-from models.params.base import Refused
+from models.params.base import UnsupportedRequest
 from workers.encoders.encode import preview
 from workers.encoders.types import Encoded
 from workers.input_reader import InputUnusable
-from workers.jobs.messages import DeadlineExceeded, Ended, Heard, Made, Told
-from workers.queue_client import Ending, Sounding, Stored, Word
+from workers.jobs.messages import AudioChunk, DeadlineExceeded, ItemDone, JobDone, Progress
+from workers.queue_client import AudioChunkStored, JobCommit, ProgressUpdate, Stored
 
 log = logging.getLogger("atelier.worker")
 
@@ -30,32 +30,32 @@ class ModelUnusable(Exception):
 
 
 @dataclass
-class Parcel:
+class ResultBuilder:
     """The outputs of an execution so far, and how many words were said of it."""
 
     stored: list[Stored] = field(default_factory=list)
-    chunks: dict[tuple[int, int], Sounding] = field(default_factory=dict)  # not told yet
+    chunks: dict[tuple[int, int], AudioChunkStored] = field(default_factory=dict)  # not told yet
     spoiled: Exception | None = None  # why a result could not be kept
     words: int = 0
 
-    def keep(self, message: Made | Heard, file: Encoded, sha256: str) -> None:
+    def keep(self, message: ItemDone | AudioChunk, file: Encoded, sha256: str) -> None:
         """A file of this message is in the store."""
-        if isinstance(message, Made):
+        if isinstance(message, ItemDone):
             self.stored.append(stored_output(message, file, sha256))
             return
         chunk, sound = message.chunk, message.chunk.audio
         form = (sound.rate, sound.samples.shape[0])
         place = (message.index, chunk.number)
-        self.chunks[place] = Sounding(
+        self.chunks[place] = AudioChunkStored(
             message.claim, *place, chunk.last, sha256, len(file.data), form
         )
 
-    def sounding(self, heard: Heard) -> list[Sounding]:
+    def sounding(self, heard: AudioChunk) -> list[AudioChunkStored]:
         """The chunk, if it could be stored."""
         found = self.chunks.pop((heard.index, heard.chunk.number), None)
         return [] if found is None else [found]
 
-    def progress(self, told: Told) -> Word:
+    def progress(self, told: Progress) -> ProgressUpdate:
         """How far it is, with a preview and new text where there are any."""
         job = told.claim.job
         value = round(told.done / told.steps, 4) if told.steps else 0
@@ -72,7 +72,7 @@ class Parcel:
         events += [("delta", {"job_id": job, **asdict(delta)}) for delta in told.deltas]
         return self._word(told, events)
 
-    def output(self, made: Made) -> Word:
+    def output(self, made: ItemDone) -> ProgressUpdate:
         """An item is done: its files, as the job will list them."""
         own = [s for s in self.stored if s.output["index"] == made.index]
         job = made.claim.job
@@ -80,11 +80,11 @@ class Parcel:
             made, [("output", {"job_id": job, **_public(s), "url": s.url}) for s in own]
         )
 
-    def ending(self, ended: Ended, stamp: str) -> Ending:
+    def ending(self, ended: JobDone, stamp: str) -> JobCommit:
         """The commit. What could not be kept makes it a failure."""
         error = ended.error or self.spoiled
         canceled = ended.outcome == "canceled"
-        return Ending(
+        return JobCommit(
             ended.claim,
             "failed" if error and not canceled else ended.outcome,
             stamp,
@@ -95,9 +95,9 @@ class Parcel:
             ended.steps,
         )
 
-    def _word(self, message: Told | Made, events: list[tuple[str, Any]]) -> Word:
+    def _word(self, message: Progress | ItemDone, events: list[tuple[str, Any]]) -> ProgressUpdate:
         self.words += 1
-        return Word(message.claim, self.words, message.done, message.steps, events)
+        return ProgressUpdate(message.claim, self.words, message.done, message.steps, events)
 
 
 def previewed(job: str, index: int, artifact: Artifact) -> dict[str, Any]:
@@ -109,10 +109,10 @@ def previewed(job: str, index: int, artifact: Artifact) -> dict[str, Any]:
     return told
 
 
-def failed_ending(ended: Ended, stamp: str, error: Exception) -> Ending:
+def failed_ending(ended: JobDone, stamp: str, error: Exception) -> JobCommit:
     """The commit of a job of which nothing more can be said than that it failed."""
     claim, steps = ended.claim, ended.steps
-    return Ending(claim, "failed", stamp, [], describe(error), 0, ended.determinism, steps)
+    return JobCommit(claim, "failed", stamp, [], describe(error), 0, ended.determinism, steps)
 
 
 def _public(stored: Stored) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _public(stored: Stored) -> dict[str, Any]:
     return {name: value for name, value in stored.output.items() if name != TEXT_BYTES}
 
 
-def stored_output(made: Made, encoded: Encoded, sha256: str) -> Stored:
+def stored_output(made: ItemDone, encoded: Encoded, sha256: str) -> Stored:
     """A stored file as the job's outputs list it."""
     output: dict[str, Any] = {
         "index": made.index,
@@ -147,7 +147,7 @@ def describe(error: Exception) -> ErrorDetail:
     """What a client may read of an error: its kind, never its text, unless the text is ours."""
     if isinstance(error, InputUnusable):
         return error.detail
-    if isinstance(error, Refused):
+    if isinstance(error, UnsupportedRequest):
         kind = "invalid_request_error"
         return ErrorDetail(message=str(error), type=kind, param=error.param, code=error.code)
     code, message = "internal_error", "the job failed on the server"

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.core.store import FileTooLarge, StoreError
-from workers.queue_client import Desk
+from workers.queue_client import QueueClient
 from workers.retry import pause_after, until_reached
 from workers.timed_store import TimedStore
 
@@ -45,7 +45,7 @@ class File:
 class StoreWriter:
     """One thread that owns all writing. `problem` is None while the store can be written."""
 
-    def __init__(self, desk: Desk, store: TimedStore, ring: Callable[[], None]) -> None:
+    def __init__(self, desk: QueueClient, store: TimedStore, ring: Callable[[], None]) -> None:
         self._desk, self._store, self._ring = desk, store, ring
         self._arriving: queue.SimpleQueue[list[File]] = queue.SimpleQueue()
         self._waiting: list[File] = []

@@ -21,7 +21,7 @@ class Chunk:
 
 
 @dataclass(slots=True)
-class Ear:
+class AudioChunker:
     """How much of an item's sound has been heard, in chunks."""
 
     chunks: int = 0

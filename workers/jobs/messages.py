@@ -15,7 +15,7 @@ class DeadlineExceeded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Progress:
     """A job's progress, if that is due, and perhaps a picture of an item so far, or more text."""
 
     claim: Claim
@@ -27,7 +27,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class AudioChunk:
     """The next chunk of an item's sound is there."""
 
     claim: Claim
@@ -36,7 +36,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ItemDone:
     """An item is done, or the sheet of all: its artifacts, and what to write into their files."""
 
     claim: Claim
@@ -49,7 +49,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class JobDone:
     """No item of the job runs any more. An error, if it ended in one."""
 
     claim: Claim
@@ -67,8 +67,8 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class FilesStored:
     """Files have come into the store, or never will: messages that waited for them may go on."""
 
 
-Message = Told | Heard | Made | Ended
+Message = Progress | AudioChunk | ItemDone | JobDone

@@ -9,14 +9,14 @@ from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.params.base import Params, item_seed
 from workers.encoders.types import Facts
-from workers.jobs.audio_chunks import Ear
-from workers.jobs.text_deltas import Voice
+from workers.jobs.audio_chunks import AudioChunker
+from workers.jobs.text_deltas import DeltaTracker
 from workers.model_cache import Loaded
 from workers.queue_client import Claim
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ItemLimits:
     """What all items in flight may take together."""
 
     capacity: int  # rows
@@ -29,7 +29,7 @@ def share(count: int) -> int:
 
 
 @dataclass(eq=False)
-class Run:
+class RunningJob:
     """A job in flight here."""
 
     claim: Claim
@@ -48,8 +48,8 @@ class Run:
     pictures: dict[int, list[Image]] = field(
         default_factory=dict
     )  # for the sheet, if one is wanted
-    ears: dict[int, Ear] = field(default_factory=dict)  # by item, of what makes sound
-    voices: dict[int, Voice] = field(default_factory=dict)  # by item, of what is written
+    ears: dict[int, AudioChunker] = field(default_factory=dict)  # by item, of what makes sound
+    voices: dict[int, DeltaTracker] = field(default_factory=dict)  # by item, of what is written
     over: bool = False
     withdrawn: bool = False  # its end waits for no results
     followed: bool = field(init=False)  # whether someone wants to see it on its way
@@ -79,10 +79,10 @@ class Run:
         """Whether there may be something to hear of it."""
         return FAMILIES[self.model.entry.header.family].modality == "audio"
 
-    def voice(self, index: int) -> Voice:
+    def voice(self, index: int) -> DeltaTracker:
         """Of an item; it goes on where an earlier execution broke off."""
         if index not in self.voices:
-            self.voices[index] = Voice.after(index, self.claim.record)
+            self.voices[index] = DeltaTracker.after(index, self.claim.record)
         return self.voices[index]
 
     @property
@@ -95,14 +95,14 @@ class Run:
         """Whether it has an item that could begin."""
         return not self.over and self.inputs is not None and self.started < self.items
 
-    def most(self, limits: Limits) -> int:
+    def most(self, limits: ItemLimits) -> int:
         """Items that may run at once: a quarter of the model's seats, of all rows and of the memory
         for items is left to others, so that a job of many long ones lets them by."""
         each = max(self.rows * self.model.family.item_bytes, 1)
         seats, rows = self.model.family.max_items, limits.capacity // self.weight(limits.capacity)
         return min(map(share, (seats, rows, limits.memory // each)))
 
-    def room(self, limits: Limits) -> int:
+    def room(self, limits: ItemLimits) -> int:
         """Items that it has, or may soon have, in the engine: what others can't count on."""
         return min(self.left, self.most(limits))
 

@@ -18,12 +18,12 @@ from models.artifacts import Artifact, Audio, Image, Text
 from models.engine.engine import Advanced, Engine, Event, Failed, Finished
 from models.engine.flow import NOTHING, Inputs
 from models.families import FAMILIES
-from models.params.base import Params, Refused, item_seed, posted_files
+from models.params.base import Params, UnsupportedRequest, item_seed, posted_files
 from workers.encoders.types import Facts, Sheet
-from workers.jobs.audio_chunks import Ear
-from workers.jobs.messages import Ended, Heard, Made, Message, Told
+from workers.jobs.audio_chunks import AudioChunker
+from workers.jobs.messages import AudioChunk, ItemDone, JobDone, Message, Progress
 from workers.jobs.owner_shares import OwnerShares
-from workers.jobs.running_job import Limits, Run
+from workers.jobs.running_job import ItemLimits, RunningJob
 from workers.model_cache import Loaded
 from workers.queue_client import Claim, Share
 
@@ -41,15 +41,15 @@ class Awaiting:
     sha256: str
 
 
-class Runs:
+class RunningJobs:
     """All jobs in flight. A job leaves once its end is committed, or it was lost."""
 
     def __init__(self, engine: Engine, settings: Settings, send: Callable[[Message], None]) -> None:
         self._engine, self._send = engine, send
-        self._limits = Limits(settings.capacity, settings.run_memory)
+        self._limits = ItemLimits(settings.capacity, settings.run_memory)
         self.shares = OwnerShares(self._limits)
         self._preview_interval = settings.preview_interval
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, RunningJob] = {}
         self._refused: dict[str, Claim] = {}
         self._awaiting: dict[str, Awaiting] = {}
 
@@ -115,7 +115,7 @@ class Runs:
     def bytes_taken(self) -> int:
         """Memory that the jobs in flight may take, weights aside."""
         runs = [run for run in self._runs.values() if not run.over]
-        return sum(self.shares.taken(runs, self._limits.memory, Run.memory).values())
+        return sum(self.shares.taken(runs, self._limits.memory, RunningJob.memory).values())
 
     def busy(self) -> set[str]:
         """Models with jobs in flight, by sha256."""
@@ -132,7 +132,7 @@ class Runs:
         items, seed = int(claim.record["items"]), int(claim.record["seed"])
         params = kind.model_validate({k: v for k, v in given.items() if k not in ENVELOPE})
         inputs = None if posted_files(params) else NOTHING
-        run = Run(claim, model, params, given, items, seed, inputs)
+        run = RunningJob(claim, model, params, given, items, seed, inputs)
         log.info("job started", extra={"job": claim.job, "attempt": claim.record["attempt"]})
         self._runs[claim.job] = run
         return params
@@ -177,7 +177,7 @@ class Runs:
     def refuse(self, claim: Claim, error: Exception) -> None:
         """A claimed job that can't even begin fails."""
         self._refused[claim.job] = claim
-        self._send(Ended(claim, "failed", error, 0, "", 0))
+        self._send(JobDone(claim, "failed", error, 0, "", 0))
 
     def admit(self) -> None:
         """Give items to the engine as room allows, and to no job more than its share: jobs of
@@ -191,21 +191,21 @@ class Runs:
                     return
                 self._begin(run)
 
-    def _may_have(self, run: Run) -> bool:
+    def _may_have(self, run: RunningJob) -> bool:
         """Whether its model has a seat for one more item of this job, and of its owner."""
         active = [r for r in self._runs.values() if r.active]
         here = sum(len(r.active) for r in active if r.model is run.model)
         seat = here < run.model.family.max_items and len(run.active) < run.most(self._limits)
         return seat and self.shares.may_begin(run, active)
 
-    def _fits(self, run: Run) -> bool:
+    def _fits(self, run: RunningJob) -> bool:
         held = [r for r in self._runs.values() if r.active]
         rows = sum(len(r.active) * r.weight(self._limits.capacity) for r in held)
         taken = sum(r.memory(len(r.active)) for r in held)
         small = rows + run.weight(self._limits.capacity) <= self._limits.capacity
         return not held or (small and taken + run.memory(1) <= self._limits.memory)
 
-    def _begin(self, run: Run) -> None:
+    def _begin(self, run: RunningJob) -> None:
         index = run.started
         run.started += 1
         run.active.add(index)
@@ -225,7 +225,7 @@ class Runs:
             with self._blaming(run, index):
                 self._sort(run, index, event)
 
-    def _sort(self, run: Run, index: int, event: Event) -> None:
+    def _sort(self, run: RunningJob, index: int, event: Event) -> None:
         match event:
             case Advanced():
                 self._advanced(run, index, event)
@@ -235,7 +235,7 @@ class Runs:
                 self._fail(run, index, event.error)
 
     @contextmanager
-    def _blaming(self, run: Run, index: int = 0) -> Iterator[None]:
+    def _blaming(self, run: RunningJob, index: int = 0) -> Iterator[None]:
         """Any error within fails this job alone; only a lost device ends the worker."""
         try:
             yield
@@ -244,14 +244,14 @@ class Runs:
         except (Exception, SystemExit) as error:
             self._fail(run, index, error)
 
-    def _fail(self, run: Run, index: int, error: BaseException) -> None:
-        ours = not isinstance(error, Refused)  # else its client is to blame
+    def _fail(self, run: RunningJob, index: int, error: BaseException) -> None:
+        ours = not isinstance(error, UnsupportedRequest)  # else its client is to blame
         facts = {"job": run.claim.job, "item": index}
         log.warning("item failed", extra=facts, exc_info=error if ours else None)
         failure = error if isinstance(error, Exception) else RuntimeError(repr(error))
         self.end(run.claim.job, "failed", failure)
 
-    def _advanced(self, run: Run, index: int, event: Advanced) -> None:
+    def _advanced(self, run: RunningJob, index: int, event: Advanced) -> None:
         run.note(index, event.progress)
         now = time.monotonic()
         if run.sounds and run.followed:
@@ -262,10 +262,10 @@ class Runs:
         due = preview is not None or (not last and now - run.told >= TELL_SECONDS)
         if due or deltas:
             run.told = now if due else run.told
-            self._send(Told(run.claim, *run.totals(), preview, deltas, due))
+            self._send(Progress(run.claim, *run.totals(), preview, deltas, due))
 
     def _preview(
-        self, run: Run, index: int, event: Advanced, now: float
+        self, run: RunningJob, index: int, event: Advanced, now: float
     ) -> tuple[int, Artifact] | None:
         last = event.progress[0] >= event.progress[1]
         early = now - run.drawn < self._preview_interval
@@ -275,7 +275,7 @@ class Runs:
         drawn = self._drawn(run, event.preview)
         return None if drawn is None else (index, drawn)
 
-    def _drawn(self, run: Run, preview: Callable[[], Artifact]) -> Artifact | None:
+    def _drawn(self, run: RunningJob, preview: Callable[[], Artifact]) -> Artifact | None:
         try:
             return preview()
         except torch.AcceleratorError:
@@ -284,25 +284,25 @@ class Runs:
             log.exception("preview failed", extra={"job": run.claim.job})
             return None
 
-    def _hear(self, run: Run, index: int, event: Advanced, now: float) -> None:
+    def _hear(self, run: RunningJob, index: int, event: Advanced, now: float) -> None:
         """Send on what is new to be heard of an item, now and then."""
-        ear = run.ears.setdefault(index, Ear())
+        ear = run.ears.setdefault(index, AudioChunker())
         if event.preview is None or not ear.listens(now):
             return
         so_far = self._drawn(run, event.preview)
         if isinstance(so_far, Audio):
             for chunk in ear.hear(so_far):
-                self._send(Heard(run.claim, index, chunk))
+                self._send(AudioChunk(run.claim, index, chunk))
 
-    def _finished(self, run: Run, index: int, event: Finished) -> None:
+    def _finished(self, run: RunningJob, index: int, event: Finished) -> None:
         run.active.discard(index)
         run.seconds += event.seconds
         for sound in [a for a in event.artifacts if isinstance(a, Audio)][:1]:
-            for chunk in run.ears.setdefault(index, Ear()).hear_out(sound):
-                self._send(Heard(run.claim, index, chunk))
+            for chunk in run.ears.setdefault(index, AudioChunker()).hear_out(sound):
+                self._send(AudioChunk(run.claim, index, chunk))
         for text in [a for a in event.artifacts if isinstance(a, Text)]:
             if deltas := run.voice(index).say_rest(text.text):
-                self._send(Told(run.claim, *run.totals(), None, deltas, due=False))
+                self._send(Progress(run.claim, *run.totals(), None, deltas, due=False))
         self._made(run, index, event.artifacts, run.facts(item_seed(run.seed, index)))
         if run.input.get("grid"):
             run.pictures[index] = [a for a in event.artifacts if isinstance(a, Image)]
@@ -315,17 +315,17 @@ class Runs:
         self.end(run.claim.job, "finished")
 
     def _made(
-        self, run: Run, index: int, artifacts: tuple[Artifact | Sheet, ...], facts: Facts
+        self, run: RunningJob, index: int, artifacts: tuple[Artifact | Sheet, ...], facts: Facts
     ) -> None:
         output_format = run.input["output_format"]
-        self._send(Made(run.claim, index, artifacts, output_format, facts, *run.totals()))
+        self._send(ItemDone(run.claim, index, artifacts, output_format, facts, *run.totals()))
 
     def end(self, job: str, outcome: str, error: Exception | None = None) -> None:
         """Close what still runs of a job and have its end committed; once is enough, but that a
         cancel or a deadline goes before an end whose results still wait for the store."""
         if awaiting := self._awaiting.pop(job, None):
             self._refused[job] = awaiting.claim
-            self._send(Ended(awaiting.claim, outcome, error, 0, "", 0))
+            self._send(JobDone(awaiting.claim, outcome, error, 0, "", 0))
             return
         run = self._runs.get(job)
         if run is None or run.withdrawn:
@@ -333,7 +333,7 @@ class Runs:
         instead = run.over
         self._close(run)
         _, steps = run.totals()
-        ended = Ended(
+        ended = JobDone(
             *(run.claim, outcome, error, round(1000 * run.seconds)),
             *(run.model.determinism_in(run.input["output_format"]), steps),
             instead=instead,
@@ -354,7 +354,7 @@ class Runs:
         if awaiting and awaiting.claim.execution == execution:
             del self._awaiting[job]
 
-    def _close(self, run: Run) -> None:
+    def _close(self, run: RunningJob) -> None:
         run.over = True
         for index in run.active:
             self._engine.cancel((run.claim.job, index))

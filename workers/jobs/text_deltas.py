@@ -17,7 +17,7 @@ class Delta:
 
 
 @dataclass(slots=True)
-class Voice:
+class DeltaTracker:
     """How much of an item's text has been written here, and told, here or by an earlier execution.
 
     That one has told the beginning of the same text, unless bits differ between workers: then
@@ -31,7 +31,7 @@ class Voice:
     differs: bool = False
 
     @classmethod
-    def after(cls, index: int, record: Mapping[str, str]) -> "Voice":
+    def after(cls, index: int, record: Mapping[str, str]) -> "DeltaTracker":
         """Of a job's record, which keeps what readers were told."""
         before = draft_of(index, record)
         return cls(index, before, told=len(before))

@@ -13,7 +13,7 @@ from app.core.store import Store
 from app.http.responses import json_reply
 from app.openai.answer import Answer
 from app.openai.answer_stream import told_from_the_first
-from app.openai.images.request import Asked
+from app.openai.images.request import ImageRequest
 from app.openai.images.response import (
     CompletedImage,
     PartialImage,
@@ -28,7 +28,7 @@ from app.queue.event_log import Event
 class ImageAnswer(Answer):
     """One request whose job was accepted, and what it wants to hear of it."""
 
-    asked: Asked
+    asked: ImageRequest
 
     async def whole(self, request: Request) -> Response:
         """The reply when the job has ended. Raises Unavailable where that takes too long."""

@@ -16,13 +16,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from app.catalog.catalog import Catalog, Entry
+from app.catalog.catalog import Catalog, CatalogEntry
 from app.core.errors import InvalidRequest, NotFound, Unprocessable
 from app.core.settings import Settings
 from app.openai.images.size import refused_as_size, size_conflicts, size_params, size_schema
 from app.openai.json_schema import NULL, either, or_null
 from app.openai.parsing import named_model, read_as
-from app.operations.submit import Wish, validated
+from app.operations.submit import JobRequest, validated
 from models.families import PICTURES
 from models.params.conflicts import ABSENT, Conflict, forbid, one_of, other_than
 from models.params.fields import not_boolean
@@ -38,7 +38,7 @@ CONFLICTS: tuple[Conflict, ...] = (
 NO_EFFECT = "Taken without effect: "
 
 
-class Asked(BaseModel):
+class ImageRequest(BaseModel):
     """The fields that are OpenAI's alone; `model_extra` has the model's."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -103,21 +103,21 @@ class Asked(BaseModel):
 
 def read_request(
     catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
-) -> tuple[Asked, Wish]:
+) -> tuple[ImageRequest, JobRequest]:
     """What is OpenAI's of a body, and what it wishes for. Raises NotFound, InvalidRequest."""
     model = named_model(body, settings.default_text_to_image_model)
     entry = _picture_model(catalog, model)
-    asked = read_as(Asked, text, lambda: in_dialect(entry, entry.schema))
+    asked = read_as(ImageRequest, text, lambda: in_dialect(entry, entry.schema))
     given = _translated(asked, entry, catalog)
     try:
         params = validated(entry, json.dumps(given), in_dialect(entry, entry.schema))
     except InvalidRequest as error:
         raise refused_as_size(error, asked.size) from None
     streamed = bool(asked.stream and asked.partial_images)
-    return asked, Wish(entry.family.modality, entry, params, streamed)
+    return asked, JobRequest(entry.family.modality, entry, params, streamed)
 
 
-def _picture_model(catalog: Catalog, model: str) -> Entry:
+def _picture_model(catalog: Catalog, model: str) -> CatalogEntry:
     entry = catalog.find(model)
     if entry.family.modality not in PICTURES:
         message = f"{model} makes {entry.family.modality}, not pictures"
@@ -125,7 +125,7 @@ def _picture_model(catalog: Catalog, model: str) -> Entry:
     return entry
 
 
-def _translated(asked: Asked, entry: Entry, catalog: Catalog) -> dict[str, Any]:
+def _translated(asked: ImageRequest, entry: CatalogEntry, catalog: Catalog) -> dict[str, Any]:
     """The model's own request."""
     extra = asked.model_extra or {}
     given = {k: v for k, v in extra.items() if v is not None or k not in OPTIONAL}
@@ -136,7 +136,7 @@ def _translated(asked: Asked, entry: Entry, catalog: Catalog) -> dict[str, Any]:
     return given | size_params(asked.size, given, entry)
 
 
-def _put_words(prompt: str, given: dict[str, Any], entry: Entry, catalog: Catalog) -> None:
+def _put_words(prompt: str, given: dict[str, Any], entry: CatalogEntry, catalog: Catalog) -> None:
     """To the model as its prompt, or as the kind that they name where it can do without words."""
     takes = entry.schema["properties"]
     if "prompt" in entry.schema.get("required", ()):
@@ -160,9 +160,9 @@ def _put_words(prompt: str, given: dict[str, Any], entry: Entry, catalog: Catalo
         raise Unprocessable(message, param="prompt")
 
 
-def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
+def in_dialect(entry: CatalogEntry, native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
-    own, fields = Asked.model_json_schema()["properties"], native["properties"]
+    own, fields = ImageRequest.model_json_schema()["properties"], native["properties"]
     told = {**own, **fields, "size": own["size"] | size_schema(entry)}
     for name in ("n", "output_format"):
         told[name] = or_null(told[name])
@@ -180,7 +180,7 @@ def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
     return forbid(schema, [*CONFLICTS, *size_conflicts(entry), *_conflicts(entry)])
 
 
-def _conflicts(entry: Entry) -> Iterator[Conflict]:
+def _conflicts(entry: CatalogEntry) -> Iterator[Conflict]:
     """The model's own. A prompt may be a label, and an empty one is as good as none."""
     for conflict in entry.request.conflicts:
         if "class_label" in conflict:

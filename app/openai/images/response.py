@@ -28,7 +28,7 @@ class ImageUsage(Usage):
     total_tokens: int = 0
 
 
-class Made(Schema):
+class ImageFacts(Schema):
     """What an output says of a file, beside OpenAI's own words."""
 
     revised_prompt: str | None = Field(
@@ -39,7 +39,7 @@ class Made(Schema):
     notes: list[str] = Field(description="Such as words that the model did not understand.")
 
 
-class ImageData(Made):
+class ImageData(ImageFacts):
     """One file: its bytes, or where they are."""
 
     b64_json: str | None = None
@@ -70,7 +70,7 @@ class PartialImage(Schema):
     job_id: str
 
 
-class CompletedImage(Made):
+class CompletedImage(ImageFacts):
     """A picture that is done, and what the reply without a stream says of it."""
 
     type: Literal["image_generation.completed"] = "image_generation.completed"
@@ -125,9 +125,9 @@ def partial_image(number: int, preview: dict[str, Any]) -> PartialImage:
     )
 
 
-def _made(job: Job, output: Output) -> Made:
+def _made(job: Job, output: Output) -> ImageFacts:
     kind = None if "prompt" in job.input else job.input.get("class_label")
-    return Made(revised_prompt=kind, seed=output.seed, role=output.role, notes=output.notes)
+    return ImageFacts(revised_prompt=kind, seed=output.seed, role=output.role, notes=output.notes)
 
 
 def _data(job: Job, output: Output, store: Store, origin: str | None) -> ImageData:

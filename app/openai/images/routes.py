@@ -11,7 +11,7 @@ from app.http.openapi_examples import JOB_ID, Replies, errors, reply
 from app.openai.images.answer import ImageAnswer
 from app.openai.images.request import read_request
 from app.openai.images.response import ImagesReply
-from app.operations.retries import attend
+from app.operations.retries import register
 from app.operations.submit import accept
 from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
 
@@ -74,7 +74,7 @@ async def generate_images(
     await services.catalog.refresh()
     body, text = await read_json(request)
     asked, wish = read_request(services.catalog, services.settings, body, text)
-    attendance = await attend(request, services, owner, body)
+    attendance = await register(request, services, owner, body)
     try:
         accepted = await accept(request, services, owner, wish, attendance.idempotency)
     except AtelierError:

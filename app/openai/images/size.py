@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.catalog.catalog import Entry
+from app.catalog.catalog import CatalogEntry
 from app.core.errors import InvalidRequest
 from models.params.conflicts import Conflict, explicitly, one_of, other_than
 
@@ -19,7 +19,7 @@ FREE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 SIDES = ("width", "height")
 
 
-def size_params(size: str | None, given: Mapping[str, Any], entry: Entry) -> dict[str, int]:
+def size_params(size: str | None, given: Mapping[str, Any], entry: CatalogEntry) -> dict[str, int]:
     """What a size adds to the params that were given. Raises InvalidRequest of `size` where the
     model can't make it, or they say another."""
     if size is None or size == AUTO:
@@ -38,14 +38,14 @@ def refused_as_size(error: InvalidRequest, size: str | None) -> InvalidRequest:
     return _refused(f"size {size} can't be made: {error.message}")
 
 
-def size_schema(entry: Entry) -> dict[str, Any]:
+def size_schema(entry: CatalogEntry) -> dict[str, Any]:
     """What JSON schema says of the sizes of a model."""
     if _is_free(entry):
         return {"pattern": f"^({AUTO}|{FREE.pattern})$"}
     return {"enum": [*_factors(entry), AUTO, None]}
 
 
-def size_conflicts(entry: Entry) -> Iterator[Conflict]:
+def size_conflicts(entry: CatalogEntry) -> Iterator[Conflict]:
     """The params that don't go together with a size."""
     if _is_free(entry):
         for side in SIDES:
@@ -56,18 +56,18 @@ def size_conflicts(entry: Entry) -> Iterator[Conflict]:
             yield {"size": one_of(size), "upscale": explicitly(*others)}
 
 
-def _is_free(entry: Entry) -> bool:
+def _is_free(entry: CatalogEntry) -> bool:
     return set(SIDES) <= set(entry.schema["properties"])
 
 
-def _sides(size: str, entry: Entry) -> dict[str, int]:
+def _sides(size: str, entry: CatalogEntry) -> dict[str, int]:
     found = FREE.fullmatch(size)
     if found is None:
         raise _refused(f"size must be WIDTHxHEIGHT, in pixels, or {AUTO} for {entry.id}")
     return dict(zip(SIDES, map(int, found.groups()), strict=True))
 
 
-def _factor(size: str, entry: Entry) -> dict[str, int]:
+def _factor(size: str, entry: CatalogEntry) -> dict[str, int]:
     known = _factors(entry)
     if size not in known:
         *most, last = [*known, AUTO]
@@ -76,7 +76,7 @@ def _factor(size: str, entry: Entry) -> dict[str, int]:
     return {"upscale": known[size]} if "upscale" in entry.schema["properties"] else {}
 
 
-def _factors(entry: Entry) -> dict[str, int]:
+def _factors(entry: CatalogEntry) -> dict[str, int]:
     """The sizes of a model that has no choice, and how many times its net's own each is."""
     net = entry.header.net
     maker = net.get("autoencoder", net)  # what makes pictures of latents, where there is one

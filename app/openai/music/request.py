@@ -14,14 +14,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.catalog.catalog import Catalog, Entry
+from app.catalog.catalog import Catalog, CatalogEntry
 from app.core.errors import InvalidRequest, Unprocessable
 from app.core.settings import Settings
 from app.openai.json_schema import or_null
 from app.openai.music.vocabulary import Understood, understand
 from app.openai.parsing import named_model, read_as
 from app.operations.job_errors import renamed
-from app.operations.submit import Wish, validated
+from app.operations.submit import JobRequest, validated
 from models.params.base import Params
 
 OURS = {"audio_length": "seconds", "response_format": "output_format"}
@@ -35,7 +35,7 @@ OVERRULED: Mapping[str, frozenset[str]] = {
 """What words can't ask for beside a param that is given."""
 
 
-class Asked(BaseModel):
+class MusicRequest(BaseModel):
     """The fields that no model has; `model_extra` has the model's."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -49,20 +49,20 @@ class Asked(BaseModel):
 
 
 @dataclass(frozen=True)
-class Heard:
+class ParsedMusicRequest:
     """What a body asks for, and what its words were taken for."""
 
-    wish: Wish
+    wish: JobRequest
     understood: Understood
 
 
 def read_request(
     catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
-) -> Heard:
+) -> ParsedMusicRequest:
     """Raises NotFound, InvalidRequest."""
     entry = catalog.find(named_model(body, settings.default_audio_model), "audio")
     schema = in_dialect(entry, entry.schema)
-    asked = read_as(Asked, text, lambda: schema)
+    asked = read_as(MusicRequest, text, lambda: schema)
     given = _given(asked)
     understood = understand(asked.input, entry.header.labels, _open(entry, given))
     whole = {**understood.params, **given, "model": entry.id}
@@ -70,17 +70,19 @@ def read_request(
         params = validated(entry, json.dumps(whole), schema)
     except InvalidRequest as error:
         raise renamed(error, THEIRS) from None
-    return Heard(Wish("audio", entry, _noted(params, asked, understood)), understood)
+    return ParsedMusicRequest(
+        JobRequest("audio", entry, _noted(params, asked, understood)), understood
+    )
 
 
-def _noted(params: Params, asked: Asked, understood: Understood) -> Params:
+def _noted(params: Params, asked: MusicRequest, understood: Understood) -> Params:
     """With what was said, and what it was taken for, in the job's metadata."""
     own: dict[str, str] = dict(params)["metadata"]
     said = {"input": asked.input[:512], "understood": understood.told}
     return params.model_copy(update={"metadata": {**said, **own}})
 
 
-def _given(asked: Asked) -> dict[str, Any]:
+def _given(asked: MusicRequest) -> dict[str, Any]:
     """The model's own params that a body gives. Raises Unprocessable for those by another name."""
     extra = {k: v for k, v in (asked.model_extra or {}).items() if v is not None}
     for name in NOT_HERE:
@@ -91,17 +93,17 @@ def _given(asked: Asked) -> dict[str, Any]:
     return {OURS.get(name, name): value for name, value in extra.items()}
 
 
-def _open(entry: Entry, given: Mapping[str, Any]) -> set[str]:
+def _open(entry: CatalogEntry, given: Mapping[str, Any]) -> set[str]:
     """What a model takes that is not given, and does not clash with what is."""
     clash = {name for param in given for name in OVERRULED.get(param, ())}
     return set(entry.schema["properties"]) - given.keys() - clash
 
 
-def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
+def in_dialect(entry: CatalogEntry, native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
     fields = native["properties"]
     theirs = {name: fields[ours] for name, ours in OURS.items() if ours in fields}
-    own = Asked.model_json_schema()["properties"]
+    own = MusicRequest.model_json_schema()["properties"]
     kept = {name: or_null(x) for name, x in fields.items() if name not in NOT_HERE}
     required = [name for name in native.get("required", []) if name not in NOT_HERE]
     return {**native, "properties": {**own, **theirs, **kept}, "required": ["input", *required]}

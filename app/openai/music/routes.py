@@ -10,8 +10,8 @@ from app.files.uploads import SUFFIXES
 from app.http.body_parsing import read_json
 from app.http.openapi_examples import REQUEST_ID, Replies, errors, file_of, header
 from app.openai.answer import Answer
-from app.openai.music.request import Heard, read_request
-from app.operations.retries import attend
+from app.openai.music.request import ParsedMusicRequest, read_request
+from app.operations.retries import register
 from app.operations.submit import accept
 from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
 
@@ -47,7 +47,7 @@ async def generate_music(
     await services.catalog.refresh()
     body, text = await read_json(request)
     heard = read_request(services.catalog, services.settings, body, text)
-    attendance = await attend(request, services, owner, body)
+    attendance = await register(request, services, owner, body)
     try:
         accepted = await accept(request, services, owner, heard.wish, attendance.idempotency)
     except AtelierError:
@@ -61,7 +61,7 @@ async def generate_music(
     return await answer.once_ended(request, reply)
 
 
-async def _file(job: Job, answer: Answer, heard: Heard) -> Response:
+async def _file(job: Job, answer: Answer, heard: ParsedMusicRequest) -> Response:
     """The first file of a job: its sound, where it makes any."""
     output = job.outputs[0]
     try:

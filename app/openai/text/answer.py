@@ -17,12 +17,12 @@ from pydantic import BaseModel
 from app.core.errors import AtelierError, InvalidRequest
 from app.core.schemas import Job
 from app.core.store import Store
-from app.core.text_assembly import Pieces, TextChanged
+from app.core.text_assembly import ItemTexts, TextChanged
 from app.http.responses import json_reply
 from app.openai.answer import Answer
 from app.openai.answer_stream import told_so_far
-from app.openai.text.chat_request import ChatAsked
-from app.openai.text.completion_request import CompletionAsked
+from app.openai.text.chat_request import ChatRequest
+from app.openai.text.completion_request import CompletionRequest
 from app.openai.text.response import (
     chat_logprobs,
     chat_reply,
@@ -43,7 +43,7 @@ DONE = format_sse_event(data_str="[DONE]")
 class InChat:
     """How a chat's route words what is written: whole, as it begins, and as it goes on."""
 
-    asked: ChatAsked
+    asked: ChatRequest
     prefix: str = "chatcmpl"
     kind: str = "chat.completion.chunk"
     before: str = ""  # what an answer begins with
@@ -65,7 +65,7 @@ class InChat:
 class InCompletion:
     """The same of a completion's."""
 
-    asked: CompletionAsked
+    asked: CompletionRequest
     prefix: str = "cmpl"
     kind: str = "text_completion"
     number: int = 0  # of the text that it goes on from
@@ -125,7 +125,7 @@ class Writing:
     job: Job
     wording: InChat | InCompletion
     store: Store
-    pieces: Pieces = field(default_factory=Pieces)
+    pieces: ItemTexts = field(default_factory=ItemTexts)
     broken: bool = False  # it can't be gone on with: other words were written meanwhile
 
     def begun(self) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticKnownError
 
 from app.http.validation_errors import MANY, ONE
-from app.openai.text.request import NO_EFFECT, Nothing, OneOrMany, TextAsked
+from app.openai.text.request import NO_EFFECT, Nothing, OneOrMany, TextRequest
 from models.params.conflicts import ABSENT, GIVEN, forbid, one_of, other_than
 from models.params.text import LIKELIEST
 
@@ -82,11 +82,11 @@ class Format(BaseModel):
     type: Literal["text"]
 
 
-class ChatAsked(TextAsked):
+class ChatRequest(TextRequest):
     """The fields of a chat that are OpenAI's alone."""
 
     conflicts = (
-        *TextAsked.conflicts,
+        *TextRequest.conflicts,
         {"max_tokens": GIVEN, "max_completion_tokens": GIVEN},  # unless they are the same
         {"top_logprobs": other_than(None, 0), "logprobs": one_of(None, False)},
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, Tag, ValidationInfo, field_validator
 
 from app.http.validation_errors import MANY, ONE
-from app.openai.text.request import OneOrMany, TextAsked
+from app.openai.text.request import OneOrMany, TextRequest
 from models.params.conflicts import GIVEN, Several, one_of
 from models.params.fields import BLANK, Without
 
@@ -16,11 +16,11 @@ Passage = Annotated[str, Without(BLANK)]  # the model refuses a blank one
 Texts = Annotated[list[Passage], Field(min_length=1, max_length=MOST)]
 
 
-class CompletionAsked(TextAsked):
+class CompletionRequest(TextRequest):
     """The fields of a completion that are OpenAI's alone."""
 
     conflicts = (
-        *TextAsked.conflicts,
+        *TextRequest.conflicts,
         {"logprobs": GIVEN, "echo": one_of(True)},
         {"prompt": Several(), "stream": one_of(True)},
     )

@@ -30,7 +30,7 @@ from app.http.validation_errors import MANY, ONE
 from app.openai.json_schema import or_null
 from app.openai.parsing import named_model, read_as
 from app.operations.job_errors import renamed
-from app.operations.submit import Wish, validated
+from app.operations.submit import JobRequest, validated
 from models.params.conflicts import GIVEN, Conflict, forbid, one_of
 from models.params.text import Stop
 
@@ -42,7 +42,7 @@ SAID_OTHERWISE = frozenset(
 LIMITS = {"max_tokens", "max_completion_tokens"}
 Zero = Annotated[float, Field(ge=0, le=0)]
 Nothing = Annotated[list[Any], Field(max_length=0)]
-A = TypeVar("A", bound="TextAsked")
+A = TypeVar("A", bound="TextRequest")
 
 
 def one_or_many(given: Any) -> str:
@@ -63,7 +63,7 @@ class StreamOptions(BaseModel):
     include_obfuscation: bool | None = Field(default=None, description=f"{NO_EFFECT}no padding.")
 
 
-class TextAsked(BaseModel):
+class TextRequest(BaseModel):
     """The fields that are OpenAI's alone, whatever is asked for; `model_extra` has the model's."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -128,7 +128,7 @@ class TextAsked(BaseModel):
 
 def read_request(
     kind: type[A], catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
-) -> tuple[A, list[Wish]]:
+) -> tuple[A, list[JobRequest]]:
     """What is OpenAI's of a body, and what it wishes for: a job for each text that it goes on from.
     Raises NotFound, InvalidRequest."""
     entry = catalog.find(named_model(body, settings.default_story_model), "story")
@@ -144,10 +144,10 @@ def read_request(
         params = [validated(entry, whole, schema) for whole in bodies]
     except InvalidRequest as error:
         raise renamed(error, asked.names) from None
-    return asked, [Wish("story", entry, one) for one in params]
+    return asked, [JobRequest("story", entry, one) for one in params]
 
 
-def in_dialect(kind: type[TextAsked], native: Mapping[str, Any]) -> dict[str, Any]:
+def in_dialect(kind: type[TextRequest], native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
     own = _own_schema(kind)
     fields = {k: v for k, v in native["properties"].items() if k not in SAID_OTHERWISE}
@@ -163,6 +163,6 @@ def in_dialect(kind: type[TextAsked], native: Mapping[str, Any]) -> dict[str, An
 
 
 @lru_cache
-def _own_schema(kind: type[TextAsked]) -> Mapping[str, Any]:
+def _own_schema(kind: type[TextRequest]) -> Mapping[str, Any]:
     """Made once: it takes milliseconds."""
     return kind.model_json_schema()

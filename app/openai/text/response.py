@@ -25,7 +25,7 @@ class Likely(Schema):
     )
 
 
-class Told(Likely):
+class TokenLogprob(Likely):
     """A token that was written."""
 
     offset: int = Field(exclude=True)  # letters of the text before it
@@ -33,7 +33,7 @@ class Told(Likely):
 
 
 class ChatLogprobs(Schema):
-    content: list[Told]
+    content: list[TokenLogprob]
     refusal: str | None = None
 
 
@@ -175,7 +175,7 @@ def completion_logprobs(job: Job, index: int, store: Store) -> CompletionLogprob
     )
 
 
-def _told(job: Job, index: int, store: Store) -> list[Told] | None:
+def _told(job: Job, index: int, store: Store) -> list[TokenLogprob] | None:
     """The chances of an item's tokens, where they were asked for."""
     found = (x for x in job.outputs if x.role == "logprobs" and x.index == index)
     if (output := next(found, None)) is None:
@@ -184,4 +184,4 @@ def _told(job: Job, index: int, store: Store) -> list[Told] | None:
         content = json.loads(store.get(output.sha256))["content"]
     except Missing:
         raise Gone("these log-probabilities are no longer stored") from None
-    return [Told.model_validate(entry) for entry in content]
+    return [TokenLogprob.model_validate(entry) for entry in content]

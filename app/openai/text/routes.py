@@ -14,12 +14,12 @@ from app.http.body_parsing import read_json
 from app.http.openapi_examples import JOB_ID, Replies, errors, reply
 from app.openai.text.answer import InChat, InCompletion, TextAnswer
 from app.openai.text.batch_answer import SeveralAnswers
-from app.openai.text.chat_request import ChatAsked
-from app.openai.text.completion_request import CompletionAsked
+from app.openai.text.chat_request import ChatRequest
+from app.openai.text.completion_request import CompletionRequest
 from app.openai.text.request import read_request
 from app.openai.text.response import ChatReply, CompletionReply
-from app.operations.retries import attend
-from app.operations.submit import Wish, accept
+from app.operations.retries import register
+from app.operations.submit import JobRequest, accept
 from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
 from app.services import Services
 
@@ -99,7 +99,7 @@ async def complete_chat(
     """
     await services.catalog.refresh()
     body, text = await read_json(request)
-    asked, (wish,) = read_request(ChatAsked, services.catalog, services.settings, body, text)
+    asked, (wish,) = read_request(ChatRequest, services.catalog, services.settings, body, text)
     at_work = AtWork(request, services, owner, body)
     return await (await at_work.accepted(wish, InChat(asked))).given(request)
 
@@ -117,7 +117,7 @@ async def complete(
     `/v1/chat/completions`."""
     await services.catalog.refresh()
     body, text = await read_json(request)
-    asked, wishes = read_request(CompletionAsked, services.catalog, services.settings, body, text)
+    asked, wishes = read_request(CompletionRequest, services.catalog, services.settings, body, text)
     at_work = AtWork(request, services, owner, body)
     if len(wishes) == 1:
         return await (await at_work.accepted(wishes[0], InCompletion(asked))).given(request)
@@ -134,9 +134,9 @@ class AtWork:
     body: dict[str, Any]
 
     async def accepted(
-        self, wish: Wish, wording: InChat | InCompletion, part: int = 0
+        self, wish: JobRequest, wording: InChat | InCompletion, part: int = 0
     ) -> TextAnswer:
-        attendance = await attend(self.request, self.services, self.owner, self.body, part)
+        attendance = await register(self.request, self.services, self.owner, self.body, part)
         try:
             idempotency = attendance.idempotency
             accepted = await accept(self.request, self.services, self.owner, wish, idempotency)
@@ -145,7 +145,9 @@ class AtWork:
             raise
         return TextAnswer(self.services, self.owner, accepted, attendance, wording)
 
-    async def all_accepted(self, wishes: list[Wish], asked: CompletionAsked) -> SeveralAnswers:
+    async def all_accepted(
+        self, wishes: list[JobRequest], asked: CompletionRequest
+    ) -> SeveralAnswers:
         """All of them or none: where one is refused, there are none of those made before it, so
         that another try makes them anew."""
         made: list[TextAnswer] = []

@@ -16,13 +16,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import from_json
 
-from app.catalog.catalog import Entry
+from app.catalog.catalog import CatalogEntry
 from app.core.errors import InvalidRequest, NotFound, Unprocessable
 from app.http.validation_errors import ECHO, explain_details
 from app.openai.images.size import refused_as_size, size_conflicts, size_params, size_schema
 from app.openai.json_schema import NULL
 from app.openai.parsing import named_model
-from app.operations.submit import Wish, validated
+from app.operations.submit import JobRequest, validated
 from models.params.conflicts import GIVEN, Conflict, explicitly, forbid
 
 REFERENCE = "input_reference"
@@ -36,7 +36,7 @@ CONFLICTS: tuple[Conflict, ...] = tuple(
 KEYED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<key>[^\[\]]+)\]")  # a form's way to say name.key
 
 
-class Asked(BaseModel):
+class VideoRequest(BaseModel):
     """The fields that are OpenAI's alone; `model_extra` has the model's."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -66,7 +66,7 @@ BOOLEANS = {"True": True, "False": False}
 """As Python writes them, and so do clients of forms that are written in it."""
 
 
-def form_fields(form: Mapping[str, str], entry: Entry) -> dict[str, Any]:
+def form_fields(form: Mapping[str, str], entry: CatalogEntry) -> dict[str, Any]:
     """A form's fields as JSON would have them; `name[key]` is a key of an object.
 
     Raises Unprocessable for an object that is given in two ways, and for `name[]` and
@@ -105,7 +105,7 @@ def _value(text: str, schema: Mapping[str, Any]) -> Any:
         return text
 
 
-def video_model(entry: Entry) -> Entry:
+def video_model(entry: CatalogEntry) -> CatalogEntry:
     """The same, if it makes videos. Raises NotFound."""
     if entry.family.modality != "video":
         message = f"{entry.id} makes {entry.family.modality}, not video"
@@ -113,7 +113,7 @@ def video_model(entry: Entry) -> Entry:
     return entry
 
 
-def read_request(entry: Entry, body: Mapping[str, Any], picture: str | None) -> Wish:
+def read_request(entry: CatalogEntry, body: Mapping[str, Any], picture: str | None) -> JobRequest:
     """What a body wishes for; `picture` is the hash of the one that it brought.
 
     Raises InvalidRequest with the field as the client knows it.
@@ -125,7 +125,7 @@ def read_request(entry: Entry, body: Mapping[str, Any], picture: str | None) -> 
         message = f"{REFERENCE} must be a file in a form; or name a posted one as {PICTURE}"
         raise Unprocessable(message, param=REFERENCE)
     try:
-        asked = Asked.model_validate(plain)
+        asked = VideoRequest.model_validate(plain)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         raise explain_details(found, schema) from None
@@ -138,10 +138,12 @@ def read_request(entry: Entry, body: Mapping[str, Any], picture: str | None) -> 
         params = validated(entry, json.dumps(given | repeats), schema)
     except InvalidRequest as error:
         raise refused_as_size(_as_seconds(error, asked.seconds), asked.size) from None
-    return Wish("video", entry, params)
+    return JobRequest("video", entry, params)
 
 
-def _repeats(seconds: str | float | None, given: Mapping[str, Any], entry: Entry) -> dict[str, int]:
+def _repeats(
+    seconds: str | float | None, given: Mapping[str, Any], entry: CatalogEntry
+) -> dict[str, int]:
     """What `seconds` adds to the params. Raises InvalidRequest where no number of loops lasts so
     long, or `repeat` says another."""
     if seconds is None:
@@ -181,9 +183,9 @@ def _as_seconds(error: InvalidRequest, seconds: str | float | None) -> InvalidRe
     return InvalidRequest(f"seconds {seconds} is too long: {error.message}", param="seconds")
 
 
-def in_dialect(entry: Entry, native: Mapping[str, Any]) -> dict[str, Any]:
+def in_dialect(entry: CatalogEntry, native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
-    own = Asked.model_json_schema()["properties"]
+    own = VideoRequest.model_json_schema()["properties"]
     told = {**own, **native["properties"], "size": own["size"] | size_schema(entry)}
     told["seconds"] = own["seconds"] | _seconds_schema(native["properties"])
     if PICTURE in native["properties"]:

@@ -28,7 +28,7 @@ class VideoError(Schema):
     message: str
 
 
-class Video(Schema):
+class VideoResponse(Schema):
     """A video that is made, or will be."""
 
     id: str
@@ -51,7 +51,7 @@ class Video(Schema):
 
 class VideoList(Schema):
     object: Literal["list"] = "list"
-    data: list[Video]
+    data: list[VideoResponse]
     first_id: str | None
     last_id: str | None
     has_more: bool
@@ -72,11 +72,11 @@ def job_id(video: str) -> str:
     return video.replace(THEIRS, OURS, 1) if video.startswith(THEIRS) else ""
 
 
-def video_of(job: Job, side: int | None) -> Video:
+def video_of(job: Job, side: int | None) -> VideoResponse:
     """`side` is that of the frames that its model makes, where it is known."""
     status = STATUSES[job.status]
     done = status == "completed"
-    return Video(
+    return VideoResponse(
         id=video_id(job.id),
         model=job.model,
         status=status,

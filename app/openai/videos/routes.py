@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
-from app.catalog.catalog import Entry
+from app.catalog.catalog import CatalogEntry
 from app.core.errors import AtelierError, NotFound, NotReady, Unprocessable
 from app.core.schemas import TERMINAL, Job
 from app.deps import Has, Owner
@@ -27,17 +27,17 @@ from app.openai.videos.request import (
 from app.openai.videos.response import (
     ROLES,
     Variant,
-    Video,
     VideoDeleted,
     VideoList,
+    VideoResponse,
     job_id,
     video_id,
     video_of,
 )
 from app.operations.job_errors import check_made
-from app.operations.retries import attend
+from app.operations.retries import register
 from app.operations.submit import accept
-from app.queue.jobs import Page
+from app.queue.jobs import JobFilter
 from app.routes.artifacts import DOWNLOAD, RANGE
 from app.routes.generate import REPLAYED, IdempotencyKey
 from app.routes.jobs import known
@@ -78,7 +78,7 @@ DELETED = {"id": VIDEO_ID, "object": "video.deleted", "deleted": True}
 CONTENT = {**DOWNLOAD, **errors(401, 404, 409, 410, 416, 422, 503)}
 
 
-class Listing(BaseModel):
+class VideoListQuery(BaseModel):
     """Which videos to list."""
 
     model_config = ConfigDict(extra="forbid")
@@ -91,7 +91,7 @@ class Listing(BaseModel):
 @router.post(
     "/v1/videos",
     summary="Make a video, as OpenAI does",
-    response_model=Video,
+    response_model=VideoResponse,
     responses={
         200: reply("Accepted.", QUEUED, REPLAYED),
         **errors(400, 401, 404, 410, 413, 415, 422, 429, 503),
@@ -108,7 +108,7 @@ async def create_video(
     await services.catalog.refresh()
     entry, body, picture = await _read(request, services, owner)
     wish = read_request(entry, body, picture)
-    attendance = await attend(request, services, owner, {**body, REFERENCE: picture})
+    attendance = await register(request, services, owner, {**body, REFERENCE: picture})
     try:
         accepted = await accept(request, services, owner, wish, attendance.idempotency)
     except AtelierError:
@@ -126,10 +126,12 @@ async def create_video(
     response_model=VideoList,
     responses={200: reply("A page of videos.", PAGE), **errors(401, 404, 422, 503)},
 )
-async def list_videos(services: Has, owner: Owner, wanted: Annotated[Listing, Query()]) -> Response:
+async def list_videos(
+    services: Has, owner: Owner, wanted: Annotated[VideoListQuery, Query()]
+) -> Response:
     """Pages by cursor: pass `last_id` as `after` while `has_more` is true."""
     after = None if wanted.after is None else known(job_id(wanted.after))
-    page = Page(type="video", after=after, limit=wanted.limit, order=wanted.order)
+    page = JobFilter(type="video", after=after, limit=wanted.limit, order=wanted.order)
     found = await services.reader.list(owner, page)
     videos = [_video(services, job) for job in found.data]
     ends = (videos[0].id, videos[-1].id) if videos else (None, None)
@@ -141,7 +143,7 @@ async def list_videos(services: Has, owner: Owner, wanted: Annotated[Listing, Qu
 @router.get(
     "/v1/videos/{video}",
     summary="Look at a video, as OpenAI does",
-    response_model=Video,
+    response_model=VideoResponse,
     responses={200: reply("The video.", DONE), **errors(401, 404, 503)},
 )
 async def get_video(services: Has, owner: Owner, video: VideoId) -> Response:
@@ -199,7 +201,7 @@ async def _job(services: Services, owner: str, video: str) -> Job:
     return job
 
 
-def _video(services: Services, job: Job) -> Video:
+def _video(services: Services, job: Job) -> VideoResponse:
     entry = services.catalog.entries.get(job.model)
     side = entry.header.net.get("size") if entry else None
     return video_of(job, side if isinstance(side, int) else None)
@@ -211,7 +213,7 @@ def _is_form(request: Request) -> bool:
 
 async def _read(
     request: Request, services: Services, owner: str
-) -> tuple[Entry, dict[str, Any], str | None]:
+) -> tuple[CatalogEntry, dict[str, Any], str | None]:
     """The model, the body as JSON would have it, and the hash of a picture that came along."""
     if not _is_form(request):
         body, _ = await read_json(request)
@@ -228,6 +230,6 @@ async def _read(
         return entry, fields, kept.sha256
 
 
-def _entry(services: Services, body: Mapping[str, Any]) -> Entry:
+def _entry(services: Services, body: Mapping[str, Any]) -> CatalogEntry:
     model = named_model(body, services.settings.default_video_model)
     return video_model(services.catalog.find(model))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.catalog.catalog import Catalog, Entry
+from app.catalog.catalog import Catalog, CatalogEntry
 from app.catalog.request_models import request_class
 from app.core.errors import NotFound
 from app.queue.worker_leases import HeldModel, Lease, held_state
@@ -201,7 +201,7 @@ def test_a_model_is_as_its_best_worker_has_it(states: list[Any], expected: objec
 
 
 def test_a_card_shows_header_and_state(checkpoints: Path) -> None:
-    entry: Entry = catalog_of(checkpoints).find(MODEL)
+    entry: CatalogEntry = catalog_of(checkpoints).find(MODEL)
     card = entry.card([Lease(models={entry.sha256: HeldModel(state="ready")})])
     assert (card.id, card.family, card.title, card.state) == (MODEL, "vae", "Clothes", "ready")
     assert "temperature" in card.params["properties"]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from app.core import image_reader as pictures
-from app.core.image_bytes import MOST_BLOCKS, MOST_CHUNKS, MOST_SEGMENTS, Unreadable, shown
+from app.core.image_bytes import MOST_BLOCKS, MOST_CHUNKS, MOST_SEGMENTS, UnreadableFile, shown
 from app.core.image_reader import read_picture
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
@@ -98,7 +98,7 @@ def test_of_a_moving_picture_the_first_frame_counts(kind: str) -> None:
     ("width", "height"), [(4001, 4000), (20_000, 20_000), (2**31 - 1, 2**31 - 1), (16_385, 1)]
 )
 def test_a_picture_too_large_is_refused_by_its_header(width: int, height: int) -> None:
-    with pytest.raises(Unreadable, match="at most 16000000 pixels and 16384 a side"):
+    with pytest.raises(UnreadableFile, match="at most 16000000 pixels and 16384 a side"):
         read_picture(header_only_png(width, height))
 
 
@@ -106,7 +106,7 @@ def test_a_picture_too_large_is_refused_by_its_header(width: int, height: int) -
 def test_a_file_cut_short_is_refused(kind: str) -> None:
     data = saved(RGB, kind)
     for end in (0, 1, 10, len(data) // 2, len(data) - 4):
-        with pytest.raises(Unreadable):
+        with pytest.raises(UnreadableFile):
             read_picture(data[:end])
 
 
@@ -114,7 +114,7 @@ def test_a_file_cut_short_is_refused(kind: str) -> None:
     "data", [b"", b"GIF89a", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n", bytes(99)]
 )
 def test_what_is_no_picture_is_refused(data: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableFile):
         read_picture(data)
 
 
@@ -127,7 +127,7 @@ def test_a_broken_file_is_unreadable_and_nothing_else(kind: str) -> None:
             broken[rng.randrange(len(broken))] = rng.randrange(256)
         try:
             read_picture(bytes(broken))
-        except Unreadable:
+        except UnreadableFile:
             continue  # anything else would fail the test, a warning too
 
 
@@ -141,7 +141,9 @@ def test_a_jpeg_of_very_many_scans_is_refused(monkeypatch: pytest.MonkeyPatch) -
     assert read_picture(more).size == (14, 10)  # it is so small that they are no work
     monkeypatch.setattr(pictures, "MOST_SCANNED", 140 * scans)
     assert read_picture(data).size == (14, 10)
-    with pytest.raises(Unreadable, match=f"too many scans for a JPEG .* of its size: {scans * 50}"):
+    with pytest.raises(
+        UnreadableFile, match=f"too many scans for a JPEG .* of its size: {scans * 50}"
+    ):
         read_picture(more)
 
 
@@ -159,7 +161,7 @@ def test_a_file_of_more_work_than_bytes_is_refused() -> None:
         ("250000 blocks", gif(b"!\xfe" + b"\x01a" * MOST_BLOCKS + b"\0")),
         ("250000 blocks", gif(b"!\xfe\0" * (MOST_BLOCKS + 1))),
     ):
-        with pytest.raises(Unreadable, match=f"has more than {what}"):
+        with pytest.raises(UnreadableFile, match=f"has more than {what}"):
             read_picture(data)
 
 
@@ -208,7 +210,7 @@ def test_what_does_not_show_refuses_no_png(what: str) -> None:
 def test_pixels_with_a_broken_checksum_are_refused() -> None:
     data = bytearray(saved(RGB, "PNG"))
     data[data.index(b"IEND") - 5] ^= 1
-    with pytest.raises(Unreadable, match="broken or cut short"):
+    with pytest.raises(UnreadableFile, match="broken or cut short"):
         read_picture(bytes(data))
 
 
@@ -281,7 +283,7 @@ def test_a_jpeg_without_its_end_is_read_if_nothing_of_it_is_missing() -> None:
         data = saved(RGB.resize((64, 64)), "JPEG", **options)
         assert pixels(data[:-2]) == pixels(data)
         for end in (4, 5, 6, 20):
-            with pytest.raises(Unreadable, match="broken or cut short"):
+            with pytest.raises(UnreadableFile, match="broken or cut short"):
                 read_picture(data[:-end])
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.text_assembly import Pieces, TextChanged
+from app.core.text_assembly import ItemTexts, TextChanged
 
 
 def delta(index: int, offset: int, text: str) -> tuple[str, dict[str, Any]]:
@@ -16,7 +16,7 @@ def job(name: str, **lists: Any) -> tuple[str, dict[str, Any]]:
 
 
 def text_of(*events: tuple[str, dict[str, Any]]) -> dict[int, str]:
-    pieces, texts = Pieces(), dict[int, str]()
+    pieces, texts = ItemTexts(), dict[int, str]()
     for name, data in events:
         for index, text in pieces.take(name, data):
             texts[index] = texts.get(index, "") + text
@@ -56,7 +56,7 @@ def test_a_text_that_was_begun_anew_with_other_words_is_found_out() -> None:
         for event in (("output", whole), job("completed", outputs=[whole])):
             with pytest.raises(TextChanged):
                 text_of(*begun, event)
-    one = Pieces(only=1)
+    one = ItemTexts(only=1)
     other = {"index": 0, "text": "One owl", "role": "text"}
     given = [one.take(*event) for event in (*begun, ("output", other), late, delta(1, 3, "!"))]
     assert "".join(text for pieces in given for _, text in pieces) == "Une!", "of no other item"

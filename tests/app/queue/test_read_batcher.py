@@ -10,7 +10,7 @@ import redis.asyncio
 
 from app.core.settings import Settings
 from app.queue.connections import connect_async
-from app.queue.read_batcher import Asked, Reads
+from app.queue.read_batcher import PendingRead, Reads
 
 
 def with_reads(settings: Settings, story: Any) -> None:
@@ -28,7 +28,7 @@ def test_many_asked_at_once_are_one_batch(
     batches: list[int] = []
     real = Reads._replies
 
-    async def counted(self: Reads, batch: list[Asked]) -> list[Any]:
+    async def counted(self: Reads, batch: list[PendingRead]) -> list[Any]:
         batches.append(len(batch))
         return await real(self, batch)
 

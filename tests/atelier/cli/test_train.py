@@ -13,7 +13,7 @@ import torch
 from models.artifacts import Image
 from models.checkpoint.header import file_sha256
 from models.checkpoint.weights import load
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.flow import run_alone
 from models.families import FAMILIES
 from models.nets.dcgan import Generator
@@ -37,7 +37,7 @@ def weights(tmp_path: Path) -> Path:
 def picture_of(path: Path, seed: int) -> Image:
     checkpoint = load(path)
     entry = FAMILIES[checkpoint.header.family]
-    family = entry.load(checkpoint, Place(torch.device("cpu")))
+    family = entry.load(checkpoint, Placement(torch.device("cpu")))
     rng = torch.Generator().manual_seed(seed)
     (picture,) = run_alone(family.generate(entry.params(), rng))
     assert isinstance(picture, Image)

@@ -14,7 +14,7 @@ from models.audio import wavenet
 from models.audio.wavenet import WaveNet, stepping
 from models.checkpoint.header import CheckpointError, Need
 from models.checkpoint.weights import load, save
-from models.engine.batching import Batched, Place
+from models.engine.batching import BatchedFn, Placement
 from models.engine.engine import Advanced, Engine, Failed
 from models.engine.flow import run_alone
 from models.engine.noise import derived, seeded
@@ -35,7 +35,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def family(path: Path) -> WaveNet:
-    return WaveNet(load(path), Place(CPU))
+    return WaveNet(load(path), Placement(CPU))
 
 
 def made(family: WaveNet, seed: int = 1, roll: torch.Tensor | None = None, **asked: Any) -> Audio:
@@ -112,7 +112,7 @@ def test_a_style_asked_for_is_the_same_as_one_drawn(family: WaveNet) -> None:
 
 @pytest.fixture(scope="module")
 def composing(tmp_path_factory: pytest.TempPathFactory) -> WaveNet:
-    return WaveNet(load(tiny_composing(tmp_path_factory.mktemp("both"), "wavenet")), Place(CPU))
+    return WaveNet(load(tiny_composing(tmp_path_factory.mktemp("both"), "wavenet")), Placement(CPU))
 
 
 def both(family: WaveNet, seed: int, **asked: Any) -> tuple[Audio, Score]:
@@ -158,7 +158,7 @@ def test_a_composer_must_fit(tmp_path: Path) -> None:
     ):
         header = held.header.model_copy(update=change)
         with pytest.raises(CheckpointError, match=match):
-            WaveNet(replace(held, header=header), Place(CPU))
+            WaveNet(replace(held, header=header), Placement(CPU))
 
 
 def test_unconditioned_hears_no_roll(family: WaveNet) -> None:
@@ -199,7 +199,7 @@ def test_weights_that_are_none_are_not_played(
         monkeypatch.setattr(wavenet.importlib.util, "find_spec", lambda _: None)
     held = load(path)
     held.tensors["out.bias"][7] = value
-    family = WaveNet(held, Place(CPU))
+    family = WaveNet(held, Placement(CPU))
     assert family.advance.rows == (None if compiler else 4)
     with pytest.raises(NotFinite):
         made(family, seconds=0.01)
@@ -214,7 +214,7 @@ def test_without_a_compiler_the_plain_steps_are_taken(
     path: Path, family: WaveNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wavenet.importlib.util, "find_spec", lambda _: None)
-    plain = WaveNet(load(path), Place(CPU))
+    plain = WaveNet(load(path), Placement(CPU))
     assert plain.advance.rows == 4
     assert plain.samples < family.samples
     ours, theirs = (made(f, style="jazz", seconds=0.05).samples for f in (family, plain))
@@ -222,7 +222,7 @@ def test_without_a_compiler_the_plain_steps_are_taken(
 
 
 def test_half_precision_changes_nothing(path: Path, family: WaveNet) -> None:
-    other = WaveNet(load(path), Place(CPU, torch.bfloat16))
+    other = WaveNet(load(path), Placement(CPU, torch.bfloat16))
     assert torch.equal(made(other).samples, made(family).samples)
 
 
@@ -247,7 +247,7 @@ def test_a_sound_that_can_not_be_is_refused(
     header = held.header.model_copy(update={"process": process})
     save(tmp_path / "x.safetensors", header, held.tensors)
     with pytest.raises(CheckpointError, match=match):
-        WaveNet(load(tmp_path / "x.safetensors"), Place(CPU))
+        WaveNet(load(tmp_path / "x.safetensors"), Placement(CPU))
 
 
 def test_labels_must_be_as_many_as_styles(path: Path, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_labels_must_be_as_many_as_styles(path: Path, tmp_path: Path) -> None:
     header = held.header.model_copy(update={"labels": ["jazz"]})
     save(tmp_path / "x.safetensors", header, held.tensors)
     with pytest.raises(CheckpointError, match="1 labels, and its net 2 styles"):
-        WaveNet(load(tmp_path / "x.safetensors"), Place(CPU))
+        WaveNet(load(tmp_path / "x.safetensors"), Placement(CPU))
 
 
 @pytest.mark.parametrize(
@@ -309,5 +309,5 @@ def test_a_sound_is_checked_when_it_is_made() -> None:
 
 def test_on_a_processor_rows_run_in_any_number(family: WaveNet) -> None:
     _, rows, chunk = stepping(family.weights, CPU)
-    assert isinstance(family.advance, Batched)
+    assert isinstance(family.advance, BatchedFn)
     assert (rows, family.samples) == (None, round(chunk / family.net.hop) * family.net.hop)

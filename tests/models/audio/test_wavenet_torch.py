@@ -12,7 +12,7 @@ from models.audio import wavenet_numba as wavenet_kernel
 from models.audio import wavenet_torch as wavenet_steps
 from models.audio.wavenet_torch import Advanced, Draws, Stacked, State, draw
 from models.kernels.simd import LANES
-from models.nets.wavenet import WaveNet
+from models.nets.wavenet import WaveNetModel
 
 NET = {"blocks": 2, "layers": 4, "residual": 9, "gate": 7, "skip": 18, "classes": 24}
 TOLD = {"styles": 2, "pitches": 5, "hop": 8, "around": 1, "width": 8}
@@ -22,20 +22,20 @@ Advance = Callable[[State, Tensor, Draws], Advanced]
 
 
 @pytest.fixture(scope="module")
-def net() -> WaveNet:
+def net() -> WaveNetModel:
     torch.manual_seed(0)
-    built = WaveNet(**NET, **TOLD).eval().requires_grad_(False)
+    built = WaveNetModel(**NET, **TOLD).eval().requires_grad_(False)
     for parameter in built.parameters():
         parameter.mul_(1.5)  # so that samples matter to those after them
     return built
 
 
 @pytest.fixture(scope="module", params=["plain", "kernel"])
-def advance(request: pytest.FixtureRequest, net: WaveNet) -> Advance:
+def advance(request: pytest.FixtureRequest, net: WaveNetModel) -> Advance:
     return advances(net)[request.param]
 
 
-def advances(net: WaveNet) -> dict[str, Advance]:
+def advances(net: WaveNetModel) -> dict[str, Advance]:
     weights = Stacked(net)
     packed = wavenet_kernel.packed(weights)
     return {
@@ -45,7 +45,7 @@ def advances(net: WaveNet) -> dict[str, Advance]:
 
 
 def asked(
-    net: WaveNet, streams: int, temperature: float = 1.0, top_p: float = 1.0
+    net: WaveNetModel, streams: int, temperature: float = 1.0, top_p: float = 1.0
 ) -> tuple[State, Tensor, Draws]:
     """Streams of a score, a style and draws each, before their first sample."""
     rng = torch.Generator().manual_seed(1)
@@ -64,13 +64,13 @@ def rows_of(given: tuple[State, Tensor, Draws], rows: list[int]) -> tuple[State,
     return (rings[rows], length[rows], last[rows]), told[rows], Draws(*parts)
 
 
-def predecessors(net: WaveNet, classes: Tensor) -> Tensor:
+def predecessors(net: WaveNetModel, classes: Tensor) -> Tensor:
     """What a convolution over all samples (B, T) is given."""
     silence = mulaw.encode(torch.zeros(len(classes), 1), net.classes)
     return torch.cat([silence, classes[:, :-1]], 1)
 
 
-def logits_of(net: WaveNet, classes: Tensor) -> Tensor:
+def logits_of(net: WaveNetModel, classes: Tensor) -> Tensor:
     """By convolutions over all, of the streams of `asked`, (B, T, classes)."""
     rng = torch.Generator().manual_seed(1)
     roll = torch.rand(len(classes), FRAMES, net.pitches, generator=rng)
@@ -78,7 +78,7 @@ def logits_of(net: WaveNet, classes: Tensor) -> Tensor:
     return net(predecessors(net, classes), net.scored(roll), style)
 
 
-def kernel_logits(net: WaveNet, classes: Tensor) -> Tensor:
+def kernel_logits(net: WaveNetModel, classes: Tensor) -> Tensor:
     """By the kernel's single step, each stream by itself and told what its samples were."""
     weights = wavenet_kernel.packed(Stacked(net))
     (rings, length, _), told, _ = asked(net, len(classes))
@@ -93,7 +93,7 @@ def kernel_logits(net: WaveNet, classes: Tensor) -> Tensor:
     return torch.stack(found).unflatten(0, (-1, len(classes))).transpose(0, 1)
 
 
-def plain_logits(net: WaveNet, classes: Tensor) -> Tensor:
+def plain_logits(net: WaveNetModel, classes: Tensor) -> Tensor:
     weights = Stacked(net)
     (rings, length, _), told, _ = asked(net, len(classes))
     found = [
@@ -106,7 +106,7 @@ def plain_logits(net: WaveNet, classes: Tensor) -> Tensor:
 @pytest.mark.slow
 @pytest.mark.parametrize("stepped", [plain_logits, kernel_logits])
 def test_steps_give_the_logits_of_the_convolution(
-    net: WaveNet, stepped: Callable[[WaveNet, Tensor], Tensor]
+    net: WaveNetModel, stepped: Callable[[WaveNetModel, Tensor], Tensor]
 ) -> None:
     classes = torch.randint(24, (3, COUNT), generator=torch.Generator().manual_seed(2))
     assert net.receptive_field < COUNT  # so that every ring has gone round
@@ -117,7 +117,7 @@ def test_steps_give_the_logits_of_the_convolution(
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.7, 0.8)])
 def test_samples_are_those_that_the_convolution_would_draw(
-    net: WaveNet, advance: Advance, temperature: float, top_p: float
+    net: WaveNetModel, advance: Advance, temperature: float, top_p: float
 ) -> None:
     """Each lies where its uniform falls in the distribution of its predecessors, rounding aside."""
     given = asked(net, 3, temperature, top_p)
@@ -148,7 +148,7 @@ def least_kept(p: Tensor, top_p: float) -> Tensor:
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.6, 1.0), (1.0, 0.7)])
 def test_the_kernel_makes_the_samples_of_the_plain_steps(
-    net: WaveNet, temperature: float, top_p: float
+    net: WaveNetModel, temperature: float, top_p: float
 ) -> None:
     """Their states differ by rounding: at most 1e-5 where samples are the same."""
     given = asked(net, 6, temperature, top_p)
@@ -167,7 +167,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("threads")
-def test_a_stream_keeps_its_bits_in_any_company(net: WaveNet) -> None:
+def test_a_stream_keeps_its_bits_in_any_company(net: WaveNetModel) -> None:
     kernel, given = advances(net)["kernel"], asked(net, 9, top_p=0.9)
     given[0][0][3] = torch.nan
     given[2].uniforms[6] = torch.nan
@@ -181,7 +181,7 @@ def test_a_stream_keeps_its_bits_in_any_company(net: WaveNet) -> None:
     assert alone[6][0].isnan().all()
 
 
-def test_two_chunks_are_one(net: WaveNet, advance: Advance) -> None:
+def test_two_chunks_are_one(net: WaveNetModel, advance: Advance) -> None:
     state, told, draws = asked(net, 2)
     whole = advance(state, told, draws)
     samples = []
@@ -195,7 +195,7 @@ def test_two_chunks_are_one(net: WaveNet, advance: Advance) -> None:
     assert all(torch.equal(a, b) for a, b in zip(state, whole[1:], strict=True))
 
 
-def test_what_is_given_stays_as_it_was(net: WaveNet, advance: Advance) -> None:
+def test_what_is_given_stays_as_it_was(net: WaveNetModel, advance: Advance) -> None:
     given, same = asked(net, 2), asked(net, 2)
     first, again = advance(*given), advance(*given)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
@@ -203,7 +203,7 @@ def test_what_is_given_stays_as_it_was(net: WaveNet, advance: Advance) -> None:
 
 
 @pytest.mark.parametrize("broken", ["uniforms", "temperature", "rings"])
-def test_what_is_no_number_makes_none(net: WaveNet, advance: Advance, broken: str) -> None:
+def test_what_is_no_number_makes_none(net: WaveNetModel, advance: Advance, broken: str) -> None:
     state, told, draws = asked(net, 2)
     places = {"uniforms": draws.uniforms, "temperature": draws.temperature, "rings": state[0]}
     places[broken][1] = torch.nan

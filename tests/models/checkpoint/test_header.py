@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from models.checkpoint.header import CheckpointError, Need, part_path, read_header
 from models.checkpoint.weights import load, read_foreign, save, weights_sha256
-from models.registry import Shelf
+from models.registry import CheckpointRegistry
 from tests.models.families import tiny_checkpoint
 
 
@@ -100,7 +100,7 @@ def test_foreign_weights_are_found_under_their_key(tmp_path: Path) -> None:
 
 def test_the_shelf_lists_what_is_usable_and_says_why_the_rest_is_not(tmp_path: Path) -> None:
     time = [0.0]
-    shelf = Shelf(tmp_path, clock=lambda: time[0])
+    shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     assert shelf.entries() == {}
     tiny_checkpoint(tmp_path, "vae")
     (tmp_path / "torn.safetensors").write_bytes(b"1234")
@@ -117,7 +117,7 @@ def test_the_shelf_lists_what_is_usable_and_says_why_the_rest_is_not(tmp_path: P
 
 def test_the_shelf_hashes_a_replaced_file_anew(tmp_path: Path) -> None:
     time = [0.0]
-    shelf = Shelf(tmp_path, clock=lambda: time[0])
+    shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     tiny_checkpoint(tmp_path, "vae", seed=1)
     before = shelf.entries()["tiny-vae"].sha256
     tiny_checkpoint(tmp_path, "vae", seed=2)
@@ -127,7 +127,7 @@ def test_the_shelf_hashes_a_replaced_file_anew(tmp_path: Path) -> None:
 
 def test_the_shelf_tells_files_of_one_stem_apart(tmp_path: Path) -> None:
     time = [0.0]
-    shelf = Shelf(tmp_path, clock=lambda: time[0])
+    shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     good = tiny_checkpoint(tmp_path, "vae")
     good.with_suffix(".pt").write_bytes(b"foreign")
     assert list(shelf.entries()) == ["tiny-vae"]
@@ -138,7 +138,7 @@ def test_the_shelf_tells_files_of_one_stem_apart(tmp_path: Path) -> None:
 
 
 def test_a_model_counts_the_numbers_of_its_parts_as_its_own(tmp_path: Path) -> None:
-    entry = Shelf(tiny_checkpoint(tmp_path, "latent_diffusion").parent).entries()[
+    entry = CheckpointRegistry(tiny_checkpoint(tmp_path, "latent_diffusion").parent).entries()[
         "tiny-latent_diffusion"
     ]
     files = [entry.path, *(part_path(entry.path, need.id) for need in entry.header.needs.values())]
@@ -148,7 +148,7 @@ def test_a_model_counts_the_numbers_of_its_parts_as_its_own(tmp_path: Path) -> N
 
 def test_a_model_whose_part_is_gone_is_not_listed_until_it_is_back(tmp_path: Path) -> None:
     time = [0.0]
-    shelf = Shelf(tmp_path, clock=lambda: time[0])
+    shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     path = tiny_checkpoint(tmp_path, "latent_diffusion")
     part = part_path(path, read_header(path).needs["clip"].id)
     away = part.rename(tmp_path / "away")
@@ -162,7 +162,7 @@ def test_a_model_whose_part_is_gone_is_not_listed_until_it_is_back(tmp_path: Pat
 
 def test_a_part_may_be_a_model_that_can_be_asked_for_itself(tmp_path: Path) -> None:
     time = [0.0]
-    shelf = Shelf(tmp_path, clock=lambda: time[0])
+    shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     path = tiny_checkpoint(tmp_path, "latent_diffusion")
     need = read_header(path).needs["clip"]
     inside = part_path(path, need.id)
@@ -198,7 +198,7 @@ def test_of_two_folders_the_first_counts(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     other = tiny_checkpoint(second, "vae", seed=1)
     tiny_checkpoint(second, "gan")
-    shelf = Shelf(first, second, every=0)
+    shelf = CheckpointRegistry(first, second, every=0)
     assert list(shelf.entries()) == ["tiny-gan", "tiny-vae"]
     assert shelf.entries()["tiny-vae"].path == other
     own = tiny_checkpoint(first, "vae", seed=2)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models.checkpoint.safetensors_table import MAX_TABLE, CheckpointError, read_table
-from models.registry import Shelf
+from models.registry import CheckpointRegistry
 from tests.models.families import tiny_checkpoint
 
 TENSOR = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
@@ -132,7 +132,7 @@ ODD: dict[str, Callable[[Path], object]] = {
 def test_an_odd_entry_fails_by_itself(tmp_path: Path, reason: str) -> None:
     tiny_checkpoint(tmp_path, "vae")
     ODD[reason](tmp_path / "x.safetensors")
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointRegistry(tmp_path)
     assert list(shelf.entries()) == ["tiny-vae"]
     assert reason in str(shelf.look()["x"])
 
@@ -141,8 +141,8 @@ def test_an_odd_entry_fails_by_itself(tmp_path: Path, reason: str) -> None:
 def test_a_file_that_may_not_be_read_fails_by_itself(tmp_path: Path) -> None:
     tiny_checkpoint(tmp_path, "vae")
     (tmp_path / "x.safetensors").touch(mode=0)
-    assert "no permission" in str(Shelf(tmp_path).look()["x"])
-    assert list(Shelf(tmp_path).entries()) == ["tiny-vae"]
+    assert "no permission" in str(CheckpointRegistry(tmp_path).look()["x"])
+    assert list(CheckpointRegistry(tmp_path).entries()) == ["tiny-vae"]
 
 
 def test_an_unforeseen_error_of_one_file_is_its_own(
@@ -158,6 +158,6 @@ def test_an_unforeseen_error_of_one_file_is_its_own(
         return real(path)
 
     monkeypatch.setattr("models.checkpoint.header.read_table", failing)
-    assert list(Shelf(tmp_path).entries()) == ["tiny-vae"]
+    assert list(CheckpointRegistry(tmp_path).entries()) == ["tiny-vae"]
     assert "x.safetensors is not served" in caplog.text
     assert "ZeroDivisionError" in caplog.text

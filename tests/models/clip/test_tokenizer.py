@@ -2,12 +2,12 @@
 
 import pytest
 
-from models.clip.tokenizer import PAD, Words, words_in
+from models.clip.tokenizer import PAD, WordTokenizer, words_in
 from tests.models.families import ROWS, WORDS
 
 
-def known() -> Words:
-    return Words.of(WORDS, ROWS)
+def known() -> WordTokenizer:
+    return WordTokenizer.of(WORDS, ROWS)
 
 
 def test_a_text_begins_and_ends_and_its_words_have_open_clips_tokens() -> None:
@@ -53,13 +53,13 @@ def test_a_table_pads() -> None:
 
 def test_words_come_back_from_their_tensors() -> None:
     words = known()
-    back = Words.read(words.tensors())
+    back = WordTokenizer.read(words.tensors())
     assert back.known == words.known
     assert back.read_text("a red dog", 32) == words.read_text("a red dog", 32)
 
 
 def test_a_table_that_its_words_do_not_fill_is_refused() -> None:
     with pytest.raises(ValueError, match="rows"):
-        Words.of(WORDS, ROWS + 50)
-    small = Words.of([*WORDS, "xylograph"], ROWS)
+        WordTokenizer.of(WORDS, ROWS + 50)
+    small = WordTokenizer.of([*WORDS, "xylograph"], ROWS)
     assert "xylograph" not in small.known

@@ -18,8 +18,8 @@ from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
 from models.convert.diffusers_scheduler import KNOWN, process_of, sampler_of
 from models.convert.importers import import_weights
-from models.diffusion.noise_schedule import Process
-from models.diffusion.stable_diffusion_tokenizer import Words
+from models.diffusion.noise_schedule import NoiseSchedule
+from models.diffusion.stable_diffusion_tokenizer import PromptTokenizer
 from tests.models.stable import MARKS, MERGES, PROCESS, VOCAB, tiny_folder
 from tests.models.stable import TEXT_ENCODER as TEXT_CONFIG
 from tests.models.stable import UNET as UNET_CONFIG
@@ -202,7 +202,8 @@ def test_a_folder_of_any_make_becomes_the_same(
         if not name.startswith("tokenizer."):  # as many words, in bytes that may be others
             assert torch.equal(tensor, tensors[name]), name
     mine, others = (
-        Words.of(dict.fromkeys(("bos_token",), "<|startoftext|>"), x, 16) for x in (got, tensors)
+        PromptTokenizer.of(dict.fromkeys(("bos_token",), "<|startoftext|>"), x, 16)
+        for x in (got, tensors)
     )
     assert torch.equal(mine.read("a red apple").tokens, others.read("a red apple").tokens)
 
@@ -239,7 +240,7 @@ def test_betas_of_a_schedule_without_a_name_are_taken_one_by_one() -> None:
     betas = torch.linspace(1e-4, 0.02, 1000)
     config = {"_class_name": "DDIMScheduler", "trained_betas": betas.tolist()}
     theirs = DDIMScheduler(trained_betas=betas.tolist()).alphas_cumprod
-    assert torch.equal(Process.of(process_of(config)).alpha_bar, theirs)
+    assert torch.equal(NoiseSchedule.of(process_of(config)).alpha_bar, theirs)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -350,9 +351,9 @@ def test_a_pickle_that_would_run_code_is_refused(folder: Path, tmp_path: Path) -
 
 
 def test_words_added_to_a_tokenizer_are_refused(folder: Path, tmp_path: Path) -> None:
-    from transformers import CLIPTokenizer
+    from transformers import PromptTokenizer
 
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    tokenizer = PromptTokenizer.from_pretrained(folder / "tokenizer")
     tokenizer.add_tokens(["<my-cat>"])
     tokenizer.save_pretrained(folder / "tokenizer")
     with pytest.raises(CheckpointError, match="has words added to it"):

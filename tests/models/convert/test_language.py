@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
 from models.convert.importers import import_language
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.language.language import Language
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def written(path: Path, text: str) -> str:
-    family = Language(load(path), Place(CPU))
+    family = Language(load(path), Placement(CPU))
     params = LanguageParams(kind="completion", text=text, max_tokens=20, temperature=0.0)
     (made,) = run_alone(family.generate(params, seeded(1)))
     return str(cast(Any, made).text)
@@ -115,7 +115,7 @@ def test_a_folders_own_tokenizer_is_taken(tmp_path: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     assert read(folder, "12") != source.encode("12").ids  # as transformers has it
     path = import_language(folder, None, tmp_path, "digits", {})
-    words = Language(load(path), Place(CPU)).pen.words
+    words = Language(load(path), Placement(CPU)).pen.words
     source.encode_special_tokens = True
     for text in mixed_texts():
         assert words.of_text(text) == source.encode(text).ids
@@ -139,7 +139,7 @@ def test_the_token_that_ends_a_turn_ends_a_text(tmp_path: Path) -> None:
     words.save_pretrained(folder)
     path = import_language(folder, None, tmp_path, "turns", {})
     turn = words.convert_tokens_to_ids("<turn>")
-    assert turn in Language(load(path), Place(CPU)).pen.words.ends
+    assert turn in Language(load(path), Placement(CPU)).pen.words.ends
     words.add_tokens(["<|eot_id|>"], special_tokens=True)
     words.save_pretrained(folder)
     named = words.convert_tokens_to_ids("<|eot_id|>")

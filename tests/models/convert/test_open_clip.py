@@ -21,8 +21,8 @@ from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
 from models.clip.clip import CLIP
 from models.convert.importers import import_clip
-from models.convert.open_clip import Source
-from models.engine.batching import Place
+from models.convert.open_clip import OpenClipSource
+from models.engine.batching import Placement
 
 CPU = torch.device("cpu")
 TINY: dict[str, Any] = {
@@ -72,14 +72,16 @@ def made(config: dict[str, Any]) -> Any:
     return (CustomTextCLIP if config.get("custom_text") else PlainCLIP)(**own).eval()
 
 
-def written(folder: Path, config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Source:
+def written(
+    folder: Path, config: dict[str, Any], tensors: dict[str, torch.Tensor]
+) -> OpenClipSource:
     (folder / "mine.json").write_text(json.dumps(config))
     save_file({k: t.contiguous() for k, t in tensors.items()}, folder / "mine.safetensors")
-    return Source(str(folder / "mine.json"), folder / "mine.safetensors")
+    return OpenClipSource(str(folder / "mine.json"), folder / "mine.safetensors")
 
 
-def imported(folder: Path, source: Source) -> CLIP:
-    return CLIP(load(import_clip(source, folder, "mine", False, {})), Place(CPU))
+def imported(folder: Path, source: OpenClipSource) -> CLIP:
+    return CLIP(load(import_clip(source, folder, "mine", False, {})), Placement(CPU))
 
 
 def compare(ours: CLIP, theirs: nn.Module, context: int) -> None:
@@ -113,7 +115,7 @@ def test_a_stock_model_by_its_name(tmp_path: Path) -> None:
     theirs = made(get_model_config(name)).half()
     held = {f"module.{k}": t for k, t in theirs.state_dict().items()}
     torch.save({"epoch": 3, "state_dict": held}, tmp_path / "epoch_3.pt")
-    ours = imported(tmp_path, Source(name, tmp_path / "epoch_3.pt"))
+    ours = imported(tmp_path, OpenClipSource(name, tmp_path / "epoch_3.pt"))
     assert ours.sight.mean == open_clip.OPENAI_DATASET_MEAN
     assert ours.sight.std == open_clip.OPENAI_DATASET_STD
     compare(ours, theirs.float(), 77)
@@ -144,11 +146,13 @@ def test_how_pictures_are_shown_is_taken_from_where_it_is_told(tmp_path: Path) -
 
     here = tmp_path / "mine.safetensors"
     half = [0.5, 0.5, 0.5]
-    assert _configured(Source("PE-Core-T-16-384", here))[1]["mean"] == half
-    tag = Source("ViT-L-14", here, "laion2b_s32b_b82k")
+    assert _configured(OpenClipSource("PE-Core-T-16-384", here))[1]["mean"] == half
+    tag = OpenClipSource("ViT-L-14", here, "laion2b_s32b_b82k")
     assert _configured(tag)[1]["mean"] == half
-    assert _configured(Source("ViT-L-14", here))[1]["mean"] == [*open_clip.OPENAI_DATASET_MEAN]
-    openai, config = Source("ViT-B-32", here, "openai"), "quick_gelu"
+    assert _configured(OpenClipSource("ViT-L-14", here))[1]["mean"] == [
+        *open_clip.OPENAI_DATASET_MEAN
+    ]
+    openai, config = OpenClipSource("ViT-B-32", here, "openai"), "quick_gelu"
     assert _configured(openai)[0][config] is True
 
 
@@ -193,7 +197,7 @@ def test_an_unknown_name_is_told_with_near_ones(
     name: str, tag: str | None, told: str, tmp_path: Path
 ) -> None:
     with pytest.raises(CheckpointError, match=told):
-        import_clip(Source(name, tmp_path / "x.pt", tag), tmp_path, "mine", False, {})
+        import_clip(OpenClipSource(name, tmp_path / "x.pt", tag), tmp_path, "mine", False, {})
 
 
 @pytest.mark.parametrize(
@@ -227,7 +231,9 @@ def test_a_file_cut_short_or_with_code_in_it_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:
         archive.writestr("script/code/__torch__.py", "raise SystemExit")
     with pytest.raises(CheckpointError, match="is a TorchScript archive"):
-        import_clip(Source(source.name, tmp_path / "script.pt"), tmp_path, "mine", False, {})
+        import_clip(
+            OpenClipSource(source.name, tmp_path / "script.pt"), tmp_path, "mine", False, {}
+        )
 
 
 def test_an_id_is_taken_until_it_is_given_up(tmp_path: Path) -> None:

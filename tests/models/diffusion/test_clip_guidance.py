@@ -15,9 +15,9 @@ from models.artifacts import values_of
 from models.checkpoint.header import LEAD, PARTS, CheckpointError, Header, read_header
 from models.checkpoint.weights import load, save
 from models.clip.clip import CLIP, cutouts
-from models.diffusion.attach_clip import lead
+from models.diffusion.attach_clip import attach_clip
 from models.diffusion.clip_guidance import CUTOUTS, ClipGuidance, Lead
-from models.diffusion.timesteps import levels
+from models.diffusion.timesteps import timesteps
 from models.engine.batching import run_together
 from models.engine.engine import Engine
 from models.engine.flow import run_alone
@@ -102,7 +102,7 @@ def test_the_lead_is_scaled_by_the_noise_of_its_level(path: Path) -> None:
     """By sqrt(1 - alpha_bar) and the request's scale, at every second level."""
     family: Any = load_family(path)
     ((x0, goal, _),) = rows_of(family.guide, 1)
-    way = levels(family.process.alpha_bar, 4)
+    way = timesteps(family.process.alpha_bar, 4)
     (mend,) = family.guide.mends(Lead(goal, 3.0, every=2), way, seeded(1))
     for level in (0, 2):
         story = mend(x0, level, (1, 2))
@@ -194,7 +194,7 @@ def test_only_diffusion_models_are_led_and_only_by_a_clip(tmp_path: Path) -> Non
         ("tiny-latent_diffusion", "tiny-clip", "reads by tiny-clip, which leads it already"),
     ):
         with pytest.raises(CheckpointError, match=told):
-            lead(tmp_path, model, clip)
+            attach_clip(tmp_path, model, clip)
     assert (tmp_path / "tiny-vae.safetensors").read_bytes() == before
 
 
@@ -209,7 +209,7 @@ def test_another_card_and_the_same_weights(tmp_path: Path) -> None:
 
 def test_words_that_clip_does_not_know_are_noted(tmp_path: Path) -> None:
     tiny_checkpoint(tmp_path, "latent_diffusion")  # its CLIP knows few words
-    path = lead(tmp_path, tiny_checkpoint(tmp_path, "diffusion").stem, "tiny-clip")
+    path = attach_clip(tmp_path, tiny_checkpoint(tmp_path, "diffusion").stem, "tiny-clip")
     params = DiffusionParams(prompt="a red xylograph", steps=2)
     (picture,) = run_alone(load_family(path).generate(params, seeded(1)))
     assert picture.notes == ("not understood: xylograph",)
@@ -231,7 +231,7 @@ def test_real_pictures_come_nearer_to_the_text(text: str, tmp_path: Path) -> Non
     (tmp_path / "ddpm-fashion.safetensors").write_bytes(
         (CHECKPOINTS / "ddpm-fashion.safetensors").read_bytes()
     )
-    family: Any = load_family(lead(tmp_path, "ddpm-fashion", "clip-emoji"))
+    family: Any = load_family(attach_clip(tmp_path, "ddpm-fashion", "clip-emoji"))
     asked: list[dict[str, Any]] = [{}, {"prompt": text, "clip_guidance_scale": 100.0}]
     free, led = (
         similarity(family.guide.clip, text, [made(family, DiffusionParams, s, a) for s in range(3)])

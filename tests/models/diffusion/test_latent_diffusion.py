@@ -10,7 +10,7 @@ from models.checkpoint.header import PARTS, CheckpointError, Header
 from models.checkpoint.weights import load, save, weights_sha256
 from models.clip.clip import CLIP, cutouts
 from models.diffusion.latent_diffusion import LatentDiffusion
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.engine import Advanced, Engine, Finished
 from models.engine.flow import Inputs, run_alone
 from models.engine.noise import seeded
@@ -29,12 +29,12 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def family(path: Path) -> LatentDiffusion:
-    return LatentDiffusion(load(path), Place(CPU))
+    return LatentDiffusion(load(path), Placement(CPU))
 
 
 @pytest.fixture(scope="module")
 def clip(path: Path) -> CLIP:
-    return CLIP(load(path).needs["clip"], Place(CPU))
+    return CLIP(load(path).needs["clip"], Placement(CPU))
 
 
 def painted(family: LatentDiffusion, seed: int = 1, inputs: Inputs | None = None, **asked) -> Image:  # type: ignore[no-untyped-def]
@@ -207,8 +207,10 @@ def test_a_clip_whose_words_do_not_fit_is_refused(path: Path) -> None:
             {**held.tensors, **broken} if broken else {}
         )
         with pytest.raises(CheckpointError, match="words"):
-            CLIP(type(held)(Header(family="clip", net=held.header.net), tensors, ""), Place(CPU))
-    assert set(WORDS) <= CLIP(held, Place(CPU)).words.known
+            CLIP(
+                type(held)(Header(family="clip", net=held.header.net), tensors, ""), Placement(CPU)
+            )
+    assert set(WORDS) <= CLIP(held, Placement(CPU)).words.known
 
 
 def test_a_led_step_never_tells_less_progress_than_the_one_before(family: LatentDiffusion) -> None:

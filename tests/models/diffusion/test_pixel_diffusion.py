@@ -12,8 +12,8 @@ from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, load, save
 from models.diffusion.pixel_diffusion import Diffusion
 from models.diffusion.samplers import evaluations
-from models.engine.batching import Place, run_together
-from models.engine.determinism import prove
+from models.engine.batching import Placement, run_together
+from models.engine.determinism import check_determinism
 from models.engine.engine import Advanced, Engine, Finished
 from models.engine.flow import Flow, resume, run_alone
 from models.engine.noise import normal, seeded
@@ -30,8 +30,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(path: Path) -> Diffusion:
-    built = Diffusion(load(path), Place(CPU))
-    assert prove(built.batched, CPU).determinism == "bitwise"  # as a worker does when it loads
+    built = Diffusion(load(path), Placement(CPU))
+    assert (
+        check_determinism(built.batched, CPU).determinism == "bitwise"
+    )  # as a worker does when it loads
     return built
 
 
@@ -207,7 +209,7 @@ def test_previews_are_pictures_of_what_was_predicted(model: Diffusion) -> None:
 
 def test_half_precision_knows_its_time(path: Path) -> None:
     """A time as large as 999 would be rounded by four in bfloat16."""
-    half = Diffusion(load(path), Place(CPU, torch.bfloat16))
+    half = Diffusion(load(path), Placement(CPU, torch.bfloat16))
     x, label = torch.randn(half.shape), torch.tensor(0)
     rows = [(x, torch.tensor(t * 1000), label) for t in (997, 998, 999)]
     times = []
@@ -232,7 +234,7 @@ def test_a_header_with_a_process_that_is_not_there_is_refused(
     held = load(path)
     save(tmp_path / path.name, held.header.model_copy(update={"process": process}), held.tensors)
     with pytest.raises(CheckpointError, match=said):
-        Diffusion(load(tmp_path / path.name), Place(CPU))
+        Diffusion(load(tmp_path / path.name), Placement(CPU))
 
 
 @pytest.mark.parametrize("guidance", [0.5, 50, "much"])
@@ -241,7 +243,7 @@ def test_a_guidance_out_of_bounds_is_refused(path: Path, guidance: Any) -> None:
     process = {**held.header.process, "guidance": guidance}
     told = held.header.model_copy(update={"process": process})
     with pytest.raises(CheckpointError, match="noise process"):
-        Diffusion(Checkpoint(told, held.tensors, ""), Place(CPU))
+        Diffusion(Checkpoint(told, held.tensors, ""), Placement(CPU))
 
 
 @pytest.mark.parametrize(("steps", "strength"), [(1, None), (4, 0.1), (1000, 0.0001)])

@@ -8,9 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.diffusion.noise_schedule import Denoised, Process, cosine_alpha_bar, linear_alpha_bar
+from models.diffusion.noise_schedule import (
+    Denoised,
+    NoiseSchedule,
+    cosine_alpha_bar,
+    linear_alpha_bar,
+)
 from models.diffusion.samplers import SAMPLERS, ddim, ddpm, dpmpp_2m, euler, evaluations, heun
-from models.diffusion.timesteps import Levels, levels
+from models.diffusion.timesteps import Timesteps, timesteps
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -28,7 +33,7 @@ def finish(story: Coroutine[Any, Any, Tensor]) -> Tensor:
     raise AssertionError("it waits")
 
 
-def net(x: Tensor, t: Tensor, process: Process) -> Tensor:
+def net(x: Tensor, t: Tensor, process: NoiseSchedule) -> Tensor:
     """A guess at x0 that is smooth, bounded, and depends on everything, in the process's words."""
     x0 = torch.tanh(x * 0.9 + x.roll(1, -1) * 0.3 + torch.sin(t / 100).float())
     a = process.alpha_bar[t.long()]
@@ -39,7 +44,7 @@ def net(x: Tensor, t: Tensor, process: Process) -> Tensor:
 class Asking:
     """A denoiser over `net`, as a story has it."""
 
-    def __init__(self, process: Process, path: Levels) -> None:
+    def __init__(self, process: NoiseSchedule, path: Timesteps) -> None:
         self.process, self.path, self.asked = process, path, 0
 
     async def __call__(self, x: Tensor, i: int) -> Denoised:
@@ -96,8 +101,8 @@ def test_ddim_equals_diffusers_bit_for_bit(
         **oracle_options("linear", prediction), timestep_spacing=spacing, clip_sample=clip
     )
     oracle.set_timesteps(steps)
-    process = Process(linear_alpha_bar(), prediction, clip)
-    path = levels(process.alpha_bar, steps, spacing)
+    process = NoiseSchedule(linear_alpha_bar(), prediction, clip)
+    path = timesteps(process.alpha_bar, steps, spacing)
     assert path.t.long().tolist() == oracle.timesteps.tolist()
     fresh, x = noises(steps), start()
     given = iter(fresh)
@@ -127,8 +132,8 @@ def test_ddpm_agrees_with_diffusers(steps: int, kind: str, prediction: Any) -> N
         timestep_spacing="leading",
     )
     oracle.set_timesteps(steps)
-    process = Process(alpha_bar_of(kind), prediction, clip=False)
-    path = levels(process.alpha_bar, steps, "leading")
+    process = NoiseSchedule(alpha_bar_of(kind), prediction, clip=False)
+    path = timesteps(process.alpha_bar, steps, "leading")
     fresh, x = noises(steps), start()
     given = iter(fresh)
     got = finish(ddpm(Asking(process, path), x, path, lambda: next(given)))
@@ -144,7 +149,7 @@ def test_ddpm_agrees_with_diffusers(steps: int, kind: str, prediction: Any) -> N
     assert (got - x).abs().max() < 1e-4
 
 
-def in_sigma_space(oracle: Any, steps: int, path: Levels, process: Process) -> Tensor:
+def in_sigma_space(oracle: Any, steps: int, path: Timesteps, process: NoiseSchedule) -> Tensor:
     """The oracle's own loop, at the scale at which sigma counts."""
     oracle.set_timesteps(steps)
     x = start() * (path.sigmas[0] ** 2 + 1) ** 0.5
@@ -161,8 +166,8 @@ def test_euler_agrees_with_diffusers(steps: int, spacing: Any, prediction: Any) 
     from diffusers import EulerDiscreteScheduler
 
     options = oracle_options("linear", prediction)
-    process = Process(linear_alpha_bar(), prediction, clip=False)
-    path = levels(process.alpha_bar, steps, spacing)
+    process = NoiseSchedule(linear_alpha_bar(), prediction, clip=False)
+    path = timesteps(process.alpha_bar, steps, spacing)
     got = finish(euler(Asking(process, path), start(), path, start))
     oracle = EulerDiscreteScheduler(**options, timestep_spacing=spacing)
     want = in_sigma_space(oracle, steps, path, process)
@@ -175,8 +180,8 @@ def test_heun_agrees_with_diffusers(steps: int, prediction: Any) -> None:
     from diffusers import HeunDiscreteScheduler
 
     options = oracle_options("linear", prediction)
-    process = Process(linear_alpha_bar(), prediction, clip=False)
-    path = levels(process.alpha_bar, steps, "trailing")
+    process = NoiseSchedule(linear_alpha_bar(), prediction, clip=False)
+    path = timesteps(process.alpha_bar, steps, "trailing")
     asking = Asking(process, path)
     got = finish(heun(asking, start(), path, start))
     oracle = HeunDiscreteScheduler(**options, timestep_spacing="trailing")
@@ -198,8 +203,8 @@ def test_dpmpp_2m_agrees_with_diffusers(steps: int, prediction: Any) -> None:
         timestep_spacing="trailing",
         euler_at_final=True,
     )
-    process = Process(linear_alpha_bar(), prediction, clip=False)
-    path = levels(process.alpha_bar, steps, "trailing")
+    process = NoiseSchedule(linear_alpha_bar(), prediction, clip=False)
+    path = timesteps(process.alpha_bar, steps, "trailing")
     got = finish(dpmpp_2m(Asking(process, path), start(), path, start))
     oracle.set_timesteps(steps)
     x = start()
@@ -214,7 +219,7 @@ MEAN, DEVIATION = 0.4, 0.2
 class Gaussian:
     """The exact denoiser of pixels that are N(MEAN, DEVIATION^2): the posterior mean."""
 
-    def __init__(self, path: Levels) -> None:
+    def __init__(self, path: Timesteps) -> None:
         self.path = path
 
     async def __call__(self, x: Tensor, i: int) -> Denoised:
@@ -229,7 +234,7 @@ class Gaussian:
 def test_every_sampler_turns_noise_into_the_data(
     sampler: str, spacing: Literal["even", "karras"]
 ) -> None:
-    path = levels(cosine_alpha_bar(), 400, spacing)
+    path = timesteps(cosine_alpha_bar(), 400, spacing)
     rng = torch.Generator().manual_seed(0)
     x = torch.randn(50_000, generator=rng)
     noise = lambda: torch.randn(50_000, generator=rng)  # noqa: E731
@@ -241,7 +246,7 @@ def test_every_sampler_turns_noise_into_the_data(
 @pytest.mark.parametrize("sampler", ["ddim", "euler", "heun", "dpmpp_2m"])
 def test_deterministic_samplers_follow_the_known_way_to_its_end(sampler: str) -> None:
     """The probability flow of Gaussian data is a line: x0 = MEAN + DEVIATION * its noise."""
-    path = levels(cosine_alpha_bar(), 1000)
+    path = timesteps(cosine_alpha_bar(), 1000)
     x = torch.linspace(-2, 2, 9)
     made = finish(SAMPLERS[sampler](Gaussian(path), x, path, lambda: torch.zeros(9)))
     tolerance = {"heun": 2e-3, "dpmpp_2m": 2e-3}.get(sampler, 2e-2)
@@ -249,7 +254,7 @@ def test_deterministic_samplers_follow_the_known_way_to_its_end(sampler: str) ->
 
 
 def test_heun_errs_less_than_euler() -> None:
-    path, x = levels(linear_alpha_bar(), 30, "karras"), torch.linspace(-2, 2, 9)
+    path, x = timesteps(linear_alpha_bar(), 30, "karras"), torch.linspace(-2, 2, 9)
     right = MEAN + DEVIATION * x
     errors = [
         (finish(sampler(Gaussian(path), x, path, lambda: x)) - right).abs().max().item()
@@ -261,7 +266,7 @@ def test_heun_errs_less_than_euler() -> None:
 @pytest.mark.parametrize("spacing", ["even", "leading", "trailing", "linspace", "karras"])
 @pytest.mark.parametrize("steps", [1, 3, 50, 333, 1000])
 def test_levels_fall_to_none(spacing: Any, steps: int) -> None:
-    path = levels(linear_alpha_bar(), steps, spacing)
+    path = timesteps(linear_alpha_bar(), steps, spacing)
     assert len(path) == len(path.alpha_bar) == len(path.after) == steps
     assert (path.t.diff() < 0).all()
     assert (path.alpha_bar.diff() > 0).all()
@@ -271,11 +276,11 @@ def test_levels_fall_to_none(spacing: Any, steps: int) -> None:
 
 
 def test_even_levels_meet_end_to_end_where_steps_do_not_divide() -> None:
-    even, trailing = (levels(linear_alpha_bar(), 30, s) for s in ("even", "trailing"))
+    even, trailing = (timesteps(linear_alpha_bar(), 30, s) for s in ("even", "trailing"))
     assert torch.equal(even.after[:-1], even.alpha_bar[1:])
     assert torch.equal(even.t, trailing.t)
     assert not torch.equal(trailing.after[:-1], trailing.alpha_bar[1:])
-    dividing = [levels(linear_alpha_bar(), 50, s) for s in ("even", "trailing")]
+    dividing = [timesteps(linear_alpha_bar(), 50, s) for s in ("even", "trailing")]
     assert torch.equal(dividing[0].after, dividing[1].after)
 
 
@@ -286,7 +291,7 @@ def test_karras_sigmas_are_those_of_diffusers() -> None:
         **oracle_options("linear", "eps"), use_karras_sigmas=True, sigma_max=80.0
     )
     oracle.set_timesteps(20)
-    path = levels(linear_alpha_bar(), 20, "karras")
+    path = timesteps(linear_alpha_bar(), 20, "karras")
     assert torch.allclose(path.sigmas, oracle.sigmas, rtol=1e-3)
     assert torch.allclose(path.t, oracle.timesteps.double(), atol=0.1)
 
@@ -294,21 +299,21 @@ def test_karras_sigmas_are_those_of_diffusers() -> None:
 @pytest.mark.parametrize("steps", [0, 1001, -1])
 def test_a_count_of_steps_that_is_not_there_is_refused(steps: int) -> None:
     with pytest.raises(ValueError, match="between 1 and 1000"):
-        levels(linear_alpha_bar(), steps)
+        timesteps(linear_alpha_bar(), steps)
 
 
 def test_unknown_words_are_refused() -> None:
     with pytest.raises(ValueError, match="spacing must be one of even"):
-        levels(linear_alpha_bar(), 5, "odd")  # type: ignore[arg-type]
+        timesteps(linear_alpha_bar(), 5, "odd")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="schedule must be one of linear, cosine, scaled_linear"):
-        Process.of({"schedule": "odd"})
+        NoiseSchedule.of({"schedule": "odd"})
     with pytest.raises(ValueError, match="prediction must be eps, v or x, not odd"):
-        Process.of({"prediction": "odd"})
+        NoiseSchedule.of({"prediction": "odd"})
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_denoised_undoes_noised(prediction: Any) -> None:
-    process = Process(cosine_alpha_bar(), prediction, clip=False)
+    process = NoiseSchedule(cosine_alpha_bar(), prediction, clip=False)
     x0, eps, t = torch.rand(3, 1, 4, 4), torch.randn(3, 1, 4, 4), torch.tensor([5, 300, 900])
     x, said = process.noised(x0, eps, t), process.target(x0, eps, t)
     for i in range(3):

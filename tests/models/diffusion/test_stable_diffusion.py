@@ -17,9 +17,9 @@ from models.checkpoint.header import CheckpointError, read_header
 from models.checkpoint.weights import load
 from models.convert.importers import import_weights
 from models.diffusion.stable_diffusion import StableDiffusion
-from models.diffusion.stable_diffusion_tokenizer import Words, tensors_of
-from models.engine.batching import Place
-from models.engine.determinism import prove
+from models.diffusion.stable_diffusion_tokenizer import PromptTokenizer, tensors_of
+from models.engine.batching import Placement
+from models.engine.determinism import check_determinism
 from models.engine.engine import Engine, Failed, Finished
 from models.engine.flow import run_alone
 from models.engine.noise import normal, seeded
@@ -49,7 +49,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 @pytest.fixture(scope="module")
 def models(checkpoints: dict[int, Path]) -> dict[int, StableDiffusion]:
-    return {n: StableDiffusion(load(path), Place(CPU)) for n, path in checkpoints.items()}
+    return {n: StableDiffusion(load(path), Placement(CPU)) for n, path in checkpoints.items()}
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_the_words_of_clip_are_read_as_open_clip_reads_them() -> None:
     vocab |= {MARKS[0]: begin, MARKS[1]: end}
     merges = [" ".join(pair) for pair in sorted(theirs.bpe_ranks, key=theirs.bpe_ranks.get)]
     told = tensors_of(vocab, "\n".join(["#version: 0.2", *merges, ""]))
-    words = Words.of(TOKENIZER, told, 77)
+    words = PromptTokenizer.of(TOKENIZER, told, 77)
     for text in ("a red apple, 4k; it's good!", "Ein Gemälde von Zürich", "一个红苹果 🍎"):
         rows = [begin, *theirs.encode(text), end]
         assert words.read(text).tokens.tolist() == rows + [end] * (77 - len(rows))
@@ -187,7 +187,7 @@ def test_requests_of_one_size_share_their_steps_whatever_else_they_ask(
         {"steps": 2, "sampler": "heun", "prompt": "dog"},
         {"steps": 2, "width": 32, "height": 48},
     ]
-    assert prove(model.batched, CPU).determinism == "bitwise"
+    assert check_determinism(model.batched, CPU).determinism == "bitwise"
     alone = [made(model, i, **a).pixels for i, a in enumerate(asked)]
     spied = Spied(model, monkeypatch)
     engine = Engine(CPU, lambda: 0.0)  # no time passes, so that none is short
@@ -300,4 +300,4 @@ def test_what_to_install_is_told_where_it_is_missing(
     }
     monkeypatch.setitem(sys.modules, absent[name], None)
     with pytest.raises(CheckpointError, match=r"missing\): pip install 'atelier\[sd\]'"):
-        StableDiffusion(load(checkpoints[1]), Place(CPU))
+        StableDiffusion(load(checkpoints[1]), Placement(CPU))

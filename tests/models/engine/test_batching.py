@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.engine.batching import Batched, run_together
-from models.engine.determinism import prove
+from models.engine.batching import BatchedFn, run_together
+from models.engine.determinism import check_determinism
 
 CPU = torch.device("cpu")
 
@@ -19,7 +19,7 @@ def test_rows_come_back_as_a_loop_would_give_them() -> None:
     example = (torch.zeros(3), torch.zeros(1))
     rows = [(torch.randn(3), torch.randn(1)) for _ in range(11)]
     for size in (None, 1, 4):
-        run: Batched[tuple[Tensor, Tensor]] = Batched(fn, example, rows=size)
+        run: BatchedFn[tuple[Tensor, Tensor]] = BatchedFn(fn, example, rows=size)
         for (a, b), (x, y) in zip(rows, run_together(run, rows, CPU), strict=True):
             assert torch.equal(x, a * 2)
             assert torch.equal(y, a + b)
@@ -33,7 +33,7 @@ def test_dtype_and_memory_format_are_the_policys() -> None:
         return x
 
     example = (torch.zeros(3, 4, 4), torch.tensor(1))
-    run: Batched[Tensor] = Batched(fn, example, dtype=torch.bfloat16, channels_last=True)
+    run: BatchedFn[Tensor] = BatchedFn(fn, example, dtype=torch.bfloat16, channels_last=True)
     (out,) = run_together(run, [example], CPU)
     assert seen == [(torch.bfloat16, torch.int64, True)]
     assert out.dtype == torch.float32
@@ -41,8 +41,8 @@ def test_dtype_and_memory_format_are_the_policys() -> None:
 
 def test_the_proof_passes_a_function_whose_rows_are_their_own() -> None:
     net = torch.nn.Linear(8, 8).requires_grad_(False)
-    run: Batched[Tensor] = Batched(net, (torch.zeros(8),))
-    proof = prove((run,), CPU)
+    run: BatchedFn[Tensor] = BatchedFn(net, (torch.zeros(8),))
+    proof = check_determinism((run,), CPU)
     assert proof.determinism == "bitwise"
     assert proof.seconds[run] > 0
 
@@ -51,7 +51,7 @@ def test_the_proof_finds_a_function_whose_rows_mix() -> None:
     def mixing(x: Tensor) -> Tensor:
         return x + x.nan_to_num().mean()
 
-    assert prove((Batched(mixing, (torch.zeros(8),)),), CPU).determinism == "none"
+    assert check_determinism((BatchedFn(mixing, (torch.zeros(8),)),), CPU).determinism == "none"
 
 
 @pytest.mark.parametrize(("own", "determinism"), [(True, "bitwise"), (False, "none")])
@@ -64,7 +64,7 @@ def test_no_number_is_as_good_an_answer_as_any_if_it_does_not_depend_on_others(
         odd = torch.full_like(x, torch.nan)
         return odd if own or x.isnan().any() else x
 
-    assert prove((Batched(picky, (torch.zeros(8),)),), CPU).determinism == determinism
+    assert check_determinism((BatchedFn(picky, (torch.zeros(8),)),), CPU).determinism == determinism
 
 
 def sizes_and(limit: int, sizes: list[int]) -> Callable[[Tensor], Tensor]:
@@ -79,7 +79,7 @@ def sizes_and(limit: int, sizes: list[int]) -> Callable[[Tensor], Tensor]:
 
 def test_more_rows_than_the_fixed_batch_run_at_once_up_to_the_most() -> None:
     sizes: list[int] = []
-    run: Batched[Tensor] = Batched(sizes_and(99, sizes), (torch.zeros(1),), rows=4, most=10)
+    run: BatchedFn[Tensor] = BatchedFn(sizes_and(99, sizes), (torch.zeros(1),), rows=4, most=10)
     rows = [(torch.tensor([float(i)]),) for i in range(23)]
     results = run_together(run, rows, CPU)
     assert sizes == [10, 10, 4], "the rest is padded to the fixed size, and no further"
@@ -90,8 +90,8 @@ def test_more_rows_than_the_fixed_batch_run_at_once_up_to_the_most() -> None:
 def test_the_proof_narrows_a_function_whose_larger_batches_round_otherwise(
     limit: int, most: int | None
 ) -> None:
-    run: Batched[Tensor] = Batched(sizes_and(limit, []), (torch.ones(8),), rows=4, most=10)
-    assert prove((run,), CPU).determinism == "bitwise"
+    run: BatchedFn[Tensor] = BatchedFn(sizes_and(limit, []), (torch.ones(8),), rows=4, most=10)
+    assert check_determinism((run,), CPU).determinism == "bitwise"
     assert run.most == most
 
 
@@ -100,7 +100,7 @@ def test_rows_of_another_shape_than_the_example_are_padded_with_their_own(
     count: int, batches: list[int]
 ) -> None:
     sizes: list[int] = []
-    run: Batched[Tensor] = Batched(sizes_and(99, sizes), (torch.zeros(2, 2),), rows=4, most=10)
+    run: BatchedFn[Tensor] = BatchedFn(sizes_and(99, sizes), (torch.zeros(2, 2),), rows=4, most=10)
     rows = [(torch.full((3, 5), float(i)),) for i in range(count)]
     results = run_together(run, rows, CPU)
     assert sizes == batches, "more at once were only proved of the example's shape"
@@ -110,7 +110,7 @@ def test_rows_of_another_shape_than_the_example_are_padded_with_their_own(
 def test_a_row_of_another_shape_keeps_its_bits_beside_a_poisoned_one() -> None:
     torch.manual_seed(0)
     net = torch.nn.Conv2d(3, 8, 3).requires_grad_(False)
-    run: Batched[Tensor] = Batched(net, (torch.zeros(3, 8, 8),))
+    run: BatchedFn[Tensor] = BatchedFn(net, (torch.zeros(3, 8, 8),))
     row, poison = (torch.randn(3, 12, 6),), (torch.full((3, 12, 6), torch.nan),)
     (alone,) = run_together(run, [row], CPU)
     assert torch.equal(run_together(run, [poison, row], CPU)[1], alone)
@@ -122,8 +122,8 @@ def test_little_is_asked_for_the_proof_of_rows_that_run_one_at_a_time(
 ) -> None:
     """A row of a large model takes seconds."""
     seen: list[int] = []
-    run: Batched[Tensor] = Batched(sizes_and(99, seen), (torch.ones(8),), rows=rows)
-    assert prove((run,), CPU).determinism == "bitwise"
+    run: BatchedFn[Tensor] = BatchedFn(sizes_and(99, seen), (torch.ones(8),), rows=rows)
+    assert check_determinism((run,), CPU).determinism == "bitwise"
     assert len(seen) <= calls
 
 
@@ -134,9 +134,12 @@ def test_the_proof_finds_a_function_that_remembers_the_row_before() -> None:
         before, held[0] = held[0], x
         return x + before
 
-    assert prove((Batched(remembering, (torch.zeros(8),), rows=1),), CPU).determinism == "none"
+    assert (
+        check_determinism((BatchedFn(remembering, (torch.zeros(8),), rows=1),), CPU).determinism
+        == "none"
+    )
 
 
 def test_the_most_is_no_less_than_the_fixed_batch() -> None:
     with pytest.raises(ValueError, match="most"):
-        Batched(lambda x: x, (torch.zeros(1),), rows=4, most=3)
+        BatchedFn(lambda x: x, (torch.zeros(1),), rows=4, most=3)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, Image
-from models.engine.batching import Batched, SeamError
+from models.engine.batching import BatchedFn, SeamError
 from models.engine.engine import Advanced, Engine, Event, Failed, Finished
-from models.engine.flow import Step, run_alone, together
+from models.engine.flow import Step, gather, run_alone
 
 CPU = torch.device("cpu")
 ROW = (torch.zeros(1),)
@@ -22,7 +22,7 @@ def picture(value: Tensor) -> tuple[Artifact, ...]:
     return (Image(value.reshape(1, 1, 1)),)
 
 
-async def count(run: Batched[Tensor], start: float, steps: int) -> tuple[Artifact, ...]:
+async def count(run: BatchedFn[Tensor], start: float, steps: int) -> tuple[Artifact, ...]:
     x = torch.tensor([float(start)])
     for i in range(steps):
         x = await Step(run, (x,), progress=(i + 1, steps), preview=lambda x: picture(x)[0])
@@ -61,7 +61,7 @@ class Calls:
 
 def test_one_shot_flows_of_equal_key_share_one_batch() -> None:
     calls = Calls()
-    run: Batched[Tensor] = Batched(calls, ROW, rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
     engine = Engine(CPU)
     for i in range(5):
         engine.add(i, count(run, float(i), 1))
@@ -72,7 +72,7 @@ def test_one_shot_flows_of_equal_key_share_one_batch() -> None:
 
 def test_a_flow_joins_mid_flight_and_shares_the_rest() -> None:
     calls = Calls()
-    run: Batched[Tensor] = Batched(calls, ROW, rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
     engine = Engine(CPU)
     engine.add("first", count(run, 0, 4))
     engine.tick()
@@ -83,7 +83,7 @@ def test_a_flow_joins_mid_flight_and_shares_the_rest() -> None:
 
 def test_batches_are_padded_to_their_fixed_rows() -> None:
     calls = Calls()
-    run: Batched[Tensor] = Batched(calls, ROW, rows=4)
+    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=4)
     engine = Engine(CPU)
     for i in range(6):
         engine.add(i, count(run, float(i), 1))
@@ -93,8 +93,8 @@ def test_batches_are_padded_to_their_fixed_rows() -> None:
 
 def test_other_shapes_and_other_models_never_share() -> None:
     calls = Calls()
-    one: Batched[Tensor] = Batched(calls, ROW, rows=None)
-    two: Batched[Tensor] = Batched(calls, ROW, rows=None)
+    one: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
+    two: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
 
     async def wide() -> tuple[Artifact, ...]:
         return picture((await Step(one, (torch.zeros(2),))).sum())
@@ -109,11 +109,11 @@ def test_other_shapes_and_other_models_never_share() -> None:
 
 def test_together_waits_for_all_of_its_rows() -> None:
     calls = Calls()
-    run: Batched[Tensor] = Batched(calls, ROW, rows=None)
-    other: Batched[Tensor] = Batched(lambda x: x * 2, ROW, rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
+    other: BatchedFn[Tensor] = BatchedFn(lambda x: x * 2, ROW, rows=None)
 
     async def story() -> tuple[Artifact, ...]:
-        a, b, c = await together(
+        a, b, c = await gather(
             Step(run, (torch.tensor([1.0]),)),
             Step(other, (torch.tensor([10.0]),)),
             Step(run, (torch.tensor([2.0]),)),
@@ -128,7 +128,7 @@ def test_together_waits_for_all_of_its_rows() -> None:
 
 
 def test_progress_and_previews_come_with_each_step() -> None:
-    run: Batched[Tensor] = Batched(lambda x: x + 0.25, ROW)
+    run: BatchedFn[Tensor] = BatchedFn(lambda x: x + 0.25, ROW)
     engine = Engine(CPU)
     engine.add("x", count(run, 0, 3))
     seen = [e for e in drain(engine) if isinstance(e, Advanced)]
@@ -137,7 +137,7 @@ def test_progress_and_previews_come_with_each_step() -> None:
 
 
 def test_deltas_arrive_in_order() -> None:
-    run: Batched[Tensor] = Batched(lambda x: x, ROW)
+    run: BatchedFn[Tensor] = BatchedFn(lambda x: x, ROW)
 
     async def story() -> tuple[Artifact, ...]:
         for word in ("once ", "upon ", "a time"):
@@ -158,7 +158,7 @@ def poison(x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("rows", [None, 1, 4])
 def test_a_poison_row_fails_alone(rows: int | None) -> None:
-    run: Batched[Tensor] = Batched(poison, ROW, rows=rows)
+    run: BatchedFn[Tensor] = BatchedFn(poison, ROW, rows=rows)
     engine = Engine(CPU)
     for i in range(10, 17):
         engine.add(i, count(run, float(i), 1))
@@ -174,7 +174,7 @@ def test_out_of_memory_halves_the_batch_until_it_fits() -> None:
         return x + 1
 
     calls = Calls(small_only)
-    run: Batched[Tensor] = Batched(calls, ROW, rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
     engine = Engine(CPU)
     for i in range(8):
         engine.add(i, count(run, float(i), 1))
@@ -194,7 +194,7 @@ def test_a_try_without_memory_gives_its_tensors_back_before_the_next() -> None:
             raise torch.OutOfMemoryError("no room")
         return x + 1
 
-    run: Batched[Tensor] = Batched(small_only, ROW, rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(small_only, ROW, rows=None)
     engine = Engine(CPU)
     for i in range(4):
         engine.add(i, count(run, float(i), 1))
@@ -206,7 +206,7 @@ def test_a_row_that_never_fits_fails_alone() -> None:
     def full(x: Tensor) -> Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    run: Batched[Tensor] = Batched(full, ROW)
+    run: BatchedFn[Tensor] = BatchedFn(full, ROW)
     engine = Engine(CPU)
     engine.add("x", count(run, 0, 1))
     assert isinstance(ends(drain(engine))["x"], RuntimeError)
@@ -216,7 +216,7 @@ def test_a_lost_device_is_nobodys_fault_and_ends_the_engine() -> None:
     def lost(x: Tensor) -> Tensor:
         raise torch.AcceleratorError("illegal memory access")
 
-    run: Batched[Tensor] = Batched(lost, ROW)
+    run: BatchedFn[Tensor] = BatchedFn(lost, ROW)
     engine = Engine(CPU)
     engine.add("x", count(run, 0, 1))
     with pytest.raises(torch.AcceleratorError):
@@ -237,7 +237,7 @@ class Slots:
         self.taken -= 1
 
 
-async def holding(slots: Slots, run: Batched[Tensor], steps: int) -> tuple[Artifact, ...]:
+async def holding(slots: Slots, run: BatchedFn[Tensor], steps: int) -> tuple[Artifact, ...]:
     with slots:
         return await count(run, 0, steps)
 
@@ -245,7 +245,7 @@ async def holding(slots: Slots, run: Batched[Tensor], steps: int) -> tuple[Artif
 @pytest.mark.parametrize("ticks", range(4))
 def test_cancel_at_any_step_gives_back_what_the_flow_holds(ticks: int) -> None:
     slots = Slots()
-    run: Batched[Tensor] = Batched(lambda x: x + 1, ROW)
+    run: BatchedFn[Tensor] = BatchedFn(lambda x: x + 1, ROW)
     engine = Engine(CPU)
     engine.add("x", holding(slots, run, 4))
     engine.add("y", holding(slots, run, 5))
@@ -260,7 +260,7 @@ def test_cancel_at_any_step_gives_back_what_the_flow_holds(ticks: int) -> None:
 
 def test_a_failing_flow_gives_back_what_it_holds() -> None:
     slots = Slots()
-    run: Batched[Tensor] = Batched(poison, ROW)
+    run: BatchedFn[Tensor] = BatchedFn(poison, ROW)
     engine = Engine(CPU)
 
     async def story() -> tuple[Artifact, ...]:
@@ -284,7 +284,7 @@ async def returns_nothing() -> None:
 
 
 async def makes_its_own_batched() -> tuple[Artifact, ...]:
-    return picture(await Step(Batched(lambda x: x, ROW), ROW))
+    return picture(await Step(BatchedFn(lambda x: x, ROW), ROW))
 
 
 async def passes_a_closure() -> tuple[Artifact, ...]:
@@ -306,7 +306,7 @@ async def makes_infinity() -> tuple[Artifact, ...]:
     ],
 )
 def test_a_breach_of_the_seam_fails_that_flow_alone(story: Any, error: type) -> None:
-    run: Batched[Tensor] = Batched(lambda x: x + 1, ROW)
+    run: BatchedFn[Tensor] = BatchedFn(lambda x: x + 1, ROW)
     engine = Engine(CPU)
     engine.add("good", count(run, 0, 2))
     events = engine.add("bad", story())
@@ -316,7 +316,7 @@ def test_a_breach_of_the_seam_fails_that_flow_alone(story: Any, error: type) -> 
 
 @pytest.mark.parametrize("out", [lambda x: x[:1], lambda x: x.sum(), lambda x: "no"])
 def test_a_run_must_return_as_many_rows_as_it_was_given(out: Any) -> None:
-    run: Batched[Tensor] = Batched(out, ROW, rows=3)
+    run: BatchedFn[Tensor] = BatchedFn(out, ROW, rows=3)
     engine = Engine(CPU)
     engine.add("x", count(run, 0, 1))
     assert isinstance(ends(drain(engine))["x"], SeamError)
@@ -328,7 +328,7 @@ def test_a_grad_run_sees_gradients_though_flows_do_not() -> None:
         (grad,) = torch.autograd.grad((x**3).sum(), x)
         return grad, x
 
-    run: Batched[tuple[Tensor, Tensor]] = Batched(slope, ROW, grad=True)
+    run: BatchedFn[tuple[Tensor, Tensor]] = BatchedFn(slope, ROW, grad=True)
 
     async def story() -> tuple[Artifact, ...]:
         assert torch.is_inference_mode_enabled()
@@ -345,7 +345,7 @@ def test_random_joins_cancels_and_nan_neighbours_never_move_a_bit() -> None:
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Linear(1, 64), torch.nn.Tanh(), torch.nn.Linear(64, 1))
     net.requires_grad_(False)
-    run: Batched[Tensor] = Batched(net, ROW)
+    run: BatchedFn[Tensor] = BatchedFn(net, ROW)
     chance = random.Random(7)
     expected = {i: run_alone(count(run, i / 7, 1 + i % 5))[0].pixels.item() for i in range(60)}
     engine, found, todo = Engine(CPU), {}, list(range(60))

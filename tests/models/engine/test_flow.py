@@ -1,4 +1,4 @@
-"""Stories side by side: `abreast` drives them together, whatever each awaits."""
+"""Stories side by side: `gather_flows` drives them together, whatever each awaits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.engine.batching import Batched, SeamError
-from models.engine.flow import Step, Story, abreast, resume, together
+from models.engine.batching import BatchedFn, SeamError
+from models.engine.flow import Step, Story, gather, gather_flows, resume
 from models.engine.noise import line, slerp, walk
 
-DOUBLE: Batched[Tensor] = Batched(lambda x: 2 * x, (torch.zeros(1),))
+DOUBLE: BatchedFn[Tensor] = BatchedFn(lambda x: 2 * x, (torch.zeros(1),))
 
 
 async def doubled(times: int, log: list[str], name: str) -> float:
@@ -39,7 +39,7 @@ def drive(story: Story[Any]) -> tuple[Any, list[int]]:
 
 
 async def side_by_side(*stories: Story[Any]) -> tuple[Any, ...]:
-    return await abreast(*stories)
+    return await gather_flows(*stories)
 
 
 def test_they_await_together_and_keep_their_order() -> None:
@@ -53,7 +53,7 @@ def test_they_await_together_and_keep_their_order() -> None:
 
 def test_a_story_may_await_several_rows_at_once() -> None:
     async def pair() -> float:
-        a, b = await together(Step(DOUBLE, (torch.ones(1),)), Step(DOUBLE, (torch.ones(1) * 3,)))
+        a, b = await gather(Step(DOUBLE, (torch.ones(1),)), Step(DOUBLE, (torch.ones(1) * 3,)))
         return float(a + 10 * b)
 
     ends, widths = drive(side_by_side(pair(), doubled(1, [], ""), pair()))
@@ -84,7 +84,7 @@ def test_one_that_fails_closes_the_others() -> None:
 
 def test_there_must_be_one() -> None:
     with pytest.raises(SeamError):
-        abreast()
+        gather_flows()
 
 
 @pytest.mark.parametrize("between", [slerp, line])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.engine.batching import Batched
+from models.engine.batching import BatchedFn
 from models.engine.engine import Advanced, Engine, Finished
 from models.engine.flow import Step
 from tests.models.engine.test_engine import CPU, ROW, count, drain, ends, picture
@@ -23,18 +23,18 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def costing(self, seconds: float, rows: int = 4) -> Batched[Tensor]:
+    def costing(self, seconds: float, rows: int = 4) -> BatchedFn[Tensor]:
         def run(x: Tensor) -> Tensor:
             self.now += seconds
             return x + 1
 
-        return Batched(run, ROW, rows=rows)
+        return BatchedFn(run, ROW, rows=rows)
 
     def pass_until(self, when: float, engine: Engine) -> None:
         while self.now < when:
             engine.tick()
 
-    def known(self, engine: Engine, seconds: float, rows: int = 4) -> Batched[Tensor]:
+    def known(self, engine: Engine, seconds: float, rows: int = 4) -> BatchedFn[Tensor]:
         """One of which the engine knows what it costs, as after a model's warm-up."""
         run = self.costing(seconds, rows)
         engine.learn(run, seconds)
@@ -189,7 +189,7 @@ def test_a_tick_takes_no_more_rows_than_fit_in_its_time(kinds: int, seconds: flo
     assert len(ends(drain(engine))) == 32
 
 
-def shown(clock: Clock, run: Batched[Tensor], steps: int, cost: float) -> Any:
+def shown(clock: Clock, run: BatchedFn[Tensor], steps: int, cost: float) -> Any:
     """A flow whose previews take this long."""
 
     def drawn(x: Tensor) -> Artifact:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.kernels.simd import compiled
-from models.kernels.threads import MOST, Member, Team, meet, share
+from models.kernels.threads import MOST, Member, ThreadTeam, meet, share
 
 
 @compiled
@@ -20,7 +20,7 @@ def turn_about(rounds: int, seen: np.ndarray, each: np.ndarray, member: Member) 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 def test_what_each_wrote_before_a_meeting_all_see_after_it(size: int) -> None:
-    team, rounds = Team(size), 3000
+    team, rounds = ThreadTeam(size), 3000
     for _ in range(3):
         seen, each = np.zeros(size, np.int64), np.zeros((2, size), np.int64)
         team.run(turn_about, rounds, seen, each)
@@ -38,10 +38,10 @@ def test_shares_are_all_there_is_and_fair(size: int, count: int) -> None:
 
 
 def test_a_team_has_no_more_members_than_are_of_use() -> None:
-    assert Team(64).size == MOST
-    assert Team(0).size == 1
+    assert ThreadTeam(64).size == MOST
+    assert ThreadTeam(0).size == 1
 
 
 def test_what_goes_wrong_is_told() -> None:
     with pytest.raises(TypeError):
-        Team(2).run(turn_about, 1)
+        ThreadTeam(2).run(turn_about, 1)

@@ -8,7 +8,7 @@ import torch
 
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.language import backends as language_nets
 from models.language.language import Language
 from tests.models.families import tiny_checkpoint
@@ -24,8 +24,12 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_weights_take_what_they_are_kept_as(path: Path) -> None:
     header = load(path).header
     other = header.model_copy(update={"net": {**header.net, "config": {"model_type": "gpt2"}}})
-    single, half, narrow = Place(CPU), Place(CPU, torch.bfloat16), Place(CPU, words=torch.int8)
-    cases: list[tuple[set[str], Place, int]] = [
+    single, half, narrow = (
+        Placement(CPU),
+        Placement(CPU, torch.bfloat16),
+        Placement(CPU, words=torch.int8),
+    )
+    cases: list[tuple[set[str], Placement, int]] = [
         ({"F32"}, single, 4),
         ({"BF16"}, single, 2),  # as it came
         ({"F16"}, single, 4),  # the kernel has none so narrow that would lose nothing
@@ -48,12 +52,12 @@ def test_there_are_as_many_slots_as_a_worker_has_room_for(path: Path) -> None:
     slot = 2 * 4 * 2 * 2 * 1024 * 16
 
     def weighed(memory: int) -> int:
-        place = Place(CPU, memory=memory)
+        place = Placement(CPU, memory=memory)
         return language_nets.loaded_bytes(held.header, elements, frozenset({"F32"}), place)
 
     weights = weighed(2**30) - 17 * slot
     for room, slots in ((17 * slot, 16), (6 * slot, 5), (3 * slot - 1, 1), (0, 1)):
-        family = Language(held, Place(CPU, memory=weights + room))
+        family = Language(held, Placement(CPU, memory=weights + room))
         assert family.max_items == slots
         caches = sum(cache.nbytes for cache in family.pen.net.caches)
         assert weighed(weights + room) == weights + caches
@@ -61,7 +65,7 @@ def test_there_are_as_many_slots_as_a_worker_has_room_for(path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(language_nets, "find_spec", lambda name: None)
         assert weighed(2**20) <= 2**20, "whatever net it is, it fits where its weights do"
-        assert 1 <= Language(held, Place(CPU, memory=2**20)).max_items < 16
+        assert 1 <= Language(held, Placement(CPU, memory=2**20)).max_items < 16
 
 
 @pytest.mark.parametrize("net", [{}, {"config": 3}, {"context": "long"}])
@@ -71,4 +75,4 @@ def test_a_header_that_is_none_of_a_language_model_is_refused_before_it_is_weigh
     held = load(path)
     header = held.header.model_copy(update={"net": {**held.header.net, **net} if net else {}})
     with pytest.raises((CheckpointError, ValueError)):
-        language_nets.loaded_bytes(header, 50, frozenset({"F32"}), Place(CPU))
+        language_nets.loaded_bytes(header, 50, frozenset({"F32"}), Placement(CPU))

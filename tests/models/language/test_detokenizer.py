@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from models.language.detokenizer import Draft
+from models.language.detokenizer import Detokenizer
 from models.language.tokenizer import TENSOR, TextTokens, tensor_of
 from tests.models.writing import WORDS, tokenizer
 
@@ -14,8 +14,10 @@ def words() -> TextTokens:
     return TextTokens(WORDS, {TENSOR: tensor_of(tokenizer().to_str())})
 
 
-def written(words: TextTokens, tokens: list[int], stops: list[str]) -> tuple[list[str], Draft]:
-    draft = Draft(words, words.of_text("Once "), stops)
+def written(
+    words: TextTokens, tokens: list[int], stops: list[str]
+) -> tuple[list[str], Detokenizer]:
+    draft = Detokenizer(words, words.of_text("Once "), stops)
     pieces = []
     for token in tokens:
         pieces.append(draft.add(token))
@@ -78,7 +80,7 @@ def test_stop_strings_match_special_tokens(words: TextTokens, stop: str, text: s
 
 
 def test_a_stop_string_matches_the_token_that_ends_a_text(words: TextTokens) -> None:
-    draft = Draft(words, words.of_text("x"), ["b<|im_end|>"])
+    draft = Detokenizer(words, words.of_text("x"), ["b<|im_end|>"])
     pieces = [draft.add(token) for token in words.of_text("ab")]
     assert "".join([*pieces, draft.end(2)]) == draft.text == "a"
     assert draft.stopped

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from models.artifacts import Text
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.engine import Advanced, Engine, Failed, Finished
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
@@ -23,7 +23,7 @@ from models.language.language import Language, title_of
 from models.language.llama import LlamaNet
 from models.language.tokenizer import TENSOR, tensor_of
 from models.language.transformers_backend import CausalNet
-from models.params.base import Refused
+from models.params.base import UnsupportedRequest
 from models.params.text import LanguageParams
 from tests.models.families import tiny_checkpoint
 from tests.models.writing import LLAMA, PARAMS, TEMPLATE, tokenizer
@@ -45,7 +45,7 @@ def family(path: Path, request: pytest.FixtureRequest) -> Language:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "transformers":
             patch.setattr(language_nets, "find_spec", lambda name: None)
-        made = Language(load(path), Place(CPU))
+        made = Language(load(path), Placement(CPU))
     assert type(made.pen.net) is NETS[request.param]
     return made
 
@@ -103,10 +103,10 @@ def test_cached_logits_are_those_of_the_whole_text(peer: Any, family: Language) 
         begun = len(tokens) - len(tokens) % net.chunk - net.chunk
         for start in range(0, begun, net.chunk):
             part = torch.tensor([tokens[start : start + net.chunk]])
-            net.read(part, torch.tensor([start]), at, net.span(start + net.chunk)[None])
+            net.read(part, torch.tensor([start]), at, net.bucket(start + net.chunk)[None])
         for place in range(begun, len(tokens)):
             row = (torch.tensor([tokens[place]]), torch.tensor([place]), at)
-            (logits,) = net.logits(*row, net.span(place + 1)[None])
+            (logits,) = net.logits(*row, net.bucket(place + 1)[None])
             assert torch.allclose(logits, whole[place], atol=1e-5)
 
 
@@ -125,7 +125,7 @@ def test_a_hundred_requests_that_come_and_go_leave_every_slot_free(family: Langu
             for event in engine.add(seed, family.generate(params, seeded(seed))):
                 assert broken
                 assert isinstance(event, Failed)
-                assert isinstance(event.error, Refused)
+                assert isinstance(event.error, UnsupportedRequest)
                 ends[seed] = event
         if running and chance.random() < 0.1:
             canceled = chance.choice(sorted(running))
@@ -218,7 +218,9 @@ def test_what_is_far_too_long_is_refused_before_it_is_read_whole(
     )
     turns = [{"role": "user", "content": long}] * 3
     given = {"kind": "chat", "messages": turns} if chat else {"kind": "completion", "text": long}
-    with pytest.raises(Refused, match="has more than 1000 tokens; this model's context has 1000"):
+    with pytest.raises(
+        UnsupportedRequest, match="has more than 1000 tokens; this model's context has 1000"
+    ):
         made(family, **given, max_tokens=4)
     assert sum(read) < len(long) / 10
     fits = {"kind": "completion", "text": "a" * 900, "max_tokens": 4}
@@ -272,7 +274,7 @@ def test_a_story_is_asked_for_where_there_is_no_place_for_the_system(path: Path)
     strict = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
     net = {**held.header.net, "words": {**words, "chat_template": strict + TEMPLATE}}
     header = held.header.model_copy(update={"net": net})
-    family = Language(type(held)(header, held.tensors, ""), Place(CPU))
+    family = Language(type(held)(header, held.tensors, ""), Placement(CPU))
     assert made(family, prompt="the hen", max_tokens=4).written <= 4
 
 
@@ -284,8 +286,8 @@ def test_words_beyond_the_net_are_refused(path: Path) -> None:
     net = {**held.header.net, "words": {**words, "chat_template": template}}
     header = held.header.model_copy(update={"net": net})
     tensors = {**held.tensors, TENSOR: tensor_of(more.to_str())}
-    family = Language(type(held)(header, tensors, ""), Place(CPU))
-    with pytest.raises(Refused, match="its net does not"):
+    family = Language(type(held)(header, tensors, ""), Placement(CPU))
+    with pytest.raises(UnsupportedRequest, match="its net does not"):
         made(family, kind="chat", messages=[{"role": "user", "content": "x"}], max_tokens=3)
 
 
@@ -293,7 +295,7 @@ def test_without_a_limit_it_may_fill_the_context(family: Language) -> None:
     text = made(family, kind="completion", text="x" * 980, max_tokens=None)
     assert text.written <= 20
     assert (text.finish == "length") == (text.written == 20)
-    with pytest.raises(Refused, match="which leave no room"):
+    with pytest.raises(UnsupportedRequest, match="which leave no room"):
         made(family, kind="completion", text="x" * 1000, max_tokens=None)
 
 
@@ -305,7 +307,7 @@ def test_next_to_no_temperature_takes_the_likeliest(family: Language) -> None:
 
 def test_what_is_beyond_the_context_is_refused_with_the_numbers(family: Language) -> None:
     with pytest.raises(
-        Refused, match=r"text has 841 tokens, .* 1041; .* context has 1000"
+        UnsupportedRequest, match=r"text has 841 tokens, .* 1041; .* context has 1000"
     ) as refused:
         made(family, kind="completion", text="x" * 841, max_tokens=200)
     assert (refused.value.param, refused.value.code) == ("text", "context_length_exceeded")
@@ -317,4 +319,4 @@ def test_a_net_that_keeps_other_things_is_refused(path: Path) -> None:
     net = {**held.header.net, "config": {"model_type": "mamba", "vocab_size": 272}}
     header = held.header.model_copy(update={"net": net})
     with pytest.raises(CheckpointError, match=r"tensor|keys and values"):
-        Language(type(held)(header, held.tensors, ""), Place(CPU))
+        Language(type(held)(header, held.tensors, ""), Placement(CPU))

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from models.checkpoint.header import CheckpointError
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.language.llama import LlamaNet
 from models.language.llama_weights import Shape
 
@@ -57,8 +57,8 @@ def net_of(peer: Any, dtype: torch.dtype = torch.float32, **place: Any) -> Llama
     assert shape is not None
     tied = peer.all_tied_weights_keys
     weights = {n: t.to(dtype) for n, t in peer.state_dict().items() if n not in tied}
-    net = LlamaNet(shape, weights, Place(torch.device("cpu"), **place), 90)
-    net.furnish(3)
+    net = LlamaNet(shape, weights, Placement(torch.device("cpu"), **place), 90)
+    net.allocate(3)
     return net
 
 
@@ -66,7 +66,7 @@ def logits_of(net: LlamaNet, tokens: Tensor, slot: int = 1) -> Tensor:
     """Of every place of a text, a token at a time."""
     found = []
     for place, token in enumerate(tokens):
-        at = (torch.tensor([place]), torch.tensor([slot]), net.span(1)[None])
+        at = (torch.tensor([place]), torch.tensor([slot]), net.bucket(1)[None])
         found.append(net.logits(token[None], *at)[0])
     return torch.stack(found)
 
@@ -116,7 +116,7 @@ def test_a_row_has_the_same_bits_in_any_batch(rows: int, words: torch.dtype | No
             slots[:], places = 3, torch.arange(rows)
             many[:] = TOKENS[40 : 40 + rows]
             many[last], slots[last], places[last] = TOKENS[19], 2, 19
-            spans = net.span(1)[None].expand(rows, 0)
+            spans = net.bucket(1)[None].expand(rows, 0)
             assert torch.equal(net.logits(many, places, slots, spans)[last], alone[19])
 
 
@@ -127,7 +127,10 @@ def test_a_row_has_the_same_bits_however_many_threads_there_are(rows: int) -> No
         for threads in (1, 2, 3, 5):
             torch.set_num_threads(threads)
             net = net_of(peer)
-            part, spans = TOKENS[: 16 * rows].view(rows, 16) % 75, net.span(1)[None].expand(rows, 0)
+            part, spans = (
+                TOKENS[: 16 * rows].view(rows, 16) % 75,
+                net.bucket(1)[None].expand(rows, 0),
+            )
             slots = torch.arange(rows) % 3 + 1
             starts = torch.arange(rows) // 3 * 16
             with torch.inference_mode():
@@ -146,7 +149,7 @@ def test_a_chunk_writes_what_single_tokens_write() -> None:
         logits_of(net, TOKENS[:48], slot=1)
         for start in (0, 16, 32):
             part = TOKENS[start : start + 16][None]
-            net.read(part, torch.tensor([start]), torch.tensor([2]), net.span(1)[None])
+            net.read(part, torch.tensor([start]), torch.tensor([2]), net.bucket(1)[None])
     for cache in net.caches:
         assert torch.equal(cache[1], cache[2])
         assert not cache[3].any()
@@ -178,7 +181,7 @@ def test_weights_that_do_not_fit_are_named() -> None:
     assert shape is not None
     weights = dict(peer.state_dict())
     with pytest.raises(CheckpointError, match=r"unknown tensor lm_head\.weight"):
-        LlamaNet(shape, weights, Place(torch.device("cpu")), 90)
+        LlamaNet(shape, weights, Placement(torch.device("cpu")), 90)
     del weights["lm_head.weight"], weights["model.layers.1.mlp.up_proj.weight"]
     with pytest.raises(CheckpointError, match=r"lacks the tensor model\.layers\.1\.mlp\.up_proj"):
-        LlamaNet(shape, weights, Place(torch.device("cpu")), 90)
+        LlamaNet(shape, weights, Placement(torch.device("cpu")), 90)

@@ -165,7 +165,7 @@ def test_the_kernel_draws_what_is_drawn_plainly(params: dict[str, float], spread
 
 HOSTILE = """
 import torch
-from models.language.sampling import Knobs, drawn
+from models.language.sampling import SamplingParams, drawn
 from models.language.sampling_numba import TokenKernel
 
 chance = torch.Generator().manual_seed(1)
@@ -175,7 +175,7 @@ for number in range(400):
     values = torch.randn(7, generator=chance).tolist()
     if number % 2:
         values[number // 2 % 7] = odd[number // 14 % 8]
-    seen, turned = torch.rand(300, generator=chance) < 0.3, Knobs(*values)
+    seen, turned = torch.rand(300, generator=chance) < 0.3, SamplingParams(*values)
     token, sound = kernel.drawn(logits, seen, turned)
     assert 0 <= int(token) < 300, turned
     if not number % 2 and turned.temperature <= 0:

@@ -8,10 +8,10 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from models.checkpoint.header import CheckpointError
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.language.transformers_backend import CausalNet
 
-CPU = Place(torch.device("cpu"))
+CPU = Placement(torch.device("cpu"))
 SMALL: dict[str, Any] = {
     "vocab_size": 80,
     "hidden_size": 32,
@@ -63,7 +63,7 @@ def net_of(peer: Any) -> CausalNet:
     tied = peer.all_tied_weights_keys
     weights = {name: t for name, t in peer.state_dict().items() if name not in tied}
     net = CausalNet(peer.config.to_dict(), weights, CPU, 290)
-    net.furnish(3)
+    net.allocate(3)
     return net
 
 
@@ -72,7 +72,7 @@ def read(net: CausalNet, tokens: Tensor, slot: Tensor) -> None:
     for start in range(0, len(tokens), net.chunk):
         part = tokens[start : start + net.chunk]
         part = torch.cat([part, part[-1:].repeat(net.chunk - len(part))])
-        net.read(part[None], torch.tensor([start]), slot, net.span(start + net.chunk)[None])
+        net.read(part[None], torch.tensor([start]), slot, net.bucket(start + net.chunk)[None])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,7 +84,7 @@ def test_over_a_cache_it_says_what_it_says_alone(kind: str, count: int) -> None:
     with torch.inference_mode():
         want = peer(TOKENS[None, : count + 1], use_cache=False).logits[0, -1]
         read(net, TOKENS[:count], slot)
-        at = (torch.tensor([count]), slot, net.span(count + 1)[None])
+        at = (torch.tensor([count]), slot, net.bucket(count + 1)[None])
         (got,) = net.logits(TOKENS[count : count + 1], *at)
     assert want.std() > 0.05
     torch.testing.assert_close(got, want, atol=2e-4, rtol=2e-4)

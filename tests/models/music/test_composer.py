@@ -10,14 +10,14 @@ from pydantic import ValidationError
 from models.artifacts import NotFinite
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, load, save
-from models.engine.batching import Place
-from models.engine.determinism import prove
+from models.engine.batching import Placement
+from models.engine.determinism import check_determinism
 from models.engine.engine import Advanced, Engine
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.music import composer
 from models.music.composer import SLOTS, Composer
-from models.music.composition import Piece
+from models.music.composition import Composition
 from models.params.audio import ComposerParams
 from models.score import Note, Score, ScoreError
 from tests.models.families import tiny_checkpoint
@@ -41,7 +41,7 @@ def built(held: Checkpoint, way: str) -> Composer:
     with pytest.MonkeyPatch.context() as patch:
         if way == "plain":  # numba is not installed
             patch.setattr(composer.importlib.util, "find_spec", lambda _: None)
-        return Composer(held, Place(CPU))
+        return Composer(held, Placement(CPU))
 
 
 def made(family: Composer, seed: int = 1, primer: Score | None = None, **asked: Any) -> Score:
@@ -89,7 +89,7 @@ def test_what_is_drawn_through_the_cache_is_what_the_whole_gives(
     seen: list[tuple[list[int], torch.Tensor]] = []
     row = family._row
 
-    def noting(piece: Piece, slot: int) -> tuple[torch.Tensor, ...]:
+    def noting(piece: Composition, slot: int) -> tuple[torch.Tensor, ...]:
         seen.append((list(piece.tokens), piece.may_follow()))
         return row(piece, slot)
 
@@ -106,7 +106,7 @@ def test_what_is_drawn_through_the_cache_is_what_the_whole_gives(
 def test_without_a_compiler_the_plain_steps_are_taken(path: Path) -> None:
     kernel, plain = (built(load(path), way) for way in ("kernel", "plain"))
     assert (plain.next.rows, kernel.next.rows) == (4, None)
-    assert prove(plain.batched, CPU).determinism == "bitwise"
+    assert check_determinism(plain.batched, CPU).determinism == "bitwise"
     for seed in range(3):
         assert begun(made(plain, seed)) == begun(made(kernel, seed))
 
@@ -154,7 +154,7 @@ def test_a_checkpoint_that_can_not_compose_is_refused(
     header = held.header.model_copy(update={**change, "net": net})
     save(tmp_path / "x.safetensors", header, held.tensors)
     with pytest.raises(CheckpointError, match=match):
-        Composer(load(tmp_path / "x.safetensors"), Place(CPU))
+        Composer(load(tmp_path / "x.safetensors"), Placement(CPU))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from models.audio import wavenet_torch as wavenet_steps
 from models.kernels.simd import Floats, Weights
 from models.music.composer_numba import draw, step
 from models.music.composer_weights import TILE, empty, packed
-from models.nets.composer import Cache, Composer
+from models.nets.composer import Cache, ComposerModel
 
 FACTS = [3, 4]
 NETS: dict[str, dict[str, Any]] = {
@@ -24,25 +24,25 @@ SLOTS = [2, 4, 1]  # of the rows of `piece`
 Step = Callable[..., Tensor]
 
 
-def net_of(kind: str, window: int = 5) -> Composer:
+def net_of(kind: str, window: int = 5) -> ComposerModel:
     torch.manual_seed(0)
-    built = Composer(facts=FACTS, layers=2, window=window, **NETS[kind])
+    built = ComposerModel(facts=FACTS, layers=2, window=window, **NETS[kind])
     return built.eval().requires_grad_(False)
 
 
-def halved(net: Composer) -> Composer:
+def halved(net: ComposerModel) -> ComposerModel:
     for parameter in net.parameters():
         parameter.copy_(parameter.bfloat16())
     return net
 
 
-def piece(net: Composer, count: int, rows: int = 3) -> tuple[Tensor, Tensor]:
+def piece(net: ComposerModel, count: int, rows: int = 3) -> tuple[Tensor, Tensor]:
     rng = torch.Generator().manual_seed(1)
     tokens = torch.randint(net.vocabulary, (rows, count), generator=rng)
     return tokens, torch.stack([torch.randint(n, tokens.shape, generator=rng) for n in FACTS], 2)
 
 
-def stepped(net: Composer, run: Step, cache: Cache, given: tuple[Tensor, Tensor]) -> Tensor:
+def stepped(net: ComposerModel, run: Step, cache: Cache, given: tuple[Tensor, Tensor]) -> Tensor:
     """Logits (B, T, vocabulary), each token by itself."""
     tokens, facts = given
     logits, slots = [], torch.tensor(SLOTS)
@@ -52,7 +52,7 @@ def stepped(net: Composer, run: Step, cache: Cache, given: tuple[Tensor, Tensor]
     return torch.stack(logits, 1)
 
 
-def by_kernel(net: Composer, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Cache]:
+def by_kernel(net: ComposerModel, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Cache]:
     weights = packed(net)
     cache = empty(weights, 5)
     return stepped(net, partial(step, weights), cache, given), cache
@@ -110,7 +110,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def asked(net: Composer, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def asked(net: ComposerModel, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """The next token of so many rows, each with another number before it, in slots 1 and on."""
     tokens, facts = piece(net, 1, count)
     at, slot = torch.arange(count) * 11, torch.arange(count) + 1

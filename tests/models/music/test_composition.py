@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from models.music.composition import MOST, Piece, given_tokens, paced
+from models.music.composition import MOST, Composition, given_tokens, paced
 from models.music.tokenizer import METERS, MusicTokens, snapped
 from models.params.audio import ComposerParams
 from models.score import KEYS, Note, Score, ScoreError, moved
@@ -13,15 +13,15 @@ WORDS = MusicTokens(["jazz", "folk"])
 SCORE = Score((Note(0, 1, 60, 79), Note(1, 2, 64, 79), Note(2, 3, 67, 79)), 120, key="A minor")
 
 
-def written(tokens: list[int], seconds: float = 4.0, tempo: float | None = None) -> Piece:
-    piece = Piece(WORDS, seconds, tempo)
+def written(tokens: list[int], seconds: float = 4.0, tempo: float | None = None) -> Composition:
+    piece = Composition(WORDS, seconds, tempo)
     for token in tokens:
         piece.add(token)
     return piece
 
 
 def test_what_it_is_becomes_known_and_it_fills_up() -> None:
-    piece, seen = Piece(WORDS, 4.0), []
+    piece, seen = Composition(WORDS, 4.0), []
     for token in WORDS.encode(SCORE, "folk"):
         piece.add(token)
         seen.append((tuple(piece.facts), piece.share, piece.over))

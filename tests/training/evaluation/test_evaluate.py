@@ -13,7 +13,7 @@ from models.checkpoint.weights import load, save
 from models.nets.classifier import Classifier
 from tests.models.families import tiny_checkpoint
 from training.evaluation import reference as references
-from training.evaluation.evaluate import Order, evaluate, wanted
+from training.evaluation.evaluate import EvalOptions, evaluate, wanted
 from training.evaluation.image_trial import Eyes
 from training.evaluation.judges import judge_of
 from training.evaluation.reference import EvaluationRefused, Reference, cropped
@@ -75,7 +75,7 @@ def test_a_checkpoint_of_any_family_is_measured_beside_its_floors(
 ) -> None:
     path = tiny_checkpoint(tmp_path, family)
     before = load(path)
-    order = Order(params=QUICK.get(family, {}), n=12, seeds=2)
+    order = EvalOptions(params=QUICK.get(family, {}), n=12, seeds=2)
     record = evaluate(path, order, EYES, CPU)
     for figures in (record, record["real"], record["noise"]):
         assert isinstance(figures, dict)
@@ -94,9 +94,9 @@ def test_params_stand_side_by_side_and_the_same_params_once(tmp_path: Path) -> N
     path = tiny_checkpoint(tmp_path, "vae")
     card = load(path)
     save(path, card.header.model_copy(update={"quality": {"test_elbo_nats": -9.5}}), card.tensors)
-    evaluate(path, Order(n=5, seeds=1), EYES, CPU)
-    evaluate(path, Order(params={"prior": "mixture"}, n=5, seeds=1), EYES, CPU)
-    evaluate(path, Order(n=6, seeds=1), EYES, CPU)
+    evaluate(path, EvalOptions(n=5, seeds=1), EYES, CPU)
+    evaluate(path, EvalOptions(params={"prior": "mixture"}, n=5, seeds=1), EYES, CPU)
+    evaluate(path, EvalOptions(n=6, seeds=1), EYES, CPU)
     quality = read_header(path).quality
     assert quality["test_elbo_nats"] == -9.5
     records = quality["evaluated"]
@@ -107,19 +107,19 @@ def test_params_stand_side_by_side_and_the_same_params_once(tmp_path: Path) -> N
 def test_the_same_evaluation_gives_the_same_bytes(tmp_path: Path) -> None:
     one, other = (tiny_checkpoint(tmp_path / name, "gan") for name in ("a", "b"))
     for path in (one, other):
-        evaluate(path, Order(n=9, seeds=2), EYES, CPU)
+        evaluate(path, EvalOptions(n=9, seeds=2), EYES, CPU)
     assert one.read_bytes() == other.read_bytes()
 
 
 def test_a_judge_who_knows_the_labels_is_asked(tmp_path: Path) -> None:
     path = tiny_checkpoint(tmp_path, "gan")
     judge(tmp_path)
-    record = evaluate(path, Order(n=9, seeds=2), EYES, CPU)
+    record = evaluate(path, EvalOptions(n=9, seeds=2), EYES, CPU)
     assert record["judge"] == "tiny-judge"
     for figures in (record, record["real"], record["noise"]):
         assert 0 <= figures["class_accuracy"]["mean"] <= 1  # type: ignore[index, call-overload, operator]
     judge(tmp_path, ("cat", "dog", "cow"))
-    assert "class_accuracy" not in evaluate(path, Order(n=9, seeds=1), EYES, CPU)
+    assert "class_accuracy" not in evaluate(path, EvalOptions(n=9, seeds=1), EYES, CPU)
 
 
 def test_a_judge_counts_what_is_taken_for_its_label(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_params_that_a_checkpoint_does_not_take_are_refused(
     path = tiny_checkpoint(tmp_path, family)
     before = path.read_bytes()
     with pytest.raises(EvaluationRefused, match=told):
-        evaluate(path, Order(params=params, n=5), EYES, CPU)  # type: ignore[arg-type]
+        evaluate(path, EvalOptions(params=params, n=5), EYES, CPU)  # type: ignore[arg-type]
     assert path.read_bytes() == before
 
 
@@ -188,12 +188,15 @@ def replace_net(header: Header, **changes: int) -> Header:
 @pytest.mark.parametrize(
     ("order", "told"),
     [
-        (Order(n=61), "61 pictures can't be measured against ramps.*60 training and 30 held-out"),
-        (Order(n=1), "1 pictures"),
-        (Order(n=5, seeds=11), "1 to 10 seeds, not 11"),
+        (
+            EvalOptions(n=61),
+            "61 pictures can't be measured against ramps.*60 training and 30 held-out",
+        ),
+        (EvalOptions(n=1), "1 pictures"),
+        (EvalOptions(n=5, seeds=11), "1 to 10 seeds, not 11"),
     ],
 )
-def test_more_than_there_is_is_refused(order: Order, told: str, tmp_path: Path) -> None:
+def test_more_than_there_is_is_refused(order: EvalOptions, told: str, tmp_path: Path) -> None:
     with pytest.raises(EvaluationRefused, match=told):
         evaluate(tiny_checkpoint(tmp_path, "mixture"), order, EYES, CPU)
 
@@ -210,7 +213,7 @@ def test_an_oblong_picture_is_measured_by_its_middle_square(
     monkeypatch.setattr("training.evaluation.evaluate.reference_of", folder)
     path = tiny_checkpoint(tmp_path, "stable_diffusion")
     asked: dict[str, JsonValue] = {"prompt": "red", "steps": 1, "width": 16, "height": 32}
-    record = evaluate(path, Order(params=asked, n=3, seeds=1), EYES, CPU)
+    record = evaluate(path, EvalOptions(params=asked, n=3, seeds=1), EYES, CPU)
     assert (record["n"], shapes) == (3, [(16, 3)])
 
 
@@ -240,7 +243,7 @@ def test_the_page_tells_what_the_cards_know_and_is_the_same_again(tmp_path: Path
     folder, out = tmp_path / "checkpoints", tmp_path / "docs"
     families = ("vae", "gan", "mixture")
     for family in families:
-        record = evaluate(tiny_checkpoint(folder, family), Order(n=6, seeds=2), EYES, CPU)
+        record = evaluate(tiny_checkpoint(folder, family), EvalOptions(n=6, seeds=2), EYES, CPU)
     judge(folder)
     page = write_report(folder, out)
     assert page == out / "quality.md"

@@ -13,18 +13,18 @@ from models.checkpoint.weights import load, save
 from models.music.composition import facts_of
 from models.music.piano_roll import Rolled
 from models.music.tokenizer import MusicTokens
-from models.nets.composer import Composer
-from models.nets.wavenet import WaveNet
+from models.nets.composer import ComposerModel
+from models.nets.wavenet import WaveNetModel
 from models.score import Note, Score
 from tests.models.families import COMPOSER, WAVENET, tiny_checkpoint
 from training.data.music import token_columns as pieces
-from training.data.music.audio_columns import Heard, keep
+from training.data.music.audio_columns import StyleAudio, keep
 from training.data.music.build import EDITION, STYLES
 from training.data.music.rendering import RATE
 from training.evaluation import audio_player as hearing
 from training.evaluation import spectrograms
 from training.evaluation.composer import in_key
-from training.evaluation.evaluate import EVALUATED, Order, evaluate
+from training.evaluation.evaluate import EVALUATED, EvalOptions, evaluate
 from training.evaluation.image_trial import Eyes
 from training.evaluation.reference import EvaluationRefused
 from training.evaluation.report import write_report
@@ -54,12 +54,12 @@ def sung(score: Score, seconds: float, style: int) -> torch.Tensor:
     return sound
 
 
-def heard(style: int) -> Heard:
+def heard(style: int) -> StyleAudio:
     """Four pieces of a second, of which two are held out."""
     scores = [scale(number) for number in range(4)]
     sound = torch.cat([sung(score, 1.0, style) for score in scores])
     notes = [note for score in scores for note in score.notes]
-    return Heard(
+    return StyleAudio(
         mulaw.encode(sound).byte().numpy(),
         np.arange(5) * RATE,
         np.array([(n.onset, n.end) for n in notes]),
@@ -81,11 +81,11 @@ def _corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.evaluation.composer.pieces_of", lambda style: known[style])
 
 
-def some_pieces(style: str) -> pieces.Pieces:
+def some_pieces(style: str) -> pieces.TokenColumns:
     tokens = [WORDS.encode(scale(number, 40), style) for number in range(4)]
     starts = np.cumsum([0, *map(len, tokens)])
     flat = np.array([t for one in tokens for t in one], np.uint16)
-    return pieces.Pieces(flat, starts, np.array([False, False, True, True]))
+    return pieces.TokenColumns(flat, starts, np.array([False, False, True, True]))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def player(tmp_path: Path) -> Path:
     facts: dict[str, Any] = {"family": "wavenet", "net": config, "process": process}
     path = tmp_path / "checkpoints" / "player.safetensors"
     card = Header(**facts, labels=list(STYLES))
-    save(path, card, WaveNet(**config).state_dict())  # type: ignore[arg-type]
+    save(path, card, WaveNetModel(**config).state_dict())  # type: ignore[arg-type]
     return path
 
 
@@ -106,12 +106,12 @@ def composer(tmp_path: Path) -> Path:
     config: dict[str, Any] = {**COMPOSER, "vocabulary": WORDS.size, "facts": facts_of(WORDS)}
     path = tmp_path / "checkpoints" / "composer.safetensors"
     card = Header(family="composer", net=config, labels=list(STYLES), defaults={"seconds": 1.0})
-    save(path, card, Composer(**config).state_dict())
+    save(path, card, ComposerModel(**config).state_dict())
     return path
 
 
 def test_a_player_is_measured_beside_recordings_and_noise(player: Path) -> None:
-    record: Any = evaluate(player, Order(n=8, seeds=2), BLIND, CPU)
+    record: Any = evaluate(player, EvalOptions(n=8, seeds=2), BLIND, CPU)
     assert read_header(player).quality[EVALUATED] == [record]
     assert (record["n"], record["seeds"], record["held_out"]) == (8, 2, 16)
     real, noise = record["real"], record["noise"]
@@ -124,12 +124,12 @@ def test_a_player_is_measured_beside_recordings_and_noise(player: Path) -> None:
 
 
 def test_a_composer_is_measured_beside_held_out_pieces(composer: Path) -> None:
-    record: Any = evaluate(composer, Order(n=4, seeds=2), BLIND, CPU)
+    record: Any = evaluate(composer, EvalOptions(n=4, seeds=2), BLIND, CPU)
     assert read_header(composer).quality[EVALUATED] == [record]
     assert (record["n"], record["held_out"]) == (4, 8)
     assert record["real"]["copied"]["mean"] > 9 > record["copied"]["mean"]
     assert record["real"]["notes_a_second"]["mean"] == pytest.approx(10, abs=1)
-    again: Any = evaluate(composer, Order(n=4, seeds=2), BLIND, CPU)
+    again: Any = evaluate(composer, EvalOptions(n=4, seeds=2), BLIND, CPU)
     assert again == record
 
 
@@ -144,16 +144,16 @@ def test_the_share_of_notes_in_the_scale() -> None:
 @pytest.mark.parametrize(
     ("order", "told"),
     [
-        (Order(n=17), "17 clips can't be played: 16 are held out"),
-        (Order(seeds=11), "1 to 10 seeds"),
-        (Order(params={"style": "jazz"}), "style is that of each score"),
-        (Order(params={"unconditioned": True}), "not unconditioned"),
-        (Order(params={"temperature": 9}), "temperature"),
-        (Order(reference="fashion"), "held-out scores of its own corpus"),
+        (EvalOptions(n=17), "17 clips can't be played: 16 are held out"),
+        (EvalOptions(seeds=11), "1 to 10 seeds"),
+        (EvalOptions(params={"style": "jazz"}), "style is that of each score"),
+        (EvalOptions(params={"unconditioned": True}), "not unconditioned"),
+        (EvalOptions(params={"temperature": 9}), "temperature"),
+        (EvalOptions(reference="fashion"), "held-out scores of its own corpus"),
     ],
 )
 def test_what_can_not_be_asked_of_a_player_is_refused(
-    player: Path, order: Order, told: str
+    player: Path, order: EvalOptions, told: str
 ) -> None:
     before = player.read_bytes()
     with pytest.raises(EvaluationRefused, match=told):
@@ -164,15 +164,15 @@ def test_what_can_not_be_asked_of_a_player_is_refused(
 @pytest.mark.parametrize(
     ("order", "told"),
     [
-        (Order(n=9), "9 pieces can't be compared"),
-        (Order(seeds=11), "1 to 10 seeds"),
-        (Order(params={"style": "jazz"}), "in every style"),
-        (Order(params={"primer": "ab" * 32}), "from the beginning"),
-        (Order(params={"seconds": 0}), "seconds"),
+        (EvalOptions(n=9), "9 pieces can't be compared"),
+        (EvalOptions(seeds=11), "1 to 10 seeds"),
+        (EvalOptions(params={"style": "jazz"}), "in every style"),
+        (EvalOptions(params={"primer": "ab" * 32}), "from the beginning"),
+        (EvalOptions(params={"seconds": 0}), "seconds"),
     ],
 )
 def test_what_can_not_be_asked_of_a_composer_is_refused(
-    composer: Path, order: Order, told: str
+    composer: Path, order: EvalOptions, told: str
 ) -> None:
     with pytest.raises(EvaluationRefused, match=told):
         evaluate(composer, order, BLIND, CPU)
@@ -181,7 +181,7 @@ def test_what_can_not_be_asked_of_a_composer_is_refused(
 @pytest.mark.parametrize("family", ["wavenet", "composer"])
 def test_another_corpus_s_styles_are_refused(tmp_path: Path, family: str) -> None:
     with pytest.raises(EvaluationRefused, match=r"styles are not those|rate of the corpus"):
-        evaluate(tiny_checkpoint(tmp_path, family), Order(n=1), BLIND, CPU)
+        evaluate(tiny_checkpoint(tmp_path, family), EvalOptions(n=1), BLIND, CPU)
 
 
 @pytest.mark.slow
@@ -189,7 +189,7 @@ def test_the_page_shows_music_beside_what_is_real(
     player: Path, composer: Path, tmp_path: Path
 ) -> None:
     for path in (player, composer):
-        evaluate(path, Order(n=4, seeds=2), BLIND, CPU)
+        evaluate(path, EvalOptions(n=4, seeds=2), BLIND, CPU)
     held = load(player)
     bits = {"test_bits": 1.5, "test_bits_linear": 3.5}
     header = held.header.model_copy(update={"quality": held.header.quality | bits})

@@ -12,7 +12,7 @@ from tests.models.families import tiny_checkpoint
 from tests.training import clips as made_up
 from tests.training.evaluation.test_evaluate import EYES
 from training.data.video.clips import Clips
-from training.evaluation.evaluate import Order, evaluate
+from training.evaluation.evaluate import EvalOptions, evaluate
 from training.evaluation.reference import EvaluationRefused
 from training.evaluation.report import write_report
 from training.evaluation.video import Watch, real
@@ -44,7 +44,7 @@ def known_clips(monkeypatch: pytest.MonkeyPatch) -> Clips:
 def test_a_checkpoint_is_measured_beside_its_floors(tmp_path: Path, family: str) -> None:
     path = tiny_checkpoint(tmp_path, family)
     params: dict[str, object] = {"steps": 1, "frames": 8} if family == "video_diffusion" else {}
-    record = evaluate(path, Order(params, n=4, seeds=2), EYES, CPU)  # type: ignore[arg-type]
+    record = evaluate(path, EvalOptions(params, n=4, seeds=2), EYES, CPU)  # type: ignore[arg-type]
     assert read_header(path).quality["evaluated"] == [record]
     assert (record["n"], record["seeds"], record["reference"]) == (2, 2, "moving emoji")
     for side in (record, record["real"], record["noise"]):
@@ -63,17 +63,17 @@ def test_held_out_clips_are_not_among_those_that_are_near(known_clips: Clips) ->
 
 
 REFUSED = [
-    (Order(n=3), "an even number"),
-    (Order(n=2), "at least 4"),
-    (Order(n=400), "names are asked for"),
-    (Order(reference="emoji"), "no --reference"),
-    (Order({"steps": 0}, n=4), "steps"),
-    (Order({"style": "round", "cubes": 1}, n=4), "cubes"),
+    (EvalOptions(n=3), "an even number"),
+    (EvalOptions(n=2), "at least 4"),
+    (EvalOptions(n=400), "names are asked for"),
+    (EvalOptions(reference="emoji"), "no --reference"),
+    (EvalOptions({"steps": 0}, n=4), "steps"),
+    (EvalOptions({"style": "round", "cubes": 1}, n=4), "cubes"),
 ]
 
 
 @pytest.mark.parametrize(("order", "told"), REFUSED)
-def test_what_can_not_be_measured_is_told(tmp_path: Path, order: Order, told: str) -> None:
+def test_what_can_not_be_measured_is_told(tmp_path: Path, order: EvalOptions, told: str) -> None:
     path = tiny_checkpoint(tmp_path, "video_diffusion")
     with pytest.raises(EvaluationRefused, match=told):
         evaluate(path, order, EYES, CPU)
@@ -81,7 +81,7 @@ def test_what_can_not_be_measured_is_told(tmp_path: Path, order: Order, told: st
 
 def test_a_page_shows_clips_frame_by_frame_and_beside_known_ones(tmp_path: Path) -> None:
     path = tiny_checkpoint(tmp_path, "video_gan")
-    evaluate(path, Order(n=4, seeds=1), EYES, CPU)
+    evaluate(path, EvalOptions(n=4, seeds=1), EYES, CPU)
     page = write_report(tmp_path, tmp_path / "docs").read_text()
     assert "## Against moving emoji" in page
     assert "*training clips*" in page

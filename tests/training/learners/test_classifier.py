@@ -6,7 +6,7 @@ import torch
 from models.checkpoint.header import Header
 from models.checkpoint.weights import load
 from models.nets.classifier import Classifier
-from models.registry import Shelf
+from models.registry import CheckpointRegistry
 from training.learners.classifier import (
     ClassifierLearner,
     ClassifierSettings,
@@ -14,7 +14,7 @@ from training.learners.classifier import (
     classifier_of,
     measure_accuracy,
 )
-from training.loop.run_folder import Run
+from training.loop.run_folder import RunFolder
 from training.pipeline import carry_out
 from training.publish import JUDGES
 from training.recipe import Data, Recipe
@@ -55,9 +55,9 @@ def recipe() -> Recipe:
 
 
 def test_a_judge_learns_lies_apart_and_is_not_served(tmp_path: Path) -> None:
-    path = carry_out(recipe(), tmp_path, Run(tmp_path / "run"), 60, resume=False, device=CPU)
+    path = carry_out(recipe(), tmp_path, RunFolder(tmp_path / "run"), 60, resume=False, device=CPU)
     assert path == tmp_path / "judges" / "tiny-classifier.safetensors"
-    assert Shelf(tmp_path).look() == {}
+    assert CheckpointRegistry(tmp_path).look() == {}
     judge = load(path)
     assert judge.header.quality["test_accuracy"] == 1.0
     assert judge.header.quality["test_accuracy_by_kind"] == {"upper": 1.0, "lower": 1.0}

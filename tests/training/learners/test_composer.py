@@ -9,7 +9,7 @@ from models.checkpoint.header import Header
 from models.engine.noise import seeded
 from models.music.composition import facts_of
 from models.music.tokenizer import MusicTokens
-from models.nets.composer import Composer as Net
+from models.nets.composer import ComposerModel as Net
 from models.score import KEYS, Note, Score
 from tests.training.learners.test_latent_diffusion import goes_on_exactly, run
 from training.data.music.score_columns import cropped, transposed

@@ -8,9 +8,9 @@ import torch
 
 from models.checkpoint.header import PARTS, Header, Need, part_path
 from models.checkpoint.weights import load, save, weights_sha256
-from models.clip.tokenizer import Words
+from models.clip.tokenizer import WordTokenizer
 from models.diffusion.latent_diffusion import LatentDiffusion
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.nets.autoencoder import Autoencoder
@@ -29,7 +29,12 @@ from training.learners.autoencoder import (
     with_measures,
 )
 from training.learners.clip import CLIPLearner, CLIPSettings
-from training.learners.latent_diffusion import PaintingLearner, PaintingSettings, Reader, in_latents
+from training.learners.latent_diffusion import (
+    FrozenTextTower,
+    PaintingLearner,
+    PaintingSettings,
+    in_latents,
+)
 from training.learners.prior import (
     GuessLearner,
     GuessSettings,
@@ -57,7 +62,7 @@ def pictures(count: int, size: int = 32) -> torch.Tensor:
 
 def told(count: int) -> tuple[torch.Tensor, ...]:
     """Concept, style, short and long texts of so many pictures."""
-    words = Words.of(WORDS, ROWS)
+    words = WordTokenizer.of(WORDS, ROWS)
     concept = torch.arange(count) % len(TEXTS)
     short = words.table([TEXTS[i] for i in concept.tolist()], 8)[:, None]
     long = words.table(["红苹果" for _ in range(count)], 32)[:, None]
@@ -113,7 +118,7 @@ def test_latents_have_deviation_one_and_come_back() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("teacher", [False, True])
 def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
-    words = Words.of(WORDS, ROWS)
+    words = WordTokenizer.of(WORDS, ROWS)
     lesson = Taught(tuple(TEXTS), torch.nn.functional.normalize(torch.randn(4, 384), dim=1))
     card = Header(family="clip", net=CLIP)
     settings = CLIPSettings(steps=60, warmup=5, taught=4)
@@ -128,7 +133,7 @@ def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
     learner = make()
     losses = run(learner, batch, 0, 60)
     assert losses[-1] < losses[0]
-    again = Words.read(learner.weights())
+    again = WordTokenizer.read(learner.weights())
     assert again.known == words.known
 
 
@@ -167,7 +172,7 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
     need = Need(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
     served = card.model_copy(update={"net": LATENT, "needs": {"clip": need}})
     save(parts / "painter.safetensors", served, learner.weights())
-    family = LatentDiffusion(load(parts / "painter.safetensors"), Place(CPU))
+    family = LatentDiffusion(load(parts / "painter.safetensors"), Placement(CPU))
     asked = TextToImageParams(prompt="red apple", steps=2)
     (picture,) = run_alone(family.generate(asked, seeded(1)))
     assert picture.pixels.shape == (3, 32, 32)
@@ -195,7 +200,7 @@ def test_a_guess_learns_what_to_expect_and_goes_on_exactly(parts: Path) -> None:
     data = in_vectors(Data((pictures(8), *told(8)), (pictures(4), *told(4))))
     z0, _, vectors, empty = data.train
     assert (z0.shape, vectors.shape, empty.shape) == ((8, 4, 8, 8), (8, 2, 16), (8, 16))
-    reader = Reader.of(part("clip-emoji"), CPU)
+    reader = FrozenTextTower.of(part("clip-emoji"), CPU)
     short = told(8)[2]
     own = reader.read(short[:, 0].long()).pooled
     assert torch.allclose(vectors[:, 0].float(), own, atol=1e-3)

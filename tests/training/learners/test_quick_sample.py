@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from models.diffusion.noise_schedule import Process
+from models.diffusion.noise_schedule import NoiseSchedule
 from training.learners.quick_sample import STEPS, sketched
 
-PROCESS = Process.of({"schedule": "cosine", "steps": 1000, "prediction": "v", "clip": False})
+PROCESS = NoiseSchedule.of({"schedule": "cosine", "steps": 1000, "prediction": "v", "clip": False})
 
 
 def test_it_goes_the_way_of_a_plain_loop() -> None:

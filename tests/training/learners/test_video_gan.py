@@ -17,7 +17,7 @@ from tests.training.learners.test_latent_diffusion import goes_on_exactly, parts
 from tests.training.test_own_clips import animation
 from training.errors import TrainingRefused
 from training.learners.video_gan import FilmingLearner, FilmingSettings
-from training.pipeline import Order
+from training.pipeline import TrainOptions
 from training.pipeline import run as carry_out
 
 __all__ = ["parts"]  # a fixture
@@ -87,7 +87,9 @@ def test_it_learns_from_a_folder_of_videos(
     """
     (tmp_path / "own.toml").write_text(change)
     out = tmp_path / "out"
-    order = Order(str(tmp_path / "own.toml"), out, tmp_path / "runs", str(tmp_path / "films"))
+    order = TrainOptions(
+        str(tmp_path / "own.toml"), out, tmp_path / "runs", str(tmp_path / "films")
+    )
     path = carry_out(order)
     header = read_header(path)
     assert (header.data, header.licence) == (
@@ -103,6 +105,6 @@ def test_it_learns_from_a_folder_of_videos(
 
 
 def test_the_diffusion_takes_no_other_data(tmp_path: Path) -> None:
-    order = Order("video-diffusion-emoji", tmp_path, tmp_path, str(tmp_path))
+    order = TrainOptions("video-diffusion-emoji", tmp_path, tmp_path, str(tmp_path))
     with pytest.raises(TrainingRefused, match="takes no other data"):
         carry_out(order)

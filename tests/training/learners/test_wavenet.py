@@ -9,10 +9,10 @@ from models.audio import mulaw
 from models.audio.wavenet import WaveNet
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint
-from models.engine.batching import Place
+from models.engine.batching import Placement
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
-from models.nets.wavenet import WaveNet as Net
+from models.nets.wavenet import WaveNetModel as Net
 from models.params.audio import WaveNetParams
 from tests.training.learners.test_latent_diffusion import goes_on_exactly, run
 from training.errors import TrainingRefused
@@ -141,7 +141,7 @@ def test_it_plays_what_the_score_says_and_is_served_so() -> None:
     wave = played(net, net.scored(roll / 255), style, seeded(2))[:, FRAMES * HOP // 2 + 100 :]
     loudest = torch.fft.rfft(wave).abs().argmax(1) * 4000 / wave.shape[1]
     assert loudest.tolist() == pytest.approx([200, 500], abs=40)
-    family = WaveNet(Checkpoint(CARD, made.weights(), ""), Place(CPU))
+    family = WaveNet(Checkpoint(CARD, made.weights(), ""), Placement(CPU))
     (audio,) = run_alone(family.generate(WaveNetParams(seconds=0.05), seeded(1)))
     assert audio.samples.shape == (1, 200)
 

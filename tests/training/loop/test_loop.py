@@ -8,18 +8,18 @@ import torch
 from tests.training.tiny import every_recipe, gan_recipe
 from training.errors import TrainingDiverged
 from training.loop.loop import batch_at, train
-from training.loop.run_folder import Run
+from training.loop.run_folder import RunFolder
 from training.recipe import Batch, Data, Recipe
 
 CPU = torch.device("cpu")
 RECIPES = every_recipe()
 
 
-def trained(recipe: Recipe, folder: Path, stops: list[int]) -> Run:
+def trained(recipe: Recipe, folder: Path, stops: list[int]) -> RunFolder:
     """A run that is loaded from disk anew for every stop."""
     folder.mkdir()
     for stop in stops:
-        run, learner = Run(folder), recipe.learner(recipe.card, CPU)
+        run, learner = RunFolder(folder), recipe.learner(recipe.card, CPU)
         if run.saved():
             learner.restore(run.load(CPU))
         train(recipe, learner, recipe.data(), run, stop)
@@ -127,11 +127,11 @@ class Failing:
 def test_what_is_not_finite_stops_the_run_and_spares_what_was_saved(
     tmp_path: Path, what: str, told: str
 ) -> None:
-    recipe, run = gan_recipe(), Run(tmp_path)
+    recipe, run = gan_recipe(), RunFolder(tmp_path)
     learner = Failing(what)
     train(recipe, learner, recipe.data(), run, 2)
     with pytest.raises(TrainingDiverged, match=told):
         train(recipe, learner, recipe.data(), run, 5)
-    again = Run(tmp_path)
+    again = RunFolder(tmp_path)
     assert again.load(CPU)["steps"] == again.step == 2
     assert again.snapshots() == [2]

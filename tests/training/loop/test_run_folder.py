@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from training.errors import TrainingRefused
-from training.loop.run_folder import KEPT, Run, surplus, write_whole
+from training.loop.run_folder import KEPT, RunFolder, surplus, write_whole
 
 
 def test_what_is_kept_is_spread_over_the_whole_run() -> None:
@@ -26,7 +26,7 @@ def test_few_are_all_kept() -> None:
 
 
 def test_old_snapshots_go_and_the_newest_stays(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     for step in range(1, KEPT + 6):
         run.step = step
         run.snapshot({"w": torch.tensor(step)})
@@ -52,7 +52,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_text("old")
     (tmp_path / "state.pt.1a2b.part").write_text("half")
-    with Run(tmp_path).held():
+    with RunFolder(tmp_path).held():
         assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "state.pt"]
 
 
@@ -70,23 +70,23 @@ def test_two_who_write_a_file_at_once_do_not_disturb_each_other(tmp_path: Path) 
 
 
 def test_one_process_trains_in_a_folder(tmp_path: Path) -> None:
-    with Run(tmp_path).held(), pytest.raises(TrainingRefused, match="another process"):
-        Run(tmp_path).held().__enter__()
-    with Run(tmp_path).held():
+    with RunFolder(tmp_path).held(), pytest.raises(TrainingRefused, match="another process"):
+        RunFolder(tmp_path).held().__enter__()
+    with RunFolder(tmp_path).held():
         pass
 
 
 def test_a_run_remembers_what_it_made(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     assert not run.made("ab")
     assert run.begun_with() is None
     run.note_made("ab")
     run.begin({"batch": 3})
     run.note_made("cd")
-    again = Run(tmp_path)
+    again = RunFolder(tmp_path)
     assert again.made("ab")
     assert again.made("cd")
     assert again.begun_with() == {"batch": 3}
     assert not again.made("ef")
     again.note_making()  # and killed before it could say that it was done
-    assert Run(tmp_path).made("ef")
+    assert RunFolder(tmp_path).made("ef")

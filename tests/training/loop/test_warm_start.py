@@ -10,16 +10,16 @@ from PIL import Image
 from models.checkpoint.weights import load, weights_sha256
 from tests.training.tiny import DIFFUSION, diffusion_recipe, gan_recipe, vae_recipe
 from training.errors import TrainingRefused
-from training.loop.run_folder import Run
+from training.loop.run_folder import RunFolder
 from training.loop.warm_start import begun
-from training.pipeline import Order, carry_out, run
+from training.pipeline import TrainOptions, carry_out, run
 from training.recipe import Recipe
 
 CPU = torch.device("cpu")
 
 
 def trained(recipe: Recipe, folder: Path, steps: int = 2) -> Path:
-    return carry_out(recipe, folder, Run(folder / "run"), steps, resume=False, device=CPU)
+    return carry_out(recipe, folder, RunFolder(folder / "run"), steps, resume=False, device=CPU)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_card_notes_what_it_was_begun_with(first: Path, tmp_path: Path) -> N
 def test_a_resumed_run_goes_on_from_its_own_state(first: Path, tmp_path: Path) -> None:
     recipe = begun(diffusion_recipe(), str(first), tmp_path)
     whole = trained(recipe, tmp_path / "whole", 4)
-    state = Run(tmp_path / "broken" / "run")
+    state = RunFolder(tmp_path / "broken" / "run")
     carry_out(recipe, tmp_path / "broken", state, 2, resume=False, device=CPU)
     broken = carry_out(recipe, tmp_path / "broken", state, 4, resume=True, device=CPU)
     assert weights_sha256(load(whole).tensors) == weights_sha256(load(broken).tensors)
@@ -65,7 +65,7 @@ def test_the_card_of_other_data_notes_it_too(
     card = DIFFUSION.model_copy(update={"net": {**DIFFUSION.net, "channels": 1}})
     recipe = replace(diffusion_recipe(), card=card)
     monkeypatch.setattr("training.pipeline.recipe_named", lambda name: recipe)
-    order = Order(
+    order = TrainOptions(
         "tiny", tmp_path / "out", tmp_path / "runs", str(folder), steps=1, start=str(first)
     )
     told = load(run(order)).header.recipe
@@ -74,7 +74,7 @@ def test_the_card_of_other_data_notes_it_too(
 
 
 def test_a_run_is_not_resumed_from_another_beginning(first: Path, tmp_path: Path) -> None:
-    state = Run(tmp_path / "run")
+    state = RunFolder(tmp_path / "run")
     carry_out(diffusion_recipe(), tmp_path, state, 2, resume=False, device=CPU)
     recipe = begun(diffusion_recipe(), str(first), tmp_path)
     with pytest.raises(TrainingRefused, match="begun with other settings"):
@@ -91,7 +91,7 @@ def test_what_can_not_be_begun_from_is_refused(first: Path, tmp_path: Path) -> N
         carry_out(
             begun(gan_recipe(), str(gan), tmp_path),
             tmp_path,
-            Run(tmp_path / "x"),
+            RunFolder(tmp_path / "x"),
             2,
             resume=False,
             device=CPU,

@@ -5,7 +5,7 @@ import pytest
 
 from models.music.tokenizer import MusicTokens
 from models.score import DRUMS, Note, Score
-from training.metrics.copying import Known, runs_of
+from training.metrics.copying import CopyIndex, runs_of
 from training.metrics.ngrams import bigram_bits, unigram_bits
 
 WORDS = MusicTokens(["jazz"])
@@ -17,11 +17,11 @@ def piece(pitches: list[int], at: float = 0.0, quarter: float = 0.5, drums: int 
     return np.array(WORDS.encode(Score(tuple(notes), 120), "jazz"))
 
 
-def known(*pieces: np.ndarray) -> Known:
-    return Known.of([runs_of(WORDS, one) for one in pieces])
+def known(*pieces: np.ndarray) -> CopyIndex:
+    return CopyIndex.of([runs_of(WORDS, one) for one in pieces])
 
 
-def longest(held: Known, tokens: np.ndarray) -> int:
+def longest(held: CopyIndex, tokens: np.ndarray) -> int:
     return held.longest(runs_of(WORDS, tokens))
 
 

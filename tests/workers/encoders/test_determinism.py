@@ -14,7 +14,7 @@ import torch
 
 from models.artifacts import Artifact
 from models.checkpoint.header import Header
-from models.engine.determinism import Proof
+from models.engine.determinism import DeterminismReport
 from tests.models.families import load_family, tiny_checkpoint
 from workers.encoders import determinism as encoder_check
 from workers.encoders.determinism import FACTS, Specimen, formats_at_fault, specimens, unrepeatable
@@ -116,10 +116,12 @@ def test_specimens_have_the_sizes_that_a_model_makes() -> None:
 
 def test_only_jobs_of_the_format_at_fault_are_not_bitwise(tmp_path: Path) -> None:
     path = tiny_checkpoint(tmp_path, "vae")
-    model = Loaded(None, load_family(path), Proof("bitwise", {}), 0, 0.0, frozenset({"webp"}))  # type: ignore[arg-type]
+    model = Loaded(
+        None, load_family(path), DeterminismReport("bitwise", {}), 0, 0.0, frozenset({"webp"})
+    )  # type: ignore[arg-type]
     assert model.determinism == model.determinism_in("webp") == "none"
     assert model.determinism_in("png") == "bitwise"
-    unproved = Loaded(None, load_family(path), Proof("none", {}), 0, 0.0)  # type: ignore[arg-type]
+    unproved = Loaded(None, load_family(path), DeterminismReport("none", {}), 0, 0.0)  # type: ignore[arg-type]
     assert unproved.determinism == unproved.determinism_in("png") == "none"
 
 

@@ -19,8 +19,8 @@ from tests.models.families import tiny_checkpoint
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import claim_as, die, reap
 from workers.encoders.audio import pcm_of
-from workers.jobs.audio_chunks import CHUNK_SECONDS, Chunk, Ear
-from workers.queue_client import Claim, Sounding
+from workers.jobs.audio_chunks import CHUNK_SECONDS, AudioChunker, Chunk
+from workers.queue_client import AudioChunkStored, Claim
 
 RATE, MODEL = 8000, "tiny-wavenet"
 SIZE = round(RATE * CHUNK_SECONDS)
@@ -37,7 +37,7 @@ def joined(chunks: list[Chunk]) -> torch.Tensor:
 @pytest.mark.parametrize("samples", [1, SIZE - 1, SIZE, SIZE + 1, 3 * SIZE, 3 * SIZE + 7])
 @pytest.mark.parametrize("looks", [[], [SIZE // 2], [SIZE], [SIZE + 3, 2 * SIZE, 3 * SIZE]])
 def test_chunks_are_the_same_however_often_one_listens(samples: int, looks: list[int]) -> None:
-    whole, ear = sound(samples), Ear()
+    whole, ear = sound(samples), AudioChunker()
     chunks = {}
     for look in looks:
         so_far = Audio(whole.samples[:, :look], RATE)
@@ -47,11 +47,11 @@ def test_chunks_are_the_same_however_often_one_listens(samples: int, looks: list
     assert list(chunks) == list(range(-(-samples // SIZE)))
     assert [chunk.last for chunk in chunks.values()] == [False] * (len(chunks) - 1) + [True]
     assert torch.equal(joined(list(chunks.values())), whole.samples)
-    assert list(Ear().hear_out(whole))[-1].number == len(chunks) - 1
+    assert list(AudioChunker().hear_out(whole))[-1].number == len(chunks) - 1
 
 
 def test_one_listens_now_and_then() -> None:
-    ear = Ear()
+    ear = AudioChunker()
     assert [ear.listens(now) for now in (0.0, 0.1, 0.2, 0.3, 0.4, 0.6)] == [
         *(True, False, False),
         *(True, False, True),
@@ -121,7 +121,7 @@ def test_chunks_go_with_their_job(player: Bench) -> None:
 def said(bench: Bench, claim: Claim, number: int, data: bytes, last: bool = False) -> bool:
     """A worker that has a desk and no more tells of a chunk."""
     sha256 = bench.store.put(data)
-    word = Sounding(claim, 0, number, last, sha256, len(data), (RATE, 1))
+    word = AudioChunkStored(claim, 0, number, last, sha256, len(data), (RATE, 1))
     return bench.desk(claim.execution).say([word])[0]
 
 

@@ -9,18 +9,18 @@ import torch
 
 from app.core.settings import Settings
 from models.artifacts import Frames, Image
-from models.engine.determinism import Proof
+from models.engine.determinism import DeterminismReport
 from models.engine.engine import Engine
 from models.engine.flow import NOTHING, run_alone
 from models.engine.noise import seeded
 from models.image.vae import VAE
 from models.params.base import VAEParams, item_seed
-from models.registry import Shelf
+from models.registry import CheckpointRegistry
 from tests.conftest import save_vae
 from tests.models.families import load_family, tiny_checkpoint
 from workers.encoders.types import Sheet
-from workers.jobs.messages import Ended, Made, Message, Told
-from workers.jobs.running_jobs import Runs
+from workers.jobs.messages import ItemDone, JobDone, Message, Progress
+from workers.jobs.running_jobs import RunningJobs
 from workers.model_cache import Loaded
 from workers.queue_client import Claim
 
@@ -31,11 +31,11 @@ class Floor:
     """An engine and the jobs on it, with one model, stepped by hand."""
 
     def __init__(self, path: Path, **settings: Any) -> None:
-        entry = Shelf(path.parent).entries()[path.stem]
-        self.model = Loaded(entry, load_family(path), Proof("bitwise", {}), 0, 0.0)
+        entry = CheckpointRegistry(path.parent).entries()[path.stem]
+        self.model = Loaded(entry, load_family(path), DeterminismReport("bitwise", {}), 0, 0.0)
         self.engine = Engine(torch.device("cpu"), clock=lambda: 0.0)  # turns by no chance
         self.sent: list[Message] = []
-        self.runs = Runs(self.engine, Settings(**settings), self.sent.append)
+        self.runs = RunningJobs(self.engine, Settings(**settings), self.sent.append)
 
     def submit(
         self,
@@ -63,8 +63,8 @@ class Floor:
             self.runs.sort(self.engine.tick())
             self.runs.admit()
 
-    def made(self) -> list[Made]:
-        return [m for m in self.sent if isinstance(m, Made)]
+    def made(self) -> list[ItemDone]:
+        return [m for m in self.sent if isinstance(m, ItemDone)]
 
 
 def walk(frames: int) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def test_files_that_come_too_late_change_nothing(path: Path) -> None:
     floor.runs.supply(claim, {})
     floor.runs.admit()
     assert floor.active() == {"gone": 0}
-    assert [type(m) for m in floor.sent] == [Ended]
+    assert [type(m) for m in floor.sent] == [JobDone]
     floor.runs.drop("gone", claim.execution)
     floor.runs.supply(claim, ValueError("too late"))
     assert len(floor.sent) == 1
@@ -206,7 +206,7 @@ def test_a_grid_is_one_more_output_of_all_pictures_in_order(path: Path) -> None:
     assert (sheet.facts.seed, sheet.facts.n, sheet.facts.grid) == (7, 5, True)
     assert [m.facts.seed for m in items] == [item_seed(7, i) for i in range(5)]
     assert all(m.facts.n is None for m in items)
-    assert isinstance(floor.sent[-1], Ended)
+    assert isinstance(floor.sent[-1], JobDone)
 
 
 def test_a_grid_with_an_item_that_fails_is_not_made(
@@ -224,7 +224,7 @@ def test_a_grid_with_an_item_that_fails_is_not_made(
     floor.submit("job", n=3, grid=True)
     floor.run()
     assert [m.index for m in floor.made()] == [0]
-    (end,) = (m for m in floor.sent if isinstance(m, Ended))
+    (end,) = (m for m in floor.sent if isinstance(m, JobDone))
     assert end.outcome == "failed"
 
 
@@ -261,7 +261,7 @@ def test_progress_of_many_steps_rises_over_all_items(
     monkeypatch.setattr("workers.jobs.running_jobs.TELL_SECONDS", 0)
     steps.submit("job", n=3, steps=6, sampler="heun", class_label="bag", guidance_scale=3.0)
     steps.run()
-    told = [m for m in steps.sent if isinstance(m, Told)]
+    told = [m for m in steps.sent if isinstance(m, Progress)]
     assert all(m.steps == 3 * 11 for m in told)
     done = [m.done for m in told]
     assert done == sorted(done)
@@ -273,7 +273,7 @@ def test_previews_are_pictures_on_the_way(steps: Floor) -> None:
     steps.submit("job", steps=6)
     steps.submit("walk", steps=4, **walk(3))
     steps.run()
-    shown = [m.preview for m in steps.sent if isinstance(m, Told) and m.preview]
+    shown = [m.preview for m in steps.sent if isinstance(m, Progress) and m.preview]
     assert {index for index, _ in shown} == {0}
     assert all(isinstance(artifact, Image) for _, artifact in shown)
     assert len(shown) >= 4 + 2
@@ -282,16 +282,16 @@ def test_previews_are_pictures_on_the_way(steps: Floor) -> None:
 def test_a_preview_is_rendered_only_for_a_job_that_someone_follows(steps: Floor) -> None:
     steps.submit("alone", steps=6, followed=False)
     steps.run()
-    assert not any(m.preview for m in steps.sent if isinstance(m, Told))
+    assert not any(m.preview for m in steps.sent if isinstance(m, Progress))
     steps.submit("joined", steps=6, followed=False)
     steps.runs.follow({"joined", "another"})
     steps.run()
-    assert any(m.preview for m in steps.sent if isinstance(m, Told))
+    assert any(m.preview for m in steps.sent if isinstance(m, Progress))
     steps.sent.clear()
     steps.submit("left", steps=6)
     steps.runs.follow(())
     steps.run()
-    assert not any(m.preview for m in steps.sent if isinstance(m, Told))
+    assert not any(m.preview for m in steps.sent if isinstance(m, Progress))
 
 
 def test_rows_of_a_flow_that_overtake_each_other_take_nothing_back(steps: Floor) -> None:

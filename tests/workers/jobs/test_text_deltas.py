@@ -10,7 +10,7 @@ from app.core.schemas import Job
 from models.language.language import Language
 from tests.models.families import tiny_checkpoint
 from tests.workers.conftest import Bench
-from workers.jobs.text_deltas import Delta, Voice
+from workers.jobs.text_deltas import Delta, DeltaTracker
 
 MODEL = "tiny-language"
 ASKED: dict[str, Any] = {
@@ -22,7 +22,7 @@ ASKED: dict[str, Any] = {
 
 
 def test_a_voice_says_where_its_pieces_stand() -> None:
-    voice = Voice(2)
+    voice = DeltaTracker(2)
     assert voice.say("Once") == (Delta(2, 0, "Once"),)
     assert voice.say(" upon") == (Delta(2, 4, " upon"),)
     assert voice.say_rest("Once upon a hen") == (Delta(2, 9, " a hen"),)
@@ -30,7 +30,7 @@ def test_a_voice_says_where_its_pieces_stand() -> None:
 
 
 def test_a_voice_goes_on_where_another_broke_off() -> None:
-    voice = Voice.after(
+    voice = DeltaTracker.after(
         0, {"draft:0:000000": "Once ", "draft:0:000001": "u", "draft:1:000000": "x"}
     )
     assert voice.say("Once") == ()
@@ -40,7 +40,7 @@ def test_a_voice_goes_on_where_another_broke_off() -> None:
 
 @pytest.mark.parametrize("pieces", [["Once", " a hen"], ["O", "ne hen"], ["On", "e", " hen"]])
 def test_a_voice_that_says_other_words_says_no_more(pieces: list[str]) -> None:
-    voice = Voice.after(0, {"draft:0:000000": "Once u"})
+    voice = DeltaTracker.after(0, {"draft:0:000000": "Once u"})
     for piece in pieces:
         assert voice.say(piece) == ()
     assert voice.say_rest("".join(pieces) + " and an owl") == ()

@@ -70,7 +70,7 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class VendorEmoji:
     """One vendor's picture, (3, 64, 64), of one emoji."""
 
     name: Name
@@ -82,7 +82,7 @@ class Row:
 def build(path: Path) -> None:
     """Fetch, render and write the whole set as an npz; some minutes on one core."""
     names = read_names(unpack(NAMES))
-    rows: list[Row] = []
+    rows: list[VendorEmoji] = []
     for svgs in SVG_SETS:
         art = icons_by_hexcode(
             read_json(unpack(svgs.package) / "icons.json"),
@@ -90,9 +90,9 @@ def build(path: Path) -> None:
             names,
         )
         for name in track([n for n in names if n.hexcode in art], f"drawing {svgs.vendor}"):
-            rows.append(Row(name, svgs.vendor, svgs.licence, draw_svg(art[name.hexcode])))
+            rows.append(VendorEmoji(name, svgs.vendor, svgs.licence, draw_svg(art[name.hexcode])))
     rows += [
-        Row(name, BITMAP_VENDOR, BITMAP_LICENCE, draw_bitmap(file))
+        VendorEmoji(name, BITMAP_VENDOR, BITMAP_LICENCE, draw_bitmap(file))
         for name, file in _bitmaps(names)
     ]
     _write(path, rows)
@@ -206,7 +206,7 @@ def _bitmaps(names: list[Name]) -> Iterator[tuple[Name, Path]]:
         yield name, files[name.hexcode]
 
 
-def _write(path: Path, rows: list[Row]) -> None:
+def _write(path: Path, rows: list[VendorEmoji]) -> None:
     table: dict[str, Any] = {
         "images": np.stack([row.picture for row in rows]),
         "hexcode": np.array([row.name.hexcode for row in rows]),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from models.clip.tokenizer import Words, words_in
+from models.clip.tokenizer import WordTokenizer, words_in
 from training.data.cache import DataMissing, cache_folder
 from training.data.images.emoji_build import NAMES, plain_hexcode, read_json, unpack
 
@@ -63,7 +63,7 @@ def names() -> dict[str, Named]:
 
 
 @lru_cache(1)
-def words() -> Words:
+def words() -> WordTokenizer:
     """All words of the emoji's names, then the commonest English ones until the table is full."""
     own: dict[str, None] = dict.fromkeys(words_in(GLUE))
     for text in [*COLOURS, *LOOKS, *(style.replace("-", " ") for style in STYLES)]:
@@ -72,7 +72,7 @@ def words() -> Words:
         for text in (named.caption, named.chinese, *named.keywords, *named.chinese_keywords):
             own.update(dict.fromkeys(words_in(text)))
     own.update(dict.fromkeys("0123456789.,!?:;'\"()-&/"))
-    return Words.of([*own, *(w for w in common_words() if w not in own)], ROWS)
+    return WordTokenizer.of([*own, *(w for w in common_words() if w not in own)], ROWS)
 
 
 def common_words() -> list[str]:

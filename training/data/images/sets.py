@@ -23,7 +23,7 @@ OWN = "the user's own"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ImageSource:
     """Pictures to train on, and what the card of a checkpoint says of them."""
 
     name: str
@@ -37,7 +37,9 @@ class Source:
     """The set at its own size, where it has one: as a recipe made for it takes it."""
 
 
-def _built(load: Callable[[], Data], name: str, about: str, terms: str, licence: str) -> Source:
+def _built(
+    load: Callable[[], Data], name: str, about: str, terms: str, licence: str
+) -> ImageSource:
     def brought(size: int, channels: int) -> Data:
         data = load()
         train, test = (
@@ -45,7 +47,7 @@ def _built(load: Callable[[], Data], name: str, about: str, terms: str, licence:
         )
         return Data(train, test, data.labels)
 
-    return Source(name, brought, about, terms, licence, load)
+    return ImageSource(name, brought, about, terms, licence, load)
 
 
 EMOJI = (
@@ -78,7 +80,7 @@ BROUGHT = {
 }
 
 
-def source_of(text: str) -> Source:
+def source_of(text: str) -> ImageSource:
     """The set that `--data` names: one of ours, NAME:ROOT for one of torchvision's, or a path.
 
     A folder that has the name of a set is meant by ./NAME. Raises DataMissing.
@@ -88,7 +90,7 @@ def source_of(text: str) -> Source:
     name, colon, root = text.partition(":")
     if name in BROUGHT and (root or not colon):
         load, about, terms = BROUGHT[name]
-        return Source(name, partial(load, Path(root) if root else None), about, terms)
+        return ImageSource(name, partial(load, Path(root) if root else None), about, terms)
     folder = Path(text)
     if not folder.is_dir():
         known = ", ".join([*BUILT, *BROUGHT])
@@ -97,8 +99,8 @@ def source_of(text: str) -> Source:
     return own(folder)
 
 
-def own(folder: Path) -> Source:
+def own(folder: Path) -> ImageSource:
     """A folder of pictures. Only its last part is told."""
     name = folder.resolve().name or "pictures"
     about = f"The user's own pictures, from the folder {name}."
-    return Source(name, partial(load_folder, folder), about, OWN, OWN)
+    return ImageSource(name, partial(load_folder, folder), about, OWN, OWN)

@@ -23,7 +23,7 @@ from training.recipe import Data
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
+class StyleAudio:
     """All pieces of a style, end to end."""
 
     sound: NDArray[np.uint8]
@@ -87,23 +87,23 @@ def _columns(
     return sound, roll, torch.tensor(styles)
 
 
-def heard_of(style: str, minutes: float) -> Heard:
+def heard_of(style: str, minutes: float) -> StyleAudio:
     """From the cache, or made of the corpus and put there. Raises DataMissing."""
     path = cache_folder() / "heard" / f"{style}-{EDITION}-{minutes:g}.npz"
     if not path.exists():
         keep(path, made_of(built_corpus(STYLES, minutes), style))
     try:
         with path.open("rb") as file, np.load(file) as table:
-            return Heard(**table)
+            return StyleAudio(**table)
     except (OSError, ValueError, TypeError, BadZipFile) as error:
         raise DataMissing(f"{path} is damaged, delete it: {error}") from None
 
 
-def made_of(corpus: Corpus, style: str) -> Heard:
+def made_of(corpus: Corpus, style: str) -> StyleAudio:
     held = list(corpus.recordings(style))
     notes = [note for one in held for note in one.notes]
     loud = (torch.from_numpy(one.sound) * corpus.gain for one in held)
-    return Heard(
+    return StyleAudio(
         np.concatenate([mulaw.encode(sound).to(torch.uint8).numpy() for sound in loud]),
         np.cumsum([0, *(len(one.sound) for one in held)], dtype=np.int64),
         np.array([(n.onset, n.end) for n in notes], "f8").reshape(-1, 2),
@@ -113,7 +113,7 @@ def made_of(corpus: Corpus, style: str) -> Heard:
     )
 
 
-def keep(path: Path, heard: Heard) -> None:
+def keep(path: Path, heard: StyleAudio) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")

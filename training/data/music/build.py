@@ -47,7 +47,7 @@ class Style:
     licence: str
     names: Callable[[], list[str]]
     """Raises DataMissing with what to install, if what composes is not here."""
-    compose: Callable[[str], tunes.Piece]
+    compose: Callable[[str], tunes.Tune]
     gain: float
     """FluidSynth's, so that all styles are about as loud."""
 
@@ -128,7 +128,7 @@ def build_music(
     return build(folder or cache_folder() / "music", works, minutes)
 
 
-def player(compose: Callable[[str], tunes.Piece], synth: Synth) -> Callable[[str], Recording]:
+def player(compose: Callable[[str], tunes.Tune], synth: Synth) -> Callable[[str], Recording]:
     """Composes a piece by its name and plays it; what does so raises Unreadable."""
 
     def record(name: str) -> Recording:
@@ -136,7 +136,7 @@ def player(compose: Callable[[str], tunes.Piece], synth: Synth) -> Callable[[str
             piece = compose(name)
             return played(piece.score, piece.name, held_out(piece.kin), synth)
         except ScoreError as error:
-            raise tunes.Unreadable(f"{name} can't be played: {error}") from None
+            raise tunes.UnreadableTune(f"{name} can't be played: {error}") from None
 
     return record
 
@@ -179,7 +179,7 @@ def fill(folder: Path, work: Works, minutes: float) -> Iterator[float]:
             try:
                 held.append(work.record(work.names[follows]))
                 length += len(held[-1].sound) / RATE / 60
-            except tunes.Unreadable as error:
+            except tunes.UnreadableTune as error:
                 log.warning("left out: %s", error)
             follows += 1
             yield done + length

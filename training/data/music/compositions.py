@@ -47,7 +47,7 @@ COLOURS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Arrangement:
     """Where the second of two things lies: how large each is, and their corners, in 64ths."""
 
     ways: tuple[str, ...]
@@ -58,31 +58,31 @@ class Place:
 
 
 PLACES = (
-    Place(
+    Arrangement(
         ("{a} and {b}", "a {a} and a {b}", "a {a} next to a {b}", "{a}, {b}"),
         ("{a}和{b}", "一个{a}和一个{b}", "{a}在{b}旁边"),
         (34, 0, 15),
         (34, 30, 15),
     ),
-    Place(
+    Arrangement(
         ("{a} with a {b}", "a {a} with a {b}", "{a} with {b}"),
         ("{a}和{b}", "有{b}的{a}"),
         (52, 0, 0),
         (30, 34, 34),
     ),
-    Place(
+    Arrangement(
         ("{b} in a {a}", "a {b} in a {a}", "a {b} in the {a}"),
         ("{a}里的{b}", "{b}在{a}里"),
         (64, 0, 0),
         (30, 17, 20),
     ),
-    Place(
+    Arrangement(
         ("{b} on a {a}", "a {b} on a {a}", "{a} under a {b}"),
         ("{a}上的{b}", "{b}在{a}上"),
         (44, 10, 20),
         (32, 16, 0),
     ),
-    Place(
+    Arrangement(
         ("{a} eating {b}", "a {a} eating a {b}", "{a} eating a {b}"),
         ("{a}吃{b}", "一个{a}在吃{b}"),
         (58, 3, 0),
@@ -92,7 +92,7 @@ PLACES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Composite:
     """A picture, the row of `captioned` that it is of above all, and what it can be called."""
 
     picture: Tensor
@@ -119,17 +119,17 @@ def compose(rows: Tensor, tinted: int, paired: int, seed: int = 0) -> tuple[Tens
     return (pictures, all_of.concept[at], all_of.style[at], *texts)
 
 
-def _tinted(row: int, rng: np.random.Generator) -> Made:
+def _tinted(row: int, rng: np.random.Generator) -> Composite:
     all_of, colour = captioned(), COLOURS[rng.integers(len(COLOURS))]
     picture = in_colour(all_of.pictures[row], colour)
-    return Made(picture, row, _of_colour(names()[all_of.hexcodes[row]], colour))
+    return Composite(picture, row, _of_colour(names()[all_of.hexcodes[row]], colour))
 
 
-def _paired(a: int, b: int, rng: np.random.Generator) -> Made:
+def _paired(a: int, b: int, rng: np.random.Generator) -> Composite:
     all_of, place = captioned(), PLACES[rng.integers(len(PLACES))]
     picture = together(all_of.pictures[a], all_of.pictures[b], place)
     first, second = (names()[all_of.hexcodes[row]] for row in (a, b))
-    return Made(picture, a, _of_two(first, second, place))
+    return Composite(picture, a, _of_two(first, second, place))
 
 
 def in_colour(picture: Tensor, colour: Colour) -> Tensor:
@@ -146,7 +146,7 @@ def in_colour(picture: Tensor, colour: Colour) -> Tensor:
     return torch.where(drawn, toned, x).mul(255).round().to(torch.uint8)
 
 
-def together(a: Tensor, b: Tensor, place: Place) -> Tensor:
+def together(a: Tensor, b: Tensor, place: Arrangement) -> Tensor:
     """Two pictures (3, S, S) uint8 on one white ground, the second over the first."""
     page = torch.full(a.shape, 255, dtype=torch.uint8)
     for picture, measures in ((a, place.first), (b, place.second)):
@@ -187,7 +187,7 @@ def _of_colour(named: Named, colour: Colour) -> Texts:
     return english, [f"{d}色的{b}", f"{d}{b}", f"一个{d}色的{b}"]
 
 
-def _of_two(a: Named, b: Named, place: Place) -> Texts:
+def _of_two(a: Named, b: Named, place: Arrangement) -> Texts:
     english = [way.format(a=a.caption, b=b.caption) for way in place.ways]
     if not (a.chinese and b.chinese):
         return english, []

@@ -16,7 +16,7 @@ from models.music.tokenizer import DRUM_KEYS
 from models.score import DRUMS, TONICS, Note, Score
 from training.data.cache import require_program, run_program
 from training.data.music.rendering import INSTALL
-from training.data.music.tunes import Piece
+from training.data.music.tunes import Tune
 
 BASSES = range(32, 40)
 HIGHEST_BASS = 52
@@ -129,7 +129,7 @@ def names_of(band: Band) -> list[str]:
     return [f"{band.style}-{number:05d}" for number in range(MOST)]
 
 
-def grooved(band: Band, name: str) -> Piece:
+def grooved(band: Band, name: str) -> Tune:
     """The piece of that name, the same each time. Raises DataMissing if MMA fails, and ScoreError
     if it makes what is no score."""
     rng = random.Random(name)
@@ -145,7 +145,7 @@ def grooved(band: Band, name: str) -> Piece:
         if note.program != DRUMS or note.pitch in DRUM_KEYS  # fonts have no others
     ]
     score = Score(tuple(notes), tempo, (groove.quarters, 4), f"{TONICS[tonic]} {mode}")
-    return Piece(name, name, score)
+    return Tune(name, name, score)
 
 
 def progression(band: Band, mode: str, bars: int, rng: random.Random) -> list[Chord]:

@@ -28,7 +28,7 @@ MOST = {"jazz": 2000, "electronic": 1000}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pieces:
+class TokenColumns:
     """Tokens of a style's pieces, the prefix first; its `style` is the number in `STYLES`."""
 
     tokens: NDArray[np.uint16]
@@ -46,7 +46,7 @@ def vocabulary() -> MusicTokens:
     return MusicTokens(tuple(STYLES))
 
 
-def pieces_of(style: str) -> Pieces:
+def pieces_of(style: str) -> TokenColumns:
     """From the cache, or composed and put there. Raises DataMissing with what to install."""
     path = cache_folder() / "pieces" / f"{style}-{EDITION}.npz"
     if not path.exists():
@@ -58,12 +58,12 @@ def pieces_of(style: str) -> Pieces:
         part.replace(path)
     try:
         with path.open("rb") as file, np.load(file) as table:
-            return Pieces(table["tokens"], table["starts"], table["test"])
+            return TokenColumns(table["tokens"], table["starts"], table["test"])
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise DataMissing(f"{path} is damaged, delete it: {error}") from None
 
 
-def composed(style: str, most: int | None = None) -> Pieces:
+def composed(style: str, most: int | None = None) -> TokenColumns:
     """A style's pieces, or so many first ones, but for those that can't be read or said in
     tokens."""
     kept: list[list[int]] = []
@@ -75,9 +75,9 @@ def composed(style: str, most: int | None = None) -> Pieces:
             piece = STYLES[style].compose(name)
             kept.append(words.encode(piece.score, style))
             test.append(held_out(piece.kin))
-        except (tunes.Unreadable, ScoreError) as error:
+        except (tunes.UnreadableTune, ScoreError) as error:
             log.warning("left out: %s: %s", name, error)
         tell(f"{style}: {number} of {len(names)} pieces", number == len(names))
     tokens = [token for one in kept for token in one]
     starts = np.cumsum([0, *map(len, kept)], dtype=np.int64)
-    return Pieces(np.array(tokens, np.uint16), starts, np.array(test, np.bool_))
+    return TokenColumns(np.array(tokens, np.uint16), starts, np.array(test, np.bool_))

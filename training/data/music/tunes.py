@@ -29,12 +29,12 @@ MAJOR = ("major", "ionian", "lydian", "mixolydian")
 KIN = 12  # intervals of a melody's beginning that two versions of a tune share
 
 
-class Unreadable(DataMissing):
+class UnreadableTune(DataMissing):
     """A piece that can't be used; others can."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Tune:
     """A score; pieces of one `kin` are versions of one tune, and held out together."""
 
     name: str
@@ -48,7 +48,7 @@ def chorales() -> list[str]:
     return shuffled({str(name).rpartition("/")[2].removesuffix(".mxl") for name in found})
 
 
-def chorale(name: str) -> Piece:
+def chorale(name: str) -> Tune:
     """For church organ. Raises Unreadable."""
     return _piece(name, f"bach/{name}", CHURCH_ORGAN, CHORALE_PACE)
 
@@ -58,7 +58,7 @@ def fiddle_tunes() -> list[str]:
     return shuffled({Path(path).stem for path in _corpus().getComposer("ryansMammoth")})
 
 
-def fiddle_tune(name: str) -> Piece:
+def fiddle_tune(name: str) -> Tune:
     """For flute, at the pace of its dance. Raises Unreadable."""
     return _piece(name, f"ryansMammoth/{name}", FLUTE, None)
 
@@ -85,15 +85,15 @@ def _corpus() -> Any:
     return corpus
 
 
-def _piece(name: str, path: str, program: int, pace: tuple[int, int] | None) -> Piece:
+def _piece(name: str, path: str, program: int, pace: tuple[int, int] | None) -> Tune:
     corpus = _corpus()
     try:
         score = _score(name, corpus.parse(path), program, pace)
     except Exception as error:  # whatever music21 comes upon in old and hand-made files
-        raise Unreadable(f"{name} can't be read: {error or type(error).__name__}") from None
+        raise UnreadableTune(f"{name} can't be read: {error or type(error).__name__}") from None
     if not score.notes:
-        raise Unreadable(f"{name} has no notes")
-    return Piece(name, melody_of(score), score)
+        raise UnreadableTune(f"{name} has no notes")
+    return Tune(name, melody_of(score), score)
 
 
 def _score(name: str, parsed: Any, program: int, pace: tuple[int, int] | None) -> Score:
