@@ -351,9 +351,9 @@ def test_a_pickle_that_would_run_code_is_refused(folder: Path, tmp_path: Path) -
 
 
 def test_words_added_to_a_tokenizer_are_refused(folder: Path, tmp_path: Path) -> None:
-    from transformers import PromptTokenizer
+    from transformers import CLIPTokenizer
 
-    tokenizer = PromptTokenizer.from_pretrained(folder / "tokenizer")
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     tokenizer.add_tokens(["<my-cat>"])
     tokenizer.save_pretrained(folder / "tokenizer")
     with pytest.raises(CheckpointError, match="has words added to it"):
