@@ -15,7 +15,6 @@ from atelier.client.jobs import AsyncJob
 from atelier.client.requests import (
     Card,
     Listing,
-    Query,
     body_of,
     file_of,
     key_header,
@@ -24,6 +23,7 @@ from atelier.client.requests import (
     submission,
     url_of,
 )
+from atelier.client.transport import Query
 from atelier.client.views import job_path
 
 

@@ -20,7 +20,6 @@ from atelier.client.jobs import Job
 from atelier.client.requests import (
     Card,
     Listing,
-    Query,
     body_of,
     cut_after,
     file_of,
@@ -30,6 +29,7 @@ from atelier.client.requests import (
     submission,
     url_of,
 )
+from atelier.client.transport import Query
 from atelier.client.views import job_path
 
 

@@ -23,12 +23,9 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import httpx
-
-if TYPE_CHECKING:
-    from atelier.client.views import JobView
 
 RETRIED = {429, 503}
 FIRST_PAUSE = 0.5  # seconds; doubled with each try
@@ -101,10 +98,23 @@ class Problem:
     message: str
 
 
+class JobFacts(Protocol):
+    """What an error says of a job."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def error(self) -> Problem | None: ...
+
+
 class JobError(AtelierError):
     """A job's end that gives no result; the job, as it ended, is in `job`."""
 
-    def __init__(self, job: "JobView") -> None:
+    def __init__(self, job: JobFacts) -> None:
         self.job = job
         problem = job.error or Problem(job.status, f"the job {job.status}")
         self.code = problem.code
@@ -123,7 +133,7 @@ class TextChangedError(AtelierError):
     """The deltas of a text are not what it begins with: its worker was lost, and another wrote
     other words. The job, in `job`, has them whole."""
 
-    def __init__(self, job: "JobView") -> None:
+    def __init__(self, job: JobFacts) -> None:
         self.job = job
         super().__init__(f"{job.id}: its worker was lost, and another wrote other words")
 
@@ -131,7 +141,7 @@ class TextChangedError(AtelierError):
 class WaitTimeout(AtelierError, TimeoutError):
     """The time given to wait is over; the job, in `job`, goes on."""
 
-    def __init__(self, job: "JobView", seconds: float) -> None:
+    def __init__(self, job: JobFacts, seconds: float) -> None:
         self.job = job
         super().__init__(f"{job.id} is {job.status} after {seconds:g} s")
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import httpx
 
@@ -17,16 +17,12 @@ from app.core.text_assembly import ItemTexts, TextChanged
 from atelier.client.audio_stream import Hearing, SoundFile
 from atelier.client.errors import NotFoundError, TextChangedError, WaitTimeout, json_of
 from atelier.client.sse import Event, Following
-
-if TYPE_CHECKING:
-    from atelier.client.async_client import AsyncClient
-    from atelier.client.client import Client
-
+from atelier.client.transport import AsyncTransport, Transport
 from atelier.client.views import PATIENCE, JobView, OutputView, left, write_whole
 
 
 class Output(OutputView):
-    def __init__(self, client: "Client", data: dict[str, Any]) -> None:
+    def __init__(self, client: Transport, data: dict[str, Any]) -> None:
         super().__init__(data)
         self._client = client
 
@@ -40,7 +36,7 @@ class Output(OutputView):
 
 
 class Job(JobView):
-    def __init__(self, client: "Client", data: dict[str, Any]) -> None:
+    def __init__(self, client: Transport, data: dict[str, Any]) -> None:
         super().__init__(data)
         self._client = client
 
@@ -162,7 +158,7 @@ class Job(JobView):
 
 
 class AsyncOutput(OutputView):
-    def __init__(self, client: "AsyncClient", data: dict[str, Any]) -> None:
+    def __init__(self, client: AsyncTransport, data: dict[str, Any]) -> None:
         super().__init__(data)
         self._client = client
 
@@ -176,7 +172,7 @@ class AsyncOutput(OutputView):
 
 
 class AsyncJob(JobView):
-    def __init__(self, client: "AsyncClient", data: dict[str, Any]) -> None:
+    def __init__(self, client: AsyncTransport, data: dict[str, Any]) -> None:
         super().__init__(data)
         self._client = client
 

@@ -16,12 +16,12 @@ from urllib.parse import quote
 import httpx
 
 from atelier.client.errors import json_of
+from atelier.client.transport import Query
 
 LOCAL = "http://127.0.0.1:8000"
 QUIET = 45.0  # seconds; events that are silent for three keepalives are from a dead connection
 PAGE = 100  # jobs asked for at once
 
-Query = Mapping[str, str | int]
 Card = dict[str, Any]
 
 
