@@ -2,7 +2,7 @@
 
 One sample needs every weight once, so a lone stream runs as fast as they come from the cache, and
 four streams abreast share each read. State, draws and results are those of
-`wavenet_steps.advance`, which this is tested against; a stream's bits do not depend on its
+`wavenet_torch.advance`, which this is tested against; a stream's bits do not depend on its
 neighbours (`models/kernels/simd.py`), so batches need no padding.
 """
 
@@ -16,21 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.audio.wavenet_torch import Advanced, Draws, Stacked, State
+from models.kernels.categorical_numba import HALF, NAN, ZERO, draw
 from models.kernels.simd import (
     ABREAST,
     LANES,
     Floats,
     blocks_of,
     compiled,
-    exp,
     multiply,
     padded,
     tanh,
 )
 
 Numbers = NDArray[np.int64]
-ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
-NAN, INFINITE = np.float32(np.nan), np.float32(np.inf)
 
 
 class PackedWaveNet(NamedTuple):
@@ -116,7 +114,7 @@ def desk_for(weights: PackedWaveNet) -> WaveNetScratch:
 
 
 def advance(weights: PackedWaveNet, state: State, told: Tensor, draws: Draws) -> Advanced:
-    """As `wavenet_steps.advance`, on the CPU: as many streams in each of torch's threads."""
+    """As `wavenet_torch.advance`, on the CPU: as many streams in each of torch's threads."""
     rings, length, last = (t.clone(memory_format=torch.contiguous_format) for t in state)
     samples = torch.empty(draws.uniforms.shape)
     given = (told, draws.uniforms, draws.temperature, draws.top_p)
@@ -240,59 +238,3 @@ def _rectify(x: Floats, rows: int) -> None:
     for row in range(rows):
         for i in range(x.shape[1]):
             x[row, i] = ZERO if x[row, i] < ZERO else x[row, i]  # no number stays none
-
-
-@compiled
-def draw(
-    logits: Floats, u: Any, temperature: Any, top_p: Any, chances: Floats, parts: Floats
-) -> int:
-    """The class that a uniform draws, as `Draws` says; -1 where there is none.
-
-    chances: as many as the logits, ends of vectors included, all zero beyond the classes.
-    """
-    most, scale, classes = logits[0], ONE / temperature, len(logits)
-    for c in range(classes):
-        if not logits[c] < INFINITE:  # no number, or +inf; what is -inf is never drawn
-            return -1
-        most = max(most, logits[c])
-    for c in range(classes):
-        chance = exp((logits[c] - most) * scale)  # of -inf a little
-        chances[c] = chance if logits[c] > -INFINITE else ZERO
-    total = _reached(chances, ZERO, parts)
-    if not (total > ZERO and u == u):  # noqa: PLR0124 - how one asks whether it is a number
-        return -1
-    least = _least(chances, top_p * total, parts) if top_p < ONE else ZERO
-    goal, passed, last = u * _reached(chances, least, parts), ZERO, 0
-    for c in range(classes):
-        if chances[c] > ZERO and chances[c] >= least:
-            passed, last = passed + chances[c], c
-            if passed > goal:
-                break
-    return last
-
-
-@compiled
-def _least(chances: Floats, enough: Any, parts: Floats) -> Any:
-    """What the likeliest that together reach `enough` have at least, the largest being 1."""
-    low, high = ZERO, TWO
-    for _ in range(30):
-        middle = HALF * (low + high)
-        if _reached(chances, middle, parts) >= enough:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-@compiled
-def _reached(chances: Floats, least: Any, parts: Floats) -> Any:
-    """What those of at least so much sum to, vectors first."""
-    total = ZERO
-    parts[:] = ZERO
-    for start in range(0, len(chances), LANES):
-        vector = chances[start : start + LANES]
-        for lane in range(LANES):
-            parts[lane] += vector[lane] if vector[lane] >= least else ZERO
-    for part in parts:
-        total += part
-    return total

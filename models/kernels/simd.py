@@ -14,7 +14,7 @@ was kept under other texts of these.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -45,20 +45,21 @@ def compiled(function: F) -> F:
     made: Any
     try:
         made = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
-        forget_other_lanes(Path(made.stats.cache_path), Path(function.__code__.co_filename).stem)
+        module = Path(function.__code__.co_filename).stem
+        forget_stale_code(Path(made.stats.cache_path), module, sources())
     except RuntimeError:  # neither beside its file nor in the user's own folder
         made = numba.njit(nogil=True, error_model="numpy")(function)
     return cast(F, made)
 
 
-def forget_other_lanes(kept: Path, module: str, lanes: Path = Path(__file__)) -> None:
-    """Remove what numba kept of a module before a file that kernels are made of was changed."""
-    parts = [
-        lanes,
-        *sorted(lanes.parent.glob("team.py")),
-        *sorted(lanes.parent.glob("*_weights.py")),
-    ]
-    text = hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()
+def sources(models: Path = Path(__file__).parents[1]) -> list[Path]:
+    """The files that compiled functions use besides their own."""
+    return [*sorted(models.glob("kernels/*.py")), *sorted(models.rglob("*_weights.py"))]
+
+
+def forget_stale_code(kept: Path, module: str, files: Sequence[Path]) -> None:
+    """Removes what numba kept of a module before one of these files changed."""
+    text = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
     note = kept / f"{module}.lanes"
     if note.exists() and note.read_text() == text:
         return

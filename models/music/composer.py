@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, NotFinite
-from models.audio.wavenet_torch import draw
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_net
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.engine.slots import SCRATCH, Slots
+from models.kernels.categorical import draw
 from models.music.composition import FACTS, Composition, facts_of, given_tokens
 from models.music.tokenizer import MusicTokens
 from models.nets.composer import Cache

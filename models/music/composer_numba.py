@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.audio import wavenet_numba as wavenet_kernel
+from models.kernels import categorical_numba
 from models.kernels.simd import ABREAST, LANES, Floats, Weights, compiled, exp, multiply, padded
 from models.music.composer_weights import TILE, ComposerScratch, PackedComposer, desk_for
 from models.nets.composer import Cache
@@ -52,7 +52,10 @@ def draw(logits: Tensor, u: Tensor, temperature: Tensor, top_p: Tensor) -> tuple
     chances, parts = np.zeros(padded(logits.shape[1]), np.float32), np.zeros(LANES, np.float32)
     rows = zip(*(t.numpy() for t in (logits, u, temperature, top_p)), strict=True)
     numbers = torch.tensor(
-        [wavenet_kernel.draw(row, by, heat, part, chances, parts) for row, by, heat, part in rows]
+        [
+            categorical_numba.draw(row, by, heat, part, chances, parts)
+            for row, by, heat, part in rows
+        ]
     )
     return numbers.clamp(min=0), numbers >= 0
 

@@ -10,7 +10,9 @@ from torch import Tensor
 from models.audio import mulaw
 from models.audio import wavenet_numba as wavenet_kernel
 from models.audio import wavenet_torch as wavenet_steps
-from models.audio.wavenet_torch import Advanced, Draws, Stacked, State, draw
+from models.audio.wavenet_torch import Advanced, Draws, Stacked, State
+from models.kernels import categorical_numba
+from models.kernels.categorical import draw
 from models.kernels.simd import LANES
 from models.nets.wavenet import WaveNetModel
 
@@ -245,7 +247,7 @@ def drawn_plainly(logits: Tensor) -> int:
 def drawn_by_the_kernel(logits: Tensor) -> int:
     half, one = np.float32(0.5), np.float32(1)
     chances, parts = (np.zeros(LANES, np.float32) for _ in range(2))
-    return wavenet_kernel.draw(logits.numpy(), half, one, one, chances, parts)
+    return categorical_numba.draw(logits.numpy(), half, one, one, chances, parts)
 
 
 @pytest.mark.parametrize("drawn", [drawn_plainly, drawn_by_the_kernel])

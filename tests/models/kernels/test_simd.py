@@ -1,13 +1,21 @@
 """The pieces of kernels against numpy, at sizes that fill their vectors and that don't."""
 
 import hashlib
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.kernels.simd import LANES, compiled, exp, forget_other_lanes, multiply, padded, tanh
+from models.kernels.simd import (
+    LANES,
+    compiled,
+    exp,
+    forget_stale_code,
+    multiply,
+    padded,
+    sources,
+    tanh,
+)
 
 
 @compiled
@@ -62,14 +70,14 @@ def test_what_was_kept_under_another_text_is_thrown_away(tmp_path: Path) -> None
         lanes.write_text(text)
         ours.touch()
         other.touch()
-        forget_other_lanes(tmp_path, "kernel", lanes)
+        forget_stale_code(tmp_path, "kernel", [lanes])
         assert ours.exists() is stays
         assert other.exists()
 
 
 def test_kernels_here_are_kept_under_this_text() -> None:
     kept = Path(curves.stats.cache_path)  # type: ignore[attr-defined]
-    lanes = Path(sys.modules[compiled.__module__].__file__ or "")
-    others = [lanes.with_name("team.py"), *sorted(lanes.parent.glob("*_weights.py"))]
-    text = b"".join(path.read_bytes() for path in (lanes, *others))
-    assert (kept / "test_lanes.lanes").read_text() == hashlib.sha256(text).hexdigest()
+    names = {path.name for path in sources()}
+    assert names >= {"simd.py", "threads.py", "categorical_numba.py", "llama_weights.py"}
+    text = b"".join(path.read_bytes() for path in sources())
+    assert (kept / "test_simd.lanes").read_text() == hashlib.sha256(text).hexdigest()
