@@ -22,7 +22,7 @@ from tests.workers.test_worker import STAMP, claim_as, die, reap
 from workers.delivery.result_builder import ResultBuilder
 from workers.encoders.encode import encode
 from workers.encoders.types import Encoded, Facts
-from workers.jobs.messages import Progress
+from workers.jobs.messages import JobProgress
 from workers.main import WorkerProcess
 from workers.queue_client import Claim, QueueCapacity
 
@@ -145,7 +145,7 @@ def test_a_preview_that_can_not_be_drawn_is_left_out(monkeypatch: pytest.MonkeyP
         raise OSError("broken picture")
 
     monkeypatch.setattr(workers.delivery.result_builder, "preview", torn)
-    told = Progress(Claim("job", "execution", {}), 1, 2, (0, Image(torch.zeros(1, 2, 2))))
+    told = JobProgress(Claim("job", "execution", {}), 1, 2, (0, Image(torch.zeros(1, 2, 2))))
     assert [name for name, _ in ResultBuilder().progress(told).events] == ["progress"]
 
 

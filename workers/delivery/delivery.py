@@ -32,7 +32,7 @@ from workers.jobs.messages import (
     ItemDone,
     JobDone,
     Message,
-    Progress,
+    JobProgress,
 )
 from workers.queue_client import AudioChunkStored, JobCommit, ProgressUpdate, QueueClient
 from workers.retry import until_reached
@@ -100,7 +100,7 @@ class Delivery:
 
     def send(self, message: Message) -> None:
         """Hand a message over. Progress is left out when much waits; nothing else is."""
-        if isinstance(message, Progress) and not message.deltas:
+        if isinstance(message, JobProgress) and not message.deltas:
             room = PREVIEWS if message.preview else MESSAGES // 2
             if self._messages.qsize() > room:
                 return
@@ -158,7 +158,7 @@ class Delivery:
     def _received(self, message: Message) -> BacklogItem | None:
         """The message with its files made, or nothing where it has no place any more."""
         match message:
-            case Progress() if self._waits(message) and self._writer.problem:
+            case JobProgress() if self._waits(message) and self._writer.problem:
                 kept = replace(message, preview=None, due=False)
                 return BacklogItem(kept, ()) if message.deltas else None
             case JobDone(at_once=True):
@@ -217,7 +217,7 @@ class Delivery:
     def _words(self, message: Message) -> list[ProgressUpdate | AudioChunkStored | JobCommit]:
         parcel = self._parcels.setdefault(message.claim.execution, ResultBuilder())
         match message:
-            case Progress():
+            case JobProgress():
                 return [parcel.progress(message)]
             case AudioChunk():
                 return [*parcel.sounding(message)]

@@ -13,7 +13,7 @@ from models.params.base import UnsupportedRequest
 from workers.encoders.encode import preview
 from workers.encoders.types import Encoded
 from workers.input_reader import InputUnusable
-from workers.jobs.messages import AudioChunk, DeadlineExceeded, ItemDone, JobDone, Progress
+from workers.jobs.messages import AudioChunk, DeadlineExceeded, ItemDone, JobDone, JobProgress
 from workers.queue_client import AudioChunkStored, JobCommit, ProgressUpdate, Stored
 
 log = logging.getLogger("atelier.worker")
@@ -55,7 +55,7 @@ class ResultBuilder:
         found = self.chunks.pop((heard.index, heard.chunk.number), None)
         return [] if found is None else [found]
 
-    def progress(self, told: Progress) -> ProgressUpdate:
+    def progress(self, told: JobProgress) -> ProgressUpdate:
         """How far it is, with a preview and new text where there are any."""
         job = told.claim.job
         value = round(told.done / told.steps, 4) if told.steps else 0
@@ -95,7 +95,7 @@ class ResultBuilder:
             ended.steps,
         )
 
-    def _word(self, message: Progress | ItemDone, events: list[tuple[str, Any]]) -> ProgressUpdate:
+    def _word(self, message: JobProgress | ItemDone, events: list[tuple[str, Any]]) -> ProgressUpdate:
         self.words += 1
         return ProgressUpdate(message.claim, self.words, message.done, message.steps, events)
 

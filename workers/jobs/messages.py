@@ -15,7 +15,7 @@ class DeadlineExceeded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """A job's progress, if that is due, and perhaps a picture of an item so far, or more text."""
 
     claim: Claim
@@ -71,4 +71,4 @@ class FilesStored:
     """Files have come into the store, or never will: messages that waited for them may go on."""
 
 
-Message = Progress | AudioChunk | ItemDone | JobDone
+Message = JobProgress | AudioChunk | ItemDone | JobDone

@@ -21,7 +21,7 @@ from models.families import FAMILIES
 from models.params.base import Params, UnsupportedRequest, item_seed, posted_files
 from workers.encoders.types import Facts, Sheet
 from workers.jobs.audio_chunks import AudioChunker
-from workers.jobs.messages import AudioChunk, ItemDone, JobDone, Message, Progress
+from workers.jobs.messages import AudioChunk, ItemDone, JobDone, Message, JobProgress
 from workers.jobs.owner_shares import OwnerShares
 from workers.jobs.running_job import ItemLimits, RunningJob
 from workers.model_cache import Loaded
@@ -262,7 +262,7 @@ class RunningJobs:
         due = preview is not None or (not last and now - run.told >= TELL_SECONDS)
         if due or deltas:
             run.told = now if due else run.told
-            self._send(Progress(run.claim, *run.totals(), preview, deltas, due))
+            self._send(JobProgress(run.claim, *run.totals(), preview, deltas, due))
 
     def _preview(
         self, run: RunningJob, index: int, event: Advanced, now: float
@@ -302,7 +302,7 @@ class RunningJobs:
                 self._send(AudioChunk(run.claim, index, chunk))
         for text in [a for a in event.artifacts if isinstance(a, Text)]:
             if deltas := run.voice(index).say_rest(text.text):
-                self._send(Progress(run.claim, *run.totals(), None, deltas, due=False))
+                self._send(JobProgress(run.claim, *run.totals(), None, deltas, due=False))
         self._made(run, index, event.artifacts, run.facts(item_seed(run.seed, index)))
         if run.input.get("grid"):
             run.pictures[index] = [a for a in event.artifacts if isinstance(a, Image)]

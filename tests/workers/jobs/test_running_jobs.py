@@ -19,7 +19,7 @@ from models.registry import CheckpointRegistry
 from tests.conftest import save_vae
 from tests.models.families import load_family, tiny_checkpoint
 from workers.encoders.types import Sheet
-from workers.jobs.messages import ItemDone, JobDone, Message, Progress
+from workers.jobs.messages import ItemDone, JobDone, Message, JobProgress
 from workers.jobs.running_jobs import RunningJobs
 from workers.model_cache import Loaded
 from workers.queue_client import Claim
@@ -261,7 +261,7 @@ def test_progress_of_many_steps_rises_over_all_items(
     monkeypatch.setattr("workers.jobs.running_jobs.TELL_SECONDS", 0)
     steps.submit("job", n=3, steps=6, sampler="heun", class_label="bag", guidance_scale=3.0)
     steps.run()
-    told = [m for m in steps.sent if isinstance(m, Progress)]
+    told = [m for m in steps.sent if isinstance(m, JobProgress)]
     assert all(m.steps == 3 * 11 for m in told)
     done = [m.done for m in told]
     assert done == sorted(done)
@@ -273,7 +273,7 @@ def test_previews_are_pictures_on_the_way(steps: Floor) -> None:
     steps.submit("job", steps=6)
     steps.submit("walk", steps=4, **walk(3))
     steps.run()
-    shown = [m.preview for m in steps.sent if isinstance(m, Progress) and m.preview]
+    shown = [m.preview for m in steps.sent if isinstance(m, JobProgress) and m.preview]
     assert {index for index, _ in shown} == {0}
     assert all(isinstance(artifact, Image) for _, artifact in shown)
     assert len(shown) >= 4 + 2
@@ -282,16 +282,16 @@ def test_previews_are_pictures_on_the_way(steps: Floor) -> None:
 def test_a_preview_is_rendered_only_for_a_job_that_someone_follows(steps: Floor) -> None:
     steps.submit("alone", steps=6, followed=False)
     steps.run()
-    assert not any(m.preview for m in steps.sent if isinstance(m, Progress))
+    assert not any(m.preview for m in steps.sent if isinstance(m, JobProgress))
     steps.submit("joined", steps=6, followed=False)
     steps.runs.follow({"joined", "another"})
     steps.run()
-    assert any(m.preview for m in steps.sent if isinstance(m, Progress))
+    assert any(m.preview for m in steps.sent if isinstance(m, JobProgress))
     steps.sent.clear()
     steps.submit("left", steps=6)
     steps.runs.follow(())
     steps.run()
-    assert not any(m.preview for m in steps.sent if isinstance(m, Progress))
+    assert not any(m.preview for m in steps.sent if isinstance(m, JobProgress))
 
 
 def test_rows_of_a_flow_that_overtake_each_other_take_nothing_back(steps: Floor) -> None:
