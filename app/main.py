@@ -10,10 +10,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.auth import Keys
-from app.core import log
-from app.core import parent_watch as lifeline
+from app.core import log, parent_watch
 from app.core.settings import EX_CONFIG, Misconfigured, Settings, read_settings
-from app.http import exception_handlers as handlers
+from app.http import exception_handlers
 from app.http.middleware import BodyLimits, Head, Limit, Tell
 from app.http.origins import Cors, Hosts, Origins
 from app.http.protocol import BACKLOG, ConnectionLimits, Connections, affordable
@@ -68,7 +67,7 @@ def create_app(settings: Settings) -> Api:
     app.state.services = services
     for router in ROUTERS:
         app.include_router(router)
-    handlers.install(app)
+    exception_handlers.install(app)
     _surround(app, services)
     return app
 
@@ -165,7 +164,7 @@ def main() -> None:
     try:
         settings = read_served_settings()
         log.configure(settings.log_level)
-        lifeline.watch()
+        parent_watch.watch()
         check_credentials(settings)
         server = Server(create_app(settings), settings)
     except Misconfigured as error:

@@ -10,8 +10,7 @@ import time
 import redis
 import torch
 
-from app.core import log
-from app.core import parent_watch as lifeline
+from app.core import log, parent_watch
 from app.core.scripts import away_raised
 from app.core.settings import EX_CONFIG, Misconfigured, Settings, credentials_refused, read_settings
 from app.core.store import Store, open_store
@@ -151,7 +150,7 @@ def main() -> int:
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     try:
         settings = read_settings()
-        lifeline.watch(settings.drain_grace)
+        parent_watch.watch(settings.drain_grace)
         log.configure(settings.log_level)
         place_of(settings)
         open_store(settings)

@@ -160,12 +160,12 @@ def lead(
     folder = settings_with(checkpoints=to).checkpoints
 
     def led() -> Path:
-        from models.diffusion import attach_clip as leading
+        from models.diffusion import attach_clip
 
         return (
-            leading.let_go(folder, model)
+            attach_clip.let_go(folder, model)
             if clip is None
-            else leading.attach_clip(folder, model, clip)
+            else attach_clip.attach_clip(folder, model, clip)
         )
 
     _say(led)

@@ -5,16 +5,7 @@ from typing import Annotated
 
 import typer
 
-from atelier.cli import audio as cli_music
-from atelier.cli import convert as cli_import
-from atelier.cli import data as cli_data
-from atelier.cli import evaluate as cli_eval
-from atelier.cli import image as cli_words
-from atelier.cli import jobs as cli_jobs
-from atelier.cli import service as cli_service
-from atelier.cli import story as cli_writing
-from atelier.cli import train as cli_files
-from atelier.cli import video as cli_video
+from atelier.cli import audio, convert, data, evaluate, image, jobs, service, story, train, video
 
 app = typer.Typer(
     name="atelier",
@@ -22,30 +13,30 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command()(cli_service.up)
-app.command()(cli_service.api)
-app.command()(cli_service.worker)
-app.add_typer(cli_service.keys, name="keys")
-cli_jobs.generate.command(name="text-to-image")(cli_words.text_to_image)
-cli_jobs.generate.command()(cli_music.audio)
-cli_jobs.generate.command()(cli_writing.story)
-cli_jobs.generate.command()(cli_video.video)
-app.add_typer(cli_jobs.generate, name="generate")
-app.command()(cli_music.listen)
-app.command()(cli_words.paint)
-app.command()(cli_writing.write)
-app.command()(cli_words.regenerate)
-app.command()(cli_jobs.models)
-app.add_typer(cli_jobs.jobs, name="jobs")
-app.command()(cli_jobs.job)
-app.command()(cli_jobs.cancel)
-app.command()(cli_files.train)
-app.add_typer(cli_data.data, name="data")
-app.add_typer(cli_import.import_, name="import")
-app.command()(cli_import.lead)
-app.command()(cli_files.inspect)
-app.command(name="eval")(cli_eval.eval_)
-app.command()(cli_eval.quality)
+app.command()(service.up)
+app.command()(service.api)
+app.command()(service.worker)
+app.add_typer(service.keys, name="keys")
+jobs.generate.command(name="text-to-image")(image.text_to_image)
+jobs.generate.command()(audio.audio)
+jobs.generate.command()(story.story)
+jobs.generate.command()(video.video)
+app.add_typer(jobs.generate, name="generate")
+app.command()(audio.listen)
+app.command()(image.paint)
+app.command()(story.write)
+app.command()(image.regenerate)
+app.command()(jobs.models)
+app.add_typer(jobs.jobs, name="jobs")
+app.command()(jobs.job)
+app.command()(jobs.cancel)
+app.command()(train.train)
+app.add_typer(data.data, name="data")
+app.add_typer(convert.import_, name="import")
+app.command()(convert.lead)
+app.command()(train.inspect)
+app.command(name="eval")(evaluate.eval_)
+app.command()(evaluate.quality)
 
 
 def _print_version(wanted: bool) -> None:

@@ -22,7 +22,7 @@ import sys
 import time
 from pathlib import Path
 
-from app.core import parent_watch as lifeline
+from app.core import parent_watch
 from app.core.log import configure
 from atelier.service.append_log import is_unreadable, last_reason, repair
 
@@ -76,7 +76,7 @@ def main() -> int:
     os.close(held)  # now it is the program's alone
     signal.signal(signal.SIGTERM, lambda *_: program.terminate())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    lifeline.watch()
+    parent_watch.watch()
     status = program.wait()
     return explained(status, data / "log", before) if status > 0 else status
 

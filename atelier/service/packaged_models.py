@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.core import parent_watch as lifeline
+from app.core import parent_watch
 from app.core.imports import Imports, ImportStatus
 from app.core.log import configure
 from app.core.settings import Settings
@@ -198,7 +198,7 @@ def import_in_background(name: str, folder: Path, state: Path) -> int:
     """The supervisor's child that imports a model and tells the service how far it is."""
     configure("info")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that drafts are removed
-    lifeline.watch()
+    parent_watch.watch()
     os.nice(10)  # the workers' steps come first
     model = next(model for model in PACKAGED if model.id == name)
     imports, status = Imports(state), ImportStatus(header=model.expected_header)

@@ -225,6 +225,6 @@ def stepping(weights: Stacked, device: torch.device) -> tuple[Advance, int | Non
         return Captured(weights), GRAPH_ROWS, PLAIN_CHUNK
     if importlib.util.find_spec("numba") is None:
         return partial(advance_plainly, weights), 4, PLAIN_CHUNK
-    from models.audio import wavenet_numba as wavenet_kernel  # numba takes a second to load
+    from models.audio import wavenet_numba  # numba takes a second to load
 
-    return partial(wavenet_kernel.advance, wavenet_kernel.packed(weights)), None, KERNEL_CHUNK
+    return partial(wavenet_numba.advance, wavenet_numba.packed(weights)), None, KERNEL_CHUNK

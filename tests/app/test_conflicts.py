@@ -10,8 +10,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from app.catalog.catalog import Catalog, CatalogEntry
-from app.openai.images.request import ImageRequest as PictureAsked
-from app.openai.images.request import in_dialect
+from app.openai.images.request import ImageRequest, in_dialect
 from app.openai.text.chat_request import ChatRequest
 from app.openai.text.completion_request import CompletionRequest
 from models.params.conflicts import ABSENT, GIVEN, forbid
@@ -103,7 +102,7 @@ def test_a_picture_of_openai_keeps_the_models_conflicts(entries: dict[str, Catal
     ]
     assert all(validator.is_valid(body) for body in taken)
     assert not any(validator.is_valid(body) for body in refused)
-    assert all(is_taken(PictureAsked, body) for body in taken)
+    assert all(is_taken(ImageRequest, body) for body in taken)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "a\x00", "\x1f", "a\x7fb"])

@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor
 
 from app.openai import answer_stream
-from app.operations import retries as attendance
+from app.operations import retries
 from atelier import Client, TextChangedError
 from models.language import language
 from models.language.sampling import Choice, choose
@@ -69,7 +69,7 @@ def test_a_client_that_leaves_frees_its_slot(
 ) -> None:
     """At once, even one that would try again, for it has had the beginning of its answer."""
     monkeypatch.setattr(answer_stream, "ARRIVED", 0.0)
-    monkeypatch.setattr(attendance, "GRACE", 600.0)
+    monkeypatch.setattr(retries, "GRACE", 600.0)
     go_on = threading.Event()
 
     def slowed(*columns: Tensor) -> Choice:

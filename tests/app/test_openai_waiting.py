@@ -19,8 +19,7 @@ from PIL import Image
 
 from app.core.settings import Settings
 from app.openai import answer as answering
-from app.operations import event_stream as following
-from app.operations import retries as attendance
+from app.operations import event_stream, retries
 from tests.app.serving import Running, eventually, serving
 from tests.app.working import Worker
 from tests.conftest import MODEL
@@ -40,7 +39,7 @@ def client(running: Running) -> Iterator[openai.OpenAI]:
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that left have a moment to come back."""
-    monkeypatch.setattr(attendance, "GRACE", 0.2)
+    monkeypatch.setattr(retries, "GRACE", 0.2)
 
 
 def picture(side: int = 8) -> bytes:
@@ -162,7 +161,7 @@ def test_partial_pictures_are_spread_over_the_run(
 def test_a_stream_in_a_long_queue_is_kept_alive(
     running: Running, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "KEEPALIVE", 0.05)
+    monkeypatch.setattr(event_stream, "KEEPALIVE", 0.05)
     body = {**BODY, "stream": True}
     with running.client.stream("POST", PATH, json=body) as answer:
         lines = answer.iter_lines()

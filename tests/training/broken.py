@@ -14,7 +14,7 @@ import torch._dynamo  # what a first optimiser would load, in every process anew
 
 from tests.training.tiny import mlp_vae_recipe
 from training.errors import TrainingStopped
-from training.loop import loop as train
+from training.loop import loop
 from training.loop.run_folder import RunFolder
 from training.pipeline import carry_out
 
@@ -24,8 +24,8 @@ STEPS = 100
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     sys.stderr = StringIO()
-    train.SAVE_SECONDS, train.SAVE_TIMES, train.SAMPLE_ROWS = 0.0, 0.0, 2
-    train.write_plot = lambda lines, path: path.touch()  # the slowest part, and not the matter
+    loop.SAVE_SECONDS, loop.SAVE_TIMES, loop.SAMPLE_ROWS = 0.0, 0.0, 2
+    loop.write_plot = lambda lines, path: path.touch()  # the slowest part, and not the matter
     recipe, run = replace(mlp_vae_recipe(), steps=STEPS), RunFolder(folder / "run")
     try:
         carry_out(recipe, folder, run, STEPS, resume=True, device=torch.device("cpu"))

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from training.data.cache import DataMissing, cache_folder
-from training.data.video import build as clip_build
-from training.data.video import clips
+from training.data.video import build, clips
 from training.data.video.build import ClipName, build_clips, clip_names, read_loop, taken
 
 SKINS = [
@@ -57,7 +56,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_clips_are_built_with_their_names(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_build, "TONES", 1.0)
+    monkeypatch.setattr(build, "TONES", 1.0)
     built = clips.load_clips(8, 10)
     assert built.hexcode.tolist() == ["1f44b", "1f44b-1f3ff", "2764"]
     assert built.plain.tolist() == ["1f44b", "1f44b", "2764"]
@@ -74,10 +73,10 @@ def test_clips_are_built_with_their_names(cache: Path, monkeypatch: pytest.Monke
 def test_a_build_goes_on_where_it_was_broken_off(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clip_build, "SHARD", 1)
-    monkeypatch.setattr(clip_build, "TONES", 1.0)
+    monkeypatch.setattr(build, "SHARD", 1)
+    monkeypatch.setattr(build, "TONES", 1.0)
     folder = cache / "clips-4x8"
-    whole = clip_build.read_loop
+    whole = build.read_loop
     made: list[str] = []
 
     def breaks(path: Path, frames: int, size: int) -> object:
@@ -86,11 +85,11 @@ def test_a_build_goes_on_where_it_was_broken_off(
         made.append(path.stem)
         return whole(path, frames, size)
 
-    monkeypatch.setattr(clip_build, "read_loop", breaks)
+    monkeypatch.setattr(build, "read_loop", breaks)
     with pytest.raises(KeyboardInterrupt):
         build_clips(folder, 4, 8)
     assert [p.name for p in folder.iterdir()] == ["000.npz"]
-    monkeypatch.setattr(clip_build, "read_loop", whole)
+    monkeypatch.setattr(build, "read_loop", whole)
     before = (folder / "000.npz").stat().st_mtime_ns
     assert len(clips.load_clips(4, 8).clips) == 3
     assert (folder / "000.npz").stat().st_mtime_ns == before

@@ -16,7 +16,7 @@ from models.families import FAMILIES
 from tests.atelier.commands import Said, atelier, refused
 from tests.training.drawn import draw_folder
 from tests.training.tiny import DIFFUSION, count_tensors, diffusion_recipe, gan_recipe, wgan_recipe
-from training import pipeline as command
+from training import pipeline
 from training.adapt_recipe import fitted, rehearse
 from training.data.images.sets import source_of
 from training.errors import TrainingDiverged, TrainingRefused, TrainingStopped
@@ -35,7 +35,7 @@ TINY = {
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipes of tiny.py, for whoever asks for one of their names."""
-    monkeypatch.setattr(command, "recipe_named", lambda name: TINY.get(name) or recipe_named(name))
+    monkeypatch.setattr(pipeline, "recipe_named", lambda name: TINY.get(name) or recipe_named(name))
 
 
 def trained(tmp_path: Path, *options: str | Path, recipe: str = "gan") -> Said:
@@ -93,7 +93,7 @@ def test_a_recipes_own_set_leaves_its_card_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = replace(source_of("fashion"), fixed=TINY["gan"].data)
-    monkeypatch.setattr(command, "source_of", lambda _: source)
+    monkeypatch.setattr(pipeline, "source_of", lambda _: source)
     said = trained(tmp_path, "--data", "fashion", "--steps", "1")
     assert said.out == f"{tmp_path / 'out/tiny-gan.safetensors'}\n"
     assert load(Path(said.out.strip())).header.title == "Tiny"
@@ -243,5 +243,5 @@ def test_how_a_training_ended_is_its_status(
     def ends(_: TrainOptions) -> Path:
         raise error
 
-    monkeypatch.setattr(command, "run", ends)
+    monkeypatch.setattr(pipeline, "run", ends)
     assert told in refused(trained(tmp_path), status)

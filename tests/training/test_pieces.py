@@ -8,8 +8,7 @@ from models.score import DRUMS, Note, Score
 from tests.training.music import SCALE
 from training.data.cache import DataMissing
 from training.data.images.emoji import held_out
-from training.data.music import build as music_build
-from training.data.music import token_columns as pieces
+from training.data.music import build, token_columns
 from training.data.music.build import Style
 from training.data.music.token_columns import composed, pieces_of, vocabulary
 from training.data.music.tunes import Tune, UnreadableTune
@@ -28,7 +27,7 @@ def compose(name: str) -> Tune:
 @pytest.fixture(autouse=True)
 def _style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     style = Style("jazz", "", "", lambda: NAMES, compose, 1.0)
-    monkeypatch.setitem(music_build.STYLES, "jazz", style)
+    monkeypatch.setitem(build.STYLES, "jazz", style)
     monkeypatch.setenv("ATELIER_CACHE", str(tmp_path))
 
 
@@ -58,7 +57,7 @@ def test_one_that_is_broken_off_leaves_nothing_half_written(
     def stop(style: str) -> None:
         raise KeyboardInterrupt(style)
 
-    monkeypatch.setattr(pieces, "composed", stop)
+    monkeypatch.setattr(token_columns, "composed", stop)
     with pytest.raises(KeyboardInterrupt):
         pieces_of("jazz")
     assert not list((tmp_path / "pieces").glob("*.npz"))

@@ -10,7 +10,7 @@ import torch
 from models.checkpoint.weights import load
 from tests.training.drawn import draw_folder
 from tests.training.tiny import gan_recipe, vae_recipe
-from training import pipeline as command
+from training import pipeline
 from training.errors import TrainingRefused
 from training.learners.gan import GANLearner, GANSettings
 from training.pipeline import TrainOptions, recipe_named, recipes, run
@@ -75,7 +75,7 @@ def test_options_go_before_the_file(tmp_path: Path) -> None:
 def test_a_file_may_keep_the_data_of_its_base(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "recipe_named", lambda _: told(gan_recipe()))
+    monkeypatch.setattr(pipeline, "recipe_named", lambda _: told(gan_recipe()))
     path = tmp_path / "small.toml"
     path.write_text('base = "tiny"\nsteps = 1\n[settings]\nr1 = 0.5\n')
     card = load(train(path)).header

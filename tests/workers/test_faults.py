@@ -244,14 +244,14 @@ def test_what_can_not_be_said_of_a_job_fails_it_alone(
 def test_a_message_that_can_not_be_worded_fails_its_job_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output = workers.delivery.delivery.Parcel.output
+    output = workers.delivery.result_builder.ResultBuilder.output
 
     def torn(self: Any, made: ItemDone) -> Any:
         if made.facts.seed == 2:
             raise KeyError("torn")
         return output(self, made)
 
-    monkeypatch.setattr(workers.delivery.delivery.Parcel, "output", torn)
+    monkeypatch.setattr(workers.delivery.result_builder.ResultBuilder, "output", torn)
     bench.worker()
     ids = [bench.submit(i) for i in range(4)]
     assert [bench.wait(i, 8).status for i in ids] == [

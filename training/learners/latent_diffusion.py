@@ -14,8 +14,7 @@ from models.clip.tokenizer import WordTokenizer
 from models.diffusion.noise_schedule import NoiseSchedule
 from models.nets.autoencoder import Autoencoder
 from models.nets.clip import build_clip, tell
-from models.nets.unet import TextCondition as Told
-from models.nets.unet import UNet
+from models.nets.unet import TextCondition, UNet
 from training.components import part
 from training.learners.autoencoder import autoencoder_of, encoded
 from training.learners.clip import trimmed
@@ -104,7 +103,7 @@ class PaintingLearner:
         self.average.follow(self.net, self.steps)
         return {"loss": loss.item(), "norm": norm.item()}
 
-    def _guess(self, told: Told, style: Tensor, rng: torch.Generator) -> Tensor | None:
+    def _guess(self, told: TextCondition, style: Tensor, rng: torch.Generator) -> Tensor | None:
         if self.net.guess is None:
             return None
         guess: Tensor = self.net.guess(told.pooled, style)
@@ -176,12 +175,12 @@ class FrozenTextTower:
         return cls(net, WordTokenizer.read(clip.tensors), int(net.text.context_length), device)
 
     @torch.no_grad()
-    def read(self, tokens: Tensor) -> Told:
+    def read(self, tokens: Tensor) -> TextCondition:
         """Of token rows (B, L), padded by 0."""
         tokens = tokens.to(self.device)
         told = tell(self.net, tokens)
         hidden = torch.zeros(tokens.shape, device=self.device)
-        return Told(told.states, hidden.masked_fill(tokens == 0, -torch.inf), told.pooled)
+        return TextCondition(told.states, hidden.masked_fill(tokens == 0, -torch.inf), told.pooled)
 
 
 def autoencoder_of_part(held: Checkpoint) -> tuple[Autoencoder, dict[str, Tensor]]:

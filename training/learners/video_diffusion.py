@@ -15,8 +15,7 @@ from torch.nn import functional as F
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint
 from models.diffusion.noise_schedule import NoiseSchedule
-from models.nets.unet import Guess
-from models.nets.unet import TextCondition as Told
+from models.nets.unet import Guess, TextCondition
 from models.nets.video_unet import VideoUNet
 from training.components import part
 from training.learners.diffusion import start_silent
@@ -162,7 +161,7 @@ class MovingLearner:
         return F.mse_loss(said, target)
 
     def _expected(
-        self, lesson: _Lesson, told: Told, style: Tensor, dice: torch.Generator
+        self, lesson: _Lesson, told: TextCondition, style: Tensor, dice: torch.Generator
     ) -> Tensor:
         """A guess, or the first frame, each with noise of a deviation of its own."""
         rows = len(lesson.z0)

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models.nets.unet import TextCondition as Told
+from models.nets.unet import TextCondition
 from training.components import part
 from training.data.cache import cache_folder
 from training.data.images.captions import captioned
@@ -48,12 +48,12 @@ class MovingWords:
     def to(self, device: torch.device) -> "MovingWords":
         return MovingWords(**{name: column.to(device) for name, column in asdict(self).items()})
 
-    def told(self, texts: Tensor) -> Told:
+    def told(self, texts: Tensor) -> TextCondition:
         """Of texts by their numbers, (B,), on the device that this lies on."""
         place = torch.arange(LONGEST, device=texts.device)
         hidden = torch.zeros(len(texts), LONGEST, device=texts.device)
         hidden.masked_fill_(place >= self.length[texts][:, None], -torch.inf)
-        return Told(self.states[texts].float(), hidden, self.pooled[texts].float())
+        return TextCondition(self.states[texts].float(), hidden, self.pooled[texts].float())
 
 
 @lru_cache(1)

@@ -31,8 +31,8 @@ from workers.jobs.messages import (
     FilesStored,
     ItemDone,
     JobDone,
-    Message,
     JobProgress,
+    Message,
 )
 from workers.queue_client import AudioChunkStored, JobCommit, ProgressUpdate, QueueClient
 from workers.retry import until_reached

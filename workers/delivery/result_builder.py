@@ -95,7 +95,9 @@ class ResultBuilder:
             ended.steps,
         )
 
-    def _word(self, message: JobProgress | ItemDone, events: list[tuple[str, Any]]) -> ProgressUpdate:
+    def _word(
+        self, message: JobProgress | ItemDone, events: list[tuple[str, Any]]
+    ) -> ProgressUpdate:
         self.words += 1
         return ProgressUpdate(message.claim, self.words, message.done, message.steps, events)
 

@@ -21,7 +21,7 @@ from models.families import FAMILIES
 from models.params.base import Params, UnsupportedRequest, item_seed, posted_files
 from workers.encoders.types import Facts, Sheet
 from workers.jobs.audio_chunks import AudioChunker
-from workers.jobs.messages import AudioChunk, ItemDone, JobDone, Message, JobProgress
+from workers.jobs.messages import AudioChunk, ItemDone, JobDone, JobProgress, Message
 from workers.jobs.owner_shares import OwnerShares
 from workers.jobs.running_job import ItemLimits, RunningJob
 from workers.model_cache import Loaded

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from app.core import image_reader as pictures
+from app.core import image_reader
 from app.core.image_bytes import MOST_BLOCKS, MOST_CHUNKS, MOST_SEGMENTS, UnreadableFile, shown
 from app.core.image_reader import read_picture
 
@@ -139,7 +139,7 @@ def test_a_jpeg_of_very_many_scans_is_refused(monkeypatch: pytest.MonkeyPatch) -
     start = data.index(b"\xff\xda")
     more = data[:start] + data[start:-2] * 50 + data[-2:]
     assert read_picture(more).size == (14, 10)  # it is so small that they are no work
-    monkeypatch.setattr(pictures, "MOST_SCANNED", 140 * scans)
+    monkeypatch.setattr(image_reader, "MOST_SCANNED", 140 * scans)
     assert read_picture(data).size == (14, 10)
     with pytest.raises(
         UnreadableFile, match=f"too many scans for a JPEG .* of its size: {scans * 50}"

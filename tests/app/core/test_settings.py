@@ -9,7 +9,7 @@ import pytest
 from app.core.addresses import check_redis_url, path_url, read_store_address, url_path
 from app.core.settings import OTHERS, PREFIX, Misconfigured, Settings, read_settings
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SECRET = "hunter2"
 
 NAMES = [

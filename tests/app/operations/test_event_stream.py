@@ -14,8 +14,8 @@ import redis
 
 from app.core.job_record import events_key
 from app.core.settings import Settings
-from app.operations import event_stream as following
-from app.queue import notifications as wake
+from app.operations import event_stream
+from app.queue import notifications
 from tests.app.queue.test_jobs import make
 from tests.app.serving import Running, eventually, serving
 from tests.app.working import Worker
@@ -190,7 +190,7 @@ def test_a_job_that_is_deleted_ends_as_canceled(running: Running, worker: Worker
 def test_silence_is_kept_alive(
     running: Running, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "KEEPALIVE", 0.05)
+    monkeypatch.setattr(event_stream, "KEEPALIVE", 0.05)
     (job,) = make(running.client)
     with running.client.stream("GET", f"/jobs/{job}/events") as answer:
         assert ": keepalive" in (line for line in answer.iter_lines())
@@ -199,7 +199,7 @@ def test_silence_is_kept_alive(
 def test_a_lost_ring_costs_only_a_moment(
     running: Running, worker: Worker, monkeypatch: pytest.MonkeyPatch, connection: "redis.Redis"
 ) -> None:
-    monkeypatch.setattr(wake, "RECHECK", 0.05)
+    monkeypatch.setattr(notifications, "RECHECK", 0.05)
     (job,) = make(running.client)
     with following_job(running.client, job) as events:
         next(events)

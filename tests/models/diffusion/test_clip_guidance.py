@@ -27,7 +27,7 @@ from models.params.diffusion import SAMPLERS, DiffusionParams, TextToImageParams
 from tests.models.families import LED, load_family, tiny_checkpoint, tiny_led
 
 CPU = torch.device("cpu")
-CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[3] / "checkpoints"
 
 
 @pytest.fixture(scope="module", params=LED)

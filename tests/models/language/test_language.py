@@ -18,7 +18,7 @@ from models.engine.batching import Placement
 from models.engine.engine import Advanced, Engine, Failed, Finished
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
-from models.language import backends as language_nets
+from models.language import backends
 from models.language.language import Language, title_of
 from models.language.llama import LlamaNet
 from models.language.tokenizer import TENSOR, tensor_of
@@ -44,7 +44,7 @@ def family(path: Path, request: pytest.FixtureRequest) -> Language:
     """By either net that can be had on a processor."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "transformers":
-            patch.setattr(language_nets, "find_spec", lambda name: None)
+            patch.setattr(backends, "find_spec", lambda name: None)
         made = Language(load(path), Placement(CPU))
     assert type(made.pen.net) is NETS[request.param]
     return made

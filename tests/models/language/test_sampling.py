@@ -191,7 +191,7 @@ def test_whatever_a_row_asks_for_the_kernel_stays_within_its_bounds(tmp_path: Pa
     done = subprocess.run(
         [sys.executable, "-c", HOSTILE],
         env=os.environ | checked,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         timeout=100,

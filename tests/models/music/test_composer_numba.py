@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.audio import wavenet_torch as wavenet_steps
+from models.audio import wavenet_torch
 from models.kernels.simd import Floats, Weights
 from models.music.composer_numba import draw, step
 from models.music.composer_weights import TILE, empty, packed
@@ -166,7 +166,7 @@ def test_draws_are_those_of_the_plain_steps() -> None:
     part[::2] = 1.0
     logits[7, 5], u[9] = torch.nan, torch.nan
     for got, want in zip(
-        draw(logits, u, heat, part), wavenet_steps.draw(logits, u, heat, part), strict=True
+        draw(logits, u, heat, part), wavenet_torch.draw(logits, u, heat, part), strict=True
     ):
         assert torch.equal(got, want)
 

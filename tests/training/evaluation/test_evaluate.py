@@ -12,7 +12,7 @@ from models.checkpoint.header import CheckpointError, Header, read_header
 from models.checkpoint.weights import load, save
 from models.nets.classifier import Classifier
 from tests.models.families import tiny_checkpoint
-from training.evaluation import reference as references
+from training.evaluation import reference
 from training.evaluation.evaluate import EvalOptions, evaluate, wanted
 from training.evaluation.image_trial import Eyes
 from training.evaluation.judges import judge_of
@@ -228,14 +228,14 @@ def test_a_checkpoint_whose_data_is_not_known_wants_it_named() -> None:
     own = Header(family="vae", net={}, recipe={"id": "vae-fashion", "recipe": "vae-fashion"})
     for header in (own, Header(family="vae", net={})):
         with pytest.raises(EvaluationRefused, match="--reference"):
-            references.reference_of(header, None, (8, 1))
+            reference.reference_of(header, None, (8, 1))
 
 
 def test_a_recipe_names_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
     data = Data(real(4, 0), real(4, 1))
-    source = replace(references.BUILT["sprites"], fixed=lambda: data)
-    monkeypatch.setattr(references, "source_of", {"sprites": source}.__getitem__)
-    found = references.reference_of(Header(family="vae", net={}), "sprites", (8, 1))
+    source = replace(reference.BUILT["sprites"], fixed=lambda: data)
+    monkeypatch.setattr(reference, "source_of", {"sprites": source}.__getitem__)
+    found = reference.reference_of(Header(family="vae", net={}), "sprites", (8, 1))
     assert (found.name, found.data) == ("sprites", data)
 
 

@@ -17,12 +17,11 @@ from models.nets.composer import ComposerModel
 from models.nets.wavenet import WaveNetModel
 from models.score import Note, Score
 from tests.models.families import COMPOSER, WAVENET, tiny_checkpoint
-from training.data.music import token_columns as pieces
+from training.data.music import token_columns
 from training.data.music.audio_columns import StyleAudio, keep
 from training.data.music.build import EDITION, STYLES
 from training.data.music.rendering import RATE
-from training.evaluation import audio_player as hearing
-from training.evaluation import spectrograms
+from training.evaluation import audio_player, spectrograms
 from training.evaluation.composer import in_key
 from training.evaluation.evaluate import EVALUATED, EvalOptions, evaluate
 from training.evaluation.image_trial import Eyes
@@ -72,20 +71,20 @@ def heard(style: int) -> StyleAudio:
 @pytest.fixture(autouse=True)
 def _corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_CACHE", str(tmp_path / "cache"))
-    for module in (hearing, spectrograms):
+    for module in (audio_player, spectrograms):
         monkeypatch.setattr(module, "SECONDS", SECONDS)
-    monkeypatch.setattr(hearing, "CLIP", round(SECONDS * RATE))
+    monkeypatch.setattr(audio_player, "CLIP", round(SECONDS * RATE))
     for number, style in enumerate(STYLES):
         keep(tmp_path / "cache" / "heard" / f"{style}-{EDITION}-60.npz", heard(number))
     known = {style: some_pieces(style) for style in STYLES}
     monkeypatch.setattr("training.evaluation.composer.pieces_of", lambda style: known[style])
 
 
-def some_pieces(style: str) -> pieces.TokenColumns:
+def some_pieces(style: str) -> token_columns.TokenColumns:
     tokens = [WORDS.encode(scale(number, 40), style) for number in range(4)]
     starts = np.cumsum([0, *map(len, tokens)])
     flat = np.array([t for one in tokens for t in one], np.uint16)
-    return pieces.TokenColumns(flat, starts, np.array([False, False, True, True]))
+    return token_columns.TokenColumns(flat, starts, np.array([False, False, True, True]))
 
 
 @pytest.fixture

@@ -34,8 +34,8 @@ def known_clips(monkeypatch: pytest.MonkeyPatch) -> Clips:
     frames = made_up.clips(count).numpy()
     found = Clips(frames, column, plain, column, nothing, nothing, tone)
     assert 4 <= found.held.sum() <= 20
-    for module in ("watching", "screening"):
-        monkeypatch.setattr(f"training.{module}.load_clips", lambda: found)
+    for module in ("video", "video_sheet"):
+        monkeypatch.setattr(f"training.evaluation.{module}.load_clips", lambda: found)
     return found
 
 

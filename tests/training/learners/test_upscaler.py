@@ -18,7 +18,7 @@ from training.data.cache import cache_folder
 from training.data.images import emoji_large
 from training.data.images.emoji import load_emoji
 from training.data.images.emoji_build import SVG_SETS, Name
-from training.learners import upscaler as upscaling
+from training.learners import upscaler
 from training.learners.autoencoder import pictures_of
 from training.learners.upscaler import (
     UpscalerLearner,
@@ -181,7 +181,7 @@ def test_soft_pictures_are_near_and_noise_takes_them_further() -> None:
     if not (checkpoints_folder() / "parts" / "autoencoder-emoji.safetensors").exists():
         pytest.skip("needs autoencoder-emoji, which `atelier train autoencoder-emoji` makes")
     held = part("autoencoder-emoji")
-    net = upscaling.autoencoder_of(held.header, {k: v.float() for k, v in held.tensors.items()})
+    net = upscaler.autoencoder_of(held.header, {k: v.float() for k, v in held.tensors.items()})
     (large, _, _) = shapes(3)
     small = F.pad(large, [20] * 4, value=255)  # (3, 3, 64, 64)
     plain, noisy = softened(net, small, 0.0), softened(net, small, 1.0)

@@ -16,7 +16,7 @@ from models.artifacts import Artifact
 from models.checkpoint.header import Header
 from models.engine.determinism import DeterminismReport
 from tests.models.families import load_family, tiny_checkpoint
-from workers.encoders import determinism as encoder_check
+from workers.encoders import determinism
 from workers.encoders.determinism import FACTS, Specimen, formats_at_fault, specimens, unrepeatable
 from workers.encoders.encode import encode
 from workers.encoders.types import Encoded, Facts, Sheet
@@ -64,7 +64,7 @@ def careless(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tu
 def test_an_encoder_that_reads_memory_it_has_not_written_is_at_fault(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(encoder_check, "encode", careless)
+    monkeypatch.setattr(determinism, "encode", careless)
     with caplog.at_level(logging.WARNING):
         assert formats_at_fault(Specimen("picture", (3, 7, 7))) == {"webp"}
     (record,) = caplog.records
@@ -81,7 +81,7 @@ def test_an_encoder_is_tried_once_a_size(monkeypatch: pytest.MonkeyPatch) -> Non
         tried.append(output_format)
         return ()
 
-    monkeypatch.setattr(encoder_check, "encode", counted)
+    monkeypatch.setattr(determinism, "encode", counted)
     formats_at_fault.cache_clear()
     for family in ("vae", "gan", "diffusion"):
         unrepeatable(Header(family=family, net={"size": 9, "channels": 1}))

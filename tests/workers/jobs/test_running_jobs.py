@@ -19,7 +19,7 @@ from models.registry import CheckpointRegistry
 from tests.conftest import save_vae
 from tests.models.families import load_family, tiny_checkpoint
 from workers.encoders.types import Sheet
-from workers.jobs.messages import ItemDone, JobDone, Message, JobProgress
+from workers.jobs.messages import ItemDone, JobDone, JobProgress, Message
 from workers.jobs.running_jobs import RunningJobs
 from workers.model_cache import Loaded
 from workers.queue_client import Claim
