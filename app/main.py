@@ -17,13 +17,14 @@ from app.http.middleware import BodyLimits, Head, Limit, Tell
 from app.http.origins import Cors, Hosts, Origins
 from app.http.protocol import BACKLOG, ConnectionLimits, Connections, affordable
 from app.http.proxies import Proxies
+from app.openai import models as openai_models
 from app.openai.images import routes as openai_images
 from app.openai.music import routes as openai_music
 from app.openai.text import routes as openai_text
 from app.openai.videos import routes as openai_videos
 from app.openapi import Api
 from app.queue.connections import check_credentials
-from app.routes import artifacts, generate, health, jobs, models, openai_models
+from app.routes import artifacts, generate, health, jobs, models
 from app.services import Services
 
 VERSION = "0.1.0"

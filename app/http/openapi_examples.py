@@ -1,6 +1,8 @@
 """Words for the OpenAPI document that many routes share: error replies, headers, examples."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from fastapi import Header
 
 from app.core.schemas import ErrorBody
 
@@ -202,3 +204,58 @@ def reply(description: str, example: Any, headers: dict[str, Any] | None = None)
         "headers": {**REQUEST_ID, **(headers or {})},
         "content": {"application/json": {"example": example}},
     }
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="The same key, path and body make one job, however often it is sent.",
+        examples=["4b1f7c1e"],
+    ),
+]
+Prefer = Annotated[
+    str | None,
+    Header(
+        alias="Prefer",
+        description="`wait=N` waits up to N seconds, at most 60, for the job's end.",
+        examples=["wait=10"],
+    ),
+]
+LOCATION = {"Location": header("Where the job is.", QUEUED_EXAMPLE["urls"]["self"])}
+REPLAYED = {"Idempotent-Replayed": header("`true`: this key made the job before.", "true")}
+APPLIED = {"Preference-Applied": header("The wait that was granted.", "wait=10")}
+RANGES = {
+    "Accept-Ranges": header("Parts can be asked for, in bytes.", "bytes"),
+    "Cache-Control": header("The bytes of a hash never change.", "private, immutable"),
+    "Content-Disposition": header("A name to save it under.", 'inline; filename="ab12.png"'),
+}
+PART = {"Content-Range": header("Which bytes, of how many.", "bytes 0-99/2301")}
+DOWNLOAD: Replies = {
+    200: {
+        "description": "The bytes.",
+        "headers": ETAG | RANGES,
+        "content": file_of("*/*"),
+    },
+    206: {
+        "description": "The bytes of the range that was asked for.",
+        "headers": ETAG | RANGES | PART,
+        "content": file_of("*/*"),
+    },
+    304: {"description": "The client has it.", "headers": ETAG},
+    **errors(401, 404, 410, 416, 503),
+}
+RANGE = {
+    "parameters": [
+        {
+            "name": "Range",
+            "in": "header",
+            "required": False,
+            "description": "One range of bytes.",
+            "schema": {"type": "string"},
+            "example": "bytes=0-99",
+        }
+    ]
+}

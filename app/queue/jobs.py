@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import secrets
 from base64 import b32encode
 from collections.abc import Mapping, Sequence
@@ -300,3 +301,13 @@ def _lists(owner: str, page: JobFilter) -> list[str]:
 
 def _not_found() -> NotFound:
     return NotFound("no such job", code="job_not_found")
+
+
+PATTERN = r"^job_[0-9A-HJKMNP-TV-Z]{26}$"
+
+
+def known(job_id: str) -> str:
+    """An id that could be a job's. Raises NotFound, before anything else is asked, for others."""
+    if not re.fullmatch(PATTERN, job_id):
+        raise NotFound("no such job", code="job_not_found")
+    return job_id

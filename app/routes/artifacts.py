@@ -10,13 +10,11 @@ from app.deps import Has, Owner
 from app.files.downloads import read_note, send
 from app.http.body_parsing import uploaded_file
 from app.http.openapi_examples import (
-    ETAG,
+    DOWNLOAD,
+    RANGE,
     SHA256,
     UPLOAD_FORM,
-    Replies,
     errors,
-    file_of,
-    header,
     reply,
 )
 from app.http.responses import json_reply
@@ -34,38 +32,6 @@ UPLOAD = {
     }
 }
 STORED = {"sha256": SHA256, "content_type": "image/png", "bytes": 2301}
-RANGES = {
-    "Accept-Ranges": header("Parts can be asked for, in bytes.", "bytes"),
-    "Cache-Control": header("The bytes of a hash never change.", "private, immutable"),
-    "Content-Disposition": header("A name to save it under.", 'inline; filename="ab12.png"'),
-}
-PART = {"Content-Range": header("Which bytes, of how many.", "bytes 0-99/2301")}
-DOWNLOAD: Replies = {
-    200: {
-        "description": "The bytes.",
-        "headers": ETAG | RANGES,
-        "content": file_of("*/*"),
-    },
-    206: {
-        "description": "The bytes of the range that was asked for.",
-        "headers": ETAG | RANGES | PART,
-        "content": file_of("*/*"),
-    },
-    304: {"description": "The client has it.", "headers": ETAG},
-    **errors(401, 404, 410, 416, 503),
-}
-RANGE = {
-    "parameters": [
-        {
-            "name": "Range",
-            "in": "header",
-            "required": False,
-            "description": "One range of bytes.",
-            "schema": {"type": "string"},
-            "example": "bytes=0-99",
-        }
-    ]
-}
 
 
 @router.post(

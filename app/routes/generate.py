@@ -1,43 +1,29 @@
 """POST /generate/*: a request becomes a job."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from app.core.schemas import Job
 from app.deps import Has, Owner
 from app.http.openapi_examples import (
+    APPLIED,
     JOB_EXAMPLE,
+    LOCATION,
     QUEUED_EXAMPLE,
+    REPLAYED,
     RETRY_AFTER,
     SHA256,
+    IdempotencyKey,
+    Prefer,
     Replies,
     errors,
-    header,
     reply,
 )
 from app.operations.submit import Route, generate
 
 router = APIRouter(tags=["generate"])
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        description="The same key, path and body make one job, however often it is sent.",
-        examples=["4b1f7c1e"],
-    ),
-]
-Prefer = Annotated[
-    str | None,
-    Header(
-        alias="Prefer",
-        description="`wait=N` waits up to N seconds, at most 60, for the job's end.",
-        examples=["wait=10"],
-    ),
-]
 SOUND = {
     "index": 0,
     "role": "sound",
@@ -120,9 +106,6 @@ STORY_JOB = {
     },
     "outputs": [WRITTEN],
 }
-LOCATION = {"Location": header("Where the job is.", QUEUED_EXAMPLE["urls"]["self"])}
-REPLAYED = {"Idempotent-Replayed": header("`true`: this key made the job before.", "true")}
-APPLIED = {"Preference-Applied": header("The wait that was granted.", "wait=10")}
 
 
 def replies(made: dict[str, Any]) -> Replies:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -28,12 +27,11 @@ from app.http.responses import job_reply, job_reply_if_changed, json_reply
 from app.http.streaming import LiveStream
 from app.operations.audio_stream import Listener
 from app.operations.event_stream import EventStream, Follower
-from app.queue.jobs import JobFilter
+from app.queue.jobs import PATTERN, JobFilter, known
 
 router = APIRouter(tags=["jobs"])
 log = logging.getLogger("atelier.jobs")
 
-PATTERN = r"^job_[0-9A-HJKMNP-TV-Z]{26}$"
 JobId = Annotated[str, Path(description="The id of a job.", examples=[JOB_ID])]
 JOB_REPLY = reply("The job.", JOB_EXAMPLE)
 
@@ -51,13 +49,6 @@ class JobListQuery(BaseModel):
     limit: int = Field(20, ge=1, le=100, description="At most so many.")
     order: Literal["asc", "desc"] = Field("desc", description="By time; newest first is `desc`.")
     full: bool = Field(False, description="Whether to include long texts.")
-
-
-def known(job_id: str) -> str:
-    """An id that could be a job's. Raises NotFound, before anything else is asked, for others."""
-    if not re.fullmatch(PATTERN, job_id):
-        raise NotFound("no such job", code="job_not_found")
-    return job_id
 
 
 LIST_EXAMPLE = {

@@ -7,13 +7,20 @@ from fastapi import APIRouter, Request, Response
 from app.core.errors import AtelierError
 from app.deps import Has, Owner
 from app.http.body_parsing import read_json
-from app.http.openapi_examples import JOB_ID, Replies, errors, reply
+from app.http.openapi_examples import (
+    JOB_ID,
+    LOCATION,
+    REPLAYED,
+    IdempotencyKey,
+    Replies,
+    errors,
+    reply,
+)
 from app.openai.images.answer import ImageAnswer
 from app.openai.images.request import read_request
 from app.openai.images.response import ImagesReply
 from app.operations.retries import register
 from app.operations.submit import accept
-from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
 
 router = APIRouter(tags=["openai"])
 

@@ -8,12 +8,20 @@ from app.core.store import Missing
 from app.deps import Has, Owner
 from app.files.uploads import SUFFIXES
 from app.http.body_parsing import read_json
-from app.http.openapi_examples import REQUEST_ID, Replies, errors, file_of, header
+from app.http.openapi_examples import (
+    LOCATION,
+    REPLAYED,
+    REQUEST_ID,
+    IdempotencyKey,
+    Replies,
+    errors,
+    file_of,
+    header,
+)
 from app.openai.answer import Answer
 from app.openai.music.request import ParsedMusicRequest, read_request
 from app.operations.retries import register
 from app.operations.submit import accept
-from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
 
 router = APIRouter(tags=["openai"])
 

@@ -11,7 +11,15 @@ from app.core.errors import AtelierError
 from app.core.store import StoreError
 from app.deps import Has, Owner
 from app.http.body_parsing import read_json
-from app.http.openapi_examples import JOB_ID, Replies, errors, reply
+from app.http.openapi_examples import (
+    JOB_ID,
+    LOCATION,
+    REPLAYED,
+    IdempotencyKey,
+    Replies,
+    errors,
+    reply,
+)
 from app.openai.text.answer import InChat, InCompletion, TextAnswer
 from app.openai.text.batch_answer import SeveralAnswers
 from app.openai.text.chat_request import ChatRequest
@@ -20,7 +28,6 @@ from app.openai.text.request import read_request
 from app.openai.text.response import ChatReply, CompletionReply
 from app.operations.retries import register
 from app.operations.submit import JobRequest, accept
-from app.routes.generate import LOCATION, REPLAYED, IdempotencyKey
 from app.services import Services
 
 log = logging.getLogger("atelier.jobs")

@@ -14,7 +14,15 @@ from app.core.schemas import TERMINAL, Job
 from app.deps import Has, Owner
 from app.files.downloads import read_note, send
 from app.http.body_parsing import read_json, uploaded_form
-from app.http.openapi_examples import JOB_ID, errors, reply
+from app.http.openapi_examples import (
+    DOWNLOAD,
+    JOB_ID,
+    RANGE,
+    REPLAYED,
+    IdempotencyKey,
+    errors,
+    reply,
+)
 from app.http.responses import json_reply
 from app.openai.parsing import named_model
 from app.openai.videos.request import (
@@ -37,10 +45,7 @@ from app.openai.videos.response import (
 from app.operations.job_errors import check_made
 from app.operations.retries import register
 from app.operations.submit import accept
-from app.queue.jobs import JobFilter
-from app.routes.artifacts import DOWNLOAD, RANGE
-from app.routes.generate import REPLAYED, IdempotencyKey
-from app.routes.jobs import known
+from app.queue.jobs import JobFilter, known
 from app.services import Services
 
 router = APIRouter(tags=["openai"])
