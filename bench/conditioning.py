@@ -20,7 +20,7 @@ from bench.bed import report, skip
 from training.components import part
 from training.data.images.captions import captioned
 from training.data.images.emoji import held_out
-from training.learners.latent_diffusion import FrozenTextTower, in_latents
+from training.pretrained import FrozenTextTower, in_latents
 from training.recipe import Data
 
 CPU = torch.device("cpu")

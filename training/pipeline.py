@@ -2,16 +2,13 @@
 
 import hashlib
 import json
-import pkgutil
 import re
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 
 import torch
 from pydantic import JsonValue
 
-import training.recipes
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load, weights_sha256
 from models.families import FAMILIES
@@ -26,6 +23,7 @@ from training.loop.warm_start import begun
 from training.publish import place_of, publish
 from training.recipe import Data, Learner, Recipe
 from training.recipe_file import Change, changed, described, read_change
+from training.registry import recipe_named
 
 FILE = ".toml"
 
@@ -47,19 +45,6 @@ class TrainOptions:
     device: str = "cpu"
     start: str | None = None
     """The id or path of a checkpoint whose weights are begun with; None draws them."""
-
-
-def recipes() -> list[str]:
-    """The names of all recipes, which are those of the checkpoints they make."""
-    found = pkgutil.iter_modules(training.recipes.__path__)
-    return sorted(module.name.replace("_", "-") for module in found)
-
-
-def recipe_named(name: str) -> Recipe:
-    if name not in recipes():
-        raise TrainingRefused(f"no recipe {name!r}; there are {', '.join(recipes())}")
-    recipe: Recipe = vars(import_module(f"training.recipes.{name.replace('-', '_')}"))["RECIPE"]
-    return recipe
 
 
 def run(order: TrainOptions) -> Path:

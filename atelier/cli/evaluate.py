@@ -38,7 +38,8 @@ def eval_(
         from models.checkpoint.header import CheckpointError
         from training.data.cache import DataMissing
         from training.errors import TrainingError
-        from training.evaluation.evaluate import EvalOptions, evaluate
+        from training.evaluation.evaluate import evaluate
+        from training.evaluation.options import EvalOptions
         from training.metrics.features import EfficientNetLite0
         from training.pipeline import device_of
 

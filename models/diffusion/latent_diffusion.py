@@ -141,7 +141,8 @@ class LatentDiffusion:
             starts = walk(slerp, noise, end, params.interpolate.frames)
         fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
         stories = [
-            self._paint(params, _Work(path, guidance, lead, given, steps), x, fresh) for x in starts
+            self._paint(params, _LatentRequest(path, guidance, lead, given, steps), x, fresh)
+            for x in starts
         ]
         pictures = await gather_flows(*stories)
         notes += () if lead is None else lead.notes
@@ -188,7 +189,7 @@ class LatentDiffusion:
         return Given.of(picture, latent, inputs.get("mask"))
 
     async def _paint(
-        self, params: TextToImageParams, work: "_Work", x: Tensor, fresh: Tensor
+        self, params: TextToImageParams, work: "_LatentRequest", x: Tensor, fresh: Tensor
     ) -> Tensor:
         rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
         kept = () if work.given is None else work.given.mends
@@ -221,7 +222,7 @@ class LatentDiffusion:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _LatentRequest:
     """What all stories of a request share."""
 
     path: Timesteps

@@ -130,7 +130,7 @@ class StableDiffusion:
             end = normal(seeded(params.interpolate.to_seed), *self._shape(*size))
             starts = walk(slerp, noise, end, params.interpolate.frames)
         fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
-        work = _Work(path, guidance, lead, given, steps)
+        work = _StableDiffusionRequest(path, guidance, lead, given, steps)
         pictures = await gather_flows(*(self._paint(params, work, x, fresh) for x in starts))
         notes += () if lead is None else lead.notes
         return shown(pictures, params.interpolate is not None, notes)
@@ -170,7 +170,11 @@ class StableDiffusion:
         return Given.of(picture, latent, inputs.get("mask"))
 
     async def _paint(
-        self, params: StableDiffusionParams, work: "_Work", x: Tensor, fresh: Tensor
+        self,
+        params: StableDiffusionParams,
+        work: "_StableDiffusionRequest",
+        x: Tensor,
+        fresh: Tensor,
     ) -> Tensor:
         rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
         led = self.guide.mends(work.lead, work.path, chance) if self.guide else ()
@@ -194,7 +198,7 @@ class StableDiffusion:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _StableDiffusionRequest:
     """What all stories of a request share."""
 
     path: Timesteps

@@ -10,6 +10,7 @@ from torch import Tensor
 from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Placement
+from models.language.precision import PRECISIONS
 from models.language.sampling import Draw, drawn
 from models.language.tokenizer import TENSOR
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from models.language.llama_weights import Shape
 
 MOST_SLOTS, ROOM = 16, 2**30  # slots, and bytes that their caches take together, at most
-PRECISIONS = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
-"""By safetensors' names."""
 TOLD = {"config", "words", "context"}
 """What a header tells: the net's configuration, its words, and tokens of a text at most."""
 
@@ -79,12 +78,6 @@ def slots_of(slot_bytes: int, weights: int, place: Placement) -> int:
     into ROOM and beside the weights, with the slot that padding writes to; at least one."""
     room = ROOM if place.memory is None else min(ROOM, place.memory - weights)
     return max(1, min(MOST_SLOTS, room // slot_bytes - 1))
-
-
-def precisions_of(tensors: Mapping[str, Tensor]) -> set[str]:
-    """Of numbers with a point, as safetensors calls them."""
-    there = {tensor.dtype for tensor in tensors.values()}
-    return {name for name, dtype in PRECISIONS.items() if dtype in there}
 
 
 def weight_bytes(

@@ -12,7 +12,8 @@ from models.checkpoint.weights import Checkpoint
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs
 from models.engine.slots import SCRATCH, Slots
-from models.language.backends import draw_of, net_of, precisions_of, slots_of, weight_bytes
+from models.language.backends import draw_of, net_of, slots_of, weight_bytes
+from models.language.precision import precisions_of
 from models.language.prompts import asking_for_a_title, text_of, turns_of
 from models.language.sampling import Choice, choose, knobs
 from models.language.sequence import LanguageRuntime, TokenSequence

@@ -10,9 +10,9 @@ from torch import Tensor
 from models.engine.batching import Placement
 from models.kernels.simd import padded
 from models.kernels.threads import ThreadTeam
-from models.language.backends import precisions_of
 from models.language.llama_numba import LlamaScratch, desk_for, run, speak
 from models.language.llama_weights import PackedLlama, Shape, check, pack
+from models.language.precision import precisions_of
 
 CHUNK = 16  # tokens of a prompt that are read in one step: others wait for it
 

@@ -20,8 +20,9 @@ from training import pipeline
 from training.adapt_recipe import fitted, rehearse
 from training.data.images.sets import source_of
 from training.errors import TrainingDiverged, TrainingRefused, TrainingStopped
-from training.pipeline import TrainOptions, recipe_named, run
+from training.pipeline import TrainOptions, run
 from training.recipe import Data, Recipe
+from training.registry import recipe_named
 
 CPU = torch.device("cpu")
 SHAPED = DIFFUSION.model_copy(update={"net": DIFFUSION.net | {"channels": 1}})

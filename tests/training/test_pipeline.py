@@ -12,9 +12,10 @@ from models.engine.flow import run_alone
 from models.families import FAMILIES
 from tests.training.tiny import every_recipe, vae_recipe
 from training.loop.run_folder import RunFolder
-from training.pipeline import TrainingRefused, TrainOptions, carry_out, recipes, run
+from training.pipeline import TrainingRefused, TrainOptions, carry_out, run
 from training.publish import stored
 from training.recipe import Recipe
+from training.registry import recipes
 
 CPU = torch.device("cpu")
 

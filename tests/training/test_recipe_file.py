@@ -13,9 +13,10 @@ from tests.training.tiny import gan_recipe, vae_recipe
 from training import pipeline
 from training.errors import TrainingRefused
 from training.learners.gan import GANLearner, GANSettings
-from training.pipeline import TrainOptions, recipe_named, recipes, run
+from training.pipeline import TrainOptions, run
 from training.recipe import Recipe
 from training.recipe_file import LEARNERS, Change, changed, read_change
+from training.registry import recipe_named, recipes
 
 CPU = torch.device("cpu")
 

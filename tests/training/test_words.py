@@ -15,9 +15,9 @@ from training.evaluation.evaluate import EvaluationRefused, wanted
 from training.evaluation.judges import CaptionJudge
 from training.evaluation.prompts import KNOWN, UNSEEN, folded, titled
 from training.learners.clip import both_ways, moved, trimmed
-from training.learners.latent_diffusion import FrozenTextTower
 from training.metrics.clip_retrieval import chances, read_by, recalls
 from training.metrics.likeness import psnr
+from training.pretrained import FrozenTextTower
 from training.recipe import Data
 
 CPU = torch.device("cpu")

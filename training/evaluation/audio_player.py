@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 
 import torch
-from pydantic import JsonValue, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 
 from models.artifacts import Audio
@@ -23,6 +23,7 @@ from models.score import Score, part
 from training.data.music.audio_columns import StyleAudio, heard_of
 from training.data.music.build import STYLES
 from training.data.music.rendering import RATE
+from training.evaluation.options import Record
 from training.evaluation.reference import EvaluationRefused
 from training.generate import ends_of
 from training.metrics.interval import MOST, interval
@@ -38,7 +39,6 @@ NOISE = 0.1  # deviation of the noise that is listened to for comparison
 CLIP = round(SECONDS * RATE)
 
 Figures = dict[str, float]
-Record = dict[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)

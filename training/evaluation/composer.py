@@ -19,6 +19,7 @@ from models.params.base import posted_files
 from models.score import DRUMS, TONICS, Score, part
 from training.data.music.build import STYLES
 from training.data.music.token_columns import pieces_of
+from training.evaluation.options import Record
 from training.evaluation.reference import EvaluationRefused
 from training.generate import ends_of, items_of
 from training.metrics.copying import CopyIndex, runs_of
@@ -29,7 +30,6 @@ COUNT = 32  # pieces a seed, if nothing else is asked for
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10, 11)}
 """Semitones above the tonic; of minor the leading tone as well."""
 
-Record = dict[str, JsonValue]
 Figures = dict[str, float]
 
 

@@ -5,7 +5,7 @@ has learnt from them can hope to beat, and noise. All are measured against held-
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from models.params.base import Params, posted_files
 from training.evaluation.image_trial import Eyes, Trial, trial_of
 from training.evaluation.judges import Judge, judge_of, judge_of_captions
 from training.evaluation.music import measured_music
+from training.evaluation.options import EvalOptions, Record
 from training.evaluation.reference import EvaluationRefused, cropped, reference_of
 from training.evaluation.video import watched
 from training.generate import load_model, pictures_of
@@ -30,22 +31,6 @@ EVALUATED = "evaluated"
 
 A_WORD = Data((torch.zeros(1), torch.zeros(1).long()), (), ("face",))
 """Something to paint, where it doesn't matter what."""
-
-Record = dict[str, JsonValue]
-"""What a card keeps of one evaluation."""
-
-
-@dataclass(frozen=True, slots=True)
-class EvalOptions:
-    """What `atelier eval` was asked for."""
-
-    params: Mapping[str, JsonValue] = field(default_factory=dict)
-    n: int | None = None
-    """Pictures a seed; None is 2,000, or as many as there are training pictures."""
-    seeds: int = 3
-    reference: str | None = None
-    """A data set, as `training.data.images.sets` knows them; None is what the checkpoint learnt
-    from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from models.checkpoint.header import SUFFIX, CheckpointError, read_header
 from models.checkpoint.weights import Checkpoint, load
 from models.nets.classifier import Classifier
 from training.learners.classifier import classifier_of
-from training.learners.latent_diffusion import FrozenTextTower
 from training.metrics.clip_retrieval import read_by, seen_by
+from training.pretrained import FrozenTextTower
 from training.publish import JUDGES
 from training.recipe import Data
 

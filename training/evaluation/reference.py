@@ -9,8 +9,8 @@ from models.checkpoint.header import Header
 from models.engine.noise import seeded
 from training.data.images.sets import BUILT, source_of
 from training.errors import TrainingError
-from training.pipeline import recipe_named, recipes
 from training.recipe import Data
+from training.registry import recipe_named, recipes
 
 
 class EvaluationRefused(TrainingError):

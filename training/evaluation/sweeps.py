@@ -10,7 +10,8 @@ from PIL import Image
 from pydantic import JsonValue
 
 from models.checkpoint.header import Header
-from training.evaluation.evaluate import EVALUATED, Record
+from training.evaluation.evaluate import EVALUATED
+from training.evaluation.options import Record
 from training.evaluation.tables import FIGURES, SAME
 
 SCALE = "guidance_scale"

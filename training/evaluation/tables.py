@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import JsonValue
 
 from models.checkpoint.header import Header
-from training.evaluation.evaluate import EVALUATED, Record
+from training.evaluation.evaluate import EVALUATED
+from training.evaluation.options import Record
 from training.evaluation.video import REFERENCE
 
 FIGURES = {

@@ -8,7 +8,7 @@ floors are training clips, and noise. A Fréchet distance of frames is no FVD: i
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from pydantic import JsonValue, ValidationError
@@ -23,20 +23,17 @@ from training.data.video.clips import Clips, load_clips
 from training.evaluation.feature_lens import Lens, lens_over
 from training.evaluation.image_trial import Eyes
 from training.evaluation.judges import CaptionJudge, judge_of_captions
+from training.evaluation.options import EvalOptions, Record
 from training.evaluation.reference import EvaluationRefused
 from training.generate import ends_of, items_of, load_model
 from training.metrics.interval import interval
 from training.metrics.motion import jerkiness, motion_energy, nearest_clips
-
-if TYPE_CHECKING:
-    from training.evaluation.evaluate import EvalOptions
 
 REFERENCE = "moving emoji"
 CLIPS = 48  # a seed: half of them known by name
 SEEN = 4  # frames of each clip that the judge is shown
 KNOWN, UNSEEN = "", "unseen_"  # how the names of figures begin, by what was asked for
 
-Record = dict[str, JsonValue]
 Series = dict[str, list[float]]
 
 
@@ -79,7 +76,7 @@ class Watch:
 
 def watched(
     checkpoint: Checkpoint,
-    order: "EvalOptions",
+    order: EvalOptions,
     eyes: Eyes,
     checkpoints: Path,
     device: torch.device,

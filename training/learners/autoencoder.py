@@ -19,9 +19,8 @@ from training.optim.ema import Average
 from training.optim.init import initialise
 from training.optim.losses import edges_l1
 from training.optim.schedules import set_rate, warm_cosine
+from training.pretrained import ROWS, autoencoder_of, encoded, pictures_of
 from training.recipe import Batch, Data, TrainedWeights
-
-ROWS = 100  # pictures encoded at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +98,6 @@ class AutoencoderLearner:
 
     def _parts(self) -> dict[str, Kept]:
         return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
-
-
-def pictures_of(pictures: Tensor, device: torch.device) -> Tensor:
-    """uint8 to [-1, 1]."""
-    return pictures.to(device, memory_format=torch.channels_last).float().div_(127.5).sub_(1)
-
-
-def autoencoder_of(card: Header, weights: dict[str, Tensor]) -> Autoencoder:
-    config: dict[str, Any] = dict(card.net)
-    net = Autoencoder(**config)
-    net.load_state_dict(weights)
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-@torch.no_grad()
-def encoded(net: Autoencoder, pictures: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> (N, latent, side, side) float32, a part at a time."""
-    device = next(net.parameters()).device
-    parts = torch.split(pictures, ROWS)
-    return torch.cat([net.encode(pictures_of(part, device)).cpu() for part in parts])
 
 
 def with_measures(card: Header, weights: dict[str, Tensor], data: Data) -> TrainedWeights:

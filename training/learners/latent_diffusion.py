@@ -9,14 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.checkpoint.header import Header
-from models.checkpoint.weights import Checkpoint
-from models.clip.tokenizer import WordTokenizer
 from models.diffusion.noise_schedule import NoiseSchedule
-from models.nets.autoencoder import Autoencoder
-from models.nets.clip import build_clip, tell
 from models.nets.unet import TextCondition, UNet
 from training.components import part
-from training.learners.autoencoder import autoencoder_of, encoded
 from training.learners.clip import trimmed
 from training.learners.diffusion import start_silent
 from training.learners.quick_sample import sketched
@@ -26,7 +21,8 @@ from training.optim.amp import mixed
 from training.optim.ema import Average
 from training.optim.init import initialise
 from training.optim.schedules import set_rate, warm_cosine
-from training.recipe import Batch, Data
+from training.pretrained import FrozenTextTower, autoencoder_of_part
+from training.recipe import Batch
 
 GUIDANCE = 3.0  # of the samples on the way
 
@@ -155,42 +151,3 @@ class PaintingLearner:
 
     def _parts(self) -> dict[str, Kept]:
         return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
-
-
-@dataclass(frozen=True, slots=True)
-class FrozenTextTower:
-    """A text tower that stays as it is."""
-
-    net: Any
-    words: WordTokenizer
-    context: int
-    device: torch.device
-
-    @classmethod
-    def of(cls, clip: Checkpoint, device: torch.device) -> "FrozenTextTower":
-        net: Any = build_clip(**clip.header.net)
-        own = {k: v.float() for k, v in clip.tensors.items() if not k.startswith("words.")}
-        net.load_state_dict(own)
-        net = net.eval().requires_grad_(False).to(device)
-        return cls(net, WordTokenizer.read(clip.tensors), int(net.text.context_length), device)
-
-    @torch.no_grad()
-    def read(self, tokens: Tensor) -> TextCondition:
-        """Of token rows (B, L), padded by 0."""
-        tokens = tokens.to(self.device)
-        told = tell(self.net, tokens)
-        hidden = torch.zeros(tokens.shape, device=self.device)
-        return TextCondition(told.states, hidden.masked_fill(tokens == 0, -torch.inf), told.pooled)
-
-
-def autoencoder_of_part(held: Checkpoint) -> tuple[Autoencoder, dict[str, Tensor]]:
-    """The net in single precision, and its tensors as a checkpoint holds them beside others."""
-    net = autoencoder_of(held.header, {k: v.float() for k, v in held.tensors.items()})
-    return net, {f"autoencoder.{k}": v for k, v in held.tensors.items()}
-
-
-def in_latents(data: Data) -> Data:
-    """The pictures of the training part as latents of the autoencoder, (N, 4, 16, 16)."""
-    net, _ = autoencoder_of_part(part("autoencoder-emoji"))
-    pictures, *others = data.train
-    return Data((encoded(net, pictures), *others), data.test, data.labels)

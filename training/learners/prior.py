@@ -11,13 +11,12 @@ from torch.nn import functional as F
 from models.checkpoint.header import Header
 from models.nets.unet import Guess
 from training.components import part
-from training.learners.autoencoder import encoded
-from training.learners.latent_diffusion import FrozenTextTower, autoencoder_of_part
 from training.loop.state import Kept, state_of, take_back
 from training.loop.warm_start import begin_average
 from training.optim.ema import Average
 from training.optim.init import embed_normal, initialise
 from training.optim.schedules import set_rate, warm_cosine
+from training.pretrained import FrozenTextTower, autoencoder_of_part, encoded
 from training.recipe import Batch, Data
 
 ROWS = 512  # texts read at once

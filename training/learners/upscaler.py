@@ -13,7 +13,6 @@ from models.checkpoint.header import Header
 from models.nets.autoencoder import Autoencoder
 from models.nets.upscaler import Upscaler, bicubic
 from training.components import part
-from training.learners.autoencoder import autoencoder_of, encoded, pictures_of
 from training.loop.state import Kept, state_of, take_back
 from training.loop.warm_start import begin_average
 from training.metrics.likeness import psnr
@@ -23,6 +22,7 @@ from training.optim.ema import Average
 from training.optim.init import initialise
 from training.optim.losses import edges_l1
 from training.optim.schedules import set_rate, warm_cosine
+from training.pretrained import autoencoder_of, encoded, pictures_of
 from training.recipe import Batch, Data
 
 ROWS = 16  # pictures enlarged at once

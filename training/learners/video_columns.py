@@ -11,10 +11,9 @@ from training.data.cache import DataMissing
 from training.data.images.sets import OWN, ImageSource
 from training.data.video.clips import Clips, clips_in, load_clips
 from training.data.video.own_clips import build_own_clips
-from training.learners.autoencoder import encoded
-from training.learners.latent_diffusion import FrozenTextTower, autoencoder_of_part
 from training.learners.video_texts import moving_words
 from training.metrics.clip_retrieval import read_by
+from training.pretrained import FrozenTextTower, autoencoder_of_part, encoded
 from training.recipe import Data
 
 

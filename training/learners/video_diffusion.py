@@ -19,7 +19,6 @@ from models.nets.unet import Guess, TextCondition
 from models.nets.video_unet import VideoUNet
 from training.components import part
 from training.learners.diffusion import start_silent
-from training.learners.latent_diffusion import autoencoder_of_part
 from training.learners.quick_sample import sketched
 from training.learners.video_texts import STYLE, MovingWords
 from training.loop.state import Kept, state_of, take_back
@@ -28,6 +27,7 @@ from training.optim.amp import mixed
 from training.optim.ema import Average
 from training.optim.init import initialise
 from training.optim.schedules import warm_cosine
+from training.pretrained import autoencoder_of_part
 from training.recipe import Batch
 
 GUIDANCE = 3.0  # of the samples on the way

@@ -24,7 +24,7 @@ from training.data.images.captions import captioned
 from training.data.images.emoji_build import NAMES, plain_hexcode, read_json, unpack
 from training.data.images.lexicon import STYLES, names
 from training.data.video.clips import load_clips
-from training.learners.latent_diffusion import FrozenTextTower, in_latents
+from training.pretrained import FrozenTextTower, in_latents
 from training.recipe import Data
 
 LONGEST = 24  # tokens

@@ -10,7 +10,7 @@ from models.checkpoint.weights import Checkpoint
 from models.nets.clip import see
 from training.data.images.captions import Captioned, captioned
 from training.data.images.lexicon import names
-from training.learners.latent_diffusion import FrozenTextTower
+from training.pretrained import FrozenTextTower
 from training.recipe import Data
 
 ROWS = 128

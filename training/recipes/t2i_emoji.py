@@ -14,7 +14,8 @@ from training.components import part
 from training.data.images.captions import load_captioned, load_named, rows_of
 from training.data.images.lexicon import STYLES
 from training.data.music.compositions import compose
-from training.learners.latent_diffusion import PaintingLearner, PaintingSettings, in_latents
+from training.learners.latent_diffusion import PaintingLearner, PaintingSettings
+from training.pretrained import in_latents
 from training.recipe import Data, Recipe, TrainedWeights
 
 STEPS = 6_500

@@ -13,9 +13,10 @@ from models.checkpoint.weights import load, save
 from models.nets.classifier import Classifier
 from tests.models.families import tiny_checkpoint
 from training.evaluation import reference
-from training.evaluation.evaluate import EvalOptions, evaluate, wanted
+from training.evaluation.evaluate import evaluate, wanted
 from training.evaluation.image_trial import Eyes
 from training.evaluation.judges import judge_of
+from training.evaluation.options import EvalOptions
 from training.evaluation.reference import EvaluationRefused, Reference, cropped
 from training.evaluation.report import write_report
 from training.evaluation.tables import BOUNDS, LATENTS, side_by_side

@@ -23,8 +23,9 @@ from training.data.music.build import EDITION, STYLES
 from training.data.music.rendering import RATE
 from training.evaluation import audio_player, spectrograms
 from training.evaluation.composer import in_key
-from training.evaluation.evaluate import EVALUATED, EvalOptions, evaluate
+from training.evaluation.evaluate import EVALUATED, evaluate
 from training.evaluation.image_trial import Eyes
+from training.evaluation.options import EvalOptions
 from training.evaluation.reference import EvaluationRefused
 from training.evaluation.report import write_report
 from training.metrics.features import Described

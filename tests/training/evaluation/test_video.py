@@ -12,7 +12,8 @@ from tests.models.families import tiny_checkpoint
 from tests.training import clips as made_up
 from tests.training.evaluation.test_evaluate import EYES
 from training.data.video.clips import Clips
-from training.evaluation.evaluate import EvalOptions, evaluate
+from training.evaluation.evaluate import evaluate
+from training.evaluation.options import EvalOptions
 from training.evaluation.reference import EvaluationRefused
 from training.evaluation.report import write_report
 from training.evaluation.video import Watch, real

@@ -10,8 +10,8 @@ from tests.training.test_recipe_file import told
 from tests.training.tiny import gan_recipe
 from training.learners.gan import GANLearner
 from training.optim.schedules import level_then_line
-from training.pipeline import recipe_named
 from training.recipe_file import Change, changed
+from training.registry import recipe_named
 
 CPU = torch.device("cpu")
 

@@ -24,23 +24,18 @@ from training.errors import TrainingRefused
 from training.learners.autoencoder import (
     AutoencoderLearner,
     AutoencoderSettings,
-    encoded,
     measure_likeness,
     with_measures,
 )
 from training.learners.clip import CLIPLearner, CLIPSettings
-from training.learners.latent_diffusion import (
-    FrozenTextTower,
-    PaintingLearner,
-    PaintingSettings,
-    in_latents,
-)
+from training.learners.latent_diffusion import PaintingLearner, PaintingSettings
 from training.learners.prior import (
     GuessLearner,
     GuessSettings,
     in_vectors,
     measure_guess,
 )
+from training.pretrained import FrozenTextTower, encoded, in_latents
 from training.publish import bring_parts
 from training.recipe import Data, Learner
 

@@ -19,7 +19,6 @@ from training.data.images import emoji_large
 from training.data.images.emoji import load_emoji
 from training.data.images.emoji_build import SVG_SETS, Name
 from training.learners import upscaler
-from training.learners.autoencoder import pictures_of
 from training.learners.upscaler import (
     UpscalerLearner,
     UpscalerSettings,
@@ -29,8 +28,9 @@ from training.learners.upscaler import (
 )
 from training.metrics.likeness import psnr
 from training.metrics.structure import C1, ssim
-from training.pipeline import recipe_named
+from training.pretrained import pictures_of
 from training.recipe import Batch, Data, Recipe
+from training.registry import recipe_named
 
 CPU = torch.device("cpu")
 CARD = Header(family="upscaler", net={"channels": 3, "width": 16, "blocks": 1, "factor": 2})

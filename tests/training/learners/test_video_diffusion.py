@@ -13,8 +13,6 @@ from tests.models.families import LATENT, tiny_checkpoint
 from tests.training import clips as made_up
 from tests.training.learners.test_latent_diffusion import goes_on_exactly, parts, run
 from training.components import part
-from training.learners.autoencoder import encoded
-from training.learners.latent_diffusion import autoencoder_of_part
 from training.learners.video_diffusion import (
     MovingLearner,
     MovingSettings,
@@ -22,6 +20,7 @@ from training.learners.video_diffusion import (
     mixed_noise,
     take_painter,
 )
+from training.pretrained import autoencoder_of_part, encoded
 from training.recipe import Batch
 
 __all__ = ["parts"]  # a fixture
