@@ -12,7 +12,7 @@ Role = Literal[
     "picture",
     "sheet",
     "animation",
-    "sound",
+    "audio",
     "score",
     "video",
     "poster",
@@ -86,8 +86,8 @@ class Output(Schema):
     finish_reason: Literal["stop", "length"] | None = Field(
         default=None, description="Of text: it had said all, or as much as `max_tokens` allows."
     )
-    read_tokens: int | None = Field(default=None, description="Of text: tokens of the request.")
-    written_tokens: int | None = None
+    prompt_tokens: int | None = Field(default=None, description="Of text: tokens of the request.")
+    completion_tokens: int | None = None
     notes: list[str] = Field(
         default=[], description="What to know of how it was made: words that were not understood."
     )

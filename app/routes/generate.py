@@ -26,7 +26,7 @@ router = APIRouter(tags=["generate"])
 
 SOUND = {
     "index": 0,
-    "role": "sound",
+    "role": "audio",
     "url": f"/artifacts/{SHA256}",
     "sha256": SHA256,
     "content_type": "audio/wav",
@@ -89,8 +89,8 @@ WRITTEN = {
     "text": "Once upon a time, a lighthouse keeper ...",
     "title": "The Keeper and the Whale",
     "finish_reason": "stop",
-    "read_tokens": 58,
-    "written_tokens": 291,
+    "prompt_tokens": 58,
+    "completion_tokens": 291,
 }
 STORY_JOB = {
     **JOB_EXAMPLE,

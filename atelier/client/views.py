@@ -27,7 +27,7 @@ class Progress:
 class OutputView:
     """An artifact of a job; its seed, asked for alone, repeats it. `data` is all that is known.
 
-    Its role is `picture`, `sheet` (of the items, or of a walk), `animation`, `sound`, `score`,
+    Its role is `picture`, `sheet` (of the items, or of a walk), `animation`, `audio`, `score`,
     `text` (then `text` and `title` are what was written) or `logprobs`.
     """
 

@@ -41,11 +41,11 @@ checks.positive_data_acceptance.enabled = false  # no schema can say that bytes 
 """
 SIZE = {"width": 32, "height": 32}
 SOUND = {"seconds": 1.0, "rate": 8000, "channels": 1}
-TEXT = {"text": "A sea.", "finish_reason": "stop", "read_tokens": 3, "written_tokens": 3}
+TEXT = {"text": "A sea.", "finish_reason": "stop", "prompt_tokens": 3, "completion_tokens": 3}
 FACTS: dict[str, dict[str, Any]] = {
     "image": {"role": "picture", "content_type": "image/png", **SIZE},
     "text-to-image": {"role": "picture", "content_type": "image/png", **SIZE},
-    "audio": {"role": "sound", "content_type": "audio/wav", **SOUND},
+    "audio": {"role": "audio", "content_type": "audio/wav", **SOUND},
     "video": {"role": "video", "content_type": "video/mp4", **SIZE, "frames": 16, "fps": 8.0},
     "story": {"role": "text", "content_type": "text/plain; charset=utf-8", **TEXT},
 }

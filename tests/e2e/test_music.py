@@ -40,7 +40,7 @@ def test_music_is_heard_as_it_is_made_and_is_the_file(service: Stack) -> None:
         job = client.audio(unconditioned=True, seconds=20, seed=3)
         heard = [b"".join(job.stream()), b"".join(job.stream())]
         (output, *_) = job.wait().outputs
-        assert (output.role, output.data["seconds"], output.data["rate"]) == ("sound", 20.0, 8000)
+        assert (output.role, output.data["seconds"], output.data["rate"]) == ("audio", 20.0, 8000)
         assert heard[0] == heard[1]
         assert heard[0][HEAD:] == samples(output.read())
         again = client.audio(unconditioned=True, seconds=20, seed=3).wait()
@@ -62,7 +62,7 @@ def test_listeners_that_hang_up_leave_the_job_as_it_is(service: Stack) -> None:
             listener.join()
         assert job.wait(100).status == "completed"
         last = b"".join(job.stream(index=3))
-        sounds = [output for output in job.outputs if output.role == "sound"]
+        sounds = [output for output in job.outputs if output.role == "audio"]
         assert last[HEAD:] == samples(sounds[3].read())
 
 
@@ -79,7 +79,7 @@ def test_a_listener_outlives_the_worker(tmp_path: Path) -> None:
         heard += b"".join(stream)
         job.wait(100)
         assert (job.status, job.data["attempt"]) == ("completed", 2)
-        (output,) = [x for x in job.outputs if x.index == 7 and x.role == "sound"]
+        (output,) = [x for x in job.outputs if x.index == 7 and x.role == "audio"]
         assert heard[HEAD:] == samples(output.read())
 
 

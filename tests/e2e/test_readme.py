@@ -58,7 +58,7 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
         "text/markdown",
     )
     assert (poem["status"], poem["input"]["style"]) == ("completed", "haiku")
-    assert more["outputs"][0]["written_tokens"] <= 60
+    assert more["outputs"][0]["completion_tokens"] <= 60
     (story_end,) = [job for job in ended_jobs(ran.stdout) if job["type"] == "story"]
     assert story_end["outputs"][0]["text"]  # deltas only if it was not written before curl came
     assert (tmp_path / "sea.events").read_text().endswith("data: [DONE]\n\n")

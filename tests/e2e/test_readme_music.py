@@ -41,7 +41,7 @@ def test_the_curl_lines_do_what_they_say(service: Stack, folder: Path) -> None:
     assert len(soundfile.read(folder / "rainy.ogg")[0]) == 10 * 8000
     (played, *_) = json.loads((folder / "played.json").read_text())["outputs"]
     assert (played["role"], played["content_type"], played["seconds"]) == (
-        "sound",
+        "audio",
         "audio/mpeg",
         0.8,
     )

@@ -5,14 +5,16 @@ import time
 
 from openapi_client import ApiClient, Configuration, GenerateApi, OpenaiApi
 from openapi_client.models.plain import Plain
-from openapi_client.models.tiny_language_in_openai_chatasked import TinyLanguageInOpenaiChatasked
+from openapi_client.models.tiny_language_in_openai_chatrequest import (
+    TinyLanguageInOpenaiChatrequest,
+)
 from openapi_client.models.tiny_video_gan_in_openai import TinyVideoGanInOpenai
 
 with ApiClient(Configuration(host=sys.argv[1])) as client:
     job = GenerateApi(client).generate_image(Plain(n=2, seed=7), prefer="wait=60")
     assert (job.status, len(job.outputs or [])) == ("completed", 2)
 
-    chat = TinyLanguageInOpenaiChatasked.from_dict(
+    chat = TinyLanguageInOpenaiChatrequest.from_dict(
         {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 5, "seed": 7}
     )
     assert chat is not None

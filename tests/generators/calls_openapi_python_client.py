@@ -10,11 +10,11 @@ from atelier_client.models import (
     ChatReply,
     Job,
     Plain,
-    TinyLanguageInOpenaiChatasked,
-    TinyLanguageInOpenaiChataskedTurn,
-    TinyLanguageInOpenaiChataskedTurnRole,
+    TinyLanguageInOpenaiChatrequest,
+    TinyLanguageInOpenaiChatrequestTurn,
+    TinyLanguageInOpenaiChatrequestTurnRole,
     TinyVideoGanInOpenai,
-    Video,
+    VideoResponse,
 )
 from httpx import Timeout
 
@@ -25,18 +25,18 @@ assert isinstance(job, Job), job
 assert isinstance(job.outputs, list)
 assert (job.status, len(job.outputs)) == ("completed", 2)
 
-turn = TinyLanguageInOpenaiChataskedTurn(
-    role=TinyLanguageInOpenaiChataskedTurnRole.USER, content="hello"
+turn = TinyLanguageInOpenaiChatrequestTurn(
+    role=TinyLanguageInOpenaiChatrequestTurnRole.USER, content="hello"
 )
-chat = TinyLanguageInOpenaiChatasked(messages=[turn], max_tokens=5, seed=7)
+chat = TinyLanguageInOpenaiChatrequest(messages=[turn], max_tokens=5, seed=7)
 answer = complete_chat.sync(client=client, body=chat)
 assert isinstance(answer, ChatReply), answer
 assert answer.usage.completion_tokens <= 5
 
 video = create_video.sync(client=client, body=TinyVideoGanInOpenai(prompt="red", seed=7))
-while isinstance(video, Video) and video.status in ("queued", "in_progress"):
+while isinstance(video, VideoResponse) and video.status in ("queued", "in_progress"):
     time.sleep(0.1)
     video = get_video.sync(client=client, video=video.id)
-assert isinstance(video, Video), video
+assert isinstance(video, VideoResponse), video
 assert video.status == "completed", video
 print("a picture, a chat and a video")

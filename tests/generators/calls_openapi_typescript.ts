@@ -17,9 +17,9 @@ async function post<Body, Reply>(path: string, body: Body): Promise<Reply> {
 async function main(): Promise<void> {
   const job = await post<Partial<Schemas['plain']>, Schemas['Job']>(
     '/generate/image', { n: 2, seed: 7 });
-  const chat = await post<Partial<Schemas['tiny-language-in-openai-chatasked']>, Schemas['ChatReply']>(
+  const chat = await post<Partial<Schemas['tiny-language-in-openai-chatrequest']>, Schemas['ChatReply']>(
     '/v1/chat/completions', { messages: [{ role: 'user', content: 'hello' }], max_tokens: 5 });
-  const video = await post<Partial<Schemas['tiny-video_gan-in-openai']>, Schemas['Video']>(
+  const video = await post<Partial<Schemas['tiny-video_gan-in-openai']>, Schemas['VideoResponse']>(
     '/v1/videos', { prompt: 'red', seed: 7 });
   if (job.status !== 'completed' || chat.usage.completion_tokens > 5 || !video.id) {
     throw new Error(JSON.stringify([job, chat, video]));

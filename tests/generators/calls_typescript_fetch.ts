@@ -17,7 +17,7 @@ async function main(): Promise<void> {
 
   const openai = new OpenaiApi(configuration);
   const answer = await openai.completeChat({
-    tinyLanguageInOpenaiChatasked: {
+    tinyLanguageInOpenaiChatrequest: {
       messages: [{ role: 'user', content: 'hello' }],
       maxTokens: 5,
       seed: 7,

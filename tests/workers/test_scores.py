@@ -35,7 +35,7 @@ def test_a_posted_score_is_what_its_job_plays(player: Bench) -> None:  # noqa: F
     sha256 = player.post(data)
     job = ended(player, player.submit(3, model=MODEL, score=sha256, style="folk"))
     assert job.status == "completed", job.error
-    sound = next(o for o in job.outputs if o.role == "sound")
+    sound = next(o for o in job.outputs if o.role == "audio")
     assert sound.seconds == 0.5
     family = load_family(player.settings.checkpoints / f"{MODEL}.safetensors")
     params = WaveNetParams(score=sha256, style="folk")
@@ -67,7 +67,7 @@ def test_what_is_composed_comes_beside_what_is_played(player: Bench) -> None:  #
     player.worker()
     job = ended(player, player.submit(3, model=MODEL, seconds=1.2, output_format="flac"))
     assert [(o.index, o.role, o.content_type) for o in job.outputs] == [
-        (0, "sound", "audio/flac"),
+        (0, "audio", "audio/flac"),
         (0, "score", "audio/midi"),
     ]
     samples, _ = soundfile.read(io.BytesIO(player.store.get(job.outputs[0].sha256)), dtype="int16")

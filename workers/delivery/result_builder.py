@@ -21,7 +21,7 @@ log = logging.getLogger("atelier.worker")
 MEASURES = (
     *("width", "height", "frames"),
     *("seconds", "fps", "rate", "channels"),
-    *("text", "title", "finish_reason", "read_tokens", "written_tokens"),
+    *("text", "title", "finish_reason", "prompt_tokens", "completion_tokens"),
 )
 
 

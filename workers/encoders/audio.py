@@ -32,7 +32,7 @@ def sound_file(audio: Audio, output_format: str, facts: Facts) -> Encoded:
     return Encoded(
         write(pcm, audio.rate, facts),
         content_type,
-        "sound",
+        "audio",
         seconds=round(len(pcm) / audio.rate, 4),
         rate=audio.rate,
         channels=pcm.shape[1],
@@ -41,7 +41,7 @@ def sound_file(audio: Audio, output_format: str, facts: Facts) -> Encoded:
 
 def chunk_file(audio: Audio) -> Encoded:
     """Samples alone: a part of what a stream of sound has after its header."""
-    return Encoded(pcm_of(audio.samples).tobytes(), "application/octet-stream", "sound")
+    return Encoded(pcm_of(audio.samples).tobytes(), "application/octet-stream", "audio")
 
 
 def pcm_of(samples: Tensor) -> Pcm:

@@ -21,8 +21,8 @@ def text_files(text: Text, output_format: str, facts: Facts) -> tuple[Encoded, .
         text=text.text,
         title=text.title,
         finish_reason=text.finish,
-        read_tokens=text.read,
-        written_tokens=text.written,
+        prompt_tokens=text.read,
+        completion_tokens=text.written,
     )
     if text.drawn is None:
         return (whole,)

@@ -49,6 +49,6 @@ class Encoded:
     text: str | None = None  # what was written, and what is told of it
     title: str | None = None
     finish_reason: str | None = None
-    read_tokens: int | None = None
-    written_tokens: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
     notes: tuple[str, ...] = ()

@@ -151,8 +151,8 @@ def texts(job: Job) -> list[Output]:
 
 def usage_of(job: Job) -> TokenUsage:
     """The request counts once, however many answers there are to it."""
-    read = max((output.read_tokens or 0 for output in texts(job)), default=0)
-    written = sum(output.written_tokens or 0 for output in texts(job))
+    read = max((output.prompt_tokens or 0 for output in texts(job)), default=0)
+    written = sum(output.completion_tokens or 0 for output in texts(job))
     total = read + written
     return TokenUsage(prompt_tokens=read, completion_tokens=written, total_tokens=total)
 

@@ -54,7 +54,7 @@ def test_sound_is_a_file_that_says_what_made_it(output_format: str, channels: in
     if (output_format, channels) != ("mp3", 2):  # LAME's joint stereo reads what it has not set
         assert file == only(audio, output_format)
     kind = {"mp3": "mpeg"}.get(output_format, output_format)
-    assert (file.role, file.content_type) == ("sound", f"audio/{kind}")
+    assert (file.role, file.content_type) == ("audio", f"audio/{kind}")
     assert (file.seconds, file.rate, file.channels) == (0.5, 16_000, channels)
     assert file.notes == ("the style is jazz",)
     samples, told = opened(file)

@@ -90,7 +90,7 @@ def test_what_is_heard_is_what_the_file_has(player: Bench, output_format: str) -
     assert (job.status, job.type) == ("completed", "audio")
     for output in job.outputs:
         assert (output.role, output.seconds, output.rate, output.channels) == (
-            "sound",
+            "audio",
             1.3,
             RATE,
             1,

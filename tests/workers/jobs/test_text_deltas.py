@@ -77,7 +77,7 @@ def test_what_is_told_on_the_way_is_the_text(writer: Bench) -> None:
     for output in job.outputs:
         assert output.role == "text"
         assert output.text is not None
-        assert (output.read_tokens, output.title) == (14, None)
+        assert (output.prompt_tokens, output.title) == (14, None)
         assert writer.store.get(output.sha256).decode() == f"{output.text}\n"
     assert not [name for name in writer.record(job.id) if name.startswith("draft")]
 
