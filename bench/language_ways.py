@@ -212,7 +212,7 @@ def perplexity(family: Language) -> float:
         for first in range(0, WINDOW * WINDOWS, WINDOW):
             window = torch.tensor(tokens[first : first + WINDOW])
             for place, token in enumerate(window[:-1]):
-                row = (token[None], torch.tensor([place]), at, net.span(place + 1)[None])
+                row = (token[None], torch.tensor([place]), at, net.bucket(place + 1)[None])
                 chances = torch.log_softmax(net.logits(*row)[0], 0)
                 total -= float(chances[window[place + 1]])
     return math.exp(total / (WINDOWS * (WINDOW - 1)))

@@ -27,10 +27,11 @@ from torch.nn import functional as F
 
 from bench.bed import report, skip
 from models.audio.wavenet import WaveNet
-from models.audio.wavenet_torch import Draws, advance, draw
+from models.audio.wavenet_torch import Draws, advance
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint
 from models.engine.batching import BatchedFn, Placement, run_together
+from models.kernels.categorical import draw
 from models.nets.wavenet import WaveNetModel as Net
 
 CPU = torch.device("cpu")
