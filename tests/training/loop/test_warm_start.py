@@ -64,7 +64,7 @@ def test_the_card_of_other_data_notes_it_too(
             Image.new("L", (8, 8), shade + number).save(folder / label / f"{number}.png")
     card = DIFFUSION.model_copy(update={"net": {**DIFFUSION.net, "channels": 1}})
     recipe = replace(diffusion_recipe(), card=card)
-    monkeypatch.setattr("training.registry.recipe_named", lambda name: recipe)
+    monkeypatch.setattr("training.pipeline.recipe_named", lambda name: recipe)
     order = TrainOptions(
         "tiny", tmp_path / "out", tmp_path / "runs", str(folder), steps=1, start=str(first)
     )
