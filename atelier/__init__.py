@@ -1,9 +1,10 @@
-"""Atelier's client: `from atelier import Client`. It is loaded at its first use."""
+"""Atelier's client: `from atelier import Client`. Nothing is loaded until it is asked for."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from atelier.client.client import AsyncClient, Client
+    from atelier.client.async_client import AsyncClient
+    from atelier.client.client import Client
     from atelier.client.errors import (
         APIError,
         AtelierError,
@@ -53,9 +54,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Loads the client: `atelier up` and the tools of workers run without httpx."""
+    """Loads the client at its first use: `atelier up` and the workers' tools go without httpx."""
     if name not in __all__:
         raise AttributeError(f"module 'atelier' has no attribute {name!r}")
-    from atelier.client import client, errors, jobs, sse
+    from atelier.client import async_client, client, errors, jobs, sse
 
-    return (vars(client) | vars(errors) | vars(jobs) | vars(sse))[name]
+    found = vars(async_client) | vars(client) | vars(errors) | vars(jobs) | vars(sse)
+    return found[name]

@@ -62,7 +62,7 @@ def unpadded(family: Family[Params]) -> Family[Params]:
 
 def net_ceiling(run: BatchedFn[torch.Tensor]) -> float:
     """How much faster the net alone is a row at its fixed batch than at batch 1."""
-    rows, times = run.rows or 1, {}
+    rows, times = run.pad_to or 1, {}
     for size in (1, rows):
         columns = [torch.stack([t] * size) for t in run.example]
         with torch.inference_mode():

@@ -141,7 +141,7 @@ def throughput(dtype: torch.dtype, rounds: int) -> None:
             peer_s=statistics.median(b.whole for _, b in pairs),
             latency_ours_s=statistics.median(a.latency for a, _ in pairs),
             latency_peer_s=statistics.median(b.latency for _, b in pairs),
-            rows_at_once=model.predict.most or model.predict.rows or 0,
+            rows_at_once=model.predict.max_batch or model.predict.pad_to or 0,
             determinism=proof.determinism,
         )
 

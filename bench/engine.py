@@ -24,7 +24,7 @@ async def story(run: BatchedFn[Tensor], x: Tensor, ended: list[int]) -> tuple[Ar
 
 def engine_tick(flows: int) -> float:
     """Seconds of a tick over so many flows whose function does nothing."""
-    run: BatchedFn[Tensor] = BatchedFn(lambda x: x, (torch.zeros(1),), rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(lambda x: x, (torch.zeros(1),), pad_to=None)
     engine, ended = Engine(CPU), list[int]()
     for i in range(flows):
         engine.add(i, story(run, torch.zeros(1), ended))

@@ -68,7 +68,7 @@ def measure_all_cores(checkpoint: Checkpoint, rounds: int) -> None:
         peer_of(checkpoint),
         time.perf_counter,
     )
-    narrow = Language(checkpoint, Placement(CPU, words=torch.int8))
+    narrow = Language(checkpoint, Placement(CPU, language_dtype=torch.int8))
     ways: dict[str, Callable[[], float]] = {
         "ours": lambda: ours(family, PROMPTS[:1], clock=clock)[0],
         "generate": lambda: theirs(net, family, PROMPTS[:1], clock=clock)[0],
@@ -87,7 +87,7 @@ def measure_all_cores(checkpoint: Checkpoint, rounds: int) -> None:
 
 def measure(checkpoint: Checkpoint, rounds: int) -> None:
     family = Language(checkpoint, Placement(CPU))
-    narrow = Language(checkpoint, Placement(CPU, words=torch.int8))
+    narrow = Language(checkpoint, Placement(CPU, language_dtype=torch.int8))
     net = peer_of(checkpoint)
     one = PROMPTS[:1]
     texts = ours(family, PROMPTS)[1]

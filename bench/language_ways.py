@@ -100,7 +100,7 @@ def theirs(
     clock: Clock = time.process_time,
 ) -> tuple[float, list[str]]:
     """The same by `generate`, one request after another."""
-    words, texts, count, seconds = family.pen.words, list[str](), 0, 0.0
+    words, texts, count, seconds = family.runtime.tokenizer, list[str](), 0, 0.0
     for prompt in prompts:
         ids = torch.tensor([words.of_text(prompt)])
         start = clock()
@@ -124,7 +124,7 @@ def batched(
     net: Any, family: Language, prompts: tuple[str, ...], clock: Clock = time.process_time
 ) -> float:
     """Tokens a second by one `generate` of all, padded on the left."""
-    words = family.pen.words
+    words = family.runtime.tokenizer
     rows, pad = [words.of_text(prompt) for prompt in prompts], min(words.ends)
     width = max(map(len, rows))
     ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
@@ -165,7 +165,7 @@ def first_token(family: Language, others: int, seconds: float = 2.0) -> float:
     start = time.process_time()
     told = greedy(" ".join(PROMPTS)[:300]).model_copy(update={"max_tokens": 2})
     checked(engine.add("late", family.generate(told, seeded(1))))
-    chunks = -(-len(family.pen.words.of_text(told.text or "")) // family.pen.net.chunk)
+    chunks = -(-len(family.runtime.tokenizer.of_text(told.text or "")) // family.runtime.net.chunk)
     seen = 0
     while seen <= chunks:
         events = checked(engine.tick())
@@ -184,8 +184,8 @@ def beside_a_prompt(family: Language, others: int) -> tuple[float, float, float]
     while time.process_time() - begun < ALONE_SECONDS:
         before += _written(checked(engine.tick()))
     speed = before / (time.process_time() - begun)
-    words = family.pen.words.of_text((PAGES / "architecture.md").read_text())
-    told = greedy(family.pen.words.text(words[:LONG])).model_copy(update={"max_tokens": 1})
+    words = family.runtime.tokenizer.of_text((PAGES / "architecture.md").read_text())
+    told = greedy(family.runtime.tokenizer.text(words[:LONG])).model_copy(update={"max_tokens": 1})
     checked(engine.add("late", family.generate(told, seeded(1))))
     came = last = time.process_time()
     meanwhile, longest, over = 0, 0.0, False
@@ -204,7 +204,7 @@ def _written(events: list[Event]) -> int:
 
 def perplexity(family: Language) -> float:
     """Of the project's own pages, in windows."""
-    words, net = family.pen.words, family.pen.net
+    words, net = family.runtime.tokenizer, family.runtime.net
     tokens = words.of_text((PAGES / "architecture.md").read_text())
     total = 0.0
     with torch.inference_mode(), family.slots.take() as slot:

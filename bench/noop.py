@@ -19,8 +19,8 @@ class Noop:
     item_bytes = 1024
     batched: tuple[BatchedFn[torch.Tensor], ...] = ()
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        self.pixel = torch.full((1, 1, 1), 0.5, device=place.device)
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.pixel = torch.full((1, 1, 1), 0.5, device=placement.device)
 
     async def generate(
         self, params: Params, rng: torch.Generator, inputs: Inputs = NOTHING

@@ -188,7 +188,7 @@ def textbook(model: LatentDiffusion, prompt: str, seed: int) -> Tensor:
     path = timesteps(model.process.alpha_bar, LED_STEPS, model.spacing)
     z = torch.randn(1, *model.shape, generator=rng)
     style = torch.tensor([model.unet.classes])
-    tokens = clip.tokens(clip.words.read_text(prompt, clip.context).rows)[None]
+    tokens = clip.tokens(clip.tokenizer.read_text(prompt, clip.context).rows)[None]
     for i, t in enumerate(path.t.tolist()):
         told = tell(clip.net, tokens)
         words = TextCondition(told.states, torch.zeros(told.states.shape[:2]), told.pooled)

@@ -28,7 +28,7 @@ class FamilyEntry:
 
     modality: Modality
     params: type[Params]
-    where: str  # "module:Class", called with (checkpoint, place)
+    where: str  # "module:Class", called with (checkpoint, placement)
     only_with: Mapping[str, Callable[[Header], object]] = field(default_factory=dict)
     """Params that only some checkpoints take, with what of the header must be true for it."""
 
@@ -37,25 +37,25 @@ class FamilyEntry:
 
     weighed: str = ""
     """"module:function" of the bytes that a loaded model takes, if not those of its weights as wide
-    as a place has them: called with (header, numbers in the file, their precisions, place)."""
+    as a place has them: called with (header, numbers in the file, their precisions, placement)."""
 
     def lacks(self, header: Header) -> set[str]:
         """The params that a checkpoint with this header doesn't take."""
         return {name for name, has in self.only_with.items() if not has(header)}
 
-    def load(self, checkpoint: "Checkpoint", place: "Placement") -> "Family[Any]":
+    def load(self, checkpoint: "Checkpoint", placement: "Placement") -> "Family[Any]":
         """Build the model. Raises CheckpointError if its weights don't fit."""
         build: Callable[..., Family[Any]] = _found(self.where)
-        return build(checkpoint, place)
+        return build(checkpoint, placement)
 
     def loaded_bytes(
-        self, header: Header, elements: int, precisions: Set[str], place: "Placement"
+        self, header: Header, elements: int, precisions: Set[str], placement: "Placement"
     ) -> int:
         """What a checkpoint of so many numbers takes in memory, once it is loaded."""
         if not self.weighed:
-            return elements * place.dtype.itemsize
+            return elements * placement.dtype.itemsize
         weigh: Callable[..., int] = _found(self.weighed)
-        return weigh(header, elements, precisions, place)
+        return weigh(header, elements, precisions, placement)
 
 
 def _found(where: str) -> Any:
@@ -63,9 +63,9 @@ def _found(where: str) -> Any:
     return vars(import_module(module))[name]
 
 
-LED: Mapping[str, Callable[[Header], object]] = {
-    "clip_guidance_scale": lambda h: h.leader,
-    "clip_guidance_every": lambda h: h.leader,
+GUIDED: Mapping[str, Callable[[Header], object]] = {
+    "clip_guidance_scale": lambda h: h.guide,
+    "clip_guidance_every": lambda h: h.guide,
 }
 """What a diffusion model takes that a CLIP leads."""
 
@@ -87,8 +87,8 @@ FAMILIES: dict[str, FamilyEntry] = {
         {
             "class_label": lambda h: h.labels,
             "guidance_scale": lambda h: h.labels,
-            "prompt": lambda h: h.leader,
-            **LED,
+            "prompt": lambda h: h.guide,
+            **GUIDED,
         },
     ),
     "latent_diffusion": FamilyEntry(
@@ -97,27 +97,30 @@ FAMILIES: dict[str, FamilyEntry] = {
         "models.diffusion.latent_diffusion:LatentDiffusion",
         {
             "style": lambda h: h.labels,
-            "upscale": lambda h: h.needs.get("upscaler"),
-            **LED,
+            "upscale": lambda h: h.requires.get("upscaler"),
+            **GUIDED,
         },
     ),
     "stable_diffusion": FamilyEntry(
         "text-to-image",
         StableDiffusionParams,
         "models.diffusion.stable_diffusion:StableDiffusion",
-        LED,
+        GUIDED,
     ),
     "video_gan": FamilyEntry(
         "video",
         VideoGANParams,
         "models.video.video_gan:VideoGAN",
-        {"prompt": lambda h: h.needs.get("clip"), "upscale": lambda h: h.needs.get("upscaler")},
+        {
+            "prompt": lambda h: h.requires.get("clip"),
+            "upscale": lambda h: h.requires.get("upscaler"),
+        },
     ),
     "video_diffusion": FamilyEntry(
         "video",
         VideoDiffusionParams,
         "models.video.video_diffusion:VideoDiffusion",
-        {"style": lambda h: h.labels, "upscale": lambda h: h.needs.get("upscaler")},
+        {"style": lambda h: h.labels, "upscale": lambda h: h.requires.get("upscaler")},
     ),
     "composer": FamilyEntry(
         "audio", ComposerParams, "models.music.composer:Composer", formats=("midi",)
@@ -130,8 +133,8 @@ FAMILIES: dict[str, FamilyEntry] = {
             "style": lambda h: h.labels,
             "unconditioned": lambda h: h.labels,
             "score": lambda h: h.process.get("pitches"),
-            "tempo": lambda h: h.needs.get("composer"),
-            "key": lambda h: h.needs.get("composer"),
+            "tempo": lambda h: h.requires.get("composer"),
+            "key": lambda h: h.requires.get("composer"),
         },
     ),
     "language": FamilyEntry(

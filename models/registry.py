@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.checkpoint.header import (
-    PARTS,
+    COMPONENTS,
     SUFFIX,
     CheckpointError,
     Header,
+    component_path,
     file_sha256,
-    part_path,
     read_header,
 )
 from models.checkpoint.safetensors_table import read_table
@@ -40,7 +40,7 @@ class CheckpointEntry:
     modified: int  # seconds since 1970
 
 
-class PartMissing(CheckpointError):
+class ComponentMissing(CheckpointError):
     """A checkpoint needs another, which is not there."""
 
 
@@ -88,7 +88,7 @@ class CheckpointRegistry:
         return [file for folder in reversed(self._folders) for file in self._files_in(folder)]
 
     def _files_in(self, folder: Path) -> list[tuple[Path, Stamp]]:
-        parts = _changed(folder / PARTS)
+        parts = _changed(folder / COMPONENTS)
         try:
             paths = sorted(folder.iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -149,7 +149,7 @@ def _entry(path: Path) -> CheckpointEntry:
     header, stat = read_header(path), path.stat()
     if header.family not in FAMILIES:
         raise CheckpointError(f"its family is unknown: {header.family}")
-    files = [path, *(_part(path, header, role) for role in header.needs)]
+    files = [path, *(_part(path, header, role) for role in header.requires)]
     tensors = [tensor for file in files for tensor in read_table(file).tensors.values()]
     elements, precisions = sum(t.elements for t in tensors), frozenset(t.dtype for t in tensors)
     sha256, modified = file_sha256(path), int(stat.st_mtime)
@@ -160,16 +160,18 @@ def _entry(path: Path) -> CheckpointEntry:
 
 def _part(path: Path, header: Header, role: str) -> Path:
     """Whether it is the very one, its weights are asked when they are loaded."""
-    part = part_path(path, header.needs[role].id)
+    part = component_path(path, header.requires[role].id)
     if not part.exists():
-        raise PartMissing(f"it needs the part {part.stem}, which is not in the folder {PARTS}")
+        raise ComponentMissing(
+            f"it needs the part {part.stem}, which is not in the folder {COMPONENTS}"
+        )
     return part
 
 
 def _needy(found: CheckpointEntry | CheckpointError) -> bool:
     """Whether what else is there may have made it another."""
-    return isinstance(found, PartMissing) or (
-        isinstance(found, CheckpointEntry) and bool(found.header.needs)
+    return isinstance(found, ComponentMissing) or (
+        isinstance(found, CheckpointEntry) and bool(found.header.requires)
     )
 
 

@@ -21,7 +21,9 @@ NET = {"size": 28, "channels": 1, "width": 4, "latent": 4}
 MODEL = "vae-fashion"
 
 
-ABREAST = "PYTEST_XDIST_WORKER" in os.environ  # in one of several processes that test side by side
+IN_PARALLEL = (
+    "PYTEST_XDIST_WORKER" in os.environ
+)  # in one of several processes that test side by side
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -31,7 +33,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure() -> None:
-    if ABREAST:
+    if IN_PARALLEL:
         torch.set_num_threads(1)  # the other cores have tests of their own
 
 

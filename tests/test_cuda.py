@@ -39,9 +39,9 @@ def _prepared() -> None:
     prepare(CUDA)
 
 
-def loaded(folder: Path, name: str, place: Placement) -> Family[Params]:
+def loaded(folder: Path, name: str, placement: Placement) -> Family[Params]:
     checkpoint = load(tiny_checkpoint(folder, name))
-    return FAMILIES[name].load(checkpoint, place)
+    return FAMILIES[name].load(checkpoint, placement)
 
 
 def flow_of(name: str, family: Family[Params], seed: int) -> Flow:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from models.checkpoint.header import part_path
+from models.checkpoint.header import component_path
 from models.checkpoint.weights import Checkpoint, load
 from training.data.cache import DataMissing
 
@@ -17,7 +17,7 @@ def checkpoints_folder() -> Path:
 def part(name: str) -> Checkpoint:
     """Raises DataMissing if it is not there, CheckpointError if it can't be used."""
     folder = checkpoints_folder()
-    path = part_path(folder / "any", name)
+    path = component_path(folder / "any", name)
     if not path.exists():
         raise DataMissing(f"{path} is not there; make it by `atelier train {name}`")
     return load(path)

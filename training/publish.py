@@ -8,7 +8,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.checkpoint.header import SUFFIX, Header, part_path
+from models.checkpoint.header import SUFFIX, Header, component_path
 from models.checkpoint.weights import load, save, weights_sha256
 from training.components import part
 from training.errors import TrainingRefused
@@ -45,8 +45,8 @@ def bring_parts(header: Header, path: Path) -> None:
 
     Raises TrainingRefused, before the checkpoint is written, where another lies there.
     """
-    for need in header.needs.values():
-        there = part_path(path, need.id)
+    for need in header.requires.values():
+        there = component_path(path, need.id)
         if not there.exists():
             held = part(need.id)
             save(there, held.header, held.tensors)

@@ -63,9 +63,9 @@ class ModelCache:
     """Holds models under a budget of bytes. Used by one thread, which it tells by `ring`."""
 
     def __init__(
-        self, shelf: CheckpointRegistry, place: Placement, budget: int, ring: Callable[[], None]
+        self, shelf: CheckpointRegistry, placement: Placement, budget: int, ring: Callable[[], None]
     ) -> None:
-        self._shelf, self._place, self._budget, self._ring = shelf, place, budget, ring
+        self._shelf, self._place, self._budget, self._ring = shelf, placement, budget, ring
         self._wanted: queue.SimpleQueue[tuple[CheckpointEntry, int] | None] = queue.SimpleQueue()
         self._closed = False
         # A daemon: the process may end while a model is loading.
@@ -186,8 +186,8 @@ class ModelCache:
         self._wanted.put(None)
 
 
-def loaded_bytes(entry: CheckpointEntry, place: Placement) -> int:
+def loaded_bytes(entry: CheckpointEntry, placement: Placement) -> int:
     """What a checkpoint takes in memory: its tensors in the precision they are run in, and what
     its family keeps beside them."""
     family = FAMILIES[entry.header.family]
-    return family.loaded_bytes(entry.header, entry.elements, entry.precisions, place)
+    return family.loaded_bytes(entry.header, entry.elements, entry.precisions, placement)

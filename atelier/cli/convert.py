@@ -1,4 +1,4 @@
-"""`atelier import` and `lead`: foreign weights to checkpoints, and which CLIP leads which."""
+"""`atelier import` and `attach-clip`: imports foreign weights, and attaches CLIPs to models."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +50,9 @@ def dcgan(
 def diffusers(
     file: Annotated[Path, typer.Argument(help="Its folder.", metavar="FOLDER", exists=True)],
     name: Id = None,
-    clip: Annotated[str | None, typer.Option(help="Part that leads it: a CLIP's id.")] = None,
+    clip: Annotated[
+        str | None, typer.Option(help="Id of a CLIP among the parts, to guide it.")
+    ] = None,
     to: Folder = None,
     title: Title = "",
     licence: Licence = "unknown",
@@ -62,9 +64,9 @@ def diffusers(
 
     def imported() -> Path:
         from models.convert.importers import import_weights
-        from models.diffusion.attach_clip import led_by
+        from models.diffusion.attach_clip import guided_by
 
-        needs = {} if clip is None else {"needs": led_by(folder, clip)}
+        needs = {} if clip is None else {"requires": guided_by(folder, clip)}
         return import_weights("diffusers", file, None, folder, called, card | needs)
 
     _say(imported)
@@ -90,7 +92,7 @@ def open_clip(
     licence: Licence = "unknown",
     data: Data = "unknown",
 ) -> None:
-    """A CLIP, which becomes a part: it leads other models (see `atelier lead`)."""
+    """A CLIP, which becomes a part: it guides other models (see `atelier attach-clip`)."""
     card = _card(title, licence, data)
     folder, called = settings_with(checkpoints=to).checkpoints, _called(weights, name)
 
@@ -146,29 +148,27 @@ def _import_language(
     _say(imported)
 
 
-def lead(
+def attach_clip(
     model: Annotated[str, typer.Argument(help="Id of a diffusion model among the checkpoints.")],
     clip: Annotated[
         str | None, typer.Option(help="Id of the CLIP among their parts.", show_default=False)
     ] = None,
     to: Folder = None,
-    none: Annotated[bool, typer.Option("--none", help="Let none lead it any more.")] = False,
+    none: Annotated[bool, typer.Option("--none", help="Detach its CLIP.")] = False,
 ) -> None:
-    """Let a CLIP lead a diffusion model: its card then needs it, its weights stay as they are."""
+    """Let a CLIP guide a diffusion model: its card names the CLIP, its weights stay as they are."""
     if (clip is None) is not none:
-        raise fail("name a CLIP by --clip, or let none lead it by --none")
+        raise fail("name a CLIP by --clip, or detach it by --none")
     folder = settings_with(checkpoints=to).checkpoints
 
-    def led() -> Path:
-        from models.diffusion import attach_clip
+    def attached() -> Path:
+        from models.diffusion import attach_clip as clips
 
-        return (
-            attach_clip.let_go(folder, model)
-            if clip is None
-            else attach_clip.attach_clip(folder, model, clip)
-        )
+        if clip is None:
+            return clips.detach_clip(folder, model)
+        return clips.attach_clip(folder, model, clip)
 
-    _say(led)
+    _say(attached)
 
 
 def _card(title: str, licence: str, data: str) -> dict[str, Any]:

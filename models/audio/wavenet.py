@@ -43,8 +43,8 @@ class WaveNet:
 
     max_items = 64
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        self.home = home_of(place.device)
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.home = home_of(placement.device)
         self.net = build_net(Net, checkpoint, Placement(self.home))
         self.labels = checkpoint.header.labels
         if len(self.labels) != self.net.styles:
@@ -61,26 +61,26 @@ class WaveNet:
         self._advance, rows, chunk = stepping(self.weights, self.home)
         self.frames = max(1, round(chunk / self.net.hop))  # a step
         self.samples = self.frames * self.net.hop
-        self.composer = self._composer_of(checkpoint, place)
+        self.composer = self._composer_of(checkpoint, placement)
         self.item_bytes = self._item_bytes()
         none, one = torch.tensor(self.net.styles), torch.tensor(1.0)
         roll, uniforms = self._scored(None, 1), torch.zeros(self.samples)
         example = (*self.weights.silence(), uniforms, roll, none, one, one)
-        self.advance: BatchedFn[Advanced] = BatchedFn(self._chunk, example, rows=rows)
+        self.advance: BatchedFn[Advanced] = BatchedFn(self._chunk, example, pad_to=rows)
         self.batched: tuple[BatchedFn[Any], ...] = (self.advance,)
         if self.composer:
             self.batched += self.composer.batched
             self.max_items = min(self.max_items, self.composer.max_items)
             self.item_bytes += self.composer.item_bytes
 
-    def _composer_of(self, checkpoint: Checkpoint, place: Placement) -> Composer | None:
-        if "composer" not in checkpoint.needs:
+    def _composer_of(self, checkpoint: Checkpoint, placement: Placement) -> Composer | None:
+        if "composer" not in checkpoint.requires:
             return None
-        composer = Composer(checkpoint.needs["composer"], place)
-        if list(composer.words.styles) != self.labels:
+        composer = Composer(checkpoint.requires["composer"], placement)
+        if list(composer.tokenizer.styles) != self.labels:
             raise CheckpointError(
                 f"its styles are {', '.join(self.labels)}, and its composer's "
-                f"{', '.join(composer.words.styles)}"
+                f"{', '.join(composer.tokenizer.styles)}"
             )
         if len(self.sound.pitches) < OCTAVE:
             raise CheckpointError("it needs a composer, and can't play an octave")

@@ -18,8 +18,8 @@ from torch import Tensor
 from models.audio.wavenet_torch import Advanced, Draws, Stacked, State
 from models.kernels.categorical_numba import HALF, NAN, ZERO, draw
 from models.kernels.simd import (
-    ABREAST,
     LANES,
+    ROW_BLOCK,
     Floats,
     blocks_of,
     compiled,
@@ -96,9 +96,9 @@ def _blocks(matrices: Tensor) -> Floats:
     return blocks_of(matrices.detach().float().numpy())
 
 
-def desk_for(weights: PackedWaveNet) -> WaveNetScratch:
+def scratch_for(weights: PackedWaveNet) -> WaveNetScratch:
     def rows(width: int) -> Floats:
-        return np.zeros((ABREAST, width), np.float32)
+        return np.zeros((ROW_BLOCK, width), np.float32)
 
     layers, classes = len(weights.starts), len(weights.levels)
     return WaveNetScratch(
@@ -133,13 +133,13 @@ def advance(weights: PackedWaveNet, state: State, told: Tensor, draws: Draws) ->
 
 def _advance(weights: PackedWaveNet, part: list[Any]) -> None:
     rings, length, last, samples, told, *draws = part
-    _run(weights, desk_for(weights), (rings, length, last), told, tuple(draws), samples)
+    _run(weights, scratch_for(weights), (rings, length, last), told, tuple(draws), samples)
 
 
 @compiled
 def _run(
     weights: PackedWaveNet,
-    desk: WaveNetScratch,
+    scratch: WaveNetScratch,
     state: Any,
     told: Floats,
     draws: Any,
@@ -148,18 +148,18 @@ def _run(
     """All samples of ABREAST streams, then those of the next; the state is written."""
     rings, length, last = state
     uniforms, temperature, top_p = draws
-    for first in range(0, len(rings), ABREAST):
-        rows = min(ABREAST, len(rings) - first)
+    for first in range(0, len(rings), ROW_BLOCK):
+        rows = min(ROW_BLOCK, len(rings) - first)
         for k in range(samples.shape[1]):
             for row in range(rows):
                 for i in range(weights.residual):
-                    desk.both[row, weights.residual + i] = weights.embed[last[first + row], i]
-            step(weights, desk, (rings, length), told[:, k // weights.hop], first, rows)
+                    scratch.both[row, weights.residual + i] = weights.embed[last[first + row], i]
+            step(weights, scratch, (rings, length), told[:, k // weights.hop], first, rows)
             for row in range(rows):
                 at = first + row
                 u, heat, part = uniforms[at, k], temperature[at], top_p[at]
-                logits = desk.logits[row, : len(weights.levels)]
-                number = draw(logits, u, heat, part, desk.chances, desk.parts)
+                logits = scratch.logits[row, : len(weights.levels)]
+                number = draw(logits, u, heat, part, scratch.chances, scratch.parts)
                 samples[at, k] = weights.levels[number] if number >= 0 else NAN
                 last[at] = max(number, 0)
                 length[at] += 1
@@ -167,7 +167,7 @@ def _run(
 
 @compiled
 def step(
-    weights: PackedWaveNet, desk: WaveNetScratch, state: Any, told: Any, first: int, rows: int
+    weights: PackedWaveNet, scratch: WaveNetScratch, state: Any, told: Any, first: int, rows: int
 ) -> None:
     """Logits of the next sample of streams `first` and on, whose inputs lie on the desk.
 
@@ -176,36 +176,36 @@ def step(
     """
     rings, length = state
     residual, gate = weights.residual, weights.gate
-    wide, taken, units = desk.both.shape[1], desk.taken.shape[1], desk.units.shape[1]
+    wide, taken, units = scratch.both.shape[1], scratch.taken.shape[1], scratch.units.shape[1]
     carried = wide - residual
     for layer in range(len(weights.starts)):
         for row in range(rows):
             place = weights.starts[layer] + (length[first + row] & weights.masks[layer])
-            _remember(rings[first + row, place], desk.both[row], residual)
+            _remember(rings[first + row, place], scratch.both[row], residual)
             for i in range(2 * gate):
-                desk.taken[row, i] = told[first + row, layer, i]
+                scratch.taken[row, i] = told[first + row, layer, i]
         at = (layer * 2 * residual * taken, 0, 0, wide, taken, 2 * residual)
-        multiply(weights.gates, desk.both, desk.taken, at, taken, rows)
+        multiply(weights.gates, scratch.both, scratch.taken, at, taken, rows)
         for row in range(rows):
-            signal, gates = desk.taken[row, :gate], desk.taken[row, gate : 2 * gate]
-            _gated(signal, gates, desk.units[row, layer * gate : (layer + 1) * gate])
+            signal, gates = scratch.taken[row, :gate], scratch.taken[row, gate : 2 * gate]
+            _gated(signal, gates, scratch.units[row, layer * gate : (layer + 1) * gate])
         if layer < len(weights.carry_bias):
             for row in range(rows):
                 for i in range(residual):
-                    desk.both[row, residual + i] += weights.carry_bias[layer, i]
+                    scratch.both[row, residual + i] += weights.carry_bias[layer, i]
             at = (layer * gate * carried, layer * gate, residual, units, wide, gate)
-            multiply(weights.carry, desk.units, desk.both, at, carried, rows)
-    _spoken(weights, desk, rows)
+            multiply(weights.carry, scratch.units, scratch.both, at, carried, rows)
+    _spoken(weights, scratch, rows)
 
 
 @compiled
-def _spoken(weights: PackedWaveNet, desk: WaveNetScratch, rows: int) -> None:
+def _spoken(weights: PackedWaveNet, scratch: WaveNetScratch, rows: int) -> None:
     """Logits of all units: section 2.4 of the paper."""
-    _affine(weights.gather, weights.gather_bias, desk.units, desk.skip, rows)
-    _rectify(desk.skip, rows)
-    _affine(weights.hidden, weights.hidden_bias, desk.skip, desk.hidden, rows)
-    _rectify(desk.hidden, rows)
-    _affine(weights.out, weights.out_bias, desk.hidden, desk.logits, rows)
+    _affine(weights.gather, weights.gather_bias, scratch.units, scratch.skip, rows)
+    _rectify(scratch.skip, rows)
+    _affine(weights.hidden, weights.hidden_bias, scratch.skip, scratch.hidden, rows)
+    _rectify(scratch.hidden, rows)
+    _affine(weights.out, weights.out_bias, scratch.hidden, scratch.logits, rows)
 
 
 @compiled

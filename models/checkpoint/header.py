@@ -16,15 +16,15 @@ from models.checkpoint.safetensors_table import read_table
 MAX_CARD = 2**20  # bytes of a header's text
 MOST_NAMES = 10_000  # labels or attributes: each is part of the request's schema
 SUFFIX = ".safetensors"
-PARTS = "parts"
-"""The folder, among the checkpoints, of those that work for others and can't be asked for."""
+COMPONENTS = "parts"
+"""The folder, beside the models, of checkpoints that only other checkpoints use."""
 
-LEAD = "lead"
-"""The role of a CLIP that leads a checkpoint and does not read for it."""
+GUIDE = "lead"
+"""The role, on disk, of a CLIP that guides a checkpoint and does not read its prompts."""
 
 
-class Need(BaseModel):
-    """Another checkpoint that this one works with: by its name, and what its tensors must be."""
+class Requirement(BaseModel):
+    """Another checkpoint that this one uses: its id, and the hash that its tensors must have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +35,7 @@ class Need(BaseModel):
 class Header(BaseModel):
     """Everything needed to list, build and serve a checkpoint: its card."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     format: Literal[1] = 1
     family: str = Field(min_length=1, max_length=64)
@@ -54,8 +54,11 @@ class Header(BaseModel):
     attributes: list[str] = Field(
         default=[], max_length=MOST_NAMES, description="Latent directions, by name."
     )
-    needs: dict[str, Need] = Field(
-        default={}, description="Checkpoints it works with, in the folder of parts, by their role."
+    requires: dict[str, Requirement] = Field(
+        default={},
+        validation_alias="needs",  # its name on disk
+        serialization_alias="needs",
+        description="Checkpoints it works with, in the folder of parts, by their role.",
     )
     data: str = Field(default="", description="What it was trained on.")
     data_licence: str = ""
@@ -65,9 +68,9 @@ class Header(BaseModel):
     versions: dict[str, str] = {}
 
     @property
-    def leader(self) -> str | None:
-        """The role of the CLIP that can lead it: one given to it for that, else its reader."""
-        return next((role for role in (LEAD, "clip") if role in self.needs), None)
+    def guide(self) -> str | None:
+        """The role of the CLIP that can guide it: one attached for that, else its reader."""
+        return next((role for role in (GUIDE, "clip") if role in self.requires), None)
 
 
 def read_header(path: Path) -> Header:
@@ -90,12 +93,12 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def part_path(path: Path, name: str) -> Path:
-    """Where the part lies that the checkpoint at `path` needs: among the parts, or beside it, if it
-    is one that can be asked for itself."""
+def component_path(path: Path, name: str) -> Path:
+    """Returns where the component is that the checkpoint at `path` requires: in the folder of
+    components, or beside the checkpoint if it is a model of its own."""
     beside = path.parent / f"{name}{SUFFIX}"
-    part = path.parent / PARTS / beside.name
-    return beside if beside.exists() and not part.exists() else part
+    component = path.parent / COMPONENTS / beside.name
+    return beside if beside.exists() and not component.exists() else component
 
 
 def file_sha256(path: Path) -> str:

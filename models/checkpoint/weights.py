@@ -15,7 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.checkpoint.header import CheckpointError, Header, file_sha256, part_path, read_header
+from models.checkpoint.header import (
+    CheckpointError,
+    Header,
+    component_path,
+    file_sha256,
+    read_header,
+)
 from models.checkpoint.safetensors_table import not_weights
 from models.checkpoint.utf8_paths import utf8_path
 from models.engine.batching import Placement
@@ -31,7 +37,7 @@ class Checkpoint:
     header: Header
     tensors: dict[str, Tensor]
     sha256: str
-    needs: Mapping[str, "Checkpoint"] = field(default_factory=dict)
+    requires: Mapping[str, "Checkpoint"] = field(default_factory=dict)
 
 
 def load(path: Path) -> Checkpoint:
@@ -49,21 +55,23 @@ def load(path: Path) -> Checkpoint:
     except OSError as error:  # safetensors' own have no `strerror`, and name the whole path
         reason = error.strerror or type(error).__name__
         raise CheckpointError(f"{path.name} can't be read: {reason}") from None
-    needs = {role: _load_part(path, role, header) for role in header.needs}
-    return Checkpoint(header, tensors, file_sha256(path), needs)
+    components = {role: _load_component(path, role, header) for role in header.requires}
+    return Checkpoint(header, tensors, file_sha256(path), components)
 
 
-def _load_part(path: Path, role: str, header: Header) -> Checkpoint:
-    need = header.needs[role]
-    where = part_path(path, need.id)
+def _load_component(path: Path, role: str, header: Header) -> Checkpoint:
+    required = header.requires[role]
+    where = component_path(path, required.id)
     if not where.exists():
-        raise CheckpointError(f"{path.name} needs the part {need.id}, which is not there")
-    if read_header(where).needs:  # and so on, round and round at worst
-        raise CheckpointError(f"{path.name} needs the part {need.id}, which needs others itself")
-    part = load(where)
-    if weights_sha256(part.tensors) != need.weights:
-        raise CheckpointError(f"{path.name} was made with another {need.id} than the one here")
-    return part
+        raise CheckpointError(f"{path.name} needs the part {required.id}, which is not there")
+    if read_header(where).requires:  # and so on, round and round at worst
+        raise CheckpointError(
+            f"{path.name} needs the part {required.id}, which needs others itself"
+        )
+    component = load(where)
+    if weights_sha256(component.tensors) != required.weights:
+        raise CheckpointError(f"{path.name} was made with another {required.id} than the one here")
+    return component
 
 
 def weights_sha256(tensors: Mapping[str, Tensor]) -> str:
@@ -81,7 +89,9 @@ def save(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         draft = Path(folder) / path.name
-        card = header.model_dump_json(exclude=None if header.needs else {"needs"})
+        card = header.model_dump_json(
+            exclude=None if header.requires else {"requires"}, by_alias=True
+        )
         with utf8_path(draft) as named:
             save_file(whole, named, metadata={"atelier": card})
         draft.chmod(0o644)  # others may serve what one has trained
@@ -90,20 +100,20 @@ def save(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
         draft.rename(path)
 
 
-def build_net(make: Callable[..., N], checkpoint: Checkpoint, place: Placement) -> N:
+def build_net(make: Callable[..., N], checkpoint: Checkpoint, placement: Placement) -> N:
     """The net of a checkpoint, its weights in place, ready to run (no gradients, no dropout).
 
     Raises CheckpointError for a configuration the net refuses and for a missing, unknown or
     misshapen tensor, which it names.
     """
-    return build_part(make, dict(checkpoint.header.net), checkpoint.tensors, place)
+    return build_component(make, dict(checkpoint.header.net), checkpoint.tensors, placement)
 
 
-def build_part(
+def build_component(
     make: Callable[..., N],
     config: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
-    place: Placement,
+    placement: Placement,
     prefix: str = "",
 ) -> N:
     """The same of one of several nets in a checkpoint: that whose tensors' names begin so."""
@@ -114,7 +124,7 @@ def build_part(
         raise CheckpointError(f"the net can't be built from its header: {error}") from None
     own = {k: t for k, t in tensors.items() if k.startswith(prefix)}
     check_names_and_shapes({prefix + k: t for k, t in net.state_dict().items()}, own)
-    placed = {k.removeprefix(prefix): _placed(t, place) for k, t in own.items()}
+    placed = {k.removeprefix(prefix): _placed(t, placement) for k, t in own.items()}
     net.load_state_dict(placed, assign=True)
     return _laid_out(net.eval().requires_grad_(False))
 
@@ -127,7 +137,7 @@ def _laid_out(net: N) -> N:
     return net
 
 
-def refuse_strangers(tensors: Mapping[str, Tensor], parts: Collection[str]) -> None:
+def refuse_unknown_tensors(tensors: Mapping[str, Tensor], parts: Collection[str]) -> None:
     """Raises CheckpointError for a tensor that belongs to none of the nets of these names."""
     for name in sorted(tensors):
         if name.split(".")[0] not in parts:
@@ -145,8 +155,8 @@ def check_names_and_shapes(own: Mapping[str, Tensor], given: Mapping[str, Tensor
             raise CheckpointError(f"tensor {name} has shape {got}, the net wants {want}")
 
 
-def _placed(tensor: Tensor, place: Placement) -> Tensor:
-    return tensor.to(place.device, place.dtype if tensor.is_floating_point() else None)
+def _placed(tensor: Tensor, placement: Placement) -> Tensor:
+    return tensor.to(placement.device, placement.dtype if tensor.is_floating_point() else None)
 
 
 def read_foreign(path: Path, key: str | None = None) -> dict[str, Tensor]:

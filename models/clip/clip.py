@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.checkpoint.header import CheckpointError
-from models.checkpoint.weights import Checkpoint, build_part
+from models.checkpoint.weights import Checkpoint, build_component
 from models.clip.tokenizer import PAD, EveryWord, WordTokenizer
 from models.engine.batching import BatchedFn, Placement
 from models.nets.clip import Sight, build_clip, see, tell
@@ -36,25 +36,25 @@ class Prompted:
 class CLIP:
     """Both towers, the words that the text tower knows, and how pictures are shown to the other."""
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         if checkpoint.header.family != "clip":
             raise CheckpointError(f"it is no CLIP, but of family {checkpoint.header.family}")
-        self.net = _net_of(checkpoint, place)
+        self.net = _net_of(checkpoint, placement)
         try:
-            self.words = _words_of(checkpoint)
+            self.tokenizer = _tokenizer_of(checkpoint)
             self.sight = Sight.of(checkpoint.header.process)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"it has no words, or no sight: {error}") from None
-        if self.words.rows != self.net.text.vocab_size:
+        if self.tokenizer.rows != self.net.text.vocab_size:
             raise CheckpointError("its words don't fit its token table")
         self.context: int = self.net.text.context_length
         self.width: int = self.net.text.width
         self.embed: int = self.net.text.output_dim
         side = self.net.visual.image_size
         self.side: int = side if isinstance(side, int) else side[0]
-        example = (torch.full((self.context,), self.words.rows - 1),)
+        example = (torch.full((self.context,), self.tokenizer.rows - 1),)
         self.tell: BatchedFn[tuple[Tensor, Tensor]] = BatchedFn(
-            self._tell, example, most=MOST, dtype=place.dtype
+            self._tell, example, max_batch=MOST, dtype=placement.dtype
         )
 
     def tokens(self, rows: list[int]) -> Tensor:
@@ -96,14 +96,14 @@ class CLIP:
         return (seen * goal[:, None].float()).sum(2).mean(1)
 
 
-def _net_of(checkpoint: Checkpoint, place: Placement) -> Any:
+def _net_of(checkpoint: Checkpoint, placement: Placement) -> Any:
     """Both towers of its weights, with the buffers that are none and so were left without values.
 
     Raises CheckpointError.
     """
     config = dict(checkpoint.header.net)
     own = {k: t for k, t in checkpoint.tensors.items() if not k.startswith("words.")}
-    net: Any = build_part(build_clip, config, own, place)
+    net: Any = build_component(build_clip, config, own, placement)
     if net.text.attn_mask is not None:
         net.text.attn_mask = net.text.build_causal_mask()
     if any(buffer.is_meta for buffer in net.buffers()):  # some image towers know where things lie
@@ -112,10 +112,10 @@ def _net_of(checkpoint: Checkpoint, place: Placement) -> Any:
             if buffer.is_meta:
                 where, _, called = name.rpartition(".")
                 net.get_submodule(where).register_buffer(called, fresh[name], persistent=False)
-    return net.to(place.device, place.dtype)
+    return net.to(placement.device, placement.dtype)
 
 
-def _words_of(checkpoint: Checkpoint) -> WordTokenizer | EveryWord:
+def _tokenizer_of(checkpoint: Checkpoint) -> WordTokenizer | EveryWord:
     """Raises KeyError or ValueError if they are not there."""
     if checkpoint.header.process.get("words") == EVERY:
         return EveryWord()

@@ -149,7 +149,7 @@ def _proved(
     """Loaded once as a worker will, which tells of all that doesn't fit; with what it is asked."""
     channels = tensors["unet.conv_in.weight"].shape[1] if "unet.conv_in.weight" in tensors else 4
     blank = {"preview.weight": torch.zeros(3, channels), "preview.bias": torch.zeros(3)}
-    alone = header.model_copy(update={"needs": {}})  # what leads it is proved by itself
+    alone = header.model_copy(update={"requires": {}})  # what leads it is proved by itself
     checkpoint = Checkpoint(alone, tensors | blank, "")
     family = StableDiffusion(checkpoint, Placement(torch.device("cpu")))
     count = len(family.process.alpha_bar) - (family.spacing == "leading")

@@ -8,7 +8,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from models.checkpoint.header import PARTS, SUFFIX, CheckpointError, Header
+from models.checkpoint.header import COMPONENTS, SUFFIX, CheckpointError, Header
 from models.checkpoint.weights import Checkpoint, build_net, read_foreign, save
 from models.convert.diffusers import read_folder
 from models.convert.open_clip import OpenClipSource, read_open_clip
@@ -45,7 +45,7 @@ def import_clip(source: OpenClipSource, folder: Path, name: str, replace: bool, 
     Raises CheckpointError if it can't be had from these weights, or the name is taken and it is
     not to `replace` what has it.
     """
-    path = free_path(folder / PARTS, name, replace)
+    path = free_path(folder / COMPONENTS, name, replace)
     header, tensors = read_open_clip(source, card)
     save(path, header, tensors)
     return path

@@ -180,7 +180,7 @@ def _prove(clip: CLIP) -> None:
     """Reads and sees once: towers that are each fine may still not fit together."""
     try:
         with torch.inference_mode():
-            tokens = clip.tokens(clip.words.read_text("a", clip.context).rows)
+            tokens = clip.tokens(clip.tokenizer.read_text("a", clip.context).rows)
             goal = clip.tell.fn(tokens[None])[1]
             alike = clip.likeness(torch.zeros(1, 3, 8, 8), goal, cutouts(seeded(0), 1)[None])
     except RuntimeError as error:

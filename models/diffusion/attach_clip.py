@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from models.checkpoint.header import LEAD, PARTS, SUFFIX, CheckpointError, Need
+from models.checkpoint.header import COMPONENTS, GUIDE, SUFFIX, CheckpointError, Requirement
 from models.checkpoint.weights import Checkpoint, load, save, weights_sha256
 from models.clip.clip import CLIP
 from models.engine.batching import Placement
@@ -13,7 +13,7 @@ from models.families import FAMILIES
 CPU = Placement(torch.device("cpu"))
 
 
-def led_by(folder: Path, clip: str) -> dict[str, Need]:
+def guided_by(folder: Path, clip: str) -> dict[str, Requirement]:
     """The `needs` of a header that a CLIP leads, one of the parts in a folder of checkpoints.
 
     Raises CheckpointError if it is not there, or no CLIP.
@@ -35,17 +35,17 @@ def attach_clip(folder: Path, model: str, clip: str) -> Path:
     if family is None or "clip_guidance_scale" not in family.params.model_fields:
         raise CheckpointError(f"{model} is no diffusion model, but of family {held.header.family}")
     given = _needs(part, clip)
-    if held.header.needs.get("clip") == given[LEAD]:
+    if held.header.requires.get("clip") == given[GUIDE]:
         raise CheckpointError(f"{model} reads by {clip}, which leads it already")
-    needs = held.header.needs | given
-    header = held.header.model_copy(update={"needs": needs})
-    led = Checkpoint(header, held.tensors, "", {**held.needs, LEAD: part})
-    family.load(led, CPU)  # as a worker will, which tells of all that doesn't fit
+    needs = held.header.requires | given
+    header = held.header.model_copy(update={"requires": needs})
+    guided = Checkpoint(header, held.tensors, "", {**held.requires, GUIDE: part})
+    family.load(guided, CPU)  # as a worker will, which tells of all that doesn't fit
     save(path, header, held.tensors)
     return path
 
 
-def let_go(folder: Path, model: str) -> Path:
+def detach_clip(folder: Path, model: str) -> Path:
     """Write the checkpoint `model` anew, without the CLIP that it was given by `attach_clip`.
 
     Raises CheckpointError if it is not there, or was given none; its own reader it keeps.
@@ -54,15 +54,15 @@ def let_go(folder: Path, model: str) -> Path:
     if not path.is_file():
         raise CheckpointError(f"there is no {path.name} in the folder of checkpoints")
     held = load(path)
-    needs = {role: need for role, need in held.header.needs.items() if role != LEAD}
-    if len(needs) == len(held.header.needs):
+    needs = {role: need for role, need in held.header.requires.items() if role != GUIDE}
+    if len(needs) == len(held.header.requires):
         raise CheckpointError(f"{model} was given no CLIP to lead it")
-    save(path, held.header.model_copy(update={"needs": needs}), held.tensors)
+    save(path, held.header.model_copy(update={"requires": needs}), held.tensors)
     return path
 
 
 def _part(folder: Path, clip: str) -> Checkpoint:
-    path = folder / PARTS / f"{clip}{SUFFIX}"
+    path = folder / COMPONENTS / f"{clip}{SUFFIX}"
     if not path.is_file():
         raise CheckpointError(f"there is no part {clip}; `atelier import open-clip` makes one")
     part = load(path)
@@ -73,5 +73,5 @@ def _part(folder: Path, clip: str) -> Checkpoint:
     return part
 
 
-def _needs(part: Checkpoint, clip: str) -> dict[str, Need]:
-    return {LEAD: Need(id=clip, weights=weights_sha256(part.tensors))}
+def _needs(part: Checkpoint, clip: str) -> dict[str, Requirement]:
+    return {GUIDE: Requirement(id=clip, weights=weights_sha256(part.tensors))}

@@ -18,7 +18,7 @@ from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint
 from models.clip.clip import CLIP, cutouts
 from models.clip.tokenizer import notes_of
-from models.diffusion.denoiser import Mend, Progress
+from models.diffusion.denoiser import Progress, X0Hook
 from models.diffusion.timesteps import Timesteps
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import Step
@@ -33,7 +33,7 @@ Decode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
+class ClipTarget:
     """Where a request is led, and how far."""
 
     goal: Tensor  # (embed,), of length 1
@@ -44,7 +44,7 @@ class Lead:
     @classmethod
     def of(
         cls, params: SampledParams, scale: float, goal: Tensor, notes: tuple[str, ...] = ()
-    ) -> "Lead":
+    ) -> "ClipTarget":
         return cls(goal, scale, params.clip_guidance_every or 1, notes)
 
 
@@ -52,17 +52,17 @@ class ClipGuidance:
     """A CLIP that leads the x0 of one model; built once per loaded model."""
 
     def __init__(
-        self, clip: CLIP, decode: Decode, x0: Tensor, place: Placement, rows: int = 4
+        self, clip: CLIP, decode: Decode, x0: Tensor, placement: Placement, pad_to: int = 4
     ) -> None:
         self.clip, self._decode = clip, decode
         goal = F.normalize(torch.ones(clip.embed), dim=0)
         cuts = torch.tensor([[0.9, 0.0, 0.0]] * CUTOUTS)
-        self.item_bytes = _held(clip, goal, cuts, place)
+        self.item_bytes = _held(clip, goal, cuts, placement)
         self.gradient: BatchedFn[Tensor] = BatchedFn(
             self._gradient,
             (x0, goal, cuts),
-            rows=rows if self.item_bytes < LARGE else 1,
-            dtype=place.dtype,
+            pad_to=pad_to if self.item_bytes < LARGE else 1,
+            dtype=placement.dtype,
             grad=True,
         )
         self.batched: tuple[BatchedFn[Any], ...] = (clip.tell, self.gradient)
@@ -78,26 +78,28 @@ class ClipGuidance:
     async def read(self, text: str, progress: Progress) -> tuple[Tensor, tuple[str, ...]]:
         """The goal that a text sets, and what should be noted; it is encoded once a request."""
         clip = self.clip
-        read = clip.words.read_text(text, clip.context)
+        read = clip.tokenizer.read_text(text, clip.context)
         _, goal = await Step(clip.tell, (clip.tokens(read.rows),), progress)
         return goal, notes_of(clip.context, read)
 
-    def mends(self, lead: Lead | None, path: Timesteps, rng: torch.Generator) -> tuple[Mend, ...]:
+    def x0_hooks(
+        self, clip_target: ClipTarget | None, path: Timesteps, rng: torch.Generator
+    ) -> tuple[X0Hook, ...]:
         """What leads the x0 of a level; every frame of a walk has its own `rng` for its cutouts."""
-        if lead is None:
+        if clip_target is None:
             return ()
 
         async def towards(x0: Tensor, level: int, progress: Progress) -> Tensor:
-            if level % lead.every:
+            if level % clip_target.every:
                 return x0
-            row = (x0, lead.goal, cutouts(rng, CUTOUTS))
+            row = (x0, clip_target.goal, cutouts(rng, CUTOUTS))
             gradient = await Step(self.gradient, row, progress)
-            return x0 + lead.scale * path.noise[level] * gradient
+            return x0 + clip_target.scale * path.noise[level] * gradient
 
         return (towards,)
 
 
-def own_scale(told: Mapping[str, Any]) -> float:
+def default_clip_scale(told: Mapping[str, Any]) -> float:
     """The scale of a checkpoint that only CLIP tells what to draw, where none is asked for.
 
     Raises TypeError or ValueError out of 0 to 1000, 0 excluded, as in a request.
@@ -108,20 +110,20 @@ def own_scale(told: Mapping[str, Any]) -> float:
     return scale
 
 
-def leader_of(checkpoint: Checkpoint, place: Placement) -> CLIP | None:
+def guide_of(checkpoint: Checkpoint, placement: Placement) -> CLIP | None:
     """The CLIP that a checkpoint needs to be led. Raises CheckpointError if it is none."""
-    role = checkpoint.header.leader
+    role = checkpoint.header.guide
     if role is None:
         return None
     try:
-        return CLIP(checkpoint.needs[role], place)
+        return CLIP(checkpoint.requires[role], placement)
     except CheckpointError as error:
         raise CheckpointError(
-            f"what leads it, {checkpoint.header.needs[role].id}: {error}"
+            f"what leads it, {checkpoint.header.requires[role].id}: {error}"
         ) from None
 
 
-def _held(clip: CLIP, goal: Tensor, cuts: Tensor, place: Placement) -> int:
+def _held(clip: CLIP, goal: Tensor, cuts: Tensor, placement: Placement) -> int:
     """Bytes of CLIP's image tower that the gradient of one row keeps, weights aside."""
     weights = {p.untyped_storage().data_ptr() for p in clip.net.parameters()}
     held: dict[int, int] = {}
@@ -132,8 +134,13 @@ def _held(clip: CLIP, goal: Tensor, cuts: Tensor, place: Placement) -> int:
             held[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    picture = torch.zeros(1, 3, clip.side, clip.side, device=place.device, dtype=place.dtype)
-    row = (picture.requires_grad_(), *(t[None].to(place.device, place.dtype) for t in (goal, cuts)))
+    picture = torch.zeros(
+        1, 3, clip.side, clip.side, device=placement.device, dtype=placement.dtype
+    )
+    row = (
+        picture.requires_grad_(),
+        *(t[None].to(placement.device, placement.dtype) for t in (goal, cuts)),
+    )
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(kept, lambda t: t):
         alike = clip.likeness(*row)  # lives until all is counted: addresses are given out again
     return sum(held.values()) + alike.nbytes

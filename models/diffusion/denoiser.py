@@ -22,7 +22,7 @@ TICKS = 1000  # a time goes to the net as a whole number of these: half precisio
 
 Progress = tuple[int, int]
 """Done, of: as a Step has it."""
-Mend = Callable[[Tensor, int, Progress], Awaitable[Tensor]]
+X0Hook = Callable[[Tensor, int, Progress], Awaitable[Tensor]]
 """Changes the x0 that was found at a level, before the sampler sees it."""
 
 
@@ -34,8 +34,8 @@ class Guidance:
     is free alone, and each of the two costs one row.
     """
 
-    told: tuple[Tensor, ...]
-    free: tuple[Tensor, ...]
+    cond: tuple[Tensor, ...]
+    uncond: tuple[Tensor, ...]
     scale: float = 1.0
 
 
@@ -50,7 +50,7 @@ class Denoiser:
     guidance: Guidance
     shown: Callable[[Tensor], Artifact]
     count: int  # calls in all
-    mends: Sequence[Mend] = ()  # one after another
+    x0_hooks: Sequence[X0Hook] = ()  # one after another
     before: int = 0  # steps of the story that are not calls
     after: int = 0
     done: int = 0
@@ -69,10 +69,10 @@ class Denoiser:
         said = await self._asked(x, self._ticks[level], progress)
         signal, noise = self._signal[level], self._noise[level]
         found = self.process.denoised(x, said, signal, noise)
-        if self.mends:
+        if self.x0_hooks:
             x0 = found.x0
-            for mend in self.mends:
-                x0 = await mend(x0, level, progress)
+            for hook in self.x0_hooks:
+                x0 = await hook(x0, level, progress)
             x0 = x0.clamp(-1.0, 1.0) if self.process.clip else x0
             found = Denoised(x0, found.eps - signal * (x0 - found.x0) / noise)
         self.seen = found.x0
@@ -82,11 +82,11 @@ class Denoiser:
         preview: Any = None if self.seen is None else partial(self._picture, self.seen)
         guidance = self.guidance
         if guidance.scale in (0.0, 1.0):
-            rest = guidance.told if guidance.scale else guidance.free
+            rest = guidance.cond if guidance.scale else guidance.uncond
             return await Step(self.predict, (x, ticks, *rest), progress, preview)
         told, free = await gather(
-            Step(self.predict, (x, ticks, *guidance.told), progress, preview),
-            Step(self.predict, (x, ticks, *guidance.free), progress),
+            Step(self.predict, (x, ticks, *guidance.cond), progress, preview),
+            Step(self.predict, (x, ticks, *guidance.uncond), progress),
         )
         guided: Tensor = free + guidance.scale * (told - free)
         return guided

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.artifacts import Artifact
-from models.diffusion.denoiser import Mend, Progress
+from models.diffusion.denoiser import Progress, X0Hook
 from models.image.preprocessing import filled
 
 
@@ -31,7 +31,7 @@ class Given:
         return cls(picture, latent, white, F.adaptive_max_pool2d(white, latent.shape[1:]))
 
     @property
-    def mends(self) -> tuple[Mend, ...]:
+    def x0_hooks(self) -> tuple[X0Hook, ...]:
         """Puts the known part of the latent back at every level, where some is to be kept."""
         small = self.small
         if small is None:

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.artifacts import Artifact, Image
-from models.checkpoint.header import LEAD, CheckpointError
-from models.checkpoint.weights import Checkpoint, build_net, build_part, refuse_strangers
+from models.checkpoint.header import GUIDE, CheckpointError
+from models.checkpoint.weights import Checkpoint, build_component, build_net, refuse_unknown_tensors
 from models.clip.clip import CLIP, SHORT, Prompted
 from models.clip.tokenizer import notes_of
-from models.diffusion.clip_guidance import ClipGuidance, Lead, leader_of
+from models.diffusion.clip_guidance import ClipGuidance, ClipTarget, guide_of
 from models.diffusion.denoiser import (
     TICKS,
     Denoiser,
@@ -47,23 +47,23 @@ class LatentDiffusion:
 
     max_items = 64
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         header, tensors = checkpoint.header, checkpoint.tensors
         net: Mapping[str, Any] = header.net
         told: Mapping[str, Any] = header.process
         if net.keys() != PARTS:
             raise CheckpointError(f"its net must have {', '.join(sorted(PARTS))} and nothing else")
-        if "clip" not in checkpoint.needs:
+        if "clip" not in checkpoint.requires:
             raise CheckpointError("it needs no CLIP, and so can't read")
-        refuse_strangers(tensors, PARTS)
-        self.unet = build_part(UNet, net["unet"], tensors, place, "unet.")
-        self.autoencoder = build_part(
-            Autoencoder, net["autoencoder"], tensors, place, "autoencoder."
+        refuse_unknown_tensors(tensors, PARTS)
+        self.unet = build_component(UNet, net["unet"], tensors, placement, "unet.")
+        self.autoencoder = build_component(
+            Autoencoder, net["autoencoder"], tensors, placement, "autoencoder."
         )
-        self.clip = CLIP(checkpoint.needs["clip"], place)
+        self.clip = CLIP(checkpoint.requires["clip"], placement)
         self.upscaler = None
-        if "upscaler" in checkpoint.needs:
-            self.upscaler = build_net(Upscaler, checkpoint.needs["upscaler"], place)
+        if "upscaler" in checkpoint.requires:
+            self.upscaler = build_net(Upscaler, checkpoint.requires["upscaler"], placement)
         try:
             self.process = NoiseSchedule.of(told)
             self.guidance = guidance_of(told)
@@ -74,12 +74,12 @@ class LatentDiffusion:
         self.styles = header.labels
         self._check_shapes()
         self.shape = (self.unet.channels, self.unet.size, self.unet.size)
-        given = leader_of(checkpoint, place) if LEAD in checkpoint.needs else None
-        self.guide = ClipGuidance(
-            given or self.clip, self.autoencoder.decode, torch.zeros(self.shape), place
+        given = guide_of(checkpoint, placement) if GUIDE in checkpoint.requires else None
+        self.clip_guidance = ClipGuidance(
+            given or self.clip, self.autoencoder.decode, torch.zeros(self.shape), placement
         )
-        self.item_bytes = ITEM_BYTES + self.guide.item_bytes
-        self.batched = self._functions(place.dtype)
+        self.item_bytes = ITEM_BYTES + self.clip_guidance.item_bytes
+        self.batched = self._functions(placement.dtype)
 
     def _check_shapes(self) -> None:
         unet, coder = self.unet, self.autoencoder
@@ -97,7 +97,7 @@ class LatentDiffusion:
             length: BatchedFn(
                 self._predict,
                 (*row, torch.zeros(length, self.clip.width), torch.zeros(length), goal),
-                most=MOST,
+                max_batch=MOST,
                 dtype=dtype,
                 channels_last=True,
             )
@@ -110,10 +110,10 @@ class LatentDiffusion:
             self.autoencoder.decode, (z,), dtype=dtype, channels_last=True
         )
         made: list[BatchedFn[Any]] = [self.clip.tell, *self.predict.values()]
-        made += [self.encode, self.decode, *self.guide.batched]
+        made += [self.encode, self.decode, *self.clip_guidance.batched]
         if self.upscaler is not None:
             self.enlarge: BatchedFn[Tensor] = BatchedFn(
-                self.upscaler, (picture,), rows=1, dtype=dtype, channels_last=True
+                self.upscaler, (picture,), pad_to=1, dtype=dtype, channels_last=True
             )
             made.append(self.enlarge)
         return tuple(dict.fromkeys(made))  # whoever reads may lead as well
@@ -132,7 +132,7 @@ class LatentDiffusion:
         path = path_of(params, self.process, self.spacing)
         steps = 2 + calls(params, path) + (params.upscale > 1)
         guidance, prompt, notes = await self._read(params, steps)
-        lead = await self._lead(params, prompt, (1, steps))
+        clip_target = await self._clip_target(params, prompt, (1, steps))
         given = await self._given(params, inputs)
         noise = normal(rng, *self.shape)
         starts = [noise if given is None else noised(given.latent, noise, path)]
@@ -141,19 +141,19 @@ class LatentDiffusion:
             starts = walk(slerp, noise, end, params.interpolate.frames)
         fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
         stories = [
-            self._paint(params, _LatentRequest(path, guidance, lead, given, steps), x, fresh)
+            self._paint(params, _LatentRequest(path, guidance, clip_target, given, steps), x, fresh)
             for x in starts
         ]
         pictures = await gather_flows(*stories)
-        notes += () if lead is None else lead.notes
+        notes += () if clip_target is None else clip_target.notes
         return shown(pictures, params.interpolate is not None, notes)
 
     async def _read(
         self, params: TextToImageParams, steps: int
     ) -> tuple[Guidance, Prompted, tuple[str, ...]]:
         """What the net is told of the words, what the prompt was read as, and what to note."""
-        read = self.clip.words.read_text(params.prompt, self.clip.context)
-        free = self.clip.words.read_text(params.negative_prompt or "", self.clip.context)
+        read = self.clip.tokenizer.read_text(params.prompt, self.clip.context)
+        free = self.clip.tokenizer.read_text(params.negative_prompt or "", self.clip.context)
         rows = (read.rows, free.rows)
         told = await gather(
             *(Step(self.clip.tell, (self.clip.tokens(r),), (1, steps)) for r in rows)
@@ -169,16 +169,16 @@ class LatentDiffusion:
         )
         return guidance, prompt, notes_of(self.clip.context, read, free)
 
-    async def _lead(
+    async def _clip_target(
         self, params: TextToImageParams, prompt: Prompted, progress: Progress
-    ) -> Lead | None:
+    ) -> ClipTarget | None:
         """Where CLIP leads: a prompt that it has read for the net is not read again."""
         scale = params.clip_guidance_scale
         if scale is None:
             return None
-        if self.guide.clip is self.clip:
-            return Lead.of(params, scale, prompt.pooled)
-        return Lead.of(params, scale, *await self.guide.read(params.prompt, progress))
+        if self.clip_guidance.clip is self.clip:
+            return ClipTarget.of(params, scale, prompt.pooled)
+        return ClipTarget.of(params, scale, *await self.clip_guidance.read(params.prompt, progress))
 
     async def _given(self, params: TextToImageParams, inputs: Inputs) -> Given | None:
         if params.init_image is None:
@@ -192,15 +192,15 @@ class LatentDiffusion:
         self, params: TextToImageParams, work: "_LatentRequest", x: Tensor, fresh: Tensor
     ) -> Tensor:
         rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
-        kept = () if work.given is None else work.given.mends
+        kept = () if work.given is None else work.given.x0_hooks
         denoise = Denoiser(
-            self.predict[len(work.guidance.told[1])],
+            self.predict[len(work.guidance.cond[1])],
             self.process,
             work.path,
             work.guidance,
             shown=self._preview,
             count=calls(params, work.path),
-            mends=(*self.guide.mends(work.lead, work.path, chance), *kept),
+            x0_hooks=(*self.clip_guidance.x0_hooks(work.clip_target, work.path, chance), *kept),
             before=1,
             after=work.steps - 1 - calls(params, work.path),
         )
@@ -227,6 +227,6 @@ class _LatentRequest:
 
     path: Timesteps
     guidance: Guidance
-    lead: Lead | None
+    clip_target: ClipTarget | None
     given: Given | None
     steps: int

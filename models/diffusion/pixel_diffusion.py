@@ -9,12 +9,12 @@ from torch import Tensor
 from models.artifacts import Artifact, Image
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_net
-from models.diffusion.clip_guidance import ClipGuidance, Lead, leader_of, own_scale
+from models.diffusion.clip_guidance import ClipGuidance, ClipTarget, default_clip_scale, guide_of
 from models.diffusion.denoiser import (
     TICKS,
     Denoiser,
     Guidance,
-    Mend,
+    X0Hook,
     calls,
     guidance_of,
     noised,
@@ -43,14 +43,14 @@ class Diffusion:
 
     max_items = 64
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        self.net = build_net(UNet, checkpoint, place)
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.net = build_net(UNet, checkpoint, placement)
         told: Mapping[str, Any] = checkpoint.header.process
         try:
             self.process = NoiseSchedule.of(told)
             self.guidance = guidance_of(told)
             self.spacing: Spacing = told.get("spacing", "even")
-            self.own = own_scale(told)
+            self.own = default_clip_scale(told)
             timesteps(self.process.alpha_bar, 1, self.spacing)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"its noise process can't be made: {error}") from None
@@ -63,19 +63,19 @@ class Diffusion:
         none = torch.tensor(self.net.classes)
         example = (torch.zeros(self.shape), torch.tensor(500 * TICKS), none)
         self.predict: BatchedFn[Tensor] = BatchedFn(
-            self._predict, example, most=MOST, dtype=place.dtype, channels_last=True
+            self._predict, example, max_batch=MOST, dtype=placement.dtype, channels_last=True
         )
-        self.guide = self._guide(checkpoint, place)
-        self.batched = (self.predict, *(self.guide.batched if self.guide else ()))
-        self.item_bytes = ITEM_BYTES + (self.guide.item_bytes if self.guide else 0)
+        self.clip_guidance = self._guide(checkpoint, placement)
+        self.batched = (self.predict, *(self.clip_guidance.batched if self.clip_guidance else ()))
+        self.item_bytes = ITEM_BYTES + (self.clip_guidance.item_bytes if self.clip_guidance else 0)
 
-    def _guide(self, checkpoint: Checkpoint, place: Placement) -> ClipGuidance | None:
-        clip = leader_of(checkpoint, place)
+    def _guide(self, checkpoint: Checkpoint, placement: Placement) -> ClipGuidance | None:
+        clip = guide_of(checkpoint, placement)
         if clip is None:
             return None
         if self.net.channels not in (1, 3):
             raise CheckpointError(f"CLIP sees no pictures of {self.net.channels} channels")
-        return ClipGuidance(clip, _as_it_is, torch.zeros(self.shape), place)
+        return ClipGuidance(clip, _as_it_is, torch.zeros(self.shape), placement)
 
     def _predict(self, x: Tensor, ticks: Tensor, label: Tensor) -> Tensor:
         said: Tensor = self.net(x, ticks / TICKS, label)
@@ -85,7 +85,7 @@ class Diffusion:
         self, params: DiffusionParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
         path = path_of(params, self.process, self.spacing)
-        lead = await self._lead(params, path)
+        clip_target = await self._clip_target(params, path)
         noise = normal(rng, *self.shape)
         if params.init_image is not None:
             picture = fitted(inputs["init_image"], *self.shape[:2])
@@ -95,26 +95,33 @@ class Diffusion:
             end = normal(seeded(params.interpolate.to_seed), *self.shape)
             starts = walk(slerp, noise, end, params.interpolate.frames)
         fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
-        stories = [self._draw(params, path, lead, x, fresh) for x in starts]
+        stories = [self._draw(params, path, clip_target, x, fresh) for x in starts]
         pictures = tuple(_shown(x) for x in await gather_flows(*stories))
-        notes = () if lead is None else lead.notes
+        notes = () if clip_target is None else clip_target.notes
         return shown(pictures, params.interpolate is not None, notes)
 
-    async def _lead(self, params: DiffusionParams, path: Timesteps) -> Lead | None:
-        if self.guide is None or params.prompt is None:
+    async def _clip_target(self, params: DiffusionParams, path: Timesteps) -> ClipTarget | None:
+        if self.clip_guidance is None or params.prompt is None:
             return None
-        goal, notes = await self.guide.read(params.prompt, (1, 1 + calls(params, path)))
-        return Lead.of(params, params.clip_guidance_scale or self.own, goal, notes)
+        goal, notes = await self.clip_guidance.read(params.prompt, (1, 1 + calls(params, path)))
+        return ClipTarget.of(params, params.clip_guidance_scale or self.own, goal, notes)
 
     async def _draw(
-        self, params: DiffusionParams, path: Timesteps, lead: Lead | None, x: Tensor, fresh: Tensor
+        self,
+        params: DiffusionParams,
+        path: Timesteps,
+        clip_target: ClipTarget | None,
+        x: Tensor,
+        fresh: Tensor,
     ) -> Tensor:
         rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
-        mends = self.guide.mends(lead, path, chance) if self.guide else ()
-        return await sampled(params, self._denoiser(params, path, mends), x, rng)
+        x0_hooks = (
+            self.clip_guidance.x0_hooks(clip_target, path, chance) if self.clip_guidance else ()
+        )
+        return await sampled(params, self._denoiser(params, path, x0_hooks), x, rng)
 
     def _denoiser(
-        self, params: DiffusionParams, path: Timesteps, mends: Sequence[Mend]
+        self, params: DiffusionParams, path: Timesteps, x0_hooks: Sequence[X0Hook]
     ) -> Denoiser:
         none, scale = torch.tensor(self.net.classes), 0.0
         label = none
@@ -129,7 +136,7 @@ class Diffusion:
             guidance,
             shown=lambda x0: Image(_shown(x0)),
             count=calls(params, path),
-            mends=mends,
+            x0_hooks=x0_hooks,
             before=int(params.prompt is not None),
         )
 

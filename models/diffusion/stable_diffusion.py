@@ -13,7 +13,7 @@ from torch import Tensor
 from models.artifacts import Artifact, Image
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint
-from models.diffusion.clip_guidance import ClipGuidance, Lead, leader_of
+from models.diffusion.clip_guidance import ClipGuidance, ClipTarget, guide_of
 from models.diffusion.denoiser import (
     TICKS,
     Denoiser,
@@ -44,8 +44,8 @@ class StableDiffusion:
 
     max_items = 64
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        self.nets = Nets(checkpoint, place)
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.nets = Nets(checkpoint, placement)
         told: Mapping[str, Any] = checkpoint.header.process
         try:
             self.process = NoiseSchedule.of(told)
@@ -55,50 +55,50 @@ class StableDiffusion:
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"its noise process can't be made: {error}") from None
         self.size = self.nets.size
-        leader = leader_of(checkpoint, place)
-        self.guide = None
+        leader = guide_of(checkpoint, placement)
+        self.clip_guidance = None
         if leader is not None:
             z = self._zeros(*self._small)
-            self.guide = ClipGuidance(leader, self.nets.decode, z, place, rows=1)
-        maps = MAPS if self.guide is None else LED_MAPS
-        self.item_bytes = maps * self.nets.widest * AREA * place.dtype.itemsize
-        self.item_bytes += self.guide.item_bytes if self.guide else 0
-        self.batched = self._functions(place)
+            self.clip_guidance = ClipGuidance(leader, self.nets.decode, z, placement, pad_to=1)
+        maps = MAPS if self.clip_guidance is None else LED_MAPS
+        self.item_bytes = maps * self.nets.widest * AREA * placement.dtype.itemsize
+        self.item_bytes += self.clip_guidance.item_bytes if self.clip_guidance else 0
+        self.batched = self._functions(placement)
 
-    def _functions(self, place: Placement) -> tuple[BatchedFn[Any], ...]:
+    def _functions(self, placement: Placement) -> tuple[BatchedFn[Any], ...]:
         """All that its flows await, each for rows of any size.
 
         A step of a guided request is two rows, so that is what a batch is padded to. More at once
         only help a CUDA device: on a processor, in the shapes of 1.5, a row took as long in any
         batch, and those of three or four gave other bits.
         """
-        most = 8 if place.device.type == "cuda" else None
+        most = 8 if placement.device.type == "cuda" else None
         z, small = self._zeros(*self.size), self._zeros(*self._small)
-        words = torch.zeros(self.nets.words.context, self.nets.width)
-        tokens = self.nets.words.read("").tokens
+        words = torch.zeros(self.nets.tokenizer.context, self.nets.width)
+        tokens = self.nets.tokenizer.read("").tokens
         self.tell: BatchedFn[Tensor] = BatchedFn(
-            self.nets.tell, (tokens,), rows=2, dtype=place.dtype
+            self.nets.tell, (tokens,), pad_to=2, dtype=placement.dtype
         )
         self.predict: BatchedFn[Tensor] = BatchedFn(
             self._predict,
             (z, torch.tensor(500 * TICKS), words),
-            rows=2,
-            most=most,
-            dtype=place.dtype,
+            pad_to=2,
+            max_batch=most,
+            dtype=placement.dtype,
             channels_last=True,
         )
         self.encode: BatchedFn[Tensor] = BatchedFn(
             self.nets.encode,
             (torch.zeros(3, *self._small),),
-            rows=1,
-            dtype=place.dtype,
+            pad_to=1,
+            dtype=placement.dtype,
             channels_last=True,
         )
         self.decode: BatchedFn[Tensor] = BatchedFn(
-            self.nets.decode, (small,), rows=1, dtype=place.dtype, channels_last=True
+            self.nets.decode, (small,), pad_to=1, dtype=placement.dtype, channels_last=True
         )
-        led = self.guide.batched if self.guide else ()
-        return (self.tell, self.predict, self.encode, self.decode, *led)
+        guided = self.clip_guidance.batched if self.clip_guidance else ()
+        return (self.tell, self.predict, self.encode, self.decode, *guided)
 
     @property
     def _small(self) -> tuple[int, int]:
@@ -122,7 +122,7 @@ class StableDiffusion:
         steps = 2 + calls(params, path)
         size = (params.height or self.size[0], params.width or self.size[1])
         guidance, notes = await self._read(params, steps)
-        lead = await self._lead(params, (1, steps))
+        clip_target = await self._clip_target(params, (1, steps))
         given = await self._given(params, inputs, size)
         noise = normal(rng, *self._shape(*size))
         starts = [noise if given is None else noised(given.latent, noise, path)]
@@ -130,9 +130,9 @@ class StableDiffusion:
             end = normal(seeded(params.interpolate.to_seed), *self._shape(*size))
             starts = walk(slerp, noise, end, params.interpolate.frames)
         fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
-        work = _StableDiffusionRequest(path, guidance, lead, given, steps)
+        work = _StableDiffusionRequest(path, guidance, clip_target, given, steps)
         pictures = await gather_flows(*(self._paint(params, work, x, fresh) for x in starts))
-        notes += () if lead is None else lead.notes
+        notes += () if clip_target is None else clip_target.notes
         return shown(pictures, params.interpolate is not None, notes)
 
     def _path(self, params: StableDiffusionParams) -> Timesteps:
@@ -146,19 +146,21 @@ class StableDiffusion:
         self, params: StableDiffusionParams, steps: int
     ) -> tuple[Guidance, tuple[str, ...]]:
         """What the net is told of the words, and what should be noted."""
-        read = [self.nets.words.read(t) for t in (params.prompt, params.negative_prompt or "")]
+        read = [self.nets.tokenizer.read(t) for t in (params.prompt, params.negative_prompt or "")]
         told = await gather(*(Step(self.tell, (r.tokens,), (1, steps)) for r in read))
-        count = self.nets.words.context
+        count = self.nets.tokenizer.context
         notes = tuple(
             f"beyond the {count} tokens that are read: {r.beyond}" for r in read if r.beyond
         )
         return Guidance((told[0],), (told[1],), params.guidance_scale), notes
 
-    async def _lead(self, params: StableDiffusionParams, progress: Progress) -> Lead | None:
-        if self.guide is None or params.clip_guidance_scale is None:
+    async def _clip_target(
+        self, params: StableDiffusionParams, progress: Progress
+    ) -> ClipTarget | None:
+        if self.clip_guidance is None or params.clip_guidance_scale is None:
             return None
-        read = await self.guide.read(params.prompt, progress)
-        return Lead.of(params, params.clip_guidance_scale, *read)
+        read = await self.clip_guidance.read(params.prompt, progress)
+        return ClipTarget.of(params, params.clip_guidance_scale, *read)
 
     async def _given(
         self, params: StableDiffusionParams, inputs: Inputs, size: tuple[int, int]
@@ -177,7 +179,11 @@ class StableDiffusion:
         fresh: Tensor,
     ) -> Tensor:
         rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
-        led = self.guide.mends(work.lead, work.path, chance) if self.guide else ()
+        guided = (
+            self.clip_guidance.x0_hooks(work.clip_target, work.path, chance)
+            if self.clip_guidance
+            else ()
+        )
         denoise = Denoiser(
             self.predict,
             self.process,
@@ -185,7 +191,7 @@ class StableDiffusion:
             work.guidance,
             shown=self._preview,
             count=calls(params, work.path),
-            mends=(*led, *(work.given.mends if work.given else ())),
+            x0_hooks=(*guided, *(work.given.x0_hooks if work.given else ())),
             before=1,
             after=1,
         )
@@ -203,6 +209,6 @@ class _StableDiffusionRequest:
 
     path: Timesteps
     guidance: Guidance
-    lead: Lead | None
+    clip_target: ClipTarget | None
     given: Given | None
     steps: int

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoint.header import CheckpointError
-from models.checkpoint.weights import Checkpoint, build_part, refuse_strangers
+from models.checkpoint.weights import Checkpoint, build_component, refuse_unknown_tensors
 from models.diffusion.stable_diffusion_tokenizer import PromptTokenizer
 from models.engine.batching import Placement
 from models.nets.activations import make_even
@@ -75,15 +75,15 @@ class Nets:
     """All that a Stable Diffusion checkpoint holds, ready to run. Latents are those of the U-Net:
     the autoencoder's, shifted and scaled."""
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         net: Mapping[str, Any] = checkpoint.header.net
         tensors = checkpoint.tensors
         if net.keys() != CONFIGURED or not all(isinstance(part, dict) for part in net.values()):
             raise CheckpointError(f"its net must have {', '.join(sorted(CONFIGURED))}, all told")
-        refuse_strangers(tensors, PARTS)
+        refuse_unknown_tensors(tensors, PARTS)
 
         def built(part: str, make: Callable[..., nn.Module]) -> Any:
-            made = build_part(make, net[part], tensors, place, f"{part}.")
+            made = build_component(make, net[part], tensors, placement, f"{part}.")
             make_even(made)
             return made
 
@@ -93,14 +93,14 @@ class Nets:
         self._text = built("text_encoder", make.text_encoder)
         # it is no weight, so that it was left without values
         count = self._text.config.max_position_embeddings
-        self._text.embeddings.position_ids = torch.arange(count, device=place.device)[None]
-        self.words = PromptTokenizer.of(net["tokenizer"], tensors, count)
+        self._text.embeddings.position_ids = torch.arange(count, device=placement.device)[None]
+        self.tokenizer = PromptTokenizer.of(net["tokenizer"], tensors, count)
         self.channels: int = self._unet.config.in_channels
         self.width: int = self._text.config.hidden_size
         self._check(self._vae.config)
         preview = {"in_features": self.channels, "out_features": 3}
         aside = Placement(torch.device("cpu"))  # where flows run
-        self._plane = build_part(nn.Linear, preview, tensors, aside, "preview.")
+        self._plane = build_component(nn.Linear, preview, tensors, aside, "preview.")
 
     def _check(self, vae: Any) -> None:
         """Parts that are each fine may still not fit together."""
@@ -119,7 +119,7 @@ class Nets:
             )
         if unet.class_embed_type or unet.num_class_embeds or unet.addition_embed_type:
             raise CheckpointError("its U-Net wants to be told more than words")
-        if self.words.tokens > text.vocab_size:
+        if self.tokenizer.tokens > text.vocab_size:
             raise CheckpointError("its tokenizer has more tokens than its text encoder knows")
         if unet.sample_size is None:
             raise CheckpointError("its U-Net does not say what size it was made for")

@@ -12,17 +12,17 @@ Row = tuple[Tensor, ...]  # arguments of a batched function, without the batch d
 
 
 class SeamError(TypeError):
-    """A story or a batched function broke the contract of the seam."""
+    """A flow or a batched function broke the contract between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a model's weights lie, and in which precision."""
+    """The device and precision of a model's weights."""
 
     device: torch.device
     dtype: torch.dtype = torch.float32
-    words: torch.dtype | None = None  # of language models' weights, if they are to have another
-    memory: int | None = None  # bytes that a loaded model may take
+    language_dtype: torch.dtype | None = None  # of language models' weights; None is `dtype`
+    memory_limit: int | None = None  # bytes that a loaded model may take
 
 
 @dataclass(frozen=True, eq=False)  # no slots: Python 3.12 can't refer weakly to one that has them
@@ -30,44 +30,44 @@ class BatchedFn(Generic[T]):
     """A function over a batch, and the policy for calling it; built once per loaded model.
 
     `fn` takes tensors with a leading batch dimension and returns a tensor, or a tuple of tensors,
-    with as many rows. `example` is one row of its arguments: it warms up, proves determinism, and
-    fills a batch up to `rows`. Where larger batches give the same bits, `most` rows run at once;
-    that is hoped for here, and proved or `narrow`ed when the model is loaded. Rows of another
-    shape than the example's, of a function that takes any, are filled up with the first of them,
-    and never more than `rows` at once, since nothing more was proved of their shape. Identity is
-    the key, so two models never share a batch.
+    with as many rows. `example` is one row of its arguments: it warms up, checks determinism, and
+    pads a batch to `pad_to`. Where larger batches give the same bits, `max_batch` rows run at
+    once; `check_determinism` tests that when the model is loaded, and limits it if it isn't so.
+    Rows of another shape than the example's are padded with the first of them, and run `pad_to` at
+    once, since nothing more was tested of their shape. Identity is the key, so two models never
+    share a batch.
     """
 
     fn: Callable[..., Any]
     example: tuple[Tensor, ...]
-    rows: int | None = 4  # a fixed batch to pad to; None only where rows are proved independent
-    most: int | None = None  # as many rows run at once, if no more are padded than up to `rows`
+    pad_to: int | None = 4  # a fixed batch size; None only where rows are proved independent
+    max_batch: int | None = None  # rows that run at once, where that many give the same bits
     dtype: torch.dtype = torch.float32  # floating rows are cast to it, and results back to float32
     channels_last: bool = False
     grad: bool = False
 
     def __post_init__(self) -> None:
         if torch.is_inference_mode_enabled():  # flows resume under inference mode
-            raise SeamError("a Batched is built once per loaded model, never inside a flow")
-        if self.rows is not None and self.rows < 1:
-            raise ValueError("rows must be at least 1")
-        if self.most is not None and self.most < (self.rows or 1):
-            raise ValueError("most must be at least rows")
+            raise SeamError("a BatchedFn is built once per loaded model, never inside a flow")
+        if self.pad_to is not None and self.pad_to < 1:
+            raise ValueError("pad_to must be at least 1")
+        if self.max_batch is not None and self.max_batch < (self.pad_to or 1):
+            raise ValueError("max_batch must be at least pad_to")
 
-    def narrow(self) -> None:
-        """Never run more than `rows` at once: a larger batch was seen to give other bits."""
-        object.__setattr__(self, "most", None)
+    def limit_to_padded(self) -> None:
+        """Never run more than `pad_to` rows at once: a larger batch gave other bits."""
+        object.__setattr__(self, "max_batch", None)
 
 
 def run_together(run: BatchedFn[T], rows: Sequence[Row], device: torch.device) -> list[T]:
     """Pad, stack, run, unstack: each row, all of one shape, gets its own row of the result."""
     known = bool(rows) and _shapes(rows[0]) == _shapes(run.example)
-    size = (run.most if known else None) or run.rows or len(rows)
+    size = (run.max_batch if known else None) or run.pad_to or len(rows)
     results: list[T] = []
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
         padding = run.example if known else part[0]
-        padded = [*part, *[padding] * ((run.rows or 1) - len(part))]
+        padded = [*part, *[padding] * ((run.pad_to or 1) - len(part))]
         results += _run_batch(run, padded, len(part), device)
     return results
 

@@ -29,9 +29,9 @@ def check_determinism(
     One that keeps its bits only in batches of its fixed size is narrowed to them.
     """
     for run in batched:
-        if run.most is not None and not _keeps_its_bits(run, device):
-            run.narrow()
-    same = all(run.most is not None or _keeps_its_bits(run, device) for run in batched)
+        if run.max_batch is not None and not _keeps_its_bits(run, device):
+            run.limit_to_padded()
+    same = all(run.max_batch is not None or _keeps_its_bits(run, device) for run in batched)
     return DeterminismReport(
         "bitwise" if same else "none", {run: _time(run, device) for run in batched}
     )
@@ -42,11 +42,11 @@ def _keeps_its_bits(run: BatchedFn[Any], device: torch.device) -> bool:
     probe, other = _like(run.example, rng), _like(run.example, rng)
     poison = tuple(_poisoned(t) for t in run.example)
     (alone,) = run_together(run, [probe], device)
-    places: dict[int, Sequence[int]] = {size: range(size) for size in (2, 3, run.rows or 8)}
-    if run.rows == 1:  # each runs by itself: it can only remember those before it
+    places: dict[int, Sequence[int]] = {size: range(size) for size in (2, 3, run.pad_to or 8)}
+    if run.pad_to == 1:  # each runs by itself: it can only remember those before it
         places = {3: (2,)}
-    if run.most is not None:
-        places |= {size: (size - 1,) for size in range((run.rows or 1) + 1, run.most + 1)}
+    if run.max_batch is not None:
+        places |= {size: (size - 1,) for size in range((run.pad_to or 1) + 1, run.max_batch + 1)}
     for size, positions in places.items():
         for chosen in (positions[::2], positions[1::2]):  # neighbours of a probe are never probes
             rows = [other if i // 2 % 2 else poison for i in range(size)]
@@ -59,7 +59,7 @@ def _keeps_its_bits(run: BatchedFn[Any], device: torch.device) -> bool:
 
 
 def _time(run: BatchedFn[Any], device: torch.device) -> float:
-    rows = [run.example] * (run.rows or 1)
+    rows = [run.example] * (run.pad_to or 1)
     start = time.perf_counter()
     run_together(run, rows, device)
     if device.type == "cuda":

@@ -61,49 +61,49 @@ class Engine:
         self.activity = activity or Activity()
         self._device = device
         self._clock = clock
-        self._seats: dict[Hashable, FlowState] = {}
-        self._schedule = Scheduler(clock)
+        self._flows: dict[Hashable, FlowState] = {}
+        self._scheduler = Scheduler(clock)
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._flows)
 
     @torch.inference_mode()
     def add(self, id: Hashable, flow: Flow) -> list[Event]:  # noqa: A002
         """Take a flow in and run it to its first await."""
-        if id in self._seats:
+        if id in self._flows:
             raise ValueError(f"a flow with id {id!r} is running")
-        seat = self._seats[id] = FlowState(id, flow)
-        self._schedule.enter(seat)
-        return self._resume(seat, None)
+        state = self._flows[id] = FlowState(id, flow)
+        self._scheduler.enter(state)
+        return self._resume(state, None)
 
     def learn(self, run: BatchedFn[Any], seconds: float) -> None:
         """What a micro-batch of this function cost at its warm-up."""
-        self._schedule.learn(Step(run, run.example), seconds)
+        self._scheduler.learn(Step(run, run.example), seconds)
 
     def cancel(self, id: Hashable) -> None:  # noqa: A002
         """Close a flow; it gives back what it holds. One that has just ended is fine."""
-        if seat := self._seats.get(id):
-            self._remove(seat)
+        if state := self._flows.get(id):
+            self._remove(state)
 
     @torch.inference_mode()
     def tick(self) -> list[Event]:
         """Run one batch: the rows whose turn it is. Raises only when the device is lost."""
-        rows = self._schedule.take()
+        rows = self._scheduler.take()
         if not rows:
             return []
         start = self._clock()
         outcomes = self._run(rows)
-        self._schedule.charge(rows, self._clock() - start)
+        self._scheduler.charge(rows, self._clock() - start)
         events: list[Event] = []
         for row, outcome in zip(rows, outcomes, strict=True):
-            if row.seat.id in self._seats:  # another row of its own may have failed it
+            if row.state.id in self._flows:  # another row of its own may have failed it
                 events += self._deliver(row, outcome)
         return events
 
     def _run(self, rows: Sequence[PendingStep]) -> list[Any]:
         """A result or an exception for each row: a failing batch is split, so the guilty pay."""
-        flows = tuple(row.seat.id for row in rows)
-        limit = HANGS_AFTER * self._schedule.longest(rows)
+        flows = tuple(row.state.id for row in rows)
+        limit = HANGS_AFTER * self._scheduler.longest(rows)
         try:
             with self.activity.during("step", flows, limit):
                 return run_together(rows[0].step.run, [r.step.row for r in rows], self._device)
@@ -119,63 +119,63 @@ class Engine:
         return [o for i in range(0, len(rows), size) for o in self._run(rows[i : i + size])]
 
     def _deliver(self, row: PendingStep, outcome: Any) -> list[Event]:
-        seat, step = row.seat, row.step
+        state, step = row.state, row.step
         if isinstance(outcome, Exception):
-            return self._fail(seat, outcome)
-        seat.results[row.index] = outcome
-        seat.missing -= 1
-        preview = partial(self._preview, seat, step, outcome) if step.preview else None
-        events: list[Event] = [Advanced(seat.id, step.progress, preview, step.delta)]
-        if not seat.missing:
-            events += self._resume(seat, tuple(seat.results))
+            return self._fail(state, outcome)
+        state.results[row.index] = outcome
+        state.missing -= 1
+        preview = partial(self._preview, state, step, outcome) if step.preview else None
+        events: list[Event] = [Advanced(state.id, step.progress, preview, step.delta)]
+        if not state.missing:
+            events += self._resume(state, tuple(state.results))
         return events
 
-    def _preview(self, seat: FlowState, step: Step[Any], outcome: Any) -> Artifact:
+    def _preview(self, state: FlowState, step: Step[Any], outcome: Any) -> Artifact:
         """What a step looks like; the time that it takes is charged to its flow."""
         assert step.preview is not None
         start = self._clock()
         try:
-            with self.activity.during("preview", (seat.id,)):
+            with self.activity.during("preview", (state.id,)):
                 return step.preview(outcome)
         finally:
-            self._schedule.charge_flow(seat, self._clock() - start)
+            self._scheduler.charge_flow(state, self._clock() - start)
 
-    def _resume(self, seat: FlowState, results: tuple[Any, ...] | None) -> list[Event]:
+    def _resume(self, state: FlowState, results: tuple[Any, ...] | None) -> list[Event]:
         try:
-            with self.activity.during("begin" if results is None else "resume", (seat.id,)):
-                seat.steps = resume(seat.flow, results)
+            with self.activity.during("begin" if results is None else "resume", (state.id,)):
+                state.steps = resume(state.flow, results)
         except StopIteration as end:
-            return self._end(seat, end.value)
+            return self._end(state, end.value)
         except torch.AcceleratorError:
             raise  # the device is lost, whichever flow notices it first
         except SystemExit as error:
-            return self._fail(seat, SeamError(f"a flow must not end the process: {error!r}"))
+            return self._fail(state, SeamError(f"a flow must not end the process: {error!r}"))
         except Exception as error:
-            return self._fail(seat, error)
-        seat.results, seat.missing = [None] * len(seat.steps), len(seat.steps)
-        self._schedule.wait(seat)
+            return self._fail(state, error)
+        state.results, state.missing = [None] * len(state.steps), len(state.steps)
+        self._scheduler.wait(state)
         return []
 
-    def _end(self, seat: FlowState, value: Any) -> list[Event]:
+    def _end(self, state: FlowState, value: Any) -> list[Event]:
         if not isinstance(value, tuple) or not all(isinstance(a, Artifact) for a in value):
-            return self._fail(seat, SeamError("a flow must return a tuple of artifacts"))
-        del self._seats[seat.id]
-        return [Finished(seat.id, value, seat.used)]
+            return self._fail(state, SeamError("a flow must return a tuple of artifacts"))
+        del self._flows[state.id]
+        return [Finished(state.id, value, state.used)]
 
-    def _fail(self, seat: FlowState, error: Exception) -> list[Event]:
-        self._remove(seat)
-        return [Failed(seat.id, error)]
+    def _fail(self, state: FlowState, error: Exception) -> list[Event]:
+        self._remove(state)
+        return [Failed(state.id, error)]
 
-    def _remove(self, seat: FlowState) -> None:
-        del self._seats[seat.id]
-        self._schedule.leave(seat)
+    def _remove(self, state: FlowState) -> None:
+        del self._flows[state.id]
+        self._scheduler.leave(state)
         try:
-            with self.activity.during("close", (seat.id,)):
-                seat.flow.close()
+            with self.activity.during("close", (state.id,)):
+                state.flow.close()
         except torch.AcceleratorError:
             raise
         except Exception as error:  # the flow is out all the same
-            log.warning("a flow did not close", extra={"flow": str(seat.id)}, exc_info=error)
+            log.warning("a flow did not close", extra={"flow": str(state.id)}, exc_info=error)
 
 
 def is_out_of_memory(error: Exception) -> bool:

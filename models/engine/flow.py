@@ -1,4 +1,4 @@
-"""The seam: a family tells one request's story, and awaits a row of work where it needs a net.
+"""The flow contract: a family writes a request as a coroutine that awaits its calls of nets.
 
 A flow is a coroutine, but this is not asyncio: the only thing it may await is a `Step` (or
 several, by `gather`). Whoever drives it groups waiting steps of equal key, stacks their rows,
@@ -13,7 +13,7 @@ Laws:
 3. Nothing per-request lives on a module, except by slot.
 4. A step should cost a millisecond or more; a fast autoregressive family advances many samples.
 5. Cancel is `flow.close()`; `with` blocks give back what they hold.
-6. Padding, dtype, device and memory format belong to `run_together`, never to a story.
+6. Padding, dtype, device and memory format belong to `run_together`, never to a flow.
 7. A slot is zeroed when taken, slot 0 is scratch for padding rows, and a family declares how many
    items it can hold, so that a flow never waits for a slot.
 8. An artifact that is not finite fails its own flow.
@@ -23,15 +23,17 @@ Laws:
 from collections.abc import Callable, Coroutine, Generator, Hashable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol
 
 import torch
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from models.artifacts import Artifact
 from models.engine.batching import BatchedFn, SeamError, run_together
 
 T = TypeVar("T")
+R = TypeVar("R", default=tuple[Artifact, ...])
 P_contra = TypeVar("P_contra", contravariant=True)
 Shapes = tuple[tuple[torch.Size, torch.dtype], ...]
 
@@ -50,7 +52,9 @@ class Step(Generic[T]):
 
     def __post_init__(self) -> None:
         if not isinstance(self.run, BatchedFn):
-            raise SeamError("Step.run must be a Batched: a function made per request never batches")
+            raise SeamError(
+                "Step.run must be a BatchedFn: a function made per request never batches"
+            )
         shapes = tuple((r.shape, r.dtype) for r in self.row)
         object.__setattr__(self, "shapes", shapes)
         object.__setattr__(self, "key", (self.run, shapes))
@@ -61,66 +65,65 @@ class Step(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class gather:  # noqa: N801 - reads as a verb: await together(a, b)
+class gather:  # noqa: N801 - called like a function: await gather(a, b)
     """Several rows of one flow at once: frames, cutouts, the points of an interpolation."""
 
     steps: tuple[Step[Any], ...]
 
     def __init__(self, *steps: Step[Any]) -> None:
         if not steps:
-            raise SeamError("together() needs at least one step")
+            raise SeamError("gather() needs at least one step")
         object.__setattr__(self, "steps", steps)
 
     def __await__(self) -> Generator[tuple[Step[Any], ...], tuple[Any, ...], tuple[Any, ...]]:
         return (yield self.steps)
 
 
-Story = Coroutine[tuple[Step[Any], ...], tuple[Any, ...], T]
-"""A coroutine that awaits rows of work, and what it returns in the end."""
+Flow = Coroutine[tuple[Step[Any], ...], tuple[Any, ...], R]
+"""A coroutine that awaits steps; `Flow[T]` returns a T, and plain `Flow` a request's artifacts."""
 
 
 @dataclass(frozen=True, slots=True)
-class gather_flows(Generic[T]):  # noqa: N801 - reads as a verb: await abreast(a, b)
-    """Several stories of one flow side by side: they await together, whatever each awaits."""
+class gather_flows(Generic[T]):  # noqa: N801 - called like a function
+    """Several flows of one request side by side: they await together, whatever each awaits."""
 
-    stories: tuple[Story[T], ...]
+    flows: tuple[Flow[T], ...]
 
-    def __init__(self, *stories: Story[T]) -> None:
-        if not stories:
-            raise SeamError("abreast() needs at least one story")
-        object.__setattr__(self, "stories", stories)
+    def __init__(self, *flows: Flow[T]) -> None:
+        if not flows:
+            raise SeamError("gather_flows() needs at least one flow")
+        object.__setattr__(self, "flows", flows)
 
     def __await__(self) -> Generator[tuple[Step[Any], ...], tuple[Any, ...], tuple[T, ...]]:
         ends: dict[int, T] = {}
         waiting: dict[int, tuple[Step[Any], ...]] = {}
-        sent: dict[int, tuple[Any, ...] | None] = dict.fromkeys(range(len(self.stories)))
+        sent: dict[int, tuple[Any, ...] | None] = dict.fromkeys(range(len(self.flows)))
         try:
             while sent:
-                for place, results in sent.items():
+                for index, results in sent.items():
                     try:
-                        waiting[place] = resume(self.stories[place], results)
+                        waiting[index] = resume(self.flows[index], results)
                     except StopIteration as end:
-                        ends[place] = end.value
-                        waiting.pop(place, None)
+                        ends[index] = end.value
+                        waiting.pop(index, None)
                 rows = (
                     (yield tuple(s for steps in waiting.values() for s in steps)) if waiting else ()
                 )
-                found = iter(rows)
-                sent = {p: tuple(next(found) for _ in steps) for p, steps in waiting.items()}
+                row = iter(rows)
+                sent = {i: tuple(next(row) for _ in steps) for i, steps in waiting.items()}
         finally:
-            for story in self.stories:
-                story.close()
-        return tuple(ends[place] for place in range(len(self.stories)))
+            for flow in self.flows:
+                flow.close()
+        return tuple(ends[index] for index in range(len(self.flows)))
 
 
-Flow = Story[tuple[Artifact, ...]]
 Inputs = Mapping[str, Artifact]
 """The files that a request refers to, by the names of its params; read before its flow starts."""
 NOTHING: Inputs = MappingProxyType({})
 
 
 class Family(Protocol[P_contra]):
-    """A loaded model: how one request's story goes, and what admission must know."""
+    """A loaded model: how one request runs, and what admission must know."""
 
     batched: tuple[BatchedFn[Any], ...]  # every function its flows await
     max_items: int  # flows it can hold at once
@@ -131,7 +134,7 @@ class Family(Protocol[P_contra]):
     ) -> Flow: ...
 
 
-def resume(flow: Story[Any], results: tuple[Any, ...] | None) -> tuple[Step[Any], ...]:
+def resume(flow: Flow[Any], results: tuple[Any, ...] | None) -> tuple[Step[Any], ...]:
     """Run a flow to its next await. Call under inference mode. Raises StopIteration at its end."""
     steps = flow.send(results)  # type: ignore[arg-type]
     if type(steps) is not tuple or not all(isinstance(step, Step) for step in steps):

@@ -45,7 +45,7 @@ class FlowState:
 
 @dataclass(slots=True, eq=False)
 class PendingStep:
-    seat: FlowState
+    state: FlowState
     index: int  # among the steps that its seat awaits together
     step: Step[Any]
     since: float  # when it began to wait
@@ -63,27 +63,27 @@ class Scheduler:
         self._least: WeakKeyDictionary[BatchedFn[Any], dict[Shapes, float]] = WeakKeyDictionary()
         self._costs: WeakKeyDictionary[BatchedFn[Any], dict[Shapes, float]] = WeakKeyDictionary()
 
-    def enter(self, seat: FlowState) -> None:
+    def enter(self, state: FlowState) -> None:
         """A flow that has just come."""
-        seat.virtual = self._time
+        state.virtual = self._time
         if self._groups:  # else it has nobody to pass
-            seat.virtual, self._credit = self._time - self._credit, 0.0
+            state.virtual, self._credit = self._time - self._credit, 0.0
 
-    def wait(self, seat: FlowState) -> None:
+    def wait(self, state: FlowState) -> None:
         """Every step that this seat awaits is now a waiting row.
 
         In its key it goes first for `CREDIT_SECONDS` at most, however long others have been served.
         """
         now = self._clock()
-        for index, step in enumerate(seat.steps):
+        for index, step in enumerate(state.steps):
             least = self._least.get(step.run, {}).get(step.shapes, -math.inf)
-            seat.served = max(seat.served, least - CREDIT_SECONDS)
-            self._groups.setdefault(step.key, []).append(PendingStep(seat, index, step, now))
+            state.served = max(state.served, least - CREDIT_SECONDS)
+            self._groups.setdefault(step.key, []).append(PendingStep(state, index, step, now))
 
-    def leave(self, seat: FlowState) -> None:
+    def leave(self, state: FlowState) -> None:
         """None of this seat's rows waits any longer."""
-        for key in {step.key for step in seat.steps} & self._groups.keys():
-            if rows := [row for row in self._groups[key] if row.seat is not seat]:
+        for key in {step.key for step in state.steps} & self._groups.keys():
+            if rows := [row for row in self._groups[key] if row.state is not state]:
                 self._groups[key] = rows
             else:
                 self._pop(key)
@@ -100,35 +100,35 @@ class Scheduler:
         limit = self._most(rows[0].step, TURN_SECONDS if self._groups else LONE_SECONDS)
         if limit is None or limit >= len(rows):
             return rows
-        rows.sort(key=lambda row: (row.since >= overdue, row.seat.served))
+        rows.sort(key=lambda row: (row.since >= overdue, row.state.served))
         self._groups[key], self._turned[key] = rows[limit:], now
         return rows[:limit]
 
     def charge(self, rows: list[PendingStep], seconds: float) -> None:
         """Note what a batch cost: to its key, and in full to every flow that took part."""
         step = rows[0].step
-        each = seconds / -(-len(rows) // (step.run.rows or 1))
+        each = seconds / -(-len(rows) // (step.run.pad_to or 1))
         known = self._costs.get(step.run, {}).get(step.shapes, each)
         self.learn(step, 0.7 * known + 0.3 * each)
         for row in rows:
-            row.seat.used += seconds / len(rows)
-        took_part = {row.seat for row in rows}
-        for seat in took_part:
-            seat.served += seconds
-        for seat in took_part | {row.seat for row in self._groups.get(step.key, ())}:
-            seat.virtual += seconds
+            row.state.used += seconds / len(rows)
+        took_part = {row.state for row in rows}
+        for state in took_part:
+            state.served += seconds
+        for state in took_part | {row.state for row in self._groups.get(step.key, ())}:
+            state.virtual += seconds
         self._credit = min(CREDIT_SECONDS, self._credit + CREDIT_SHARE * seconds)
         keys = len(self._groups.keys() | {step.key})
-        waiting = [row.seat.virtual for rows in self._groups.values() for row in rows]
-        waiting += [seat.virtual for seat in took_part]
+        waiting = [row.state.virtual for rows in self._groups.values() for row in rows]
+        waiting += [state.virtual for state in took_part]
         on = min(self._time + seconds / keys, max(self._time, *waiting))
         self._time = max(on, min(waiting))
 
-    def charge_flow(self, seat: FlowState, seconds: float) -> None:
+    def charge_flow(self, state: FlowState, seconds: float) -> None:
         """Note time that was spent on one flow alone, as on a preview."""
-        seat.used += seconds
-        seat.served += seconds
-        seat.virtual += seconds
+        state.used += seconds
+        state.served += seconds
+        state.virtual += seconds
 
     def longest(self, rows: Sequence[PendingStep]) -> float:
         """Seconds that these rows may well take in one batch: 0 where nothing is known of them.
@@ -136,7 +136,7 @@ class Scheduler:
         What grows may cost as much as its square, as attention does.
         """
         step = rows[0].step
-        batches = -(-len(rows) // (step.run.rows or 1))
+        batches = -(-len(rows) // (step.run.pad_to or 1))
         return self._cost(step, power=2) * batches
 
     def learn(self, step: Step[Any], seconds: float) -> None:
@@ -145,7 +145,7 @@ class Scheduler:
 
     def _note_least(self, rows: list[PendingStep]) -> None:
         """What the least served row of a key has had; it never falls."""
-        step, served = rows[0].step, min(row.seat.served for row in rows)
+        step, served = rows[0].step, min(row.state.served for row in rows)
         noted = self._least.setdefault(step.run, {})
         noted[step.shapes] = max(noted.get(step.shapes, 0.0), served)
 
@@ -163,7 +163,7 @@ class Scheduler:
         return sum(map(min, longest, map(self._cost_of_all, self._groups.values())))
 
     def _cost_of_all(self, rows: list[PendingStep]) -> float:
-        return self._cost(rows[0].step) * -(-len(rows) // (rows[0].step.run.rows or 1))
+        return self._cost(rows[0].step) * -(-len(rows) // (rows[0].step.run.pad_to or 1))
 
     def _next_key(self, now: float) -> Hashable:
         if len(self._groups) == 1:
@@ -178,12 +178,12 @@ class Scheduler:
 
     def _turn(self, key: Hashable) -> tuple[float, float]:
         rows = self._groups[key]
-        virtual = min(row.seat.virtual for row in rows)
+        virtual = min(row.state.virtual for row in rows)
         return virtual + 2 * self._cost(rows[0].step), rows[0].since
 
     def _most(self, step: Step[Any], seconds: float) -> int | None:
         cost = self._cost(step)
-        return (step.run.rows or 1) * max(1, int(seconds / cost)) if cost else None
+        return (step.run.pad_to or 1) * max(1, int(seconds / cost)) if cost else None
 
     def _cost(self, step: Step[Any], power: int = 1) -> float:
         """Measured seconds of one micro-batch like this; 0 before the first has run.

@@ -20,8 +20,8 @@ class GAN:
     max_items = 256
     item_bytes = 16 * 2**20
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        self.net = build_net(generator_of, checkpoint, place)
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.net = build_net(generator_of, checkpoint, placement)
         self.labels = checkpoint.header.labels
         classes = int(checkpoint.header.net.get("classes", 0))  # type: ignore[arg-type]
         if len(self.labels) != classes:
@@ -30,7 +30,7 @@ class GAN:
             )
         self.latent = int(checkpoint.header.net["latent"])  # type: ignore[arg-type]
         example = (torch.zeros(self.latent), torch.tensor(0))
-        self.paint: BatchedFn[Tensor] = BatchedFn(self._paint, example, dtype=place.dtype)
+        self.paint: BatchedFn[Tensor] = BatchedFn(self._paint, example, dtype=placement.dtype)
         self.batched = (self.paint,)
 
     def _paint(self, z: Tensor, label: Tensor) -> Tensor:

@@ -19,13 +19,13 @@ class Mixture:
     max_items = 256
     item_bytes = 4 * 2**20
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        self.net = build_net(PrincipalMixture, checkpoint, place)
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.net = build_net(PrincipalMixture, checkpoint, placement)
         z = torch.zeros(self.net.latent)
         self.draw: BatchedFn[Tensor] = BatchedFn(
-            self.net.mixture.draw_by_parts, (torch.tensor(PARTS // 2), z), dtype=place.dtype
+            self.net.mixture.draw_by_parts, (torch.tensor(PARTS // 2), z), dtype=placement.dtype
         )
-        self.decode: BatchedFn[Tensor] = BatchedFn(self.net.decode, (z,), dtype=place.dtype)
+        self.decode: BatchedFn[Tensor] = BatchedFn(self.net.decode, (z,), dtype=placement.dtype)
         self.batched = (self.draw, self.decode)
 
     async def generate(

@@ -25,8 +25,8 @@ class VAE:
     max_items = 256
     item_bytes = 4 * 2**20
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        self.net = build_net(VAENet, checkpoint, place)
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.net = build_net(VAENet, checkpoint, placement)
         z, x = torch.zeros(self.net.latent), torch.zeros(self.net.shape)
         self.names = checkpoint.header.attributes
         known = 0 if self.net.directions is None else len(self.net.directions)
@@ -35,14 +35,14 @@ class VAE:
                 f"it has {len(self.names)} attributes, its net {known} directions"
             )
         self.directions = None if self.net.directions is None else self.net.directions.float().cpu()
-        self.decode: BatchedFn[Tensor] = BatchedFn(self._decode, (z,), dtype=place.dtype)
+        self.decode: BatchedFn[Tensor] = BatchedFn(self._decode, (z,), dtype=placement.dtype)
         self.encode: BatchedFn[Tensor] = BatchedFn(
-            self._encode, (x,), dtype=place.dtype, channels_last=True
+            self._encode, (x,), dtype=placement.dtype, channels_last=True
         )
         self.batched: tuple[BatchedFn[Tensor], ...] = (self.decode, self.encode)
         if self.net.prior is not None:
             self.place: BatchedFn[Tensor] = BatchedFn(
-                self.net.prior.draw_by_parts, (torch.tensor(PARTS // 2), z), dtype=place.dtype
+                self.net.prior.draw_by_parts, (torch.tensor(PARTS // 2), z), dtype=placement.dtype
             )
             self.batched += (self.place,)
 

@@ -32,7 +32,7 @@ Weights = NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.int8]
 F = TypeVar("F", bound=Callable[..., Any])
 
 LANES = 16  # outputs in one vector; a machine with narrower ones takes two or more
-ABREAST = 4  # rows that share a read of the weights
+ROW_BLOCK = 4  # rows that share a read of the weights
 WIDE = 4  # vectors of outputs at once of a lone row: sums enough to keep the adders busy
 
 F32, I8, I32, I64 = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -169,7 +169,7 @@ def _emit_loop(builder: Any, count: Any, ws: list[Any], xs: list[Any], places: l
         builder.store(total, place, align=4)
 
 
-_lone_wide, _lone, _abreast = _product(1, WIDE), _product(1, 1), _product(ABREAST, 1)
+_one_row_wide, _one_row, _row_block = _product(1, WIDE), _product(1, 1), _product(ROW_BLOCK, 1)
 
 
 def _power(typing: Any, n: Any) -> Any:
@@ -193,14 +193,14 @@ def multiply(w: Weights, x: Floats, y: Floats, at: Any, outputs: int, rows: int)
     if rows == 1:
         while (block + WIDE) * LANES <= outputs:
             begin = (w_at + block * size, x_at, y_at + block * LANES, x_step, y_step, count)
-            _lone_wide(w, x, y, begin)
+            _one_row_wide(w, x, y, begin)
             block += WIDE
     while block * LANES < outputs:
         begin = (w_at + block * size, x_at, y_at + block * LANES, x_step, y_step, count)
         if rows == 1:
-            _lone(w, x, y, begin)
+            _one_row(w, x, y, begin)
         else:
-            _abreast(w, x, y, begin)
+            _row_block(w, x, y, begin)
         block += 1
 
 

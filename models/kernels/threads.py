@@ -88,7 +88,7 @@ _give_way: Any = intrinsic(_yielding)
 
 
 @compiled
-def meet(member: Member) -> None:
+def barrier(member: Member) -> None:
     """Go on when all members are here; what each wrote before, all see."""
     if member.size == 1:
         return

@@ -28,8 +28,8 @@ class Net(Protocol):
     context: int  # tokens of a text, at most
     vocabulary: int
     chunk: int  # tokens that it reads in one step
-    rows: int | None  # that a batch is padded to, and of `most` at most
-    most: int | None
+    pad_to: int | None  # as of `BatchedFn`
+    max_batch: int | None
     slot_bytes: int
     caches: tuple[Tensor, ...]  # (slots + 1, ...) each, once it is allocated
 
@@ -37,76 +37,79 @@ class Net(Protocol):
         """Make the caches of so many slots, and of the one that padding writes to."""
 
     def bucket(self, until: int) -> Tensor:
-        """What a row attends over that goes no further than this place: rows of one span share a
+        """Positions that a row ending at `until` attends over: rows of one bucket share a
         batch."""
 
-    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, span: Tensor) -> None:
+    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
         """Write what becomes of tokens (B, C), which begin at `start` (B,), into slots (B,)."""
 
-    def logits(self, token: Tensor, place: Tensor, slot: Tensor, span: Tensor) -> Tensor:
+    def logits(self, token: Tensor, place: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
         """(B, V) of what follows tokens (B,) at their places (B,); they are written too."""
 
 
-def net_of(checkpoint: Checkpoint, place: Placement) -> Net:
+def net_of(checkpoint: Checkpoint, placement: Placement) -> Net:
     """The fastest net that a checkpoint and this place allow. Raises CheckpointError."""
     told: Mapping[str, Any] = checkpoint.header.net
     check_told(told)
     tensors = {name: t for name, t in checkpoint.tensors.items() if name != TENSOR}
-    context, fast = int(told["context"]), _fast(told["config"], place)
+    context, fast = int(told["context"]), _fast(told["config"], placement)
     if fast is not None:
         from models.language.llama import LlamaNet
 
-        return LlamaNet(fast, tensors, place, context)
-    if place.words == torch.int8:
+        return LlamaNet(fast, tensors, placement, context)
+    if placement.language_dtype == torch.int8:
         raise CheckpointError("its weights can't be int8: it is no Llama-like net on a processor")
     from models.language.transformers_backend import CausalNet  # transformers takes seconds to load
 
-    return CausalNet(told["config"], tensors, place, context)
+    return CausalNet(told["config"], tensors, placement, context)
 
 
-def _fast(config: Mapping[str, Any], place: Placement) -> "Shape | None":
+def _fast(config: Mapping[str, Any], placement: Placement) -> "Shape | None":
     """The shape of a net that the kernel can run here."""
-    if not _has_kernels(place):
+    if not _has_kernels(placement):
         return None
     from models.language.llama_weights import Shape  # numba takes a second to load
 
     return Shape.of(config)
 
 
-def slots_of(slot_bytes: int, weights: int, place: Placement) -> int:
+def slots_of(slot_bytes: int, weights: int, placement: Placement) -> int:
     """Texts that are written side by side, where each has caches of so many bytes: as many as fit
     into ROOM and beside the weights, with the slot that padding writes to; at least one."""
-    room = ROOM if place.memory is None else min(ROOM, place.memory - weights)
+    room = ROOM if placement.memory_limit is None else min(ROOM, placement.memory_limit - weights)
     return max(1, min(MOST_SLOTS, room // slot_bytes - 1))
 
 
 def weight_bytes(
-    told: Mapping[str, Any], elements: int, precisions: Set[str], place: Placement
+    told: Mapping[str, Any], elements: int, precisions: Set[str], placement: Placement
 ) -> int:
     """What the weights of a net take: by the kernel in the precision that loses nothing, and the
     table of tokens once more as it came."""
-    shape = _fast(told["config"], place)
+    shape = _fast(told["config"], placement)
     if shape is None:
-        return elements * (place.words or place.dtype).itemsize
+        return elements * (placement.language_dtype or placement.dtype).itemsize
     from models.language.llama import kind_of
 
     came = max(PRECISIONS[name].itemsize for name in precisions & PRECISIONS.keys())
     table = shape.vocabulary * shape.hidden
     packed = elements if shape.tied else elements - table
-    return packed * kind_of(precisions, place).itemsize + table * came
+    return packed * kind_of(precisions, placement).itemsize + table * came
 
 
-def loaded_bytes(header: Header, elements: int, precisions: Set[str], place: Placement) -> int:
+def loaded_bytes(header: Header, elements: int, precisions: Set[str], placement: Placement) -> int:
     """What a model takes in memory: the weights, and the caches of all slots."""
     told: Mapping[str, Any] = header.net
     check_told(told)
-    weights, shape = weight_bytes(told, elements, precisions, place), _fast(told["config"], place)
+    weights, shape = (
+        weight_bytes(told, elements, precisions, placement),
+        _fast(told["config"], placement),
+    )
     if shape is not None:
         from models.language.llama import slot_bytes
 
         slot = slot_bytes(shape, int(told["context"]))
-        return weights + (slots_of(slot, weights, place) + 1) * slot
-    left = ROOM if place.memory is None else max(0, place.memory - weights)
+        return weights + (slots_of(slot, weights, placement) + 1) * slot
+    left = ROOM if placement.memory_limit is None else max(0, placement.memory_limit - weights)
     return weights + min(ROOM, left)  # as much as its caches may take
 
 
@@ -118,14 +121,14 @@ def check_told(told: Mapping[str, Any]) -> None:
         raise CheckpointError("its context must be a number of tokens")
 
 
-def draw_of(vocabulary: int, place: Placement) -> Draw:
+def draw_of(vocabulary: int, placement: Placement) -> Draw:
     """The fastest way to draw tokens that this place allows."""
-    if not _has_kernels(place):
+    if not _has_kernels(placement):
         return drawn
     from models.language.sampling_numba import TokenKernel
 
     return TokenKernel(vocabulary).drawn
 
 
-def _has_kernels(place: Placement) -> bool:
-    return place.device.type == "cpu" and find_spec("numba") is not None
+def _has_kernels(placement: Placement) -> bool:
+    return placement.device.type == "cpu" and find_spec("numba") is not None

@@ -15,7 +15,7 @@ from models.engine.slots import SCRATCH, Slots
 from models.language.backends import draw_of, net_of, slots_of, weight_bytes
 from models.language.precision import precisions_of
 from models.language.prompts import asking_for_a_title, text_of, turns_of
-from models.language.sampling import Choice, choose, knobs
+from models.language.sampling import Choice, choose, sampling_row
 from models.language.sequence import LanguageRuntime, TokenSequence
 from models.language.tokenizer import TextTokens
 from models.params.base import UnsupportedRequest
@@ -42,49 +42,52 @@ class Language:
     any length are written side by side.
     """
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        net = net_of(checkpoint, place)
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        net = net_of(checkpoint, placement)
         told: Mapping[str, Any] = checkpoint.header.net
-        words = TextTokens(told["words"], checkpoint.tensors)
+        tokenizer = TextTokens(told["words"], checkpoint.tensors)
         elements = sum(tensor.numel() for tensor in checkpoint.tensors.values())
-        weights = weight_bytes(told, elements, precisions_of(checkpoint.tensors), place)
-        self.max_items = slots_of(net.slot_bytes, weights, place)
+        weights = weight_bytes(told, elements, precisions_of(checkpoint.tensors), placement)
+        self.max_items = slots_of(net.slot_bytes, weights, placement)
         self.item_bytes = 2**20  # its slot is there from the beginning
         net.allocate(self.max_items)
         size = (self.max_items + 1, net.vocabulary)
-        self._seen = torch.zeros(size, dtype=torch.bool, device=place.device)
+        self._seen = torch.zeros(size, dtype=torch.bool, device=placement.device)
         self.slots = Slots(*net.caches, self._seen)
-        self._draw = draw_of(net.vocabulary, place)
+        self._draw = draw_of(net.vocabulary, placement)
         at = (torch.tensor(0), torch.tensor(SCRATCH), net.bucket(net.chunk))
-        chunk, draws = torch.zeros(net.chunk, dtype=torch.int64), knobs(TITLE, torch.tensor(0.5))
-        policy: dict[str, Any] = {"rows": net.rows, "most": net.most}
+        chunk, draws = (
+            torch.zeros(net.chunk, dtype=torch.int64),
+            sampling_row(TITLE, torch.tensor(0.5)),
+        )
+        policy: dict[str, Any] = {"pad_to": net.pad_to, "max_batch": net.max_batch}
         read: BatchedFn[Tensor] = BatchedFn(self._read, (chunk, *at), **policy)
         following: BatchedFn[Choice] = BatchedFn(
             self._next, (torch.tensor(0), *at, draws), **policy
         )
-        self.pen = LanguageRuntime(words, net, read, following)
+        self.runtime = LanguageRuntime(tokenizer, net, read, following)
         self.batched = (read, following)
 
-    def _read(self, tokens: Tensor, start: Tensor, slot: Tensor, span: Tensor) -> Tensor:
+    def _read(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
         self._seen[slot[:, None], tokens] = True
-        self.pen.net.read(tokens, start, slot, span)
+        self.runtime.net.read(tokens, start, slot, bucket)
         return torch.zeros(len(tokens), device=tokens.device)
 
     def _next(
-        self, token: Tensor, place: Tensor, slot: Tensor, span: Tensor, draws: Tensor
+        self, token: Tensor, place: Tensor, slot: Tensor, bucket: Tensor, draws: Tensor
     ) -> Choice:
         self._seen[slot, token] = True
-        logits = self.pen.net.logits(token, place, slot, span)
+        logits = self.runtime.net.logits(token, place, slot, bucket)
         return choose(logits, [self._seen[one] for one in slot.tolist()], draws, self._draw)
 
     async def generate(
         self, params: LanguageParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
         prompt = self._prompt(params)
-        most = params.max_tokens or self.pen.net.context - len(prompt)
-        steps = -(-len(prompt) // self.pen.net.chunk) + most
+        most = params.max_tokens or self.runtime.net.context - len(prompt)
+        steps = -(-len(prompt) // self.runtime.net.chunk) + most
         with self.slots.take() as slot:
-            page = TokenSequence(self.pen, slot, steps)
+            page = TokenSequence(self.runtime, slot, steps)
             written = await page.write(prompt, params.model_copy(update={"max_tokens": most}), rng)
             text, title = written.draft.text, params.title
             if title is None and params.kind in ABOUT:
@@ -95,17 +98,17 @@ class Language:
 
     def _prompt(self, params: LanguageParams) -> list[int]:
         """The tokens of what is asked. Raises Refused where there are none, or too many."""
-        words, field = self.pen.words, _asked_by(params)
-        most, context = params.max_tokens, self.pen.net.context
-        if words.more_than(context, _said_in(params)):
+        tokenizer, field = self.runtime.tokenizer, _asked_by(params)
+        most, context = params.max_tokens, self.runtime.net.context
+        if tokenizer.more_than(context, _said_in(params)):
             raise _too_long(field, f"more than {context} tokens", context)
         try:
-            chats = params.messages is not None or (params.text is None and words.chats)
-            turns = turns_of(params, words.takes_system) if chats else []
-            page = words.page(turns) if chats else None
-            if page is not None and words.more_than(context, page.plain):
+            chats = params.messages is not None or (params.text is None and tokenizer.chats)
+            turns = turns_of(params, tokenizer.takes_system) if chats else []
+            page = tokenizer.page(turns) if chats else None
+            if page is not None and tokenizer.more_than(context, page.plain):
                 raise _too_long(field, f"more than {context} tokens", context)
-            tokens = words.of_text(text_of(params)) if page is None else words.of_page(page)
+            tokens = tokenizer.of_text(text_of(params)) if page is None else tokenizer.of_page(page)
         except ValueError as error:
             raise UnsupportedRequest(field, f"can't be read: {error}") from None
         if not tokens:
@@ -121,22 +124,22 @@ class Language:
         return tokens
 
     def _unknown(self, tokens: Sequence[int]) -> bool:
-        return max(tokens) >= self.pen.net.vocabulary
+        return max(tokens) >= self.runtime.net.vocabulary
 
     async def _title(
         self, page: TokenSequence, params: LanguageParams, text: str, rng: torch.Generator
     ) -> str | None:
         """What the model itself would call it; None where it can't be asked, or says nothing."""
-        words = self.pen.words
-        if not words.chats:
+        tokenizer = self.runtime.tokenizer
+        if not tokenizer.chats:
             return None
         said = {"role": "assistant", "content": text}
         asking = {"role": "user", "content": asking_for_a_title(params)}
         try:
-            tokens = words.of_chat([*turns_of(params, words.takes_system), said, asking])
+            tokens = tokenizer.of_chat([*turns_of(params, tokenizer.takes_system), said, asking])
         except ValueError:  # its template has something against it
             return None
-        if len(tokens) + TITLE_TOKENS > self.pen.net.context or self._unknown(tokens):
+        if len(tokens) + TITLE_TOKENS > self.runtime.net.context or self._unknown(tokens):
             return None
         written = await page.write(tokens, TITLE, rng, aloud=False)
         return title_of(written.draft.text, written.finish == "stop")

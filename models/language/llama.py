@@ -10,7 +10,7 @@ from torch import Tensor
 from models.engine.batching import Placement
 from models.kernels.simd import padded
 from models.kernels.threads import ThreadTeam
-from models.language.llama_numba import LlamaScratch, desk_for, run, speak
+from models.language.llama_numba import LlamaScratch, run, scratch_for, speak
 from models.language.llama_weights import PackedLlama, Shape, check, pack
 from models.language.precision import precisions_of
 
@@ -21,19 +21,19 @@ class LlamaNet:
     """Its rows are independent of each other, whatever their number and places: no batch is padded,
     and rows at any places share one."""
 
-    rows: int | None = None
-    most: int | None = None
+    pad_to: int | None = None
+    max_batch: int | None = None
     chunk = CHUNK
 
     def __init__(
-        self, shape: Shape, tensors: Mapping[str, Tensor], place: Placement, context: int
+        self, shape: Shape, tensors: Mapping[str, Tensor], placement: Placement, context: int
     ) -> None:
         """Raises CheckpointError where the weights don't fit."""
         check(shape, tensors)
         self._embed = tensors["model.embed_tokens.weight"]
         self.context, self.vocabulary = min(context, shape.places), shape.vocabulary
         self._places = places_of(shape, context)
-        kind = kind_of(precisions_of(tensors), place)
+        kind = kind_of(precisions_of(tensors), placement)
         self.weights: PackedLlama = pack(shape, tensors, self._places, kind)
         self._cache = cache_of(shape, self._places)
         self.slot_bytes = slot_bytes(shape, context)
@@ -47,23 +47,23 @@ class LlamaNet:
         """Nothing: a row attends over just what is there."""
         return torch.empty(0, dtype=torch.int64)
 
-    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, span: Tensor) -> None:
+    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
         places = start[:, None] + torch.arange(tokens.shape[1])
         self._run(tokens.flatten(), places.flatten(), slot.repeat_interleave(tokens.shape[1]))
 
-    def logits(self, token: Tensor, place: Tensor, slot: Tensor, span: Tensor) -> Tensor:
-        desk, rows = self._run(token, place, slot), len(token)
-        told = np.empty((len(desk.x), padded(self.vocabulary)), np.float32)
-        self._team.run(speak, self.weights, desk, told, rows)
+    def logits(self, token: Tensor, place: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
+        scratch, rows = self._run(token, place, slot), len(token)
+        told = np.empty((len(scratch.x), padded(self.vocabulary)), np.float32)
+        self._team.run(speak, self.weights, scratch, told, rows)
         return torch.from_numpy(told)[:rows, : self.vocabulary]
 
     def _run(self, tokens: Tensor, places: Tensor, slots: Tensor) -> LlamaScratch:
-        desk = desk_for(self.weights, len(tokens), self._places, self._team.size)
+        scratch = scratch_for(self.weights, len(tokens), self._places, self._team.size)
         hidden = self._embed.shape[1]
-        desk.x[: len(tokens), :hidden] = self._embed[tokens].float().numpy()
+        scratch.x[: len(tokens), :hidden] = self._embed[tokens].float().numpy()
         caches = tuple(cache.numpy() for cache in self.caches)
-        self._team.run(run, self.weights, desk, caches, (slots.numpy(), places.numpy()))
-        return desk
+        self._team.run(run, self.weights, scratch, caches, (slots.numpy(), places.numpy()))
+        return scratch
 
 
 def places_of(shape: Shape, context: int) -> int:
@@ -81,11 +81,11 @@ def slot_bytes(shape: Shape, context: int) -> int:
     return 2 * 4 * math.prod(cache_of(shape, places_of(shape, context)))
 
 
-def kind_of(precisions: Set[str], place: Placement) -> torch.dtype:
+def kind_of(precisions: Set[str], placement: Placement) -> torch.dtype:
     """How narrow weights may be: as was asked for, else as they came, by safetensors' names of it,
     which loses nothing; those of float16 need single precision for that."""
-    if place.words is not None:
-        return place.words
+    if placement.language_dtype is not None:
+        return placement.language_dtype
     came_narrow = "BF16" in precisions and not precisions & {"F16", "F32"}
-    half = came_narrow or place.dtype == torch.bfloat16
+    half = came_narrow or placement.dtype == torch.bfloat16
     return torch.bfloat16 if half else torch.float32

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernels.simd import ABREAST, LANES, WIDE, Floats, compiled, exp, multiply, padded
-from models.kernels.threads import Member, meet, share
+from models.kernels.simd import LANES, ROW_BLOCK, WIDE, Floats, compiled, exp, multiply, padded
+from models.kernels.threads import Member, barrier, share
 from models.language.llama_weights import Matrix, PackedLlama
 
 Numbers = NDArray[np.int64]
@@ -35,8 +35,8 @@ class LlamaScratch(NamedTuple):
     given: Floats  # (members, ABREAST, width), what they give
 
 
-def desk_for(weights: PackedLlama, rows: int, places: int, members: int) -> LlamaScratch:
-    many = -(-rows // ABREAST) * ABREAST
+def scratch_for(weights: PackedLlama, rows: int, places: int, members: int) -> LlamaScratch:
+    many = -(-rows // ROW_BLOCK) * ROW_BLOCK
     hidden, inner = padded(weights.out.outputs), padded(weights.gate_up.outputs)
     heads = weights.heads * weights.width
 
@@ -46,17 +46,19 @@ def desk_for(weights: PackedLlama, rows: int, places: int, members: int) -> Llam
     return LlamaScratch(
         empty(hidden),
         empty(hidden),
-        empty(padded(weights.qkv.outputs) + ABREAST * weights.width),
+        empty(padded(weights.qkv.outputs) + ROW_BLOCK * weights.width),
         empty(padded(heads)),
         empty(hidden),
         empty(inner),
-        np.zeros((members, ABREAST, padded(places)), np.float32),
-        np.zeros((members, ABREAST, weights.width), np.float32),
+        np.zeros((members, ROW_BLOCK, padded(places)), np.float32),
+        np.zeros((members, ROW_BLOCK, weights.width), np.float32),
     )
 
 
 @compiled
-def run(weights: PackedLlama, desk: LlamaScratch, caches: Any, rows: Any, member: Member) -> None:
+def run(
+    weights: PackedLlama, scratch: LlamaScratch, caches: Any, rows: Any, member: Member
+) -> None:
     """Take rows through all layers: x becomes what the head reads, keys and values are written.
 
     caches: keys (slots, layers, groups, places width) in blocks of LANES places, and values as many
@@ -65,34 +67,34 @@ def run(weights: PackedLlama, desk: LlamaScratch, caches: Any, rows: Any, member
     """
     count = len(rows[0])
     for layer in range(len(weights.qkv.scale)):
-        _norm(desk.x, weights.norms[2 * layer], weights.eps, desk.normed, count, member)
-        meet(member)
-        product(weights.qkv, layer, desk.normed, desk.taken, count, member)
-        meet(member)
-        _look(weights, desk, caches, rows, layer, member)
-        meet(member)
-        product(weights.out, layer, desk.heads, desk.added, count, member)
-        _add(desk.x, desk.added, count, member)
-        meet(member)
-        _norm(desk.x, weights.norms[2 * layer + 1], weights.eps, desk.normed, count, member)
-        meet(member)
-        product(weights.gate_up, layer, desk.normed, desk.inner, count, member)
-        meet(member)
-        _gated(desk.inner, weights.gate_up.outputs // 2, count, member)
-        meet(member)
-        product(weights.down, layer, desk.inner, desk.added, count, member)
-        _add(desk.x, desk.added, count, member)
-        meet(member)
+        _norm(scratch.x, weights.norms[2 * layer], weights.eps, scratch.normed, count, member)
+        barrier(member)
+        product(weights.qkv, layer, scratch.normed, scratch.taken, count, member)
+        barrier(member)
+        _look(weights, scratch, caches, rows, layer, member)
+        barrier(member)
+        product(weights.out, layer, scratch.heads, scratch.added, count, member)
+        _add(scratch.x, scratch.added, count, member)
+        barrier(member)
+        _norm(scratch.x, weights.norms[2 * layer + 1], weights.eps, scratch.normed, count, member)
+        barrier(member)
+        product(weights.gate_up, layer, scratch.normed, scratch.inner, count, member)
+        barrier(member)
+        _gated(scratch.inner, weights.gate_up.outputs // 2, count, member)
+        barrier(member)
+        product(weights.down, layer, scratch.inner, scratch.added, count, member)
+        _add(scratch.x, scratch.added, count, member)
+        barrier(member)
 
 
 @compiled
 def speak(
-    weights: PackedLlama, desk: LlamaScratch, logits: Floats, rows: int, member: Member
+    weights: PackedLlama, scratch: LlamaScratch, logits: Floats, rows: int, member: Member
 ) -> None:
     """Logits (rows, vocabulary, padded) of what `run` has left."""
-    _norm(desk.x, weights.norms[-1], weights.eps, desk.normed, rows, member)
-    meet(member)
-    product(weights.head, 0, desk.normed, logits, rows, member)
+    _norm(scratch.x, weights.norms[-1], weights.eps, scratch.normed, rows, member)
+    barrier(member)
+    product(weights.head, 0, scratch.normed, logits, rows, member)
 
 
 @compiled
@@ -104,9 +106,9 @@ def product(matrix: Matrix, layer: int, x: Floats, y: Floats, rows: int, member:
     begins, ends = share(member, whole // LANES)
     for first in range(begins * LANES, ends * LANES, CHUNK):
         size = min(CHUNK, ends * LANES - first)
-        for row in range(0, rows, ABREAST):
-            many = min(ABREAST, rows - row)
-            for k in range(ABREAST if many > 1 else 1):
+        for row in range(0, rows, ROW_BLOCK):
+            many = min(ROW_BLOCK, rows - row)
+            for k in range(ROW_BLOCK if many > 1 else 1):
                 y[row + k, first : first + size] = ZERO
             at = (begin + first * inputs, row * x.shape[1], row * y.shape[1] + first)
             multiply(matrix.weights, x, y, (*at, x.shape[1], y.shape[1], inputs), size, many)
@@ -129,22 +131,22 @@ def _norm(x: Floats, weight: Floats, eps: float, y: Floats, rows: int, member: M
 
 @compiled
 def _look(
-    weights: PackedLlama, desk: LlamaScratch, caches: Any, rows: Any, layer: int, member: Member
+    weights: PackedLlama, scratch: LlamaScratch, caches: Any, rows: Any, layer: int, member: Member
 ) -> None:
     """Attention: all rows are written down, then each looks at what it may."""
     keys, values = caches
     slots, places = rows
     for row in range(member.number, len(slots), member.size):
-        taken, place = desk.taken[row], places[row]
+        taken, place = scratch.taken[row], places[row]
         _turn(weights, taken, place)
         _keep(weights, taken, keys[slots[row], layer], values[slots[row], layer], place)
-    meet(member)
+    barrier(member)
     begin, end = share(member, len(slots) * weights.groups)
     for number in range(begin, end):
         row, group = number // weights.groups, number % weights.groups
         held = (keys[slots[row], layer], values[slots[row], layer])
-        own = (desk.scores[member.number], desk.given[member.number])
-        _attend(weights, desk, held, own, (row, group), places[row] + 1)
+        own = (scratch.scores[member.number], scratch.given[member.number])
+        _attend(weights, scratch, held, own, (row, group), places[row] + 1)
 
 
 @compiled
@@ -177,25 +179,25 @@ def _keep(weights: PackedLlama, taken: Floats, keys: Floats, values: Floats, pla
 
 @compiled
 def _attend(
-    weights: PackedLlama, desk: LlamaScratch, held: Any, own: Any, which: Any, seen: int
+    weights: PackedLlama, scratch: LlamaScratch, held: Any, own: Any, which: Any, seen: int
 ) -> None:
     """Vaswani et al. 2017, equation 1, of a row's heads that share keys, over what it sees."""
     keys, values = held
     scores, given = own
     row, group = which
     width, shared = weights.width, weights.heads // weights.groups
-    places, step = keys.shape[1] // width, desk.taken.shape[1]
+    places, step = keys.shape[1] // width, scratch.taken.shape[1]
     blocks = (seen + LANES - 1) // LANES
     scale = ONE / np.float32(np.sqrt(np.float32(width)))
     flat_keys, flat_values = keys.reshape(-1), values.reshape(-1)
     begin = group * keys.shape[1]
-    for head in range(group * shared, (group + 1) * shared, ABREAST):
-        many = min(ABREAST, (group + 1) * shared - head)
+    for head in range(group * shared, (group + 1) * shared, ROW_BLOCK):
+        many = min(ROW_BLOCK, (group + 1) * shared - head)
         scores[:, : blocks * LANES] = ZERO
         given[:] = ZERO
         at = (begin, row * step + head * width, 0)
         steps = (width, scores.shape[1], width)
-        multiply(flat_keys, desk.taken, scores, (*at, *steps), blocks * LANES, many)
+        multiply(flat_keys, scratch.taken, scores, (*at, *steps), blocks * LANES, many)
         for k in range(many):
             _soften(scores[k, :seen], scale)
         for block in range(0, width, LANES):
@@ -204,7 +206,7 @@ def _attend(
             multiply(flat_values, scores, given, (*at, *steps), LANES, many)
         for k in range(many):
             for i in range(width):
-                desk.heads[row, (head + k) * width + i] = given[k, i]
+                scratch.heads[row, (head + k) * width + i] = given[k, i]
 
 
 @compiled

@@ -15,7 +15,6 @@ from torch import Tensor
 from models.params.text import LIKELIEST, LanguageParams
 
 HEAD = 512  # tokens that are ranked first: they nearly always reach top_p
-KNOBS = 7
 COLDEST = 1e-4  # a temperature below takes the likeliest, as there is nothing else to draw
 
 Choice = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -38,7 +37,7 @@ class SamplingParams(NamedTuple):
     uniform: float  # in [0, 1)
 
 
-def knobs(params: LanguageParams, uniform: Tensor) -> Tensor:
+def sampling_row(params: LanguageParams, uniform: Tensor) -> Tensor:
     """A row of `SamplingParams`, float32."""
     told = params.logprobs is not None
     heat = params.temperature if params.temperature >= COLDEST else 0.0
@@ -48,13 +47,13 @@ def knobs(params: LanguageParams, uniform: Tensor) -> Tensor:
 
 
 Draw = Callable[[Tensor, Tensor, SamplingParams], tuple[Tensor, Tensor]]
-"""Of logits (V,), tokens seen before (V,) and knobs: a token, and whether there was one to draw."""
+"""From logits (V,), tokens seen (V,) and params: a token, and whether there was one to draw."""
 
 
 def choose(
     logits: Tensor, seen: Iterable[Tensor], rows: Tensor, draw: Draw | None = None
 ) -> Choice:
-    """Of logits (B, V), tokens seen before (B, V) and knobs (B, KNOBS): a choice a row."""
+    """Of logits (B, V), tokens seen before (B, V) and sampling rows (B, 7): a choice a row."""
     turned = [SamplingParams(*row) for row in rows.tolist()]
     drawing = draw or drawn
     each = [_choose(*row, drawing) for row in zip(logits.float(), seen, turned, strict=True)]

@@ -34,34 +34,36 @@ class TokenKernel:
 
     def __init__(self, vocabulary: int) -> None:
         nats, chances, some = (np.zeros(vocabulary, np.float32) for _ in range(3))
-        self._desk = SamplingScratch(nats, chances, np.zeros(BINS), np.zeros(BINS, np.int64), some)
+        self._scratch = SamplingScratch(
+            nats, chances, np.zeros(BINS), np.zeros(BINS, np.int64), some
+        )
 
     def drawn(self, logits: Tensor, seen: Tensor, turned: SamplingParams) -> tuple[Tensor, Tensor]:
         """As `token_draws.drawn`, on the CPU."""
-        number = _drawn(self._desk, logits.numpy(), seen.numpy(), np.array(turned, np.float32))
+        number = _drawn(self._scratch, logits.numpy(), seen.numpy(), np.array(turned, np.float32))
         return torch.tensor(max(number, 0)), torch.tensor(number >= 0)
 
 
 @compiled
-def _drawn(desk: SamplingScratch, logits: Floats, seen: Any, turned: Floats) -> int:
+def _drawn(scratch: SamplingScratch, logits: Floats, seen: Any, turned: Floats) -> int:
     """The number of a token; -1 where there is none."""
     penalty, temperature, top_k, top_p, min_p, _, uniform = turned
-    likeliest = _penalised(desk, logits, seen, penalty)
+    likeliest = _penalised(scratch, logits, seen, penalty)
     if likeliest < 0 or temperature == ZERO:
         return likeliest
     asked = temperature > ZERO and uniform == uniform  # noqa: PLR0124 - what is no number is not
-    if not (asked and desk.nats[likeliest] > -INFINITE):
+    if not (asked and scratch.nats[likeliest] > -INFINITE):
         return -1
-    _soften(desk, desk.nats[likeliest], ONE / temperature)
-    least = _least(desk, top_k, top_p, min_p)
+    _soften(scratch, scratch.nats[likeliest], ONE / temperature)
+    least = _least(scratch, top_k, top_p, min_p)
     total = 0.0
-    for chance in desk.chances:
+    for chance in scratch.chances:
         total += np.float64(chance) if chance >= least else 0.0
     if not total > 0:
         return -1
     goal, passed, last = uniform * total, 0.0, 0
     for i in range(len(logits)):
-        chance = desk.chances[i]
+        chance = scratch.chances[i]
         if chance > ZERO and chance >= least:
             passed, last = passed + chance, i
             if passed > goal:
@@ -70,7 +72,7 @@ def _drawn(desk: SamplingScratch, logits: Floats, seen: Any, turned: Floats) -> 
 
 
 @compiled
-def _penalised(desk: SamplingScratch, logits: Floats, seen: Any, penalty: Any) -> int:
+def _penalised(scratch: SamplingScratch, logits: Floats, seen: Any, penalty: Any) -> int:
     """Logits, less for what was seen before; the first of the largest, -1 if one is no number."""
     sound, most, likeliest = True, -INFINITE, 0
     for i in range(len(logits)):
@@ -78,43 +80,43 @@ def _penalised(desk: SamplingScratch, logits: Floats, seen: Any, penalty: Any) -
         if seen[i]:
             x = x / penalty if x > ZERO else x * penalty
         sound &= x < INFINITE
-        desk.nats[i] = x
+        scratch.nats[i] = x
         if x > most:
             most, likeliest = x, i
     return likeliest if sound else -1
 
 
 @compiled
-def _soften(desk: SamplingScratch, most: Any, scale: Any) -> None:
-    for i in range(len(desk.nats)):
-        nats = (desk.nats[i] - most) * scale
-        desk.nats[i] = nats
-        desk.chances[i] = exp(nats) if nats > FAINTEST else ZERO
+def _soften(scratch: SamplingScratch, most: Any, scale: Any) -> None:
+    for i in range(len(scratch.nats)):
+        nats = (scratch.nats[i] - most) * scale
+        scratch.nats[i] = nats
+        scratch.chances[i] = exp(nats) if nats > FAINTEST else ZERO
 
 
 @compiled
-def _least(desk: SamplingScratch, top_k: Any, top_p: Any, min_p: Any) -> Any:
+def _least(scratch: SamplingScratch, top_k: Any, top_p: Any, min_p: Any) -> Any:
     """How likely a token must be at least."""
     least, everything = min_p, top_k < 1 and top_p >= ONE
     if everything:
         return least
-    _fill_bins(desk)
-    count = len(desk.nats)
-    kth = _kth(desk, count if top_k >= count else int(top_k)) if top_k >= 1 else ZERO
+    _fill_bins(scratch)
+    count = len(scratch.nats)
+    kth = _kth(scratch, count if top_k >= count else int(top_k)) if top_k >= 1 else ZERO
     if top_p < ONE:
-        kth = max(kth, _nucleus(desk, kth, np.float64(top_p)))
+        kth = max(kth, _nucleus(scratch, kth, np.float64(top_p)))
     return max(least, kth)
 
 
 @compiled
-def _fill_bins(desk: SamplingScratch) -> None:
-    desk.masses[:] = 0
-    desk.counts[:] = 0
-    for i in range(len(desk.nats)):
-        if desk.chances[i] > ZERO:
-            number = _bin(desk.nats[i])
-            desk.masses[number] += desk.chances[i]
-            desk.counts[number] += 1
+def _fill_bins(scratch: SamplingScratch) -> None:
+    scratch.masses[:] = 0
+    scratch.counts[:] = 0
+    for i in range(len(scratch.nats)):
+        if scratch.chances[i] > ZERO:
+            number = _bin(scratch.nats[i])
+            scratch.masses[number] += scratch.chances[i]
+            scratch.counts[number] += 1
 
 
 @compiled
@@ -123,44 +125,44 @@ def _bin(nats: Any) -> int:
 
 
 @compiled
-def _sorted_bin(desk: SamplingScratch, number: int) -> Floats:
+def _sorted_bin(scratch: SamplingScratch, number: int) -> Floats:
     """The chances of one bin's tokens, the least first."""
     count = 0
-    for i in range(len(desk.nats)):
-        if desk.chances[i] > ZERO and _bin(desk.nats[i]) == number:
-            desk.some[count] = desk.chances[i]
+    for i in range(len(scratch.nats)):
+        if scratch.chances[i] > ZERO and _bin(scratch.nats[i]) == number:
+            scratch.some[count] = scratch.chances[i]
             count += 1
-    found = desk.some[:count]
+    found = scratch.some[:count]
     found.sort()
     return found
 
 
 @compiled
-def _kth(desk: SamplingScratch, k: int) -> Any:
+def _kth(scratch: SamplingScratch, k: int) -> Any:
     """The k-th largest chance; 0 if there are fewer."""
     passed = 0
     for number in range(BINS):
-        if passed + desk.counts[number] >= k:
-            found = _sorted_bin(desk, number)
+        if passed + scratch.counts[number] >= k:
+            found = _sorted_bin(scratch, number)
             return found[len(found) - (k - passed)]
-        passed += desk.counts[number]
+        passed += scratch.counts[number]
     return ZERO
 
 
 @compiled
-def _nucleus(desk: SamplingScratch, kth: Any, part: float) -> Any:
+def _nucleus(scratch: SamplingScratch, kth: Any, part: float) -> Any:
     """The chance of the last of the likeliest, of at least `kth`, that reach a part of them all."""
     total = 0.0
-    for chance in desk.chances:
+    for chance in scratch.chances:
         total += np.float64(chance) if chance >= kth else 0.0
     wanted, passed = part * total, 0.0
     for number in range(BINS):
-        if passed + desk.masses[number] >= wanted:
-            found = _sorted_bin(desk, number)
+        if passed + scratch.masses[number] >= wanted:
+            found = _sorted_bin(scratch, number)
             for place in range(len(found) - 1, -1, -1):
                 passed += found[place]
                 if passed >= wanted or found[place] <= kth:
                     return found[place]
         else:
-            passed += desk.masses[number]
+            passed += scratch.masses[number]
     return ZERO

@@ -13,7 +13,7 @@ from models.engine.batching import BatchedFn
 from models.engine.flow import Step
 from models.language.backends import Net
 from models.language.detokenizer import Detokenizer
-from models.language.sampling import Choice, knobs
+from models.language.sampling import Choice, sampling_row
 from models.language.tokenizer import TextTokens
 from models.params.text import LanguageParams
 
@@ -22,7 +22,7 @@ from models.params.text import LanguageParams
 class LanguageRuntime:
     """What a loaded model writes with."""
 
-    words: TextTokens
+    tokenizer: TextTokens
     net: Net
     read: BatchedFn[Any]  # of a chunk of tokens, their first place, the slot, the span
     next: BatchedFn[Choice]  # of a token, its place, the slot, the span, and how to draw
@@ -37,12 +37,12 @@ class Generated:
     finish: Literal["stop", "length"] | None = None
     drawn: list[Drawn] = field(default_factory=list)
 
-    def take(self, choice: Choice, words: TextTokens, how: LanguageParams) -> str:
+    def take(self, choice: Choice, tokenizer: TextTokens, how: LanguageParams) -> str:
         """One more token; gives what is final now. Raises NotFinite where there was none."""
         token = int(choice[0])
         if not torch.isfinite(choice[1]):
             raise NotFinite("the model produced values that are not finite")
-        if token in words.ends:
+        if token in tokenizer.ends:
             self.finish = "stop"
             piece = self.draft.end(token)
             self._leave_out_stop()
@@ -50,7 +50,7 @@ class Generated:
         self.count += 1
         before, piece = self.draft.letters, self.draft.add(token)
         if how.logprobs is not None:
-            self.drawn.append(_drawn(words, choice, (before, self.draft.letters), how.logprobs))
+            self.drawn.append(_drawn(tokenizer, choice, (before, self.draft.letters), how.logprobs))
         if self.draft.stopped:
             self.finish = "stop"
             self._leave_out_stop()
@@ -65,24 +65,24 @@ class Generated:
             self.drawn = [one for one in self.drawn if one.offset < self.draft.letters]
 
 
-def _drawn(words: TextTokens, choice: Choice, letters: tuple[int, int], count: int) -> Drawn:
+def _drawn(tokenizer: TextTokens, choice: Choice, letters: tuple[int, int], count: int) -> Drawn:
     """Of a token, with the letters of the text before and after it."""
     ranked = list(zip(choice[2].tolist(), choice[3].tolist(), strict=True))[:count]
-    likeliest = [_chance(words, t, p) for t, p in ranked if p > -torch.inf]
-    own = _chance(words, int(choice[0]), float(choice[1]))
+    likeliest = [_chance(tokenizer, t, p) for t, p in ranked if p > -torch.inf]
+    own = _chance(tokenizer, int(choice[0]), float(choice[1]))
     begins = max(letters[0], letters[1] - len(own.token))  # halves of letters may have come between
     return Drawn(own, begins, tuple(likeliest))
 
 
-def _chance(words: TextTokens, token: int, logprob: float) -> Chance:
-    return Chance(words.piece(token), logprob, words.bytes_of(token))
+def _chance(tokenizer: TextTokens, token: int, logprob: float) -> Chance:
+    return Chance(tokenizer.piece(token), logprob, tokenizer.bytes_of(token))
 
 
 class TokenSequence:
     """What a slot holds of a job's text, and how far the job is."""
 
-    def __init__(self, pen: LanguageRuntime, slot: int, steps: int) -> None:
-        self._pen, self._slot, self._steps = pen, torch.tensor(slot), steps
+    def __init__(self, runtime: LanguageRuntime, slot: int, steps: int) -> None:
+        self._runtime, self._slot, self._steps = runtime, torch.tensor(slot), steps
         self._tokens: list[int] = []
         self._step = 0
         self._unsaid: str | None = None  # text that goes out with the next step
@@ -96,31 +96,34 @@ class TokenSequence:
         One uniform a token is drawn, whether it is used or not.
         """
         await self._read(prompt)
-        written, last = Generated(Detokenizer(self._pen.words, prompt, how.stop)), prompt[-1]
+        written, last = (
+            Generated(Detokenizer(self._runtime.tokenizer, prompt, how.stop)),
+            prompt[-1],
+        )
         while written.finish is None:
-            draws = knobs(how, torch.rand((), generator=rng))
+            draws = sampling_row(how, torch.rand((), generator=rng))
             row = (torch.tensor(last), *self._at(len(self._tokens), 1), draws)
-            choice = await Step(self._pen.next, row, self._progress(), delta=self._said())
+            choice = await Step(self._runtime.next, row, self._progress(), delta=self._said())
             self._tokens.append(last)
             last = int(choice[0])
-            piece = written.take(choice, self._pen.words, how)
+            piece = written.take(choice, self._runtime.tokenizer, how)
             self._unsaid = piece if piece and aloud else None
         return written
 
     async def _read(self, tokens: Sequence[int]) -> None:
         """Have all of these but the last in the slot; what it holds of them already is kept."""
-        last, size = len(tokens) - 1, self._pen.net.chunk
+        last, size = len(tokens) - 1, self._runtime.net.chunk
         pairs = zip(self._tokens, tokens[:last], strict=False)
         start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         for begin in range(start, last, size):
             part = list(tokens[begin : min(begin + size, last)])
             part += part[-1:] * (size - len(part))  # written over by what follows
             row = (torch.tensor(part), *self._at(begin, size))
-            await Step(self._pen.read, row, self._progress(), delta=self._said())
+            await Step(self._runtime.read, row, self._progress(), delta=self._said())
         self._tokens = list(tokens[:last])
 
     def _at(self, place: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.tensor(place), self._slot, self._pen.net.bucket(place + count)
+        return torch.tensor(place), self._slot, self._runtime.net.bucket(place + count)
 
     def _said(self) -> str | None:
         said, self._unsaid = self._unsaid, None

@@ -77,10 +77,10 @@ class TextTokens:
         except ValueError:
             return set()
         after = page.text.rfind(SAID) + len(SAID)
-        span = next((span for span in page.spans if span[0] >= after), None)
-        if span is None or SAID not in page.text or page.text[after : span[0]].strip():
+        bucket = next((bucket for bucket in page.spans if bucket[0] >= after), None)
+        if bucket is None or SAID not in page.text or page.text[after : bucket[0]].strip():
             return set()
-        return {self._special[page.text[slice(*span)]].number}
+        return {self._special[page.text[slice(*bucket)]].number}
 
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size()

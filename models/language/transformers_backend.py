@@ -41,24 +41,25 @@ class CausalNet:
         self,
         config: Mapping[str, Any],
         tensors: Mapping[str, Tensor],
-        place: Placement,
+        placement: Placement,
         context: int,
     ) -> None:
         """Raises CheckpointError where it can't be built, or keeps more than keys and values."""
-        place = replace(place, dtype=place.words or place.dtype)
-        self._net = _built(config, tensors, place)
-        self._place, self.context = place, min(context, _window(self._net.config))
+        placement = replace(placement, dtype=placement.language_dtype or placement.dtype)
+        self._net = _built(config, tensors, placement)
+        self._place, self.context = placement, min(context, _window(self._net.config))
         self.vocabulary = int(self._net.config.vocab_size)
-        cuda = place.device.type == "cuda"
+        cuda = placement.device.type == "cuda"
         self.chunk = CHUNK_ON_CUDA if cuda else CHUNK
-        self.rows: int | None = PADDED_ON_CUDA if cuda else PADDED
-        self.most: int | None = None if cuda else MOST
+        self.pad_to: int | None = PADDED_ON_CUDA if cuda else PADDED
+        self.max_batch: int | None = None if cuda else MOST
         if _has_experts(self._net.config):  # whoever shares one shares its bits
-            self.rows, self.most = 1, None
+            self.pad_to, self.max_batch = 1, None
         self._last = int(_told(self._net.config, "max_position_embeddings") or self.places) - 1
-        self._shapes = _cached_shapes(self._net, place)
+        self._shapes = _cached_shapes(self._net, placement)
         self.slot_bytes = sum(
-            2 * heads * width * self.places * place.dtype.itemsize for heads, width in self._shapes
+            2 * heads * width * self.places * placement.dtype.itemsize
+            for heads, width in self._shapes
         )
         self.caches: tuple[Tensor, ...] = ()
         _forget_masks(self._net, self.places)
@@ -88,21 +89,21 @@ class CausalNet:
             length *= 2
         return torch.arange(min(length, self.places))
 
-    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, span: Tensor) -> None:
+    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
         """Write what becomes of tokens (B, C), which begin at `start` (B,), into slots (B,)."""
         places = start[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
-        self._run(self._net.base_model, tokens, places, slot, span)
+        self._run(self._net.base_model, tokens, places, slot, bucket)
 
-    def logits(self, token: Tensor, place: Tensor, slot: Tensor, span: Tensor) -> Tensor:
+    def logits(self, token: Tensor, place: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
         """(B, V) of what follows tokens (B,) at their places (B,)."""
-        told: Tensor = self._run(self._net, token[:, None], place[:, None], slot, span).logits
+        told: Tensor = self._run(self._net, token[:, None], place[:, None], slot, bucket).logits
         return told[:, 0]
 
-    def _run(self, net: Any, tokens: Tensor, places: Tensor, slot: Tensor, span: Tensor) -> Any:
-        seen = span[:, None, None, :] <= places[:, None, :, None]  # (B, 1, C, L)
+    def _run(self, net: Any, tokens: Tensor, places: Tensor, slot: Tensor, bucket: Tensor) -> Any:
+        seen = bucket[:, None, None, :] <= places[:, None, :, None]  # (B, 1, C, L)
         lowest = torch.finfo(self._place.dtype).min
         mask = torch.zeros(seen.shape, dtype=self._place.dtype, device=seen.device)
-        rows = Rows(slot, places, span.shape[1])
+        rows = Rows(slot, places, bucket.shape[1])
         return net(
             input_ids=tokens,
             attention_mask=mask.masked_fill_(~seen, lowest),
@@ -132,22 +133,24 @@ class CausalNet:
             )
 
 
-def _built(config: Mapping[str, Any], tensors: Mapping[str, Tensor], place: Placement) -> Any:
+def _built(config: Mapping[str, Any], tensors: Mapping[str, Tensor], placement: Placement) -> Any:
     told = {name: value for name, value in config.items() if name != "model_type"}
     try:
         made = AutoConfig.for_model(str(config.get("model_type")), **told)
         with no_init_weights():  # not on the meta device: it has tables that are not saved
-            net = MAKER.from_config(made, dtype=place.dtype)
+            net = MAKER.from_config(made, dtype=placement.dtype)
     except Exception as error:  # whatever it makes of a configuration that is none
         raise CheckpointError(f"the net can't be built from its header: {error}") from None
     tied = net.all_tied_weights_keys
     own = {name: t for name, t in net.state_dict().items() if name not in tied}
     check_names_and_shapes(own, tensors)
-    placed = {name: tensor.to(place.device, place.dtype) for name, tensor in tensors.items()}
+    placed = {
+        name: tensor.to(placement.device, placement.dtype) for name, tensor in tensors.items()
+    }
     net.load_state_dict(placed, assign=True, strict=False)
     net.tie_weights()
     make_even(net)
-    return net.to(place.device).eval().requires_grad_(False)
+    return net.to(placement.device).eval().requires_grad_(False)
 
 
 def _told(config: Any, name: str) -> int | None:
@@ -179,11 +182,15 @@ def _forget_masks(net: Any, places: int) -> None:
             )
 
 
-def _cached_shapes(net: Any, place: Placement) -> list[tuple[int, int]]:
+def _cached_shapes(net: Any, placement: Placement) -> list[tuple[int, int]]:
     """Heads and width of each layer's keys, as the net itself makes them of one token."""
     cache = DynamicCache(config=net.config)
     with torch.inference_mode():
-        net(torch.zeros(1, 1, dtype=torch.int64, device=place.device), cache=cache, use_cache=True)
+        net(
+            torch.zeros(1, 1, dtype=torch.int64, device=placement.device),
+            cache=cache,
+            use_cache=True,
+        )
     shapes = []
     layers: list[Any] = cache.layers
     for layer in layers:

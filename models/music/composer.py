@@ -41,27 +41,29 @@ class Composer:
     max_items = SLOTS
     item_bytes = 2**22  # its cache is counted with the weights
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        self.net = build_net(Net, checkpoint, Placement(place.device))
-        self.words = MusicTokens(checkpoint.header.labels)
-        if not self.words.styles:
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.net = build_net(Net, checkpoint, Placement(placement.device))
+        self.tokenizer = MusicTokens(checkpoint.header.labels)
+        if not self.tokenizer.styles:
             raise CheckpointError("it has no labels, which name its styles")
-        if self.net.vocabulary != self.words.size:
+        if self.net.vocabulary != self.tokenizer.size:
             raise CheckpointError(
-                f"its labels make {self.words.size} tokens, and its net {self.net.vocabulary}"
+                f"its labels make {self.tokenizer.size} tokens, and its net {self.net.vocabulary}"
             )
         counts = [table.num_embeddings for table in self.net.told]
-        if counts != facts_of(self.words):
-            raise CheckpointError(f"its net is told {counts}, not {facts_of(self.words)}")
-        self._way = stepping(self.net, place.device)
+        if counts != facts_of(self.tokenizer):
+            raise CheckpointError(f"its net is told {counts}, not {facts_of(self.tokenizer)}")
+        self._way = stepping(self.net, placement.device)
         self.slots = Slots(self._way.cache.keys, self._way.cache.values)
-        self.next: BatchedFn[Tensor] = BatchedFn(self._next, self._example(), rows=self._way.rows)
+        self.next: BatchedFn[Tensor] = BatchedFn(
+            self._next, self._example(), pad_to=self._way.pad_to
+        )
         self.batched: tuple[BatchedFn[Any], ...] = (self.next,)
 
     def _example(self) -> tuple[Tensor, ...]:
         nothing, one = torch.tensor(0), torch.tensor(1.0)
         facts = torch.zeros(len(FACTS), dtype=torch.long)
-        slot, any_token = torch.tensor(SCRATCH), torch.ones(self.words.size, dtype=torch.bool)
+        slot, any_token = torch.tensor(SCRATCH), torch.ones(self.tokenizer.size, dtype=torch.bool)
         return (nothing, facts, nothing, slot, any_token, torch.tensor(0.5), one, one)
 
     def _next(self, *columns: Tensor) -> Tensor:
@@ -88,11 +90,11 @@ class Composer:
         What is asked for is drawn in any case, so that asking for what was drawn gives the same.
         Raises ValueError for a primer that can't be gone on from.
         """
-        drawn = torch.randint(len(self.words.styles), (), generator=rng)
-        style = self.words.styles[int(drawn)] if params.style is None else params.style
+        drawn = torch.randint(len(self.tokenizer.styles), (), generator=rng)
+        style = self.tokenizer.styles[int(drawn)] if params.style is None else params.style
         tempo = params.tempo if primer is None else primer.tempo
-        piece = Composition(self.words, params.seconds, tempo)
-        given = given_tokens(self.words, params, style, primer)
+        piece = Composition(self.tokenizer, params.seconds, tempo)
+        given = given_tokens(self.tokenizer, params, style, primer)
         piece.add(given[0] or 0)
         with self.slots.take() as slot:
             while not piece.over:
@@ -129,7 +131,7 @@ class Stepping:
     step: Stepped
     draw: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
     cache: Cache  # laid out as `step` has it
-    rows: int | None  # the batch that it must be padded to
+    pad_to: int | None  # the batch that it must be padded to
 
 
 def stepping(net: Net, device: torch.device) -> Stepping:

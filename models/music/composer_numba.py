@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from models.kernels import categorical_numba
-from models.kernels.simd import ABREAST, LANES, Floats, Weights, compiled, exp, multiply, padded
-from models.music.composer_weights import TILE, ComposerScratch, PackedComposer, desk_for
+from models.kernels.simd import LANES, ROW_BLOCK, Floats, Weights, compiled, exp, multiply, padded
+from models.music.composer_weights import TILE, ComposerScratch, PackedComposer, scratch_for
 from models.nets.composer import Cache
 
 ZERO, ONE, INFINITE = np.float32(0), np.float32(1), np.float32(np.inf)
@@ -30,8 +30,8 @@ def step(weights: PackedComposer, x: Tensor, at: Tensor, slot: Tensor, cache: Ca
     """
     logits = torch.empty(len(x), weights.vocabulary)
     whole = [tensor.contiguous() for tensor in (x, at, slot, logits)]
-    fours = -(-len(x) // ABREAST)
-    each = -(-fours // torch.get_num_threads()) * ABREAST
+    fours = -(-len(x) // ROW_BLOCK)
+    each = -(-fours // torch.get_num_threads()) * ROW_BLOCK
     parts = [[t[first : first + each].numpy() for t in whole] for first in range(0, len(x), each)]
     run = partial(_step, weights, cache.keys.numpy(), cache.values.numpy())
     if len(parts) == 1:
@@ -44,7 +44,7 @@ def step(weights: PackedComposer, x: Tensor, at: Tensor, slot: Tensor, cache: Ca
 
 def _step(weights: PackedComposer, keys: Floats, values: Floats, part: list[Any]) -> None:
     *rows, logits = part
-    _run(weights, desk_for(weights), (keys, values), tuple(rows), logits)
+    _run(weights, scratch_for(weights), (keys, values), tuple(rows), logits)
 
 
 def draw(logits: Tensor, u: Tensor, temperature: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,38 +62,40 @@ def draw(logits: Tensor, u: Tensor, temperature: Tensor, top_p: Tensor) -> tuple
 
 @compiled
 def _run(
-    weights: PackedComposer, desk: ComposerScratch, cache: Any, given: Any, logits: Floats
+    weights: PackedComposer, scratch: ComposerScratch, cache: Any, given: Any, logits: Floats
 ) -> None:
     """The step of ABREAST rows, then that of the next; their slots are written."""
     x, at, slot = given
     width, last = weights.norms.shape[1], len(weights.norms) - 1
-    for first in range(0, len(x), ABREAST):
-        rows = min(ABREAST, len(x) - first)
+    for first in range(0, len(x), ROW_BLOCK):
+        rows = min(ROW_BLOCK, len(x) - first)
         for row in range(rows):
             n = first + row
-            for i in range(desk.x.shape[1]):  # its end too, where another row's may be no numbers
-                desk.x[row, i] = x[n, i] if i < width else ZERO
-            _turns(weights.speeds, at[n], desk.turns[row])
+            for i in range(
+                scratch.x.shape[1]
+            ):  # its end too, where another row's may be no numbers
+                scratch.x[row, i] = x[n, i] if i < width else ZERO
+            _turns(weights.speeds, at[n], scratch.turns[row])
         for layer in range(last // 2):
-            _norm(weights, desk, 2 * layer, rows)
-            _apply(weights.take, layer, desk.normed, width, desk.taken, rows)
+            _norm(weights, scratch, 2 * layer, rows)
+            _apply(weights.take, layer, scratch.normed, width, scratch.taken, rows)
             for row in range(rows):
                 n = first + row
                 held = (cache[0][slot[n], layer], cache[1][slot[n], layer])
-                _turn(desk.taken[row], desk.turns[row], weights.heads + weights.groups)
-                _remember(weights, desk.taken[row], held, at[n] % weights.window)
-                _look(weights, desk, held, row, min(at[n] + 1, weights.window))
-            _add(weights.give, layer, desk.found, width, desk.x, rows)
-            _norm(weights, desk, 2 * layer + 1, rows)
-            _apply(weights.open, layer, desk.normed, width, desk.opened, rows)
+                _turn(scratch.taken[row], scratch.turns[row], weights.heads + weights.groups)
+                _remember(weights, scratch.taken[row], held, at[n] % weights.window)
+                _look(weights, scratch, held, row, min(at[n] + 1, weights.window))
+            _add(weights.give, layer, scratch.found, width, scratch.x, rows)
+            _norm(weights, scratch, 2 * layer + 1, rows)
+            _apply(weights.open, layer, scratch.normed, width, scratch.opened, rows)
             for row in range(rows):
-                _gate(desk.opened[row], desk.closed[row, : weights.inner])
-            _add(weights.close, layer, desk.closed, weights.inner, desk.x, rows)
-        _norm(weights, desk, last, rows)
-        _apply(weights.out, 0, desk.normed, width, desk.logits, rows)
+                _gate(scratch.opened[row], scratch.closed[row, : weights.inner])
+            _add(weights.close, layer, scratch.closed, weights.inner, scratch.x, rows)
+        _norm(weights, scratch, last, rows)
+        _apply(weights.out, 0, scratch.normed, width, scratch.logits, rows)
         for row in range(rows):
             for i in range(logits.shape[1]):
-                logits[first + row, i] = desk.logits[row, i]
+                logits[first + row, i] = scratch.logits[row, i]
 
 
 @compiled
@@ -105,17 +107,17 @@ def _turns(speeds: Floats, at: int, turns: Floats) -> None:
 
 
 @compiled
-def _norm(weights: PackedComposer, desk: ComposerScratch, number: int, rows: int) -> None:
+def _norm(weights: PackedComposer, scratch: ComposerScratch, number: int, rows: int) -> None:
     """RMSNorm of x."""
     width = weights.norms.shape[1]
     for row in range(rows):
-        desk.parts[:] = ZERO
-        for start in range(0, desk.x.shape[1], LANES):  # zeros fill it up
+        scratch.parts[:] = ZERO
+        for start in range(0, scratch.x.shape[1], LANES):  # zeros fill it up
             for lane in range(LANES):
-                desk.parts[lane] += desk.x[row, start + lane] * desk.x[row, start + lane]
-        scale = ONE / np.sqrt(_total(desk.parts) / np.float32(width) + weights.eps)
+                scratch.parts[lane] += scratch.x[row, start + lane] * scratch.x[row, start + lane]
+        scale = ONE / np.sqrt(_total(scratch.parts) / np.float32(width) + weights.eps)
         for i in range(width):
-            desk.normed[row, i] = desk.x[row, i] * scale * weights.norms[number, i]
+            scratch.normed[row, i] = scratch.x[row, i] * scale * weights.norms[number, i]
 
 
 @compiled
@@ -169,24 +171,26 @@ def _remember(weights: PackedComposer, taken: Floats, held: Any, place: int) -> 
 
 
 @compiled
-def _look(weights: PackedComposer, desk: ComposerScratch, held: Any, row: int, count: int) -> None:
+def _look(
+    weights: PackedComposer, scratch: ComposerScratch, held: Any, row: int, count: int
+) -> None:
     """What the heads of a row find in so many places of its slot."""
     keys, values = held
     size, filled, each = weights.size, weights.filled, weights.heads // weights.groups
     places = -(-count // TILE) * TILE
-    found = row * desk.found.shape[1]
-    for i in range(desk.found.shape[1]):
-        desk.found[row, i] = ZERO
+    found = row * scratch.found.shape[1]
+    for i in range(scratch.found.shape[1]):
+        scratch.found[row, i] = ZERO
     for head in range(weights.heads):
-        desk.near[0, :places] = ZERO
-        at = (0, row * desk.taken.shape[1] + head * size, 0, 0, 0, size)
-        multiply(keys[head // each], desk.taken, desk.near, at, places, 1)
-        total = _weigh(desk.near[0, :places], count, size, desk.parts)
+        scratch.near[0, :places] = ZERO
+        at = (0, row * scratch.taken.shape[1] + head * size, 0, 0, 0, size)
+        multiply(keys[head // each], scratch.taken, scratch.near, at, places, 1)
+        total = _weigh(scratch.near[0, :places], count, size, scratch.parts)
         for tile in range(0, places, TILE):
             at = (tile * filled, tile, found + head * size, 0, 0, TILE)
-            multiply(values[head // each], desk.near, desk.found, at, filled, 1)
+            multiply(values[head // each], scratch.near, scratch.found, at, filled, 1)
         for i in range(head * size, (head + 1) * size):
-            desk.found[row, i] /= total
+            scratch.found[row, i] /= total
 
 
 @compiled

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from models.kernels.simd import (
-    ABREAST,
     LANES,
+    ROW_BLOCK,
     WIDE,
     Floats,
     Weights,
@@ -105,9 +105,9 @@ def _tiled(places: int) -> int:
     return -(-places // TILE) * TILE
 
 
-def desk_for(weights: PackedComposer) -> ComposerScratch:
+def scratch_for(weights: PackedComposer) -> ComposerScratch:
     def rows(width: int) -> Floats:
-        return np.zeros((ABREAST, width), np.float32)
+        return np.zeros((ROW_BLOCK, width), np.float32)
 
     width = weights.norms.shape[1]
     return ComposerScratch(

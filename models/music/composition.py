@@ -17,16 +17,16 @@ CLOSING = 0.8  # of the length asked for, after which a piece may end by itself
 MOST = 8192  # tokens of a piece, whatever it is like
 
 
-def facts_of(words: MusicTokens) -> list[int]:
+def facts_of(tokenizer: MusicTokens) -> list[int]:
     """How many values each of FACTS has, 0 being that it is not known."""
-    return [len(words.styles) + 1, WORDS["key"], WORDS["tempo"] + 1, WORDS["meter"] + 1]
+    return [len(tokenizer.styles) + 1, WORDS["key"], WORDS["tempo"] + 1, WORDS["meter"] + 1]
 
 
 @dataclass(slots=True)
 class Composition:
     """What one story has written so far."""
 
-    words: MusicTokens
+    tokenizer: MusicTokens
     seconds: float
     """How long it is to be."""
     tempo: float | None = None
@@ -38,8 +38,8 @@ class Composition:
 
     def add(self, token: int) -> None:
         """Raises ScoreError for one that may not follow."""
-        kind, value = self.words.read(token)
-        self.state = self.words.after(self.state, token)
+        kind, value = self.tokenizer.read(token)
+        self.state = self.tokenizer.after(self.state, token)
         self.tokens.append(token)
         self.bars += kind == "bar"
         if kind in FACTS:
@@ -58,18 +58,18 @@ class Composition:
 
     def may_follow(self) -> Tensor:
         """(vocabulary,) bool: as the grammar has it, but no `end` too soon, and no unknown key."""
-        allowed = torch.zeros(self.words.size, dtype=torch.bool)
-        for start, stop in self.words.allowed(self.state):
+        allowed = torch.zeros(self.tokenizer.size, dtype=torch.bool)
+        for start, stop in self.tokenizer.allowed(self.state):
             allowed[start:stop] = True
         if self._lasting(self.bars, 0) < CLOSING:
-            allowed[self.words.token("end", 0)] = False
+            allowed[self.tokenizer.token("end", 0)] = False
         if self.state.kind == "style":
-            allowed[self.words.token("key", 0)] = False
+            allowed[self.tokenizer.token("key", 0)] = False
         return allowed
 
     def score(self) -> Score:
         """What there is of it, cut where it is to end."""
-        score, _ = self.words.decode(self.tokens)
+        score, _ = self.tokenizer.decode(self.tokens)
         if self.tempo is not None and self.tempo != score.tempo:
             score = paced(score, self.tempo)
         return part(score, 0, self.seconds)
@@ -81,7 +81,7 @@ class Composition:
 
 
 def given_tokens(
-    words: MusicTokens, params: ComposerParams, style: str, primer: Score | None
+    tokenizer: MusicTokens, params: ComposerParams, style: str, primer: Score | None
 ) -> Sequence[int | None]:
     """How a piece must begin; None where it is free. Raises ScoreError for a primer that has no
     tokens, or is longer than what is asked for."""
@@ -96,12 +96,12 @@ def given_tokens(
                 f"the primer lasts {begun.seconds:g} seconds, and the piece is to last no more "
                 f"than {params.seconds:g}"
             )
-        return words.encode(begun, style)[:-1]
+        return tokenizer.encode(begun, style)[:-1]
     key, tempo = params.key, params.tempo
     return [
-        words.token("style", words.styles.index(style)),
-        None if key is None else words.token("key", 1 + KEYS.index(key)),
-        None if tempo is None else words.token("tempo", nearest(TEMPOS, tempo)),
+        tokenizer.token("style", tokenizer.styles.index(style)),
+        None if key is None else tokenizer.token("key", 1 + KEYS.index(key)),
+        None if tempo is None else tokenizer.token("tempo", nearest(TEMPOS, tempo)),
     ]
 
 

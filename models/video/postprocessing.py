@@ -22,12 +22,12 @@ class Enlarging:
     run: BatchedFn[Tensor] | None
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, frame: Tensor, place: Placement) -> "Enlarging":
+    def of(cls, checkpoint: Checkpoint, frame: Tensor, placement: Placement) -> "Enlarging":
         """`frame` (C, H, W) is one of those that it will be given."""
-        if "upscaler" not in checkpoint.needs:
+        if "upscaler" not in checkpoint.requires:
             return cls(None)
-        net = build_net(Upscaler, checkpoint.needs["upscaler"], place)
-        return cls(BatchedFn(net, (frame,), rows=1, dtype=place.dtype, channels_last=True))
+        net = build_net(Upscaler, checkpoint.requires["upscaler"], placement)
+        return cls(BatchedFn(net, (frame,), pad_to=1, dtype=placement.dtype, channels_last=True))
 
     @property
     def batched(self) -> tuple[BatchedFn[Tensor], ...]:

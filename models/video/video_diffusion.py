@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from models.artifacts import Artifact, Video
 from models.checkpoint.header import CheckpointError
-from models.checkpoint.weights import Checkpoint, build_net, build_part, refuse_strangers
+from models.checkpoint.weights import Checkpoint, build_component, build_net, refuse_unknown_tensors
 from models.clip.clip import CLIP, SHORT, Prompted
 from models.clip.tokenizer import notes_of
 from models.diffusion.denoiser import TICKS, Denoiser, Guidance, guidance_of
@@ -38,20 +38,20 @@ class VideoDiffusion:
     max_items = 32
     item_bytes = 256 * 2**20
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         header = checkpoint.header
         told: Mapping[str, Any] = header.process
         for role in PARTS:
-            if role not in checkpoint.needs:
+            if role not in checkpoint.requires:
                 raise CheckpointError(f"it needs no {role}, and can't work without one")
         net: Mapping[str, Any] = header.net
         if net.keys() != NET:
             raise CheckpointError(f"its net must have {', '.join(sorted(NET))} and nothing else")
-        refuse_strangers(checkpoint.tensors, {"unet"})
-        self.unet = build_part(VideoUNet, net["unet"], checkpoint.tensors, place, "unet.")
-        self.clip = CLIP(checkpoint.needs["clip"], place)
-        self.guess = build_net(Guess, checkpoint.needs["guess"], place)
-        self.autoencoder = build_net(Autoencoder, checkpoint.needs["autoencoder"], place)
+        refuse_unknown_tensors(checkpoint.tensors, {"unet"})
+        self.unet = build_component(VideoUNet, net["unet"], checkpoint.tensors, placement, "unet.")
+        self.clip = CLIP(checkpoint.requires["clip"], placement)
+        self.guess = build_net(Guess, checkpoint.requires["guess"], placement)
+        self.autoencoder = build_net(Autoencoder, checkpoint.requires["autoencoder"], placement)
         try:
             self.process = NoiseSchedule.of(told)
             self.guidance = guidance_of(told)
@@ -64,9 +64,9 @@ class VideoDiffusion:
         self.shape = (self.unet.channels, self.unet.size, self.unet.size)
         self._check_shapes(net["size"])
         frame = torch.zeros(self.autoencoder.channels, *[self.autoencoder.size] * 2)
-        self.enlarging = Enlarging.of(checkpoint, frame, place)
+        self.enlarging = Enlarging.of(checkpoint, frame, placement)
         example = torch.zeros(int(net["frames"]), *self.shape)
-        self.batched = self._functions(place.dtype, example, frame)
+        self.batched = self._functions(placement.dtype, example, frame)
 
     def _check_shapes(self, size: object) -> None:
         coder = self.autoencoder
@@ -87,14 +87,14 @@ class VideoDiffusion:
             length: BatchedFn(
                 self._predict,
                 (*row, torch.zeros(length, self.clip.width), torch.zeros(length), goal, clip[0]),
-                rows=1,
+                pad_to=1,
                 dtype=dtype,
             )
             for length in sorted({min(SHORT, self.clip.context), self.clip.context})
         }
         self.expect: BatchedFn[Tensor] = BatchedFn(self.guess, (goal, style), dtype=dtype)
         self.encode: BatchedFn[Tensor] = BatchedFn(
-            self.autoencoder.encode, (frame,), rows=1, dtype=dtype, channels_last=True
+            self.autoencoder.encode, (frame,), pad_to=1, dtype=dtype, channels_last=True
         )
         self.decode: BatchedFn[Tensor] = BatchedFn(
             self.autoencoder.decode, (clip[0],), dtype=dtype, channels_last=True
@@ -116,7 +116,7 @@ class VideoDiffusion:
         steps = 3 + count + (params.upscale > 1)
         guidance, notes = await self._guidance(params, inputs, steps)
         denoise = Denoiser(
-            self.predict[len(guidance.told[1])],
+            self.predict[len(guidance.cond[1])],
             self.process,
             path,
             guidance,
@@ -136,8 +136,8 @@ class VideoDiffusion:
         self, params: VideoDiffusionParams, inputs: Inputs, steps: int
     ) -> tuple[Guidance, tuple[str, ...]]:
         """What the net is told, and what it is told without the words; what to note of them."""
-        read = self.clip.words.read_text(params.prompt, self.clip.context)
-        free = self.clip.words.read_text(params.negative_prompt or "", self.clip.context)
+        read = self.clip.tokenizer.read_text(params.prompt, self.clip.context)
+        free = self.clip.tokenizer.read_text(params.negative_prompt or "", self.clip.context)
         rows = (read.rows, free.rows)
         told = await gather(
             *(Step(self.clip.tell, (self.clip.tokens(r),), (1, steps)) for r in rows)

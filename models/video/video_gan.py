@@ -30,24 +30,24 @@ class VideoGAN:
     max_items = 64
     item_bytes = 96 * 2**20
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        self.net = build_net(VideoGenerator, checkpoint, place)
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.net = build_net(VideoGenerator, checkpoint, placement)
         check_frames(checkpoint.header, self.net.frames)
         self.clip = None
         if self.net.told:
-            if "clip" not in checkpoint.needs:
+            if "clip" not in checkpoint.requires:
                 raise CheckpointError("its net is told words, and it needs no CLIP to read them")
-            self.clip = CLIP(checkpoint.needs["clip"], place)
+            self.clip = CLIP(checkpoint.requires["clip"], placement)
             if self.clip.embed != self.net.told:
                 raise CheckpointError(
                     f"its net is told {self.net.told} numbers, and its CLIP says {self.clip.embed}"
                 )
         example = (torch.zeros(self.net.latent), torch.zeros(self.net.told))
         self.film: BatchedFn[Tensor] = BatchedFn(
-            self._film, example, rows=1, most=MOST, dtype=place.dtype
+            self._film, example, pad_to=1, max_batch=MOST, dtype=placement.dtype
         )
         frame = torch.zeros(self.net.channels, self.net.size, self.net.size)
-        self.enlarging = Enlarging.of(checkpoint, frame, place)
+        self.enlarging = Enlarging.of(checkpoint, frame, placement)
         reads = () if self.clip is None else (self.clip.tell,)
         self.batched = (*reads, self.film, *self.enlarging.batched)
 
@@ -73,6 +73,6 @@ class VideoGAN:
         """The words as one vector, and what to note of them."""
         if self.clip is None:
             return torch.zeros(0), ()
-        read = self.clip.words.read_text(params.prompt, self.clip.context)
+        read = self.clip.tokenizer.read_text(params.prompt, self.clip.context)
         told = await Step(self.clip.tell, (self.clip.tokens(read.rows),), (1, steps))
         return self.clip.prompted(read.rows, told).pooled, notes_of(self.clip.context, read)

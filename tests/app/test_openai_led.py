@@ -11,7 +11,7 @@ from app.core.errors import InvalidRequest
 from app.core.settings import Settings
 from app.openai.images.request import ImageRequest, in_dialect, read_request
 from models.params.base import Params
-from tests.models.families import tiny_led
+from tests.models.families import tiny_guided
 
 LEAD = {"clip_guidance_scale": 50.0}
 GIVEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -34,7 +34,7 @@ GIVEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
-    tiny_led(tmp_path, "diffusion")
+    tiny_guided(tmp_path, "diffusion")
     made = Catalog(tmp_path, max_items=4)
     made.scan()
     return made

@@ -8,7 +8,7 @@ import torch
 from pydantic import JsonValue
 from torch import nn
 
-from models.checkpoint.header import PARTS, Header, Need
+from models.checkpoint.header import COMPONENTS, Header, Requirement
 from models.checkpoint.weights import load, save, weights_sha256
 from models.clip.tokenizer import WordTokenizer
 from models.diffusion.attach_clip import attach_clip
@@ -258,12 +258,12 @@ NEEDS = {
 }
 """The parts that a family works with, by their roles."""
 
-LEADER: dict[str, JsonValue] = {
+GUIDE_CLIP: dict[str, JsonValue] = {
     "embed_dim": 8,
     "vision_cfg": {"image_size": 16, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8},
     "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1},
 }
-LED: dict[str, list[dict[str, object]]] = {
+GUIDED: dict[str, list[dict[str, object]]] = {
     "diffusion": [
         {"prompt": "a dog", "steps": 3, "sampler": "ddpm"},
         {"prompt": "a dog", "steps": 3},
@@ -302,22 +302,22 @@ COMPOSING: dict[str, list[dict[str, object]]] = {
 def tiny_composing(folder: Path, family: str) -> Path:
     """The tiny checkpoint of a family that plays scores, with a composer beside it."""
     path, composer = tiny_checkpoint(folder, family), tiny_checkpoint(folder, "composer")
-    (folder / PARTS).mkdir(exist_ok=True)
-    composer.rename(folder / PARTS / composer.name)
+    (folder / COMPONENTS).mkdir(exist_ok=True)
+    composer.rename(folder / COMPONENTS / composer.name)
     held = load(path)
-    part = load(folder / PARTS / composer.name)
-    need = Need(id=composer.stem, weights=weights_sha256(part.tensors))
-    save(path, held.header.model_copy(update={"needs": {"composer": need}}), held.tensors)
+    part = load(folder / COMPONENTS / composer.name)
+    need = Requirement(id=composer.stem, weights=weights_sha256(part.tensors))
+    save(path, held.header.model_copy(update={"requires": {"composer": need}}), held.tensors)
     return path
 
 
-def tiny_led(folder: Path, family: str) -> Path:
+def tiny_guided(folder: Path, family: str) -> Path:
     """The tiny checkpoint of a diffusion family, led by a CLIP that knows every word."""
     path = tiny_checkpoint(folder, family)
-    tensors = build_clip(**LEADER).state_dict()
+    tensors = build_clip(**GUIDE_CLIP).state_dict()
     process: dict[str, JsonValue] = {"words": "all", "mean": [0.4, 0.5, 0.6], "std": [0.2] * 3}
-    card = Header(family="clip", net=LEADER, process=process)
-    save(folder / PARTS / "tiny-leader.safetensors", card, tensors)
+    card = Header(family="clip", net=GUIDE_CLIP, process=process)
+    save(folder / COMPONENTS / "tiny-leader.safetensors", card, tensors)
     return attach_clip(folder, path.stem, "tiny-leader")
 
 
@@ -338,7 +338,7 @@ def tiny_checkpoint(folder: Path, family: str, seed: int = 0) -> Path:
     return path
 
 
-def tiny_parts(folder: Path) -> dict[str, Need]:
+def tiny_parts(folder: Path) -> dict[str, Requirement]:
     """Every part that a family needs in the folder's parts, and what a header says of them."""
     torch.manual_seed(0)  # the same for every family
     net = build_clip(**CLIP).eval()
@@ -354,8 +354,8 @@ def tiny_parts(folder: Path) -> dict[str, Need]:
     needs = {}
     for role, (config, tensors) in parts.items():
         name = f"tiny-{role}"
-        save(folder / PARTS / f"{name}.safetensors", Header(family=role, net=config), tensors)
-        needs[role] = Need(id=name, weights=weights_sha256(tensors))
+        save(folder / COMPONENTS / f"{name}.safetensors", Header(family=role, net=config), tensors)
+        needs[role] = Requirement(id=name, weights=weights_sha256(tensors))
     return needs
 
 

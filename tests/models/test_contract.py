@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.artifacts import Artifact, values_of
-from models.checkpoint.header import PARTS, CheckpointError, part_path, read_header
+from models.checkpoint.header import COMPONENTS, CheckpointError, component_path, read_header
 from models.checkpoint.weights import load, save
 from models.engine.determinism import check_determinism
 from models.engine.engine import Engine, Failed, Finished
@@ -20,20 +20,20 @@ from models.params.base import Params
 from tests.models.families import (
     ABLE,
     COMPOSING,
-    LED,
+    GUIDED,
     NETS,
     PARAMS,
     load_family,
     tiny_checkpoint,
     tiny_composing,
-    tiny_led,
+    tiny_guided,
 )
 from workers.encoders.determinism import FACTS, Specimen, encoding, unrepeatable
 from workers.encoders.encode import encode
 
 CPU = torch.device("cpu")
 SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors"))
-HELPED = {"led": (tiny_led, LED), "composing": (tiny_composing, COMPOSING)}
+HELPED = {"guided": (tiny_guided, GUIDED), "composing": (tiny_composing, COMPOSING)}
 SUBJECTS = [
     *NETS,
     *(f"{family}, {how}" for how, (_, given) in HELPED.items() for family in given),
@@ -238,9 +238,9 @@ def test_a_checkpoint_that_does_not_fit_is_refused(
         header = header.model_copy(update={"net": {**header.net, "layers": 3}})
     else:
         header = header.model_copy(update={"net": {**header.net, "size": -1}})
-    (tmp_path / PARTS).mkdir()
-    for part in (part_path(path, need.id) for need in header.needs.values()):
-        (tmp_path / PARTS / part.name).symlink_to(part)
+    (tmp_path / COMPONENTS).mkdir()
+    for part in (component_path(path, need.id) for need in header.requires.values()):
+        (tmp_path / COMPONENTS / part.name).symlink_to(part)
     broken = tmp_path / "broken.safetensors"
     save(broken, header, tensors)
     with pytest.raises(CheckpointError, match=name if fault in ("missing", "shape") else None):

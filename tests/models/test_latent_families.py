@@ -176,7 +176,7 @@ def test_half_precision_picks_components_as_often() -> None:
     mixture.logits.data = torch.tensor([0.999, 0.001]).log()
     mixture.means.data = torch.tensor([[0.0], [1.0]])
     run = BatchedFn(
-        mixture.draw_by_parts, (torch.tensor(0), torch.zeros(1)), rows=None, dtype=torch.bfloat16
+        mixture.draw_by_parts, (torch.tensor(0), torch.zeros(1)), pad_to=None, dtype=torch.bfloat16
     )
     parts = [int(PARTS * share) for share in (0.9985, 0.9995)]
     rows = [(torch.tensor(part), torch.zeros(1)) for part in parts]

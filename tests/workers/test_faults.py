@@ -321,7 +321,7 @@ def test_a_batch_that_is_split_is_logged(caplog: pytest.LogCaptureFixture) -> No
             raise torch.OutOfMemoryError("no room")
         return x
 
-    run: BatchedFn[torch.Tensor] = BatchedFn(narrow, (torch.zeros(1),), rows=None)
+    run: BatchedFn[torch.Tensor] = BatchedFn(narrow, (torch.zeros(1),), pad_to=None)
     engine = Engine(torch.device("cpu"))
 
     async def flow() -> Any:

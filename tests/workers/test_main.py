@@ -26,8 +26,8 @@ CPU = torch.device("cpu")
     [
         ({}, Placement(CPU)),
         ({"dtype": "bfloat16"}, Placement(CPU, torch.bfloat16)),
-        ({"language_dtype": "int8"}, Placement(CPU, words=torch.int8)),
-        ({"language_dtype": "float32"}, Placement(CPU, words=torch.float32)),
+        ({"language_dtype": "int8"}, Placement(CPU, language_dtype=torch.int8)),
+        ({"language_dtype": "float32"}, Placement(CPU, language_dtype=torch.float32)),
         (
             {"dtype": "bfloat16", "language_dtype": "float32"},
             Placement(CPU, torch.bfloat16, torch.float32),
@@ -35,10 +35,10 @@ CPU = torch.device("cpu")
     ],
 )
 def test_models_go_where_the_settings_say(
-    asked: dict[str, Any], place: Placement, tmp_path: Path
+    asked: dict[str, Any], placement: Placement, tmp_path: Path
 ) -> None:
     settings = Settings(state=tmp_path, device="cpu", model_memory=2**31, **asked)
-    assert place_of(settings) == replace(place, memory=2**31)
+    assert place_of(settings) == replace(placement, memory_limit=2**31)
 
 
 def test_a_worker_does_not_wait_for_a_redis_that_refuses_its_password(

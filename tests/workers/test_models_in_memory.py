@@ -56,10 +56,10 @@ def test_models_whose_loading_takes_long_take_turns_under_a_budget_for_one(
 def test_a_model_that_can_not_be_weighed_is_refused_and_not_the_workers_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def weighed(entry: CheckpointEntry, place: Placement) -> int:
+    def weighed(entry: CheckpointEntry, placement: Placement) -> int:
         if entry.id == "tiny-gan":
             raise KeyError("context")
-        return loaded_bytes(entry, place)
+        return loaded_bytes(entry, placement)
 
     monkeypatch.setattr(workers.model_cache, "loaded_bytes", weighed)
     bench.worker()

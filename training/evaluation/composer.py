@@ -47,7 +47,7 @@ def measured_composer(
     """The record of an evaluation. Raises EvaluationRefused or DataMissing."""
     count = COUNT if n is None else n
     asked = composer_params(checkpoint, given)
-    if list(model.words.styles) != list(STYLES):
+    if list(model.tokenizer.styles) != list(STYLES):
         raise EvaluationRefused(f"its styles are not those of the corpus: {', '.join(STYLES)}")
     if not 1 <= seeds <= MOST:
         raise EvaluationRefused(f"the interval is over 1 to {MOST} seeds, not {seeds}")
@@ -91,9 +91,11 @@ def composer_params(checkpoint: Checkpoint, given: Record) -> ComposerParams:
 
 
 def library_of(model: Composer) -> Library:
-    held_out = [held_out_of(model.words, style) for style in STYLES]
+    held_out = [held_out_of(model.tokenizer, style) for style in STYLES]
     known = {
-        style: CopyIndex.of([runs_of(model.words, p) for p, test in pieces_of(style) if not test])
+        style: CopyIndex.of(
+            [runs_of(model.tokenizer, p) for p, test in pieces_of(style) if not test]
+        )
         for style in STYLES
     }
     return Library([one for turn in zip_longest(*held_out) for one in turn if one], known)
@@ -119,8 +121,8 @@ def _over(
 def _figures(
     model: Composer, library: Library, style: str, score: Score
 ) -> Iterator[tuple[str, float]]:
-    tokens = np.array(model.words.encode(score, style))
-    copied = library.known[style].longest(runs_of(model.words, tokens))
+    tokens = np.array(model.tokenizer.encode(score, style))
+    copied = library.known[style].longest(runs_of(model.tokenizer, tokens))
     yield "copied", copied
     yield f"copied_{style}", copied
     yield "notes_a_second", len(score.notes) / max(score.seconds, 1e-9)

@@ -63,7 +63,7 @@ def _of_composer(model: Composer, checkpoint: Checkpoint) -> Image.Image:
     asked = composer_params(checkpoint, {})
     real: list[tuple[str, Score]] = []
     for style in STYLES:
-        real += held_out_of(model.words, style)[:EACH]
+        real += held_out_of(model.tokenizer, style)[:EACH]
     styles = [style for style, _ in real]
     pairs = [
         (_notes(made, asked.seconds), _notes(score, asked.seconds))

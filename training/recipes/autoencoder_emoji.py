@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.checkpoint.header import PARTS, Header
+from models.checkpoint.header import COMPONENTS, Header
 from training.data.images.captions import load_captioned
 from training.learners.autoencoder import (
     AutoencoderLearner,
@@ -38,7 +38,7 @@ CARD = Header(
 
 RECIPE = Recipe(
     id="autoencoder-emoji",
-    folder=PARTS,
+    folder=COMPONENTS,
     data=load_captioned,
     learner=lambda card, device: AutoencoderLearner(card, SETTINGS, device),
     card=CARD,

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.checkpoint.header import PARTS, Header
+from models.checkpoint.header import COMPONENTS, Header
 from training.data.images.captions import CONTEXT, load_captioned
 from training.data.images.lexicon import ROWS, taught, words
 from training.learners.clip import CLIPLearner, CLIPSettings
@@ -47,7 +47,7 @@ CARD = Header(
 
 RECIPE = Recipe(
     id="clip-emoji",
-    folder=PARTS,
+    folder=COMPONENTS,
     data=load,
     learner=lambda card, device: CLIPLearner(card, words(), SETTINGS, device, taught()),
     card=CARD,

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.checkpoint.header import PARTS, Header
+from models.checkpoint.header import COMPONENTS, Header
 from training.data.images.captions import load_captioned
 from training.data.images.lexicon import STYLES
 from training.learners.prior import GuessLearner, GuessSettings, in_vectors, measure_guess
@@ -43,7 +43,7 @@ CARD = Header(
 
 RECIPE = Recipe(
     id="guess-emoji",
-    folder=PARTS,
+    folder=COMPONENTS,
     data=load,
     learner=lambda card, device: GuessLearner(card, SETTINGS, device),
     card=CARD,

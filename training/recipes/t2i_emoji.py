@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from models.checkpoint.header import Header, Need
+from models.checkpoint.header import Header, Requirement
 from models.checkpoint.weights import weights_sha256
 from training.components import part
 from training.data.images.captions import load_captioned, load_named, rows_of
@@ -65,10 +65,10 @@ def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> Tr
     by their hashes."""
     net = {"unet": card.net["unet"], "autoencoder": part("autoencoder-emoji").header.net}
     needs = {
-        role: Need(id=name, weights=weights_sha256(part(name).tensors))
+        role: Requirement(id=name, weights=weights_sha256(part(name).tensors))
         for role, name in {"clip": "clip-emoji", "upscaler": "upscaler-emoji"}.items()
     }
-    return TrainedWeights(card.model_copy(update={"net": net, "needs": needs}), weights)
+    return TrainedWeights(card.model_copy(update={"net": net, "requires": needs}), weights)
 
 
 CARD = Header(

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from models.checkpoint.header import PARTS, Header
+from models.checkpoint.header import COMPONENTS, Header
 from training.data.images.emoji_large import load_pairs
 from training.learners.upscaler import (
     UpscalerLearner,
@@ -38,7 +38,7 @@ CARD = Header(
 
 RECIPE = Recipe(
     id="upscaler-emoji",
-    folder=PARTS,
+    folder=COMPONENTS,
     data=load,
     learner=lambda card, device: UpscalerLearner(card, SETTINGS, device),
     card=CARD,

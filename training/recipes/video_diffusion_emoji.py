@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from models.checkpoint.header import SUFFIX, Header, Need
+from models.checkpoint.header import SUFFIX, Header, Requirement
 from models.checkpoint.weights import load as load_checkpoint
 from models.checkpoint.weights import weights_sha256
 from training.components import checkpoints_folder, part
@@ -49,10 +49,10 @@ def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> Tr
     """The parts it works with, by their hashes."""
     roles = {role: f"{role}-emoji" for role in ("clip", "guess", "autoencoder", "upscaler")}
     needs = {
-        role: Need(id=name, weights=weights_sha256(part(name).tensors))
+        role: Requirement(id=name, weights=weights_sha256(part(name).tensors))
         for role, name in roles.items()
     }
-    return TrainedWeights(card.model_copy(update={"needs": needs}), weights)
+    return TrainedWeights(card.model_copy(update={"requires": needs}), weights)
 
 
 CARD = Header(

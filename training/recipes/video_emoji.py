@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from models.checkpoint.header import Header, Need
+from models.checkpoint.header import Header, Requirement
 from models.checkpoint.weights import weights_sha256
 from training.components import part
 from training.data.video.clips import ABOUT, LICENCE
@@ -22,11 +22,11 @@ def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> Tr
     """The parts it works with, by their hashes; and that it makes one number of frames."""
     frames = card.net["frames"]
     needs = {
-        role: Need(id=f"{role}-emoji", weights=weights_sha256(part(f"{role}-emoji").tensors))
+        role: Requirement(id=f"{role}-emoji", weights=weights_sha256(part(f"{role}-emoji").tensors))
         for role in ("clip", "upscaler")
     }
     facts = {
-        "needs": needs,
+        "requires": needs,
         "defaults": card.defaults | {"frames": frames},
         "limits": card.limits | {"frames": (frames, frames)},
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from models.checkpoint.header import Header, Need
+from models.checkpoint.header import Header, Requirement
 from models.checkpoint.weights import weights_sha256
 from models.music.piano_roll import Rolled
 from training.components import part
@@ -41,8 +41,8 @@ def load() -> Data:
 
 def with_composer(card: Header, weights: dict[str, Tensor], data: Data) -> TrainedWeights:
     """The composer that writes what it plays where nobody gives it a score, by its hash."""
-    composer = Need(id="composer", weights=weights_sha256(part("composer").tensors))
-    return TrainedWeights(card.model_copy(update={"needs": {"composer": composer}}), weights)
+    composer = Requirement(id="composer", weights=weights_sha256(part("composer").tensors))
+    return TrainedWeights(card.model_copy(update={"requires": {"composer": composer}}), weights)
 
 
 CARD = Header(

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from models.checkpoint.header import LEAD, PARTS, read_header
+from models.checkpoint.header import COMPONENTS, GUIDE, read_header
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.params.diffusion import StableDiffusionParams
 from tests.atelier.commands import Said, atelier, refused
 from tests.models.convert.test_open_clip import TINY, made, written
-from tests.models.families import load_family, tiny_checkpoint, tiny_led
+from tests.models.families import load_family, tiny_checkpoint, tiny_guided
 from tests.models.stable import tiny_folder
 
 
@@ -34,7 +34,7 @@ def test_a_folder_becomes_a_checkpoint_that_needs_it_no_more(folder: Path, tmp_p
     shutil.rmtree(copy)
     told = json.loads(atelier("inspect", path).out)
     assert (told["title"], told["licence"]) == ("Mine", "CreativeML Open RAIL-M")
-    assert not (tmp_path / PARTS).exists()
+    assert not (tmp_path / COMPONENTS).exists()
     params = StableDiffusionParams(prompt="a red apple", steps=2)
     (picture,) = run_alone(load_family(path).generate(params, seeded(1)))
     assert picture.pixels.shape == (3, 64, 64)
@@ -65,7 +65,7 @@ def test_a_model_of_open_clip_becomes_a_part(tmp_path: Path) -> None:
     out = tmp_path / "checkpoints"
     command = ("import", "open-clip", source.name, source.weights, "--out", out, "--id", "tiny")
     said = atelier(*command, "--licence", "MIT", "--title", "Tiny")
-    path = out / PARTS / "tiny.safetensors"
+    path = out / COMPONENTS / "tiny.safetensors"
     assert (said.status, said.out) == (0, f"{path}\n"), said.err
     told = json.loads(atelier("inspect", path).out)
     assert (told["family"], told["title"], told["licence"]) == ("clip", "Tiny", "MIT")
@@ -78,23 +78,25 @@ def test_a_model_of_open_clip_becomes_a_part(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_clip_leads_what_is_imported_and_what_is_there(folder: Path, tmp_path: Path) -> None:
-    tiny_led(tmp_path, "diffusion")
+    tiny_guided(tmp_path, "diffusion")
     said = imports(folder, tmp_path, "--id", "sd", "--clip", "tiny-leader")
     assert said.status == 0, said.err
-    assert read_header(tmp_path / "sd.safetensors").needs.keys() == {LEAD}
+    assert read_header(tmp_path / "sd.safetensors").requires.keys() == {GUIDE}
     params = StableDiffusionParams(prompt="apple", steps=2, clip_guidance_scale=50.0)
-    (led,) = run_alone(load_family(tmp_path / "sd.safetensors").generate(params, seeded(1)))
-    assert led.pixels.shape == (3, 64, 64)
+    (guided,) = run_alone(load_family(tmp_path / "sd.safetensors").generate(params, seeded(1)))
+    assert guided.pixels.shape == (3, 64, 64)
     refusal = refused(imports(folder, tmp_path, "--id", "other", "--clip", "lost"))
     assert "there is no part lost" in refusal
-    said = atelier("lead", "sd", "--clip", "tiny-leader", "--out", tmp_path)
+    said = atelier("attach-clip", "sd", "--clip", "tiny-leader", "--out", tmp_path)
     assert (said.status, said.out) == (0, f"{tmp_path / 'sd.safetensors'}\n"), said.err
     tiny_checkpoint(tmp_path, "vae")
-    command = ("lead", "tiny-vae", "--clip", "tiny-leader", "--out", tmp_path)
+    command = ("attach-clip", "tiny-vae", "--clip", "tiny-leader", "--out", tmp_path)
     assert "is no diffusion model" in refused(atelier(*command))
-    assert "name a CLIP by --clip" in refused(atelier("lead", "sd", "--out", tmp_path))
-    assert "or let none" in refused(atelier("lead", "sd", "--clip", "x", "--none"))
-    assert atelier("lead", "sd", "--none", "--out", tmp_path).status == 0
-    assert not read_header(tmp_path / "sd.safetensors").needs
-    assert "was given no CLIP" in refused(atelier("lead", "sd", "--none", "--out", tmp_path))
-    assert "there is no lost" in refused(atelier("lead", "lost", "--none", "--out", tmp_path))
+    assert "name a CLIP by --clip" in refused(atelier("attach-clip", "sd", "--out", tmp_path))
+    assert "or detach it" in refused(atelier("attach-clip", "sd", "--clip", "x", "--none"))
+    assert atelier("attach-clip", "sd", "--none", "--out", tmp_path).status == 0
+    assert not read_header(tmp_path / "sd.safetensors").requires
+    assert "was given no CLIP" in refused(atelier("attach-clip", "sd", "--none", "--out", tmp_path))
+    assert "there is no lost" in refused(
+        atelier("attach-clip", "lost", "--none", "--out", tmp_path)
+    )

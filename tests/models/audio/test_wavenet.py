@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from models.artifacts import Audio, NotFinite
 from models.audio import wavenet
 from models.audio.wavenet import WaveNet, stepping
-from models.checkpoint.header import CheckpointError, Need
+from models.checkpoint.header import CheckpointError, Requirement
 from models.checkpoint.weights import load, save
 from models.engine.batching import BatchedFn, Placement
 from models.engine.engine import Advanced, Engine, Failed
@@ -200,7 +200,7 @@ def test_weights_that_are_none_are_not_played(
     held = load(path)
     held.tensors["out.bias"][7] = value
     family = WaveNet(held, Placement(CPU))
-    assert family.advance.rows == (None if compiler else 4)
+    assert family.advance.pad_to == (None if compiler else 4)
     with pytest.raises(NotFinite):
         made(family, seconds=0.01)
 
@@ -215,7 +215,7 @@ def test_without_a_compiler_the_plain_steps_are_taken(
 ) -> None:
     monkeypatch.setattr(wavenet.importlib.util, "find_spec", lambda _: None)
     plain = WaveNet(load(path), Placement(CPU))
-    assert plain.advance.rows == 4
+    assert plain.advance.pad_to == 4
     assert plain.samples < family.samples
     ours, theirs = (made(f, style="jazz", seconds=0.05).samples for f in (family, plain))
     assert torch.equal(ours, theirs)
@@ -289,8 +289,8 @@ def test_params_out_of_range_are_refused(asked: dict[str, Any]) -> None:
 def test_what_a_checkpoint_lacks_is_told_by_its_header(path: Path) -> None:
     entry, header = FAMILIES["wavenet"], load(path).header
     assert entry.lacks(header) == {"tempo", "key"}
-    need = Need(id="x", weights="0" * 64)
-    assert entry.lacks(header.model_copy(update={"needs": {"composer": need}})) == set()
+    need = Requirement(id="x", weights="0" * 64)
+    assert entry.lacks(header.model_copy(update={"requires": {"composer": need}})) == set()
     plain = header.model_copy(update={"labels": [], "process": {"rate": 8000}})
     assert entry.lacks(plain) == {"style", "unconditioned", "score", "tempo", "key"}
 

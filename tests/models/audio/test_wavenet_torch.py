@@ -82,13 +82,13 @@ def kernel_logits(net: WaveNetModel, classes: Tensor) -> Tensor:
     """By the kernel's single step, each stream by itself and told what its samples were."""
     weights = wavenet_numba.packed(Stacked(net))
     (rings, length, _), told, _ = asked(net, len(classes))
-    desk, found = wavenet_numba.desk_for(weights), []
+    scratch, found = wavenet_numba.scratch_for(weights), []
     for k, previous in enumerate(predecessors(net, classes).unbind(1)):
         for row, number in enumerate(previous.tolist()):
-            desk.both[0, net.residual : 2 * net.residual] = weights.embed[number]
+            scratch.both[0, net.residual : 2 * net.residual] = weights.embed[number]
             frame = told[:, k // net.hop].contiguous().numpy()
-            wavenet_numba.step(weights, desk, (rings.numpy(), length.numpy()), frame, row, 1)
-            found.append(torch.tensor(desk.logits[0, : net.classes]))
+            wavenet_numba.step(weights, scratch, (rings.numpy(), length.numpy()), frame, row, 1)
+            found.append(torch.tensor(scratch.logits[0, : net.classes]))
         length += 1
     return torch.stack(found).unflatten(0, (-1, len(classes))).transpose(0, 1)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models.checkpoint.header import CheckpointError, Need, part_path, read_header
+from models.checkpoint.header import CheckpointError, Requirement, component_path, read_header
 from models.checkpoint.weights import load, read_foreign, save, weights_sha256
 from models.registry import CheckpointRegistry
 from tests.models.families import tiny_checkpoint
@@ -141,7 +141,10 @@ def test_a_model_counts_the_numbers_of_its_parts_as_its_own(tmp_path: Path) -> N
     entry = CheckpointRegistry(tiny_checkpoint(tmp_path, "latent_diffusion").parent).entries()[
         "tiny-latent_diffusion"
     ]
-    files = [entry.path, *(part_path(entry.path, need.id) for need in entry.header.needs.values())]
+    files = [
+        entry.path,
+        *(component_path(entry.path, need.id) for need in entry.header.requires.values()),
+    ]
     assert len(files) == 3
     assert entry.elements == sum(t.numel() for path in files for t in load_file(path).values())
 
@@ -150,7 +153,7 @@ def test_a_model_whose_part_is_gone_is_not_listed_until_it_is_back(tmp_path: Pat
     time = [0.0]
     shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     path = tiny_checkpoint(tmp_path, "latent_diffusion")
-    part = part_path(path, read_header(path).needs["clip"].id)
+    part = component_path(path, read_header(path).requires["clip"].id)
     away = part.rename(tmp_path / "away")
     assert shelf.entries() == {}
     refused = shelf.look()["tiny-latent_diffusion"]
@@ -164,15 +167,15 @@ def test_a_part_may_be_a_model_that_can_be_asked_for_itself(tmp_path: Path) -> N
     time = [0.0]
     shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     path = tiny_checkpoint(tmp_path, "latent_diffusion")
-    need = read_header(path).needs["clip"]
-    inside = part_path(path, need.id)
+    need = read_header(path).requires["clip"]
+    inside = component_path(path, need.id)
     beside = tmp_path / inside.name
     away = inside.rename(tmp_path / "away")
     assert shelf.entries() == {}
     time[0] = 2.0
     away.rename(beside)
     assert list(shelf.entries()) == ["tiny-latent_diffusion"]  # which a CLIP can't be, but it is
-    assert weights_sha256(load(path).needs["clip"].tensors) == need.weights
+    assert weights_sha256(load(path).requires["clip"].tensors) == need.weights
     time[0] = 4.0
     beside.unlink()
     assert shelf.entries() == {}
@@ -180,15 +183,17 @@ def test_a_part_may_be_a_model_that_can_be_asked_for_itself(tmp_path: Path) -> N
 
 def test_a_part_has_no_parts(tmp_path: Path) -> None:
     path = tiny_checkpoint(tmp_path, "latent_diffusion")
-    need = read_header(path).needs["clip"]
-    where = part_path(path, need.id)
+    need = read_header(path).requires["clip"]
+    where = component_path(path, need.id)
     held = load(where)
-    round_and_round = held.header.model_copy(update={"needs": {"clip": need}})
+    round_and_round = held.header.model_copy(update={"requires": {"clip": need}})
     save(where, round_and_round, held.tensors)
     with pytest.raises(CheckpointError, match="needs the part tiny-clip, which needs others"):
         load(path)
     itself = load(tiny_checkpoint(tmp_path, "vae"))
-    looped = itself.header.model_copy(update={"needs": {"clip": Need(id="me", weights="a" * 64)}})
+    looped = itself.header.model_copy(
+        update={"requires": {"clip": Requirement(id="me", weights="a" * 64)}}
+    )
     save(tmp_path / "me.safetensors", looped, itself.tensors)
     with pytest.raises(CheckpointError, match="needs the part me, which needs others"):
         load(tmp_path / "me.safetensors")

@@ -115,7 +115,7 @@ def test_a_folders_own_tokenizer_is_taken(tmp_path: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     assert read(folder, "12") != source.encode("12").ids  # as transformers has it
     path = import_language(folder, None, tmp_path, "digits", {})
-    words = Language(load(path), Placement(CPU)).pen.words
+    words = Language(load(path), Placement(CPU)).runtime.tokenizer
     source.encode_special_tokens = True
     for text in mixed_texts():
         assert words.of_text(text) == source.encode(text).ids
@@ -139,7 +139,7 @@ def test_the_token_that_ends_a_turn_ends_a_text(tmp_path: Path) -> None:
     words.save_pretrained(folder)
     path = import_language(folder, None, tmp_path, "turns", {})
     turn = words.convert_tokens_to_ids("<turn>")
-    assert turn in Language(load(path), Placement(CPU)).pen.words.ends
+    assert turn in Language(load(path), Placement(CPU)).runtime.tokenizer.ends
     words.add_tokens(["<|eot_id|>"], special_tokens=True)
     words.save_pretrained(folder)
     named = words.convert_tokens_to_ids("<|eot_id|>")

@@ -87,7 +87,7 @@ def imported(folder: Path, source: OpenClipSource) -> CLIP:
 def compare(ours: CLIP, theirs: nn.Module, context: int) -> None:
     """Tokens alike, and what is told and seen within 1e-5."""
     tokens = SimpleTokenizer(context_length=context)(TEXTS)
-    read = [ours.tokens(ours.words.read_text(text, context).rows) for text in TEXTS]
+    read = [ours.tokens(ours.tokenizer.read_text(text, context).rows) for text in TEXTS]
     assert torch.equal(torch.stack(read), tokens)
     pictures = torch.rand(2, 3, ours.side, ours.side)
     mean, std = (torch.tensor(x)[:, None, None] for x in (ours.sight.mean, ours.sight.std))
@@ -250,10 +250,10 @@ def test_an_id_is_taken_until_it_is_given_up(tmp_path: Path) -> None:
 
 def test_what_is_beyond_the_context_is_noted(tmp_path: Path) -> None:
     ours = imported(tmp_path, written(tmp_path, TINY, made(TINY).state_dict()))
-    read = ours.words.read_text(TEXTS[-1], 6)
+    read = ours.tokenizer.read_text(TEXTS[-1], 6)
     assert (len(read.rows), read.unknown, read.beyond) == (
         6,
         (),
         ("jumps over the lazy dog twice",),
     )
-    assert ours.words.read_text("zyzzyva", 6).unknown == ()
+    assert ours.tokenizer.read_text("zyzzyva", 6).unknown == ()

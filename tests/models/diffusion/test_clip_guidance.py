@@ -12,11 +12,11 @@ from torch.nn import functional as F
 from app.catalog.request_models import request_class
 from app.http.validation_errors import explain_details
 from models.artifacts import values_of
-from models.checkpoint.header import LEAD, PARTS, CheckpointError, Header, read_header
+from models.checkpoint.header import COMPONENTS, GUIDE, CheckpointError, Header, read_header
 from models.checkpoint.weights import load, save
 from models.clip.clip import CLIP, cutouts
 from models.diffusion.attach_clip import attach_clip
-from models.diffusion.clip_guidance import CUTOUTS, ClipGuidance, Lead
+from models.diffusion.clip_guidance import CUTOUTS, ClipGuidance, ClipTarget
 from models.diffusion.timesteps import timesteps
 from models.engine.batching import run_together
 from models.engine.engine import Engine
@@ -24,15 +24,15 @@ from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.params.diffusion import SAMPLERS, DiffusionParams, TextToImageParams
-from tests.models.families import LED, load_family, tiny_checkpoint, tiny_led
+from tests.models.families import GUIDED, load_family, tiny_checkpoint, tiny_guided
 
 CPU = torch.device("cpu")
 CHECKPOINTS = Path(__file__).parents[3] / "checkpoints"
 
 
-@pytest.fixture(scope="module", params=LED)
+@pytest.fixture(scope="module", params=GUIDED)
 def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_led(tmp_path_factory.mktemp("led"), request.param)
+    return tiny_guided(tmp_path_factory.mktemp("led"), request.param)
 
 
 def pictures_of(family: Any, x0: Tensor) -> Tensor:
@@ -77,21 +77,25 @@ def rows_of(guide: ClipGuidance, count: int) -> list[tuple[Tensor, ...]]:
 
 def test_the_gradient_is_that_of_each_picture_alone(path: Path) -> None:
     family: Any = load_family(path)
-    rows = rows_of(family.guide, 3)
-    for row, found in zip(rows, run_together(family.guide.gradient, rows, CPU), strict=True):
-        expected = naive(family, family.guide.clip, *row)
+    rows = rows_of(family.clip_guidance, 3)
+    for row, found in zip(
+        rows, run_together(family.clip_guidance.gradient, rows, CPU), strict=True
+    ):
+        expected = naive(family, family.clip_guidance.clip, *row)
         assert torch.allclose(found, expected, atol=1e-6 + 1e-4 * float(expected.abs().max()))
 
 
 def test_it_leads_towards_the_text_and_less_where_there_is_less_noise(path: Path) -> None:
     family: Any = load_family(path)
-    ((x0, goal, cuts),) = rows_of(family.guide, 1)
-    (gradient,) = run_together(family.guide.gradient, [(x0, goal, cuts)], CPU)
+    ((x0, goal, cuts),) = rows_of(family.clip_guidance, 1)
+    (gradient,) = run_together(family.clip_guidance.gradient, [(x0, goal, cuts)], CPU)
 
     def alike(x: Tensor) -> float:
         with torch.no_grad():
             return float(
-                family.guide.clip.likeness(pictures_of(family, x[None]), goal[None], cuts[None])
+                family.clip_guidance.clip.likeness(
+                    pictures_of(family, x[None]), goal[None], cuts[None]
+                )
             )
 
     step = 0.01 * gradient / gradient.norm()
@@ -101,11 +105,11 @@ def test_it_leads_towards_the_text_and_less_where_there_is_less_noise(path: Path
 def test_the_lead_is_scaled_by_the_noise_of_its_level(path: Path) -> None:
     """By sqrt(1 - alpha_bar) and the request's scale, at every second level."""
     family: Any = load_family(path)
-    ((x0, goal, _),) = rows_of(family.guide, 1)
+    ((x0, goal, _),) = rows_of(family.clip_guidance, 1)
     way = timesteps(family.process.alpha_bar, 4)
-    (mend,) = family.guide.mends(Lead(goal, 3.0, every=2), way, seeded(1))
+    (hook,) = family.clip_guidance.x0_hooks(ClipTarget(goal, 3.0, every=2), way, seeded(1))
     for level in (0, 2):
-        story = mend(x0, level, (1, 2))
+        story = hook(x0, level, (1, 2))
         (step,) = story.send(None)
         (gradient,) = run_together(step.run, [step.row], CPU)
         with pytest.raises(StopIteration) as end:
@@ -113,7 +117,7 @@ def test_the_lead_is_scaled_by_the_noise_of_its_level(path: Path) -> None:
         added = 3.0 * (1 - way.alpha_bar[level]) ** 0.5 * gradient
         assert torch.allclose(end.value.value, x0 + added, atol=1e-6)
     with pytest.raises(StopIteration) as end:
-        mend(x0, 1, (1, 2)).send(None)
+        hook(x0, 1, (1, 2)).send(None)
     assert end.value.value is x0
 
 
@@ -125,17 +129,17 @@ def test_a_lead_that_moves_nothing_changes_no_bit(path: Path, sampler: str) -> N
     free = {"prompt": "dog", "steps": 3, "sampler": sampler}
     if kind is DiffusionParams:
         del free["prompt"]  # which alone leads it
-    led, plain = (
+    guided, plain = (
         run_alone(family.generate(kind.model_validate(a), seeded(1)))[0] for a in (asked, free)
     )
-    assert torch.equal(values_of(led), values_of(plain))
+    assert torch.equal(values_of(guided), values_of(plain))
 
 
 @pytest.mark.parametrize("scale", ["much", [1], 0, -3.0, 1001.0, None])
 def test_a_checkpoints_own_scale_is_one_that_could_be_asked_for(
     tmp_path: Path, scale: object
 ) -> None:
-    path = tiny_led(tmp_path, "diffusion")
+    path = tiny_guided(tmp_path, "diffusion")
     held = load(path)
     process = {**held.header.process, "clip_guidance": scale}
     save(path, held.header.model_copy(update={"process": process}), held.tensors)
@@ -145,7 +149,7 @@ def test_a_checkpoints_own_scale_is_one_that_could_be_asked_for(
 
 def test_a_led_flow_is_canceled_between_any_two_steps(path: Path) -> None:
     header = read_header(path)
-    params = FAMILIES[header.family].params.model_validate(LED[header.family][1])
+    params = FAMILIES[header.family].params.model_validate(GUIDED[header.family][1])
     family = load_family(path)
     engine, ticks = Engine(CPU), 0
     engine.add("whole", family.generate(params, seeded(1)))
@@ -163,15 +167,15 @@ def test_a_led_flow_is_canceled_between_any_two_steps(path: Path) -> None:
 
 def test_only_what_is_led_takes_what_leads(tmp_path: Path) -> None:
     free = read_header(tiny_checkpoint(tmp_path, "diffusion"))
-    led = read_header(tiny_led(tmp_path, "diffusion"))
+    guided = read_header(tiny_guided(tmp_path, "diffusion"))
     for asked in ({"prompt": "dog"}, {"clip_guidance_scale": 5.0}, {"clip_guidance_every": 2}):
         assert "is not a parameter" in refused(free, asked)
-    assert "clip_guidance_scale needs prompt" in refused(led, {"clip_guidance_scale": 5.0})
+    assert "clip_guidance_scale needs prompt" in refused(guided, {"clip_guidance_scale": 5.0})
     asked = {"prompt": "dog", "clip_guidance_every": 2}
-    assert "clip_guidance_every needs clip_guidance_scale" in refused(led, asked)
-    taken = request_class("m", led, FAMILIES["diffusion"], 4).model_validate({"prompt": "dog"})
+    assert "clip_guidance_every needs clip_guidance_scale" in refused(guided, asked)
+    taken = request_class("m", guided, FAMILIES["diffusion"], 4).model_validate({"prompt": "dog"})
     assert dict(taken)["prompt"] == "dog"
-    request_class("m", led, FAMILIES["diffusion"], 4).model_validate({})
+    request_class("m", guided, FAMILIES["diffusion"], 4).model_validate({})
 
 
 def refused(header: Header, asked: dict[str, Any]) -> str:
@@ -182,7 +186,7 @@ def refused(header: Header, asked: dict[str, Any]) -> str:
 
 
 def test_only_diffusion_models_are_led_and_only_by_a_clip(tmp_path: Path) -> None:
-    tiny_led(tmp_path, "diffusion")
+    tiny_guided(tmp_path, "diffusion")
     tiny_checkpoint(tmp_path, "vae")
     tiny_checkpoint(tmp_path, "latent_diffusion")
     before = (tmp_path / "tiny-vae.safetensors").read_bytes()
@@ -200,11 +204,11 @@ def test_only_diffusion_models_are_led_and_only_by_a_clip(tmp_path: Path) -> Non
 
 def test_another_card_and_the_same_weights(tmp_path: Path) -> None:
     before = load(tiny_checkpoint(tmp_path, "latent_diffusion"))
-    after = load(tiny_led(tmp_path, "latent_diffusion"))
+    after = load(tiny_guided(tmp_path, "latent_diffusion"))
     assert after.tensors.keys() == before.tensors.keys()
     assert all(torch.equal(t, before.tensors[name]) for name, t in after.tensors.items())
-    assert after.header.needs.keys() == {"clip", "upscaler", LEAD}
-    assert (before.header.leader, after.header.leader) == ("clip", LEAD)
+    assert after.header.requires.keys() == {"clip", "upscaler", GUIDE}
+    assert (before.header.guide, after.header.guide) == ("clip", GUIDE)
 
 
 def test_words_that_clip_does_not_know_are_noted(tmp_path: Path) -> None:
@@ -218,7 +222,7 @@ def test_words_that_clip_does_not_know_are_noted(tmp_path: Path) -> None:
 def similarity(clip: CLIP, text: str, pictures: list[Tensor]) -> Tensor:
     """Of pictures in [0, 1], by cutouts that led none of them."""
     with torch.no_grad():
-        rows = clip.words.read_text(text, clip.context).rows
+        rows = clip.tokenizer.read_text(text, clip.context).rows
         goal = clip.tell.fn(clip.tokens(rows)[None])[1]
         cuts = torch.stack([cutouts(torch.Generator().manual_seed(99), 16)] * len(pictures))
         return clip.likeness(torch.stack(pictures) * 2 - 1, goal.expand(len(pictures), -1), cuts)
@@ -227,18 +231,20 @@ def similarity(clip: CLIP, text: str, pictures: list[Tensor]) -> Tensor:
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["shoe", "bag"])
 def test_real_pictures_come_nearer_to_the_text(text: str, tmp_path: Path) -> None:
-    (tmp_path / PARTS).symlink_to(CHECKPOINTS / PARTS)
+    (tmp_path / COMPONENTS).symlink_to(CHECKPOINTS / COMPONENTS)
     (tmp_path / "ddpm-fashion.safetensors").write_bytes(
         (CHECKPOINTS / "ddpm-fashion.safetensors").read_bytes()
     )
     family: Any = load_family(attach_clip(tmp_path, "ddpm-fashion", "clip-emoji"))
     asked: list[dict[str, Any]] = [{}, {"prompt": text, "clip_guidance_scale": 100.0}]
-    free, led = (
-        similarity(family.guide.clip, text, [made(family, DiffusionParams, s, a) for s in range(3)])
+    free, guided = (
+        similarity(
+            family.clip_guidance.clip, text, [made(family, DiffusionParams, s, a) for s in range(3)]
+        )
         for a in asked
     )
-    assert (led > free).all()
-    assert (led - free).mean() > 0.05
+    assert (guided > free).all()
+    assert (guided - free).mean() > 0.05
 
 
 def made(family: Any, kind: Any, seed: int, asked: dict[str, Any]) -> Tensor:
@@ -251,12 +257,12 @@ def made(family: Any, kind: Any, seed: int, asked: dict[str, Any]) -> Tensor:
 def test_an_unconditional_painter_is_led_by_clip_alone() -> None:
     family: Any = load_family(CHECKPOINTS / "t2i-emoji.safetensors")
     base = {"prompt": "a red apple", "guidance_scale": 0.0}
-    free, led = (
+    free, guided = (
         similarity(
-            family.guide.clip,
+            family.clip_guidance.clip,
             "a red apple",
             [made(family, TextToImageParams, s, base | more) for s in range(3)],
         )
         for more in ({}, {"clip_guidance_scale": 100.0})
     )
-    assert (led > free).all()
+    assert (guided > free).all()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.artifacts import Image
-from models.checkpoint.header import PARTS, CheckpointError, Header
+from models.checkpoint.header import COMPONENTS, CheckpointError, Header
 from models.checkpoint.weights import load, save, weights_sha256
 from models.clip.clip import CLIP, cutouts
 from models.diffusion.latent_diffusion import LatentDiffusion
@@ -34,7 +34,7 @@ def family(path: Path) -> LatentDiffusion:
 
 @pytest.fixture(scope="module")
 def clip(path: Path) -> CLIP:
-    return CLIP(load(path).needs["clip"], Placement(CPU))
+    return CLIP(load(path).requires["clip"], Placement(CPU))
 
 
 def painted(family: LatentDiffusion, seed: int = 1, inputs: Inputs | None = None, **asked) -> Image:  # type: ignore[no-untyped-def]
@@ -63,7 +63,7 @@ def test_the_lead_is_the_gradient_of_the_likeness(family: LatentDiffusion, clip:
     z, goal = torch.randn(1, 4, 8, 8, generator=rng), torch.zeros(1, 16)
     goal[0, 3] = 1.0
     cuts = cutouts(rng, 4)[None]
-    gradient = family.guide._gradient(z, goal, cuts)
+    gradient = family.clip_guidance._gradient(z, goal, cuts)
     way = gradient / gradient.norm()
     ahead, behind = (
         clip.likeness(family.autoencoder.decode(z + step * way), goal, cuts).sum()
@@ -86,8 +86,8 @@ def test_guidance_by_nothing_leaves_the_words_out(family: LatentDiffusion) -> No
         painted(family, prompt=p, guidance_scale=0.0).pixels for p in ("red apple", "dog")
     )
     assert torch.equal(one, other)
-    led = painted(family, prompt="dog", guidance_scale=0.0, clip_guidance_scale=100.0).pixels
-    assert not torch.equal(one, led)
+    guided = painted(family, prompt="dog", guidance_scale=0.0, clip_guidance_scale=100.0).pixels
+    assert not torch.equal(one, guided)
 
 
 def test_the_negative_prompt_takes_the_place_of_no_words(family: LatentDiffusion) -> None:
@@ -183,9 +183,9 @@ def test_a_part_that_is_missing_or_another_is_refused(path: Path, tmp_path: Path
     with pytest.raises(CheckpointError, match="needs the part tiny-clip, which is not there"):
         load(alone)
     other = {
-        k: t + 1 if t.is_floating_point() else t for k, t in held.needs["clip"].tensors.items()
+        k: t + 1 if t.is_floating_point() else t for k, t in held.requires["clip"].tensors.items()
     }
-    save(tmp_path / PARTS / "tiny-clip.safetensors", held.needs["clip"].header, other)
+    save(tmp_path / COMPONENTS / "tiny-clip.safetensors", held.requires["clip"].header, other)
     with pytest.raises(CheckpointError, match="another tiny-clip"):
         load(alone)
 
@@ -193,15 +193,15 @@ def test_a_part_that_is_missing_or_another_is_refused(path: Path, tmp_path: Path
 def test_the_card_of_a_part_may_change(path: Path, tmp_path: Path) -> None:
     held = load(path)
     save(tmp_path / "same.safetensors", held.header, held.tensors)
-    for need, part in zip(held.header.needs.values(), held.needs.values(), strict=True):
+    for need, part in zip(held.header.requires.values(), held.requires.values(), strict=True):
         card = part.header.model_copy(update={"quality": {"measured": 1}})
-        save(tmp_path / PARTS / f"{need.id}.safetensors", card, part.tensors)
+        save(tmp_path / COMPONENTS / f"{need.id}.safetensors", card, part.tensors)
         assert weights_sha256(part.tensors) == need.weights
-    assert load(tmp_path / "same.safetensors").needs.keys() == {"clip", "upscaler"}
+    assert load(tmp_path / "same.safetensors").requires.keys() == {"clip", "upscaler"}
 
 
 def test_a_clip_whose_words_do_not_fit_is_refused(path: Path) -> None:
-    held = load(path).needs["clip"]
+    held = load(path).requires["clip"]
     for broken in ({}, {"words.kept": held.tensors["words.kept"][:-1]}):
         tensors = {k: t for k, t in held.tensors.items() if not k.startswith("words.")} | (
             {**held.tensors, **broken} if broken else {}
@@ -210,7 +210,7 @@ def test_a_clip_whose_words_do_not_fit_is_refused(path: Path) -> None:
             CLIP(
                 type(held)(Header(family="clip", net=held.header.net), tensors, ""), Placement(CPU)
             )
-    assert set(WORDS) <= CLIP(held, Placement(CPU)).words.known
+    assert set(WORDS) <= CLIP(held, Placement(CPU)).tokenizer.known
 
 
 def test_a_led_step_never_tells_less_progress_than_the_one_before(family: LatentDiffusion) -> None:

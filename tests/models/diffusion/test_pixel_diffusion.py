@@ -84,7 +84,7 @@ def test_any_samplers_step_counts_and_scales_share_their_batches(
             if isinstance(event, Finished):
                 together[event.id] = event.artifacts[0].pixels
     assert all(torch.equal(together[seed], x) for seed, x in enumerate(alone))
-    size = model.predict.most or 4
+    size = model.predict.max_batch or 4
     longest = max(evaluations(r["sampler"], r["steps"]) for r in REQUESTS)
     waiting = [sum(rows_of(r, turn) for r in REQUESTS) for turn in range(longest)]
     assert len(batches) == sum(-(-rows // size) for rows in waiting), "all who wait go together"

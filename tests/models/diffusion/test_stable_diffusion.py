@@ -134,7 +134,7 @@ def test_words_are_those_of_the_pipelines_tokenizer(
 ) -> None:
     tokenizer = tiny_pipeline(version).tokenizer
     rows = tokenizer(text, padding="max_length", max_length=16, truncation=True).input_ids
-    assert models[version].nets.words.read(text).tokens.tolist() == rows
+    assert models[version].nets.tokenizer.read(text).tokens.tolist() == rows
 
 
 def test_the_words_of_clip_are_read_as_open_clip_reads_them() -> None:

@@ -19,7 +19,7 @@ def test_rows_come_back_as_a_loop_would_give_them() -> None:
     example = (torch.zeros(3), torch.zeros(1))
     rows = [(torch.randn(3), torch.randn(1)) for _ in range(11)]
     for size in (None, 1, 4):
-        run: BatchedFn[tuple[Tensor, Tensor]] = BatchedFn(fn, example, rows=size)
+        run: BatchedFn[tuple[Tensor, Tensor]] = BatchedFn(fn, example, pad_to=size)
         for (a, b), (x, y) in zip(rows, run_together(run, rows, CPU), strict=True):
             assert torch.equal(x, a * 2)
             assert torch.equal(y, a + b)
@@ -79,7 +79,9 @@ def sizes_and(limit: int, sizes: list[int]) -> Callable[[Tensor], Tensor]:
 
 def test_more_rows_than_the_fixed_batch_run_at_once_up_to_the_most() -> None:
     sizes: list[int] = []
-    run: BatchedFn[Tensor] = BatchedFn(sizes_and(99, sizes), (torch.zeros(1),), rows=4, most=10)
+    run: BatchedFn[Tensor] = BatchedFn(
+        sizes_and(99, sizes), (torch.zeros(1),), pad_to=4, max_batch=10
+    )
     rows = [(torch.tensor([float(i)]),) for i in range(23)]
     results = run_together(run, rows, CPU)
     assert sizes == [10, 10, 4], "the rest is padded to the fixed size, and no further"
@@ -90,9 +92,11 @@ def test_more_rows_than_the_fixed_batch_run_at_once_up_to_the_most() -> None:
 def test_the_proof_narrows_a_function_whose_larger_batches_round_otherwise(
     limit: int, most: int | None
 ) -> None:
-    run: BatchedFn[Tensor] = BatchedFn(sizes_and(limit, []), (torch.ones(8),), rows=4, most=10)
+    run: BatchedFn[Tensor] = BatchedFn(
+        sizes_and(limit, []), (torch.ones(8),), pad_to=4, max_batch=10
+    )
     assert check_determinism((run,), CPU).determinism == "bitwise"
-    assert run.most == most
+    assert run.max_batch == most
 
 
 @pytest.mark.parametrize(("count", "batches"), [(1, [4]), (4, [4]), (6, [4, 4])])
@@ -100,7 +104,9 @@ def test_rows_of_another_shape_than_the_example_are_padded_with_their_own(
     count: int, batches: list[int]
 ) -> None:
     sizes: list[int] = []
-    run: BatchedFn[Tensor] = BatchedFn(sizes_and(99, sizes), (torch.zeros(2, 2),), rows=4, most=10)
+    run: BatchedFn[Tensor] = BatchedFn(
+        sizes_and(99, sizes), (torch.zeros(2, 2),), pad_to=4, max_batch=10
+    )
     rows = [(torch.full((3, 5), float(i)),) for i in range(count)]
     results = run_together(run, rows, CPU)
     assert sizes == batches, "more at once were only proved of the example's shape"
@@ -122,7 +128,7 @@ def test_little_is_asked_for_the_proof_of_rows_that_run_one_at_a_time(
 ) -> None:
     """A row of a large model takes seconds."""
     seen: list[int] = []
-    run: BatchedFn[Tensor] = BatchedFn(sizes_and(99, seen), (torch.ones(8),), rows=rows)
+    run: BatchedFn[Tensor] = BatchedFn(sizes_and(99, seen), (torch.ones(8),), pad_to=rows)
     assert check_determinism((run,), CPU).determinism == "bitwise"
     assert len(seen) <= calls
 
@@ -135,11 +141,11 @@ def test_the_proof_finds_a_function_that_remembers_the_row_before() -> None:
         return x + before
 
     assert (
-        check_determinism((BatchedFn(remembering, (torch.zeros(8),), rows=1),), CPU).determinism
+        check_determinism((BatchedFn(remembering, (torch.zeros(8),), pad_to=1),), CPU).determinism
         == "none"
     )
 
 
 def test_the_most_is_no_less_than_the_fixed_batch() -> None:
-    with pytest.raises(ValueError, match="most"):
-        BatchedFn(lambda x: x, (torch.zeros(1),), rows=4, most=3)
+    with pytest.raises(ValueError, match="max_batch"):
+        BatchedFn(lambda x: x, (torch.zeros(1),), pad_to=4, max_batch=3)

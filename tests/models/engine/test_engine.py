@@ -61,7 +61,7 @@ class Calls:
 
 def test_one_shot_flows_of_equal_key_share_one_batch() -> None:
     calls = Calls()
-    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, pad_to=None)
     engine = Engine(CPU)
     for i in range(5):
         engine.add(i, count(run, float(i), 1))
@@ -72,7 +72,7 @@ def test_one_shot_flows_of_equal_key_share_one_batch() -> None:
 
 def test_a_flow_joins_mid_flight_and_shares_the_rest() -> None:
     calls = Calls()
-    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, pad_to=None)
     engine = Engine(CPU)
     engine.add("first", count(run, 0, 4))
     engine.tick()
@@ -83,7 +83,7 @@ def test_a_flow_joins_mid_flight_and_shares_the_rest() -> None:
 
 def test_batches_are_padded_to_their_fixed_rows() -> None:
     calls = Calls()
-    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=4)
+    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, pad_to=4)
     engine = Engine(CPU)
     for i in range(6):
         engine.add(i, count(run, float(i), 1))
@@ -93,8 +93,8 @@ def test_batches_are_padded_to_their_fixed_rows() -> None:
 
 def test_other_shapes_and_other_models_never_share() -> None:
     calls = Calls()
-    one: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
-    two: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
+    one: BatchedFn[Tensor] = BatchedFn(calls, ROW, pad_to=None)
+    two: BatchedFn[Tensor] = BatchedFn(calls, ROW, pad_to=None)
 
     async def wide() -> tuple[Artifact, ...]:
         return picture((await Step(one, (torch.zeros(2),))).sum())
@@ -109,8 +109,8 @@ def test_other_shapes_and_other_models_never_share() -> None:
 
 def test_together_waits_for_all_of_its_rows() -> None:
     calls = Calls()
-    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
-    other: BatchedFn[Tensor] = BatchedFn(lambda x: x * 2, ROW, rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, pad_to=None)
+    other: BatchedFn[Tensor] = BatchedFn(lambda x: x * 2, ROW, pad_to=None)
 
     async def story() -> tuple[Artifact, ...]:
         a, b, c = await gather(
@@ -158,7 +158,7 @@ def poison(x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("rows", [None, 1, 4])
 def test_a_poison_row_fails_alone(rows: int | None) -> None:
-    run: BatchedFn[Tensor] = BatchedFn(poison, ROW, rows=rows)
+    run: BatchedFn[Tensor] = BatchedFn(poison, ROW, pad_to=rows)
     engine = Engine(CPU)
     for i in range(10, 17):
         engine.add(i, count(run, float(i), 1))
@@ -174,7 +174,7 @@ def test_out_of_memory_halves_the_batch_until_it_fits() -> None:
         return x + 1
 
     calls = Calls(small_only)
-    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(calls, ROW, pad_to=None)
     engine = Engine(CPU)
     for i in range(8):
         engine.add(i, count(run, float(i), 1))
@@ -194,7 +194,7 @@ def test_a_try_without_memory_gives_its_tensors_back_before_the_next() -> None:
             raise torch.OutOfMemoryError("no room")
         return x + 1
 
-    run: BatchedFn[Tensor] = BatchedFn(small_only, ROW, rows=None)
+    run: BatchedFn[Tensor] = BatchedFn(small_only, ROW, pad_to=None)
     engine = Engine(CPU)
     for i in range(4):
         engine.add(i, count(run, float(i), 1))
@@ -316,7 +316,7 @@ def test_a_breach_of_the_seam_fails_that_flow_alone(story: Any, error: type) -> 
 
 @pytest.mark.parametrize("out", [lambda x: x[:1], lambda x: x.sum(), lambda x: "no"])
 def test_a_run_must_return_as_many_rows_as_it_was_given(out: Any) -> None:
-    run: BatchedFn[Tensor] = BatchedFn(out, ROW, rows=3)
+    run: BatchedFn[Tensor] = BatchedFn(out, ROW, pad_to=3)
     engine = Engine(CPU)
     engine.add("x", count(run, 0, 1))
     assert isinstance(ends(drain(engine))["x"], SeamError)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.engine.batching import BatchedFn, SeamError
-from models.engine.flow import Step, Story, gather, gather_flows, resume
+from models.engine.flow import Flow, Step, gather, gather_flows, resume
 from models.engine.noise import line, slerp, walk
 
 DOUBLE: BatchedFn[Tensor] = BatchedFn(lambda x: 2 * x, (torch.zeros(1),))
@@ -25,7 +25,7 @@ async def doubled(times: int, log: list[str], name: str) -> float:
     return float(x)
 
 
-def drive(story: Story[Any]) -> tuple[Any, list[int]]:
+def drive(story: Flow[Any]) -> tuple[Any, list[int]]:
     """What it returns, and how many rows it awaited each time."""
     results: tuple[Any, ...] | None = None
     widths = []
@@ -38,7 +38,7 @@ def drive(story: Story[Any]) -> tuple[Any, list[int]]:
         results = tuple(step.run.fn(*step.row) for step in steps)
 
 
-async def side_by_side(*stories: Story[Any]) -> tuple[Any, ...]:
+async def side_by_side(*stories: Flow[Any]) -> tuple[Any, ...]:
     return await gather_flows(*stories)
 
 

@@ -28,7 +28,7 @@ class Clock:
             self.now += seconds
             return x + 1
 
-        return BatchedFn(run, ROW, rows=rows)
+        return BatchedFn(run, ROW, pad_to=rows)
 
     def pass_until(self, when: float, engine: Engine) -> None:
         while self.now < when:

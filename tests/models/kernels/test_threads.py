@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.kernels.simd import compiled
-from models.kernels.threads import MOST, Member, ThreadTeam, meet, share
+from models.kernels.threads import MOST, Member, ThreadTeam, barrier, share
 
 
 @compiled
@@ -12,7 +12,7 @@ def turn_about(rounds: int, seen: np.ndarray, each: np.ndarray, member: Member) 
     """Every member adds up what all have written in the round before."""
     for number in range(rounds):
         each[number % 2, member.number] = number + 1
-        meet(member)
+        barrier(member)
         for other in range(member.size):
             seen[member.number] += each[number % 2, other]
 

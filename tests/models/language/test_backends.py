@@ -27,7 +27,7 @@ def test_weights_take_what_they_are_kept_as(path: Path) -> None:
     single, half, narrow = (
         Placement(CPU),
         Placement(CPU, torch.bfloat16),
-        Placement(CPU, words=torch.int8),
+        Placement(CPU, language_dtype=torch.int8),
     )
     cases: list[tuple[set[str], Placement, int]] = [
         ({"F32"}, single, 4),
@@ -52,20 +52,20 @@ def test_there_are_as_many_slots_as_a_worker_has_room_for(path: Path) -> None:
     slot = 2 * 4 * 2 * 2 * 1024 * 16
 
     def weighed(memory: int) -> int:
-        place = Placement(CPU, memory=memory)
+        place = Placement(CPU, memory_limit=memory)
         return backends.loaded_bytes(held.header, elements, frozenset({"F32"}), place)
 
     weights = weighed(2**30) - 17 * slot
     for room, slots in ((17 * slot, 16), (6 * slot, 5), (3 * slot - 1, 1), (0, 1)):
-        family = Language(held, Placement(CPU, memory=weights + room))
+        family = Language(held, Placement(CPU, memory_limit=weights + room))
         assert family.max_items == slots
-        caches = sum(cache.nbytes for cache in family.pen.net.caches)
+        caches = sum(cache.nbytes for cache in family.runtime.net.caches)
         assert weighed(weights + room) == weights + caches
         assert (weighed(weights + room) <= weights + room) == (room >= 2 * slot)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends, "find_spec", lambda name: None)
         assert weighed(2**20) <= 2**20, "whatever net it is, it fits where its weights do"
-        assert 1 <= Language(held, Placement(CPU, memory=2**20)).max_items < 16
+        assert 1 <= Language(held, Placement(CPU, memory_limit=2**20)).max_items < 16
 
 
 @pytest.mark.parametrize("net", [{}, {"config": 3}, {"context": "long"}])

@@ -46,7 +46,7 @@ def family(path: Path, request: pytest.FixtureRequest) -> Language:
         if request.param == "transformers":
             patch.setattr(backends, "find_spec", lambda name: None)
         made = Language(load(path), Placement(CPU))
-    assert type(made.pen.net) is NETS[request.param]
+    assert type(made.runtime.net) is NETS[request.param]
     return made
 
 
@@ -72,8 +72,8 @@ def made(family: Language, seed: int = 1, **params: object) -> Text:
 
 def generated(peer: Any, family: Language, text: str, count: int, **how: Any) -> str:
     """What transformers' generate writes, greedily."""
-    ids = torch.tensor([family.pen.words.of_text(text)])
-    end = min(family.pen.words.ends)
+    ids = torch.tensor([family.runtime.tokenizer.of_text(text)])
+    end = min(family.runtime.tokenizer.ends)
     out = peer.generate(
         ids,
         attention_mask=torch.ones_like(ids),
@@ -83,7 +83,7 @@ def generated(peer: Any, family: Language, text: str, count: int, **how: Any) ->
         pad_token_id=end,
         **how,
     )
-    return family.pen.words.text(out[0, ids.shape[1] :].tolist())
+    return family.runtime.tokenizer.text(out[0, ids.shape[1] :].tolist())
 
 
 @pytest.mark.parametrize("text", ["the ant", "rain in the inner tent. " * 6])
@@ -96,9 +96,9 @@ def test_it_writes_what_transformers_writes(
 
 
 def test_cached_logits_are_those_of_the_whole_text(peer: Any, family: Language) -> None:
-    tokens = family.pen.words.of_text("a heron in the rain ate the eel then an ant. " * 4)
+    tokens = family.runtime.tokenizer.of_text("a heron in the rain ate the eel then an ant. " * 4)
     with torch.inference_mode(), family.slots.take() as slot:
-        net, at = family.pen.net, torch.tensor([slot])
+        net, at = family.runtime.net, torch.tensor([slot])
         whole = peer(torch.tensor([tokens])).logits[0]
         begun = len(tokens) - len(tokens) % net.chunk - net.chunk
         for start in range(0, begun, net.chunk):
@@ -142,7 +142,7 @@ def test_a_hundred_requests_that_come_and_go_leave_every_slot_free(family: Langu
 
 def test_a_slot_keeps_nothing_for_the_next(family: Language) -> None:
     before = made(family, **PARAMS[4])
-    for cache in family.pen.net.caches:
+    for cache in family.runtime.net.caches:
         cache.fill_(torch.nan)
     again = made(family, **PARAMS[4])
     assert (again.text, again.written) == (before.text, before.written)
@@ -210,9 +210,9 @@ def test_what_is_far_too_long_is_refused_before_it_is_read_whole(
 ) -> None:
     """To read a megabyte would take a second in which nothing else is written."""
     long, read = "an ant in the rain. " * 10_000, []
-    plain = family.pen.words._reader.plain
+    plain = family.runtime.tokenizer._reader.plain
     monkeypatch.setattr(
-        family.pen.words._reader,
+        family.runtime.tokenizer._reader,
         "plain",
         lambda text, begins: read.append(len(text)) or plain(text, begins),
     )

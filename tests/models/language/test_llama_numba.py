@@ -91,14 +91,14 @@ def test_bfloat16_weights_lose_nothing() -> None:
         assert narrow.weights.qkv.weights.itemsize == 2
         assert wide.weights.qkv.weights.itemsize == 4
         assert torch.equal(logits_of(narrow, TOKENS[:70]), logits_of(wide, TOKENS[:70]))
-        forced = net_of(peer, torch.bfloat16, words=torch.float32)
+        forced = net_of(peer, torch.bfloat16, language_dtype=torch.float32)
         assert forced.weights.head.weights.itemsize == 4
 
 
 def test_bytes_are_near_and_each_output_has_a_scale() -> None:
     peer = peer_of(SMALL)
     with torch.inference_mode():
-        net = net_of(peer, words=torch.int8)
+        net = net_of(peer, language_dtype=torch.int8)
         want, got = peer(TOKENS[None, :70]).logits[0], logits_of(net, TOKENS[:70])
     assert net.weights.down.weights.itemsize == 1
     assert len(set(net.weights.down.scale[0].tolist())) > 10
@@ -108,7 +108,7 @@ def test_bytes_are_near_and_each_output_has_a_scale() -> None:
 @pytest.mark.parametrize("words", [None, torch.int8])
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 8, 9])
 def test_a_row_has_the_same_bits_in_any_batch(rows: int, words: torch.dtype | None) -> None:
-    net = net_of(peer_of({**SMALL, **KINDS["shared by five"]}), words=words)
+    net = net_of(peer_of({**SMALL, **KINDS["shared by five"]}), language_dtype=words)
     with torch.inference_mode():
         alone = logits_of(net, TOKENS[:20], slot=2)
         many, slots = TOKENS[:1].repeat(rows), torch.zeros(rows, dtype=torch.int64)

@@ -18,7 +18,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from models.language.sampling import Choice, Draw, drawn, knobs
+from models.language.sampling import Choice, Draw, drawn, sampling_row
 from models.language.sampling import choose as choose_by
 from models.language.sampling_numba import TokenKernel
 from models.params.text import LIKELIEST, LanguageParams
@@ -39,7 +39,7 @@ def choose(request: pytest.FixtureRequest) -> Choose:
 
 def turned(uniform: float = 0.5, **params: object) -> Tensor:
     given = LanguageParams.model_validate({"prompt": "x", "top_p": 1.0, **params})
-    return knobs(given, torch.tensor(uniform))
+    return sampling_row(given, torch.tensor(uniform))
 
 
 def chosen(choose: Choose, logits: Tensor, *rows: Tensor, seen: Tensor | None = None) -> Tensor:

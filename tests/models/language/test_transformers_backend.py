@@ -105,7 +105,7 @@ def test_a_window_bounds_the_context() -> None:
 
 def test_rows_that_share_experts_keep_their_bits() -> None:
     net = net_of(peer_of("mixtral"))
-    assert (net.rows, net.most) == (1, None)
+    assert (net.pad_to, net.max_batch) == (1, None)
 
 
 def test_a_net_with_a_rule_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

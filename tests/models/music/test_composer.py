@@ -97,7 +97,7 @@ def test_what_is_drawn_through_the_cache_is_what_the_whole_gives(
     made(family, 2, seconds=20, top_p=1e-6)
     tokens = torch.tensor(seen[-1][0])[None]
     assert tokens.shape[1] > 3 * family.net.window
-    logits = family.net(tokens, facts_at(family.words, tokens))[0]
+    logits = family.net(tokens, facts_at(family.tokenizer, tokens))[0]
     for before, allowed in seen[:-1]:
         found = logits[len(before) - 1].masked_fill(~allowed, -torch.inf)
         assert found[tokens[0, len(before)]] >= found.max() - 1e-4
@@ -105,7 +105,7 @@ def test_what_is_drawn_through_the_cache_is_what_the_whole_gives(
 
 def test_without_a_compiler_the_plain_steps_are_taken(path: Path) -> None:
     kernel, plain = (built(load(path), way) for way in ("kernel", "plain"))
-    assert (plain.next.rows, kernel.next.rows) == (4, None)
+    assert (plain.next.pad_to, kernel.next.pad_to) == (4, None)
     assert check_determinism(plain.batched, CPU).determinism == "bitwise"
     for seed in range(3):
         assert begun(made(plain, seed)) == begun(made(kernel, seed))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.checkpoint.header import PARTS, Header, Need, part_path
+from models.checkpoint.header import COMPONENTS, Header, Requirement, component_path
 from models.checkpoint.weights import load, save, weights_sha256
 from models.clip.tokenizer import WordTokenizer
 from models.diffusion.latent_diffusion import LatentDiffusion
@@ -137,7 +137,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of checkpoints with a tiny CLIP and autoencoder by the names of the real ones."""
     torch.manual_seed(0)
     clip = tiny_parts(tmp_path)["clip"]
-    here = tmp_path / PARTS
+    here = tmp_path / COMPONENTS
     (here / f"{clip.id}.safetensors").rename(here / "clip-emoji.safetensors")
     net = Autoencoder(**LATENT["autoencoder"])  # type: ignore[arg-type]
     save(here / "autoencoder-emoji.safetensors", CODER, net.state_dict())
@@ -164,8 +164,8 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
     assert learner.sample(5, seeded(0)).shape == (5, 3, 32, 32)
     guess = part("guess-emoji").tensors  # stays as it is
     assert all(torch.equal(learner.weights()[f"unet.guess.{k}"], w) for k, w in guess.items())
-    need = Need(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
-    served = card.model_copy(update={"net": LATENT, "needs": {"clip": need}})
+    need = Requirement(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
+    served = card.model_copy(update={"net": LATENT, "requires": {"clip": need}})
     save(parts / "painter.safetensors", served, learner.weights())
     family = LatentDiffusion(load(parts / "painter.safetensors"), Placement(CPU))
     asked = TextToImageParams(prompt="red apple", steps=2)
@@ -174,19 +174,19 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
 
 
 def test_a_checkpoint_made_elsewhere_has_its_parts_beside_it(parts: Path, tmp_path: Path) -> None:
-    need = Need(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
-    card = Header(family="latent_diffusion", net=LATENT, needs={"clip": need})
+    need = Requirement(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
+    card = Header(family="latent_diffusion", net=LATENT, requires={"clip": need})
     elsewhere = tmp_path / "elsewhere" / "painter.safetensors"
     bring_parts(card, elsewhere)
     save(elsewhere, card, {"w": torch.zeros(1)})
-    assert load(elsewhere).needs["clip"].header == part("clip-emoji").header
-    before = part_path(elsewhere, need.id).stat().st_mtime_ns
+    assert load(elsewhere).requires["clip"].header == part("clip-emoji").header
+    before = component_path(elsewhere, need.id).stat().st_mtime_ns
     bring_parts(card, elsewhere)
-    assert part_path(elsewhere, need.id).stat().st_mtime_ns == before
+    assert component_path(elsewhere, need.id).stat().st_mtime_ns == before
     other = {
         k: t + 1 if t.is_floating_point() else t for k, t in part("clip-emoji").tensors.items()
     }
-    save(part_path(elsewhere, need.id), part("clip-emoji").header, other)
+    save(component_path(elsewhere, need.id), part("clip-emoji").header, other)
     with pytest.raises(TrainingRefused, match="another clip-emoji"):
         bring_parts(card, elsewhere)
 

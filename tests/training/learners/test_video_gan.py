@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.artifacts import Video
-from models.checkpoint.header import PARTS, Header, read_header
+from models.checkpoint.header import COMPONENTS, Header, read_header
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.params.video import VideoGANParams
@@ -67,7 +67,7 @@ def test_it_learns_from_a_folder_of_videos(
     """By its own recipe, made tiny by a file; what comes out makes videos."""
     monkeypatch.setenv("ATELIER_CACHE", str(tmp_path / "cache"))
     upscaler = tiny_parts(parts)["upscaler"]
-    here = parts / PARTS
+    here = parts / COMPONENTS
     (here / f"{upscaler.id}.safetensors").rename(here / "upscaler-emoji.safetensors")
     for number in range(9):
         animation(tmp_path / f"films/red-apple-{number}.gif", [number, 100, 200])
