@@ -24,7 +24,8 @@ from app.openai.text import routes as openai_text
 from app.openai.videos import routes as openai_videos
 from app.openapi import Api
 from app.queue.connections import check_credentials
-from app.routes import artifacts, generate, health, jobs, models
+from app.routes import artifacts, health, jobs, models
+from app.routes.generate import generate_router
 from app.services import Services
 
 VERSION = "0.1.0"
@@ -32,7 +33,6 @@ TICKS = 10  # of uvicorn's loop a second
 FORM = 2**16  # bytes that a form may add to the file in it
 WITH_FILES = ("/artifacts", "/v1/videos")
 ROUTERS = (
-    generate.router,
     jobs.router,
     artifacts.router,
     models.router,
@@ -66,6 +66,7 @@ def create_app(settings: Settings) -> Api:
         generate_unique_id_function=lambda route: route.name,  # a generated client's method
     )
     app.state.services = services
+    app.include_router(generate_router())
     for router in ROUTERS:
         app.include_router(router)
     exception_handlers.install(app)

@@ -23,7 +23,7 @@ from app.openai.text.completion_request import CompletionRequest
 from app.openai.text.request import TextRequest
 from app.openai.videos import request as video_request
 from app.services import Services
-from models.families import PICTURES, Modality
+from models.modalities import MODALITIES
 
 DESCRIPTION = """Makes pictures, videos, music and stories by generative models. A request becomes a
 job: poll it, follow its events, or wait with `Prefer: wait=N`; then read its outputs by their hash.
@@ -33,13 +33,6 @@ may be answered so besides what its operation lists: 403 `origin_not_allowed` to
 site, 408 `request_timeout` where the request came too slowly, 421 `host_not_allowed` where a
 service without keys has no such name, and 503 `too_many_connections`."""
 OPEN = {"/livez", "/readyz"}
-GENERATE: dict[str, Modality] = {
-    "/generate/image": "image",
-    "/generate/text-to-image": "text-to-image",
-    "/generate/audio": "audio",
-    "/generate/video": "video",
-    "/generate/story": "story",
-}
 IN_OPENAI = "/v1/images/generations"
 MUSIC_IN_OPENAI = "/v1/audio/generate"
 TEXT_IN_OPENAI: dict[str, type[TextRequest]] = {
@@ -85,8 +78,8 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
         title="Atelier", version=app.version, description=DESCRIPTION, routes=app.routes
     )
     _drop_what_fastapi_assumes(made)
-    for path, modality in GENERATE.items():
-        made["paths"][path]["post"]["requestBody"] = _body(made, services, modality)
+    for modality in MODALITIES.values():
+        made["paths"][modality.path]["post"]["requestBody"] = _body(made, services, modality.name)
     made["paths"][IN_OPENAI]["post"]["requestBody"] = _body_in_openai(made, services)
     made["paths"][MUSIC_IN_OPENAI]["post"]["requestBody"] = _music_in_openai(made, services)
     made["paths"][VIDEOS_IN_OPENAI]["post"]["requestBody"] = _videos_in_openai(made, services)
@@ -123,7 +116,7 @@ def _drop_what_fastapi_assumes(made: dict[str, Any]) -> None:
                 del operation["responses"]["422"]
 
 
-def _body(made: dict[str, Any], services: Services, modality: Modality) -> dict[str, Any]:
+def _body(made: dict[str, Any], services: Services, modality: str) -> dict[str, Any]:
     """Any of the models' requests; all but the default model's must name it."""
     entries = [x for _, x in services.catalog.of(modality)]
     _, found = models_json_schema([(x.request, "validation") for x in entries], ref_template=REFS)
@@ -141,7 +134,7 @@ def _body_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
     """The same for OpenAI's dialect, made of the native requests of all models of pictures."""
     schemas = made["components"]["schemas"]
     default = services.settings.default_model("text-to-image")
-    entries = [x for _, x in services.catalog.of() if x.family.modality in PICTURES]
+    entries = [x for _, x in services.catalog.of() if MODALITIES[x.family.modality].has_pictures]
     for entry in entries:
         schema = in_dialect(entry, schemas[entry.id])
         schemas[f"{entry.id}{DIALECT}"] = _named(schema, entry.id != default)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from models.checkpoint.header import Header
 from models.params.audio import ComposerParams, WaveNetParams
@@ -17,16 +17,31 @@ if TYPE_CHECKING:
     from models.engine.batching import Placement
     from models.engine.flow import Family
 
-Modality = Literal["image", "text-to-image", "audio", "video", "story"]
-PICTURES: frozenset[Modality] = frozenset({"image", "text-to-image"})
-"""The modalities whose results are pictures."""
+
+@dataclass(frozen=True)
+class OutputFacts:
+    """What a header says of the results of its checkpoint; None where it says nothing."""
+
+    side: int | None = None
+    """Pixels of a picture's width and height."""
+    channels: int | None = None
+    """Of a picture: 1 is grey, 3 is RGB."""
+    frames: int | None = None
+    """Of a video."""
+    rate: int | None = None
+    """Samples of sound a second."""
+    steps: int | None = None
+    """Levels of the noise schedule: at most so many steps can be asked for."""
+    pitches: range | None = None
+    """The notes that it can play, as MIDI numbers them."""
 
 
 @dataclass(frozen=True)
 class FamilyEntry:
     """What is known of a family without importing torch."""
 
-    modality: Modality
+    modality: str
+    """The name of a row of MODALITIES."""
     params: type[Params]
     where: str  # "module:Class", called with (checkpoint, placement)
     only_with: Mapping[str, Callable[[Header], object]] = field(default_factory=dict)
@@ -38,6 +53,26 @@ class FamilyEntry:
     weighed: str = ""
     """"module:function" of the bytes that a loaded model takes, if not those of its weights as wide
     as a place has them: called with (header, numbers in the file, their precisions, placement)."""
+
+    side: Callable[[Header], object] = lambda header: header.net.get("size")
+    """Returns the pixels of a picture's width and height, as the header has them."""
+
+    def facts(self, header: Header) -> OutputFacts:
+        """Returns what is known of the results without loading the checkpoint."""
+        net, process = header.net, header.process
+        match process.get("pitches"):
+            case [int(lowest), int(highest)]:
+                pitches = range(lowest, highest + 1)
+            case _:
+                pitches = None
+        return OutputFacts(
+            side=_whole(self.side(header)),
+            channels=_whole(net.get("channels")),
+            frames=_whole(net.get("frames")),
+            rate=_whole(process.get("rate")),
+            steps=_whole(process.get("steps")),
+            pitches=pitches,
+        )
 
     def lacks(self, header: Header) -> set[str]:
         """The params that a checkpoint with this header doesn't take."""
@@ -56,6 +91,22 @@ class FamilyEntry:
             return elements * placement.dtype.itemsize
         weigh: Callable[..., int] = _found(self.weighed)
         return weigh(header, elements, precisions, placement)
+
+
+def _whole(value: object) -> int | None:
+    return value if type(value) is int else None
+
+
+def _of_autoencoder(header: Header) -> object:
+    autoencoder = header.net.get("autoencoder")
+    return autoencoder.get("size") if isinstance(autoencoder, Mapping) else None
+
+
+def _of_unet(header: Header) -> object:
+    """8 pixels for each latent of Stable Diffusion's net."""
+    unet = header.net.get("unet")
+    side = _whole(unet.get("sample_size")) if isinstance(unet, Mapping) else None
+    return None if side is None else 8 * side
 
 
 def _found(where: str) -> Any:
@@ -100,12 +151,14 @@ FAMILIES: dict[str, FamilyEntry] = {
             "upscale": lambda h: h.requires.get("upscaler"),
             **GUIDED,
         },
+        side=_of_autoencoder,
     ),
     "stable_diffusion": FamilyEntry(
         "text-to-image",
         StableDiffusionParams,
         "models.diffusion.stable_diffusion:StableDiffusion",
         GUIDED,
+        side=_of_unet,
     ),
     "video_gan": FamilyEntry(
         "video",

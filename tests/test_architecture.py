@@ -18,6 +18,7 @@ ALLOWED = {
     "app": {
         "models.checkpoint.header",
         "models.families",
+        "models.modalities",
         "models.music.midi",
         "models.params",
         "models.registry",

@@ -12,13 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app.catalog.request_models import FORMATS, request_class
+from app.catalog.request_models import request_class
 from app.core.errors import NotFound
 from app.core.imports import IMPORTING, Imports, ImportStatus
 from app.core.schemas import ModelCard
 from app.queue.worker_leases import Lease, held_state
 from models.checkpoint.header import SUFFIX, CheckpointError, Header
-from models.families import FAMILIES, FamilyEntry, Modality
+from models.families import FAMILIES, FamilyEntry, OutputFacts
+from models.modalities import MODALITIES
 from models.params.base import Params
 from models.registry import CheckpointEntry as Shelved
 from models.registry import CheckpointRegistry, Found
@@ -49,6 +50,10 @@ class CatalogEntry:
     @property
     def header(self) -> Header:
         return self.file.header
+
+    @property
+    def facts(self) -> OutputFacts:
+        return self.family.facts(self.header)
 
     @property
     def importing(self) -> bool:
@@ -147,7 +152,7 @@ class Catalog:
         if isinstance(shelved, CheckpointError):
             return str(shelved)
         family = FAMILIES[shelved.header.family]
-        if family.modality not in FORMATS:
+        if family.modality not in MODALITIES:
             return f"there is no route for {family.modality} yet"
         try:
             request = request_class(shelved.id, shelved.header, family, self._max_items)
@@ -161,7 +166,7 @@ class Catalog:
             return "its header is not what its family needs"
         return entry
 
-    def find(self, model: str, modality: Modality | None = None) -> CatalogEntry:
+    def find(self, model: str, modality: str | None = None) -> CatalogEntry:
         """The model of this id. Raises NotFound, with the reason or the known ids."""
         entry = self.entries.get(model)
         if entry and modality in (None, entry.family.modality):
@@ -175,7 +180,7 @@ class Catalog:
             message = f"there is no model {model[:100]!r}; known models: {known}"
         raise NotFound(message, code="model_not_found", param="model")
 
-    def of(self, modality: Modality | None = None) -> list[tuple[str, CatalogEntry]]:
+    def of(self, modality: str | None = None) -> list[tuple[str, CatalogEntry]]:
         """The models of a modality, or all, by id."""
         every = sorted(self.entries.items())
         return [(i, x) for i, x in every if modality in (None, x.family.modality)]

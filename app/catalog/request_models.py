@@ -4,7 +4,6 @@ The header overrides defaults and tightens bounds; nothing it says can widen wha
 allows. Common: model, n, seed, output_format, metadata, and of pictures grid.
 """
 
-from collections.abc import Collection
 from typing import Annotated, Any, Literal, Optional
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -21,48 +20,15 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
-from app.core.schemas import (
-    MP3_RATES,
-    PICTURE_FORMATS,
-    SOUND_FORMATS,
-    TEXT_FORMATS,
-    VIDEO_FORMATS,
-)
 from models.checkpoint.header import CheckpointError, Header
-from models.families import PICTURES, FamilyEntry, Modality
+from models.families import FamilyEntry
+from models.modalities import MODALITIES, MP3_RATES
 from models.params.base import Params, Seed
 from models.params.conflicts import GIVEN, one_of
 from models.params.diffusion import FEW
 from models.params.fields import amounts_of, label_of
 
-FORMATS: dict[Modality, tuple[str, ...]] = {
-    **dict.fromkeys(PICTURES, PICTURE_FORMATS),
-    "audio": SOUND_FORMATS,
-    "video": VIDEO_FORMATS,
-    "story": TEXT_FORMATS,
-}
-"""What the results of a modality can be asked for as; others have no route yet."""
-LABELS = {"class_label", "style"}  # the params fields that take one of a checkpoint's labels
 ATTRIBUTES = "attributes"  # the one that takes amounts of its attributes
-DEPENDENT = {
-    "clip_guidance_every",
-    "clip_guidance_scale",
-    "eta",
-    "guidance_scale",
-    "init_image",
-    "interpolate",
-    "key",
-    "mask",
-    "negative_prompt",
-    "primer",
-    "prior",
-    "score",
-    "strength",
-    "tempo",
-    "unconditioned",
-}
-"""Fields that only go with some values of others: as a default they would clash with a request."""
-
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, Field(max_length=512)]
 
@@ -71,36 +37,32 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
     """The class that validates a request to this model. Raises CheckpointError for a header
     whose defaults or limits don't fit its family."""
     fields: dict[str, Any] = _common(model, formats_of(header, family), max_items)
-    if family.modality in PICTURES:
+    if MODALITIES[family.modality].has_pictures:
         fields |= _OF_PICTURES
     own = family.params.model_fields
     for name in sorted({*header.defaults, *header.limits}):
         if name not in own:
             raise CheckpointError(f"its header names an unknown parameter: {name}")
-        if name in DEPENDENT & header.defaults.keys():
+        if name in family.params.dependent_fields & header.defaults.keys():
             raise CheckpointError(f"its header gives {name} a default, and it depends on others")
-    missing, header = family.lacks(header), _bounded(header, own)
+    missing, header = family.lacks(header), _bounded(header, family)
+    labelled = family.params.label_fields if header.labels else frozenset()
     for name, field in own.items():
         if name in missing:
             fields[name] = _unknown(field)
-        elif name in {*header.defaults, *header.limits, *_labelled(header), ATTRIBUTES}:
-            fields[name] = _joined(name, field, header)
+        elif name in {*header.defaults, *header.limits, *labelled, ATTRIBUTES}:
+            fields[name] = _joined(name, field, header, name in labelled)
     made = create_model(model, __base__=family.params, __doc__=header.description, **fields)
     _check_defaults(made)
-    if family.modality in PICTURES:
+    if MODALITIES[family.modality].has_pictures:
         made.conflicts = (*made.conflicts, ONE_SHEET)
     return made
 
 
-def _labelled(header: Header) -> set[str]:
-    """The fields that take one of its labels; one that has none may take any words there."""
-    return LABELS if header.labels else set()
-
-
-def _bounded(header: Header, own: Collection[str]) -> Header:
+def _bounded(header: Header, family: FamilyEntry) -> Header:
     """The header with what follows from its noise process: no more steps than that has levels."""
-    count = header.process.get("steps")
-    if "steps" not in own or type(count) is not int:
+    count = family.facts(header).steps
+    if "steps" not in family.params.model_fields or count is None:
         return header
     low, high = header.limits.get("steps", (1, count))
     limits = {**header.limits, "steps": (float(low), float(min(high, count)))}
@@ -112,9 +74,8 @@ def formats_of(header: Header, family: FamilyEntry) -> tuple[str, ...]:
     """The kinds of file that a model's results can be asked for as, the usual one first."""
     if family.formats:
         return family.formats
-    rate = header.process.get("rate")
-    lacks_mp3 = family.modality == "audio" and rate not in MP3_RATES
-    return tuple(x for x in FORMATS[family.modality] if x != "mp3" or not lacks_mp3)
+    rate, formats = family.facts(header).rate, MODALITIES[family.modality].formats
+    return tuple(x for x in formats if x != "mp3" or rate in MP3_RATES)
 
 
 def _common(model: str, formats: tuple[str, ...], max_items: int) -> dict[str, Any]:
@@ -162,13 +123,13 @@ _OF_PICTURES: dict[str, Any] = {
 }
 
 
-def _joined(name: str, field: FieldInfo, header: Header) -> tuple[Any, FieldInfo]:
+def _joined(name: str, field: FieldInfo, header: Header, is_label: bool) -> tuple[Any, FieldInfo]:
     annotation: Any = field.annotation
     metadata, examples = list(field.metadata), field.examples
     if name in header.limits:
         low, high = (_whole(x) for x in header.limits[name])
         metadata = _tightened(metadata, low, high)
-    if name in _labelled(header):
+    if is_label:
         annotation, examples = label_of(header.labels), header.labels[:1]
     if name == ATTRIBUTES:
         annotation, examples = amounts_of(header.attributes), [{header.attributes[0]: 1.5}]

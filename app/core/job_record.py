@@ -19,7 +19,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Literal, get_args
+from typing import Any
 
 from app.core.schemas import ErrorDetail, Job, JobUrls, Output, Progress, Status, TextDraft, Usage
 
@@ -40,9 +40,6 @@ TEXT_BYTES = "text_bytes"  # of a stored output: its text is so many bytes, befo
 
 DRAFT = "draft:"  # begins the fields that hold the text so far, by item and page
 
-JobType = Literal["image", "text-to-image", "audio", "video", "story"]
-"""What a job makes: only those modalities that have a route."""
-JOB_TYPES: tuple[JobType, ...] = get_args(JobType)
 ENDED: dict[str, Status] = {"failed": "failed", "canceled": "canceled", "stopped": "canceled"}
 
 Hash = Mapping[str, str]

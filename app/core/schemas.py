@@ -1,37 +1,49 @@
 """What clients see: the envelope around every job, list, card and error."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from models.families import Modality
+from models.modalities import MODALITIES, Role
 from models.params.base import MAX_SEED
 
 Status = Literal["queued", "in_progress", "canceling", "completed", "failed", "canceled", "expired"]
-Role = Literal[
-    "picture",
-    "sheet",
-    "animation",
-    "audio",
-    "score",
-    "video",
-    "poster",
-    "text",
-    "logprobs",
-]
 TERMINAL: frozenset[str] = frozenset({"completed", "failed", "canceled", "expired"})
 
-PICTURE_FORMATS = ("png", "webp", "jpeg")
-"""The files that a picture can be asked for as, by their type after `image/`; the first if none is
-said. `workers/encoders/image.py` has a writer of each."""
-TEXT_FORMATS = ("txt", "md")
-"""The same of text, by `workers/encoders/text.py`."""
-SOUND_FORMATS = ("wav", "flac", "mp3", "ogg")
-"""The same of sound, by `workers/encoders/audio.py`; in Ogg it is Vorbis."""
-VIDEO_FORMATS = ("mp4", "webp", "gif")
-"""The same of moving pictures, by `workers/encoders/video.py`."""
-MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-"""The samples a second that MP3 knows (MPEG 1, 2 and 2.5)."""
+
+class _KnownModality:
+    """Allows the names in MODALITIES, whenever they were registered."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(core) | {"enum": list(MODALITIES)}
+
+    @staticmethod
+    def _check(name: str) -> str:
+        if name not in MODALITIES:
+            *names, last = map(repr, MODALITIES)
+            expected = f"{', '.join(names)} or {last}"
+            raise PydanticKnownError("literal_error", {"expected": expected})
+        return name
+
+
+ModalityName = Annotated[str, _KnownModality()]
+"""What a job or a model makes: the name of a row of MODALITIES."""
 
 
 class Schema(BaseModel):
@@ -193,7 +205,7 @@ class ModelCard(Schema):
 
     id: str
     object: Literal["model"] = "model"
-    modality: Modality
+    modality: ModalityName
     family: str
     title: str
     description: str
@@ -227,7 +239,7 @@ class OpenAIModel(Schema):
     object: Literal["model"] = "model"
     created: int
     owned_by: str = "atelier"
-    modality: Modality = Field(description="What it makes; a chat is with those of `story`.")
+    modality: ModalityName = Field(description="What it makes; a chat is with those of `story`.")
 
 
 class OpenAIModelList(Schema):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -14,13 +14,14 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    create_model,
     field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import check_redis_url, path_url, read_store_address
 from app.core.sites import checked_host, checked_network, checked_origin
-from models.families import Modality
+from models.modalities import MODALITIES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOCKET = "valkey.sock"
@@ -96,7 +97,23 @@ def check_names(environment: Iterable[str]) -> None:
             raise Misconfigured(f"{name} is no setting; the nearest is {nearest[0]}")
 
 
-class Settings(BaseSettings):
+if TYPE_CHECKING:
+    DefaultModels = BaseSettings
+else:
+    DefaultModels = create_model(
+        "DefaultModels",
+        __base__=BaseSettings,
+        **{
+            row.setting: (
+                str,
+                Field(default=row.default_model, description=f"`model` of {row.path}."),
+            )
+            for row in MODALITIES.values()
+        },
+    )
+
+
+class Settings(DefaultModels):
     """Frozen: made once by a process and handed down. Times in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(env_prefix="ATELIER_", frozen=True, extra="ignore")
@@ -175,21 +192,6 @@ class Settings(BaseSettings):
         description="Jobs of one key that may wait for one model; 0: half of all.",
     )
     max_items: int = Field(default=64, ge=1, le=1024, description="Largest n of one request.")
-    default_image_model: str = Field(
-        default="vae-fashion", description="`model` of /generate/image."
-    )
-    default_text_to_image_model: str = Field(
-        default="t2i-emoji", description="`model` of /generate/text-to-image."
-    )
-    default_video_model: str = Field(
-        default="video-diffusion-emoji", description="`model` of /generate/video."
-    )
-    default_audio_model: str = Field(
-        default="wavenet-music", description="`model` of /generate/audio."
-    )
-    default_story_model: str = Field(
-        default="smollm2-135m", description="`model` of /generate/story."
-    )
 
     # jobs and results
     result_ttl: float = Field(default=86_400, gt=0, description="How long artifacts are kept.")
@@ -294,16 +296,10 @@ class Settings(BaseSettings):
             raise ValueError(f"{value} must be at least ATELIER_MAX_UPLOAD, {largest}")
         return value
 
-    def default_model(self, modality: Modality) -> str:
+    def default_model(self, modality: str) -> str:
         """The `model` of a route where a request names none."""
-        names: dict[Modality, str] = {
-            "image": self.default_image_model,
-            "text-to-image": self.default_text_to_image_model,
-            "audio": self.default_audio_model,
-            "story": self.default_story_model,
-            "video": self.default_video_model,
-        }
-        return names[modality]
+        row = MODALITIES[modality]
+        return str(getattr(self, row.setting, row.default_model))
 
     @property
     def own_queue_limit(self) -> int:

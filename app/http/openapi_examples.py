@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import Header
 
 from app.core.schemas import ErrorBody
+from models.modalities import MODALITIES, Modality
 
 Replies = dict[int | str, dict[str, Any]]
 
@@ -27,65 +28,68 @@ def file_of(content_type: str) -> dict[str, Any]:
 JOB_ID = "job_01K5X9ZQ3J7Q2M4N6P8R0S1T2V"
 SHA256 = "ab12" * 16
 
-JOB_EXAMPLE: dict[str, Any] = {
-    "id": JOB_ID,
-    "object": "job",
-    "type": "image",
-    "model": "vae-fashion",
-    "status": "completed",
-    "input": {
-        "temperature": 1.0,
-        "interpolate": None,
-        "n": 1,
+
+def ended_job_example(modality: Modality) -> dict[str, Any]:
+    """A job of this modality that has made one item."""
+    output = {
+        "index": 0,
+        "role": modality.roles[0],
+        "url": f"/artifacts/{SHA256}",
+        "sha256": SHA256,
         "seed": 1234,
-        "output_format": "png",
-        "grid": False,
-    },
-    "queue_position": None,
-    "progress": {"value": 1, "step": 1, "steps": 1},
-    "attempt": 1,
-    "seed": 1234,
-    "created_at": 1790000000,
-    "started_at": 1790000001,
-    "completed_at": 1790000002,
-    "expires_at": 1790086402,
-    "outputs": [
-        {
-            "index": 0,
-            "role": "picture",
-            "url": f"/artifacts/{SHA256}",
-            "sha256": SHA256,
-            "content_type": "image/png",
-            "bytes": 2301,
+        **modality.example_output,
+    }
+    return {
+        "id": JOB_ID,
+        "object": "job",
+        "type": modality.name,
+        "model": modality.default_model,
+        "status": "completed",
+        "input": {
+            **modality.example_input,
+            "n": 1,
             "seed": 1234,
-            "width": 28,
-            "height": 28,
-            "frames": None,
-        }
-    ],
-    "determinism": "bitwise",
-    "usage": {"queue_ms": 30, "compute_ms": 412},
-    "error": None,
-    "metadata": {},
-    "urls": {
-        "self": f"/jobs/{JOB_ID}",
-        "events": f"/jobs/{JOB_ID}/events",
-        "cancel": f"/jobs/{JOB_ID}/cancel",
-    },
-}
-QUEUED_EXAMPLE: dict[str, Any] = {
-    **JOB_EXAMPLE,
-    "status": "queued",
-    "queue_position": 3,
-    "progress": {"value": 0, "step": 0, "steps": 0},
-    "attempt": 0,
-    "started_at": None,
-    "completed_at": None,
-    "expires_at": None,
-    "outputs": [],
-    "determinism": None,
-    "usage": {"queue_ms": None, "compute_ms": None},
-}
+            "output_format": modality.formats[0],
+        },
+        "queue_position": None,
+        "progress": {"value": 1, "step": 1, "steps": 1},
+        "attempt": 1,
+        "seed": 1234,
+        "created_at": 1790000000,
+        "started_at": 1790000001,
+        "completed_at": 1790000002,
+        "expires_at": 1790086402,
+        "outputs": [output],
+        "determinism": "bitwise",
+        "usage": {"queue_ms": 30, "compute_ms": 412},
+        "error": None,
+        "metadata": {},
+        "urls": {
+            "self": f"/jobs/{JOB_ID}",
+            "events": f"/jobs/{JOB_ID}/events",
+            "cancel": f"/jobs/{JOB_ID}/cancel",
+        },
+    }
+
+
+def queued_job_example(modality: Modality) -> dict[str, Any]:
+    """The same job as it is accepted."""
+    return {
+        **ended_job_example(modality),
+        "status": "queued",
+        "queue_position": 3,
+        "progress": {"value": 0, "step": 0, "steps": 0},
+        "attempt": 0,
+        "started_at": None,
+        "completed_at": None,
+        "expires_at": None,
+        "outputs": [],
+        "determinism": None,
+        "usage": {"queue_ms": None, "compute_ms": None},
+    }
+
+
+JOB_EXAMPLE = ended_job_example(MODALITIES["image"])
 
 # status: what it means, type, code, message
 ERRORS: dict[int, tuple[str, str, str, str]] = {
@@ -224,7 +228,7 @@ Prefer = Annotated[
         examples=["wait=10"],
     ),
 ]
-LOCATION = {"Location": header("Where the job is.", QUEUED_EXAMPLE["urls"]["self"])}
+LOCATION = {"Location": header("Where the job is.", f"/jobs/{JOB_ID}")}
 REPLAYED = {"Idempotent-Replayed": header("`true`: this key made the job before.", "true")}
 APPLIED = {"Preference-Applied": header("The wait that was granted.", "wait=10")}
 RANGES = {

@@ -9,13 +9,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from app.catalog.catalog import CatalogEntry
-from app.core.schemas import OpenAIModel, OpenAIModelList
+from app.core.schemas import ModalityName, OpenAIModel, OpenAIModelList
 from app.deps import Has, Owner
 from app.http.openapi_examples import errors, reply
 from app.http.responses import json_reply
 from app.openai.text import routes as openai_text
 from app.routes.models import ModelId
-from models.families import Modality
 
 router = APIRouter(tags=["openai"])
 text_only = APIRouter(prefix="/text", include_in_schema=False)
@@ -28,7 +27,7 @@ EXAMPLE: dict[str, Any] = {
     "modality": "image",
 }
 OfModality = Annotated[
-    Modality | None, Query(description="Only models that make this.", examples=["story"])
+    ModalityName | None, Query(description="Only models that make this.", examples=["story"])
 ]
 
 

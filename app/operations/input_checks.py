@@ -16,6 +16,7 @@ from app.core.store import Missing
 from app.files.downloads import ArtifactRecord, read_note
 from app.services import Services
 from models.checkpoint.header import Header
+from models.families import FAMILIES
 from models.music.midi import read_midi
 from models.params.base import Params, posted_files
 from models.params.fields import posted_fields
@@ -41,13 +42,9 @@ def _picture(data: bytes, header: Header) -> Size:
 
 def _score(data: bytes, header: Header) -> None:
     """What the model could not play is told as well."""
-    match header.process.get("pitches"):
-        case [int(lowest), int(highest)]:
-            played = range(lowest, highest + 1)
-        case _:
-            played = range(128)
+    pitches = FAMILIES[header.family].facts(header).pitches
     try:
-        read_midi(data, pitches=played)
+        read_midi(data, pitches=range(128) if pitches is None else pitches)
     except ScoreError as error:
         raise UnreadableFile(f"can't be used: {error}") from None
 

@@ -32,7 +32,6 @@ from app.queue.jobs import (
     hash_body,
 )
 from app.services import Services
-from models.families import Modality
 from models.params.base import MAX_SEED, Params, posted_files
 
 log = logging.getLogger("atelier.jobs")
@@ -47,11 +46,11 @@ class Route:
     """What a route makes: the type of its jobs, their modality, and its default model."""
 
     type: str
-    modality: Modality
+    modality: str
     model: str
 
     @classmethod
-    def of(cls, modality: Modality, settings: Settings) -> "Route":
+    def of(cls, modality: str, settings: Settings) -> "Route":
         return cls(modality, modality, settings.default_model(modality))
 
 

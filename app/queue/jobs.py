@@ -16,11 +16,12 @@ from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 
 from app.core.errors import Gone, NotFound, RateLimited, Unavailable, Unprocessable
-from app.core.job_record import JOB_TYPES, index_key, job_key, public_job, queue_name
+from app.core.job_record import index_key, job_key, public_job, queue_name
 from app.core.schemas import Job, JobList, Status
 from app.core.scripts import Scripts, ServerAway
 from app.core.settings import Settings
 from app.queue.read_batcher import Reads
+from models.modalities import MODALITIES
 
 MEMORY_RETRY = 30  # seconds
 IDEMPOTENCY_TTL = 86_400  # seconds that a client's Idempotency-Key is remembered
@@ -294,7 +295,7 @@ def _long_fields(long: LongInput | None) -> dict[str, str]:
 def _lists(owner: str, page: JobFilter) -> list[str]:
     if page.status is None and page.type is None:
         return [index_key(owner)]
-    types = [page.type] if page.type else list(JOB_TYPES)
+    types = [page.type] if page.type else list(MODALITIES)
     statuses = [page.status] if page.status else list(STATUSES)
     return [index_key(owner, t, s) for t in types for s in statuses]
 

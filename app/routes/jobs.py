@@ -8,9 +8,8 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import NotFound
-from app.core.job_record import JobType
 from app.core.long_fields import shortened, whole
-from app.core.schemas import TERMINAL, Job, JobDeleted, JobList, Status
+from app.core.schemas import TERMINAL, Job, JobDeleted, JobList, ModalityName, Status
 from app.core.wav import CONTENT_TYPE
 from app.deps import Has, Owner
 from app.http.openapi_examples import (
@@ -42,7 +41,7 @@ class JobListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: Status | None = Field(None, description="Only jobs of this status.")
-    type: JobType | None = Field(None, description="Only jobs that make this.")
+    type: ModalityName | None = Field(None, description="Only jobs that make this.")
     after: str | None = Field(
         None, pattern=PATTERN, description="Only jobs that come after this one: `last_id`."
     )

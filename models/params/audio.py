@@ -44,6 +44,9 @@ Key = Literal[
 class ComposedParams(Params):
     """What every family takes that composes, by itself or by a composer that it needs."""
 
+    dependent_fields = frozenset({"key", "tempo"})
+    label_fields = frozenset({"style"})
+
     style: str | None = Field(
         default=None, description="The kind of music; null draws one, each as likely."
     )
@@ -62,6 +65,8 @@ class ComposedParams(Params):
 
 class WaveNetParams(ComposedParams):
     """Parameters of a WaveNet, with all that one can have."""
+
+    dependent_fields = ComposedParams.dependent_fields | {"score", "unconditioned"}
 
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *({"score": GIVEN, other: GIVEN} for other in ("tempo", "key")),
@@ -128,6 +133,8 @@ class WaveNetParams(ComposedParams):
 
 class ComposerParams(ComposedParams):
     """Parameters of a composer, which makes scores."""
+
+    dependent_fields = ComposedParams.dependent_fields | {"primer"}
 
     conflicts: ClassVar[tuple[Conflict, ...]] = tuple(
         {"primer": GIVEN, other: GIVEN} for other in ("tempo", "key")

@@ -51,6 +51,11 @@ class Params(BaseModel):
 
     conflicts: ClassVar[tuple[Conflict, ...]] = ()
     """What its validators refuse of several fields together, for its JSON schema."""
+    dependent_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that only go with some values of others. A checkpoint may give them no default, which
+    would clash with requests."""
+    label_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that take one of the checkpoint's labels, where it has any."""
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -85,6 +90,8 @@ class Walk(Params):
 class PictureParams(Params):
     """What every family of pictures takes."""
 
+    dependent_fields = frozenset({"interpolate"})
+
     interpolate: Walk | None = Field(
         default=None,
         description="Walk from this seed's latent to another's along a great circle: gives a "
@@ -99,6 +106,8 @@ class PictureParams(Params):
 
 class VariableParams(PictureParams):
     """What a family takes that can vary a given picture."""
+
+    dependent_fields = PictureParams.dependent_fields | {"init_image", "strength"}
 
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         {"init_image": GIVEN, "interpolate": GIVEN},
@@ -149,6 +158,8 @@ class MixtureParams(PictureParams):
 class VAEParams(VariableParams):
     """Parameters of a variational autoencoder, with all that one can have."""
 
+    dependent_fields = VariableParams.dependent_fields | {"prior"}
+
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *VariableParams.conflicts,
         {"prior": one_of("mixture"), "init_image": GIVEN},
@@ -183,6 +194,8 @@ class VAEParams(VariableParams):
 
 class GANParams(PictureParams):
     """Parameters of a generative adversarial network."""
+
+    label_fields = frozenset({"class_label"})
 
     truncation: float | None = Field(
         default=None,

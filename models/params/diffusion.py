@@ -18,6 +18,13 @@ SAMPLERS = ("ddpm", "ddim", "euler", "heun", "dpmpp_2m")
 class SampledParams(VariableParams):
     """What every family takes that goes from noise to a picture step by step."""
 
+    dependent_fields = VariableParams.dependent_fields | {
+        "clip_guidance_every",
+        "clip_guidance_scale",
+        "eta",
+        "guidance_scale",
+    }
+
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *VariableParams.conflicts,
         {"clip_guidance_every": GIVEN, "clip_guidance_scale": ABSENT},
@@ -84,6 +91,8 @@ class SampledParams(VariableParams):
 class DiffusionParams(SampledParams):
     """Parameters of a diffusion model."""
 
+    label_fields = frozenset({"class_label"})
+
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *SampledParams.conflicts,
         {"guidance_scale": GIVEN, "class_label": ABSENT},
@@ -126,6 +135,8 @@ class DiffusionParams(SampledParams):
 
 class PaintingParams(SampledParams):
     """What every family takes that paints what words say."""
+
+    dependent_fields = SampledParams.dependent_fields | {"mask", "negative_prompt"}
 
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *SampledParams.conflicts,
@@ -177,6 +188,8 @@ class PaintingParams(SampledParams):
 
 class TextToImageParams(PaintingParams):
     """Parameters of a latent diffusion model, with all that one can have."""
+
+    label_fields = frozenset({"style"})
 
     style: str | None = Field(
         default=None, description="The set of pictures to paint in the manner of; null is any."

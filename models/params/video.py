@@ -72,6 +72,9 @@ class VideoGANParams(VideoParams):
 class VideoDiffusionParams(VideoParams):
     """Parameters of a video diffusion model, with all that one can have."""
 
+    dependent_fields = frozenset({"guidance_scale", "init_image", "negative_prompt"})
+    label_fields = frozenset({"style"})
+
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         {"negative_prompt": GIVEN, "guidance_scale": one_of(1)},
     )

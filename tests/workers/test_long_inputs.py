@@ -9,11 +9,11 @@ import redis
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
-from app.core.schemas import TEXT_FORMATS
 from app.core.store import FolderStore, Unreachable
 from app.files.uploads import Uploads
 from app.queue.jobs import LongInput, NewJob
 from models.artifacts import Text
+from models.modalities import TEXT_FORMATS
 from tests.workers.conftest import Bench
 from workers.delivery.result_builder import stored_output
 from workers.encoders.text import text_files

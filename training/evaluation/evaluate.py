@@ -15,7 +15,8 @@ from torch import Tensor
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint, load, save
 from models.engine.noise import seeded
-from models.families import FAMILIES, PICTURES
+from models.families import FAMILIES
+from models.modalities import MODALITIES
 from models.params.base import Params, posted_files
 from training.evaluation.image_trial import Eyes, Trial, trial_of
 from training.evaluation.judges import Judge, judge_of, judge_of_captions
@@ -67,7 +68,7 @@ def measured(
         return measured_music(checkpoint, dict(order.params), order.n, order.seeds, device)
     if modality == "video":
         return watched(checkpoint, order, eyes, checkpoints, device)
-    if modality not in PICTURES:
+    if not MODALITIES[modality].has_pictures:
         raise EvaluationRefused(
             f"it makes {modality}, and what is measured is pictures, clips and music"
         )

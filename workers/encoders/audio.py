@@ -10,9 +10,9 @@ import soundfile
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.core.schemas import SOUND_FORMATS
 from app.core.wav import wav_header
 from models.artifacts import Audio
+from models.modalities import SOUND_FORMATS
 from workers.encoders.ogg import renumbered
 from workers.encoders.types import Encoded, Facts
 

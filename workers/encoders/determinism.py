@@ -10,15 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from app.core.schemas import MP3_RATES, PICTURE_FORMATS, SOUND_FORMATS, TEXT_FORMATS, VIDEO_FORMATS
 from models.artifacts import Artifact, Audio, Chance, Drawn, Frames, Image, Text, Video
 from models.checkpoint.header import Header
 from models.families import FAMILIES
+from models.modalities import (
+    MODALITIES,
+    MP3_RATES,
+    PICTURE_FORMATS,
+    SOUND_FORMATS,
+    TEXT_FORMATS,
+    VIDEO_FORMATS,
+    Kind,
+)
 from models.score import DRUMS, Note, Score
 from workers.encoders.encode import encode
 from workers.encoders.types import Facts, Sheet
@@ -32,8 +39,6 @@ FACTS = Facts("specimen", "0" * 64, {"steps": 1}, 0)
 FILLS = (0x00, 0xAB)  # what new memory holds, the first time and the second
 M_PERTURB = -6  # of glibc's mallopt: new memory is filled with the complement of its value
 BLOCKS = tuple(2**power for power in range(10, 20))  # bytes
-
-Kind = Literal["picture", "sheet", "frames", "video", "animation", "sound", "score", "text"]
 
 
 @dataclass(frozen=True)
@@ -69,31 +74,21 @@ class Specimen:
 
 def specimens(header: Header) -> list[Specimen]:
     """What a model of this header makes."""
-    modality = FAMILIES[header.family].modality
-    channels = header.net.get("channels")
-    side = _side(header.net)
-    size = (1 if channels == 1 else 3, side, side)
-    frames, rate = header.net.get("frames"), header.process.get("rate")
-    if modality == "video":
-        film = Specimen("video", size, frames if isinstance(frames, int) else FRAMES)
-        return [film, Specimen("animation", size, FEW)]
-    if modality == "audio":
-        sound = Specimen("sound", rate=rate if isinstance(rate, int) else RATE)
-        return (
-            [Specimen("score")] if FAMILIES[header.family].formats else [sound, Specimen("score")]
+    family = FAMILIES[header.family]
+    facts = family.facts(header)
+    side, channels = facts.side or SIDE, 1 if facts.channels == 1 else 3
+    kinds = MODALITIES[family.modality].kinds
+    if family.formats:  # scores alone
+        kinds = ("score",)
+    return [
+        Specimen(
+            kind,
+            (channels, side, side),
+            FEW if kind == "animation" else facts.frames or FRAMES,
+            facts.rate or RATE,
         )
-    if modality == "story":
-        return [Specimen("text")]
-    return [Specimen("picture", size), Specimen("sheet", size), Specimen("frames", size)]
-
-
-def _side(net: Any) -> int:
-    """Of the pictures that a net makes, or the autoencoder behind it."""
-    inner, unet = net.get("autoencoder"), net.get("unet")
-    side = net.get("size") or (inner.get("size") if isinstance(inner, dict) else None)
-    if side is None and isinstance(unet, dict) and isinstance(unet.get("sample_size"), int):
-        side = 8 * unet["sample_size"]  # of Stable Diffusion
-    return side if isinstance(side, int) else SIDE
+        for kind in kinds
+    ]
 
 
 def unrepeatable(header: Header) -> frozenset[str]:

@@ -12,8 +12,8 @@ from PIL import Image as Picture
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from app.core.schemas import PICTURE_FORMATS, Role
 from models.artifacts import Frames, Image
+from models.modalities import PICTURE_FORMATS, Role
 from workers.encoders.types import Encoded, Facts, Sheet
 
 KEY = "atelier"  # of the PNG text chunk

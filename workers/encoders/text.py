@@ -6,8 +6,8 @@ Plain text is nothing but the text and its title, since whoever opens it reads a
 import json
 from collections.abc import Callable
 
-from app.core.schemas import TEXT_FORMATS
 from models.artifacts import Chance, Text
+from models.modalities import TEXT_FORMATS
 from workers.encoders.types import Encoded, Facts
 
 

@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.core.schemas import Role
 from models.artifacts import Image
+from models.modalities import Role
 
 
 @dataclass(frozen=True)

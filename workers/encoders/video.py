@@ -16,8 +16,8 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
 
-from app.core.schemas import VIDEO_FORMATS
 from models.artifacts import Video
+from models.modalities import VIDEO_FORMATS
 from workers.encoders.image import Pixels, eight_bits, exif_of, laid_out, picture_of, still_file
 from workers.encoders.types import Encoded, Facts
 

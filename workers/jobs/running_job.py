@@ -7,6 +7,7 @@ from models.artifacts import Image, values_of
 from models.engine.flow import NOTHING, Flow, Inputs
 from models.engine.noise import seeded
 from models.families import FAMILIES
+from models.modalities import MODALITIES
 from models.params.base import Params, item_seed
 from workers.encoders.types import Facts
 from workers.jobs.audio_chunks import AudioChunker
@@ -77,7 +78,7 @@ class RunningJob:
     @property
     def sounds(self) -> bool:
         """Whether there may be something to hear of it."""
-        return FAMILIES[self.model.entry.header.family].modality == "audio"
+        return MODALITIES[FAMILIES[self.model.entry.header.family].modality].preview == "audio"
 
     def voice(self, index: int) -> DeltaTracker:
         """Of an item; it goes on where an earlier execution broke off."""

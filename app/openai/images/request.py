@@ -23,7 +23,7 @@ from app.openai.images.size import refused_as_size, size_conflicts, size_params,
 from app.openai.json_schema import NULL, either, or_null
 from app.openai.parsing import named_model, read_as
 from app.operations.submit import JobRequest, validated
-from models.families import PICTURES
+from models.modalities import MODALITIES
 from models.params.conflicts import ABSENT, Conflict, forbid, one_of, other_than
 from models.params.fields import not_boolean
 
@@ -105,7 +105,7 @@ def read_request(
     catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
 ) -> tuple[ImageRequest, JobRequest]:
     """What is OpenAI's of a body, and what it wishes for. Raises NotFound, InvalidRequest."""
-    model = named_model(body, settings.default_text_to_image_model)
+    model = named_model(body, settings.default_model("text-to-image"))
     entry = _picture_model(catalog, model)
     asked = read_as(ImageRequest, text, lambda: in_dialect(entry, entry.schema))
     given = _translated(asked, entry, catalog)
@@ -119,7 +119,7 @@ def read_request(
 
 def _picture_model(catalog: Catalog, model: str) -> CatalogEntry:
     entry = catalog.find(model)
-    if entry.family.modality not in PICTURES:
+    if not MODALITIES[entry.family.modality].has_pictures:
         message = f"{model} makes {entry.family.modality}, not pictures"
         raise NotFound(message, code="model_not_found", param="model")
     return entry

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from app.core.errors import Gone
-from app.core.schemas import Job, Output, Role, Schema, Usage
+from app.core.schemas import Job, Output, Schema, Usage
 from app.core.store import Missing, Store
+from models.modalities import Role
 
 PREVIEW = "data:image/png;base64,"  # how a preview's event begins: they are PNG, of any format
 

@@ -78,10 +78,8 @@ def _factor(size: str, entry: CatalogEntry) -> dict[str, int]:
 
 def _factors(entry: CatalogEntry) -> dict[str, int]:
     """The sizes of a model that has no choice, and how many times its net's own each is."""
-    net = entry.header.net
-    maker = net.get("autoencoder", net)  # what makes pictures of latents, where there is one
-    side = maker.get("size") if isinstance(maker, Mapping) else None
-    if not isinstance(side, int):
+    side = entry.facts.side
+    if side is None:
         return {}
     factors = entry.schema["properties"].get("upscale", {}).get("enum", [1])
     return {f"{side * f}x{side * f}": f for f in factors}

@@ -60,7 +60,7 @@ def read_request(
     catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
 ) -> ParsedMusicRequest:
     """Raises NotFound, InvalidRequest."""
-    entry = catalog.find(named_model(body, settings.default_audio_model), "audio")
+    entry = catalog.find(named_model(body, settings.default_model("audio")), "audio")
     schema = in_dialect(entry, entry.schema)
     asked = read_as(MusicRequest, text, lambda: schema)
     given = _given(asked)

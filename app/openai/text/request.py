@@ -131,7 +131,7 @@ def read_request(
 ) -> tuple[A, list[JobRequest]]:
     """What is OpenAI's of a body, and what it wishes for: a job for each text that it goes on from.
     Raises NotFound, InvalidRequest."""
-    entry = catalog.find(named_model(body, settings.default_story_model), "story")
+    entry = catalog.find(named_model(body, settings.default_model("story")), "story")
     schema = in_dialect(kind, entry.schema)
     asked = read_as(kind, text, lambda: schema)
     extra = {k: v for k, v in (asked.model_extra or {}).items() if v is not None}

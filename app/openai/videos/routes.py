@@ -208,8 +208,7 @@ async def _job(services: Services, owner: str, video: str) -> Job:
 
 def _video(services: Services, job: Job) -> VideoResponse:
     entry = services.catalog.entries.get(job.model)
-    side = entry.header.net.get("size") if entry else None
-    return video_of(job, side if isinstance(side, int) else None)
+    return video_of(job, entry.facts.side if entry else None)
 
 
 def _is_form(request: Request) -> bool:
@@ -236,5 +235,5 @@ async def _read(
 
 
 def _entry(services: Services, body: Mapping[str, Any]) -> CatalogEntry:
-    model = named_model(body, services.settings.default_video_model)
+    model = named_model(body, services.settings.default_model("video"))
     return video_model(services.catalog.find(model))

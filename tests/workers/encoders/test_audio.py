@@ -14,8 +14,8 @@ import pytest
 import soundfile
 import torch
 
-from app.core.schemas import MP3_RATES, SOUND_FORMATS
 from models.artifacts import Audio
+from models.modalities import MP3_RATES, SOUND_FORMATS
 from models.music.midi import read_midi
 from models.score import DRUMS, Note, Score
 from workers.encoders.audio import pcm_of
@@ -128,7 +128,7 @@ def test_another_process_makes_the_same_bytes() -> None:
     code = (
         "import hashlib\n"
         "from tests.workers.encoders.test_audio import TUNE, only, tone\n"
-        "from app.core.schemas import SOUND_FORMATS\n"
+        "from models.modalities import SOUND_FORMATS\n"
         "for made in [only(tone(), name) for name in SOUND_FORMATS] + [only(TUNE)]:\n"
         "    print(hashlib.sha256(made.data).hexdigest())"
     )

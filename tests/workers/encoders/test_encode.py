@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from app.core.schemas import PICTURE_FORMATS
 from models.artifacts import Frames, Image
+from models.modalities import PICTURE_FORMATS
 from workers.encoders.encode import encode, preview
 from workers.encoders.types import Encoded, Facts, Sheet
 

@@ -13,8 +13,8 @@ from PIL import Image as Picture
 from PIL.GifImagePlugin import GifImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from app.core.schemas import VIDEO_FORMATS
 from models.artifacts import NotFinite, Video
+from models.modalities import VIDEO_FORMATS
 from workers.encoders.encode import encode, preview
 from workers.encoders.types import Facts
 
