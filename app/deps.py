@@ -1,31 +1,63 @@
-"""What routes ask for: the services of the app, and who is asking."""
+"""What routes depend on: the parts of the service, and who is asking."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from app.auth import METRICS
+from app.catalog.catalog import Catalog
+from app.core.settings import Settings
+from app.files.artifact_store import ArtifactStore
+from app.queue.notifications import Notifier
+from app.queue.queue import Queue
 from app.services import Services
 
 
-async def services_of(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-async def owner_of(request: Request) -> str:
-    """The owner of what is asked for or made. Raises Unauthenticated."""
-    services: Services = request.app.state.services
+ServicesDep = Annotated[Services, Depends(get_services)]
+
+
+async def get_settings(services: ServicesDep) -> Settings:
+    return services.settings
+
+
+async def get_queue(services: ServicesDep) -> Queue:
+    return services.queue
+
+
+async def get_notifier(services: ServicesDep) -> Notifier:
+    return services.notifier
+
+
+async def get_store(services: ServicesDep) -> ArtifactStore:
+    return services.store
+
+
+async def get_catalog(services: ServicesDep) -> Catalog:
+    """The models, as the folder of checkpoints has them now."""
+    await services.catalog.refresh()
+    return services.catalog
+
+
+async def get_owner(request: Request, services: ServicesDep) -> str:
+    """Returns whose jobs and files are asked for or made. Raises Unauthenticated."""
     owner = services.keys.owner(request.headers.get("authorization"))
     request.state.owner = owner
     return owner
 
 
-async def metrics_reader_of(request: Request) -> None:
+async def check_metrics_scope(request: Request, services: ServicesDep) -> None:
     """Raises Unauthenticated, and Forbidden for a key that may not read everybody's figures."""
-    services: Services = request.app.state.services
     services.keys.require(request.headers.get("authorization"), METRICS)
 
 
-Has = Annotated[Services, Depends(services_of)]
-Owner = Annotated[str, Depends(owner_of)]
+SettingsDep = Annotated[Settings, Depends(get_settings)]
+QueueDep = Annotated[Queue, Depends(get_queue)]
+NotifierDep = Annotated[Notifier, Depends(get_notifier)]
+StoreDep = Annotated[ArtifactStore, Depends(get_store)]
+CatalogDep = Annotated[Catalog, Depends(get_catalog)]
+OwnerDep = Annotated[str, Depends(get_owner)]

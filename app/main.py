@@ -130,7 +130,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._services.wake.close()
+        await self._services.notifier.close()
         await super().shutdown(sockets)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from app.core.job_record import queue_name
-from app.core.long_fields import split
 from app.core.store import open_store
+from app.files.long_fields import split
 from app.files.uploads import Uploads
 from app.queue.jobs import LongInput, NewJob
 from bench.bed import Bed, bed, report

@@ -12,10 +12,10 @@ from starlette.responses import StreamingResponse
 from app.core.errors import Gone, NotFound, OutOfRange
 from app.core.job_record import artifact_key
 from app.core.store import NAME, Missing
+from app.files.artifact_store import ArtifactStore
 from app.files.uploads import SUFFIXES
 from app.http.exception_handlers import respond
 from app.http.responses import matches
-from app.services import Services
 
 PIECE = 2**18  # bytes read and sent at once
 FOREVER = "private, max-age=31536000, immutable"  # a hash never names other bytes
@@ -53,7 +53,7 @@ async def read_note(connection: "redis.asyncio.Redis", owner: str, sha256: str) 
     raise NotFound("no such artifact", code="artifact_not_found")
 
 
-async def send(request: Request, services: Services, note: ArtifactRecord) -> Response:
+async def send(request: Request, store: ArtifactStore, note: ArtifactRecord) -> Response:
     """200, 206, 304 or 416. The first piece is read before the answer begins, so that a store
     that fails is told as such."""
     headers = {
@@ -75,10 +75,10 @@ async def send(request: Request, services: Services, note: ArtifactRecord) -> Re
         status = 206
     headers["Content-Length"] = str(len(part))
     try:
-        first = await _read(services, note.sha256, part.start, _piece(part))
+        first = await store.read(note.sha256, part.start, _piece(part))
     except Missing:
         raise Gone("this artifact is no longer stored") from None
-    body = _pieces(services, note.sha256, part, first)
+    body = _pieces(store, note.sha256, part, first)
     return StreamingResponse(body, status, headers, media_type=note.content_type)
 
 
@@ -104,15 +104,11 @@ def _piece(part: range) -> int:
     return min(PIECE, len(part))
 
 
-async def _read(services: Services, sha256: str, start: int, length: int) -> bytes:
-    return await services.store_threads.run(services.store.read, sha256, start, length)
-
-
 async def _pieces(
-    services: Services, sha256: str, part: range, first: bytes
+    store: ArtifactStore, sha256: str, part: range, first: bytes
 ) -> AsyncIterator[bytes]:
     """Nothing is held open between two pieces, so a client that leaves leaves nothing behind."""
     yield first
     for start in range(part.start + len(first), part.stop, PIECE):
         length = min(PIECE, part.stop - start)
-        yield await _read(services, sha256, start, length)
+        yield await store.read(sha256, start, length)

@@ -89,10 +89,11 @@ def _iso_media(data: bytes) -> str:
 
 
 class UploadSpace:
-    """The bytes that all uploads in progress may take together, on the disk that holds them."""
+    """The bytes that all uploads in progress may take together, on the disk that holds them, and
+    the most that one may have."""
 
-    def __init__(self, size: int) -> None:
-        self.free = size
+    def __init__(self, size: int, largest: int) -> None:
+        self.free, self.largest = size, largest
 
     @contextmanager
     def reserve(self, size: int) -> Iterator[None]:

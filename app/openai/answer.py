@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from fastapi import Request, Response
+from fastapi import Response
 from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
@@ -11,11 +11,9 @@ from app.core.errors import AtelierError, Unavailable
 from app.core.schemas import TERMINAL, Job
 from app.http.exception_handlers import respond
 from app.operations.job_errors import NO_OTHERS, check_made
-from app.operations.retries import Attendance
-from app.operations.wait import wait_for_end
+from app.operations.retries import Registration
+from app.operations.submit import Submitter
 from app.queue.jobs import Accepted
-from app.queue.worker_leases import read_leases
-from app.services import Services
 
 PATIENCE = 590.0  # seconds; those clients wait 600, and should read why
 
@@ -24,10 +22,9 @@ PATIENCE = 590.0  # seconds; those clients wait 600, and should read why
 class Answer:
     """One request whose job was accepted."""
 
-    services: Services
-    owner: str
+    submitter: Submitter
     accepted: Accepted
-    attendance: Attendance
+    registration: Registration
 
     @property
     def job(self) -> Job:
@@ -43,17 +40,16 @@ class Answer:
         replayed = {"Idempotent-Replayed": "true"} if self.accepted.replayed else {}
         return {"Location": self.job.urls.self, **replayed}
 
-    async def once_ended(
-        self, request: Request, reply: Callable[[Job], Awaitable[Response]]
-    ) -> Response:
+    async def once_ended(self, reply: Callable[[Job], Awaitable[Response]]) -> Response:
         """The reply to a job that has made something. Raises Unavailable where that takes too long;
         what the job ended in otherwise is an error that no retry cures."""
-        job = await wait_for_end(request, self.services, self.owner, self.job, PATIENCE)
-        if await request.is_disconnected():
-            await self.attendance.left(self.owner, job)
+        by = self.submitter
+        job = await by.waiter.wait_for_end(by.request, self.job, PATIENCE)
+        if await by.request.is_disconnected():
+            await self.registration.left(job)
             raise ClientDisconnect
         if job.status not in TERMINAL:
-            await self.attendance.deserted()
+            await self.registration.abandon()
             raise await self.not_ready()
         try:
             check_made(job, self.names)
@@ -62,13 +58,14 @@ class Answer:
             response = respond(error)
             response.headers["x-should-retry"] = "false"  # it would only be told again
             response.headers.update(self.headers)
-        response.background = BackgroundTask(self.attendance.answered)
+        response.background = BackgroundTask(self.registration.answered)
         return response
 
     async def not_ready(self) -> AtelierError:
         """Raises NotFound where the job was deleted, or what Redis says if it is away."""
-        await self.services.reader.fetch(self.owner, self.job.id)
+        queue = self.submitter.queue
+        await queue.fetch(self.submitter.owner, self.job.id)
         words = f"{self.job.id} has not ended yet; a marked retry waits on, GET /jobs/{self.job.id}"
-        if await read_leases(self.services.reader_redis):
+        if await queue.leases():
             return Unavailable(words, code="result_not_ready")
         return Unavailable(f"no worker is alive; {words}", code="no_workers")

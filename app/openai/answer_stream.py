@@ -42,23 +42,26 @@ ARRIVED = 2.0  # seconds after which a client must have had the beginning of its
 async def told_from_the_first(answer: Answer, telling: Telling) -> "AnswerStream":
     """Events from the job's first on, so that nothing is missed."""
     try:
-        first = await answer.services.events.first(answer.job.id)
+        first = await answer.submitter.queue.events.first(answer.job.id)
     except BaseException:
         with CancelScope(shield=True):
-            await answer.attendance.deserted()
+            await answer.registration.abandon()
         raise
-    follower = Follower(answer.services, answer.owner, answer.job, first or "0-0", first)
-    return AnswerStream(answer, follower, telling)
+    return AnswerStream(answer, _follower(answer, first), telling)
 
 
 def told_so_far(answer: Answer, telling: Telling) -> "AnswerStream":
     """The job as it is, then what happens to it: where a snapshot has all that there was."""
-    follower = Follower(answer.services, answer.owner, answer.job, "0-0", None)
-    return AnswerStream(answer, follower, telling)
+    return AnswerStream(answer, _follower(answer, None), telling)
+
+
+def _follower(answer: Answer, position: str | None) -> Follower:
+    by, newest = answer.submitter, position or "0-0"
+    return Follower(by.queue, by.notifier, by.store, by.owner, answer.job, newest, position)
 
 
 class AnswerStream(EventStream):
-    """A client that leaves before it was told all has its job canceled, as `Attendance` says."""
+    """A client that leaves before it was told all has its job canceled, as `Registration` says."""
 
     def __init__(self, answer: Answer, follower: Follower, telling: Telling) -> None:
         self._answer, self._follower, self._telling = answer, follower, telling
@@ -75,10 +78,10 @@ class AnswerStream(EventStream):
 
     async def _over(self) -> None:
         if self._told_all:
-            await self._answer.attendance.answered()
+            await self._answer.registration.answered()
         else:
             fresh = time.monotonic() - self._begun < ARRIVED
-            await self._answer.attendance.left(self._answer.owner, self._answer.job, fresh)
+            await self._answer.registration.left(self._answer.job, fresh)
 
     async def _told(self) -> AsyncGenerator[bytes]:
         for text in self._telling.begun():
@@ -92,7 +95,7 @@ class AnswerStream(EventStream):
             if job.status not in TERMINAL:
                 raise Unavailable(f"the server stops; {job.id} goes on", code="result_not_ready")
             check_made(job, self._answer.names)
-            async for text in self._answer.services.store_threads.iterate(self._telling.made(job)):
+            async for text in self._answer.submitter.store.iterate(self._telling.made(job)):
                 yield text
         except AtelierError as error:
             yield self._telling.failed(error)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.catalog.catalog import CatalogEntry
 from app.core.schemas import ModalityName, OpenAIModel, OpenAIModelList
-from app.deps import Has, Owner
+from app.deps import CatalogDep, OwnerDep
 from app.http.openapi_examples import errors, reply
 from app.http.responses import json_reply
 from app.openai.text import routes as openai_text
@@ -40,10 +40,11 @@ OfModality = Annotated[
         **errors(401, 422),
     },
 )
-async def list_models_openai(services: Has, owner: Owner, modality: OfModality = None) -> Response:
+async def list_models_openai(
+    owner: OwnerDep, catalog: CatalogDep, modality: OfModality = None
+) -> Response:
     """The same models in the shape that OpenAI's clients read, or those of one modality."""
-    await services.catalog.refresh()
-    return json_reply(OpenAIModelList(data=[_openai(x) for _, x in services.catalog.of(modality)]))
+    return json_reply(OpenAIModelList(data=[_openai(x) for _, x in catalog.of(modality)]))
 
 
 @router.get(
@@ -52,23 +53,21 @@ async def list_models_openai(services: Has, owner: Owner, modality: OfModality =
     response_model=OpenAIModel,
     responses={200: reply("The model.", EXAMPLE), **errors(401, 404)},
 )
-async def get_model_openai(services: Has, owner: Owner, model_id: ModelId) -> Response:
+async def get_model_openai(owner: OwnerDep, catalog: CatalogDep, model_id: ModelId) -> Response:
     """One model in the shape that OpenAI's clients read."""
-    await services.catalog.refresh()
-    return json_reply(_openai(services.catalog.find(model_id)))
+    return json_reply(_openai(catalog.find(model_id)))
 
 
 @text_only.get("/v1/models")
-async def list_text_models(services: Has, owner: Owner) -> Response:
+async def list_text_models(owner: OwnerDep, catalog: CatalogDep) -> Response:
     """The models that write text."""
-    return await list_models_openai(services, owner, "story")
+    return await list_models_openai(owner, catalog, "story")
 
 
 @text_only.get("/v1/models/{model_id}")
-async def get_text_model(services: Has, owner: Owner, model_id: ModelId) -> Response:
+async def get_text_model(owner: OwnerDep, catalog: CatalogDep, model_id: ModelId) -> Response:
     """A model that writes text."""
-    await services.catalog.refresh()
-    return json_reply(_openai(services.catalog.find(model_id, "story")))
+    return json_reply(_openai(catalog.find(model_id, "story")))
 
 
 text_only.include_router(openai_text.router)

@@ -4,7 +4,7 @@
 2. Its samples are those of the finished file.
 3. A job that begins anew makes the same chunks again, so who listens goes on where they were.
 4. It ends with the sound, or with the job; a job that ends before its sound gives a short one.
-5. Nothing is held between two chunks but a bell; who hangs up leaves the job as it is.
+5. Nothing is held between two chunks but a subscription; who hangs up leaves the job as it is.
 """
 
 import logging
@@ -20,10 +20,11 @@ from app.core.job_record import sound_key
 from app.core.schemas import TERMINAL, Job
 from app.core.store import Missing
 from app.core.wav import wav_header
+from app.files.artifact_store import ArtifactStore
 from app.operations.job_errors import check_made
 from app.queue.follow_marks import FollowMark
-from app.queue.notifications import RECHECK, Subscription
-from app.services import Services
+from app.queue.notifications import RECHECK, Notifier, Subscription
+from app.queue.queue import Queue
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,9 @@ NOTHING = AudioState([], (0, 0), None)
 class Listener:
     """One reader of one item of one job."""
 
-    services: Services
+    queue: Queue
+    notifier: Notifier
+    store: ArtifactStore
     owner: str
     job: Job
     index: int
@@ -60,14 +63,14 @@ class Listener:
 
     async def sound(self) -> AsyncGenerator[bytes]:
         """A header and the samples, as they come."""
-        mark = FollowMark(self.services.reader)
-        async with self.services.wake.listen(self.job.id) as bell:
-            while not self.services.wake.closing:
+        mark = FollowMark(self.queue)
+        async with self.notifier.listen(self.job.id) as subscription:
+            while not self.notifier.closing:
                 await mark.renew(self.job)
-                over, heard = await self._look(bell)
+                over, heard = await self._look(subscription)
                 for sha256 in heard.chunks:
                     try:
-                        samples = await self._chunk(sha256)
+                        samples = await self.store.get(sha256)
                     except Missing:
                         return  # the job was deleted, or its time is over
                     yield samples if self.number else wav_header(*heard.form, None) + samples
@@ -75,13 +78,10 @@ class Listener:
                 if self.number == heard.total or (over and not heard.chunks):
                     return
                 if not heard.chunks:
-                    await bell.sleep(RECHECK)
+                    await subscription.sleep(RECHECK)
         raise ClientDisconnect  # the server stops: cut off, so that nobody takes this for its end
 
-    async def _chunk(self, sha256: str) -> bytes:
-        return await self.services.store_threads.run(self.services.store.get, sha256)
-
-    async def _look(self, bell: Subscription) -> tuple[bool, AudioState]:
+    async def _look(self, subscription: Subscription) -> tuple[bool, AudioState]:
         """Whether the job is over, and what is new; the first is asked first, so that no chunk
         comes in between."""
         while True:
@@ -89,13 +89,13 @@ class Listener:
                 return await self._is_over(), await self._hear()
             except redis.RedisError as error:
                 log.warning("the sound can't be read now: %s", error)
-                if self.services.wake.closing:
+                if self.notifier.closing:
                     return True, NOTHING
-                await bell.sleep(1)
+                await subscription.sleep(1)
 
     async def _is_over(self) -> bool:
         try:
-            job = await self.services.reader.fetch(self.owner, self.job.id)
+            job = await self.queue.fetch(self.owner, self.job.id)
         except NotFound:
             return True
         return job.status in TERMINAL
@@ -103,7 +103,7 @@ class Listener:
     async def _hear(self) -> AudioState:
         numbers = range(self.number, self.number + AHEAD)
         fields = [f"{self.index}/{name}" for name in ("form", "chunks", *numbers)]
-        found: list[Any] = await self.services.reader_redis.hmget(sound_key(self.job.id), fields)
+        found: list[Any] = await self.queue.connection.hmget(sound_key(self.job.id), fields)
         form, total, *chunks = found
         there = chunks[: chunks.index(None)] if None in chunks else chunks
         if not form:

@@ -18,13 +18,14 @@ from fastapi.sse import format_sse_event
 
 from app.core.errors import NotFound
 from app.core.job_record import url_prefix
-from app.core.long_fields import whole
 from app.core.schemas import TERMINAL, Job
+from app.files.artifact_store import ArtifactStore
+from app.files.long_fields import whole
 from app.http.streaming import LiveStream
 from app.queue.event_log import TERMINAL_EVENTS, Event
 from app.queue.follow_marks import FollowMark
-from app.queue.notifications import Subscription
-from app.services import Services
+from app.queue.notifications import Notifier, Subscription
+from app.queue.queue import Queue
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,9 @@ class Follower:
     `position` is None until it has been given a snapshot.
     """
 
-    services: Services
+    queue: Queue
+    notifier: Notifier
+    store: ArtifactStore
     owner: str
     job: Job
     newest: str
@@ -65,11 +68,11 @@ class Follower:
     async def entries(self) -> AsyncGenerator[Event | None]:
         """The events, and None after a silence. `job` is as it was at the last snapshot or end."""
         quiet_since = time.monotonic()
-        mark = FollowMark(self.services.reader)
-        async with self.services.wake.listen(self.job.id) as bell:
-            while not self.services.wake.closing:
+        mark = FollowMark(self.queue)
+        async with self.notifier.listen(self.job.id) as subscription:
+            while not self.notifier.closing:
                 await mark.renew(self.job)
-                for entry in await self._news(bell):
+                for entry in await self._news(subscription):
                     yield entry
                     quiet_since = time.monotonic()
                     if entry.name in TERMINAL_EVENTS:
@@ -78,16 +81,16 @@ class Follower:
                     yield None
                     quiet_since = time.monotonic()
 
-    async def _news(self, bell: Subscription) -> list[Event]:
+    async def _news(self, subscription: Subscription) -> list[Event]:
         """What to send next; after a sleep if there is none."""
         try:
             news = await self._snapshot() if self.position is None else await self._replay()
         except redis.RedisError as error:
             log.warning("the events can't be read now: %s", error)
-            await bell.sleep(1)
+            await subscription.sleep(1)
             return []
         if not news and self.position is not None:
-            await bell.sleep(KEEPALIVE)
+            await subscription.sleep(KEEPALIVE)
         return news
 
     async def _snapshot(self) -> list[Event]:
@@ -96,7 +99,7 @@ class Follower:
         return [Event(self.position, name, job.model_dump_json())]
 
     async def _replay(self) -> list[Event]:
-        entries = await self.services.events.after(self.job.id, self.position or "")
+        entries = await self.queue.events.after(self.job.id, self.position or "")
         if entries is None:
             self.position = None
             return []
@@ -115,8 +118,8 @@ class Follower:
     async def _look(self) -> tuple[Job, str]:
         """The job as it is; one that was deleted ends as canceled, as it was last seen."""
         try:
-            job, newest = await self.services.reader.snapshot(self.owner, self.job.id)
-            self.job = await whole(self.services, job)
+            job, newest = await self.queue.snapshot(self.owner, self.job.id)
+            self.job = await whole(self.store, job)
         except NotFound:
             if self.job.status not in TERMINAL:
                 self.job = self.job.model_copy(update={"status": "canceled"})

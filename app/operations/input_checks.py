@@ -3,18 +3,17 @@
 What can't be used is told when it is asked for, so that no job fails for it later.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
-from app.core.errors import Gone, NotFound, Unavailable, Unprocessable
+from app.core.errors import Gone, NotFound, Unprocessable
 from app.core.image_reader import UnreadableFile, read_picture
 from app.core.store import Missing
+from app.files.artifact_store import ArtifactStore
 from app.files.downloads import ArtifactRecord, read_note
-from app.services import Services
+from app.queue.queue import Queue
 from models.checkpoint.header import Header
 from models.families import FAMILIES
 from models.music.midi import read_midi
@@ -60,13 +59,15 @@ KINDS: Mapping[str, Kind] = {
 """By what their content types begin with."""
 
 
-async def check_inputs(services: Services, owner: str, wanted: Params, header: Header) -> None:
+async def check_inputs(
+    queue: Queue, store: ArtifactStore, owner: str, wanted: Params, header: Header
+) -> None:
     """Raises NotFound, Gone or Unprocessable, with the param that names the file."""
     marks = posted_fields(type(wanted))
     sizes: dict[str, Size | None] = {}
     for param, sha256 in posted_files(wanted).items():
-        note = await _note(services, owner, param, sha256)
-        sizes[param] = await _tried(services, param, note, marks[param].kind, header)
+        note = await _note(queue, owner, param, sha256)
+        sizes[param] = await _tried(store, param, note, marks[param].kind, header)
     for param, size in sizes.items():
         like = marks[param].like
         if size and like is not None and (other := sizes.get(like)) and size != other:
@@ -74,9 +75,9 @@ async def check_inputs(services: Services, owner: str, wanted: Params, header: H
             raise Unprocessable(message, param=param)
 
 
-async def _note(services: Services, owner: str, param: str, sha256: str) -> ArtifactRecord:
+async def _note(queue: Queue, owner: str, param: str, sha256: str) -> ArtifactRecord:
     try:
-        return await read_note(services.reader_redis, owner, sha256)
+        return await read_note(queue.connection, owner, sha256)
     except Gone:
         raise _gone(param) from None
     except NotFound as error:
@@ -85,37 +86,20 @@ async def _note(services: Services, owner: str, param: str, sha256: str) -> Arti
 
 
 async def _tried(
-    services: Services, param: str, note: ArtifactRecord, kind: str, header: Header
+    store: ArtifactStore, param: str, note: ArtifactRecord, kind: str, header: Header
 ) -> Size | None:
     wanted = KINDS[kind]
     if note.content_type not in wanted.types:
         message = f"{param} must be {wanted.words}, not {note.content_type}"
         raise Unprocessable(message, param=param)
     try:
-        async with _turn(services, kind):
-            data = await services.store_threads.run(services.store.get, note.sha256)
+        async with store.check_slot(kind):
+            data = await store.get(note.sha256)
             return await run_in_threadpool(wanted.size, data, header)
     except Missing:
         raise _gone(param) from None
     except UnreadableFile as error:
         raise Unprocessable(f"{param} {error}", param=param) from None
-
-
-@asynccontextmanager
-async def _turn(services: Services, kind: str) -> AsyncIterator[None]:
-    """One of the checks of a kind that may run at once. Raises Unavailable where all take long,
-    as they do while the store hangs."""
-    checks = services.input_checks[kind]
-    try:
-        async with asyncio.timeout(services.settings.store_timeout):
-            await checks.acquire()
-    except TimeoutError:
-        message = "too many files are being checked; try again"
-        raise Unavailable(message, code="store_unavailable", retry_after=5) from None
-    try:
-        yield
-    finally:
-        checks.release()
 
 
 def _gone(param: str) -> Gone:

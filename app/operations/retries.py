@@ -4,7 +4,7 @@ OpenAI's clients send no idempotency key; they count their tries in `x-stainless
 
 1. A request without a key of its own gets a token before its job is made, and its job is submitted
    with that token as its key. A note in Redis, by owner, path and body, counts who waits on which.
-2. An answer that was sent strikes its token out, and so does a refusal.
+2. An answer that was sent removes its token, and so does a refusal.
 3. A retry gets the token that the fewest wait on, the newest of them, and so the job of a client
    that has left, if one has.
 4. A client that leaves has `GRACE` to come back, but for one that has read the beginning of its
@@ -24,13 +24,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
-from fastapi import Request
 
+from app.core.errors import AtelierError
 from app.core.schemas import Job
 from app.http.proxies import route_path
-from app.operations.submit import client_key
-from app.queue.jobs import Idempotency, Token, hash_body
-from app.services import Services
+from app.operations.submit import JobRequest, Submitter, client_key
+from app.queue.jobs import Accepted, Idempotency, Token, hash_body
 
 log = logging.getLogger("atelier.jobs")
 
@@ -40,10 +39,10 @@ KEEP = 86_400  # seconds that a note outlives its last request, as idempotency k
 
 
 @dataclass(frozen=True)
-class Attendance:
+class Registration:
     """One request that waits for its job's answer; with its own key, nothing is noted of it."""
 
-    services: Services
+    submitter: Submitter
     idempotency: Idempotency
     note: str
     token: str | None
@@ -54,72 +53,80 @@ class Attendance:
         if self.token is None:
             return
         try:
-            await self._run("strike", self.note, self.token, self.idempotency.key, "0")
+            await self._resolve(only_if_abandoned=False)
         except redis.RedisError as error:
             log.warning("an answer could not be noted: %s", error)
 
-    async def deserted(self) -> None:
+    async def abandon(self) -> None:
         """The request is over without its answer; a retry may come for it."""
         if self.token is not None:
-            await self._run("desert", self.note, self.token)
+            await self.submitter.queue.run_script("abandon", self.note, self.token)
 
-    async def left(self, owner: str, job: Job, may_retry: bool = True) -> None:
+    async def left(self, job: Job, may_retry: bool = True) -> None:
         """The client has gone: cancel the job, unless a retry comes in time. A process that stops
         meanwhile leaves the job to its end."""
         if self.token is None:
             return
         try:
-            await self.deserted()
+            await self.abandon()
             if may_retry and not await self._grace_is_over(job.id):
                 return
-            if await self._run("strike", self.note, self.token, self.idempotency.key, "1"):
-                job = await self._cancel(owner, job.id)
+            if await self._resolve(only_if_abandoned=True):
+                owner = self.submitter.owner
+                job = await self.submitter.queue.cancel(owner, job.id)
                 log.info(job.status, extra={"job": job.id, "owner": owner, "model": job.model})
         except redis.RedisError as error:
             log.warning("a job that nobody waits for goes on: %s", error)
 
     async def _grace_is_over(self, job_id: str) -> bool:
         """False where the process stops first."""
-        deadline = time.monotonic() + self.grace
-        async with self.services.wake.listen(job_id) as bell:
-            while (left := deadline - time.monotonic()) > 0 and not self.services.wake.closing:
-                await bell.sleep(left)
-        return not self.services.wake.closing
+        notifier, deadline = self.submitter.notifier, time.monotonic() + self.grace
+        async with notifier.listen(job_id) as subscription:
+            while (left := deadline - time.monotonic()) > 0 and not notifier.closing:
+                await subscription.sleep(left)
+        return not notifier.closing
 
-    async def _cancel(self, owner: str, job_id: str) -> Job:
-        return await self.services.queue_threads.run(self.services.jobs.cancel, owner, job_id)
-
-    async def _run(self, script: str, *args: str) -> Any:
-        return await self.services.queue_threads.run(self.services.scripts.run, script, *args)
+    async def _resolve(self, only_if_abandoned: bool) -> Any:
+        key, flag = self.idempotency.key, "1" if only_if_abandoned else "0"
+        return await self.submitter.queue.run_script("resolve", self.note, self.token, key, flag)
 
 
-async def register(
-    request: Request, services: Services, owner: str, body: dict[str, Any], part: int = 0
-) -> Attendance:
+async def register(submitter: Submitter, body: dict[str, Any], part: int = 0) -> Registration:
     """Note that a request waits; of one that makes several jobs, for one of them.
 
     Raises Unprocessable for an Idempotency-Key that can't be one.
     """
+    request, owner, queue = submitter.request, submitter.owner, submitter.queue
     own = client_key(request, owner, body, part)
     if own is not None:
-        return Attendance(services, own, "", None, 0.0)
+        return Registration(submitter, own, "", None, 0.0)
     path, count = route_path(request.scope), request.headers.get(RETRY_COUNT)
     path += f"\n{part}" if part else ""
     retry = "0" if count in (None, "0") else "1"
     note = f"atelier:attended:{owner}:{path}:{hash_body(body)}"
-    earlier = services.unresolved.take(note)
+    earlier = queue.unresolved.take(note)
     fresh = earlier or f"{time.time_ns():020d}-{secrets.token_hex(8)}"
     try:
-        token = await services.queue_threads.run(
-            services.scripts.run, "attend", note, fresh, retry, KEEP
-        )
+        token = await queue.run_script("register", note, fresh, retry, KEEP)
     except redis.RedisError:
         if earlier:
-            services.unresolved.remember(note, earlier)
+            queue.unresolved.remember(note, earlier)
         raise
     if earlier and token != earlier:
-        services.unresolved.remember(note, earlier)
+        queue.unresolved.remember(note, earlier)
     first = token == fresh and not earlier
     own = Idempotency.of(owner, path, token, body)
     own = replace(own, token=Token(token, note, first))
-    return Attendance(services, own, note, token, 0.0 if count is None else GRACE)
+    return Registration(submitter, own, note, token, 0.0 if count is None else GRACE)
+
+
+async def submit_registered(
+    submitter: Submitter, job_request: JobRequest, body: dict[str, Any], part: int = 0
+) -> tuple[Accepted, Registration]:
+    """Registers a request and accepts its job; a refusal is its answer."""
+    registration = await register(submitter, body, part)
+    try:
+        return await submitter.accept(job_request, registration.idempotency), registration
+    except AtelierError:
+        await registration.answered()
+        raise

@@ -5,23 +5,22 @@ import logging
 import re
 import secrets
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from pydantic import ValidationError
 
 from app.catalog.catalog import CatalogEntry
 from app.core.errors import Unprocessable
-from app.core.long_fields import split, whole
 from app.core.schemas import TERMINAL, Job
-from app.core.settings import Settings
+from app.deps import CatalogDep, NotifierDep, OwnerDep, QueueDep, SettingsDep, StoreDep
+from app.files.long_fields import split, whole
 from app.http.body_parsing import read_json
 from app.http.proxies import route_path
 from app.http.responses import job_reply
 from app.http.validation_errors import Schema, explain_details
 from app.operations.input_checks import check_inputs
-from app.operations.unresolved import KEPT_SECONDS
-from app.operations.wait import wait_for_end
+from app.operations.wait import JobWaiter
 from app.queue.jobs import (
     Accepted,
     Idempotency,
@@ -31,7 +30,7 @@ from app.queue.jobs import (
     Token,
     hash_body,
 )
-from app.services import Services
+from app.queue.unresolved import KEPT_SECONDS
 from models.params.base import MAX_SEED, Params, posted_files
 
 log = logging.getLogger("atelier.jobs")
@@ -39,19 +38,6 @@ log = logging.getLogger("atelier.jobs")
 LONGEST_KEY = 255
 WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,2})"?', re.IGNORECASE)
 LONGEST_WAIT = 60
-
-
-@dataclass(frozen=True)
-class Route:
-    """What a route makes: the type of its jobs, their modality, and its default model."""
-
-    type: str
-    modality: str
-    model: str
-
-    @classmethod
-    def of(cls, modality: str, settings: Settings) -> "Route":
-        return cls(modality, modality, settings.default_model(modality))
 
 
 @dataclass(frozen=True)
@@ -64,63 +50,105 @@ class JobRequest:
     streamed: bool = False  # whether its previews are to be sent as they come
 
 
-async def generate(request: Request, services: Services, owner: str, route: Route) -> Response:
-    """Validate, accept, and answer: 202, or 200 where the client waits and the job ends in time."""
-    await services.catalog.refresh()
-    body, text = await read_json(request)
-    entry = services.catalog.find(_model_of(body, route), route.modality)
-    wish = JobRequest(route.type, entry, validated(entry, text, entry.schema))
-    key = client_key(request, owner, body) or service_key(request, services, owner, body)
-    try:
-        accepted = await accept(request, services, owner, wish, key)
-    except OutcomeUnknown as error:
-        error.key = key.token.text if key.token else ""
-        raise
-    headers = {"Location": accepted.job.urls.self}
-    if accepted.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    seconds = preferred_wait(request.headers.getlist("prefer"))
-    if seconds is None:
-        return job_reply(accepted.job, 202, headers)
-    job = await wait_for_end(request, services, owner, accepted.job, seconds)
-    if job.status in TERMINAL:
-        return job_reply(job, 200, {**headers, "Preference-Applied": f"wait={seconds}"})
-    return job_reply(job, 202, headers)
+@dataclass(frozen=True)
+class Submitter:
+    """Makes jobs of one request. Routes depend on it."""
+
+    request: Request
+    owner: OwnerDep
+    settings: SettingsDep
+    catalog: CatalogDep
+    queue: QueueDep
+    notifier: NotifierDep
+    store: StoreDep
+
+    async def generate(self, modality: str) -> Response:
+        """Validates the body, accepts a job and answers: 202, or 200 where the client waits and the
+        job ends in time."""
+        body, text = await read_json(self.request)
+        model = body.get("model", self.settings.default_model(modality))
+        if not isinstance(model, str):
+            raise Unprocessable("model must be a string", param="model")
+        entry = self.catalog.find(model, modality)
+        job_request = JobRequest(modality, entry, validated(entry, text, entry.schema))
+        key = client_key(self.request, self.owner, body) or self._service_key(body)
+        try:
+            accepted = await self.accept(job_request, key)
+        except OutcomeUnknown as error:
+            error.key = key.token.text if key.token else ""
+            raise
+        headers = {"Location": accepted.job.urls.self}
+        if accepted.replayed:
+            headers["Idempotent-Replayed"] = "true"
+        seconds = preferred_wait(self.request.headers.getlist("prefer"))
+        if seconds is None:
+            return job_reply(accepted.job, 202, headers)
+        job = await self.waiter.wait_for_end(self.request, accepted.job, seconds)
+        if job.status in TERMINAL:
+            return job_reply(job, 200, {**headers, "Preference-Applied": f"wait={seconds}"})
+        return job_reply(job, 202, headers)
+
+    async def accept(self, job_request: JobRequest, idempotency: Idempotency) -> Accepted:
+        """Makes a job, or finds the one that this key made before.
+
+        Raises OutcomeUnknown; with a key of this service, the next try of the request finds the
+        job.
+        """
+        token = idempotency.token
+        try:
+            first = token is not None and token.first
+            if first or not await self.queue.seen(idempotency):
+                await check_inputs(
+                    self.queue,
+                    self.store,
+                    self.owner,
+                    job_request.params,
+                    job_request.entry.header,
+                )
+            new = _new_job(self.owner, job_request)
+            accepted = await self.queue.submit(await self._with_stored_input(new), idempotency)
+        except Exception as error:
+            if token and (isinstance(error, OutcomeUnknown) or not token.first):
+                self.queue.unresolved.remember(token.request, token.text)
+            raise
+        self.request.state.accepted = True
+        job: Job = accepted.job
+        log.info(
+            "replayed" if accepted.replayed else "accepted",
+            extra={"job": job.id, "owner": self.owner, "model": job.model},
+        )
+        if accepted.replayed:
+            return replace(accepted, job=await whole(self.store, job))
+        return replace(accepted, job=job.model_copy(update={"input": new.input, "omitted": []}))
+
+    @property
+    def waiter(self) -> JobWaiter:
+        return JobWaiter(self.queue, self.notifier, self.store, self.owner)
+
+    async def _with_stored_input(self, new: NewJob) -> NewJob:
+        """Returns the job with its long fields in the store, where it has any."""
+        short, long = split(new.input)
+        if not long:
+            return new
+        data = json.dumps(long).encode()
+        sha256 = await self.store.keep_input(data)
+        return replace(new, input=short, long_input=LongInput(list(long), sha256, len(data)))
+
+    def _service_key(self, body: dict[str, Any]) -> Idempotency:
+        """Returns a key for a request without one: that of its earlier try, if that try's outcome
+        is unknown.
+
+        The server forgets it after a while; it is only of use to a client that tries again.
+        """
+        path = route_path(self.request.scope)
+        asked = f"{self.owner}:{path}:{hash_body(body)}"
+        earlier = self.queue.unresolved.take(asked)
+        token = Token(earlier or secrets.token_hex(16), asked, first=earlier is None)
+        own = Idempotency.of(self.owner, path, token.text, body)
+        return replace(own, ttl=round(KEPT_SECONDS), token=token)
 
 
-async def accept(
-    request: Request, services: Services, owner: str, wish: JobRequest, idempotency: Idempotency
-) -> Accepted:
-    """Make a job of a wish, or find the one that was made of it before.
-
-    Raises OutcomeUnknown; with a key of this service, the next try of the request finds the job.
-    """
-    token = idempotency.token
-    try:
-        first = token is not None and token.first
-        if first or not await services.reader.seen(idempotency):
-            await check_inputs(services, owner, wish.params, wish.entry.header)
-        new = _new_job(owner, wish)
-        stored = await _stored(services, new)
-        accepted = await services.queue_threads.run(services.jobs.submit, stored, idempotency)
-    except Exception as error:
-        if token and (isinstance(error, OutcomeUnknown) or not token.first):
-            services.unresolved.remember(token.request, token.text)
-        raise
-    request.state.accepted = True
-    _note(accepted, owner)
-    if accepted.replayed:
-        return replace(accepted, job=await whole(services, accepted.job))
-    return replace(
-        accepted, job=accepted.job.model_copy(update={"input": new.input, "omitted": []})
-    )
-
-
-def _model_of(body: dict[str, Any], route: Route) -> str:
-    model = body.get("model", route.model)
-    if not isinstance(model, str):
-        raise Unprocessable("model must be a string", param="model")
-    return model
+SubmitterDep = Annotated[Submitter, Depends()]
 
 
 def validated(entry: CatalogEntry, text: bytes | str, schema: Schema) -> Params:
@@ -135,36 +163,27 @@ def validated(entry: CatalogEntry, text: bytes | str, schema: Schema) -> Params:
         raise explain_details(found, schema) from None
 
 
-def _new_job(owner: str, wish: JobRequest) -> NewJob:
-    given = wish.params.model_dump(mode="json")
-    metadata, model = given.pop("metadata"), given.pop("model")
-    request = hash_body(given)
-    if given["seed"] is None:
-        given["seed"] = secrets.randbelow(MAX_SEED + 1)
+def _new_job(owner: str, job_request: JobRequest) -> NewJob:
+    params, entry = job_request.params, job_request.entry
+    fields = params.model_dump(mode="json")
+    metadata, model = fields.pop("metadata"), fields.pop("model")
+    request = hash_body(fields)
+    if fields["seed"] is None:
+        fields["seed"] = secrets.randbelow(MAX_SEED + 1)
     return NewJob(
         owner=owner,
-        type=wish.type,
+        type=job_request.type,
         model=model,
-        sha256=wish.entry.sha256,
-        input=given,
-        seed=given["seed"],
-        items=given["n"],
+        sha256=entry.sha256,
+        input=fields,
+        seed=fields["seed"],
+        items=fields["n"],
         metadata=metadata,
-        rows=wish.params.rows,
-        inputs=posted_files(wish.params),
+        rows=params.rows,
+        inputs=posted_files(params),
         request=request,
-        streamed=wish.streamed,
+        streamed=job_request.streamed,
     )
-
-
-async def _stored(services: Services, new: NewJob) -> NewJob:
-    """The job with its long fields in the store, where it has any."""
-    short, long = split(new.input)
-    if not long:
-        return new
-    data = json.dumps(long).encode()
-    sha256 = await services.store_threads.run(services.uploads.keep_input, data)
-    return replace(new, input=short, long_input=LongInput(list(long), sha256, len(data)))
 
 
 def client_key(
@@ -181,21 +200,6 @@ def client_key(
     return Idempotency.of(owner, route_path(request.scope), f"{key}\n{part}" if part else key, body)
 
 
-def service_key(
-    request: Request, services: Services, owner: str, body: dict[str, Any]
-) -> Idempotency:
-    """A key for a request without one: that of its earlier try, if that try's outcome is unknown.
-
-    The server forgets it after a while; it is only of use to a client that tries again.
-    """
-    path = route_path(request.scope)
-    asked = f"{owner}:{path}:{hash_body(body)}"
-    earlier = services.unresolved.take(asked)
-    token = Token(earlier or secrets.token_hex(16), asked, first=earlier is None)
-    own = Idempotency.of(owner, path, token.text, body)
-    return replace(own, ttl=round(KEPT_SECONDS), token=token)
-
-
 def preferred_wait(headers: list[str]) -> int | None:
     """The seconds of `Prefer: wait=N`, of the first that is there and well formed (RFC 7240)."""
     for preference in ",".join(headers).split(","):
@@ -203,11 +207,3 @@ def preferred_wait(headers: list[str]) -> int | None:
         if match and int(match[1]) <= LONGEST_WAIT:
             return int(match[1])
     return None
-
-
-def _note(accepted: Accepted, owner: str) -> None:
-    job: Job = accepted.job
-    log.info(
-        "replayed" if accepted.replayed else "accepted",
-        extra={"job": job.id, "owner": owner, "model": job.model},
-    )

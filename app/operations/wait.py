@@ -2,60 +2,71 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import redis
 from fastapi import Request
 
 from app.core.errors import NotFound
-from app.core.long_fields import whole
 from app.core.schemas import TERMINAL, Job
-from app.services import Services
+from app.files.artifact_store import ArtifactStore
+from app.files.long_fields import whole
+from app.queue.notifications import Notifier, Subscription
+from app.queue.queue import Queue
 
 
-async def wait_for_end(
-    request: Request, services: Services, owner: str, job: Job, seconds: float
-) -> Job:
-    """The job as it is when it ends, when the time is up, or when the client leaves.
+@dataclass(frozen=True)
+class JobWaiter:
+    """Waits for the jobs of one owner."""
 
-    A job that was accepted is told as such whatever befalls the waiting, so the last state that
-    was seen stands where Redis goes away or the job is deleted.
-    """
-    watching = asyncio.create_task(_left(request))
-    try:
-        return await _until(watching, services, owner, job, time.monotonic() + seconds)
-    finally:
-        watching.cancel()
+    queue: Queue
+    notifier: Notifier
+    store: ArtifactStore
+    owner: str
 
+    async def wait_for_end(self, request: Request, job: Job, seconds: float) -> Job:
+        """Returns the job as it is when it ends, when the time is up, or when the client leaves.
 
-async def wait_for_beginning(services: Services, owner: str, job: Job, seconds: float) -> Job:
-    """The job as it is when it has made a step or has ended, or when the time is up."""
-    deadline = time.monotonic() + seconds
-    async with services.wake.listen(job.id) as bell:
+        Waiting never hides that a job was accepted: where Redis goes away or the job is deleted,
+        this returns the last state that was seen.
+        """
+        watching = asyncio.create_task(_left(request))
+
+        def is_over(job: Job) -> bool:
+            return job.status in TERMINAL or watching.done()
+
+        try:
+            async with self.notifier.listen(job.id) as subscription:
+                watching.add_done_callback(lambda _: subscription.ring())
+                return await whole(
+                    self.store, await self._wait(subscription, job, seconds, is_over)
+                )
+        finally:
+            watching.cancel()
+
+    async def wait_for_beginning(self, job: Job, seconds: float) -> Job:
+        """Returns the job as it is when it has made a step or has ended, or when the time is up."""
+
+        def has_begun(job: Job) -> bool:
+            return job.status in TERMINAL or job.progress.step > 0
+
+        async with self.notifier.listen(job.id) as subscription:
+            return await self._wait(subscription, job, seconds, has_begun)
+
+    async def _wait(
+        self, subscription: Subscription, job: Job, seconds: float, until: Callable[[Job], bool]
+    ) -> Job:
+        deadline = time.monotonic() + seconds
         while True:
             try:
-                job = await services.reader.fetch(owner, job.id)
+                job = await self.queue.fetch(self.owner, job.id)
             except (NotFound, redis.RedisError):
                 return job
             left = deadline - time.monotonic()
-            if job.status in TERMINAL or job.progress.step or left <= 0 or services.wake.closing:
+            if until(job) or left <= 0 or self.notifier.closing:
                 return job
-            await bell.sleep(left)
-
-
-async def _until(
-    watching: "asyncio.Task[None]", services: Services, owner: str, job: Job, deadline: float
-) -> Job:
-    async with services.wake.listen(job.id) as bell:
-        watching.add_done_callback(lambda _: bell.ring())
-        while True:
-            try:
-                job = await services.reader.fetch(owner, job.id)
-            except (NotFound, redis.RedisError):
-                return job
-            left = deadline - time.monotonic()
-            if job.status in TERMINAL or left <= 0 or watching.done() or services.wake.closing:
-                return await whole(services, job)
-            await bell.sleep(left)
+            await subscription.sleep(left)
 
 
 async def _left(request: Request) -> None:

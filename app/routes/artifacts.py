@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from app.core.schemas import StoredArtifact
-from app.deps import Has, Owner
+from app.deps import OwnerDep, QueueDep, StoreDep
 from app.files.downloads import read_note, send
-from app.http.body_parsing import uploaded_file
+from app.files.upload_parsing import uploaded_file
 from app.http.openapi_examples import (
     DOWNLOAD,
     RANGE,
@@ -45,15 +45,15 @@ STORED = {"sha256": SHA256, "content_type": "image/png", "bytes": 2301}
     },
     openapi_extra=UPLOAD,
 )
-async def store_artifact(request: Request, services: Has, owner: Owner) -> Response:
+async def store_artifact(request: Request, owner: OwnerDep, store: StoreDep) -> Response:
     """Stores a picture, mask, score or sound, to be named by its hash in requests.
 
     PNG, JPEG, GIF, WebP, AVIF, HEIC, WAV, FLAC, MP3, M4A, Ogg, MIDI, MP4, QuickTime and WebM are
     taken, known by their bytes.
     It is kept as long as results are; posted again, the time starts anew.
     """
-    async with uploaded_file(request) as file:
-        stored = await services.store_threads.run(services.uploads.keep, owner, file)
+    async with uploaded_file(request, store.upload_space) as file:
+        stored = await store.keep(owner, file)
     log.info("stored", extra={"sha256": stored.sha256, "owner": owner, "bytes": stored.bytes})
     return json_reply(stored, 201)
 
@@ -65,7 +65,9 @@ async def store_artifact(request: Request, services: Has, owner: Owner) -> Respo
     responses=DOWNLOAD,
     openapi_extra=RANGE,
 )
-async def get_artifact(request: Request, services: Has, owner: Owner, sha256: Sha256) -> Response:
+async def get_artifact(
+    request: Request, owner: OwnerDep, queue: QueueDep, store: StoreDep, sha256: Sha256
+) -> Response:
     """The bytes of an artifact that a job of yours made, or that you brought."""
-    note = await read_note(services.reader_redis, owner, sha256)
-    return await send(request, services, note)
+    note = await read_note(queue.connection, owner, sha256)
+    return await send(request, store, note)

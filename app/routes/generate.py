@@ -3,10 +3,9 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from app.core.schemas import Job
-from app.deps import Has, Owner
 from app.http.openapi_examples import (
     APPLIED,
     LOCATION,
@@ -20,7 +19,7 @@ from app.http.openapi_examples import (
     queued_job_example,
     reply,
 )
-from app.operations.submit import Route, generate
+from app.operations.submit import SubmitterDep
 from models.modalities import MODALITIES, Modality
 
 BODY = "The body is the model's own request: `GET /models/{id}` describes its parameters."
@@ -46,13 +45,11 @@ def generate_router() -> APIRouter:
 
 def _endpoint(modality: Modality) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def endpoint(
-        request: Request,
-        services: Has,
-        owner: Owner,
+        submitter: SubmitterDep,
         idempotency_key: IdempotencyKey = None,
         prefer: Prefer = None,
     ) -> Response:
-        return await generate(request, services, owner, Route.of(modality.name, services.settings))
+        return await submitter.generate(modality.name)
 
     return endpoint
 

@@ -7,13 +7,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.core.errors import Unavailable
 from app.core.job_record import SUSPENDED
 from app.core.schemas import Alive, Ready
-from app.deps import Has, metrics_reader_of
+from app.deps import ServicesDep, check_metrics_scope
 from app.http.openapi_examples import errors, reply
 from app.http.responses import json_reply
 from app.metrics import read_load
 from app.queue.connections import refuses_credentials
-from app.queue.worker_leases import read_leases
-from app.services import Services
+from app.queue.queue import Queue
 
 router = APIRouter(tags=["health"])
 
@@ -35,11 +34,11 @@ async def livez() -> Response:
     response_model=Ready,
     responses={200: reply("It can.", {"status": "ready", "workers": 1}), **errors(503)},
 )
-async def readyz(services: Has) -> Response:
+async def readyz(services: ServicesDep) -> Response:
     """503, with the reason, while Redis is away, the queue is suspended, no worker is alive, or
     none can write the artifact store."""
     try:
-        workers = await _count_ready_workers(services)
+        workers = await _count_ready_workers(services.queue)
     except (Unavailable, redis.RedisError) as error:
         services.note_readiness(str(error))
         raise
@@ -47,10 +46,10 @@ async def readyz(services: Has) -> Response:
     return json_reply(Ready(workers=workers))
 
 
-async def _count_ready_workers(services: Services) -> int:
+async def _count_ready_workers(queue: Queue) -> int:
     """How many workers take jobs now. Raises Unavailable, with the reason where none does."""
     try:
-        suspended = await services.reader_redis.exists(SUSPENDED)
+        suspended = await queue.connection.exists(SUSPENDED)
     except redis.RedisError as error:
         if not refuses_credentials(error):
             raise
@@ -58,7 +57,7 @@ async def _count_ready_workers(services: Services) -> int:
     if suspended:
         message = "the queue is suspended; `rq resume` lets workers take jobs again"
         raise Unavailable(message, code="queue_suspended", retry_after=5)
-    leases = await read_leases(services.reader_redis)
+    leases = await queue.leases()
     if not leases:
         raise Unavailable("no worker is alive", code="no_workers", retry_after=5)
     problems = [lease.store_problem for lease in leases if lease.store_problem]
@@ -76,10 +75,11 @@ async def _count_ready_workers(services: Services) -> int:
         200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {}}}},
         **errors(401, 403, 503),
     },
-    dependencies=[Depends(metrics_reader_of)],
+    dependencies=[Depends(check_metrics_scope)],
 )
-async def metrics(services: Has) -> Response:
+async def metrics(services: ServicesDep) -> Response:
     """Requests by route and status, jobs waiting by model, items in flight, workers alive."""
-    leases = await read_leases(services.reader_redis)
-    text = services.metrics.render(await read_load(services.reader_redis, leases))
+    queue = services.queue
+    load = await read_load(queue.connection, await queue.leases())
+    text = services.metrics.render(load)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

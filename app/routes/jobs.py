@@ -8,10 +8,10 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import NotFound
-from app.core.long_fields import shortened, whole
 from app.core.schemas import TERMINAL, Job, JobDeleted, JobList, ModalityName, Status
 from app.core.wav import CONTENT_TYPE
-from app.deps import Has, Owner
+from app.deps import NotifierDep, OwnerDep, QueueDep, StoreDep
+from app.files.long_fields import shortened, whole
 from app.http.openapi_examples import (
     ETAG,
     JOB_EXAMPLE,
@@ -66,16 +66,16 @@ LIST_EXAMPLE = {
     responses={200: reply("A page of jobs.", LIST_EXAMPLE), **errors(401, 422, 503)},
 )
 async def list_jobs(
-    services: Has, owner: Owner, wanted: Annotated[JobListQuery, Query()]
+    owner: OwnerDep, queue: QueueDep, store: StoreDep, wanted: Annotated[JobListQuery, Query()]
 ) -> Response:
     """Pages by cursor: pass `last_id` as `after` while `has_more` is true.
 
     Long texts are left out, and `omitted` names them; `full=true` includes them.
     """
     page = JobFilter(**wanted.model_dump(exclude={"full"}))
-    found = await services.reader.list(owner, page)
+    found = await queue.list(owner, page)
     if wanted.full:
-        data = await asyncio.gather(*(whole(services, job) for job in found.data))
+        data = await asyncio.gather(*(whole(store, job) for job in found.data))
     else:
         data = [shortened(job) for job in found.data]
     return json_reply(found.model_copy(update={"data": data}))
@@ -93,13 +93,14 @@ async def list_jobs(
 )
 async def get_job(
     request: Request,
-    services: Has,
-    owner: Owner,
+    owner: OwnerDep,
+    queue: QueueDep,
+    store: StoreDep,
     job_id: JobId,
 ) -> Response:
     """The job as it is now; `Retry-After` while it is active, an `ETag` always."""
-    job = await services.reader.fetch(owner, known(job_id))
-    return job_reply_if_changed(request, await whole(services, job))
+    job = await queue.fetch(owner, known(job_id))
+    return job_reply_if_changed(request, await whole(store, job))
 
 
 @router.post(
@@ -108,11 +109,11 @@ async def get_job(
     response_model=Job,
     responses={200: reply("The job.", JOB_EXAMPLE, RETRY_AFTER), **errors(401, 404, 503)},
 )
-async def cancel_job(services: Has, owner: Owner, job_id: JobId) -> Response:
+async def cancel_job(owner: OwnerDep, queue: QueueDep, store: StoreDep, job_id: JobId) -> Response:
     """Asks for its end; asked again, or of a job that has ended, nothing changes."""
-    job = await services.queue_threads.run(services.jobs.cancel, owner, known(job_id))
+    job = await queue.cancel(owner, known(job_id))
     log.info(job.status, extra={"job": job.id, "owner": owner, "model": job.model})
-    return job_reply(await whole(services, job))
+    return job_reply(await whole(store, job))
 
 
 DELETED = {"id": JOB_ID, "object": "job.deleted", "deleted": True}
@@ -124,9 +125,9 @@ DELETED = {"id": JOB_ID, "object": "job.deleted", "deleted": True}
     response_model=JobDeleted,
     responses={200: reply("It is gone.", DELETED), **errors(401, 404, 503)},
 )
-async def delete_job(services: Has, owner: Owner, job_id: JobId) -> Response:
+async def delete_job(owner: OwnerDep, queue: QueueDep, job_id: JobId) -> Response:
     """Cancels it if it is active; its record goes, and its artifacts that no other job shares."""
-    await services.queue_threads.run(services.jobs.delete, owner, known(job_id))
+    await queue.delete(owner, known(job_id))
     log.info("deleted", extra={"job": job_id, "owner": owner})
     return json_reply(JobDeleted(id=job_id))
 
@@ -152,8 +153,10 @@ EVENTS: Replies = {
     responses=EVENTS,
 )
 async def follow_job(
-    services: Has,
-    owner: Owner,
+    owner: OwnerDep,
+    queue: QueueDep,
+    notifier: NotifierDep,
+    store: StoreDep,
     job_id: JobId,
     last_event_id: Annotated[
         str | None,
@@ -162,10 +165,10 @@ async def follow_job(
 ) -> Response:
     """Server-sent events. A fresh reader first gets the whole job; one that names its last event
     misses nothing and sees nothing twice."""
-    job, newest = await services.reader.snapshot(owner, known(job_id))
+    job, newest = await queue.snapshot(owner, known(job_id))
     if job.status in TERMINAL and last_event_id == newest:
         return Response(status_code=204)
-    return EventStream(Follower(services, owner, job, newest, last_event_id).events())
+    return EventStream(Follower(queue, notifier, store, owner, job, newest, last_event_id).events())
 
 
 SOUND: Replies = {
@@ -185,8 +188,10 @@ SOUND: Replies = {
     responses=SOUND,
 )
 async def listen_to_job(
-    services: Has,
-    owner: Owner,
+    owner: OwnerDep,
+    queue: QueueDep,
+    notifier: NotifierDep,
+    store: StoreDep,
     job_id: JobId,
     index: Annotated[int, Query(ge=0, description="Which of the job's items.")] = 0,
 ) -> Response:
@@ -195,13 +200,13 @@ async def listen_to_job(
     The samples are those of the finished file, whatever its format; after the job's end the same
     bytes come, for as long as its results are kept. Who hangs up leaves the job as it is.
     """
-    job = await services.reader.fetch(owner, known(job_id))
+    job = await queue.fetch(owner, known(job_id))
     if job.type != "audio":
         message = f"{job.id} makes no sound"
         raise NotFound(message, code="artifact_not_found")
     if index >= (items := job.input["n"]):
         message = f"{job.id} has no item {index}: it makes {items}"
         raise NotFound(message, code="artifact_not_found", param="index")
-    listener = Listener(services, owner, job, index)
+    listener = Listener(queue, notifier, store, owner, job, index)
     await listener.check()
     return LiveStream(listener.sound(), CONTENT_TYPE)

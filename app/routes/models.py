@@ -5,10 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 
 from app.core.schemas import ModelCard, ModelList
-from app.deps import Has, Owner
+from app.deps import CatalogDep, OwnerDep, QueueDep
 from app.http.openapi_examples import SHA256, errors, reply
 from app.http.responses import json_reply
-from app.queue.worker_leases import read_leases
 
 router = APIRouter(tags=["models"])
 
@@ -48,14 +47,13 @@ CARD_EXAMPLE: dict[str, Any] = {
         **errors(401, 503),
     },
 )
-async def list_models(services: Has, owner: Owner) -> Response:
+async def list_models(owner: OwnerDep, catalog: CatalogDep, queue: QueueDep) -> Response:
     """Every model that can be asked for: its card, its parameters, and whether it is loaded.
 
     A model in state `importing` takes requests already: its jobs wait."""
-    await services.catalog.refresh()
-    leases = await read_leases(services.reader_redis)
-    progress = services.catalog.progress
-    cards = [x.card(leases, progress.get(i)) for i, x in services.catalog.of()]
+    leases = await queue.leases()
+    progress = catalog.progress
+    cards = [x.card(leases, progress.get(i)) for i, x in catalog.of()]
     return json_reply(ModelList(data=cards))
 
 
@@ -65,9 +63,10 @@ async def list_models(services: Has, owner: Owner) -> Response:
     response_model=ModelCard,
     responses={200: reply("Its card.", CARD_EXAMPLE), **errors(401, 404, 503)},
 )
-async def get_model(services: Has, owner: Owner, model_id: ModelId) -> Response:
+async def get_model(
+    owner: OwnerDep, catalog: CatalogDep, queue: QueueDep, model_id: ModelId
+) -> Response:
     """The card of one model. A file that can't be used is 404, with the reason."""
-    await services.catalog.refresh()
-    entry = services.catalog.find(model_id)
-    leases = await read_leases(services.reader_redis)
-    return json_reply(entry.card(leases, services.catalog.progress.get(model_id)))
+    entry = catalog.find(model_id)
+    leases = await queue.leases()
+    return json_reply(entry.card(leases, catalog.progress.get(model_id)))

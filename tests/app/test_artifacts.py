@@ -130,7 +130,7 @@ def test_all_uploads_together_have_a_largest_size(settings: Settings, path: str)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 150000\r\n"
     head += "Content-Type: multipart/form-data; boundary=B\r\n\r\n"
     with serving(settings.model_copy(update={"max_uploads": 200_000})) as running:
-        api, space = running.client, running.services.upload_space
+        api, space = running.client, running.services.store.upload_space
         host, _, port = running.url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), timeout=10) as slow:
             slow.sendall(head.encode() + form)
@@ -246,7 +246,7 @@ def test_a_name_that_is_no_hash_is_not_found(running: Running) -> None:
 @pytest.fixture
 def made(running: Running, worker: Worker) -> tuple[str, str]:
     """A job that made a picture: its id, and the hash."""
-    sha = running.services.store.put(PNG + b"made")
+    sha = running.services.store.backend.put(PNG + b"made")
     (job,) = make(running.client)
     worker.claim()
     facts = {"sha256": sha, "content_type": "image/png", "bytes": len(PNG) + 4}
@@ -280,7 +280,7 @@ def test_deleting_a_job_lets_go_of_what_it_made(api: httpx.Client, made: tuple[s
 
 def test_bytes_that_the_store_lost_are_gone(running: Running) -> None:
     sha = store(running.client)
-    running.services.store.delete(sha)
+    running.services.store.backend.delete(sha)
     assert running.client.get(f"/artifacts/{sha}").status_code == 410
 
 
@@ -302,7 +302,7 @@ def test_a_store_that_is_full_is_503_and_nothing_is_noted(
     def full(self: Store, file: BinaryIO) -> str:
         raise Full("the artifact store is full")
 
-    monkeypatch.setattr(type(running.services.store), "put_file", full)
+    monkeypatch.setattr(type(running.services.store.backend), "put_file", full)
     answer = running.client.post("/artifacts", content=PNG, headers=RAW)
     assert (answer.status_code, error_of(answer)["code"]) == (503, "store_unavailable")
     assert answer.headers["retry-after"] == "5"

@@ -230,13 +230,13 @@ def test_a_client_that_waited_in_vain_gets_the_job_as_it_is(running: Running) ->
     assert "preference-applied" not in answer.headers
     assert answer.json()["status"] == "queued"
     assert time.monotonic() - started >= 1
-    assert running.services.wake.listeners == 0
+    assert running.services.notifier.listeners == 0
 
 
 def test_a_client_that_leaves_while_it_waits_frees_everything(running: Running) -> None:
     with pytest.raises(httpx.ReadTimeout):
         running.client.post(URL, json={}, headers={"Prefer": "wait=60"}, timeout=0.3)
-    assert eventually(lambda: running.services.wake.listeners == 0)
+    assert eventually(lambda: running.services.notifier.listeners == 0)
 
 
 def test_only_the_idempotent_answer_is_told_after_the_end(running: Running, worker: Worker) -> None:

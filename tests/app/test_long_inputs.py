@@ -9,8 +9,8 @@ import httpx
 import pytest
 import redis
 
-from app.core.long_fields import INLINE, split
 from app.core.settings import Settings
+from app.files.long_fields import INLINE, split
 from tests.app.operations.test_event_stream import following_job
 from tests.app.serving import Running, serving
 from tests.app.working import Worker
@@ -79,7 +79,7 @@ def test_a_long_text_is_read_from_its_file(
 ) -> None:
     written = "Ein Wärter schrieb an einen Wal. " * 200
     data = f"The Keeper\n\n{written}\n".encode()
-    sha256 = story.services.store.put(data)
+    sha256 = story.services.store.backend.put(data)
     job = str(accepted(story)["id"])
     worker.claim()
     facts = {"sha256": sha256, "content_type": "text/plain", "bytes": len(data)}
@@ -90,7 +90,7 @@ def test_a_long_text_is_read_from_its_file(
     assert "text_bytes" not in seen["outputs"][0]
     with following_job(story.client, job) as events:
         assert next(events).data["outputs"][0]["text"] == written
-    monkeypatch.setattr(type(story.services.store), "_read", _away)
+    monkeypatch.setattr(type(story.services.store.backend), "_read", _away)
     seen = story.client.get(f"/jobs/{job}").json()
     assert seen["outputs"][0]["text"] is None
     assert sorted(seen["omitted"]) == ["input.text", "outputs.0.text"]
@@ -126,7 +126,7 @@ def test_a_job_is_readable_while_the_store_is_away(
     story: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = accepted(story)
-    monkeypatch.setattr(type(story.services.store), "get", _away)
+    monkeypatch.setattr(type(story.services.store.backend), "get", _away)
     seen = story.client.get(f"/jobs/{job['id']}")
     assert seen.status_code == 200
     assert seen.json()["omitted"] == ["input.text"]
@@ -143,8 +143,8 @@ def test_a_job_is_readable_while_the_store_hangs(
 ) -> None:
     jobs = [str(accepted(story)["id"]) for _ in range(2)]
     go_on = threading.Event()
-    monkeypatch.setattr(type(story.services.store), "get", lambda *_: go_on.wait(60))
-    monkeypatch.setattr(story.services.store_threads, "_timeout", 0.05)
+    monkeypatch.setattr(type(story.services.store.backend), "get", lambda *_: go_on.wait(60))
+    monkeypatch.setattr(story.services.store._threads, "_timeout", 0.05)
     try:
         seen = story.client.get(f"/jobs/{jobs[0]}")
         assert (seen.status_code, seen.json()["omitted"]) == (200, ["input.text"])

@@ -51,7 +51,7 @@ def picture(side: int = 8) -> bytes:
 def end(running: Running, worker: Worker, job: str) -> None:
     """Finish a job with one picture."""
     data = picture()
-    stored = running.services.store.put(data)
+    stored = running.services.store.backend.put(data)
     facts = {"sha256": stored, "content_type": "image/png", "bytes": len(data)}
     worker.finish(job, output={**facts, "width": 8, "height": 8})
 
@@ -205,7 +205,7 @@ def test_a_client_that_leaves_has_its_job_canceled(
     else:
         leave(running, headers)
     assert eventually(lambda: statuses(running) == ["canceling" if started else "canceled"])
-    assert eventually(lambda: running.services.wake.listeners == 0)
+    assert eventually(lambda: running.services.notifier.listeners == 0)
     assert eventually(lambda: not notes(connection))
 
 
@@ -213,14 +213,14 @@ def test_who_leaves_a_stream_has_its_job_canceled(running: Running) -> None:
     with running.client.stream("POST", PATH, json={**BODY, "stream": True}) as answer:
         assert answer.status_code == 200
     assert eventually(lambda: statuses(running) == ["canceled"])
-    assert eventually(lambda: running.services.wake.listeners == 0)
+    assert eventually(lambda: running.services.notifier.listeners == 0)
 
 
 @pytest.mark.usefixtures("brief")
 def test_a_key_keeps_a_job_whose_client_has_left(running: Running, worker: Worker) -> None:
     key = {"Idempotency-Key": "mine"}
     leave(running, key)
-    assert eventually(lambda: running.services.wake.listeners == 0)
+    assert eventually(lambda: running.services.notifier.listeners == 0)
     (job,) = worker.claim()
     end(running, worker, job)
     for _ in range(2):

@@ -14,8 +14,8 @@ import pytest
 from redis.asyncio.connection import AbstractConnection
 
 from app.core.settings import Settings
-from app.operations.unresolved import Unresolved
 from app.queue import connections
+from app.queue.unresolved import Unresolved
 from atelier.service.embedded_valkey import EmbeddedServer
 from tests.app.serving import Running, eventually, serving
 from tests.app.test_generate import URL, error_of
@@ -84,7 +84,7 @@ def test_the_key_of_the_refusal_finds_the_job_from_any_process(hanging: Hanging)
     api, body = hanging.running.client, {"model": MODEL, "temperature": 0.5}
     with hanging.hang():
         refused = api.post(URL, json=body)
-    hanging.running.services.unresolved = Unresolved()  # as in another process
+    hanging.running.services.queue.unresolved = Unresolved()  # as in another process
     own = {"Idempotency-Key": refused.headers["idempotency-key"]}
     found = api.post(URL, json=body, headers=own)
     assert found.status_code == 202
@@ -132,7 +132,7 @@ def test_tokens_are_given_in_order_and_once() -> None:
 
 
 def test_a_process_remembers_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.operations.unresolved.MOST", 3)
+    monkeypatch.setattr("app.queue.unresolved.MOST", 3)
     unresolved = Unresolved()
     for i in range(5):
         unresolved.remember(f"asked {i}", "token")

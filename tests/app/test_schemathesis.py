@@ -84,7 +84,7 @@ def keyed(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def end_jobs(redis_server: str, running: Running, stop: threading.Event) -> None:
-    sha256 = running.services.store.put(b"a file")
+    sha256 = running.services.store.backend.put(b"a file")
     with redis.Redis.from_url(redis_server, decode_responses=True) as connection:
         worker = Worker(connection)
         while not stop.wait(0.02):

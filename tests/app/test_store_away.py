@@ -116,5 +116,5 @@ def test_a_file_that_no_store_of_this_kind_takes_is_the_clients(
 
 
 def test_the_bytes_are_there_when_the_store_is(served: Running) -> None:
-    store: Store = served.services.store
+    store: Store = served.services.store.backend
     assert store.get(post(served.client).json()["sha256"]) == PNG

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.sse import format_sse_event
 
 from app.core.errors import AtelierError
@@ -30,21 +30,22 @@ class ImageAnswer(Answer):
 
     asked: ImageRequest
 
-    async def whole(self, request: Request) -> Response:
+    async def whole(self) -> Response:
         """The reply when the job has ended. Raises Unavailable where that takes too long."""
+        request = self.submitter.request
         origin = f"{request.url.scheme}://{request.url.netloc}"
         where = origin if self.asked.response_format == "url" else None
 
         async def reply(job: Job) -> Response:
-            threads = self.services.store_threads
-            made = await threads.run(images_reply, job, self.services.store, where)
+            store = self.submitter.store
+            made = await store.run(images_reply, job, store.backend, where)
             return json_reply(made, headers=self.headers)
 
-        return await self.once_ended(request, reply)
+        return await self.once_ended(reply)
 
     async def stream(self) -> Response:
         wanted = self.asked.partial_images or 0
-        return await told_from_the_first(self, Pictures(self.services.store, wanted))
+        return await told_from_the_first(self, Pictures(self.submitter.store.backend, wanted))
 
 
 @dataclass

@@ -104,7 +104,7 @@ class ImageRequest(BaseModel):
 def read_request(
     catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
 ) -> tuple[ImageRequest, JobRequest]:
-    """What is OpenAI's of a body, and what it wishes for. Raises NotFound, InvalidRequest."""
+    """Returns what is OpenAI's of a body, and its job. Raises NotFound, InvalidRequest."""
     model = named_model(body, settings.default_model("text-to-image"))
     entry = _picture_model(catalog, model)
     asked = read_as(ImageRequest, text, lambda: in_dialect(entry, entry.schema))

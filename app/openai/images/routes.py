@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
-from app.core.errors import AtelierError
-from app.deps import Has, Owner
 from app.http.body_parsing import read_json
 from app.http.openapi_examples import (
     JOB_ID,
@@ -19,8 +17,8 @@ from app.http.openapi_examples import (
 from app.openai.images.answer import ImageAnswer
 from app.openai.images.request import read_request
 from app.openai.images.response import ImagesReply
-from app.operations.retries import register
-from app.operations.submit import accept
+from app.operations.retries import submit_registered
+from app.operations.submit import SubmitterDep
 
 router = APIRouter(tags=["openai"])
 
@@ -70,7 +68,7 @@ REPLIES[400]["description"] = "The body can't be parsed, or the model can't make
     responses=REPLIES,
 )
 async def generate_images(
-    request: Request, services: Has, owner: Owner, idempotency_key: IdempotencyKey = None
+    submitter: SubmitterDep, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Makes `n` pictures and answers when they are there; with `stream`, sends events meanwhile.
 
@@ -78,14 +76,8 @@ async def generate_images(
     like any other (`Location`, `job_id`). A client that leaves has its job canceled, unless it
     sent an `Idempotency-Key`, or tries again as OpenAI's clients do.
     """
-    await services.catalog.refresh()
-    body, text = await read_json(request)
-    asked, wish = read_request(services.catalog, services.settings, body, text)
-    attendance = await register(request, services, owner, body)
-    try:
-        accepted = await accept(request, services, owner, wish, attendance.idempotency)
-    except AtelierError:
-        await attendance.answered()
-        raise
-    answer = ImageAnswer(services, owner, accepted, attendance, asked)
-    return await (answer.stream() if asked.stream else answer.whole(request))
+    body, text = await read_json(submitter.request)
+    asked, job_request = read_request(submitter.catalog, submitter.settings, body, text)
+    accepted, registration = await submit_registered(submitter, job_request, body)
+    answer = ImageAnswer(submitter, accepted, registration, asked)
+    return await (answer.stream() if asked.stream else answer.whole())

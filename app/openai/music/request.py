@@ -52,7 +52,7 @@ class MusicRequest(BaseModel):
 class ParsedMusicRequest:
     """What a body asks for, and what its words were taken for."""
 
-    wish: JobRequest
+    job_request: JobRequest
     understood: Understood
 
 

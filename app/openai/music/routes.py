@@ -1,11 +1,10 @@
 """POST /v1/audio/generate: music from free words, as bytes, for clients of vLLM-Omni."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
-from app.core.errors import AtelierError, Gone
+from app.core.errors import Gone
 from app.core.schemas import Job
 from app.core.store import Missing
-from app.deps import Has, Owner
 from app.files.uploads import SUFFIXES
 from app.http.body_parsing import read_json
 from app.http.openapi_examples import (
@@ -20,8 +19,8 @@ from app.http.openapi_examples import (
 )
 from app.openai.answer import Answer
 from app.openai.music.request import ParsedMusicRequest, read_request
-from app.operations.retries import register
-from app.operations.submit import accept
+from app.operations.retries import submit_registered
+from app.operations.submit import SubmitterDep
 
 router = APIRouter(tags=["openai"])
 
@@ -43,7 +42,7 @@ REPLIES: Replies = {
     responses=REPLIES,
 )
 async def generate_music(
-    request: Request, services: Has, owner: Owner, idempotency_key: IdempotencyKey = None
+    submitter: SubmitterDep, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Makes one piece of what `input` says, and answers with its bytes.
 
@@ -52,36 +51,29 @@ async def generate_music(
     model, the style is drawn. A model's own params go before them. It is a job like any other
     (`Location`); a client that leaves has it canceled, unless it sent an `Idempotency-Key`.
     """
-    await services.catalog.refresh()
-    body, text = await read_json(request)
-    heard = read_request(services.catalog, services.settings, body, text)
-    attendance = await register(request, services, owner, body)
-    try:
-        accepted = await accept(request, services, owner, heard.wish, attendance.idempotency)
-    except AtelierError:
-        await attendance.answered()
-        raise
-    answer = Answer(services, owner, accepted, attendance)
+    body, text = await read_json(submitter.request)
+    parsed = read_request(submitter.catalog, submitter.settings, body, text)
+    accepted, registration = await submit_registered(submitter, parsed.job_request, body)
+    answer = Answer(submitter, accepted, registration)
 
     async def reply(job: Job) -> Response:
-        return await _file(job, answer, heard)
+        return await _file(job, answer, parsed)
 
-    return await answer.once_ended(request, reply)
+    return await answer.once_ended(reply)
 
 
-async def _file(job: Job, answer: Answer, heard: ParsedMusicRequest) -> Response:
+async def _file(job: Job, answer: Answer, parsed: ParsedMusicRequest) -> Response:
     """The first file of a job: its sound, where it makes any."""
     output = job.outputs[0]
     try:
-        services = answer.services
-        data = await services.store_threads.run(services.store.get, output.sha256)
+        data = await answer.submitter.store.get(output.sha256)
     except Missing:
         raise Gone("this artifact is no longer stored") from None
-    told = heard.understood.told.encode("ascii", "backslashreplace").decode()
+    understood = parsed.understood.told.encode("ascii", "backslashreplace").decode()
     name = f"{job.model}-{output.seed}.{SUFFIXES[output.content_type]}"
     headers = {
         **answer.headers,
-        "x-understood": told,
+        "x-understood": understood,
         "Content-Disposition": f'inline; filename="{name}"',
     }
     return Response(data, 200, headers, media_type=output.content_type)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel
 
@@ -32,7 +32,6 @@ from app.openai.text.response import (
     texts,
     usage_of,
 )
-from app.operations.wait import wait_for_beginning
 from app.queue.event_log import Event
 
 AT_ONCE = 1.0  # seconds that a stream waits for its first step; it has nothing to tell before
@@ -93,16 +92,16 @@ class TextAnswer(Answer):
 
     wording: InChat | InCompletion
 
-    async def given(self, request: Request) -> Response:
+    async def given(self) -> Response:
         """The reply, or a stream, as was asked."""
         if self.wording.asked.stream and not await self._is_refused():
             return told_so_far(self, Writing(self.job, self.wording, self.store))
-        return await self.once_ended(request, self._whole)
+        return await self.once_ended(self._whole)
 
     async def _is_refused(self) -> bool:
         """Whether the model has found at once that it can't carry out what is asked: then there is
         a status to tell it by."""
-        job = await wait_for_beginning(self.services, self.owner, self.job, AT_ONCE)
+        job = await self.submitter.waiter.wait_for_beginning(self.job, AT_ONCE)
         return job.error is not None and job.error.type == InvalidRequest.type
 
     @property
@@ -111,10 +110,10 @@ class TextAnswer(Answer):
 
     @property
     def store(self) -> Store:
-        return self.services.store
+        return self.submitter.store.backend
 
     async def _whole(self, job: Job) -> Response:
-        reply = await self.services.store_threads.run(self.wording.whole, job, self.store)
+        reply = await self.submitter.store.run(self.wording.whole, job, self.store)
         return json_reply(reply, headers=self.headers)
 
 

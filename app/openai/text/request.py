@@ -129,8 +129,10 @@ class TextRequest(BaseModel):
 def read_request(
     kind: type[A], catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
 ) -> tuple[A, list[JobRequest]]:
-    """What is OpenAI's of a body, and what it wishes for: a job for each text that it goes on from.
-    Raises NotFound, InvalidRequest."""
+    """Returns what is OpenAI's of a body, and a job request for each text that it goes on from.
+
+    Raises NotFound, InvalidRequest.
+    """
     entry = catalog.find(named_model(body, settings.default_model("story")), "story")
     schema = in_dialect(kind, entry.schema)
     asked = read_as(kind, text, lambda: schema)

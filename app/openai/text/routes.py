@@ -1,15 +1,13 @@
 """POST /v1/chat/completions and /v1/completions: text, for OpenAI's clients."""
 
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 import redis
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from app.core.errors import AtelierError
 from app.core.store import StoreError
-from app.deps import Has, Owner
 from app.http.body_parsing import read_json
 from app.http.openapi_examples import (
     JOB_ID,
@@ -26,9 +24,8 @@ from app.openai.text.chat_request import ChatRequest
 from app.openai.text.completion_request import CompletionRequest
 from app.openai.text.request import read_request
 from app.openai.text.response import ChatReply, CompletionReply
-from app.operations.retries import register
-from app.operations.submit import JobRequest, accept
-from app.services import Services
+from app.operations.retries import submit_registered
+from app.operations.submit import JobRequest, Submitter, SubmitterDep
 
 log = logging.getLogger("atelier.jobs")
 
@@ -96,7 +93,7 @@ def replies(example: dict[str, Any], model: Any) -> Replies:
     responses=replies(CHAT_EXAMPLE, ChatReply),
 )
 async def complete_chat(
-    request: Request, services: Has, owner: Owner, idempotency_key: IdempotencyKey = None
+    submitter: SubmitterDep, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Answers `messages`, at once when all is written or with `stream` as it is.
 
@@ -104,11 +101,10 @@ async def complete_chat(
     like any other (`Location`, `job_id`). A client that leaves has its job canceled, unless it
     sent an `Idempotency-Key`, or tries again as OpenAI's clients do.
     """
-    await services.catalog.refresh()
-    body, text = await read_json(request)
-    asked, (wish,) = read_request(ChatRequest, services.catalog, services.settings, body, text)
-    at_work = AtWork(request, services, owner, body)
-    return await (await at_work.accepted(wish, InChat(asked))).given(request)
+    body, text = await read_json(submitter.request)
+    catalog, settings = submitter.catalog, submitter.settings
+    asked, (job_request,) = read_request(ChatRequest, catalog, settings, body, text)
+    return await (await _accept(submitter, job_request, body, InChat(asked))).given()
 
 
 @router.post(
@@ -117,61 +113,49 @@ async def complete_chat(
     response_model=CompletionReply,
     responses=replies(COMPLETION_EXAMPLE, CompletionReply),
 )
-async def complete(
-    request: Request, services: Has, owner: Owner, idempotency_key: IdempotencyKey = None
-) -> Response:
+async def complete(submitter: SubmitterDep, idempotency_key: IdempotencyKey = None) -> Response:
     """Goes on from `prompt` as it stands, or from each of several by a job of its own; otherwise as
     `/v1/chat/completions`."""
-    await services.catalog.refresh()
-    body, text = await read_json(request)
-    asked, wishes = read_request(CompletionRequest, services.catalog, services.settings, body, text)
-    at_work = AtWork(request, services, owner, body)
-    if len(wishes) == 1:
-        return await (await at_work.accepted(wishes[0], InCompletion(asked))).given(request)
-    return await (await at_work.all_accepted(wishes, asked)).given(request)
+    body, text = await read_json(submitter.request)
+    catalog, settings = submitter.catalog, submitter.settings
+    asked, job_requests = read_request(CompletionRequest, catalog, settings, body, text)
+    if len(job_requests) == 1:
+        answer = await _accept(submitter, job_requests[0], body, InCompletion(asked))
+        return await answer.given()
+    return await (await _accept_all(submitter, job_requests, body, asked)).given()
 
 
-@dataclass(frozen=True)
-class AtWork:
-    """A request whose jobs are being made."""
+async def _accept(
+    submitter: Submitter,
+    job_request: JobRequest,
+    body: dict[str, Any],
+    wording: InChat | InCompletion,
+    part: int = 0,
+) -> TextAnswer:
+    accepted, registration = await submit_registered(submitter, job_request, body, part)
+    return TextAnswer(submitter, accepted, registration, wording)
 
-    request: Request
-    services: Services
-    owner: str
-    body: dict[str, Any]
 
-    async def accepted(
-        self, wish: JobRequest, wording: InChat | InCompletion, part: int = 0
-    ) -> TextAnswer:
-        attendance = await register(self.request, self.services, self.owner, self.body, part)
+async def _accept_all(
+    submitter: Submitter,
+    job_requests: list[JobRequest],
+    body: dict[str, Any],
+    asked: CompletionRequest,
+) -> SeveralAnswers:
+    """Accepts all jobs or none: where one is refused, those made before it are deleted, so that
+    another try makes them anew."""
+    answers: list[TextAnswer] = []
+    try:
+        for part, job_request in enumerate(job_requests):
+            wording = InCompletion(asked, number=part)
+            answers.append(await _accept(submitter, job_request, body, wording, part))
+    except (AtelierError, StoreError, redis.RedisError):
         try:
-            idempotency = attendance.idempotency
-            accepted = await accept(self.request, self.services, self.owner, wish, idempotency)
-        except AtelierError:
-            await attendance.answered()
-            raise
-        return TextAnswer(self.services, self.owner, accepted, attendance, wording)
-
-    async def all_accepted(
-        self, wishes: list[JobRequest], asked: CompletionRequest
-    ) -> SeveralAnswers:
-        """All of them or none: where one is refused, there are none of those made before it, so
-        that another try makes them anew."""
-        made: list[TextAnswer] = []
-        try:
-            for part, wish in enumerate(wishes):
-                made.append(await self.accepted(wish, InCompletion(asked, number=part), part))
-        except (AtelierError, StoreError, redis.RedisError):
-            try:
-                await self._take_back(made)
-            except (AtelierError, redis.RedisError) as error:
-                log.warning("jobs that nobody waits for go on: %s", error)
-            raise
-        return SeveralAnswers(made)
-
-    async def _take_back(self, made: list[TextAnswer]) -> None:
-        for answer in made:
-            if not answer.accepted.replayed:
-                delete, own = self.services.jobs.delete, answer.job.id
-                await self.services.queue_threads.run(delete, self.owner, own)
-            await answer.attendance.answered()
+            for answer in answers:
+                if not answer.accepted.replayed:
+                    await submitter.queue.delete(submitter.owner, answer.job.id)
+                await answer.registration.answered()
+        except (AtelierError, redis.RedisError) as error:
+            log.warning("jobs that nobody waits for go on: %s", error)
+        raise
+    return SeveralAnswers(answers)

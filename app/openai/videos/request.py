@@ -114,7 +114,7 @@ def video_model(entry: CatalogEntry) -> CatalogEntry:
 
 
 def read_request(entry: CatalogEntry, body: Mapping[str, Any], picture: str | None) -> JobRequest:
-    """What a body wishes for; `picture` is the hash of the one that it brought.
+    """Returns the job that a body asks for; `picture` is the hash of the one that came with it.
 
     Raises InvalidRequest with the field as the client knows it.
     """

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
-from app.catalog.catalog import CatalogEntry
-from app.core.errors import AtelierError, NotFound, NotReady, Unprocessable
+from app.catalog.catalog import Catalog, CatalogEntry
+from app.core.errors import NotFound, NotReady, Unprocessable
 from app.core.schemas import TERMINAL, Job
-from app.deps import Has, Owner
+from app.deps import CatalogDep, OwnerDep, QueueDep, StoreDep
 from app.files.downloads import read_note, send
-from app.http.body_parsing import read_json, uploaded_form
+from app.files.upload_parsing import uploaded_form
+from app.http.body_parsing import read_json
 from app.http.openapi_examples import (
     DOWNLOAD,
     JOB_ID,
@@ -43,10 +44,10 @@ from app.openai.videos.response import (
     video_of,
 )
 from app.operations.job_errors import check_made
-from app.operations.retries import register
-from app.operations.submit import accept
+from app.operations.retries import submit_registered
+from app.operations.submit import Submitter, SubmitterDep
 from app.queue.jobs import JobFilter, known
-from app.services import Services
+from app.queue.queue import Queue
 
 router = APIRouter(tags=["openai"])
 log = logging.getLogger("atelier.jobs")
@@ -102,26 +103,19 @@ class VideoListQuery(BaseModel):
         **errors(400, 401, 404, 410, 413, 415, 422, 429, 503),
     },
 )
-async def create_video(
-    request: Request, services: Has, owner: Owner, idempotency_key: IdempotencyKey = None
-) -> Response:
+async def create_video(submitter: SubmitterDep, idempotency_key: IdempotencyKey = None) -> Response:
     """Accepts a job that makes a video, and answers at once: poll it until it is `completed`.
 
     A form, as OpenAI's clients send, or JSON. Any model of videos can be named, and takes its own
     parameters besides OpenAI's. `input_reference`, a picture, is set in motion.
     """
-    await services.catalog.refresh()
-    entry, body, picture = await _read(request, services, owner)
-    wish = read_request(entry, body, picture)
-    attendance = await register(request, services, owner, {**body, REFERENCE: picture})
-    try:
-        accepted = await accept(request, services, owner, wish, attendance.idempotency)
-    except AtelierError:
-        await attendance.answered()
-        raise
+    entry, body, picture = await _read(submitter)
+    job_request = read_request(entry, body, picture)
+    whole_body = {**body, REFERENCE: picture}
+    accepted, registration = await submit_registered(submitter, job_request, whole_body)
     headers = {"Idempotent-Replayed": "true"} if accepted.replayed else {}
-    answer = json_reply(_video(services, accepted.job), headers=headers)
-    answer.background = BackgroundTask(attendance.answered)
+    answer = json_reply(_video(submitter.catalog, accepted.job), headers=headers)
+    answer.background = BackgroundTask(registration.answered)
     return answer
 
 
@@ -132,13 +126,16 @@ async def create_video(
     responses={200: reply("A page of videos.", PAGE), **errors(401, 404, 422, 503)},
 )
 async def list_videos(
-    services: Has, owner: Owner, wanted: Annotated[VideoListQuery, Query()]
+    owner: OwnerDep,
+    queue: QueueDep,
+    catalog: CatalogDep,
+    wanted: Annotated[VideoListQuery, Query()],
 ) -> Response:
     """Pages by cursor: pass `last_id` as `after` while `has_more` is true."""
     after = None if wanted.after is None else known(job_id(wanted.after))
     page = JobFilter(type="video", after=after, limit=wanted.limit, order=wanted.order)
-    found = await services.reader.list(owner, page)
-    videos = [_video(services, job) for job in found.data]
+    found = await queue.list(owner, page)
+    videos = [_video(catalog, job) for job in found.data]
     ends = (videos[0].id, videos[-1].id) if videos else (None, None)
     return json_reply(
         VideoList(data=videos, first_id=ends[0], last_id=ends[1], has_more=found.has_more)
@@ -151,9 +148,11 @@ async def list_videos(
     response_model=VideoResponse,
     responses={200: reply("The video.", DONE), **errors(401, 404, 503)},
 )
-async def get_video(services: Has, owner: Owner, video: VideoId) -> Response:
+async def get_video(
+    owner: OwnerDep, queue: QueueDep, catalog: CatalogDep, video: VideoId
+) -> Response:
     """The video as it is now."""
-    return json_reply(_video(services, await _job(services, owner, video)))
+    return json_reply(_video(catalog, await _job(queue, owner, video)))
 
 
 @router.get(
@@ -165,23 +164,24 @@ async def get_video(services: Has, owner: Owner, video: VideoId) -> Response:
 )
 async def get_content(
     request: Request,
-    services: Has,
-    owner: Owner,
+    owner: OwnerDep,
+    queue: QueueDep,
+    store: StoreDep,
     video: VideoId,
     variant: Annotated[
         Variant, Query(description="The video, its first frame, or a sheet of all frames.")
     ] = "video",
 ) -> Response:
     """Once it is completed: the video in the format that was asked for, the others as PNG."""
-    job = await _job(services, owner, video)
+    job = await _job(queue, owner, video)
     if job.status not in TERMINAL:
         raise NotReady(f"{video} is not done yet; its status is {job.status}")
     check_made(job)
     files = [output for output in job.outputs if output.role == ROLES[variant]]
     if not files:
         raise NotFound(f"{video} has no {variant}", code="artifact_not_found", param="variant")
-    note = await read_note(services.reader_redis, owner, files[0].sha256)
-    return await send(request, services, note)
+    note = await read_note(queue.connection, owner, files[0].sha256)
+    return await send(request, store, note)
 
 
 @router.delete(
@@ -190,24 +190,24 @@ async def get_content(
     response_model=VideoDeleted,
     responses={200: reply("It is gone.", DELETED), **errors(401, 404, 503)},
 )
-async def delete_video(services: Has, owner: Owner, video: VideoId) -> Response:
+async def delete_video(owner: OwnerDep, queue: QueueDep, video: VideoId) -> Response:
     """Cancels its job if it is active; its record goes, and its files that nothing else shares."""
-    job = await _job(services, owner, video)
-    await services.queue_threads.run(services.jobs.delete, owner, job.id)
+    job = await _job(queue, owner, video)
+    await queue.delete(owner, job.id)
     log.info("deleted", extra={"job": job.id, "owner": owner})
     return json_reply(VideoDeleted(id=video))
 
 
-async def _job(services: Services, owner: str, video: str) -> Job:
+async def _job(queue: Queue, owner: str, video: str) -> Job:
     """Raises NotFound for what makes something else as well."""
-    job = await services.reader.fetch(owner, known(job_id(video)))
+    job = await queue.fetch(owner, known(job_id(video)))
     if job.type != "video":
         raise NotFound("no such video", code="job_not_found")
     return job
 
 
-def _video(services: Services, job: Job) -> VideoResponse:
-    entry = services.catalog.entries.get(job.model)
+def _video(catalog: Catalog, job: Job) -> VideoResponse:
+    entry = catalog.entries.get(job.model)
     return video_of(job, entry.facts.side if entry else None)
 
 
@@ -216,24 +216,25 @@ def _is_form(request: Request) -> bool:
 
 
 async def _read(
-    request: Request, services: Services, owner: str
+    submitter: Submitter,
 ) -> tuple[CatalogEntry, dict[str, Any], str | None]:
     """The model, the body as JSON would have it, and the hash of a picture that came along."""
+    request, store = submitter.request, submitter.store
     if not _is_form(request):
         body, _ = await read_json(request)
-        return _entry(services, body), body, None
-    async with uploaded_form(request, REFERENCE) as (form, file):
-        entry = _entry(services, form)
+        return _entry(submitter, body), body, None
+    async with uploaded_form(request, store.upload_space, REFERENCE) as (form, file):
+        entry = _entry(submitter, form)
         if file is not None and PICTURE not in entry.schema["properties"]:
             message = f"{entry.id} sets no picture in motion: {REFERENCE} is not a parameter of it"
             raise Unprocessable(message, code="unknown_parameter", param=REFERENCE)
         fields = form_fields(form, entry)
         if file is None:
             return entry, fields, None
-        kept = await services.store_threads.run(services.uploads.keep, owner, file)
+        kept = await store.keep(submitter.owner, file)
         return entry, fields, kept.sha256
 
 
-def _entry(services: Services, body: Mapping[str, Any]) -> CatalogEntry:
-    model = named_model(body, services.settings.default_model("video"))
-    return video_model(services.catalog.find(model))
+def _entry(submitter: Submitter, body: Mapping[str, Any]) -> CatalogEntry:
+    model = named_model(body, submitter.settings.default_model("video"))
+    return video_model(submitter.catalog.find(model))

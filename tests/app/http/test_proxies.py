@@ -87,14 +87,14 @@ def test_a_key_names_one_request_inside_and_outside(behind: Running) -> None:
 def test_the_key_of_a_refusal_names_its_request_behind_the_proxy(
     behind: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit = behind.services.jobs.submit
+    submit = behind.services.queue.jobs.submit
 
     def unanswered(*args: Any) -> None:
         submit(*args)
         raise OutcomeUnknown("no answer")
 
     with monkeypatch.context() as patch:
-        patch.setattr(behind.services.jobs, "submit", unanswered)
+        patch.setattr(behind.services.queue.jobs, "submit", unanswered)
         refused = behind.client.post(URL, json={}, headers=OUTSIDE)
     assert refused.status_code == 503
     key = {"Idempotency-Key": refused.headers["idempotency-key"]}

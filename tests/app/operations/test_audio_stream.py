@@ -49,7 +49,7 @@ def hall(stage: Running, connection: "redis.Redis") -> Running:
 def play(running: Running, worker: Worker, job: str, *numbers: int, last: bool = False) -> None:
     """What a worker does with the chunks of these numbers."""
     for number in numbers:
-        sha256 = running.services.store.put(PARTS[number])
+        sha256 = running.services.store.backend.put(PARTS[number])
         worker.sound(job, number, sha256, len(PARTS[number]), last and number == numbers[-1])
 
 
@@ -97,7 +97,7 @@ def test_sound_comes_as_it_is_made_and_ends_before_the_job(hall: Running, worker
         play(hall, worker, job, 2, last=True)
         assert list(stream) == [PARTS[2]]
     assert hall.client.get(f"/jobs/{job}").json()["status"] == "in_progress"
-    assert eventually(lambda: hall.services.wake.listeners == 0)
+    assert eventually(lambda: hall.services.notifier.listeners == 0)
 
 
 def test_a_listener_may_come_before_the_job_begins(hall: Running, worker: Worker) -> None:
@@ -105,7 +105,7 @@ def test_a_listener_may_come_before_the_job_begins(hall: Running, worker: Worker
     heard: list[bytes] = []
     reader = threading.Thread(target=lambda: heard.append(whole(hall, job)))
     reader.start()
-    assert eventually(lambda: hall.services.wake.listeners == 1)
+    assert eventually(lambda: hall.services.notifier.listeners == 1)
     worker.claim()
     play(hall, worker, job, 0, 1, last=True)
     reader.join(10)
@@ -148,7 +148,7 @@ def test_many_listen_at_once(hall: Running, worker: Worker) -> None:
     readers = [threading.Thread(target=listen) for _ in range(10)]
     for reader in readers:
         reader.start()
-    assert eventually(lambda: hall.services.wake.listeners == 10, 15)
+    assert eventually(lambda: hall.services.notifier.listeners == 10, 15)
     play(hall, worker, job, 0, 1, last=True)
     for reader in readers:
         reader.join(20)
@@ -162,8 +162,8 @@ def test_who_hangs_up_leaves_nothing_behind_and_the_job_as_it_is(
     play(hall, worker, job, 0)
     with listening(hall, job) as stream:
         assert next(stream) == HEAD
-        assert hall.services.wake.listeners == 1
-    assert eventually(lambda: hall.services.wake.listeners == 0)
+        assert hall.services.notifier.listeners == 1
+    assert eventually(lambda: hall.services.notifier.listeners == 0)
     play(hall, worker, job, 1, last=True)
     worker.finish(job)
     assert hall.client.get(f"/jobs/{job}").json()["status"] == "completed"
@@ -213,7 +213,7 @@ def test_a_job_that_ended_without_sound_says_why(
     failed, silent, over = (start(hall, worker) for _ in range(3))
     worker.finish(failed, "failed")
     worker.finish(silent)
-    sha256 = hall.services.store.put(PARTS[0])
+    sha256 = hall.services.store.backend.put(PARTS[0])
     worker.finish(over, output={"sha256": sha256, "content_type": "audio/wav", "bytes": 8000})
     connection.zadd("atelier:expiry", {over: 1})
     worker.sweep()
@@ -265,7 +265,7 @@ def test_a_stored_chunk_that_is_gone_ends_the_stream(
 ) -> None:
     job = start(hall, worker)
     play(hall, worker, job, 0, 1, last=True)
-    store: Store = hall.services.store
+    store: Store = hall.services.store.backend
     store.delete(store.put(PARTS[1]))
     assert whole(hall, job) == HEAD + PARTS[0]
 

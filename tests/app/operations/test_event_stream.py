@@ -80,7 +80,7 @@ def test_a_fresh_reader_gets_a_snapshot_then_what_happens_then_the_end(
     assert rest[-1].data == running.client.get(f"/jobs/{job}").json()
     order = [snapshot.id, *(e.id for e in rest)]
     assert order == sorted(set(order), key=lambda i: tuple(map(int, i.split("-"))))
-    assert eventually(lambda: running.services.wake.listeners == 0)
+    assert eventually(lambda: running.services.notifier.listeners == 0)
 
 
 @pytest.mark.parametrize("end", ["completed", "failed", "canceled"])
@@ -230,21 +230,21 @@ def test_many_readers_all_see_the_end(running: Running, worker: Worker) -> None:
     readers = [threading.Thread(target=read) for _ in range(30)]
     for reader in readers:
         reader.start()
-    assert eventually(lambda: running.services.wake.listeners == 30, 15)
+    assert eventually(lambda: running.services.notifier.listeners == 30, 15)
     worker.claim()
     worker.finish(job)
     for reader in readers:
         reader.join(20)
     assert ends == ["completed"] * 30
-    assert eventually(lambda: running.services.wake.listeners == 0)
+    assert eventually(lambda: running.services.notifier.listeners == 0)
 
 
 def test_a_client_that_leaves_frees_its_place(running: Running) -> None:
     (job,) = make(running.client)
     with following_job(running.client, job) as events:
         next(events)
-        assert running.services.wake.listeners == 1
-    assert eventually(lambda: running.services.wake.listeners == 0)
+        assert running.services.notifier.listeners == 1
+    assert eventually(lambda: running.services.notifier.listeners == 0)
 
 
 def test_a_server_that_stops_ends_its_streams(settings: Settings) -> None:

@@ -48,7 +48,7 @@ def test_a_posted_picture_can_be_named_and_is_held(
 
 
 def test_a_picture_that_a_job_made_can_be_named(running: Running, worker: Worker) -> None:
-    sha256 = running.services.store.put(PNG)
+    sha256 = running.services.store.backend.put(PNG)
     job = running.client.post(URL, json={}).json()["id"]
     worker.claim()
     worker.finish(job, output={"sha256": sha256, "content_type": "image/png", "bytes": len(PNG)})
@@ -79,7 +79,7 @@ def test_an_unknown_picture_is_404_and_an_expired_one_410(
 
 def test_a_picture_that_the_store_lost_is_410(running: Running) -> None:
     sha256 = store(running.client, PNG)
-    running.services.store.delete(sha256)
+    running.services.store.backend.delete(sha256)
     answer = running.client.post(URL, json={"init_image": sha256})
     assert (answer.status_code, error_of(answer)["param"]) == (410, "init_image")
 

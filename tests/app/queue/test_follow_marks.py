@@ -42,7 +42,7 @@ def test_a_mark_runs_out_and_an_ended_job_gets_none(
 ) -> None:
     (job,) = make(running.client)
     worker.claim()
-    scripts = running.services.scripts
+    scripts = running.services.queue.scripts
     assert scripts.run("follow", job, 100) == 1
     assert worker.followed() == {job}
     assert scripts.run("follow", job, -1) == 1

@@ -48,7 +48,7 @@ def carried_out(
 ) -> Iterator[Encoded]:
     """Within, one job is carried out as soon as it comes, as a file of this."""
     (file,) = encode(artifact, kind, FACTS)
-    sha256 = running.services.store.put(file.data)
+    sha256 = running.services.store.backend.put(file.data)
 
     def work() -> None:
         jobs: list[str] = []

@@ -80,4 +80,4 @@ def jobs_of(running: Running) -> list[dict[str, Any]]:
 
 def followed(running: Running) -> bool:
     """Whether the command reads the job's events: by then it handles an interrupt."""
-    return running.services.wake.listeners > 0
+    return running.services.notifier.listeners > 0

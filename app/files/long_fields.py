@@ -13,7 +13,7 @@ from typing import Any
 from app.core.job_record import LONG_TEXT
 from app.core.schemas import Job, Output
 from app.core.store import Store, StoreError
-from app.services import Services
+from app.files.artifact_store import ArtifactStore
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,12 @@ def split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return {name: value for name, value in given.items() if name not in long}, long
 
 
-async def whole(services: Services, job: Job) -> Job:
+async def whole(store: ArtifactStore, job: Job) -> Job:
     """The job with its long fields, as far as the store still has them and can be read."""
     if job.long_input is None and not job.long_texts:
         return job
     try:
-        return await services.store_threads.run(_restored, services.store, job)
+        return await store.run(_restored, store.backend, job)
     except StoreError as error:  # it hangs
         _note(job, error)
         return job

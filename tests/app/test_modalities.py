@@ -1,0 +1,58 @@
+"""A further modality is one row of a table: its route, jobs, document, SDK and command follow."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.checkpoint.header import Header
+from models.checkpoint.weights import save
+from models.families import FAMILIES
+from models.modalities import MODALITIES
+from tests.app import riddles
+from tests.app.serving import Running
+from tests.app.studio import a_studio
+
+
+@pytest.fixture(scope="module")
+def running(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder: Path = tmp_path_factory.mktemp("riddles")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODALITIES, "riddle", riddles.ROW)
+        patch.setitem(FAMILIES, "riddle", riddles.FAMILY)
+        header = Header(family="riddle", net={}, title="Sphinx")
+        save(folder / "checkpoints" / "sphinx.safetensors", header, {"weight": torch.ones(1)})
+        with a_studio(redis_server, folder, ()) as studio:
+            yield studio
+
+
+def test_its_route_makes_jobs(running: Running) -> None:
+    body = {"legs": 3, "seed": 7}
+    answer = running.client.post("/generate/riddle", json=body, headers={"Prefer": "wait=20"})
+    job = answer.json()
+    assert (answer.status_code, job["status"], job["type"]) == (200, "completed", "riddle")
+    (output,) = job["outputs"]
+    assert output["role"] == "text"
+    assert output["text"].startswith("What has 3 legs and ")
+    listed = running.client.get("/jobs", params={"type": "riddle"}).json()["data"]
+    assert [x["id"] for x in listed] == [job["id"]]
+
+
+def test_its_requests_are_validated(running: Running) -> None:
+    answer = running.client.post("/generate/riddle", json={"legs": 10})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, "legs")
+
+
+def test_its_model_has_a_card(running: Running) -> None:
+    assert running.client.get("/models/sphinx").json()["modality"] == "riddle"
+
+
+def test_the_document_describes_it(running: Running) -> None:
+    document = running.client.get("/openapi.json").json()
+    operation = document["paths"]["/generate/riddle"]["post"]
+    assert (operation["operationId"], operation["summary"]) == ("generate_riddle", "Ask riddles")
+    assert "legs" in document["components"]["schemas"]["sphinx"]["properties"]
+    assert operation["responses"]["202"]["content"]["application/json"]["example"]["type"] == (
+        "riddle"
+    )
