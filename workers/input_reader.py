@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from app.core.image_reader import UnreadableFile, read_picture
+from app.core.images.image_reader import UnreadableFile, read_picture
 from app.core.schemas import ErrorDetail
 from app.core.store import Missing
 from models.artifacts import Artifact, Image

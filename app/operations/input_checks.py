@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.concurrency import run_in_threadpool
 
 from app.core.errors import Gone, NotFound, Unprocessable
-from app.core.image_reader import UnreadableFile, read_picture
+from app.core.images.image_reader import UnreadableFile, read_picture
 from app.core.store import Missing
 from app.files.artifact_store import ArtifactStore
 from app.files.downloads import ArtifactRecord, read_note

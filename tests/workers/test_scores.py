@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from app.core.image_reader import UnreadableFile
+from app.core.images.image_reader import UnreadableFile
 from app.core.job_record import sound_key
 from models.engine.flow import run_alone
 from models.engine.noise import seeded

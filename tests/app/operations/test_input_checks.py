@@ -13,7 +13,7 @@ from PIL import Image
 from app.core.job_record import artifact_key
 from app.core.store import Store, Unreachable
 from app.operations.input_checks import KINDS
-from tests.app.core.test_image_reader import header_only_png
+from tests.app.core.images.test_image_reader import header_only_png
 from tests.app.serving import Running
 from tests.app.test_artifacts import store
 from tests.app.test_generate import URL, error_of
@@ -162,7 +162,7 @@ def test_a_walk_is_noted_with_its_rows(api: httpx.Client, connection: "redis.Red
 
 def test_the_api_reads_pictures_without_torch() -> None:
     code = (
-        "import io, sys; from PIL import Image; from app.core.image_reader import read_picture\n"
+        "import io, sys; from PIL import Image; from app.core.images.image_reader import read_picture\n"
         "out = io.BytesIO(); Image.new('L', (4, 4)).save(out, 'PNG')\n"
         "assert read_picture(out.getvalue()).size == (4, 4)\n"
         "raise SystemExit('torch' in sys.modules or 'numpy' in sys.modules)"

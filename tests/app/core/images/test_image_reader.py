@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from app.core import image_reader
-from app.core.image_bytes import MOST_BLOCKS, MOST_CHUNKS, MOST_SEGMENTS, UnreadableFile, shown
-from app.core.image_reader import read_picture
+from app.core.images import image_reader
+from app.core.images.image_bytes import (
+    MOST_BLOCKS,
+    MOST_CHUNKS,
+    MOST_SEGMENTS,
+    UnreadableFile,
+    shown,
+)
+from app.core.images.image_reader import read_picture
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 COLOURS = np.random.default_rng(0).integers(0, 256, (10, 14, 3), dtype=np.uint8)

@@ -1,7 +1,7 @@
-"""Pictures that clients bring, read with care: what can't be used is Unreadable, and says why.
+"""Pictures that clients bring, read with care: what can't be used is an UnreadableFile, which says why.
 
 1. Size is judged by the header, before anything is decoded. A decoder sees only what shows
-   (`app/core/image_bytes.py`).
+   (`app/core/images/image_bytes.py`).
 2. The same file gives the same pixels: upright, 8 bits, grey or RGB, on white, its first frame.
 3. One is read at a time in a process. A picture of the largest size takes some 250 MB while it is
    read, and warnings can only be kept quiet for the whole process.
@@ -13,8 +13,8 @@ import warnings
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from app.core.exif import orientation
-from app.core.image_bytes import BROKEN, UnreadableFile, shown
+from app.core.images.exif import orientation
+from app.core.images.image_bytes import BROKEN, UnreadableFile, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -3,7 +3,7 @@
 1. Decoders see only what `shown` returns. What does not show (texts, profiles, previews, films,
    further frames) can't make them fail or work, whatever is in it.
 2. The work is bounded by the number of parts of a file, each of which is looked at once.
-3. EXIF is read by `app/core/exif.py`, for the orientation alone.
+3. EXIF is read by `app/core/images/exif.py`, for the orientation alone.
 """
 
 import re
@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from app.core.exif import PREFIX, UPRIGHT, orientation
+from app.core.images.exif import PREFIX, UPRIGHT, orientation
 
 MOST_CHUNKS = 50_000  # of a PNG
 MOST_SEGMENTS = 10_000  # of a JPEG, scans among them
