@@ -1,4 +1,4 @@
-"""Pictures that clients bring, read with care: what can't be used is an UnreadableFile, which says why.
+"""Pictures that clients bring. What can't be used is an UnreadableFile, which says why.
 
 1. Size is judged by the header, before anything is decoded. A decoder sees only what shows
    (`app/core/images/image_bytes.py`).

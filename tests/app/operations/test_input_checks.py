@@ -162,7 +162,8 @@ def test_a_walk_is_noted_with_its_rows(api: httpx.Client, connection: "redis.Red
 
 def test_the_api_reads_pictures_without_torch() -> None:
     code = (
-        "import io, sys; from PIL import Image; from app.core.images.image_reader import read_picture\n"
+        "import io, sys; from PIL import Image\n"
+        "from app.core.images.image_reader import read_picture\n"
         "out = io.BytesIO(); Image.new('L', (4, 4)).save(out, 'PNG')\n"
         "assert read_picture(out.getvalue()).size == (4, 4)\n"
         "raise SystemExit('torch' in sys.modules or 'numpy' in sys.modules)"
