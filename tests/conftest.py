@@ -1,6 +1,7 @@
 """What many tests share: a real Valkey, settings of their own, and tiny checkpoints."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +22,8 @@ NET = {"size": 28, "channels": 1, "width": 4, "latent": 4}
 MODEL = "vae-fashion"
 
 
-IN_PARALLEL = (
-    "PYTEST_XDIST_WORKER" in os.environ
-)  # in one of several processes that test side by side
+IN_PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
+"""Whether this is one of several processes that test side by side."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -33,6 +33,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what it puts in the background so, and commands under test inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if IN_PARALLEL:
         torch.set_num_threads(1)  # the other cores have tests of their own
 

@@ -38,8 +38,8 @@ class Sphinx:
     max_items = 4
     item_bytes = 1024
 
-    def __init__(self, checkpoint: Checkpoint, place: Placement) -> None:
-        self.eyes: BatchedFn[Tensor] = BatchedFn(torch.round, (torch.zeros(1),), dtype=place.dtype)
+    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        self.eyes: BatchedFn[Tensor] = BatchedFn(torch.round, (torch.zeros(1),), dtype=placement.dtype)
         self.batched = (self.eyes,)
 
     async def generate(

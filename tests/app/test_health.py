@@ -12,7 +12,7 @@ from rq.suspension import resume, suspend
 from app.core.settings import Misconfigured, Settings
 from app.queue.connections import check_credentials, connect_async, warn_of_settings
 from tests.app.queue.test_jobs import make
-from tests.app.serving import serving
+from tests.app.serving import eventually, serving
 from tests.app.test_generate import error_of
 from tests.app.working import Worker
 from tests.conftest import MODEL

@@ -11,8 +11,7 @@ import pytest
 
 from app.core.errors import RateLimited
 from app.core.store import Full
-from app.openai.text import routes as openai_text
-from app.operations.submit import accept
+from app.operations.submit import Submitter
 from app.queue.jobs import Accepted
 from tests.app import stock_writer
 from tests.app.serving import Running
@@ -185,13 +184,15 @@ def test_where_one_of_several_is_refused_another_try_makes_them_all(
 ) -> None:
     count = [0]
 
-    async def accepted(*given: Any) -> Accepted:
+    accept = Submitter.accept
+
+    async def refuse_the_third(*args: Any) -> Accepted:
         count[0] += 1
         if count[0] == 3:
             raise error
-        return await accept(*given)
+        return await accept(*args)
 
-    monkeypatch.setattr(openai_text, "accept", accepted)
+    monkeypatch.setattr(Submitter, "accept", refuse_the_third)
     body, key = (
         {**TEXT, "prompt": ["a", "the", "ant"]},
         {"Idempotency-Key": f"in the middle, {status}"},

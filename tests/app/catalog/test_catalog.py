@@ -161,6 +161,8 @@ def test_a_default_outside_the_tightened_bounds_is_refused() -> None:
 
 
 class Labelled(Params):
+    label_fields = frozenset({"class_label"})
+
     class_label: str | None = None
 
 

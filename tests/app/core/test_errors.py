@@ -127,7 +127,7 @@ def test_after_acceptance_a_retry_is_discouraged(
     async def fail(*_: Any) -> Any:
         raise RuntimeError("after")
 
-    monkeypatch.setattr("app.operations.submit.wait_for_end", fail)
+    monkeypatch.setattr("app.operations.wait.JobWaiter.wait_for_end", fail)
     answer = running.client.post(URL, json={}, headers={"Prefer": "wait=1"})
     assert (answer.status_code, answer.headers["x-should-retry"]) == (500, "false")
     assert len(running.client.get("/jobs").json()["data"]) == 1
