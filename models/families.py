@@ -62,7 +62,7 @@ class FamilyEntry:
         net, process = header.net, header.process
         match process.get("pitches"):
             case [int(lowest), int(highest)]:
-                pitches = range(lowest, highest + 1)
+                pitches: range | None = range(lowest, highest + 1)
             case _:
                 pitches = None
         return OutputFacts(

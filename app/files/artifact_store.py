@@ -36,7 +36,7 @@ class ArtifactStore:
         self._uploads = Uploads(connection, self.backend, settings)
         self._timeout = settings.store_timeout
         self._threads = ThreadPool("store", THREADS, settings.store_timeout, _is_late)
-        self._checks = {kind: asyncio.Semaphore(most) for kind, most in INPUT_CHECKS.items()}
+        self.checks = {kind: asyncio.Semaphore(most) for kind, most in INPUT_CHECKS.items()}
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns what a function returns that calls `backend`."""
@@ -64,7 +64,7 @@ class ArtifactStore:
     async def check_slot(self, kind: str) -> AsyncIterator[None]:
         """Waits until one more posted file of this kind may be checked. Raises Unavailable where
         all checks take long, as they do while the store hangs."""
-        checks = self._checks[kind]
+        checks = self.checks[kind]
         try:
             async with asyncio.timeout(self._timeout):
                 await checks.acquire()

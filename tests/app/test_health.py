@@ -74,9 +74,13 @@ def test_probes_are_logged_when_their_answer_changes(
             api.get("/readyz")
             api.get("/livez")
         api.get("/models")
-    ours = [r for r in caplog.records if r.name in ("app.services", "atelier.http")]
-    lines = [(r.message, getattr(r, "reason", "")) for r in ours]
-    assert lines == [("not ready", "no worker is alive"), ("ready", ""), ("request", "")]
+
+    def lines() -> list[tuple[str, str]]:
+        ours = [r for r in caplog.records if r.name in ("app.services", "atelier.http")]
+        return [(r.message, getattr(r, "reason", "")) for r in ours]
+
+    assert eventually(lambda: len(lines()) == 3)  # a request is logged after its answer
+    assert lines() == [("not ready", "no worker is alive"), ("ready", ""), ("request", "")]
 
 
 def test_a_password_that_is_refused_is_no_queue_that_is_away(

@@ -21,6 +21,7 @@ from app.main import ROUTERS
 from app.openai.text.response import ChatReply, CompletionReply
 from app.openai.videos.response import VideoDeleted, VideoResponse
 from app.openapi import Api
+from app.routes.generate import generate_router
 from tests.app.serving import Running
 from tests.conftest import MODEL
 
@@ -57,7 +58,7 @@ def described(route: BaseRoute) -> bool:
 
 def test_every_route_is_described(document: dict[str, Any]) -> None:
     assert len(operations(document)) == len(
-        [route for r in ROUTERS for route in r.routes if described(route)]
+        [route for r in (generate_router(), *ROUTERS) for route in r.routes if described(route)]
     )
     for path, _, operation in operations(document):
         assert operation["summary"], path

@@ -80,8 +80,8 @@ def test_who_follows_stays_and_gets_the_end(own: Settings, state: Path) -> None:
             stream = following_job(running.client, job)
             events = stream.__enter__()
             assert next(events).name == "status"
-        with EmbeddedServer(state), running.services.redis.client() as _:
-            worker = Worker(running.services.redis)
+        with EmbeddedServer(state), running.services.queue.blocking.client() as _:
+            worker = Worker(running.services.queue.blocking)
             assert eventually(worker.claim)
             worker.finish(job)
             assert [e.name for e in events] == ["status", "completed"]

@@ -96,7 +96,7 @@ def test_another_keys_picture_is_not_found(
 
 def test_checks_of_scores_do_not_hold_up_pictures(running: Running) -> None:
     """Each kind of file is checked behind a limit of its own."""
-    limits = running.services.input_checks
+    limits = running.services.store.checks
     assert set(limits) == set(KINDS)
     limits["audio/midi"] = asyncio.Semaphore(0)  # as while scores are checked
     sha256 = store(running.client, PNG)
