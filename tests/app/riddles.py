@@ -39,7 +39,9 @@ class Sphinx:
     item_bytes = 1024
 
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
-        self.eyes: BatchedFn[Tensor] = BatchedFn(torch.round, (torch.zeros(1),), dtype=placement.dtype)
+        self.eyes: BatchedFn[Tensor] = BatchedFn(
+            torch.round, (torch.zeros(1),), dtype=placement.dtype
+        )
         self.batched = (self.eyes,)
 
     async def generate(
