@@ -66,6 +66,10 @@ def test_it_is_not_ready_while_no_worker_can_write_the_store(
 def test_probes_are_logged_when_their_answer_changes(
     api: httpx.Client, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def lines() -> list[tuple[str, str]]:
+        ours = [r for r in caplog.records if r.name in ("app.services", "atelier.http")]
+        return [(r.message, getattr(r, "reason", "")) for r in ours]
+
     with caplog.at_level("INFO"):
         for _ in range(5):
             api.get("/readyz")
@@ -74,12 +78,7 @@ def test_probes_are_logged_when_their_answer_changes(
             api.get("/readyz")
             api.get("/livez")
         api.get("/models")
-
-    def lines() -> list[tuple[str, str]]:
-        ours = [r for r in caplog.records if r.name in ("app.services", "atelier.http")]
-        return [(r.message, getattr(r, "reason", "")) for r in ours]
-
-    assert eventually(lambda: len(lines()) == 3)  # a request is logged after its answer
+        assert eventually(lambda: len(lines()) == 3)  # a request is logged after its answer
     assert lines() == [("not ready", "no worker is alive"), ("ready", ""), ("request", "")]
 
 
