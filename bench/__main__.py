@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from bench.bed import RESULTS
+from bench.harness import RESULTS, show_figures
 
 SCRIPTS = (
     "engine",
@@ -33,16 +33,11 @@ def main() -> int:
         for script in SCRIPTS
         if subprocess.run([sys.executable, "-m", f"bench.{script}"], check=False).returncode
     ]
-    table = Table("claim", "ratio", "reach", "figures")
+    table = Table("claim", "ratio", "target", "figures")
     for line in RESULTS.read_text().splitlines() if RESULTS.exists() else []:
-        result = json.loads(line)
-        known = {"claim", "ratio", "reach"}
-        figures = ", ".join(
-            f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}"
-            for k, v in result.items()
-            if k not in known
-        )
-        table.add_row(result["claim"], f"{result['ratio']:.3g}", result["reach"], figures)
+        figures = json.loads(line)
+        claim, ratio, target = (figures.pop(name) for name in ("claim", "ratio", "target"))
+        table.add_row(claim, f"{ratio:.3g}", target, show_figures(figures))
     Console(width=160).print(table)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)

@@ -6,11 +6,10 @@ The peer is the same process with the same validation and replies; only `Jobs.su
 
 import asyncio
 import json
-import statistics
-import subprocess
-import sys
 import time
-from typing import Any
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from contextlib import suppress
 
 import httpx
 
@@ -19,41 +18,41 @@ from app.core.settings import read_settings
 from app.main import Server, create_app
 from app.queue.jobs import Accepted, Idempotency, JobReader, Jobs, NewJob
 from atelier.service.supervisor import free_port
-from bench.bed import Bed, bed, report
+from bench.harness import Rounds, parse_options, report
 from bench.noop import register
+from bench.testbed import Testbed, testbed
 
-CONNECTIONS, SECONDS, ROUNDS = 16, 4.0, 3
 BODY = json.dumps({"model": "noop", "n": 1, "seed": 5}).encode()
 
 
-def serve(port: int, noop: bool) -> None:
-    """An API process; with `noop`, one whose jobs are accepted and read from memory."""
+def serve(port: int, in_memory: bool) -> None:
+    """Runs an API process, whose jobs are accepted and read from memory if that is asked for."""
     register()
-    if noop:
+    if in_memory:
         replace_store()
     settings = read_settings().model_copy(update={"port": port})
     Server(create_app(settings), settings).run()
 
 
 def replace_store() -> None:
-    kept: dict[str, Job] = {}
+    first: dict[str, Job] = {}
     submit = Jobs.submit
 
-    def remembered(self: Jobs, new: NewJob, idempotency: Idempotency | None = None) -> Accepted:
-        if not kept:
+    def accept(self: Jobs, new: NewJob, idempotency: Idempotency | None = None) -> Accepted:
+        if not first:
             job = submit(self, new, idempotency).job
-            kept[job.id] = job
-        return Accepted(next(iter(kept.values())).model_copy(), replayed=False)
+            first[job.id] = job
+        return Accepted(next(iter(first.values())).model_copy(), replayed=False)
 
     async def fetch(self: JobReader, owner: str, job_id: str) -> Job:
-        return kept[job_id].model_copy()
+        return first[job_id].model_copy()
 
-    Jobs.submit, JobReader.fetch = remembered, fetch  # type: ignore[method-assign]
+    Jobs.submit, JobReader.fetch = accept, fetch  # type: ignore[method-assign]
 
 
-async def rate(port: int, request: bytes) -> float:
+async def rate(port: int, request: bytes, seconds: float, connections: int = 16) -> float:
     """Answers a second over kept-alive connections, each asking again as soon as it is answered."""
-    end = time.perf_counter() + SECONDS
+    end = time.perf_counter() + seconds
 
     async def ask() -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -69,64 +68,61 @@ async def rate(port: int, request: bytes) -> float:
         writer.close()
         return count
 
-    counts = await asyncio.gather(*(ask() for _ in range(CONNECTIONS)))
-    return sum(counts) / SECONDS
+    return sum(await asyncio.gather(*(ask() for _ in range(connections)))) / seconds
 
 
-def message(method: str, path: str, body: bytes = b"") -> bytes:
+def raw_request(method: str, path: str, body: bytes = b"") -> bytes:
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
 
 
-def measure(on: Bed, noop: bool) -> dict[str, float]:
-    """POST and GET rates of one process, measured in a process of their own."""
+def measure(bed: Testbed, peer: bool, seconds: float) -> dict[str, float]:
+    """POST and GET rates of one process, by the method and whether it is the peer."""
     port = free_port("127.0.0.1")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "bench.api", str(port), "noop" if noop else "real"],
-        env=on.environment,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        job = first_job(f"http://127.0.0.1:{port}")
+    kind = "noop" if peer else "atelier"
+    with bed.running("-c", f"import bench.api; bench.api.serve({port}, in_memory={peer})"):
+        job = submit_first_job(f"http://127.0.0.1:{port}")
+        post = raw_request("POST", "/generate/image", BODY)
+        get = raw_request("GET", f"/jobs/{job}")
         return {
-            "POST": asyncio.run(rate(port, message("POST", "/generate/image", BODY))),
-            "GET": asyncio.run(rate(port, message("GET", f"/jobs/{job}"))),
+            f"POST {kind}": asyncio.run(rate(port, post, seconds)),
+            f"GET {kind}": asyncio.run(rate(port, get, seconds)),
         }
-    finally:
-        server.terminate()
-        server.wait()
 
 
-def first_job(url: str) -> str:
-    """Wait for the server, and post one job."""
+def submit_first_job(url: str) -> str:
+    """Waits for the server, and posts one job."""
     for _ in range(200):
-        try:
-            answer: dict[str, Any] = httpx.post(
+        with suppress(httpx.TransportError, KeyError):
+            reply = httpx.post(
                 f"{url}/generate/image", content=BODY, headers={"Content-Type": "application/json"}
-            ).json()
-            return str(answer["id"])
-        except (httpx.TransportError, KeyError):
-            time.sleep(0.1)
+            )
+            return str(reply.json()["id"])
+        time.sleep(0.1)
     raise RuntimeError("the server does not answer")
 
 
-def main() -> None:
-    with bed() as on:
-        rounds = [(measure(on, noop=False), measure(on, noop=True)) for _ in range(ROUNDS)]
-    for method, reach in (("POST", "0.35 or more"), ("GET", "0.7 or more")):
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_options(ArgumentParser(description=__doc__), argv, rounds=3)
+    seconds = 0.2 if options.smoke else 4.0
+    with testbed() as bed:
+        measured = Rounds(
+            [
+                measure(bed, False, seconds) | measure(bed, True, seconds)
+                for _ in range(max(1, options.rounds))
+            ]
+        )
+    for method, target in (("POST", "0.35 or more"), ("GET", "0.7 or more")):
         report(
             f"{method} a second of one API process, against a store that does nothing",
-            statistics.median(mine[method] / peer[method] for mine, peer in rounds),
-            reach,
-            atelier=statistics.median(mine[method] for mine, _ in rounds),
-            noop=statistics.median(peer[method] for _, peer in rounds),
+            measured.ratio(f"{method} atelier", f"{method} noop"),
+            target,
+            atelier=measured.median(f"{method} atelier"),
+            noop=measured.median(f"{method} noop"),
         )
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        serve(int(sys.argv[1]), sys.argv[2] == "noop")
-    else:
-        main()
+    main()

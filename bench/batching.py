@@ -4,17 +4,25 @@ Both ways make the same pictures from the same seeds, from request to encoded fi
 what a simple service does: for each request, one forward pass of batch 1.
 """
 
-import argparse
-import statistics
-import time
-from pathlib import Path
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 
-from bench.bed import checked, report, skip
+from bench.harness import (
+    CHECKPOINTS,
+    CPU,
+    measure_in_turn,
+    parse_options,
+    report,
+    run_flows,
+    seconds_of,
+    skip,
+)
 from models.checkpoint.weights import load
 from models.engine.batching import BatchedFn, Placement
-from models.engine.engine import Engine, Finished
+from models.engine.engine import Engine
 from models.engine.flow import Family
 from models.engine.noise import seeded
 from models.families import FAMILIES
@@ -22,87 +30,69 @@ from models.params.base import Params
 from workers.encoders.encode import encode
 from workers.encoders.types import Facts
 
-CPU = torch.device("cpu")
-ROUNDS, REQUESTS = 12, 16
-CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+
+def generate(family: Family[Params], params: Params, facts: Facts, seeds: Sequence[int]) -> None:
+    """Generates and encodes a picture of each seed, all through one engine."""
+    flows = ((seed, family.generate(params, seeded(seed))) for seed in seeds)
+    for finished in run_flows(Engine(CPU), flows):
+        encode(finished.artifacts[0], "png", facts)
 
 
-def together(family: Family[Params], params: Params, facts: Facts) -> float:
-    """Seconds for all requests through the engine."""
-    start = time.perf_counter()
-    engine = Engine(CPU)
-    for seed in range(REQUESTS):
-        checked(engine.add(seed, family.generate(params, seeded(seed))))
-    while len(engine):
-        for event in checked(engine.tick()):
-            if isinstance(event, Finished):
-                encode(event.artifacts[0], "png", facts)
-    return time.perf_counter() - start
-
-
-def one_at_a_time(family: Family[Params], params: Params, facts: Facts) -> float:
-    """Seconds for the same, each request alone and unpadded."""
-    start = time.perf_counter()
-    for seed in range(REQUESTS):
-        engine = Engine(CPU)
-        checked(engine.add(seed, family.generate(params, seeded(seed))))
-        while len(engine):
-            for event in checked(engine.tick()):
-                if isinstance(event, Finished):
-                    encode(event.artifacts[0], "png", facts)
-    return time.perf_counter() - start
-
-
-def unpadded(family: Family[Params]) -> Family[Params]:
-    """The same model with batches of just the rows there are."""
+def unpad(family: Family[Params]) -> Family[Params]:
+    """The same model with batches that are not padded."""
     for run in family.batched:
         object.__setattr__(run, "rows", None)
     return family
 
 
-def net_ceiling(run: BatchedFn[torch.Tensor]) -> float:
+def speedup_of_net(run: BatchedFn[torch.Tensor], calls: int) -> float:
     """How much faster the net alone is a row at its fixed batch than at batch 1."""
     rows, times = run.pad_to or 1, {}
     for size in (1, rows):
         columns = [torch.stack([t] * size) for t in run.example]
         with torch.inference_mode():
             run.fn(*columns)
-            start = time.perf_counter()
-            for _ in range(50):
-                run.fn(*columns)
-        times[size] = (time.perf_counter() - start) / size
+            times[size] = seconds_of(lambda c=columns: [run.fn(*c) for _ in range(calls)]) / size
     return times[1] / times[rows]
 
 
-def measure(name: str) -> None:
+def measure(name: str, rounds: int, requests: int) -> None:
     path = CHECKPOINTS / f"{name}.safetensors"
     if not path.exists():
         skip(name, "its checkpoint is not there")
         return
-    checkpoint, place = load(path), Placement(CPU)
+    checkpoint = load(path)
     entry = FAMILIES[checkpoint.header.family]
-    mine, peer = entry.load(checkpoint, place), unpadded(entry.load(checkpoint, place))
+    ours = entry.load(checkpoint, Placement(CPU))
+    peer = unpad(entry.load(checkpoint, Placement(CPU)))
     params, facts = entry.params(), Facts(name, checkpoint.sha256, {}, 0)
-    ceiling = net_ceiling(mine.batched[0])
-    pairs = [
-        (together(mine, params, facts), one_at_a_time(peer, params, facts)) for _ in range(ROUNDS)
-    ][2:]
+    speedup = speedup_of_net(ours.batched[0], 50 if rounds else 1)
+
+    def one_at_a_time() -> None:
+        for seed in range(requests):
+            generate(peer, params, facts, [seed])
+
+    measured = measure_in_turn(
+        rounds,
+        together=partial(seconds_of, lambda: generate(ours, params, facts, range(requests))),
+        alone=partial(seconds_of, one_at_a_time),
+    )
     report(
-        f"{REQUESTS} concurrent requests of {name}, against one at a time",
-        statistics.median(alone / batched for batched, alone in pairs),
+        f"{requests} concurrent requests of {name}, against one at a time",
+        measured.ratio("alone", "together"),
         "2 or more",
-        together_ms=1000 * statistics.median(batched for batched, _ in pairs),
-        alone_ms=1000 * statistics.median(alone for _, alone in pairs),
-        net_alone_ratio=ceiling,
+        together_ms=1000 * measured.median("together"),
+        alone_ms=1000 * measured.median("alone"),
+        net_alone_ratio=speedup,
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=["vae-fashion", "dcgan-emoji"])
-    torch.set_num_threads(1)
-    for name in parser.parse_args().models:
-        measure(name)
+    options = parse_options(parser, argv, rounds=10)
+    for name in options.models:
+        measure(name, options.rounds, 2 if options.smoke else 16)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ finished twice, that no status is seen going backwards, and that every artifact'
 that a calm run gives.
 """
 
-import argparse
 import os
 import random
 import signal
@@ -15,7 +14,9 @@ import sys
 import tempfile
 import threading
 import time
+from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from rich.progress import Progress
 
 from app.core.settings import Settings
 from atelier.service.supervisor import free_port
+from bench.harness import parse_options
 from tests.models.families import tiny_checkpoint
 
 ORDER = {"queued": 0, "in_progress": 1, "completed": 2, "failed": 2, "canceled": 2}
@@ -35,8 +37,7 @@ ENDED = 2
 LEASE = 4.0  # seconds
 POLL_SECONDS = 0.05
 KINDS = ("image", "video", "image", "audio", "story")  # of the jobs, in turn
-STORIES = "tiny-language"  # of random weights: the packaged model takes minutes to be taken over
-out = Console(stderr=True)
+STORIES = "tiny-language"  # of random weights: importing the packaged model takes minutes
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,12 @@ class Plan:
         }[self.kind(seed)]
 
 
+SMOKE = Plan(jobs=40, workers=1, api=1, valkey=1, stalls=1, pause=0.2, kinds=("image", "video"))
+
+
 @dataclass
-class Seen:
-    """What came of a run."""
+class Outcome:
+    """The results of a run."""
 
     hashes: dict[int, list[str]] = field(default_factory=dict)  # by seed
     ends: Counter[str] = field(default_factory=Counter)
@@ -133,11 +137,11 @@ class Service:
         ]
 
     def stall(self, process: int) -> None:
-        """Stop a process until its lease is surely over; meanwhile the others work."""
+        """Stops a process until its lease has ended; meanwhile the others work."""
         os.kill(process, signal.SIGSTOP)
 
         def go_on() -> None:
-            with suppress(ProcessLookupError):  # it was killed while it stood still
+            with suppress(ProcessLookupError):  # it was killed meanwhile
                 os.kill(process, signal.SIGCONT)
 
         timer = threading.Timer(2 * LEASE, go_on)
@@ -154,11 +158,13 @@ class Service:
         self.log.close()
 
 
-def insist(client: httpx.Client, method: str, path: str, **given: Any) -> dict[str, Any]:
-    """Ask until there is an answer: the API may be down, or without its server, for a while."""
+def request_until_answered(
+    client: httpx.Client, method: str, path: str, **options: Any
+) -> dict[str, Any]:
+    """Repeats a request while the API, or its Valkey, is down."""
     while True:
         try:
-            answer = client.request(method, path, **given)
+            answer = client.request(method, path, **options)
         except httpx.TransportError:
             time.sleep(0.1)
             continue
@@ -166,50 +172,49 @@ def insist(client: httpx.Client, method: str, path: str, **given: Any) -> dict[s
             time.sleep(0.2)
             continue
         answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+        body: dict[str, Any] = answer.json()
+        return body
 
 
 def post(client: httpx.Client, seed: int, plan: Plan) -> str:
     body = {**plan.request(seed), "seed": seed}
     key = {"Idempotency-Key": f"chaos-{seed}"}
     path = f"/generate/{plan.kind(seed)}"
-    job: str = insist(client, "POST", path, json=body, headers=key)["id"]
+    job: str = request_until_answered(client, "POST", path, json=body, headers=key)["id"]
     return job
 
 
-def kill(service: Service, kind: str, seen: Seen, chance: random.Random) -> None:
-    """Kill one process of a kind, or stop a worker past its lease; one that is just being started
-    again is waited for."""
+def kill(service: Service, kind: str, outcome: Outcome, chance: random.Random) -> None:
+    """Kills a process of a kind, or stops a worker past its lease. Waits until there is one."""
     while not (processes := service.find("worker" if kind == "stall" else kind)):
         time.sleep(0.05)
     if kind == "stall":
         service.stall(chance.choice(processes))
     else:
         os.kill(chance.choice(processes), signal.SIGKILL)
-    seen.kills[kind] += 1
+    outcome.kills[kind] += 1
 
 
-def look(client: httpx.Client, jobs: dict[int, str], seen: Seen) -> None:
-    """Poll every job that has not ended, and note any status that goes backwards."""
+def poll_jobs(client: httpx.Client, jobs: dict[int, str], outcome: Outcome) -> None:
+    """Polls every job that has not ended, and notes any status that goes backwards."""
     time.sleep(POLL_SECONDS)  # else the polls would take the processors from the workers
     for seed, job in jobs.items():
-        if seed in seen.hashes:
+        if seed in outcome.hashes:
             continue
-        told = insist(client, "GET", f"/jobs/{job}")
-        rank = (ORDER[told["status"]], told["attempt"])
-        if rank < seen.last.get(job, rank):
-            seen.backwards.append(f"{job}: {seen.last[job]} then {rank}")
-        seen.last[job] = rank
+        record = request_until_answered(client, "GET", f"/jobs/{job}")
+        rank = (ORDER[record["status"]], record["attempt"])
+        if rank < outcome.last.get(job, rank):
+            outcome.backwards.append(f"{job}: {outcome.last[job]} then {rank}")
+        outcome.last[job] = rank
         if rank[0] == ENDED:
-            seen.hashes[seed] = [output["sha256"] for output in told["outputs"]]
-            seen.ends[told["status"]] += 1
-            seen.attempts += told["attempt"]
+            outcome.hashes[seed] = [output["sha256"] for output in record["outputs"]]
+            outcome.ends[record["status"]] += 1
+            outcome.attempts += record["attempt"]
 
 
-def run(plan: Plan, deadly: bool) -> Seen:
-    """All jobs through one service, in peace or with kills while some of them run."""
-    seen, chance, jobs = Seen(), random.Random(plan.jobs), dict[int, str]()
+def run(plan: Plan, deadly: bool) -> Outcome:
+    """Runs all jobs through one service; if `deadly`, kills processes meanwhile."""
+    outcome, chance, jobs = Outcome(), random.Random(plan.jobs), dict[int, str]()
     victims = plan.victims if deadly else []
     chance.shuffle(victims)
     due = {(i + 1) * plan.jobs // (len(victims) + 1): kind for i, kind in enumerate(victims)}
@@ -218,32 +223,32 @@ def run(plan: Plan, deadly: bool) -> Seen:
         start = time.monotonic()
         try:
             with httpx.Client(base_url=service.url, timeout=10) as client:
-                with Progress(console=out, transient=True) as bar:
+                with Progress(console=Console(stderr=True), transient=True) as bar:
                     for seed in bar.track(range(plan.jobs), description="jobs"):
                         jobs[seed] = post(client, seed, plan)
                         if kind := due.get(seed):
                             time.sleep(chance.uniform(0, plan.pause))
-                            kill(service, kind, seen, chance)
-                        while len(jobs) - len(seen.hashes) > plan.window:
-                            look(client, jobs, seen)
-                while len(seen.hashes) < plan.jobs:
-                    look(client, jobs, seen)
-            seen.seconds = time.monotonic() - start
-            count_terminal_events(service, jobs, seen)
+                            kill(service, kind, outcome, chance)
+                        while len(jobs) - len(outcome.hashes) > plan.window:
+                            poll_jobs(client, jobs, outcome)
+                while len(outcome.hashes) < plan.jobs:
+                    poll_jobs(client, jobs, outcome)
+            outcome.seconds = time.monotonic() - start
+            count_terminal_events(service, jobs, outcome)
         finally:
             service.stop()
-    return seen
+    return outcome
 
 
-def count_terminal_events(service: Service, jobs: dict[int, str], seen: Seen) -> None:
+def count_terminal_events(service: Service, jobs: dict[int, str], outcome: Outcome) -> None:
     url = Settings(state=service.state).redis_address
     with redis.Redis.from_url(url, decode_responses=True) as client:
         for seed, job in jobs.items():
-            seen.terminal_events[seed] = int(client.hget(f"rq:job:{job}", "ends") or 0)
+            outcome.terminal_events[seed] = int(client.hget(f"rq:job:{job}", "ends") or 0)
 
 
-def verdict(plan: Plan, calm: Seen, wild: Seen) -> list[str]:
-    """What is wrong; nothing, if the promise holds."""
+def verdict(plan: Plan, calm: Outcome, wild: Outcome) -> list[str]:
+    """Returns the faults; none if the service kept its promises."""
     faults = [f"status went backwards: {line}" for line in wild.backwards]
     if wild.ends != Counter(completed=plan.jobs):
         faults.append(f"jobs ended as {dict(wild.ends)}, not {plan.jobs} completed")
@@ -263,13 +268,14 @@ def verdict(plan: Plan, calm: Seen, wild: Seen) -> list[str]:
     return faults
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = ArgumentParser(description=__doc__)
     for name in ("jobs", "items", "workers", "api", "valkey", "stalls"):
         parser.add_argument(f"--{name}", type=int, default=vars(Plan)[name])
     parser.add_argument("--pause", type=float, default=Plan.pause)
     parser.add_argument("--model", default=Plan.model)
-    plan = Plan(**vars(parser.parse_args()))
+    options = vars(parse_options(parser, argv))
+    plan = SMOKE if options.pop("smoke") else Plan(**options)
     calm, wild = run(plan, deadly=False), run(plan, deadly=True)
     faults = verdict(plan, calm, wild)
     jobs = Counter(map(plan.kind, range(plan.jobs)))

@@ -7,80 +7,79 @@ to the encoded PNG; only our requests differ in sampler, seed and step count. Si
 against single, bfloat16 against bfloat16.
 """
 
-import argparse
 import copy
 import io
 import logging
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bench.bed import checked, report, skip
+from bench.harness import (
+    CHECKPOINTS,
+    CPU,
+    checked,
+    measure_in_turn,
+    parse_options,
+    repeat,
+    report,
+    run_flows,
+    seconds_of,
+    skip,
+)
 from models.checkpoint.weights import load
 from models.diffusion.denoiser import TICKS
 from models.diffusion.pixel_diffusion import Diffusion
 from models.diffusion.samplers import evaluations
 from models.engine.batching import Placement, run_together
 from models.engine.determinism import check_determinism
-from models.engine.engine import Engine, Finished
+from models.engine.engine import Engine
 from models.engine.noise import seeded
 from models.nets.unet import UNet
 from models.params.diffusion import DiffusionParams
 from workers.encoders.encode import encode
 from workers.encoders.types import Facts
 
-CPU = torch.device("cpu")
-CHECKPOINT = Path(__file__).parents[1] / "checkpoints/ddpm-fashion.safetensors"
+CHECKPOINT = CHECKPOINTS / "ddpm-fashion.safetensors"
 SAMPLERS = ("ddim", "euler", "dpmpp_2m", "ddpm", "heun")
 COUNTS = (10, 14, 18, 22)
 REQUESTS = [
-    {"sampler": SAMPLERS[i % 5], "steps": COUNTS[i % 4] // (2 if i % 5 == 4 else 1)}
+    DiffusionParams.model_validate(
+        # heun evaluates the net twice a step
+        {"sampler": SAMPLERS[i % 5], "steps": COUNTS[i % 4] // (2 if i % 5 == 4 else 1)}
+    )
     for i in range(16)
 ]
+SMOKE_REQUESTS = [DiffusionParams(sampler="ddim", steps=1), DiffusionParams(steps=2)]
 NAMES = {torch.float32: "single precision", torch.bfloat16: "bfloat16"}
 
 
-@dataclass(frozen=True)
-class Served:
-    """Seconds until all were done, and until each was, on average."""
-
-    whole: float
-    latency: float
-
-
-def ours(model: Diffusion) -> Served:
-    """All requests at once through the engine."""
-    facts, engine, ends = Facts("ddpm-fashion", "", {}, 0), Engine(CPU), []
+def generate(model: Diffusion, requests: Sequence[DiffusionParams]) -> dict[str, float]:
+    """Generates all at once through the engine; seconds until all were done, and the mean."""
+    facts, ends = Facts("ddpm-fashion", "", {}, 0), []
     start = time.perf_counter()
-    for seed, request in enumerate(REQUESTS):
-        params = DiffusionParams.model_validate(request)
-        checked(engine.add(seed, model.generate(params, seeded(seed))))
-    while len(engine):
-        for event in checked(engine.tick()):
-            if isinstance(event, Finished):
-                encode(event.artifacts[0], "png", facts)
-                ends.append(time.perf_counter() - start)
-    return Served(ends[-1], statistics.mean(ends))
+    flows = ((seed, model.generate(x, seeded(seed))) for seed, x in enumerate(requests))
+    for finished in run_flows(Engine(CPU), flows):
+        encode(finished.artifacts[0], "png", facts)
+        ends.append(time.perf_counter() - start)
+    return {"ours_s": ends[-1], "latency_ours_s": statistics.mean(ends)}
 
 
-def theirs(pipeline: Any) -> Served:
+def generate_by_pipeline(pipeline: Any, requests: Sequence[DiffusionParams]) -> dict[str, float]:
     """The same requests, first come, first served."""
     ends = []
     start = time.perf_counter()
-    for seed, request in enumerate(REQUESTS):
-        steps = evaluations(str(request["sampler"]), int(request["steps"]))
+    for seed, params in enumerate(requests):
+        steps = evaluations(params.sampler, params.steps)
         rng = torch.Generator().manual_seed(seed)
-        made = pipeline(num_inference_steps=steps, generator=rng, output_type="pil").images[0]
-        made.save(io.BytesIO(), "PNG", compress_level=1)
+        picture = pipeline(num_inference_steps=steps, generator=rng, output_type="pil").images[0]
+        picture.save(io.BytesIO(), "PNG", compress_level=1)
         ends.append(time.perf_counter() - start)
-    return Served(ends[-1], statistics.mean(ends))
+    return {"peer_s": ends[-1], "latency_peer_s": statistics.mean(ends)}
 
 
 def pipeline_of(net: UNet, dtype: torch.dtype, layout: torch.memory_format) -> Any:
@@ -89,24 +88,24 @@ def pipeline_of(net: UNet, dtype: torch.dtype, layout: torch.memory_format) -> A
     from diffusers.configuration_utils import register_to_config
     from diffusers.utils import BaseOutput
 
-    class Answer(BaseOutput):  # type: ignore[misc]
+    class Prediction(BaseOutput):  # type: ignore[misc]
         sample: Tensor
 
-    class Wrapped(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    class Net(ModelMixin, ConfigMixin):  # type: ignore[misc]
         @register_to_config
         def __init__(self, sample_size: int = 32, in_channels: int = 1) -> None:
             super().__init__()
             self.net = copy.deepcopy(net).to(dtype).to(memory_format=layout)
-            self.none = torch.tensor([net.classes])
+            self.uncond = torch.tensor([net.classes])
 
         @property
         def dtype(self) -> torch.dtype:
-            """Of the pictures: as with ours, only the net itself runs in the other precision."""
+            """The pictures' dtype: as with ours, only the net runs in the other precision."""
             return torch.float32
 
         def forward(self, x: Tensor, t: Tensor) -> Any:
-            said = self.net(x.to(dtype), t.reshape(1).float(), self.none)
-            return Answer(sample=said.float())
+            v = self.net(x.to(dtype), t.reshape(1).float(), self.uncond)
+            return Prediction(sample=v.float())
 
     scheduler = DDIMScheduler(
         beta_schedule="squaredcos_cap_v2",
@@ -114,71 +113,70 @@ def pipeline_of(net: UNet, dtype: torch.dtype, layout: torch.memory_format) -> A
         timestep_spacing="trailing",
         clip_sample=True,
     )
-    pipeline = DDIMPipeline(Wrapped(net.size, net.channels), scheduler)
+    pipeline = DDIMPipeline(Net(net.size, net.channels), scheduler)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def paired(rounds: int, a: Callable[[], Served], b: Callable[[], Served]) -> list[Any]:
-    """Both in turn, as often as told; the first pair warms up and doesn't count."""
-    return [(a(), b()) for _ in range(rounds + 1)][1:]
-
-
-def throughput(dtype: torch.dtype, rounds: int) -> None:
+def throughput(dtype: torch.dtype, rounds: int, requests: Sequence[DiffusionParams]) -> None:
     model = Diffusion(load(CHECKPOINT), Placement(CPU, dtype))
-    proof = check_determinism(model.batched, CPU)
+    determinism = check_determinism(model.batched, CPU).determinism
     layouts = {"as it comes": torch.contiguous_format, "in our layout": torch.channels_last}
     for name, layout in layouts.items():
         pipeline = pipeline_of(model.net.float(), dtype, layout)
         model.net.to(dtype).to(memory_format=torch.channels_last)
-        pairs = paired(rounds, partial(ours, model), partial(theirs, pipeline))
+        figures = repeat(
+            rounds,
+            lambda peer=pipeline: generate(model, requests) | generate_by_pipeline(peer, requests),
+        )
         report(
-            f"{len(REQUESTS)} concurrent requests, DDIMPipeline {name} one at a time, "
+            f"{len(requests)} concurrent requests, DDIMPipeline {name} one at a time, "
             f"{NAMES[dtype]}",
-            statistics.median(b.whole / a.whole for a, b in pairs),
+            figures.ratio("peer_s", "ours_s"),
             "2.5 or more",
-            ours_s=statistics.median(a.whole for a, _ in pairs),
-            peer_s=statistics.median(b.whole for _, b in pairs),
-            latency_ours_s=statistics.median(a.latency for a, _ in pairs),
-            latency_peer_s=statistics.median(b.latency for _, b in pairs),
+            **{key: figures.median(key) for key in figures.rounds[0]},
             rows_at_once=model.predict.max_batch or model.predict.pad_to or 0,
-            determinism=proof.determinism,
+            determinism=determinism,
         )
 
 
-def overhead(rounds: int) -> None:
-    """What the engine adds to the network's own time, 8 requests of one step count."""
+def overhead(rounds: int, requests: int = 8, steps: int = 20) -> None:
+    """What the engine adds to the network's own time, requests of one step count."""
     model = Diffusion(load(CHECKPOINT), Placement(CPU))
-    check_determinism(model.batched, CPU)
-    inside = [0.0]
+    if rounds:
+        check_determinism(model.batched, CPU)
+    in_net = [0.0]
     forward = model.net.forward
 
     def timed(x: Tensor, t: Tensor, label: Tensor) -> Tensor:
         start = time.perf_counter()
-        said = forward(x, t, label)
-        inside[0] += time.perf_counter() - start
-        return said
+        prediction = forward(x, t, label)
+        in_net[0] += time.perf_counter() - start
+        return prediction
 
     model.net.forward = timed  # type: ignore[method-assign]
-    shares, ticks = [], 0
-    for _ in range(rounds):
-        engine, ticks, inside[0] = Engine(CPU), 0, 0.0
-        for seed in range(8):
-            checked(engine.add(seed, model.generate(DiffusionParams(steps=20), seeded(seed))))
+
+    def run() -> dict[str, float]:
+        engine, ticks, in_net[0] = Engine(CPU), 0, 0.0
+        for seed in range(requests):
+            params = DiffusionParams(steps=steps)
+            checked(engine.add(seed, model.generate(params, seeded(seed))))
         start = time.perf_counter()
         while len(engine):
             checked(engine.tick())
             ticks += 1
-        whole = time.perf_counter() - start
-        shares.append(((whole - inside[0]) / ticks, inside[0] / ticks))
-    extra, step = (statistics.median(column) for column in zip(*shares, strict=True))
+        seconds = time.perf_counter() - start
+        return {"extra": (seconds - in_net[0]) / ticks, "net": in_net[0] / ticks}
+
+    figures = repeat(rounds, run)
+    extra, net = figures.median("extra"), figures.median("net")
     report(
         "engine, seam and sampler beside a 20 ms step",
         extra / 0.02,
         "0.02 or less",
         overhead_us_a_tick=1e6 * extra,
-        network_ms_a_tick=1000 * step,
-        share_here=extra / step,
+        network_ms_a_tick=1000 * net,
+        share_here=extra / net,
     )
 
 
@@ -189,34 +187,37 @@ def mixed_times(rounds: int) -> None:
 
     def seconds(times: list[int]) -> float:
         rows = [(x, torch.tensor(t * TICKS), label) for t in times]
-        start = time.perf_counter()
-        for _ in range(10):
-            run_together(model.predict, rows, CPU)
-        return time.perf_counter() - start
+        calls = range(10 if rounds else 1)
+        return seconds_of(lambda: [run_together(model.predict, rows, CPU) for _ in calls])
 
-    pairs = [(seconds([900, 600, 300, 10]), seconds([500] * 4)) for _ in range(rounds + 1)][1:]
+    figures = measure_in_turn(
+        rounds,
+        mixed=lambda: seconds([900, 600, 300, 10]),
+        equal=lambda: seconds([500] * 4),
+    )
     report(
         "rows at different times against rows at one",
-        statistics.median(mixed / equal for mixed, equal in pairs),
+        figures.ratio("mixed", "equal"),
         "1.05 or less",
-        mixed_ms=100 * statistics.median(a for a, _ in pairs),
-        equal_ms=100 * statistics.median(b for _, b in pairs),
+        mixed_ms=100 * figures.median("mixed"),
+        equal_ms=100 * figures.median("equal"),
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    torch.set_num_threads(1)
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_options(ArgumentParser(description=__doc__), argv, rounds=5)
     if not CHECKPOINT.exists():
         skip("diffusion", "its checkpoint is not there")
         return
     logging.getLogger("diffusers").setLevel(logging.ERROR)
-    mixed_times(rounds)
-    overhead(rounds)
-    for dtype in (torch.float32, torch.bfloat16):
-        throughput(dtype, rounds)
+    mixed_times(options.rounds)
+    if options.smoke:
+        overhead(0, requests=2, steps=2)
+        throughput(torch.float32, 0, SMOKE_REQUESTS)
+        return
+    overhead(options.rounds)
+    for dtype in NAMES:
+        throughput(dtype, options.rounds, REQUESTS)
 
 
 if __name__ == "__main__":

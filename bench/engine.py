@@ -1,59 +1,60 @@
 """The engine's own cost: its ticks and rows against the same batched calls in a bare loop."""
 
-import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from time import perf_counter
 
 import torch
 from torch import Tensor
 
-from bench.bed import Unfinished, report
+from bench.harness import CPU, Unfinished, parse_options, report
 from models.artifacts import Artifact, Image
 from models.engine.batching import BatchedFn
 from models.engine.engine import Engine
 from models.engine.flow import Step
 
-CPU = torch.device("cpu")
-STEPS = 2000
 
-
-async def story(run: BatchedFn[Tensor], x: Tensor, ended: list[int]) -> tuple[Artifact, ...]:
-    for i in range(STEPS):
-        await Step(run, (x,), progress=(i, STEPS))
-    ended.append(1)
+async def flow_of(run: BatchedFn[Tensor], steps: int, finished: list[int]) -> tuple[Artifact, ...]:
+    x = torch.zeros(1)
+    for i in range(steps):
+        await Step(run, (x,), progress=(i, steps))
+    finished.append(1)
     return (Image(x.reshape(1, 1, 1)),)
 
 
-def engine_tick(flows: int) -> float:
-    """Seconds of a tick over so many flows whose function does nothing."""
+def seconds_of_tick(flows: int, steps: int) -> float:
+    """Seconds of a tick over some flows whose function does nothing."""
     run: BatchedFn[Tensor] = BatchedFn(lambda x: x, (torch.zeros(1),), pad_to=None)
-    engine, ended = Engine(CPU), list[int]()
+    engine, finished = Engine(CPU), list[int]()
     for i in range(flows):
-        engine.add(i, story(run, torch.zeros(1), ended))
-    start = time.perf_counter()
-    ticks = 0
+        engine.add(i, flow_of(run, steps, finished))
+    start, ticks = perf_counter(), 0
     while len(engine):
         engine.tick()
         ticks += 1
-    seconds = time.perf_counter() - start
-    if len(ended) != flows:
-        raise Unfinished(f"{flows - len(ended)} flows did not end")
+    seconds = perf_counter() - start
+    if len(finished) != flows:
+        raise Unfinished(f"{flows - len(finished)} flows did not end")
     return seconds / ticks
 
 
-def bare_loop(rows: int) -> float:
-    """Seconds of stacking, calling and unstacking alone."""
+def seconds_of_bare_loop(rows: int, steps: int) -> float:
+    """Seconds of stacking and unstacking alone."""
     row = torch.zeros(1)
-    start = time.perf_counter()
+    start = perf_counter()
     with torch.inference_mode():
-        for _ in range(STEPS):
+        for _ in range(steps):
             torch.stack([row] * rows).unbind(0)
-    return (time.perf_counter() - start) / STEPS
+    return (perf_counter() - start) / steps
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    engine_tick(4)
-    one, many = (min(engine_tick(n) for _ in range(3)) for n in (1, 33))
-    row, bare = (many - one) / 32, (bare_loop(33) - bare_loop(1)) / 32
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_options(ArgumentParser(description=__doc__), argv)
+    steps = 20 if options.smoke else 2000
+    seconds_of_tick(4, steps)
+    one, many = (min(seconds_of_tick(n, steps) for _ in range(3)) for n in (1, 33))
+    row = (many - one) / 32
+    bare = (seconds_of_bare_loop(33, steps) - seconds_of_bare_loop(1, steps)) / 32
     report(
         "engine overhead, against stack and unbind in a bare loop",
         row / bare,

@@ -1,75 +1,70 @@
 """How cost grows: accept, claim, view and list with 100,000 jobs waiting against 100."""
 
 import asyncio
-import statistics
 import time
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 
 import redis.asyncio
 
 from app.core.job_record import queue_name
 from app.queue.jobs import JobFilter, JobReader
-from bench.bed import Bed, bed, report
+from bench.harness import measure_in_turn, parse_options, report, seconds_of
+from bench.testbed import Testbed, testbed
 from workers.queue_client import JobCommit, QueueCapacity, QueueClient
 
-FEW, MANY, TIMES = 100, 100_000, 200
 STAMP = "2026-01-01T00:00:00.000000Z"
 
 
-def median(act: Callable[[], object]) -> float:
-    """Median seconds of an act."""
-    taken = []
-    for _ in range(TIMES):
-        start = time.perf_counter()
-        act()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+def median_seconds(act: Callable[[], object], times: int) -> float:
+    return measure_in_turn(times, act=lambda: seconds_of(act)).median("act")
 
 
-def measure(on: Bed) -> dict[str, float]:
-    """Seconds of each act, as the queue stands."""
-    desk = QueueClient(on.redis, "bench", on.settings)
-    room = [QueueCapacity(queue_name("noop", on.sha256), True, 1)]
-    last = on.submit()
+def measure(bed: Testbed, times: int) -> dict[str, float]:
+    """Seconds of each act with the jobs that are waiting now."""
+    client = QueueClient(bed.redis, "bench", bed.settings)
+    capacity = [QueueCapacity(queue_name("noop", bed.sha256), True, 1)]
+    last = bed.submit()
 
     def claim() -> None:
-        (mine,) = desk.look([], 1, room, STAMP).claims
-        desk.say([JobCommit(mine, "canceled", STAMP)])
+        (mine,) = client.look([], 1, capacity, STAMP).claims
+        client.say([JobCommit(mine, "canceled", STAMP)])
 
     loop = asyncio.new_event_loop()
-    reader = JobReader(
-        redis.asyncio.Redis.from_url(on.settings.redis_address, decode_responses=True)
-    )
-    page = JobFilter(status="queued", limit=20)
+    connection = redis.asyncio.Redis.from_url(bed.settings.redis_address, decode_responses=True)
+    reader, page = JobReader(connection), JobFilter(status="queued", limit=20)
     figures = {
-        "accept": median(on.submit),
-        "claim": median(claim),
-        "view": median(lambda: on.jobs.fetch("local", last)),
-        "list": median(lambda: loop.run_until_complete(reader.list("local", page))),
+        "accept": median_seconds(bed.submit, times),
+        "claim": median_seconds(claim, times),
+        "view": median_seconds(lambda: bed.jobs.fetch("local", last), times),
+        "list": median_seconds(lambda: loop.run_until_complete(reader.list("local", page)), times),
     }
+    loop.run_until_complete(connection.aclose())
     loop.close()
     return figures
 
 
-def main() -> None:
-    with bed() as on:
-        for _ in range(FEW + TIMES):
-            on.submit()
-        few = measure(on)
-        on.redis.config_set("appendfsync", "no")  # filling it up is not what is measured
-        while on.redis.llen("rq:queue:" + queue_name("noop", on.sha256)) < MANY:
-            on.submit()
-        on.redis.config_set("appendfsync", "always")
-        while on.redis.info("persistence")["aof_rewrite_in_progress"]:
+def main(argv: Sequence[str] | None = None) -> None:
+    smoke = parse_options(ArgumentParser(description=__doc__), argv).smoke
+    few, many, times = (5, 20, 3) if smoke else (100, 100_000, 200)
+    with testbed() as bed:
+        for _ in range(few + times):
+            bed.submit()
+        with_few = measure(bed, times)
+        bed.redis.config_set("appendfsync", "no")  # filling it up is not what is measured
+        while bed.redis.llen("rq:queue:" + queue_name("noop", bed.sha256)) < many:
+            bed.submit()
+        bed.redis.config_set("appendfsync", "always")
+        while bed.redis.info("persistence")["aof_rewrite_in_progress"]:
             time.sleep(0.1)
-        many = measure(on)
-    for act, seconds in few.items():
+        with_many = measure(bed, times)
+    for act, seconds in with_few.items():
         report(
-            f"{act} with {MANY:,} jobs waiting, against {FEW}",
-            many[act] / seconds,
+            f"{act} with {many:,} jobs waiting, against {few}",
+            with_many[act] / seconds,
             "1.2 or less",
             few_ms=1000 * seconds,
-            many_ms=1000 * many[act],
+            many_ms=1000 * with_many[act],
         )
 
 

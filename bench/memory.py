@@ -2,45 +2,41 @@
 
 import os
 import subprocess
-import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from bench.bed import Bed, bed, report
-from bench.start import SERVE, ending
-
-EARLY, LATE = 500, 5000
+from bench.harness import parse_options, report
+from bench.testbed import Testbed, testbed
 
 
-def resident(pid: int) -> float:
+def resident_memory(pid: int) -> float:
     """Resident memory in bytes."""
     if not Path("/proc").is_dir():
-        told = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=True)
-        return 1024.0 * int(told.stdout)
+        ps = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=True)
+        return 1024.0 * int(ps.stdout)
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return float(pages * os.sysconf("SC_PAGE_SIZE"))
 
 
-def finish(on: Bed, worker: "subprocess.Popen[bytes]", upto: int, done: int) -> None:
-    """Have the worker do jobs until it has done so many."""
-    while done < upto:
-        jobs = [on.submit(i) for i in range(100)]
-        for job in jobs:
-            on.wait(job, worker)
-        done += 100
+def run_jobs(bed: Testbed, worker: "subprocess.Popen[Any]", count: int) -> None:
+    """Runs jobs, a hundred at a time."""
+    for first in range(0, count, 100):
+        for job in [bed.submit(i) for i in range(min(100, count - first))]:
+            bed.wait(job, worker)
 
 
-def main() -> None:
-    with bed() as on:
-        worker = subprocess.Popen(
-            [sys.executable, "-c", SERVE], env=on.environment, stderr=subprocess.DEVNULL
-        )
-        with ending(worker):
-            finish(on, worker, EARLY, 0)
-            early = resident(worker.pid)
-            finish(on, worker, LATE, EARLY)
-            late = resident(worker.pid)
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_options(ArgumentParser(description=__doc__), argv)
+    few, many = (2, 4) if options.smoke else (500, 5000)
+    with testbed() as bed, bed.running("-m", "bench.noop") as worker:
+        run_jobs(bed, worker, few)
+        early = resident_memory(worker.pid)
+        run_jobs(bed, worker, many - few)
+        late = resident_memory(worker.pid)
     report(
-        f"a worker's memory after {LATE:,} jobs, against after {EARLY}",
+        f"a worker's memory after {many:,} jobs, against after {few}",
         late / early,
         "1.02 or less",
         early_mb=early / 2**20,

@@ -1,5 +1,9 @@
-"""A family that does nothing, to see what everything around it costs."""
+"""A family that does nothing, to see what everything around it costs.
 
+`python -m bench.noop` is a worker that serves it.
+"""
+
+import sys
 import time
 
 import torch
@@ -13,7 +17,7 @@ from models.params.base import Params
 
 
 class Noop:
-    """Its story awaits nothing and ends in one grey pixel."""
+    """Its flow awaits nothing and ends in one grey pixel."""
 
     max_items = 1024
     item_bytes = 1024
@@ -32,19 +36,22 @@ def register() -> None:
     FAMILIES["noop"] = FamilyEntry("image", Params, "bench.noop:Noop")
 
 
-def worker() -> None:
-    """Work off what waits, twice: when told by a line on standard input, and print the CPU time."""
+def work(bursts: bool) -> None:
+    """Works until it is stopped. With `bursts`, empties the queue once for each line of standard
+    input, and prints the seconds of processor time."""
     from app.core.settings import Settings
     from workers.main import WorkerProcess
 
     register()
     torch.set_num_threads(1)
-    for name in ("warm-up", "measured"):
-        input()
+    if not bursts:
+        WorkerProcess(Settings(), "bench").work()
+        return
+    for number, _ in enumerate(sys.stdin):
         start = time.process_time()
-        WorkerProcess(Settings(), f"bench-{name}").work(burst=True)
+        WorkerProcess(Settings(), f"bench-{number}").work(burst=True)
         print(time.process_time() - start, flush=True)
 
 
 if __name__ == "__main__":
-    worker()
+    work(bursts=sys.argv[1:] == ["bursts"])

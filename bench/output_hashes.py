@@ -1,20 +1,21 @@
-"""The SHA-256 of what every model of a running service makes for fixed requests, and its document.
+"""The SHA-256 of what every model of a running service makes for fixed requests.
 
     python -m bench.output_hashes http://127.0.0.1:8000 before.json
     python -m bench.output_hashes http://127.0.0.1:8000 after.json --compare before.json
 
-It uses HTTP alone, so that it can compare two versions whose code has nothing in common. Requests
-come from the models' own schemas: one of defaults, one for each field with an example, one for each
-output format, and those that need a posted picture or score.
+The file also holds the service's OpenAPI document. The script uses only HTTP, so that it can
+compare two versions whose code has nothing in common. Requests come from the models' own schemas:
+one of defaults, one for each field with an example, one for each output format, and those that
+need a posted picture or score. `--smoke` sends only the first request, to the first model.
 """
 
-import argparse
 import hashlib
 import io
 import json
 import struct
 import sys
-from collections.abc import Iterator
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ import httpx
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
+from bench.harness import parse_options
+
 SEED = 7
 SMALL = {"steps": 6, "seconds": 1.5, "max_tokens": 24}
-"""Fields that decide how long a job takes, where a model has them."""
+"""Fields that set how long a job takes, where a model has them."""
 PLAIN = {"n", "seed", "metadata", "model", "output_format", "steps", "max_tokens"}
 FILES = ("init_image", "mask", "score", "primer")
 NEEDS = {
@@ -77,22 +80,20 @@ def requests_of(schema: dict[str, Any], files: dict[str, str]) -> Iterator[dict[
     yield base
     for name in set(fields) - PLAIN - set(base) - set(FILES):
         for example in fields[name].get("examples", ())[:1]:
-            yield base | dict(needed(name, fields, files)) | {name: example}
+            yield base | required_fields(name, fields, files) | {name: example}
     for name in FILES:
         if name in fields:
-            yield base | dict(needed(name, fields, files)) | {name: files[name]}
+            yield base | required_fields(name, fields, files) | {name: files[name]}
     for choice in choices(fields.get("output_format", {})):
         yield base | {"output_format": choice}
     if "sampler" in fields:
         yield from (base | {"sampler": choice} for choice in choices(fields["sampler"]))
 
 
-def needed(name: str, fields: dict[str, Any], files: dict[str, str]) -> Iterator[tuple[str, Any]]:
-    for other in NEEDS.get(name, ()):
-        if other in files:
-            yield other, files[other]
-        elif other in fields:
-            yield other, fields[other]["examples"][0]
+def required_fields(name: str, fields: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
+    """The other fields without which a request with this field is refused."""
+    others = [other for other in NEEDS.get(name, ()) if other in files or other in fields]
+    return {o: files[o] if o in files else fields[o]["examples"][0] for o in others}
 
 
 def choices(schema: dict[str, Any]) -> list[Any]:
@@ -100,21 +101,23 @@ def choices(schema: dict[str, Any]) -> list[Any]:
     return [choice for form in forms for choice in form.get("enum", ()) if choice is not None]
 
 
-def record(client: httpx.Client) -> dict[str, Any]:
-    """What a service makes: the hashes of each request's outputs, or the error's code."""
+def record(client: httpx.Client, smoke: bool) -> dict[str, Any]:
+    """The hashes of each request's outputs, or the error's code; and the OpenAPI document."""
     posted = {"init_image": picture(), "mask": mask(), "score": score(), "primer": score()}
     files = {
         name: client.post("/artifacts", files={"file": data}).raise_for_status().json()["sha256"]
         for name, data in posted.items()
     }
-    made: dict[str, Any] = {}
-    for model in client.get("/models").raise_for_status().json()["data"]:
+    outputs: dict[str, Any] = {}
+    models = client.get("/models").raise_for_status().json()["data"]
+    for model in models[:1] if smoke else models:
         schema = client.get(f"/models/{model['id']}").raise_for_status().json()["params"]
-        for body in tqdm(list(requests_of(schema, files)), desc=model["id"], file=sys.stderr):
+        requests = list(requests_of(schema, files))
+        for body in tqdm(requests[:1] if smoke else requests, desc=model["id"], file=sys.stderr):
             key = json.dumps({"model": model["id"], **body}, sort_keys=True)
-            made[key] = outcome(client, model, body)
+            outputs[key] = outcome(client, model, body)
     document = client.get("/openapi.json").raise_for_status().json()
-    return {"outputs": made, "document": document}
+    return {"outputs": outputs, "document": document}
 
 
 def outcome(client: httpx.Client, model: dict[str, Any], body: dict[str, Any]) -> Any:
@@ -137,7 +140,7 @@ def outcome(client: httpx.Client, model: dict[str, Any], body: dict[str, Any]) -
 
 
 def pixels(data: bytes) -> str | None:
-    """The SHA-256 of a picture's pixels without what is written beside them, if it is one."""
+    """The SHA-256 of a picture's pixels without its metadata; None if it isn't a picture."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             return hashlib.sha256(image.convert("RGBA").tobytes()).hexdigest()
@@ -145,20 +148,21 @@ def pixels(data: bytes) -> str | None:
         return None
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("file", type=Path)
     parser.add_argument("--compare", type=Path)
-    order = parser.parse_args()
-    with httpx.Client(base_url=order.url, timeout=600) as client:
-        made = record(client)
-    order.file.write_text(json.dumps(made, indent=1, sort_keys=True))
-    print(len(made["outputs"]), "requests")
-    if order.compare is None:
+    options = parse_options(parser, argv)
+    with httpx.Client(base_url=options.url, timeout=600) as client:
+        recorded = record(client, options.smoke)
+    options.file.write_text(json.dumps(recorded, indent=1, sort_keys=True))
+    outputs = recorded["outputs"]
+    print(len(outputs), "requests")
+    if options.compare is None:
         return 0
-    before = json.loads(order.compare.read_text())["outputs"]
-    other = [key for key in before if made["outputs"].get(key) != before[key]]
+    before = json.loads(options.compare.read_text())["outputs"]
+    other = [key for key in before if outputs.get(key) != before[key]]
     print(len(before) - len(other), "as before,", len(other), "other")
     print(*other, sep="\n")
     return 1 if other else 0

@@ -3,72 +3,69 @@
 import resource
 import subprocess
 import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
 
 import redis
 from rq import Queue
 
-from bench.bed import Bed, Unfinished, bed, report
-
-JOBS = 400
+from bench.harness import Unfinished, parse_options, report
+from bench.testbed import Testbed, testbed
 
 
 def children_cpu() -> float:
-    """CPU seconds of every process that has been waited for, and theirs."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    """CPU seconds of every child process that has been waited for, and of its children."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
-def ours(on: Bed) -> float:
-    """CPU seconds a job of a worker that is warm; a second burst, so without its start-up."""
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "bench.noop"],
-        env=on.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    used = 0.0
-    for jobs in (50, JOBS):
-        ids = [on.submit(i) for i in range(jobs)]
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-        answer = worker.stdout.readline()
-        on.check(ids)
-        used = float(answer)
-    worker.wait()
-    return used / JOBS
+def seconds_of_ours(bed: Testbed, jobs: int) -> float:
+    """CPU seconds a job of a warm worker: the second burst, so without its start-up."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with bed.running("-m", "bench.noop", "bursts", text=True, **pipes) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        for count in (min(50, jobs), jobs):
+            ids = [bed.submit(i) for i in range(count)]
+            worker.stdin.write("\n")
+            worker.stdin.flush()
+            line = worker.stdout.readline()
+            bed.check(ids)
+        worker.stdin.close()
+        worker.stdout.close()
+    return float(line) / jobs
 
 
-def forking(on: Bed) -> float:
-    """The same of RQ's default worker and its children, less those of a burst of one job."""
-    url = on.settings.redis_address
+def seconds_of_rq(bed: Testbed, jobs: int) -> float:
+    """CPU seconds a job of RQ's default worker and its children, less a burst of one job."""
+    url = bed.settings.redis_address
     command = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--quiet", "--url", url, "peer"]
-    queue = Queue("peer", connection=redis.Redis.from_url(url))
-    used = []
-    for jobs in (1, JOBS + 1):
-        for _ in range(jobs):
-            queue.enqueue("bench.nothing.nothing")
-        before, done = children_cpu(), queue.finished_job_registry.count
-        subprocess.run(command, env=on.environment, check=True, stderr=subprocess.DEVNULL)
-        used.append(children_cpu() - before)
-        if queue.finished_job_registry.count - done != jobs:
-            raise Unfinished("RQ's worker did not complete its jobs")
-    return (used[1] - used[0]) / JOBS
+    seconds = []
+    with redis.Redis.from_url(url) as connection:
+        queue = Queue("peer", connection=connection)
+        for count in (1, jobs + 1):
+            for _ in range(count):
+                queue.enqueue("bench.empty_job.do_nothing")
+            before, finished = children_cpu(), queue.finished_job_registry.count
+            subprocess.run(command, env=bed.environment, check=True, stderr=subprocess.DEVNULL)
+            seconds.append(children_cpu() - before)
+            if queue.finished_job_registry.count - finished != count:
+                raise Unfinished("RQ's worker did not complete its jobs")
+    return (seconds[1] - seconds[0]) / jobs
 
 
-def main() -> None:
-    with bed() as on:
-        mine, peer = ours(on), forking(on)
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_options(ArgumentParser(description=__doc__), argv)
+    jobs = 2 if options.smoke else 400
+    with testbed() as bed:
+        ours, peer = seconds_of_ours(bed, jobs), seconds_of_rq(bed, jobs)
     report(
         "CPU of a no-op job, against RQ's forking worker",
-        mine / peer,
+        ours / peer,
         "0.2 or less, 2 ms or less",
-        atelier_ms=1000 * mine,
+        atelier_ms=1000 * ours,
         rq_ms=1000 * peer,
-        jobs=JOBS,
+        jobs=jobs,
     )
 
 

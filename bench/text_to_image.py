@@ -1,21 +1,19 @@
-"""Eight prompts at once against a pipeline of diffusers, and CLIP's lead against the textbook's.
+"""Eight prompts at once against a pipeline of diffusers, and CLIP guidance against the textbook's.
 
-1. `StableDiffusionPipeline` over a folder of random weights, with as many as t2i-emoji has, one
-   request at a time, against the same folder imported here, all at once. Steps and seeds differ;
-   both sides make the same pictures from the same words, up to the encoded PNG.
-2. A step that CLIP leads, as the textbook has it once it is mended (one request at a time; the
-   gradient goes through the whole U-Net; the words are read again in each step) against ours
-   (several requests at once; the gradient of the predicted picture; the words are read once), in
-   every step and in every second. As many cutouts on both sides.
+1. `StableDiffusionPipeline` over a folder of random weights, as many as t2i-emoji has, runs one
+   request at a time; the same folder, imported here, runs all at once. Steps and seeds differ;
+   both sides make pictures of the same prompts, up to the encoded PNG.
+2. The textbook guides one request at a time. Its gradient goes through the whole U-Net, and it
+   encodes the prompt again in each step. Ours guides several requests at once, by the gradient of
+   the predicted picture, and encodes the prompt once; in every step and in every second step.
+   Both sides take as many cutouts.
 """
 
-import argparse
 import io
 import logging
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.bed import checked, report, skip
+from bench.harness import (
+    CHECKPOINTS,
+    CPU,
+    measure_in_turn,
+    parse_options,
+    report,
+    run_flows,
+    seconds_of,
+    skip,
+)
 from models.checkpoint.weights import load
 from models.clip.clip import cutouts
 from models.convert.importers import import_weights
@@ -32,7 +39,7 @@ from models.diffusion.latent_diffusion import LatentDiffusion
 from models.diffusion.timesteps import timesteps
 from models.engine.batching import Placement
 from models.engine.determinism import check_determinism
-from models.engine.engine import Engine, Finished
+from models.engine.engine import Engine
 from models.engine.flow import Family
 from models.engine.noise import seeded
 from models.families import FAMILIES
@@ -43,33 +50,23 @@ from models.params.diffusion import TextToImageParams
 from workers.encoders.encode import encode
 from workers.encoders.types import Facts
 
-CPU = torch.device("cpu")
-CHECKPOINT = Path(__file__).parents[1] / "checkpoints/t2i-emoji.safetensors"
+CHECKPOINT = CHECKPOINTS / "t2i-emoji.safetensors"
 STEPS = (8, 10, 12, 14, 9, 11, 13, 15)
 PROMPTS = ("a red apple", "a dog", "a cat", "a rocket", "a house", "a tree", "a fish", "the sun")
 SIDE = 64  # pixels of the pipeline's pictures
-LED_STEPS = 8
+GUIDED_STEPS = 8
 
 
-def seconds_of(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def generate(model: Family[Any], requests: Sequence[Params]) -> None:
+    """Generates all requests at once, to files."""
+    facts = Facts("model", "", {}, 0)
+    flows = ((seed, model.generate(x, seeded(seed))) for seed, x in enumerate(requests))
+    for finished in run_flows(Engine(CPU), flows):
+        encode(finished.artifacts[0], "png", facts)
 
 
-def through_the_engine(model: Family[Any], asked: list[Params]) -> None:
-    """All requests at once, to files."""
-    facts, engine = Facts("model", "", {}, 0), Engine(CPU)
-    for seed, params in enumerate(asked):
-        checked(engine.add(seed, model.generate(params, seeded(seed))))
-    while len(engine):
-        for event in checked(engine.tick()):
-            if isinstance(event, Finished):
-                encode(event.artifacts[0], "png", facts)
-
-
-def pipeline(folder: Path) -> Any:
-    """diffusers' own, of random weights, saved to a folder as well."""
+def build_pipeline() -> Any:
+    """A pipeline of diffusers with random weights, as many as t2i-emoji has."""
     from diffusers import (
         AutoencoderKL,
         DDIMScheduler,
@@ -118,7 +115,7 @@ def pipeline(folder: Path) -> Any:
         up_block_types=("UpDecoderBlock2D",) * 4,
         norm_num_groups=8,
     )
-    made: Any = StableDiffusionPipeline(
+    return StableDiffusionPipeline(
         vae=vae,
         text_encoder=CLIPTextModel(text).eval(),
         tokenizer=tokenizer,
@@ -135,121 +132,125 @@ def pipeline(folder: Path) -> Any:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    made.set_progress_bar_config(disable=True)
-    made.save_pretrained(folder)
-    return made
 
 
-def one_at_a_time(peer: Any) -> None:
-    for seed, (prompt, steps) in enumerate(zip(PROMPTS, STEPS, strict=True)):
+def generate_by_pipeline(pipeline: Any, requests: Sequence[TextToImageParams]) -> None:
+    for seed, params in enumerate(requests):
         rng = torch.Generator().manual_seed(seed)
-        picture = peer(
-            prompt, num_inference_steps=steps, generator=rng, height=SIDE, width=SIDE
+        picture = pipeline(
+            params.prompt,
+            num_inference_steps=params.steps,
+            generator=rng,
+            height=SIDE,
+            width=SIDE,
         ).images[0]
         picture.save(io.BytesIO(), "PNG", compress_level=1)
 
 
-def throughput(rounds: int) -> None:
+def throughput(pipeline: Any, rounds: int, count: int, **params: Any) -> None:
+    pipeline.set_progress_bar_config(disable=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        peer = pipeline(Path(folder) / "sd")
+        pipeline.save_pretrained(Path(folder) / "sd")
         path = import_weights("diffusers", Path(folder) / "sd", None, Path(folder), "sd", {})
         checkpoint = load(path)
         entry = FAMILIES[checkpoint.header.family]
         model = entry.load(checkpoint, Placement(CPU))
-    proof = check_determinism(model.batched, CPU)
-    asked = [
-        entry.params.model_validate(
-            {"prompt": p, "steps": n, "sampler": "ddim", "width": SIDE, "height": SIDE}
-        )
-        for p, n in zip(PROMPTS, STEPS, strict=True)
+    determinism = check_determinism(model.batched, CPU).determinism
+    shared = {"sampler": "ddim", "width": SIDE, "height": SIDE, **params}
+    requests: list[Any] = [
+        entry.params.model_validate({"prompt": prompt, "steps": steps, **shared})
+        for prompt, steps in list(zip(PROMPTS, STEPS, strict=True))[:count]
     ]
-    pairs = [
-        (
-            seconds_of(lambda: through_the_engine(model, asked)),
-            seconds_of(lambda: one_at_a_time(peer)),
-        )
-        for _ in range(rounds + 1)
-    ][1:]
+    measured = measure_in_turn(
+        rounds,
+        ours=partial(seconds_of, lambda: generate(model, requests)),
+        peer=partial(seconds_of, lambda: generate_by_pipeline(pipeline, requests)),
+    )
     report(
-        "8 concurrent prompts, StableDiffusionPipeline over the same weights one at a time",
-        statistics.median(b / a for a, b in pairs),
+        f"{count} concurrent prompts, StableDiffusionPipeline over the same weights one at a time",
+        measured.ratio("peer", "ours"),
         "none stated",
-        ours_s=statistics.median(a for a, _ in pairs),
-        peer_s=statistics.median(b for _, b in pairs),
-        unet_millions=sum(p.numel() for p in peer.unet.parameters()) / 1e6,
-        determinism=proof.determinism,
+        ours_s=measured.median("ours"),
+        peer_s=measured.median("peer"),
+        unet_millions=sum(p.numel() for p in pipeline.unet.parameters()) / 1e6,
+        determinism=determinism,
     )
 
 
-def textbook(model: LatentDiffusion, prompt: str, seed: int) -> Tensor:
-    """CLIP-guided DDIM as a textbook has it, with its faults mended: tensors all the way, the sign
-    that raises the likeness, and sqrt(1 - alpha_bar)."""
+def guide_by_textbook(model: LatentDiffusion, prompt: str, seed: int, steps: int) -> Tensor:
+    """CLIP-guided DDIM as a textbook has it, with its faults fixed: tensors throughout, the sign
+    that raises the similarity, and sqrt(1 - alpha_bar)."""
     clip, rng = model.clip, seeded(seed)
-    path = timesteps(model.process.alpha_bar, LED_STEPS, model.spacing)
+    path = timesteps(model.process.alpha_bar, steps, model.spacing)
     z = torch.randn(1, *model.shape, generator=rng)
     style = torch.tensor([model.unet.classes])
     tokens = clip.tokens(clip.tokenizer.read_text(prompt, clip.context).rows)[None]
     for i, t in enumerate(path.t.tolist()):
-        told = tell(clip.net, tokens)
-        words = TextCondition(told.states, torch.zeros(told.states.shape[:2]), told.pooled)
+        text = tell(clip.net, tokens)
+        cond = TextCondition(text.states, torch.zeros(text.states.shape[:2]), text.pooled)
         with torch.enable_grad():
-            held = z.detach().requires_grad_()
-            said = model.unet(held, torch.tensor([t]).float(), style, words)
-            found = model.process.denoised(held, said, path.signal[i], path.noise[i])
-            picture = model.autoencoder.decode(found.x0)
-            alike = clip.likeness(picture, told.pooled, cutouts(rng, CUTOUTS)[None]).sum()
-            (gradient,) = torch.autograd.grad(alike, held)
-        eps = found.eps.detach() - 20 * path.noise[i] * gradient
+            x = z.detach().requires_grad_()
+            prediction = model.unet(x, torch.tensor([t]).float(), style, cond)
+            denoised = model.process.denoised(x, prediction, path.signal[i], path.noise[i])
+            picture = model.autoencoder.decode(denoised.x0)
+            similarity = clip.likeness(picture, text.pooled, cutouts(rng, CUTOUTS)[None]).sum()
+            (gradient,) = torch.autograd.grad(similarity, x)
+        eps = denoised.eps.detach() - 20 * path.noise[i] * gradient
         x0 = (z - path.noise[i] * eps) / path.signal[i]
         z = path.after[i] ** 0.5 * x0 + (1 - path.after[i]) ** 0.5 * eps
     return model.autoencoder.decode(z)
 
 
-def led(rounds: int) -> None:
+def clip_guidance(rounds: int, count: int, steps: int) -> None:
     model = LatentDiffusion(load(CHECKPOINT), Placement(CPU))
-    check_determinism(model.batched, CPU)
+    if rounds:
+        check_determinism(model.batched, CPU)
 
-    def every(count: int) -> list[Params]:
-        return [
+    @torch.no_grad()
+    def by_textbook() -> None:
+        for seed, prompt in enumerate(PROMPTS[:count]):
+            guide_by_textbook(model, prompt, seed, steps)
+
+    for every, target in ((1, "1.5 or more"), (2, "2.5 or more")):
+        requests = [
             TextToImageParams(
                 prompt=prompt,
-                steps=LED_STEPS,
+                steps=steps,
                 sampler="ddim",
                 guidance_scale=1.0,
                 clip_guidance_scale=20.0,
-                clip_guidance_every=count,
+                clip_guidance_every=every,
             )
-            for prompt in PROMPTS
+            for prompt in PROMPTS[:count]
         ]
-
-    def theirs() -> None:
-        with torch.no_grad():
-            for seed, prompt in enumerate(PROMPTS):
-                textbook(model, prompt, seed)
-
-    for count, reach in ((1, "1.5 or more"), (2, "2.5 or more")):
-        ours = partial(through_the_engine, model, every(count))
-        pairs = [(seconds_of(ours), seconds_of(theirs)) for _ in range(rounds + 1)][1:]
+        measured = measure_in_turn(
+            rounds,
+            ours=partial(seconds_of, partial(generate, model, requests)),
+            peer=partial(seconds_of, by_textbook),
+        )
         report(
-            f"8 requests led by CLIP every {count} steps, the textbook's way one at a time",
-            statistics.median(b / a for a, b in pairs),
-            reach,
-            ours_ms_a_step=statistics.median(a for a, _ in pairs) * 1000 / 8 / LED_STEPS,
-            peer_ms_a_step=statistics.median(b for _, b in pairs) * 1000 / 8 / LED_STEPS,
+            f"{count} requests guided by CLIP every {every} steps, the textbook's one at a time",
+            measured.ratio("peer", "ours"),
+            target,
+            ours_ms_a_step=measured.median("ours") * 1000 / count / steps,
+            peer_ms_a_step=measured.median("peer") * 1000 / count / steps,
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    torch.set_num_threads(1)
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_options(ArgumentParser(description=__doc__), argv, rounds=3)
     logging.getLogger("diffusers").setLevel(logging.ERROR)
-    throughput(rounds)
+    if options.smoke:
+        from tests.models.stable import tiny_pipeline
+
+        throughput(tiny_pipeline(), 0, 1, steps=2)
+    else:
+        throughput(build_pipeline(), options.rounds, len(PROMPTS))
     if not CHECKPOINT.exists():
         skip("text_to_image", "its checkpoint is not there")
         return
-    led(rounds)
+    count, steps = (1, 2) if options.smoke else (len(PROMPTS), GUIDED_STEPS)
+    clip_guidance(options.rounds, count, steps)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,29 @@
 """What a clip costs: the GAN's generator against the textbook's, its fast form, and the encoding.
 
-1. `video-emoji`'s generator, one clip and eight, against the textbook's: a line to 8x8 places of
-   512 channels, three transposed convolutions of three dimensions, one more for as many frames.
-2. Its fast form is bfloat16, where the processor has it; one that only emulates it is told.
+1. `video-emoji`'s generator makes one clip and eight. The textbook's has a linear layer to 8x8
+   positions of 512 channels, three transposed 3D convolutions, and one 3D convolution.
+2. Its fast form is bfloat16, where the processor has it.
 3. What encoding (MP4, poster and sheet) adds to a request of each model.
 """
 
-import argparse
 import copy
-import statistics
-import time
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from bench.bed import report, skip
+from bench.harness import (
+    CHECKPOINTS,
+    CPU,
+    measure_in_turn,
+    parse_options,
+    report,
+    seconds_of,
+    skip,
+)
 from models.artifacts import Video
 from models.checkpoint.weights import load
 from models.engine.batching import Placement
@@ -30,14 +35,12 @@ from training.optim.amp import has_bfloat16
 from workers.encoders.encode import encode
 from workers.encoders.types import Facts
 
-CPU = torch.device("cpu")
-CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 GAN, DIFFUSION = "video-emoji", "video-diffusion-emoji"
 FACTS = Facts("model", "", {}, 0)
 
 
-def textbook(latent: int = 100, frames: int = 16, size: int = 64) -> nn.Module:
-    """512 channels at an eighth of the measures, then 256, 128, 64 and the clip."""
+def build_textbook(latent: int = 100, frames: int = 16, size: int = 64) -> nn.Module:
+    """512 channels at an eighth of the size, then 256, 128, 64 and the clip."""
     side = size // 8
     layers: list[nn.Module] = [
         nn.Linear(latent, 512 * side * side * (frames // 8)),
@@ -49,94 +52,88 @@ def textbook(latent: int = 100, frames: int = 16, size: int = 64) -> nn.Module:
     return nn.Sequential(*layers, nn.ConvTranspose3d(64, 3, 3, 1, 1), nn.Tanh()).eval()
 
 
-def seconds_of(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    with torch.inference_mode():
-        work()
-    return time.perf_counter() - start
-
-
-def medians(rounds: int, *works: Callable[[], object]) -> list[float]:
-    """Of each, by turns, after a first round that warms up."""
-    taken = [[seconds_of(work) for work in works] for _ in range(rounds + 1)][1:]
-    return [statistics.median(row[i] for row in taken) for i in range(len(works))]
-
-
-def generators(net: VideoGenerator, rounds: int) -> None:
-    peer = textbook()
-    weights = [sum(p.numel() for p in one.parameters()) / 1e6 for one in (net, peer)]
-    for rows in (1, 8):
-        z, told = torch.randn(rows, net.latent), torch.randn(rows, net.told)
-        ours, theirs = medians(rounds, partial(net, z, told), partial(peer, z))
-        report(
-            f"a batch of {rows} clips by the 3D GAN, the textbook's generator",
-            theirs / ours,
-            "none stated",
-            ours_ms=1000 * ours,
-            peer_ms=1000 * theirs,
-            ours_millions=weights[0],
-            peer_millions=weights[1],
-        )
-        fast_form(net, z, told, rounds)
-
-
-def fast_form(net: VideoGenerator, z: Tensor, told: Tensor, rounds: int) -> None:
+@torch.inference_mode()
+def compare_generators(net: VideoGenerator, rows: int, rounds: int) -> None:
+    peer = build_textbook()
+    z, cond = torch.randn(rows, net.latent), torch.randn(rows, net.told)
+    measured = measure_in_turn(
+        rounds,
+        ours=partial(seconds_of, partial(net, z, cond)),
+        peer=partial(seconds_of, partial(peer, z)),
+    )
+    report(
+        f"a batch of {rows} clips by the 3D GAN, the textbook's generator",
+        measured.ratio("peer", "ours"),
+        "none stated",
+        ours_ms=1000 * measured.median("ours"),
+        peer_ms=1000 * measured.median("peer"),
+        ours_millions=sum(p.numel() for p in net.parameters()) / 1e6,
+        peer_millions=sum(p.numel() for p in peer.parameters()) / 1e6,
+    )
     if not has_bfloat16(CPU):
         skip("video", "this processor has no bfloat16: single precision is its fast form")
         return
-    half = copy.deepcopy(net).bfloat16()
-    asked = (z.bfloat16(), told.bfloat16())
-    fast, plain = medians(rounds, partial(half, *asked), partial(net, z, told))
+    half = partial(copy.deepcopy(net).bfloat16(), z.bfloat16(), cond.bfloat16())
+    measured = measure_in_turn(
+        rounds,
+        fast=partial(seconds_of, half),
+        plain=partial(seconds_of, partial(net, z, cond)),
+    )
     report(
-        f"a batch of {len(z)} clips in bfloat16, in single precision",
-        plain / fast,
+        f"a batch of {rows} clips in bfloat16, in single precision",
+        measured.ratio("plain", "fast"),
         "2 or more",
-        fast_ms=1000 * fast,
-        plain_ms=1000 * plain,
+        fast_ms=1000 * measured.median("fast"),
+        plain_ms=1000 * measured.median("plain"),
     )
 
 
-def encoding(name: str, rounds: int, **params: Any) -> None:
-    """What is left of a request without it, and with it."""
-    path = CHECKPOINTS / f"{name}.safetensors"
-    checkpoint = load(path)
+def measure_encoding(name: str, rounds: int, **params: Any) -> None:
+    """Encoding's fraction of a request."""
+    checkpoint = load(CHECKPOINTS / f"{name}.safetensors")
     entry = FAMILIES[checkpoint.header.family]
     model = entry.load(checkpoint, Placement(CPU))
-    told = {**checkpoint.header.defaults, "prompt": "red heart", **params}
-    asked = entry.params.model_validate(told)
-    made: list[Video] = []
+    request = entry.params.model_validate(
+        {**checkpoint.header.defaults, "prompt": "red heart", **params}
+    )
+    clips: list[Video] = []
 
-    def make() -> None:
-        made[:] = [x for x in run_alone(model.generate(asked, seeded(0))) if isinstance(x, Video)]
+    def generate() -> None:
+        artifacts = run_alone(model.generate(request, seeded(0)))
+        clips[:] = [x for x in artifacts if isinstance(x, Video)]
 
-    making, writing = medians(rounds, make, lambda: encode(made[0], "mp4", FACTS))
+    measured = measure_in_turn(
+        rounds,
+        making=partial(seconds_of, generate),
+        encoding=lambda: seconds_of(lambda: encode(clips[0], "mp4", FACTS)),
+    )
+    making, encoding = measured.median("making"), measured.median("encoding")
     report(
         f"encoding's share of a clip by {name}",
-        writing / (making + writing),
+        encoding / (making + encoding),
         "0.05 or less",
         making_ms=1000 * making,
-        encoding_ms=1000 * writing,
+        encoding_ms=1000 * encoding,
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    torch.set_num_threads(1)
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parse_options(ArgumentParser(description=__doc__), argv, rounds=3)
     for name in (GAN, DIFFUSION):
         if not (CHECKPOINTS / f"{name}.safetensors").exists():
             skip("video", f"{name} is not there")
             return
-    held = load(CHECKPOINTS / f"{GAN}.safetensors")
-    config: dict[str, Any] = dict(held.header.net)
+    checkpoint = load(CHECKPOINTS / f"{GAN}.safetensors")
+    config: dict[str, Any] = dict(checkpoint.header.net)
     net = VideoGenerator(**config).eval()
     net.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in held.tensors.items()}
+        {k: v.float() if v.is_floating_point() else v for k, v in checkpoint.tensors.items()}
     )
-    generators(net, rounds)
-    encoding(GAN, rounds)
-    encoding(DIFFUSION, 1, steps=12)
+    for rows in (1,) if options.smoke else (1, 8):
+        compare_generators(net, rows, options.rounds)
+    measure_encoding(GAN, options.rounds)
+    small = {"steps": 1, "frames": 2} if options.smoke else {"steps": 12}
+    measure_encoding(DIFFUSION, min(1, options.rounds), **small)
 
 
 if __name__ == "__main__":

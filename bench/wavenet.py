@@ -1,23 +1,23 @@
 """WaveNet's samples against wavenet_vocoder's (r9y9) and the naive loop, on one core.
 
-One net of 3 blocks of 10 layers, 32 residual, 32 gated units and 256 skip channels, 256 classes;
-the peer is given the same weights, and that it says the same is checked first. Ours runs as a
-worker runs it: by `run_together`, states copied in and out, a chunk a step. The peer's
-`incremental_forward` samples one stream alone; over eight it is spared the drawing. The naive loop
-runs the whole net over the whole field of 3070 samples for each; spared its head, it takes what
-follows the layers for the last sample alone, and spared more, a layer only where a later one looks.
-All in seconds of processor time, in turn: what else runs on the machine still slows both, by the
-cache it takes, and not both alike.
+The net has 3 blocks of 10 layers, 32 residual and 32 gated units, 256 skip channels and 256
+classes. The peer gets the same weights, and the bench first reports how far its logits differ.
 
-Needs wavenet-vocoder, which the extra `dev` has.
+- Ours runs as in a worker: by `run_together`, states copied in and out, a chunk a step.
+- The peer's `incremental_forward` samples one stream; with eight, it doesn't draw.
+- The naive loop runs the whole net over its field of 3070 samples for each sample. `headless`
+  computes what follows the layers only for the last sample. `minimal` also computes each layer
+  only at the samples that a later layer needs.
+
+All in seconds of processor time, in turn: other programs still slow both, through the shared
+cache, and not by the same amount. Needs wavenet-vocoder, which the extra `dev` has.
 """
 
-import argparse
-import statistics
-import time
 import warnings
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.bed import report, skip
+from bench.harness import CPU, ROOT, measure_in_turn, parse_options, report, skip
 from models.audio.wavenet import WaveNet
 from models.audio.wavenet_torch import Draws, advance
 from models.checkpoint.header import Header
@@ -34,8 +34,6 @@ from models.engine.batching import BatchedFn, Placement, run_together
 from models.kernels.categorical import draw
 from models.nets.wavenet import WaveNetModel as Net
 
-CPU = torch.device("cpu")
-ROOT = Path(__file__).parents[1]
 RATE = 16_000
 STREAMS = (1, 2, 4, 8, 16, 32)
 HALF = 0.5**0.5  # the peer scales x by it after every layer
@@ -70,20 +68,20 @@ def peer_of(net: Net) -> Any:
         weight_normalization=False,
         legacy=False,
     )
-    theirs.make_generation_fast_()  # its first layer is weight-normed whatever it is told
+    theirs.make_generation_fast_()  # its first layer is weight-normed in any case
     _set(theirs.first_conv, net.embed.weight.t(), torch.zeros(net.residual))
-    told = net.condition(net.unscored(1)[None], torch.tensor([0]))[0, 0]  # (layers, 2 gate)
+    cond = net.condition(net.unscored(1)[None], torch.tensor([0]))[0, 0]  # (layers, 2 gate)
     skips, nothing = net.gather.weight.split(net.gate, 1), torch.zeros_like(net.gather.bias)
     gates: list[Any] = list(net.gates)
     carry: list[Any] = list(net.carry)
     for number, layer in enumerate(theirs.conv_layers):
         scale = HALF**number
         taps = gates[number].weight.unflatten(1, (2, net.residual)).transpose(1, 2) / scale
-        _set(layer.conv, taps, told[number])
+        _set(layer.conv, taps, cond[number])
         _set(layer.conv1x1_skip, skips[number], nothing if number else net.gather.bias)
         if number < len(carry):
-            way = carry[number]
-            _set(layer.conv1x1_out, way.weight * scale, way.bias * scale)
+            out = carry[number]
+            _set(layer.conv1x1_out, out.weight * scale, out.bias * scale)
     _set(theirs.last_conv_layers[1], net.hidden.weight, net.hidden.bias)
     _set(theirs.last_conv_layers[3], net.out.weight, net.out.bias)
     return theirs.eval().requires_grad_(False)
@@ -94,77 +92,78 @@ def _set(convolution: Any, weight: Tensor, bias: Tensor) -> None:
     convolution.bias.data = bias.clone()
 
 
-def disagreement(net: Net, theirs: Any) -> float:
+def logits_difference(net: Net, theirs: Any) -> float:
     """The largest difference of their incremental logits from our convolution's."""
-    given = torch.randint(256, (1, net.hop), generator=torch.Generator().manual_seed(1))
-    ours = net(given, net.unscored(1)[None], torch.tensor([0]))[0].t()
-    known = F.one_hot(given, 256).transpose(1, 2).float()
-    said = theirs.incremental_forward(test_inputs=known, T=net.hop, softmax=False, quantize=False)
-    return float((said[0] - ours).abs().max())
+    samples = torch.randint(256, (1, net.hop), generator=torch.Generator().manual_seed(1))
+    ours = net(samples, net.unscored(1)[None], torch.tensor([0]))[0].t()
+    known = F.one_hot(samples, 256).transpose(1, 2).float()
+    logits = theirs.incremental_forward(test_inputs=known, T=net.hop, softmax=False, quantize=False)
+    return float((logits[0] - ours).abs().max())
 
 
 def ours_speed(family: WaveNet, streams: int, chunks: int, top_p: float = 1.0) -> float:
-    """Samples a second of all streams together, as `run_together` makes them."""
+    """Samples a second of all streams together, by `run_together`."""
     run: BatchedFn[Any] = family.advance
     rings, length, last, uniforms, roll, style, one, _ = run.example
     rng = torch.Generator().manual_seed(0)
-    state = [(rings, length, last)] * streams
-    start = time.process_time()
+    states = [(rings, length, last)] * streams
+    start = process_time()
     for _ in range(chunks):
-        told = (roll, style, one, torch.tensor(top_p))
-        rows = [(*s, torch.rand(uniforms.shape, generator=rng), *told) for s in state]
-        state = [tuple(made[1:]) for made in run_together(run, rows, CPU)]  # type: ignore[misc]
-    return streams * chunks * family.samples / (time.process_time() - start)
+        cond = (roll, style, one, torch.tensor(top_p))
+        rows = [(*s, torch.rand(uniforms.shape, generator=rng), *cond) for s in states]
+        states = [tuple(row[1:]) for row in run_together(run, rows, CPU)]  # type: ignore[misc]
+    return streams * chunks * family.samples / (process_time() - start)
 
 
-def plain_speed(family: WaveNet, streams: int) -> float:
-    """The same by the plain steps."""
-    parts = (part.expand(streams, *part.shape) for part in family.weights.silence())
-    rings, length, last = (part.clone() for part in parts)
-    told = family.net.condition(family.net.unscored(1)[None], torch.tensor([0]))
+def torch_speed(family: WaveNet, streams: int) -> float:
+    """Samples a second of all streams, by the steps in torch."""
+    rings, length, last = (
+        state.expand(streams, *state.shape).clone() for state in family.weights.silence()
+    )
+    cond = family.net.condition(family.net.unscored(1)[None], torch.tensor([0]))
     ones = torch.ones(streams)
     draws = Draws(torch.rand(streams, family.net.hop), ones, ones)
-    start = time.process_time()
-    advance(family.weights, (rings, length, last), told.expand(streams, -1, -1, -1), draws)
-    return streams * family.net.hop / (time.process_time() - start)
+    start = process_time()
+    advance(family.weights, (rings, length, last), cond.expand(streams, -1, -1, -1), draws)
+    return streams * family.net.hop / (process_time() - start)
 
 
 def peer_speed(theirs: Any, streams: int, count: int) -> float:
-    """Of wavenet_vocoder's `incremental_forward`."""
+    """Samples a second of all streams, by wavenet_vocoder's `incremental_forward`."""
     first = F.one_hot(torch.full((streams, 1), 128), 256).transpose(1, 2).float()
-    start = time.process_time()
+    start = process_time()
     theirs.incremental_forward(test_inputs=first, T=count, softmax=True, quantize=streams == 1)
-    return streams * count / (time.process_time() - start)
+    return streams * count / (process_time() - start)
 
 
-def naive_speed(net: Net, count: int, spared: str = "") -> float:
-    """Every sample by a convolution over all that it is predicted from, spared its head or more."""
+def naive_speed(net: Net, count: int, form: str = "whole") -> float:
+    """Samples a second of a loop that runs a convolution over all that each is predicted from."""
     known, one, style = torch.full((1, net.receptive_field), 128), torch.ones(1), torch.tensor([0])
     whole = Net(hop=net.receptive_field).eval().requires_grad_(False)
     whole.load_state_dict(net.state_dict())
-    told, roll = net.condition(net.unscored(1)[None], style)[0, 0], whole.unscored(1)[None]
-    start = time.process_time()
+    cond, roll = net.condition(net.unscored(1)[None], style)[0, 0], whole.unscored(1)[None]
+    start = process_time()
     for _ in range(count):
-        if spared:
-            logits = last_logits(net, known, told, padded=spared == "head")
-        else:
+        if form == "whole":
             logits = whole(known, roll, style)[:, -1]
+        else:
+            logits = last_logits(net, known, cond, padded=form == "headless")
         known = torch.cat([known[:, 1:], draw(logits, torch.rand(1), one, one)[0][None]], 1)
-    return count / (time.process_time() - start)
+    return count / (process_time() - start)
 
 
-def last_logits(net: Net, known: Tensor, told: Tensor, padded: bool) -> Tensor:
+def last_logits(net: Net, known: Tensor, cond: Tensor, padded: bool) -> Tensor:
     """Logits (B, classes) of the sample after those in `known` (B, T), T the whole field or more.
 
-    `told` (layers, 2 gate) is what each layer is told, the same all along. Padded layers go over
-    all T, others only where a later layer looks; what follows the layers over the last in any case.
+    `cond` (layers, 2 gate) conditions each layer, the same at every sample. Padded layers compute
+    all T samples, others only those that a later layer needs.
     """
     x: Tensor = net.embed(known)  # (B, T, residual)
     units = []
     for number, dilation in enumerate(net.dilations):
         x = F.pad(x, (0, 0, dilation, 0)) if padded else x
         before, x = x[:, :-dilation], x[:, dilation:]
-        a: Tensor = net.gates[number](torch.cat([before, x], 2)) + told[number]
+        a: Tensor = net.gates[number](torch.cat([before, x], 2)) + cond[number]
         signal, gate = a.chunk(2, 2)
         unit = torch.tanh(signal) * torch.sigmoid(gate)
         units.append(unit[:, -1])
@@ -175,7 +174,7 @@ def last_logits(net: Net, known: Tensor, told: Tensor, padded: bool) -> Tensor:
 
 
 def plot(lines: dict[str, dict[int, float]], path: Path) -> None:
-    """Samples a second against streams, a line each way."""
+    """Plots samples a second against streams, a line for each way."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for name, points in lines.items():
@@ -190,13 +189,68 @@ def plot(lines: dict[str, dict[int, float]], path: Path) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+def measure(family: WaveNet, theirs: Any, rounds: int, scale: float = 1.0) -> dict[str, float]:
+    """Reports all ratios; returns the median speeds. `scale` shortens every way."""
+    net = family.net
+
+    def n(count: int) -> int:
+        return max(1, int(count * scale))
+
+    measured = measure_in_turn(
+        rounds,
+        ours=lambda: ours_speed(family, 1, n(24)),
+        peer=lambda: peer_speed(theirs, 1, n(150)),
+        naive=lambda: naive_speed(net, n(8)),
+        headless=lambda: naive_speed(net, n(12), "headless"),
+        minimal=lambda: naive_speed(net, n(12), "minimal"),
+        ours_8=lambda: ours_speed(family, 8, n(6)),
+        peer_8=lambda: peer_speed(theirs, 8, n(100)),
+        ours_8_top_p=lambda: ours_speed(family, 8, n(6), 0.95),
+        torch=lambda: torch_speed(family, 1),
+        torch_8=lambda: torch_speed(family, 8),
+    )
+    speeds = {name: measured.median(name) for name in measured.rounds[0]}
+    peer = "wavenet_vocoder's incremental_forward"
+    report(
+        f"one stream against {peer}",
+        measured.ratio("ours", "peer"),
+        "30 or more",
+        ours_samples_s=speeds["ours"],
+        peer_samples_s=speeds["peer"],
+        logits_difference=logits_difference(net, theirs),
+    )
+    report(
+        "one stream against the naive loop",
+        measured.ratio("ours", "naive"),
+        "1000 or more",
+        naive_samples_s=speeds["naive"],
+        against_headless=measured.ratio("ours", "headless"),
+        against_minimal=measured.ratio("ours", "minimal"),
+        torch_samples_s=speeds["torch"],
+    )
+    report(
+        f"eight streams against {peer}",
+        measured.ratio("ours_8", "peer_8"),
+        "none stated",
+        ours_samples_s=speeds["ours_8"],
+        peer_samples_s=speeds["peer_8"],
+    )
+    report("one stream against real time", speeds["ours"] / RATE, "1.1 or more")
+    report(
+        "eight streams against real time",
+        speeds["ours_8"] / RATE,
+        "2.5 or more",
+        with_top_p=speeds["ours_8_top_p"] / RATE,
+        torch=speeds["torch_8"] / RATE,
+    )
+    return speeds
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("--plot", type=Path, default=ROOT / "docs/wavenet.png")
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")  # the peer's, of a torch long ago
+    options = parse_options(parser, argv, rounds=5)
+    warnings.filterwarnings("ignore")  # the peer was written for an old torch
     net = sized_net()
     try:
         theirs = peer_of(net)
@@ -205,52 +259,17 @@ def main() -> None:
         return
     family = family_of(net)
     with torch.inference_mode():
-        measure(family, theirs, asked.rounds, asked.plot)
-
-
-def measure(family: WaveNet, theirs: Any, rounds: int, path: Path) -> None:
-    net = family.net
-    apart = disagreement(net, theirs)
-    ways: dict[str, Callable[[], float]] = {
-        "ours": lambda: ours_speed(family, 1, 24),
-        "peer": lambda: peer_speed(theirs, 1, 150),
-        "naive": lambda: naive_speed(net, 8),
-        "headless": lambda: naive_speed(net, 12, "head"),
-        "spared": lambda: naive_speed(net, 12, "more"),
-        "ours_8": lambda: ours_speed(family, 8, 6),
-        "peer_8": lambda: peer_speed(theirs, 8, 100),
-        "ours_8_top_p": lambda: ours_speed(family, 8, 6, 0.95),
-        "plain": lambda: plain_speed(family, 1),
-        "plain_8": lambda: plain_speed(family, 8),
-    }
-    found = [{name: way() for name, way in ways.items()} for _ in range(rounds + 1)][1:]
-    seen = {name: statistics.median(f[name] for f in found) for name in ways}
-
-    def ratio(a: str, b: str) -> float:
-        return statistics.median(f[a] / f[b] for f in found)
-
-    peer = "wavenet_vocoder's incremental_forward"
-    one = {"ours_samples_s": seen["ours"], "peer_samples_s": seen["peer"], "logits_apart": apart}
-    report(f"one stream against {peer}", ratio("ours", "peer"), "30 or more", **one)
-    naive = {
-        "naive_samples_s": seen["naive"],
-        "spared_its_head": ratio("ours", "headless"),
-        "spared_more": ratio("ours", "spared"),
-        "plain_steps_samples_s": seen["plain"],
-    }
-    report("one stream against the naive loop", ratio("ours", "naive"), "1000 or more", **naive)
-    eight = {"ours_samples_s": seen["ours_8"], "peer_samples_s": seen["peer_8"]}
-    report(f"eight streams against {peer}", ratio("ours_8", "peer_8"), "none stated", **eight)
-    report("one stream against real time", seen["ours"] / RATE, "1.1 or more")
-    more = {"with_top_p": seen["ours_8_top_p"] / RATE, "plain_steps": seen["plain_8"] / RATE}
-    report("eight streams against real time", seen["ours_8"] / RATE, "2.5 or more", **more)
-    lines = {
-        "kernel": {n: ours_speed(family, n, max(4, 48 // n)) for n in STREAMS},
-        "plain steps": {n: plain_speed(family, n) for n in STREAMS},
-        "wavenet_vocoder": {n: peer_speed(theirs, n, 60) for n in STREAMS},
-        "naive loop": {1: seen["naive"]},
-    }
-    plot(lines, path)
+        if options.smoke:
+            measure(family, theirs, 0, scale=0.02)
+            return
+        speeds = measure(family, theirs, options.rounds)
+        lines = {
+            "kernel": {n: ours_speed(family, n, max(4, 48 // n)) for n in STREAMS},
+            "torch": {n: torch_speed(family, n) for n in STREAMS},
+            "wavenet_vocoder": {n: peer_speed(theirs, n, 60) for n in STREAMS},
+            "naive loop": {1: speeds["naive"]},
+        }
+    plot(lines, options.plot)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,218 @@
+"""Texts as a worker writes them and as transformers does, for `bench.language`."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import process_time
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from app.core.settings import Settings
+from atelier.service.packaged_models import PACKAGED, import_packaged
+from bench.harness import CPU, ROOT, checked, run_flows
+from models.artifacts import Text
+from models.checkpoint.weights import Checkpoint, load
+from models.engine.engine import Advanced, Engine, Event, Finished
+from models.engine.noise import seeded
+from models.language.language import Language
+from models.params.text import LanguageParams
+
+MODEL = PACKAGED[0]
+PAGE = ROOT / "docs/architecture.md"  # text that no model has read
+PROMPTS = (
+    "Once upon a time there was a lighthouse keeper who",
+    "The old clock in the hall had stopped, and",
+    "In the middle of the forest stood a house that",
+    "When the first snow fell, the children of the village",
+    "The captain looked at the map and said that",
+    "Nobody in the town remembered why the bell",
+    "She opened the letter slowly, and inside it",
+    "Far beyond the last star a small ship",
+)
+SAMPLING = {"temperature": 0.8, "top_p": 0.95, "repetition_penalty": 1.1}
+
+Clock = Callable[[], float]
+
+
+@contextmanager
+def open_checkpoint(tiny: bool = False) -> Iterator[Checkpoint | None]:
+    """SmolLM2 as the service has it, or imported for now; None if its package is not installed.
+    `tiny` is a model of random weights instead."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        if tiny:
+            from tests.models.families import tiny_checkpoint
+
+            yield load(tiny_checkpoint(folder, "language"))
+            return
+        file = f"{MODEL.id}.safetensors"
+        folders = [f for f in Settings().checkpoint_folders if (f / file).exists()]
+        if not folders and MODEL.path() is None:
+            yield None
+            return
+        if not folders:
+            import_packaged(MODEL, folder, lambda _: None)
+        yield load([*folders, folder][0] / file)
+
+
+def peer_of(checkpoint: Checkpoint) -> Any:
+    """transformers' net with these weights, in single precision."""
+    config: Any = checkpoint.header.net["config"]
+    maker: Any = AutoModelForCausalLM
+    net = maker.from_config(AutoConfig.for_model(**config))
+    net.load_state_dict({k: t.float() for k, t in checkpoint.tensors.items()}, strict=False)
+    return net.eval().requires_grad_(False)
+
+
+def completion(text: str, count: int, **sampling: float) -> LanguageParams:
+    """Greedy where no sampling is asked for."""
+    params = LanguageParams(kind="completion", text=text, max_tokens=count, temperature=0)
+    return params.model_copy(update=sampling)
+
+
+def generate(
+    family: Language, requests: Sequence[LanguageParams], clock: Clock = process_time
+) -> tuple[float, list[str]]:
+    """Tokens a second of all requests together, and their texts."""
+    texts = dict[Any, Text]()
+    start = clock()
+    flows = ((i, family.generate(params, seeded(1))) for i, params in enumerate(requests))
+    for finished in run_flows(Engine(CPU, clock), flows):
+        (texts[finished.id],) = finished.artifacts  # type: ignore[assignment]
+    seconds = clock() - start
+    ordered = [texts[i] for i in range(len(requests))]
+    return sum(text.written for text in ordered) / seconds, [text.text for text in ordered]
+
+
+def generate_by_peer(
+    net: Any,
+    family: Language,
+    prompts: Sequence[str],
+    count: int,
+    sampling: Mapping[str, float] = MappingProxyType({}),
+    clock: Clock = process_time,
+) -> tuple[float, list[str]]:
+    """Tokens a second of `generate`, one request after another, and the texts."""
+    tokenizer, texts, tokens, seconds = family.runtime.tokenizer, list[str](), 0, 0.0
+    for prompt in prompts:
+        ids = torch.tensor([tokenizer.of_text(prompt)])
+        start = clock()
+        output = net.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=count,
+            do_sample=bool(sampling),
+            **({"top_k": 0, **sampling} if sampling else {}),
+            eos_token_id=sorted(tokenizer.ends),
+            pad_token_id=min(tokenizer.ends),
+        )
+        seconds += clock() - start
+        new = output[0, ids.shape[1] :].tolist()
+        texts.append(tokenizer.text(new))
+        tokens += sum(token not in tokenizer.ends for token in new)
+    return tokens / seconds, texts
+
+
+def generate_batched_by_peer(
+    net: Any, family: Language, prompts: Sequence[str], count: int, clock: Clock = process_time
+) -> float:
+    """Tokens a second of one `generate` of all prompts, padded on the left."""
+    tokenizer = family.runtime.tokenizer
+    rows, pad = [tokenizer.of_text(prompt) for prompt in prompts], min(tokenizer.ends)
+    width = max(map(len, rows))
+    ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+    start = clock()
+    output = net.generate(
+        ids,
+        attention_mask=mask,
+        max_new_tokens=count,
+        do_sample=False,
+        eos_token_id=sorted(tokenizer.ends),
+        pad_token_id=pad,
+    )
+    seconds = clock() - start
+    ended = torch.isin(output[:, width:], torch.tensor(sorted(tokenizer.ends)))
+    return int((ended.cumsum(1) == 0).sum()) / seconds
+
+
+def engine_with_texts(family: Language, texts: int, seconds: float) -> Engine:
+    """An engine that has written some texts for so many seconds.
+
+    Just after they have come, a new request doesn't go before them; some seconds later it does.
+    """
+    engine = Engine(CPU, process_time)
+    for number in range(texts):
+        params = completion(PROMPTS[number], 900)
+        checked(engine.add(number, family.generate(params, seeded(1))))
+    for _ in range(12):
+        checked(engine.tick())
+    start = process_time()
+    while texts and process_time() - start < seconds:
+        checked(engine.tick())
+    return engine
+
+
+def seconds_to_first_token(family: Language, others: int, seconds: float = 2.0) -> float:
+    """Seconds to the first token after a prompt of some 60 tokens, beside other texts."""
+    engine = engine_with_texts(family, others, seconds)
+    start = process_time()
+    prompt = " ".join(PROMPTS)[:300]
+    checked(engine.add("late", family.generate(completion(prompt, 2), seeded(1))))
+    chunks = -(-len(family.runtime.tokenizer.of_text(prompt)) // family.runtime.net.chunk)
+    steps = 0
+    while steps <= chunks:
+        events = checked(engine.tick())
+        steps += sum(isinstance(e, Advanced) and e.id == "late" for e in events)
+    return process_time() - start
+
+
+def speeds_beside_a_prompt(
+    family: Language, others: int, tokens: int, seconds: float = 5.0
+) -> dict[str, float]:
+    """Tokens a second of other texts before a long prompt comes and while it is read, and the
+    longest that they wait for one of theirs meanwhile."""
+    engine = engine_with_texts(family, others, min(2.0, seconds))
+    start, count = process_time(), 0
+    while process_time() - start < seconds:
+        count += count_tokens(checked(engine.tick()))
+    before = count / (process_time() - start)
+    tokenizer = family.runtime.tokenizer
+    prompt = tokenizer.text(tokenizer.of_text(PAGE.read_text())[:tokens])
+    checked(engine.add("late", family.generate(completion(prompt, 1), seeded(1))))
+    start = last = process_time()
+    count, longest, over = 0, 0.0, False
+    while not over:
+        events = checked(engine.tick())
+        now, new = process_time(), count_tokens(events)
+        if new:
+            count, longest, last = count + new, max(longest, now - last), now
+        over = any(isinstance(e, Finished) and e.id == "late" for e in events)
+    during = count / (process_time() - start)
+    return {"before_tokens_s": before, "during_tokens_s": during, "longest_wait_s": longest}
+
+
+def count_tokens(events: list[Event]) -> int:
+    """Tokens of the texts beside the late request."""
+    return sum(isinstance(event, Advanced) and event.id != "late" for event in events)
+
+
+def perplexity(family: Language, window: int, windows: int) -> float:
+    """Perplexity of one of the project's own pages, in windows of so many tokens."""
+    net = family.runtime.net
+    tokens = family.runtime.tokenizer.of_text(PAGE.read_text())
+    total = 0.0
+    with torch.inference_mode(), family.slots.take() as slot:
+        slots = torch.tensor([slot])
+        for first in range(0, window * windows, window):
+            row = torch.tensor(tokens[first : first + window])
+            for i, token in enumerate(row[:-1]):
+                bucket = net.bucket(i + 1)[None]
+                logits = net.logits(token[None], torch.tensor([i]), slots, bucket)
+                total -= float(torch.log_softmax(logits[0], 0)[row[i + 1]])
+    return math.exp(total / (windows * (window - 1)))
