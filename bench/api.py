@@ -20,7 +20,7 @@ from app.queue.jobs import Accepted, Idempotency, JobReader, Jobs, NewJob
 from atelier.service.supervisor import free_port
 from bench.harness import Rounds, parse_options, report
 from bench.noop import register
-from bench.testbed import Testbed, testbed
+from bench.sandbox import Sandbox, open_sandbox
 
 BODY = json.dumps({"model": "noop", "n": 1, "seed": 5}).encode()
 
@@ -78,11 +78,11 @@ def raw_request(method: str, path: str, body: bytes = b"") -> bytes:
     return head.encode() + b"\r\n" + body
 
 
-def measure(bed: Testbed, peer: bool, seconds: float) -> dict[str, float]:
+def measure(sandbox: Sandbox, peer: bool, seconds: float) -> dict[str, float]:
     """POST and GET rates of one process, by the method and whether it is the peer."""
     port = free_port("127.0.0.1")
     kind = "noop" if peer else "atelier"
-    with bed.running("-c", f"import bench.api; bench.api.serve({port}, in_memory={peer})"):
+    with sandbox.running("-c", f"import bench.api; bench.api.serve({port}, in_memory={peer})"):
         job = submit_first_job(f"http://127.0.0.1:{port}")
         post = raw_request("POST", "/generate/image", BODY)
         get = raw_request("GET", f"/jobs/{job}")
@@ -106,11 +106,11 @@ def submit_first_job(url: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(ArgumentParser(description=__doc__), argv, rounds=3)
-    seconds = 0.2 if options.smoke else 4.0
-    with testbed() as bed:
+    seconds = 0.05 if options.smoke else 4.0
+    with open_sandbox() as sandbox:
         measured = Rounds(
             [
-                measure(bed, False, seconds) | measure(bed, True, seconds)
+                measure(sandbox, False, seconds) | measure(sandbox, True, seconds)
                 for _ in range(max(1, options.rounds))
             ]
         )

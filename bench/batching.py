@@ -45,15 +45,16 @@ def unpad(family: Family[Params]) -> Family[Params]:
     return family
 
 
+@torch.inference_mode()
 def speedup_of_net(run: BatchedFn[torch.Tensor], calls: int) -> float:
     """How much faster the net alone is a row at its fixed batch than at batch 1."""
-    rows, times = run.pad_to or 1, {}
-    for size in (1, rows):
+
+    def seconds_of_row(size: int) -> float:
         columns = [torch.stack([t] * size) for t in run.example]
-        with torch.inference_mode():
-            run.fn(*columns)
-            times[size] = seconds_of(lambda c=columns: [run.fn(*c) for _ in range(calls)]) / size
-    return times[1] / times[rows]
+        run.fn(*columns)
+        return seconds_of(lambda: [run.fn(*columns) for _ in range(calls)]) / size
+
+    return seconds_of_row(1) / seconds_of_row(run.pad_to or 1)
 
 
 def measure(name: str, rounds: int, requests: int) -> None:

@@ -10,7 +10,7 @@ import redis.asyncio
 from app.core.job_record import queue_name
 from app.queue.jobs import JobFilter, JobReader
 from bench.harness import measure_in_turn, parse_options, report, seconds_of
-from bench.testbed import Testbed, testbed
+from bench.sandbox import Sandbox, open_sandbox
 from workers.queue_client import JobCommit, QueueCapacity, QueueClient
 
 STAMP = "2026-01-01T00:00:00.000000Z"
@@ -20,23 +20,23 @@ def median_seconds(act: Callable[[], object], times: int) -> float:
     return measure_in_turn(times, act=lambda: seconds_of(act)).median("act")
 
 
-def measure(bed: Testbed, times: int) -> dict[str, float]:
+def measure(sandbox: Sandbox, times: int) -> dict[str, float]:
     """Seconds of each act with the jobs that are waiting now."""
-    client = QueueClient(bed.redis, "bench", bed.settings)
-    capacity = [QueueCapacity(queue_name("noop", bed.sha256), True, 1)]
-    last = bed.submit()
+    client = QueueClient(sandbox.redis, "bench", sandbox.settings)
+    capacity = [QueueCapacity(queue_name("noop", sandbox.sha256), True, 1)]
+    last = sandbox.submit()
 
     def claim() -> None:
         (mine,) = client.look([], 1, capacity, STAMP).claims
         client.say([JobCommit(mine, "canceled", STAMP)])
 
     loop = asyncio.new_event_loop()
-    connection = redis.asyncio.Redis.from_url(bed.settings.redis_address, decode_responses=True)
+    connection = redis.asyncio.Redis.from_url(sandbox.settings.redis_address, decode_responses=True)
     reader, page = JobReader(connection), JobFilter(status="queued", limit=20)
     figures = {
-        "accept": median_seconds(bed.submit, times),
+        "accept": median_seconds(sandbox.submit, times),
         "claim": median_seconds(claim, times),
-        "view": median_seconds(lambda: bed.jobs.fetch("local", last), times),
+        "view": median_seconds(lambda: sandbox.jobs.fetch("local", last), times),
         "list": median_seconds(lambda: loop.run_until_complete(reader.list("local", page)), times),
     }
     loop.run_until_complete(connection.aclose())
@@ -47,17 +47,17 @@ def measure(bed: Testbed, times: int) -> dict[str, float]:
 def main(argv: Sequence[str] | None = None) -> None:
     smoke = parse_options(ArgumentParser(description=__doc__), argv).smoke
     few, many, times = (5, 20, 3) if smoke else (100, 100_000, 200)
-    with testbed() as bed:
+    with open_sandbox() as sandbox:
         for _ in range(few + times):
-            bed.submit()
-        with_few = measure(bed, times)
-        bed.redis.config_set("appendfsync", "no")  # filling it up is not what is measured
-        while bed.redis.llen("rq:queue:" + queue_name("noop", bed.sha256)) < many:
-            bed.submit()
-        bed.redis.config_set("appendfsync", "always")
-        while bed.redis.info("persistence")["aof_rewrite_in_progress"]:
+            sandbox.submit()
+        with_few = measure(sandbox, times)
+        sandbox.redis.config_set("appendfsync", "no")  # filling it up is not what is measured
+        while sandbox.redis.llen("rq:queue:" + queue_name("noop", sandbox.sha256)) < many:
+            sandbox.submit()
+        sandbox.redis.config_set("appendfsync", "always")
+        while sandbox.redis.info("persistence")["aof_rewrite_in_progress"]:
             time.sleep(0.1)
-        with_many = measure(bed, times)
+        with_many = measure(sandbox, times)
     for act, seconds in with_few.items():
         report(
             f"{act} with {many:,} jobs waiting, against {few}",

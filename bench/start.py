@@ -10,29 +10,29 @@ from rq import Queue
 from rq.job import Job
 
 from bench.harness import Unfinished, parse_options, report
-from bench.testbed import Testbed, testbed
+from bench.sandbox import Sandbox, open_sandbox
 
 
-def seconds_to_start(bed: Testbed, jobs: int) -> float:
+def seconds_to_start(sandbox: Sandbox, jobs: int) -> float:
     """Median seconds between the two stamps that the server's clock set."""
-    with bed.running("-m", "bench.noop") as worker:
+    with sandbox.running("-m", "bench.noop") as worker:
         waits = []
         for seed in range(jobs + 1):
-            job = bed.submit(seed)
-            bed.wait(job, worker)
-            stamps = bed.redis.hmget(f"rq:job:{job}", "created", "started")
+            job = sandbox.submit(seed)
+            sandbox.wait(job, worker)
+            stamps = sandbox.redis.hmget(f"rq:job:{job}", "created", "started")
             created, started = (float(stamp or 0) for stamp in stamps)
             waits.append(started - created)
             time.sleep(0.005)
     return statistics.median(waits[1:])  # the first waited for its model
 
 
-def seconds_to_start_by_rq(bed: Testbed, jobs: int) -> float:
-    url = bed.settings.redis_address
+def seconds_to_start_by_rq(sandbox: Sandbox, jobs: int) -> float:
+    url = sandbox.settings.redis_address
     command = ["-m", "rq.cli", "worker", "--quiet", "--url", url]
     command += ["--worker-class", "rq.worker.SimpleWorker", "peer"]
     waits = []
-    with redis.Redis.from_url(url) as connection, bed.running(*command) as worker:
+    with redis.Redis.from_url(url) as connection, sandbox.running(*command) as worker:
         queue = Queue("peer", connection=connection)
         for _ in range(jobs + 1):
             job = queue.enqueue("bench.empty_job.do_nothing")
@@ -51,8 +51,8 @@ def seconds_to_start_by_rq(bed: Testbed, jobs: int) -> float:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(ArgumentParser(description=__doc__), argv)
     jobs = 2 if options.smoke else 200
-    with testbed() as bed:
-        ours, peer = seconds_to_start(bed, jobs), seconds_to_start_by_rq(bed, jobs)
+    with open_sandbox() as sandbox:
+        ours, peer = seconds_to_start(sandbox, jobs), seconds_to_start_by_rq(sandbox, jobs)
     report(
         "acceptance to start, against RQ's SimpleWorker",
         ours / peer,

@@ -60,6 +60,19 @@ def open_checkpoint(tiny: bool = False) -> Iterator[Checkpoint | None]:
         yield load([*folders, folder][0] / file)
 
 
+@contextmanager
+def open_gguf(tiny: bool = False) -> Iterator[Path | None]:
+    """The file of SmolLM2's package, if it is installed. `tiny` is a model of random weights."""
+    if not tiny:
+        yield MODEL.path()
+        return
+    from tests.models.convert.test_language import gguf_file
+    from tests.models.writing import saved_folder
+
+    with TemporaryDirectory() as folder:
+        yield gguf_file(saved_folder(Path(folder)), Path(folder) / "tiny.gguf")
+
+
 def peer_of(checkpoint: Checkpoint) -> Any:
     """transformers' net with these weights, in single precision."""
     config: Any = checkpoint.header.net["config"]

@@ -111,7 +111,7 @@ def ours_speed(family: WaveNet, streams: int, chunks: int, top_p: float = 1.0) -
     for _ in range(chunks):
         cond = (roll, style, one, torch.tensor(top_p))
         rows = [(*s, torch.rand(uniforms.shape, generator=rng), *cond) for s in states]
-        states = [tuple(row[1:]) for row in run_together(run, rows, CPU)]  # type: ignore[misc]
+        states = [tuple(row[1:]) for row in run_together(run, rows, CPU)]
     return streams * chunks * family.samples / (process_time() - start)
 
 

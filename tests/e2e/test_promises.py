@@ -17,7 +17,8 @@ from redis.retry import Retry
 
 from app.core.settings import Settings
 from atelier import Client
-from bench.chaos import Plan, run, verdict
+from bench import output_hashes
+from bench.chaos import SMOKE, run, verdict
 from tests.e2e.conftest import Stack, running
 from tests.models.families import tiny_checkpoint
 
@@ -72,10 +73,17 @@ def test_what_a_file_says_of_itself_makes_it_again(stack: Stack, tmp_path: Path)
 
 
 def test_jobs_survive_kills_of_everything() -> None:
-    kinds = ("image", "video")
-    plan = Plan(jobs=40, workers=1, api=1, valkey=1, stalls=1, pause=0.2, kinds=kinds)
-    calm, wild = run(plan, deadly=False), run(plan, deadly=True)
-    assert verdict(plan, calm, wild) == []
+    calm, wild = run(SMOKE, deadly=False), run(SMOKE, deadly=True)
+    assert verdict(SMOKE, calm, wild) == []
+
+
+def test_the_same_requests_give_the_same_hashes(stack: Stack, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    assert output_hashes.main([stack.url, str(first), "--smoke"]) == 0
+    assert output_hashes.main([stack.url, str(second), "--smoke", "--compare", str(first)]) == 0
+    (outcome,) = json.loads(first.read_text())["outputs"].values()
+    assert outcome["status"] == "completed"
+    assert outcome["files"]
 
 
 def connected(state: Path) -> "redis.Redis":

@@ -27,7 +27,7 @@ TIMEOUT = 120.0  # seconds that a job of no work may take
 
 
 @dataclass
-class Testbed:
+class Sandbox:
     """Where a benchmark of the queue runs."""
 
     settings: Settings
@@ -64,7 +64,7 @@ class Testbed:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that make another process work on this testbed."""
+        """The variables that make another process work on this sandbox."""
         return os.environ | {
             "ATELIER_STATE": str(self.settings.state),
             "ATELIER_REDIS_URL": self.settings.redis_address,
@@ -75,7 +75,7 @@ class Testbed:
 
     @contextmanager
     def running(self, *command: str, **options: Any) -> Iterator["subprocess.Popen[Any]"]:
-        """A Python process on this testbed; it is terminated at the end."""
+        """A Python process on this sandbox; it is terminated at the end."""
         process = subprocess.Popen(
             [sys.executable, *command],
             env=self.environment,
@@ -90,8 +90,8 @@ class Testbed:
 
 
 @contextmanager
-def testbed() -> Iterator[Testbed]:
-    """A fresh testbed in a temporary folder."""
+def open_sandbox() -> Iterator[Sandbox]:
+    """A fresh sandbox in a temporary folder."""
     register()
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
@@ -109,4 +109,4 @@ def testbed() -> Iterator[Testbed]:
             queue_limit=1_000_000,
         )
         sha256 = CheckpointRegistry(checkpoints).entries()["noop"].sha256
-        yield Testbed(settings, connection, Jobs(connection, settings), sha256)
+        yield Sandbox(settings, connection, Jobs(connection, settings), sha256)
