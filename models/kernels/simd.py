@@ -15,11 +15,13 @@ was kept under other texts of these.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from filelock import FileLock
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -42,14 +44,26 @@ HALF, ONE = np.float32(0.5), np.float32(1)
 
 def compiled(function: F) -> F:
     """Machine code of it that runs without Python's lock, kept on disk where there is room."""
-    made: Any
+    dispatcher: Any
     try:
-        made = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
-        module = Path(function.__code__.co_filename).stem
-        forget_stale_code(Path(made.stats.cache_path), module, sources())
+        dispatcher = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+        folder = Path(dispatcher.stats.cache_path)
+        forget_stale_code(folder, Path(function.__code__.co_filename).stem, sources())
+        dispatcher.compile = _one_process_at_a_time(dispatcher.compile, folder / "compiling.lock")
     except RuntimeError:  # neither beside its file nor in the user's own folder
-        made = numba.njit(nogil=True, error_model="numpy")(function)
-    return cast(F, made)
+        dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    return cast(F, dispatcher)
+
+
+def _one_process_at_a_time(compile_signature: F, path: Path) -> F:
+    """Lets other processes wait for code that one of them compiles: they then read it from disk."""
+
+    @wraps(compile_signature)
+    def compile_alone(*args: Any) -> Any:
+        with FileLock(path, is_singleton=True):
+            return compile_signature(*args)
+
+    return cast(F, compile_alone)
 
 
 def sources(models: Path = Path(__file__).parents[1]) -> list[Path]:

@@ -72,7 +72,7 @@ def test_a_listener_outlives_the_worker(tmp_path: Path) -> None:
     changed = {f"ATELIER_{name}": value for name, value in fast.items()}
     with playing(tmp_path, **changed) as stack, Client(stack.url, timeout=60) as client:
         client.audio(seconds=0.1).wait()  # the kernel is compiled
-        job = client.audio(unconditioned=True, seconds=40, seed=6, n=8)
+        job = client.audio(unconditioned=True, seconds=16, seed=6, n=8)
         stream = job.stream(index=7)
         heard = next(stream)
         os.kill(worker_of(stack), signal.SIGKILL)

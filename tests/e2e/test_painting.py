@@ -34,15 +34,15 @@ def test_a_picture_forms_and_is_left_standing_with_its_name(
     greeting = terminal.until(ASK)
     assert HELP in greeting
     assert max(map(len, greeting.splitlines())) < 80
-    terminal.press("/seed 4\n/steps 300\n")  # enough for the painter to see it form
+    terminal.press("/seed 4\n/steps 120\n")  # enough for the painter to see it form
     terminal.until(ASK)
     terminal.until(ASK)
     terminal.press("a red zyzzyva apple\n")
     shown = terminal.until(f"{PAINTER}-4.png\n")
     assert "\x1b[38;2;" in terminal.raw  # colours
-    assert "/302" in shown  # how many steps were done, with those of words and picture
+    assert "/122" in shown  # how many steps were done, with those of words and picture
     assert "..." not in shown  # all fits on 24 lines
-    *_, last = shown.split("/302")
+    *_, last = shown.split("/122")
     left = [line for line in last.splitlines() if line.startswith("▀")]
     assert [len(line) for line in left[-21:]] == [42] * 21
     assert terminal.until(ASK).splitlines()[0] == "atelier: not understood: zyzzyva"

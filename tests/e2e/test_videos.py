@@ -108,8 +108,8 @@ def test_a_video_outlives_the_worker(tmp_path: Path) -> None:
     fast = {"LEASE": "1", "HEARTBEAT": "0.2", "SWEEP_INTERVAL": "0.2"}
     changed = {f"ATELIER_{name}": value for name, value in fast.items()}
     with filming(tmp_path, **changed) as stack, Client(stack.url, timeout=60) as client:
-        once = client.video("a dog", steps=100, seed=6).wait(100)
-        job = client.video("a dog", steps=100, seed=6)
+        once = client.video("a dog", steps=50, seed=6).wait(100)
+        job = client.video("a dog", steps=50, seed=6)
         next(event for event in job.events() if event.name == "progress")
         os.kill(worker_of(stack), signal.SIGKILL)
         assert job.wait(100).outputs[0].sha256 == once.outputs[0].sha256

@@ -1,6 +1,9 @@
 """The pieces of kernels against numpy, at sizes that fill their vectors and that don't."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +84,37 @@ def test_kernels_here_are_kept_under_this_text() -> None:
     assert names >= {"simd.py", "threads.py", "categorical_numba.py", "llama_weights.py"}
     text = b"".join(path.read_bytes() for path in sources())
     assert (kept / "test_simd.lanes").read_text() == hashlib.sha256(text).hexdigest()
+
+
+SLOW = """
+import sys
+from models.kernels.simd import compiled
+
+@compiled
+def outer(x):
+    total = 0.0
+    for i in range(x):
+        total += i * 0.5
+    return total
+
+outer(3)
+print(sum(outer.stats.cache_hits.values()), sum(outer.stats.cache_misses.values()))
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_start_together_compile_once(tmp_path: Path) -> None:
+    (tmp_path / "slow_kernel.py").write_text(SLOW)
+    folders = [str(tmp_path), str(Path(__file__).parents[3])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", "import slow_kernel"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    counts = sorted(process.communicate(timeout=100)[0].strip() for process in processes)
+    assert counts == ["0 1", "1 0", "1 0"]
