@@ -1,10 +1,9 @@
-"""Atelier's client: `from atelier import Client`. Nothing is loaded until it is asked for."""
+"""Atelier's client: `from atelier import Client`. It is loaded at its first use."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from atelier.client.async_client import AsyncClient
-    from atelier.client.client import Client
+    from atelier.client.client import AsyncClient, Client
     from atelier.client.errors import (
         APIError,
         AtelierError,
@@ -54,10 +53,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Loads the client at its first use: `atelier up` and the workers' tools go without httpx."""
+    """Loads the client: `atelier up` and the tools of workers run without httpx."""
     if name not in __all__:
         raise AttributeError(f"module 'atelier' has no attribute {name!r}")
-    from atelier.client import async_client, client, errors, jobs, sse
+    from atelier.client import client, errors, jobs, sse
 
-    found = vars(async_client) | vars(client) | vars(errors) | vars(jobs) | vars(sse)
-    return found[name]
+    return (vars(client) | vars(errors) | vars(jobs) | vars(sse))[name]

@@ -1,4 +1,4 @@
-"""Sound that is read as it is made, over any number of connections, and written as it comes."""
+"""Audio that is read while it is made, over any number of connections, and written as it comes."""
 
 import os
 from collections.abc import Iterator
@@ -8,73 +8,59 @@ from typing import Self
 
 import httpx
 
-from atelier.client.errors import ConnectionFailed, Outcome, checked, pause_before_retry
+from atelier.client.errors import Outcome
+from atelier.client.flows import StreamReader
 
-CONTENT_TYPE = "audio/wav"
-HEAD = 44  # bytes before the samples of a stream
-LENGTHS = ((4, HEAD - 8), (40, 0))  # where a header has them, and by how much each is more
+HEADER_SIZE = 44  # bytes before the samples of a stream
+SIZE_FIELDS = ((4, HEADER_SIZE - 8), (40, 0))  # offsets, and what each adds to the samples' size
 
 
-class Hearing:
-    """Where a listener is in a stream that begins anew with each connection.
+class AudioReader(StreamReader[bytes]):
+    """The position in a stream that starts anew with each connection."""
 
-    It gives up when connections break in a row, without a byte between, more often than `most`.
-    """
+    content_type = "audio/wav"
 
-    def __init__(self, most: int) -> None:
-        self.ended = False
-        self.pause = 0.0  # seconds to rest before the next connection
-        self.heard = 0  # bytes
-        self._most = most
-        self._breaks = 0
-        self._place = 0  # in this connection
+    def __init__(self, max_retries: int) -> None:
+        super().__init__(max_retries)
+        self._received = 0  # bytes, over all connections
+        self._position = 0  # bytes, in this connection
 
-    def opened(self, answer: httpx.Response) -> None:
-        """Raises ConnectionFailed for an answer that is no sound."""
-        self._place = 0
-        kind = answer.headers.get("content-type", "").partition(";")[0].strip()
-        if kind != CONTENT_TYPE:
-            raise ConnectionFailed(f"{answer.url}: what answers there is not Atelier")
+    def opened(self, response: httpx.Response) -> None:
+        self._position = 0
+        super().opened(response)
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What of a piece was not heard before."""
-        known = max(0, self.heard - self._place)
-        self._place += len(piece)
-        if new := piece[known:]:
-            self._breaks = 0
-            self.heard += len(new)
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        repeated = max(0, self._received - self._position)
+        self._position += len(chunk)
+        if new := chunk[repeated:]:
+            self._failures = 0
+            self._received += len(new)
             yield new
 
     def closed(self, outcome: Outcome) -> None:
-        """After a connection. Raises APIError or ConnectionFailed where another is no use."""
         if isinstance(outcome, httpx.Response) and outcome.is_success:
             self.ended = True
-            return
-        pause = pause_before_retry(outcome, self._breaks, self._most)
-        if pause is None:
-            checked(outcome)
-            return
-        self._breaks += 1
-        self.pause = pause
+        else:
+            super().closed(outcome)
 
 
-class SoundFile:
-    """A WAV file that grows while it is heard, and in the end says how long it is."""
+class WavFile:
+    """A WAV file that grows while it is written, and says at its end how long it is."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("wb")
 
-    def write(self, piece: bytes) -> None:
-        self._file.write(piece)
-        self._file.flush()  # a player that reads on gets it now
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self._file.flush()  # a player that follows the file gets it now
 
     def close(self) -> None:
-        """Nothing to say where nothing came."""
-        if (size := self._file.tell()) >= HEAD:
-            for place, more in LENGTHS:
-                self._file.seek(place)
-                self._file.write((size - HEAD + more).to_bytes(4, "little"))
+        """Writes the sizes into the header, if there is one."""
+        if (size := self._file.tell()) >= HEADER_SIZE:
+            for offset, added in SIZE_FIELDS:
+                self._file.seek(offset)
+                self._file.write((size - HEADER_SIZE + added).to_bytes(4, "little"))
             os.fsync(self._file.fileno())
         self._file.close()
 

@@ -1,9 +1,10 @@
-"""Server-sent events without I/O: a parser by the letter of the WHATWG, and a reader that goes on.
+"""Server-sent events without I/O: a parser by the WHATWG's rules, and a reader that reconnects.
 
-1. A line ends in CR LF, LF or CR, wherever the pieces of the stream are cut.
-2. An event is sent by an empty line; what a broken stream leaves unfinished is dropped, id too.
-3. `data` lines are joined by newlines; an event without one is none.
-4. An id lasts until the next; one that holds a NUL is ignored.
+1. A line ends in CR LF, LF or CR, wherever the chunks of the stream are cut.
+2. An empty line completes an event. An event that a broken stream leaves incomplete is dropped,
+   with its id.
+3. `data` lines are joined by newlines. A block without one is no event.
+4. An id lasts until the next. One that contains a NUL is ignored.
 5. `retry` counts if it is all digits; comments and unknown fields are ignored.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
@@ -18,7 +19,8 @@ from typing import Any
 
 import httpx
 
-from atelier.client.errors import ConnectionFailed, Outcome, checked, pause_before_retry
+from atelier.client.errors import Outcome
+from atelier.client.flows import StreamReader
 
 ENDS = frozenset({"completed", "failed", "canceled"})  # the events that end a job
 LINE_END = re.compile(r"\r\n|\n|\r")
@@ -34,10 +36,10 @@ class Message:
 
 
 class EventParser:
-    """Takes a stream in pieces of any size.
+    """Parses a stream in chunks of any size.
 
-    `last_id` is what to send as Last-Event-ID after a drop; it moves when an event is complete,
-    never before. Seconds to rest before that, if the server gave any, are in `retry`.
+    `last_id` is the Last-Event-ID to send after a drop. It changes only when an event is complete.
+    `retry` is how many seconds the server asks to wait before that.
     """
 
     def __init__(self, last_id: str = "", retry: float = 0.0) -> None:
@@ -48,23 +50,23 @@ class EventParser:
         self._data: list[str] = []
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._rest = ""
-        self._begun = False
+        self._started = False
         self._after_cr = False
 
-    def feed(self, piece: bytes) -> Iterator[Message]:
-        """The events that this piece completes."""
-        text = self._decode(piece)
-        if not self._begun and text:
-            self._begun = True
+    def feed(self, chunk: bytes) -> Iterator[Message]:
+        """Yields the events that a chunk completes."""
+        text = self._decode(chunk)
+        if not self._started and text:
+            self._started = True
             text = text.removeprefix("\ufeff")
         for line in self._lines(text):
             if line:
-                self._take(line)
+                self._parse(line)
             elif message := self._dispatch():
                 yield message
 
     def _lines(self, text: str) -> Iterator[str]:
-        """Whole lines. An LF that opens a piece belongs to the CR that closed the one before."""
+        """Yields whole lines. An LF that opens a chunk belongs to a CR that closed the last one."""
         if self._after_cr and text:
             text = text.removeprefix("\n")
             self._after_cr = False
@@ -76,7 +78,7 @@ class EventParser:
             start = end.end()
         self._rest = text[start:]
 
-    def _take(self, line: str) -> None:
+    def _parse(self, line: str) -> None:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         match field:
@@ -98,60 +100,47 @@ class EventParser:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a job: status, progress, preview, output, delta, or its end."""
+    """A change of a job: status, progress, preview, output, delta, or its end."""
 
     name: str
     data: dict[str, Any]
     id: str
 
 
-class Following:
-    """A reader of a job's events over any number of connections: where it is, and what next.
+class EventReader(StreamReader[Event]):
+    """The position in a job's events."""
 
-    It gives up when connections break in a row, without a byte between, more often than `most`.
-    """
+    content_type = "text/event-stream"
 
-    def __init__(self, most: int) -> None:
-        self.ended = False
-        self.pause = 0.0  # seconds to rest before the next connection
-        self._most = most
-        self._breaks = 0
+    def __init__(self, max_retries: int) -> None:
+        super().__init__(max_retries)
         self._parser = EventParser()
 
     @property
     def headers(self) -> dict[str, str]:
         last = {"Last-Event-ID": self._parser.last_id} if self._parser.last_id else {}
-        return {"Accept": "text/event-stream", **last}
+        return {"Accept": self.content_type, **last}
 
-    def opened(self, answer: httpx.Response) -> None:
-        """Before the first piece of a connection; 204 says that all of it was seen.
-
-        Raises ConnectionFailed for an answer that is not a stream of events.
-        """
+    def opened(self, response: httpx.Response) -> None:
+        """A response without content, 204, says that all events were seen."""
         self._parser = EventParser(self._parser.last_id, self._parser.retry)
-        self.ended = answer.status_code == 204
-        kind = answer.headers.get("content-type", "").partition(";")[0].strip()
-        if not self.ended and kind != "text/event-stream":
-            raise ConnectionFailed(f"{answer.url}: what answers there is not Atelier")
+        self.ended = response.status_code == 204
+        if not self.ended:
+            super().opened(response)
 
-    def feed(self, piece: bytes) -> Iterator[Event]:
-        self._breaks = 0
-        for message in self._parser.feed(piece):
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        self._failures = 0
+        for message in self._parser.feed(chunk):
             self.ended = message.name in ENDS
             yield Event(message.name, json.loads(message.text), message.id)
             if self.ended:
                 return
 
     def closed(self, outcome: Outcome) -> None:
-        """After a connection. Raises APIError or ConnectionFailed where another is no use."""
         if self.ended:
             return
         if isinstance(outcome, httpx.Response) and outcome.is_success:
-            what = "the events ended before the job did"
-            outcome = httpx.RemoteProtocolError(what, request=outcome.request)
-        pause = pause_before_retry(outcome, self._breaks, self._most)
-        if pause is None:
-            checked(outcome)
-            return
-        self._breaks += 1
-        self.pause = max(pause, self._parser.retry)
+            reason = "the events ended before the job did"
+            outcome = httpx.RemoteProtocolError(reason, request=outcome.request)
+        super().closed(outcome)
+        self.pause = max(self.pause, self._parser.retry)

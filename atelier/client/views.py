@@ -1,37 +1,47 @@
-"""What a job looks like, however it was fetched: its record, and the names of its parts."""
+"""Jobs and outputs for both clients: their fields, and the flows of what can be done with them."""
 
 import os
-import time
 import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote
 
-from atelier.client.errors import JobCanceled, JobFailed, Problem
-from atelier.client.sse import Event
+from app.core.text_assembly import ItemTexts, TextChanged
+from atelier.client.audio_stream import AudioReader, WavFile
+from atelier.client.drivers import AsyncDriver, Driver
+from atelier.client.errors import JobCanceled, JobFailed, NotFoundError, Problem, TextChangedError
+from atelier.client.flows import Block, Flow, Send, Stream, ValueStream, call, fetch, receive
+from atelier.client.sse import Event, EventReader
 
-PATIENCE = 3  # who follows a job sits out a restart of the service, who calls is told sooner
+D = TypeVar("D", bound=Driver | AsyncDriver)
+T = TypeVar("T")
+
+PATIENCE = 3  # a stream has so many times a call's retries: it outlasts a restart of the service
 TERMINAL = frozenset({"completed", "failed", "canceled", "expired"})
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is: value in [0, 1], and steps summed over its items."""
+    """A job's progress: `value` in [0, 1], and steps summed over its items."""
 
     value: float
     step: int
     steps: int
 
 
-class OutputView:
-    """An artifact of a job; its seed, asked for alone, repeats it. `data` is all that is known.
+class OutputView(Generic[D]):
+    """An artifact of a job. `seed` repeats it alone. `data` is its whole record.
 
-    Its role is `picture`, `sheet` (of the items, or of a walk), `animation`, `audio`, `score`,
-    `text` (then `text` and `title` are what was written) or `logprobs`.
+    `role` is `picture`, `sheet` (of the items, or of an interpolation), `animation`, `video`,
+    `poster`, `audio`, `score`, `text` or `logprobs`. An output of role `text` has a `text`, and
+    may have a `title`.
     """
 
-    def __init__(self, data: dict[str, Any]) -> None:
+    def __init__(self, client: D, data: dict[str, Any]) -> None:
+        self._client = client
         self.data = data
         self.index: int = data["index"]
         self.role: str = data["role"]
@@ -48,11 +58,21 @@ class OutputView:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.index} {self.content_type} {self.sha256[:12]}>"
 
+    def _read(self) -> Flow[bytes]:
+        response = yield from call(Send("GET", self.path), self._client.max_retries)
+        return response.content
 
-class JobView:
-    """A job as it was last heard of. `data` is all that the service says of it."""
+    def _save(self, path: str | Path) -> Flow[Path]:
+        content = yield from self._read()
+        saved: Path = yield Block(partial(write_whole, Path(path), content))
+        return saved
 
-    def __init__(self, data: dict[str, Any]) -> None:
+
+class JobView(Generic[D]):
+    """A job as of the last response or event. `data` is its whole record."""
+
+    def __init__(self, client: D, data: dict[str, Any]) -> None:
+        self._client = client
         self.data = data
 
     @property
@@ -81,8 +101,8 @@ class JobView:
 
     @property
     def progress(self) -> Progress:
-        given = self.data["progress"]
-        return Progress(float(given["value"]), int(given["step"]), int(given["steps"]))
+        progress = self.data["progress"]
+        return Progress(float(progress["value"]), int(progress["step"]), int(progress["steps"]))
 
     @property
     def seed(self) -> int:
@@ -94,20 +114,20 @@ class JobView:
 
     @property
     def error(self) -> Problem | None:
-        given = self.data["error"]
-        return given and Problem(given["code"], given["message"])
+        error = self.data["error"]
+        return error and Problem(error["code"], error["message"])
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {self.status}>"
 
     def take(self, event: Event) -> None:
-        """What an event tells: the whole job, or that it is in another state, or further."""
-        told = event.data
-        if told.get("object") == "job":
-            self.data = told
+        """Updates the job by an event: by a whole job, or by its status and progress."""
+        update = event.data
+        if update.get("object") == "job":
+            self.data = update
             return
-        status = told.get("status", self.status)
-        progress = {k: told[k] for k in ("value", "step", "steps") if k in told}
+        status = update.get("status", self.status)
+        progress = {k: update[k] for k in ("value", "step", "steps") if k in update}
         self.data = self.data | {"status": status, "progress": self.data["progress"] | progress}
 
     def check(self) -> None:
@@ -117,29 +137,76 @@ class JobView:
         if self.status == "canceled":
             raise JobCanceled(self)
 
+    def _fetch(self, method: str, path: str) -> Flow[Self]:
+        self.data = yield from fetch(Send(method, path), self._client.max_retries)
+        return self
+
+    def _delete(self) -> Flow[None]:
+        try:
+            yield from call(Send("DELETE", self.path), self._client.max_retries)
+        except NotFoundError:
+            return
+
+    def _events(self, transform: Callable[[Event], Iterable[T]]) -> Stream[T]:
+        """Emits what `transform` makes of each event, after the job was updated by the event."""
+
+        def update(event: Event) -> Iterable[T]:
+            self.take(event)
+            return transform(event)
+
+        yield from receive(
+            f"{self.path}/events", EventReader(self._client.max_retries * PATIENCE), update
+        )
+        if not self.ended:
+            yield from self._fetch("GET", self.path)
+
+    def _wait(self) -> ValueStream[Self]:
+        if not self.ended:
+            yield from self._events(lambda _: ())
+        self.check()
+        return self
+
+    def _deltas(self, index: int) -> Stream[str]:
+        texts = ItemTexts(only=index)
+        try:
+            yield from self._events(
+                lambda event: (text for _, text in texts.take(event.name, event.data))
+            )
+        except TextChanged:
+            raise TextChangedError(self) from None
+        self.check()
+
+    def _audio(self, index: int, transform: Callable[[bytes], Iterable[T]]) -> Stream[T]:
+        reader = AudioReader(self._client.max_retries * PATIENCE)
+        yield from receive(f"{self.path}/audio?index={index}", reader, transform)
+        yield from self._fetch("GET", self.path)
+        self.check()
+
+    def _listen(self, path: str | Path, index: int) -> ValueStream[Path]:
+        with WavFile(Path(path)) as file:
+
+            def write(chunk: bytes) -> tuple[()]:
+                file.write(chunk)
+                return ()
+
+            yield from self._audio(index, write)
+        return file.path
+
 
 def job_path(job_id: str) -> str:
     return f"/jobs/{quote(job_id, safe='')}"
 
 
-def left(until: float) -> float:
-    """Seconds until then. Raises TimeoutError if there are none."""
-    seconds = until - time.monotonic()
-    if seconds <= 0:
-        raise TimeoutError
-    return seconds
-
-
 def write_whole(path: Path, data: bytes) -> Path:
-    """A reader of `path` sees all of it or what was there before, even if this is killed."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    """Replaces a file at once: a reader sees all of it or what was there before."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with part.open("xb") as file:
+        with draft.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        draft.replace(path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise
     return path

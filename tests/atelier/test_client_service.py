@@ -114,7 +114,7 @@ class App:
         self.service = Service()
         self.asgi = Starlette(
             routes=[
-                self.route("POST", "/generate/image", self.generate),
+                self.route("POST", "/generate/{modality}", self.generate),
                 self.route("GET", "/jobs", self.list),
                 self.route("GET", "/jobs/{id}", self.job),
                 self.route("DELETE", "/jobs/{id}", self.delete),

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from atelier import AsyncClient, Client, JobCanceled
-from atelier.client.audio_stream import HEAD, Hearing, SoundFile
+from atelier.client.audio_stream import HEADER_SIZE, AudioReader, WavFile
 from atelier.client.errors import ConflictError, ConnectionFailed
 from tests.app.conftest import worker  # noqa: F401 (a fixture)
 from tests.app.operations.test_audio_stream import HEAD as HEADER
@@ -27,7 +27,7 @@ def soon(running: Running, worker: Worker, end: Callable[[str], object]) -> thre
     def work() -> None:
         jobs: list[str] = []
         eventually(lambda: jobs.extend(worker.claim()) or jobs, 20)
-        eventually(lambda: running.services.notifier.listeners > 0, 20)
+        eventually(lambda: running.services.wake.listeners > 0, 20)
         play(running, worker, jobs[0], 0, 1)
         end(jobs[0])
 
@@ -86,33 +86,33 @@ def answer(status: int = 200, kind: str = "audio/wav") -> httpx.Response:
 
 
 def test_a_connection_that_broke_is_heard_on() -> None:
-    hearing, heard = Hearing(3), b""
+    reader, heard = AudioReader(3), b""
     for pieces in ([SOUND[:100], SOUND[100:9000]], [], [SOUND[:50]], [SOUND[:9001], SOUND[9001:]]):
-        assert not hearing.ended
-        hearing.opened(answer())
+        assert not reader.ended
+        reader.opened(answer())
         for piece in pieces:
-            heard += b"".join(hearing.feed(piece))
+            heard += b"".join(reader.feed(piece))
         broken = httpx.RemoteProtocolError("broken", request=answer().request)
-        hearing.closed(answer() if pieces and pieces[-1] == SOUND[9001:] else broken)
-    assert (heard, hearing.ended) == (SOUND, True)
+        reader.closed(answer() if pieces and pieces[-1] == SOUND[9001:] else broken)
+    assert (heard, reader.ended) == (SOUND, True)
 
 
 def test_connections_that_break_in_a_row_are_given_up() -> None:
-    hearing = Hearing(2)
+    reader = AudioReader(2)
     broken = httpx.RemoteProtocolError("broken", request=answer().request)
-    hearing.closed(broken)
-    hearing.closed(broken)
+    reader.closed(broken)
+    reader.closed(broken)
     with pytest.raises(ConnectionFailed, match="broken"):
-        hearing.closed(broken)
+        reader.closed(broken)
 
 
 def test_another_answer_is_no_sound() -> None:
     with pytest.raises(ConnectionFailed, match="not Atelier"):
-        Hearing(1).opened(answer(kind="text/html"))
+        AudioReader(1).opened(answer(kind="text/html"))
 
 
 def test_a_file_without_sound_stays_empty(tmp_path: Path) -> None:
-    with SoundFile(tmp_path / "none.wav"):
+    with WavFile(tmp_path / "none.wav"):
         pass
     assert (tmp_path / "none.wav").read_bytes() == b""
-    assert len(HEADER) == HEAD
+    assert len(HEADER) == HEADER_SIZE

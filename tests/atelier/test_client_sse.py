@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atelier import ConnectionFailed
-from atelier.client.sse import Event, EventParser, Following, Message
+from atelier.client.sse import Event, EventParser, EventReader, Message
 
 
 def parsed(*pieces: bytes) -> list[Message]:
@@ -99,23 +99,23 @@ def answer() -> httpx.Response:
 
 def test_a_drop_at_any_byte_loses_and_repeats_nothing() -> None:
     for cut in range(len(stream_after(None))):
-        following, seen = Following(most=3), []
+        reader, seen = EventReader(3), []
         for length in (cut, None):
-            if not following.ended:
+            if not reader.ended:
                 response = answer()
-                text = stream_after(following.headers.get("Last-Event-ID"))
-                following.opened(response)
-                seen += following.feed(text[:length])
-                following.closed(response)
+                text = stream_after(reader.headers.get("Last-Event-ID"))
+                reader.opened(response)
+                seen += reader.feed(text[:length])
+                reader.closed(response)
         assert seen == LOG, cut
 
 
 def test_it_gives_up_only_after_drops_in_a_row() -> None:
-    following = Following(most=2)
+    reader = EventReader(2)
     for _ in range(9):
-        following.opened(answer())
-        list(following.feed(b": keepalive\n\n"))
-        following.closed(answer())
-    following.closed(answer())
+        reader.opened(answer())
+        list(reader.feed(b": keepalive\n\n"))
+        reader.closed(answer())
+    reader.closed(answer())
     with pytest.raises(ConnectionFailed):
-        following.closed(answer())
+        reader.closed(answer())
