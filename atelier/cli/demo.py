@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from app.core.settings import EX_CONFIG, Misconfigured, read_settings
-from atelier.cli.jobs import save
-from atelier.cli.progress import follow
+from atelier.cli.results import save
+from atelier.cli.terminal.progress import follow
 from atelier.client.client import Client
 from atelier.client.jobs import Job
 from atelier.client.requests import Card

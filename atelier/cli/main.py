@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from atelier.cli import audio, convert, data, evaluate, image, jobs, service, story, train, video
+from atelier.cli import file_facts, interactive, jobs, service
+from atelier.cli.checkpoints import convert, data, evaluate, train
+from atelier.cli.generate import generate
 
 app = typer.Typer(
     name="atelier",
@@ -17,15 +19,11 @@ app.command()(service.up)
 app.command()(service.api)
 app.command()(service.worker)
 app.add_typer(service.keys, name="keys")
-jobs.generate.command(name="text-to-image")(image.text_to_image)
-jobs.generate.command()(audio.audio)
-jobs.generate.command()(story.story)
-jobs.generate.command()(video.video)
-app.add_typer(jobs.generate, name="generate")
-app.command()(audio.listen)
-app.command()(image.paint)
-app.command()(story.write)
-app.command()(image.regenerate)
+app.add_typer(generate, name="generate")
+app.command()(jobs.listen)
+app.command()(interactive.paint)
+app.command()(interactive.write)
+app.command()(file_facts.regenerate)
 app.command()(jobs.models)
 app.add_typer(jobs.jobs, name="jobs")
 app.command()(jobs.job)
@@ -33,8 +31,8 @@ app.command()(jobs.cancel)
 app.command()(train.train)
 app.add_typer(data.data, name="data")
 app.add_typer(convert.import_, name="import")
-app.command(name="attach-clip")(convert.attach_clip)
-app.command()(train.inspect)
+app.command()(convert.attach_clip)
+app.command()(file_facts.inspect)
 app.command(name="eval")(evaluate.eval_)
 app.command()(evaluate.quality)
 
@@ -57,8 +55,7 @@ def options(
 
 
 def main() -> None:
-    """Runs a command. An error of the service, the network or a file is one line that says what to
-    do, never a traceback."""
+    """Runs a command. An error of the service, the network or a file is one line, no traceback."""
     try:
         app()
     except Exception as error:

@@ -1,7 +1,9 @@
-"""What all commands share: how they fail, how they print, and the settings they start from."""
+"""How all commands fail and print, and the settings they start from."""
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,13 +13,30 @@ if TYPE_CHECKING:
 
 
 def fail(message: str, status: int = 1) -> typer.Exit:
-    """One clear line, and the exit to raise."""
+    """Prints one line and returns the exit to raise."""
     print(f"atelier: {message}", file=sys.stderr)
     return typer.Exit(status)
 
 
+@contextmanager
+def failing_in_one_line(extra: str, interrupted: str = "stopped") -> Iterator[None]:
+    """Within, a package that an extra brings, a checkpoint or a training may fail."""
+    from models.checkpoint.header import CheckpointError
+    from training.errors import TrainingError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        hint = f"pip install 'atelier[{extra}]' brings what this command needs"
+        raise fail(f"{hint} ({error.name} is missing)") from None
+    except (CheckpointError, TrainingError) as error:
+        raise fail(str(error)) from None
+    except KeyboardInterrupt:
+        raise fail(interrupted, 130) from None
+
+
 def as_value(text: str) -> Any:
-    """JSON where it reads as JSON, else text; NaN, Infinity and 1e999 are text."""
+    """Returns parsed JSON, or the text if it is none. NaN, Infinity and 1e999 are text."""
     try:
         value = json.loads(text)
         json.dumps(value, allow_nan=False)
@@ -31,18 +50,18 @@ def show_json(data: Any) -> None:
 
 
 def show_rows(rows: list[tuple[str, ...]]) -> None:
-    """Columns wide enough for their longest cell: nothing is cut, so that it can be piped."""
+    """Prints columns as wide as their longest cell. Nothing is cut, so that it can be piped."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
 
 
-def settings_with(**given: Any) -> "Settings":
-    """The settings of the environment, changed by the options that were given."""
+def settings_with(**options: Any) -> "Settings":
+    """Returns the settings of the environment, changed by the options that are not None."""
     from app.core.settings import EX_CONFIG, Misconfigured, read_settings
 
     try:
-        return read_settings(**{k: v for k, v in given.items() if v is not None})
+        return read_settings(**{k: v for k, v in options.items() if v is not None})
     except Misconfigured as error:
         raise fail(str(error), EX_CONFIG) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from atelier import Client
-from atelier.cli.paint_repl import HELP
+from atelier.cli.terminal.paint_repl import HELP
 from tests.e2e.conftest import PAINTER, Stack, painting
 from tests.e2e.terminal import CTRL_C, CTRL_D, CTRL_U, UP, Terminal
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from atelier.cli.train import facts_of
+from atelier.cli.file_facts import facts_of
 from models.artifacts import Audio
 from models.music.midi import write_midi
 from models.score import Score

@@ -23,7 +23,7 @@ from atelier import (
     ServerError,
 )
 from atelier.client.errors import retry_after
-from tests.atelier.test_client_service import PNG, SHA, App, Service, refusal, serving
+from tests.atelier.client.test_service_schema import PNG, SHA, App, Service, refusal, serving
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from atelier import AsyncClient, Client, ServerError
 from atelier.client.flows import Block, Emit, Flow, Pause, Receive, Send, Stream, call, receive
 from atelier.client.modalities import BY_NAME
 from atelier.client.sse import Event, EventReader
-from tests.atelier.test_client_service import App, Service, serving
+from tests.atelier.client.test_service_schema import App, Service, serving
 
 
 @pytest.fixture(scope="module")

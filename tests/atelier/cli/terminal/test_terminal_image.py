@@ -7,7 +7,7 @@ from PIL import Image
 from rich.console import Console
 
 from atelier.cli.output import as_value
-from atelier.cli.terminal_image import Canvas, drawn
+from atelier.cli.terminal.terminal_image import Canvas, drawn
 
 
 def png(picture: Image.Image) -> bytes:

@@ -136,7 +136,7 @@ def test_inspect_leaves_torch_out(checkpoints: Path, tmp_path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from atelier.cli.train import inspect
+from atelier.cli.file_facts import inspect
 for file in {files}:
     inspect(Path(file))
 raise SystemExit("torch" in sys.modules)

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atelier.cli.jobs import save
-from atelier.cli.repl import Sitting
-from atelier.cli.terminal_image import Canvas
+from atelier.cli.results import save
+from atelier.cli.terminal.repl import Sitting
+from atelier.cli.terminal.terminal_image import Canvas
 
 if TYPE_CHECKING:
     from atelier.client.client import Client
@@ -23,7 +23,7 @@ class PaintRepl:
         self._sitting = Sitting(PROMPT, HELP, "prompt", params)
         self._canvas = Canvas(self._sitting.console)
 
-    def work(self) -> None:
+    def run(self) -> None:
         """Until there are no more words. Raises AtelierError where nobody answers, the key is
         refused or there is no such model, before the first of them."""
         model = self._sitting.params.get("model")

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from atelier.cli.output import fail, show_rows
-from atelier.cli.train import NEEDS
+from atelier.cli.output import fail, failing_in_one_line, show_rows
+
+INTERRUPTED = "stopped; the same command goes on"
 
 data = typer.Typer(
     help="Build training data ahead, into the cache.",
@@ -37,28 +38,19 @@ def music(
 
     A build that was broken off goes on where it was. Prints the folder and what is in it.
     """
-    try:
+    if own is not None and style:
+        raise fail("--style is for the built styles; in a folder of your own they are its folders")
+    with failing_in_one_line("train", INTERRUPTED):
         from training.data.music.build import build_music
         from training.data.music.own_music import build_own
         from training.data.music.shards import summary
-        from training.errors import TrainingError
-    except ModuleNotFoundError as error:
-        raise fail(NEEDS.format(extra="train", missing=error.name)) from None
-    if own is not None and style:
-        raise fail("--style is for the built styles; in a folder of your own they are its folders")
-    try:
+
         folder = (
             build_music(minutes, style or (), font)
             if own is None
             else build_own(own, minutes, font)
         )
         rows = summary(folder)
-    except TrainingError as error:
-        raise fail(str(error)) from None
-    except ModuleNotFoundError as error:
-        raise fail(NEEDS.format(extra="train", missing=error.name)) from None
-    except KeyboardInterrupt:
-        raise fail("stopped; the same command goes on", 130) from None
     print(folder)
     show_rows(rows)
 
@@ -84,20 +76,11 @@ def video(
     """
     if own is None and rate is not None:
         raise fail("--rate is for a folder of your own; emoji are loops, taken whole")
-    try:
+    with failing_in_one_line("train", INTERRUPTED):
         from training.data.video.clips import build, summary
         from training.data.video.own_clips import build_own_clips
-        from training.errors import TrainingError
-    except ModuleNotFoundError as error:
-        raise fail(NEEDS.format(extra="train", missing=error.name)) from None
-    try:
+
         folder = build(frames, size) if own is None else build_own_clips(own, frames, size, rate)
         rows = summary(folder)
-    except TrainingError as error:
-        raise fail(str(error)) from None
-    except ModuleNotFoundError as error:
-        raise fail(NEEDS.format(extra="train", missing=error.name)) from None
-    except KeyboardInterrupt:
-        raise fail("stopped; the same command goes on", 130) from None
     print(folder)
     show_rows(rows)

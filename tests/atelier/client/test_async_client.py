@@ -16,7 +16,7 @@ from atelier import (
     RateLimitError,
     WaitTimeout,
 )
-from tests.atelier.test_client_service import PNG, SHA, App, Service, refusal, serving
+from tests.atelier.client.test_service_schema import PNG, SHA, App, Service, refusal, serving
 
 Story = Callable[[AsyncClient], Awaitable[None]]
 Tell = Callable[[Story], None]

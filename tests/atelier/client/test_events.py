@@ -16,7 +16,7 @@ from atelier import (
     NotFoundError,
     WaitTimeout,
 )
-from tests.atelier.test_client_service import PNG, App, Service, refusal, serving
+from tests.atelier.client.test_service_schema import PNG, App, Service, refusal, serving
 
 NAMES = ["status", "progress", "progress", "progress", "completed"]
 

@@ -208,7 +208,8 @@ class App:
         return Response(data) if data else refusal(410, "artifact_expired")
 
     async def models(self, request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [{"id": "vae-fashion"}, {"id": "a/b"}]})
+        cards = [{"id": "vae-fashion", "modality": "image"}, {"id": "a/b", "modality": "toy"}]
+        return JSONResponse({"object": "list", "data": cards})
 
     async def model(self, request: Request) -> Response:
         return JSONResponse({"id": request.path_params["id"]})

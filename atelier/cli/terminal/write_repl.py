@@ -6,8 +6,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atelier.cli.jobs import save
-from atelier.cli.repl import LEAVING, Sitting
+from atelier.cli.results import save
+from atelier.cli.terminal.repl import LEAVING, Sitting
 from atelier.client.errors import AtelierError, JobError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class WriteRepl:
         self._sitting = Sitting(PROMPT, HELP, "prompt", params)
         self._last = ""
 
-    def work(self) -> None:
+    def run(self) -> None:
         """Until there are no more lines. Raises AtelierError where nobody answers, the key is
         refused or there is no such model, before the first of them."""
         model = self._sitting.params.get("model")

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from app.core.settings import Settings
-from atelier.cli.progress import cancel_on_interrupt, describe
+from atelier.cli.terminal.progress import cancel_on_interrupt, describe
 from atelier.client.jobs import Job
 from tests.app.serving import Running, eventually, serving
 from tests.atelier.commands import environment_with

@@ -1,25 +1,25 @@
-"""`atelier import` and `attach-clip`: imports foreign weights, and attaches CLIPs to models."""
+"""`atelier import` and `attach-clip`: checkpoints from foreign weights, and CLIPs that guide."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from atelier.cli.output import fail, settings_with
-from atelier.cli.train import NEEDS, Folder
+from atelier.cli.checkpoints.train import Folder
+from atelier.cli.output import fail, failing_in_one_line, settings_with
 
 import_ = typer.Typer(
-    help="Turn foreign weights into a checkpoint, once; the service never loads what they were.",
+    help="Convert foreign weights to a checkpoint, once. The service never loads the originals.",
     no_args_is_help=True,
 )
 
-Key = Annotated[str | None, typer.Option(help="Entry of the file that holds them.")]
+Key = Annotated[str | None, typer.Option(help="Entry of the file that holds the weights.")]
 Id = Annotated[str | None, typer.Option("--id", help="Id; else the file's name.")]
 Title = Annotated[str, typer.Option(help="A title for its card.")]
 Licence = Annotated[str, typer.Option(help="Licence of the weights.")]
 Context = Annotated[
-    int | None, typer.Option(help="Tokens that a text may have; else as many as it knows, or 2048.")
+    int | None,
+    typer.Option(help="Tokens of a text at most; else as many as the model knows, or 2048."),
 ]
 Data = Annotated[str, typer.Option(help="What it was trained on.")]
 
@@ -35,41 +35,32 @@ def dcgan(
     data: Data = "unknown",
 ) -> None:
     """The generator of a DCGAN, in the widespread layout (main.N.weight)."""
-    card = _card(title, licence, data)
-    folder, called = settings_with(checkpoints=to).checkpoints, _called(file, name)
-
-    def imported() -> Path:
+    with failing_in_one_line("worker"):
         from models.convert.importers import import_weights
 
-        return import_weights("dcgan", file, key, folder, called, card)
-
-    _say(imported)
+        card = _card(title, licence, data)
+        print(import_weights("dcgan", file, key, _folder(to), _id(file, name), card))
 
 
 @import_.command()
 def diffusers(
     file: Annotated[Path, typer.Argument(help="Its folder.", metavar="FOLDER", exists=True)],
     name: Id = None,
-    clip: Annotated[
-        str | None, typer.Option(help="Id of a CLIP among the parts, to guide it.")
-    ] = None,
+    clip: Annotated[str | None, typer.Option(help="Id of a CLIP that guides it.")] = None,
     to: Folder = None,
     title: Title = "",
     licence: Licence = "unknown",
     data: Data = "unknown",
 ) -> None:
     """A Stable Diffusion 1.x or 2.x folder, as diffusers has it."""
-    card = _card(title, licence, data)
-    folder, called = settings_with(checkpoints=to).checkpoints, _called(file, name)
-
-    def imported() -> Path:
+    with failing_in_one_line("worker"):
         from models.convert.importers import import_weights
         from models.diffusion.attach_clip import guided_by
 
-        needs = {} if clip is None else {"requires": guided_by(folder, clip)}
-        return import_weights("diffusers", file, None, folder, called, card | needs)
-
-    _say(imported)
+        folder, card = _folder(to), _card(title, licence, data)
+        if clip is not None:
+            card["requires"] = guided_by(folder, clip)
+        print(import_weights("diffusers", file, None, folder, _id(file, name), card))
 
 
 @import_.command(name="open-clip")
@@ -86,23 +77,19 @@ def open_clip(
         typer.Option("--pretrained", help="open_clip's tag of these weights, such as openai."),
     ] = None,
     key: Key = None,
-    replace: Annotated[bool, typer.Option(help="Give up the part that has the id.")] = False,
+    replace: Annotated[bool, typer.Option(help="Replace a component that has the id.")] = False,
     to: Folder = None,
     title: Title = "",
     licence: Licence = "unknown",
     data: Data = "unknown",
 ) -> None:
-    """A CLIP, which becomes a part: it guides other models (see `atelier attach-clip`)."""
-    card = _card(title, licence, data)
-    folder, called = settings_with(checkpoints=to).checkpoints, _called(weights, name)
-
-    def imported() -> Path:
+    """A CLIP, as a component that guides other models (see `atelier attach-clip`)."""
+    with failing_in_one_line("worker"):
         from models.convert.importers import import_clip
         from models.convert.open_clip import OpenClipSource
 
-        return import_clip(OpenClipSource(model, weights, tag, key), folder, called, replace, card)
-
-    _say(imported)
+        source, card = OpenClipSource(model, weights, tag, key), _card(title, licence, data)
+        print(import_clip(source, _folder(to), _id(weights, name), replace, card))
 
 
 @import_.command()
@@ -116,7 +103,11 @@ def gguf(
     data: Data = "unknown",
 ) -> None:
     """A language model in one GGUF file; its weights become plain bfloat16."""
-    _import_language(file, name, context, to, _card(title, licence, data))
+    with failing_in_one_line("worker"):
+        from models.convert.importers import import_language
+
+        card = _card(title, licence, data)
+        print(import_language(file, context, _folder(to), _id(file, name), card))
 
 
 @import_.command()
@@ -132,62 +123,37 @@ def transformers(
     data: Data = "unknown",
 ) -> None:
     """A causal language model's folder, as transformers has it."""
-    _import_language(file, name, context, to, _card(title, licence, data))
-
-
-def _import_language(
-    file: Path, name: str | None, context: int | None, to: Path | None, card: dict[str, Any]
-) -> None:
-    folder, called = settings_with(checkpoints=to).checkpoints, _called(file, name)
-
-    def imported() -> Path:
-        from models.convert.importers import import_language
-
-        return import_language(file, context, folder, called, card)
-
-    _say(imported)
+    gguf(file, name, context, to, title, licence, data)
 
 
 def attach_clip(
     model: Annotated[str, typer.Argument(help="Id of a diffusion model among the checkpoints.")],
     clip: Annotated[
-        str | None, typer.Option(help="Id of the CLIP among their parts.", show_default=False)
+        str | None, typer.Option(help="Id of the CLIP among the components.", show_default=False)
     ] = None,
     to: Folder = None,
-    none: Annotated[bool, typer.Option("--none", help="Detach its CLIP.")] = False,
+    none: Annotated[bool, typer.Option("--none", help="Detach the CLIP.")] = False,
 ) -> None:
-    """Let a CLIP guide a diffusion model: its card names the CLIP, its weights stay as they are."""
+    """Let a CLIP guide a diffusion model: the header names the CLIP, the weights do not change."""
     if (clip is None) is not none:
         raise fail("name a CLIP by --clip, or detach it by --none")
-    folder = settings_with(checkpoints=to).checkpoints
-
-    def attached() -> Path:
+    with failing_in_one_line("worker"):
         from models.diffusion import attach_clip as clips
 
-        if clip is None:
-            return clips.detach_clip(folder, model)
-        return clips.attach_clip(folder, model, clip)
+        folder = _folder(to)
+        print(
+            clips.detach_clip(folder, model) if clip is None else clips.attach_clip(folder, model, clip)
+        )
 
-    _say(attached)
+
+def _folder(to: Path | None) -> Path:
+    return settings_with(checkpoints=to).checkpoints
 
 
 def _card(title: str, licence: str, data: str) -> dict[str, Any]:
     return {"title": title, "licence": licence, "data": data, "data_licence": "unknown"}
 
 
-def _called(file: Path, name: str | None) -> str:
+def _id(file: Path, name: str | None) -> str:
     file = file.absolute()  # a folder may be given as "."
     return name or (file.name if file.is_dir() else file.stem).lower()
-
-
-def _say(write: Callable[[], Path]) -> None:
-    """The path of what was written, or one line of why nothing was."""
-    from models.checkpoint.header import CheckpointError
-
-    try:
-        path = write()
-    except ModuleNotFoundError as error:
-        raise fail(NEEDS.format(extra="worker", missing=error.name)) from None
-    except CheckpointError as error:
-        raise fail(str(error)) from None
-    print(path)

@@ -1,0 +1,67 @@
+"""`atelier eval` and `quality`: how good checkpoints are, and the page that says so."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atelier.cli.options import Params, parse_params
+from atelier.cli.output import fail, failing_in_one_line, settings_with, show_json
+
+Checkpoints = Annotated[
+    Path | None,
+    typer.Option(help="Folder of checkpoints.", envvar="ATELIER_CHECKPOINTS"),
+]
+
+
+def eval_(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint's file, or its id.")],
+    reference: Annotated[
+        str | None, typer.Option(help="Pictures to compare with, if not those of its recipe.")
+    ] = None,
+    n: Annotated[int | None, typer.Option(help="Pictures a seed, if not 2,000.")] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds that the interval is over.")] = 3,
+    param: Params = None,
+    inception: Annotated[
+        Path | None, typer.Option(help="Weights of Inception v3, for FID and IS.", exists=True)
+    ] = None,
+    checkpoints: Checkpoints = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Measure a checkpoint's pictures and write the figures, with intervals, into its card."""
+    with failing_in_one_line("train"):
+        from training.evaluation.evaluate import evaluate
+        from training.evaluation.image_trial import Eyes
+        from training.evaluation.options import EvalOptions
+        from training.metrics.features import EfficientNetLite0
+        from training.pipeline import device_of
+
+        features, judge = EfficientNetLite0(), None
+        path = _file(checkpoint, settings_with(checkpoints=checkpoints).checkpoints)
+        order = EvalOptions(parse_params(param or []), n, seeds, reference)
+        if inception is not None:
+            from training.metrics.inception import InceptionV3  # which takes torchvision a second
+
+            judge = InceptionV3(inception)
+        show_json(evaluate(path, order, Eyes(features, judge), device_of(device)))
+
+
+def quality(
+    out: Annotated[Path, typer.Option(help="Folder for quality.md and its sheets.")] = Path("docs"),
+    checkpoints: Checkpoints = None,
+) -> None:
+    """Write the table of all checkpoints' figures, and a sheet of pictures of each."""
+    with failing_in_one_line("train"):
+        from training.evaluation.report import write_report
+
+        print(write_report(settings_with(checkpoints=checkpoints).checkpoints, out))
+
+
+def _file(name: str, folder: Path) -> Path:
+    """Returns a checkpoint's path, by the path of its file or by its id in a folder."""
+    from models.checkpoint.header import SUFFIX
+
+    for path in (Path(name), folder / f"{name}{SUFFIX}"):
+        if path.is_file():
+            return path
+    raise fail(f"no checkpoint {name}, and none of that id in {folder}")
