@@ -17,7 +17,7 @@ from atelier.cli.terminal.progress import follow
 from atelier.client.client import Client
 from atelier.client.jobs import Job
 from atelier.client.requests import Card
-from atelier.service.packaged_models import take_over
+from atelier.service.packaged_models import import_missing
 from atelier.service.supervisor import free_port
 
 FOLDER = Path("demo")
@@ -133,7 +133,7 @@ def main() -> None:
         own, settings = KEPT.resolve() / "checkpoints", read_settings()
         if settings.packaged_models:
             out.print("taking over models that packages carry ...")
-            take_over((settings.checkpoints, own))
+            import_missing((settings.checkpoints, own))
         if own.is_dir():
             (Path(state) / "checkpoints").symlink_to(own)
         command = [sys.executable, "-m", "atelier", "up", "--port", str(port), "--state", state]

@@ -4,7 +4,6 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -133,7 +132,7 @@ OPTIONS: dict[str, tuple[Parameter, ...]] = {
 class AnyModality(TyperGroup):
     """Has a command for every name: a service may have modalities that the table does not."""
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if command := super().get_command(ctx, cmd_name):
             return command
         alone = typer.Typer(add_completion=False)

@@ -1,14 +1,14 @@
-"""A child that keeps a program which knows nothing of the supervisor's pipe: the server.
+"""The parent of the embedded server, which itself does not watch the supervisor's pipe.
 
-`python -m atelier.service.child_guard FOLDER PROGRAM ARGUMENT...` runs it, passes on SIGTERM, ends
-with its status, and ends it when the supervisor's pipe closes. Should this process be killed
-itself, the program is killed by the kernel where that can be asked for (Linux).
+`python -m atelier.service.child_guard FOLDER PROGRAM ARGUMENT...` runs the server, passes SIGTERM
+on, exits with its status, and ends it when the supervisor's pipe closes. If this process is killed,
+Linux kills the server.
 
-Before it starts the program, it repairs the end of the program's log after a power cut. A program
-that will never be able to read its data ends this process with status 65.
+It first repairs the end of the server's log after a power cut. It exits with status 65 if the
+server will never be able to read its data.
 
-The program inherits a lock on the folder of its data, so that it is held for exactly as long as
-the program lives, whoever dies before it. Two servers would tear one append-only file apart.
+The server inherits a lock on its data folder, so the folder is locked exactly as long as the server
+lives. Two servers would corrupt the append-only file.
 """
 
 import ctypes
@@ -26,15 +26,15 @@ from app.core import parent_watch
 from app.core.log import configure
 from atelier.service.append_log import is_unreadable, last_reason, repair
 
-log = logging.getLogger("atelier.keeper")
+log = logging.getLogger("atelier.child_guard")
 
-EX_DATA = 65  # exit status: what the program kept can't be read, and starting again won't help
+EX_DATA = 65  # exit status: the data can't be read, and a restart won't help
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)  # loaded before any fork
 
 
 def claim(folder: Path, patience: float = math.inf) -> int:
-    """The descriptor of a lock on the folder. Raises BlockingIOError when patience ends."""
+    """Returns the descriptor of a lock on the folder. Raises BlockingIOError after `patience` s."""
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     end = time.monotonic() + patience
     while True:
@@ -49,7 +49,7 @@ def claim(folder: Path, patience: float = math.inf) -> int:
 
 
 def die_with_parent() -> None:
-    """Between fork and exec: ask Linux to kill this process when its parent dies."""
+    """Asks Linux to kill this process when its parent dies; called between fork and exec."""
     if sys.platform == "linux":
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -59,7 +59,7 @@ def main() -> int:
     configure("info")
     os.umask(0o077)
     data = Path(folder)
-    held = claim(data)
+    lock = claim(data)
     try:
         if cut := repair(data, command[0]):
             log.warning("zeros cut off the end of the log", extra=cut._asdict())
@@ -69,20 +69,20 @@ def main() -> int:
     before = size_of(data / "log")
     program = subprocess.Popen(
         command,
-        pass_fds=[held],
+        pass_fds=[lock],
         stdout=subprocess.DEVNULL,
         preexec_fn=die_with_parent,  # noqa: PLW1509 - there are no threads yet
     )
-    os.close(held)  # now it is the program's alone
+    os.close(lock)  # now it is the program's alone
     signal.signal(signal.SIGTERM, lambda *_: program.terminate())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent_watch.watch()
     status = program.wait()
-    return explained(status, data / "log", before) if status > 0 else status
+    return exit_status(status, data / "log", before) if status > 0 else status
 
 
-def explained(status: int, file: Path, start: int) -> int:
-    """Log why the program ended, as its own log says from `start` on; the status to end with."""
+def exit_status(status: int, file: Path, start: int) -> int:
+    """Logs why the program ended, by its own log from byte `start` on, and returns our status."""
     reason = last_reason(file, start)
     log.error("the server ended", extra={"status": status, "reason": reason, "log": file})
     return EX_DATA if is_unreadable(reason) else status

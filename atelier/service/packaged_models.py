@@ -1,9 +1,8 @@
-"""Models that Python packages carry: imported once, at the first start, into the state folder.
+"""Models that Python packages carry, imported into the state folder at the first start.
 
-A process of its own does it, since what reads their files takes a gigabyte of memory. The service
-runs meanwhile: `imports/<id>.json` in the state folder tells it what the model will be and how far
-its import is (`app/core/imports.py`). A model that can't be imported is reported there and in the
-log.
+A child process imports them, since that takes a gigabyte of memory. The service runs meanwhile:
+`imports/<id>.json` in the state folder has the model's header and the progress of the import, or
+the error (`app/core/imports.py`).
 """
 
 import importlib.util
@@ -26,18 +25,18 @@ from app.core.log import configure
 from app.core.settings import Settings
 from models.checkpoint.header import Header
 
-log = logging.getLogger("atelier.up")
+log = logging.getLogger("atelier.packaged_models")
 
 SUFFIX = ".safetensors"
-HELD = "held"  # says that whoever asks holds the other end of standard input
-LOADED, READ = 0.2, 0.8  # progress once the libraries are loaded, and once the file is read
-STALE_DRAFT = 3600.0  # seconds after which nobody writes a draft any more
+ATTENDED = "attended"  # says that the parent has the other end of standard input
+LOADED, READ = 0.2, 0.8  # progress when the libraries are loaded, and when the file is read
+STALE_DRAFT = 3600.0  # seconds after which a draft is of a killed import
 SILENT = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # bars are for terminals
 
 
 @dataclass(frozen=True)
 class Packaged:
-    """A model in a package: its file there, and the card that it gets."""
+    """A model in a package: its file there, and the fields of its header."""
 
     id: str
     package: str
@@ -51,14 +50,14 @@ class Packaged:
     max_tokens: int = 400  # that a request asks for, if it doesn't say
 
     def path(self) -> Path | None:
-        """Its file, if the package is installed; the package itself is never run."""
-        found = importlib.util.find_spec(self.package)
-        folders = (found and found.submodule_search_locations) or ()
+        """Returns its file, if the package is installed. The package itself is never imported."""
+        spec = importlib.util.find_spec(self.package)
+        folders = (spec and spec.submodule_search_locations) or ()
         return next((p for folder in folders if (p := Path(folder) / self.file).is_file()), None)
 
     @property
     def card(self) -> dict[str, Any]:
-        """What stands in its header besides what is read off its file."""
+        """The fields of its header that its file does not have."""
         return {
             "title": self.title,
             "description": self.description,
@@ -69,7 +68,7 @@ class Packaged:
 
     @property
     def expected_header(self) -> Header:
-        """The header it will have, as far as its requests depend on it."""
+        """The fields of its header that its requests depend on."""
         limits = {"max_tokens": (1, self.context - 1)}
         defaults = {"max_tokens": self.max_tokens, **self.defaults}
         card = {**self.card, "defaults": defaults, "limits": limits}
@@ -96,27 +95,27 @@ def exists_in(folders: Sequence[Path], model: Packaged) -> bool:
     return any((folder / f"{model.id}{SUFFIX}").exists() for folder in folders)
 
 
-def take_over(folders: Sequence[Path]) -> None:
-    """Put what packages carry and no folder has into the last folder, and wait for it."""
+def import_missing(folders: Sequence[Path]) -> None:
+    """Imports the models that no folder has into the last folder, and waits."""
     for model in PACKAGED:
         if exists_in(folders, model) or model.path() is None:
             continue
         log.info("importing a model, once", extra={"model": model.id})
         module = "atelier.service.packaged_models"
-        command = [sys.executable, "-m", module, model.id, str(folders[-1]), HELD]
+        command = [sys.executable, "-m", module, model.id, str(folders[-1]), ATTENDED]
         quiet = {} if sys.stderr.isatty() else SILENT
         with subprocess.Popen(
             command, env=os.environ | quiet, stdin=subprocess.PIPE, stdout=sys.stderr
-        ) as taking:
-            if taking.wait():
+        ) as process:
+            if process.wait():
                 log.warning("a model could not be imported", extra={"model": model.id})
 
 
 def plan_imports(settings: Settings, state: Path) -> list[Packaged]:
-    """The models to import in the background, each announced to the service as one.
+    """Returns the models to import in the background, and announces them to the service.
 
-    A job may wait since before the last stop for a model that is there by now, or that nobody
-    will import any more; that is told too.
+    It also updates the records of models that exist by now or will not be imported any more: jobs
+    may have waited for them since before the last stop.
     """
     remove_drafts(state / "checkpoints")
     imports, planned = Imports(state), []
@@ -137,7 +136,7 @@ def plan_imports(settings: Settings, state: Path) -> list[Packaged]:
 
 
 def remove_drafts(folder: Path) -> None:
-    """Remove what an import that was killed had written: hundreds of megabytes, perhaps."""
+    """Removes the drafts of killed imports, which may have hundreds of megabytes."""
     for draft in folder.glob(".saving-*"):
         if draft.stat().st_mtime < time.time() - STALE_DRAFT:
             log.info("a draft of a killed import is removed", extra={"draft": draft.name})
@@ -145,13 +144,13 @@ def remove_drafts(folder: Path) -> None:
 
 
 def import_command(model: Packaged, state: Path) -> tuple[str | Path, ...]:
-    """The process that imports a model in the background, below a supervisor."""
+    """Returns the command that imports a model in the background, for the supervisor."""
     module = "atelier.service.packaged_models"
     return (sys.executable, "-m", module, model.id, state / "checkpoints", state)
 
 
 def end_with_parent() -> None:
-    """End this process when the one that holds the other end of its standard input does."""
+    """Ends this process when its standard input closes."""
 
     def watch() -> None:
         while os.read(0, 1):
@@ -162,7 +161,7 @@ def end_with_parent() -> None:
 
 
 def main(name: str, folder: str) -> int:
-    """The process that imports one; where it is already, that is well."""
+    """Imports a model, unless it exists, and returns the exit status."""
     known = {model.id: model for model in PACKAGED}
     if (model := known.get(name)) is None:
         return _refused(name, f"no package is known to carry it; known: {', '.join(known)}")
@@ -176,7 +175,7 @@ def main(name: str, folder: str) -> int:
 
 
 def note_end(model: Packaged, state: Path, status: int) -> None:
-    """Tell the service of an import that died and could not say so itself."""
+    """Records the error of an import that died."""
     imports = Imports(state)
     known = imports.read().get(model.id)
     if status and known and not known.error:
@@ -195,7 +194,7 @@ def _refused(name: str, reason: str) -> int:
 
 
 def import_in_background(name: str, folder: Path, state: Path) -> int:
-    """The supervisor's child that imports a model and tells the service how far it is."""
+    """Imports a model as a child of the supervisor, and records the progress."""
     configure("info")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that drafts are removed
     parent_watch.watch()
@@ -218,7 +217,7 @@ def import_in_background(name: str, folder: Path, state: Path) -> int:
 
 
 def import_packaged(model: Packaged, folder: Path, note: Callable[[float], None]) -> None:
-    """Write a model's checkpoint; `note` hears how far that is. Raises ImportFailed."""
+    """Write a model's checkpoint; `note` is called with the progress. Raises ImportFailed."""
     path = model.path()
     if path is None:
         package = model.package.replace("_", "-")
@@ -250,7 +249,7 @@ def run(arguments: Sequence[str]) -> int:
     match arguments:
         case [name, folder]:
             return main(name, folder)
-        case [name, folder, argument] if argument == HELD:
+        case [name, folder, argument] if argument == ATTENDED:
             end_with_parent()
             return main(name, folder)
         case [name, folder, state]:

@@ -1,12 +1,12 @@
 """The supervisor behind `atelier up`: embedded Valkey, API and workers as children, kept alive.
 
 1. A lock file guards the state folder: two supervisors never share one.
-2. What dies is started again, at once at first and then ever more slowly; it never gives up.
-3. Exit status 78 says that the configuration is wrong: then everything stops.
-4. Children hold one end of a pipe. When this process dies, however it dies, the pipe closes and
-   they end: kill -9 leaves no orphans.
+2. It restarts a child that dies, at once at first and then after ever longer pauses, for ever.
+3. Exit status 78 means that the configuration is wrong: then everything stops.
+4. Children have one end of a pipe. When this process dies, even by kill -9, the pipe closes and
+   they end, so there are no orphans.
 5. It stops in order: the API first, then the workers, which drain, then the server.
-6. Models that packages carry are imported by children of their own, which are not started again.
+6. Children of their own import the models that packages carry. They are not restarted.
 """
 
 import errno
@@ -35,7 +35,7 @@ from atelier.service.embedded_valkey import EmbeddedServer
 from atelier.service.packaged_models import SILENT, import_command, note_end, plan_imports
 from atelier.service.state_folder import discard_socket, prepare_state, private_files
 
-log = logging.getLogger("atelier.up")
+log = logging.getLogger("atelier.supervisor")
 
 LONGEST_PAUSE = 10.0  # seconds between two starts of a child that keeps dying
 STEADY = 30.0  # a child that has lived so long starts at once again
@@ -59,46 +59,46 @@ class Refused(RuntimeError):
 
 @dataclass
 class Child:
-    """A process that is to be running."""
+    """A process that the supervisor keeps running."""
 
-    name: str  # of one of KINDS, with what tells it from others of its kind
+    name: str  # its kind, one of KINDS, and a suffix if there are several
     command: Sequence[str | Path]
     environment: Mapping[str, str]
-    lifeline: int
-    ended: Callable[[int], None] | None = None  # told its status, of one that runs only once
+    parent_pipe: int
+    on_end: Callable[[int], None] | None = None  # called with the status, if it runs only once
     log: Path | None = None  # the file where it says what is wrong, if not on standard error
     process: subprocess.Popen[bytes] | None = None
-    began: float = 0.0
+    started_at: float = 0.0
     pause: float = 0.0
-    due: float = 0.0  # when to start it again
-    over: bool = False  # it has ended and is not to be started again
+    restart_at: float = 0.0
+    ended: bool = False  # and is not to be started again
 
     @property
     def kind(self) -> str:
         return self.name.partition("-")[0]
 
     def start(self) -> None:
-        self.began = time.monotonic()
+        self.started_at = time.monotonic()
         self.process = subprocess.Popen(
             [*self.command],
-            env=dict(self.environment) | {VARIABLE: str(self.lifeline)},
+            env=dict(self.environment) | {VARIABLE: str(self.parent_pipe)},
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,  # the supervisor's own output is what a script reads
-            pass_fds=[self.lifeline],
+            pass_fds=[self.parent_pipe],
             start_new_session=True,  # Ctrl-C reaches the supervisor, which stops them in order
         )
 
-    def mend(self) -> None:
-        """Start it if it is not running and its pause is over.
+    def keep_running(self) -> None:
+        """Starts it if it is not running and its pause is over.
 
-        Raises Refused where it ended with status 78, or could not read what it has kept.
+        Raises Refused if it ended with status 78, or could not read its data.
         """
         if self.process is None:
-            if time.monotonic() >= self.due:
+            if time.monotonic() >= self.restart_at:
                 try:
                     self.start()
                 except OSError as error:  # no memory or no processes left, for now
-                    self._rest(str(error))
+                    self._schedule_restart(str(error))
         elif (status := self.process.poll()) is not None:
             if status == EX_DATA and self.log:
                 reason = last_reason(self.log) or "no reason given"
@@ -106,27 +106,27 @@ class Child:
                 raise Refused(f"{message} (its log is {self.log})")
             if status == EX_CONFIG:
                 raise Refused(f"{self.name} can't run as configured", EX_CONFIG)
-            if self.ended is None:
-                self._rest(status)
-            elif not self.over:
-                self.over = True
-                self.ended(status)
+            if self.on_end is None:
+                self._schedule_restart(status)
+            elif not self.ended:
+                self.ended = True
+                self.on_end(status)
 
-    def _rest(self, status: int | str) -> None:
-        """After a death: start again at once if it had lived well, else ever later."""
+    def _schedule_restart(self, status: int | str) -> None:
+        """Plans the next start: at once if the child was steady, else later each time."""
         now = time.monotonic()
-        steady = now - self.began > STEADY
+        steady = now - self.started_at > STEADY
         self.pause = 0.0 if steady else min(LONGEST_PAUSE, 2 * self.pause + 0.2)
         log.warning("child died", extra={"child": self.name, "status": status})
-        self.process, self.due = None, now + self.pause
+        self.process, self.restart_at = None, now + self.pause
 
-    def tell(self) -> None:
-        """Ask it to end."""
+    def terminate(self) -> None:
+        """Asks it to end."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
-    def reap(self, grace: float) -> None:
-        """Wait for its end, and bring it about when the grace is over."""
+    def wait(self, grace: float) -> None:
+        """Waits until it ends, and kills it after `grace` seconds."""
         if self.process is None:
             return
         try:
@@ -139,7 +139,7 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Runs the service on this machine until it is told to stop."""
+    """Runs the service on this machine until SIGTERM or SIGINT."""
 
     settings: Settings
     api: Sequence[str] = API
@@ -148,9 +148,9 @@ class Supervisor:
     stopping: bool = False
 
     def run(self) -> None:
-        """Start everything, say when it is ready, keep it alive, stop it in order.
+        """Starts everything, prints when it is ready, keeps it running, and stops it in order.
 
-        Raises Misconfigured, Refused or NoServer where that can't be.
+        Raises Misconfigured, Refused or NoServer.
         """
         state = prepare_state(self.settings.state)
         with private_files():  # of the children too
@@ -175,29 +175,24 @@ class Supervisor:
     def _on_signal(self, number: int, frame: object) -> None:
         self.stopping = True
 
-    def _plan(self, state: Path, lifeline: int) -> None:
-        """Which children there are, the server first."""
+    def _plan(self, state: Path, parent_pipe: int) -> None:
+        """Lists the children, the server first."""
         environment = os.environ | self._settings_as_environment(state)
         if not self.settings.redis_url:
             server = EmbeddedServer(state, self.settings.queue_memory)
-            keeper = (
-                sys.executable,
-                "-m",
-                "atelier.service.child_guard",
-                server.data,
-                *server.command(),
-            )
-            self.children.append(Child("valkey", keeper, os.environ, lifeline, log=server.log))
+            module = "atelier.service.child_guard"
+            guard = (sys.executable, "-m", module, server.data, *server.command())
+            self.children.append(Child("valkey", guard, os.environ, parent_pipe, log=server.log))
             environment["ATELIER_REDIS_URL"] = server.url
-        self.children.append(Child("api", self.api, environment, lifeline))
+        self.children.append(Child("api", self.api, environment, parent_pipe))
         for i in range(self.settings.workers):
-            self.children.append(Child(f"worker-{i}", self.worker, environment, lifeline))
+            self.children.append(Child(f"worker-{i}", self.worker, environment, parent_pipe))
         for model in plan_imports(self.settings, state):
             command = import_command(model, state)
             environment = os.environ | SILENT
-            ended = partial(note_end, model, state)
+            on_end = partial(note_end, model, state)
             self.children.append(
-                Child(f"import-{model.id}", command, environment, lifeline, ended=ended)
+                Child(f"import-{model.id}", command, environment, parent_pipe, on_end=on_end)
             )
 
     def _settings_as_environment(self, state: Path) -> dict[str, str]:
@@ -213,7 +208,7 @@ class Supervisor:
         ready, asked = False, 0.0
         while not self.stopping:
             for child in self.children:
-                child.mend()
+                child.keep_running()
             if not ready and time.monotonic() - asked > ASK_EVERY:
                 ready, asked = self._is_ready(), time.monotonic()
                 if ready:
@@ -222,7 +217,7 @@ class Supervisor:
 
     @property
     def host(self) -> str:
-        """Where this machine reaches the API."""
+        """The host at which this machine reaches the API."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
 
     @property
@@ -231,7 +226,7 @@ class Supervisor:
         return f"http://{host}:{self.settings.port}"
 
     def _is_ready(self) -> bool:
-        """Asked over a plain connection: a proxy for the world outside has no part in it."""
+        """Whether the API is ready, over a connection that no proxy sees."""
         connection = http.client.HTTPConnection(self.host, self.settings.port, timeout=1)
         try:
             connection.request("GET", "/readyz")
@@ -244,7 +239,7 @@ class Supervisor:
     def _stop(self) -> None:
         api, workers, imports, valkey = ([c for c in self.children if c.kind == k] for k in KINDS)
         for child in imports:
-            child.tell()
+            child.terminate()
         stop_together(api, API_GRACE + KILL_AFTER)
         stop_together(workers, self.settings.drain_grace + KILL_AFTER)
         stop_together(imports, KILL_AFTER)
@@ -253,9 +248,9 @@ class Supervisor:
 
 
 def check_connections(settings: Settings) -> None:
-    """Raises Misconfigured where Redis or the store is not what the settings say.
+    """Raises Misconfigured if the settings of Redis or the store are wrong.
 
-    One that is away is no fault of the settings: children wait for it.
+    A server that does not answer is no fault of the settings: children wait for it.
     """
     if settings.redis_url:
         check_credentials(settings)
@@ -266,16 +261,16 @@ def check_connections(settings: Settings) -> None:
 
 
 def stop_together(children: Sequence[Child], grace: float) -> None:
-    """Tell all of them at once, then wait for each; what takes longer is killed."""
+    """Asks all to end at once, waits for each, and kills those that take longer than `grace`."""
     for child in children:
-        child.tell()
+        child.terminate()
     end = time.monotonic() + grace
     for child in children:
-        child.reap(max(0.0, end - time.monotonic()))
+        child.wait(max(0.0, end - time.monotonic()))
 
 
 def lock(state: Path) -> IO[str]:
-    """Hold the state folder for as long as the file is open. Raises Refused if another does."""
+    """Locks the state folder while the file is open. Raises Refused if it is locked already."""
     file = (state / "lock").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -286,8 +281,10 @@ def lock(state: Path) -> IO[str]:
 
 
 def bindable_port(host: str, port: int) -> int:
-    """The port, or for 0 a free one. Raises Refused where another program has it, and
-    Misconfigured where there is no such address here."""
+    """Returns the port, or for 0 a free one.
+
+    Raises Refused if another program has it, Misconfigured if this machine lacks the address.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     end = time.monotonic() + PATIENCE
     while True:
@@ -307,5 +304,5 @@ def bindable_port(host: str, port: int) -> int:
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on just now."""
+    """Returns a port that nobody listens on now."""
     return bindable_port(host, 0)

@@ -1,11 +1,11 @@
-"""The interactive mode: words in, a picture that forms before one's eyes, and a file."""
+"""`atelier paint`: prompts in, images that form on the screen, and their files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atelier.cli.results import save
-from atelier.cli.terminal.repl import Sitting
-from atelier.cli.terminal.terminal_image import Canvas
+from atelier.cli.terminal.repl import Repl
+from atelier.cli.terminal.terminal_image import JobDisplay
 
 if TYPE_CHECKING:
     from atelier.client.client import Client
@@ -16,32 +16,27 @@ HELP = """type what to paint; Ctrl-C stops a picture, /quit leaves
 
 
 class PaintRepl:
-    """One sitting: the params that were set hold for every picture until they are unset."""
-
     def __init__(self, service: "Client", folder: Path, params: dict[str, Any]) -> None:
         self._service, self._folder = service, folder
-        self._sitting = Sitting(PROMPT, HELP, "prompt", params)
-        self._canvas = Canvas(self._sitting.console)
+        self._repl = Repl(PROMPT, HELP, params)
+        self._display = JobDisplay(self._repl.console)
 
     def run(self) -> None:
-        """Until there are no more words. Raises AtelierError where nobody answers, the key is
-        refused or there is no such model, before the first of them."""
-        model = self._sitting.params.get("model")
-        self._service.models() if model is None else self._service.model(model)
-        self._sitting.each(self._paint)
+        """Paints each line. Raises AtelierError before the first, as Repl.run does."""
+        self._repl.run(self._service, self._paint)
 
     def _paint(self, prompt: str) -> None:
-        job = self._service.submit("text-to-image", self._sitting.params | {"prompt": prompt})
+        job = self._service.submit("text-to-image", self._repl.params | {"prompt": prompt})
         try:
-            self._canvas.watch(job)
+            self._display.watch(job)
             job.wait()
         except KeyboardInterrupt:
             job.cancel()
-            self._sitting.say("canceled")
+            self._repl.say("canceled")
             return
         for output in job.outputs:
             if output.role == "picture":
-                self._canvas.show(output.read())
+                self._display.show(output.read())
             print(save(output, self._folder, job.model), flush=True)
             for note in output.notes:
-                self._sitting.say(f"atelier: {note}")
+                self._repl.say(f"atelier: {note}")

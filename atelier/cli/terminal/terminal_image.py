@@ -1,4 +1,4 @@
-"""A job on a terminal: a bar that moves, and the picture as it forms, two pixels a character."""
+"""A job on a terminal: a progress bar, and the image as it forms, two pixels a character."""
 
 import base64
 import io
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from atelier.client.sse import Event
 
 COLUMNS = 48  # of a picture, at most
-BESIDE = 3  # lines that stay free: the bar, then the file's name and the next prompt
-WORDS = 14  # columns beside the bar
+FREE_LINES = 3  # for the bar, then the file's name and the next prompt
+TEXT_COLUMNS = 14  # beside the bar
 
 
-class Canvas:
-    """Draws where it can: a bar on any terminal, pictures on one with colours."""
+class JobDisplay:
+    """Shows a bar on any terminal, and images on one with colours."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -39,41 +39,40 @@ class Canvas:
         live = Live(self._bar(job), console=self._console, transient=True, refresh_per_second=10)
         with unechoed(), live:
             for event in job.events():
-                picture = self._previewed(event) or picture
+                picture = self._preview(event) or picture
                 live.update(Group(picture, self._bar(job)) if picture else self._bar(job))
 
     def show(self, data: bytes) -> None:
-        """The picture in a file."""
-        if picture := self._drawn(data):
+        """Prints the image in a file."""
+        if picture := self._image(data):
             self._console.print(picture)
 
     def _bar(self, job: "Job") -> Table:
-        """It moves to and fro while nothing is known of how far the job is."""
-        progress, waits = job.progress, job.progress.steps == 0
-        width = max(1, min(COLUMNS, self._console.width - WORDS))
-        bar = ProgressBar(total=1.0, completed=progress.value, width=width, pulse=waits)
-        said = job.status.replace("_", " ") if waits else f"{progress.step}/{progress.steps}"
+        """Returns a bar, which pulses while the progress is unknown."""
+        progress, unknown = job.progress, job.progress.steps == 0
+        width = max(1, min(COLUMNS, self._console.width - TEXT_COLUMNS))
+        bar = ProgressBar(total=1.0, completed=progress.value, width=width, pulse=unknown)
+        text = job.status.replace("_", " ") if unknown else f"{progress.step}/{progress.steps}"
         line = Table.grid(padding=(0, 1))
-        line.add_row(bar, Text(said, style="dim", no_wrap=True))
+        line.add_row(bar, Text(text, style="dim", no_wrap=True))
         return line
 
-    def _previewed(self, event: "Event") -> Text | None:
-        """The picture that a preview event brings."""
+    def _preview(self, event: "Event") -> Text | None:
+        """Returns the image of a preview event."""
         url = str(event.data.get("url", ""))
         if event.name != "preview" or not url.startswith("data:"):
             return None
-        return self._drawn(base64.b64decode(url.partition(",")[2]))
+        return self._image(base64.b64decode(url.partition(",")[2]))
 
-    def _drawn(self, data: bytes) -> Text | None:
+    def _image(self, data: bytes) -> Text | None:
         if not self._colours:
             return None
         width, height = self._console.size
-        return drawn(data, min(COLUMNS, width), max(1, height - BESIDE))
+        return as_text(data, min(COLUMNS, width), max(1, height - FREE_LINES))
 
 
-def drawn(data: bytes, columns: int, lines: int) -> Text | None:
-    """A picture as text, as large as so many columns and lines allow; None if it can't be read
-    here."""
+def as_text(data: bytes, columns: int, lines: int) -> Text | None:
+    """Returns an image as text, as large as fits; None where it can't be read."""
     try:
         from PIL import Image
     except ModuleNotFoundError:
@@ -97,7 +96,7 @@ def drawn(data: bytes, columns: int, lines: int) -> Text | None:
 
 @contextmanager
 def unechoed() -> Iterator[None]:
-    """Keys that are pressed meanwhile wait for the next line, and don't show in the picture."""
+    """Within, keys that are pressed wait for the next line, and don't show in the image."""
     try:
         import termios
     except ModuleNotFoundError:  # a system without terminals of this kind
@@ -106,11 +105,11 @@ def unechoed() -> Iterator[None]:
     if not sys.stdin.isatty():
         yield
         return
-    place = sys.stdin.fileno()
-    before, quiet = termios.tcgetattr(place), termios.tcgetattr(place)
+    stdin = sys.stdin.fileno()
+    before, quiet = termios.tcgetattr(stdin), termios.tcgetattr(stdin)
     quiet[3] &= ~termios.ECHO
-    termios.tcsetattr(place, termios.TCSADRAIN, quiet)
+    termios.tcsetattr(stdin, termios.TCSADRAIN, quiet)
     try:
         yield
     finally:
-        termios.tcsetattr(place, termios.TCSADRAIN, before)
+        termios.tcsetattr(stdin, termios.TCSADRAIN, before)

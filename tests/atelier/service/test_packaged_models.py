@@ -11,7 +11,7 @@ from app.catalog.request_models import request_class
 from app.core.imports import Imports, ImportStatus
 from app.core.settings import Settings
 from atelier.service import packaged_models
-from atelier.service.packaged_models import Packaged, note_end, plan_imports, take_over
+from atelier.service.packaged_models import Packaged, import_missing, note_end, plan_imports
 from models.checkpoint.header import read_header
 from models.families import FAMILIES
 from tests.models.convert.test_language import folder, one_file  # noqa: F401 (fixtures)
@@ -185,11 +185,13 @@ def test_it_is_taken_over_once(
     fake.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(fake))
     folders = (tmp_path / "checkpoints", tmp_path / "own")
-    take_over(folders)
-    take_over(folders)
-    assert runs.read_text() == f"-m atelier.service.packaged_models tiny {tmp_path / 'own'} held\n"
+    import_missing(folders)
+    import_missing(folders)
+    assert (
+        runs.read_text() == f"-m atelier.service.packaged_models tiny {tmp_path / 'own'} attended\n"
+    )
     (tmp_path / "own" / "tiny.safetensors").unlink()
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "tiny.safetensors").touch()
-    take_over(folders)
+    import_missing(folders)
     assert len(runs.read_text().splitlines()) == 1

@@ -148,7 +148,7 @@ def ended(process: subprocess.Popen[str], seconds: float = 20) -> tuple[int, str
 def test_it_says_ready_restarts_what_dies_and_stops_cleanly(folder: Path) -> None:
     process = supervise(folder)
     ready(process)
-    until(lambda: len(descendants(process.pid)) == 5)  # keeper, server, api, two workers
+    until(lambda: len(descendants(process.pid)) == 5)  # guard, server, api, two workers
     for victim in descendants(process.pid):
         before = descendants(process.pid)
         if victim not in before:
@@ -244,7 +244,7 @@ def test_the_address_that_is_shown_can_be_used(host: str, url: str) -> None:
 
 def test_a_child_that_cannot_be_started_now_is_tried_later() -> None:
     child = Child("brief", ["/nowhere/at/all"], os.environ, 0)
-    child.mend()
+    child.keep_running()
     assert child.process is None
     assert child.pause > 0
 
@@ -261,11 +261,11 @@ def test_a_child_that_keeps_dying_is_started_ever_more_slowly() -> None:
     child = Child("brief", [sys.executable, "-c", "raise SystemExit(3)"], os.environ, reading)
     pauses = []
     for _ in range(3):
-        child.due = 0
-        child.mend()
+        child.restart_at = 0
+        child.keep_running()
         assert child.process is not None
         child.process.wait()
-        child.mend()
+        child.keep_running()
         pauses.append(child.pause)
     assert pauses == sorted(pauses)
     assert pauses[0] > 0
@@ -277,13 +277,13 @@ def test_a_child_that_runs_once_is_not_started_again() -> None:
     reading, writing = os.pipe()
     command = [sys.executable, "-c", "raise SystemExit(3)"]
     statuses: list[int] = []
-    child = Child("import-x", command, os.environ, reading, ended=statuses.append)
-    child.mend()
+    child = Child("import-x", command, os.environ, reading, on_end=statuses.append)
+    child.keep_running()
     process = child.process
     assert process is not None
     process.wait()
     for _ in range(3):
-        child.mend()
+        child.keep_running()
     assert child.process is process
     assert statuses == [3]
     assert child.kind == "import"

@@ -7,7 +7,7 @@ from PIL import Image
 from rich.console import Console
 
 from atelier.cli.output import as_value
-from atelier.cli.terminal.terminal_image import Canvas, drawn
+from atelier.cli.terminal.terminal_image import JobDisplay, as_text
 
 
 def png(picture: Image.Image) -> bytes:
@@ -19,12 +19,12 @@ def png(picture: Image.Image) -> bytes:
 def test_a_picture_is_drawn_with_two_pixels_a_character() -> None:
     picture = Image.new("RGB", (4, 4), "red")
     picture.paste("blue", (0, 2, 4, 4))
-    text = drawn(png(picture), 4, 10)
+    text = as_text(png(picture), 4, 10)
     assert text is not None
     assert text.plain == "▀▀▀▀\n▀▀▀▀"
     colours = [(s.style.color.name, s.style.bgcolor.name) for s in text.spans]  # type: ignore[union-attr]
     assert colours == [("#ff0000", "#ff0000")] * 4 + [("#0000ff", "#0000ff")] * 4
-    assert drawn(b"no picture", 4, 4) is None
+    assert as_text(b"no picture", 4, 4) is None
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_picture_is_drawn_with_two_pixels_a_character() -> None:
     ],
 )
 def test_a_picture_fits_the_room_there_is(size: tuple[int, int], columns: int, lines: int) -> None:
-    text = drawn(png(Image.new("RGB", size)), 80 if size[0] > 99 else 48, lines)
+    text = as_text(png(Image.new("RGB", size)), 80 if size[0] > 99 else 48, lines)
     assert text is not None
     rows = text.plain.split("\n")
     assert len(rows) <= lines
@@ -47,9 +47,11 @@ def test_a_picture_fits_the_room_there_is(size: tuple[int, int], columns: int, l
 
 def test_a_terminal_without_colours_has_no_pictures() -> None:
     said = io.StringIO()
-    Canvas(Console(file=said, force_terminal=True, no_color=True)).show(png(Image.new("L", (4, 4))))
+    JobDisplay(Console(file=said, force_terminal=True, no_color=True)).show(
+        png(Image.new("L", (4, 4)))
+    )
     assert said.getvalue() == ""
-    Canvas(Console(file=said, force_terminal=True, color_system="truecolor")).show(
+    JobDisplay(Console(file=said, force_terminal=True, color_system="truecolor")).show(
         png(Image.new("L", (4, 4)))
     )
     assert said.getvalue().count("▀") > 4
