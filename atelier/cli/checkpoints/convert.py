@@ -142,7 +142,9 @@ def attach_clip(
 
         folder = _folder(to)
         print(
-            clips.detach_clip(folder, model) if clip is None else clips.attach_clip(folder, model, clip)
+            clips.detach_clip(folder, model)
+            if clip is None
+            else clips.attach_clip(folder, model, clip)
         )
 
 

@@ -27,7 +27,7 @@ def soon(running: Running, worker: Worker, end: Callable[[str], object]) -> thre
     def work() -> None:
         jobs: list[str] = []
         eventually(lambda: jobs.extend(worker.claim()) or jobs, 20)
-        eventually(lambda: running.services.wake.listeners > 0, 20)
+        eventually(lambda: running.services.notifier.listeners > 0, 20)
         play(running, worker, jobs[0], 0, 1)
         end(jobs[0])
 
