@@ -25,7 +25,7 @@ from models.diffusion.samplers import evaluations
 from models.engine.batching import Placement
 from models.params.diffusion import DiffusionParams
 from training.data.images.fashion import load_fashion
-from training.generate import pictures_of
+from training.generate import generate_pixels
 from training.metrics.features import EfficientNetLite0
 from training.metrics.frechet import frechet_distance, gaussian_of
 
@@ -59,7 +59,7 @@ def generate(model: Any, sampler: str, steps: int, count: int) -> Tensor:
         )
         for i in range(count)
     ]
-    return pictures_of(model, params, 0, CPU)
+    return generate_pixels(model, params, 0, CPU)
 
 
 def measure(

@@ -1,93 +1,91 @@
-"""Many artifacts from one model, as the service would make them: all flows advance together."""
+"""Generates many artifacts with one model, as a worker does: the engine runs the flows together."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from models.artifacts import Artifact, Image
+from models.artifacts import Artifact, Image, Video
 from models.checkpoint.weights import Checkpoint
-from models.engine.batching import Placement, run_together
+from models.engine.batching import Placement
 from models.engine.determinism import check_determinism
-from models.engine.flow import Family, Flow, Step, resume
+from models.engine.engine import Engine, Failed, Finished
+from models.engine.flow import NOTHING, Family, Inputs
 from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.params.base import Params, item_seed
 
-Waiting = tuple[int, tuple[Step[Any], ...]]
+A = TypeVar("A", bound=Artifact)
 
 
 def load_model(checkpoint: Checkpoint, device: torch.device) -> Family[Params]:
-    """Proved as a worker does it, so that no batch is larger than what keeps every bit."""
+    """Loads a model and limits its batches to sizes that do not change a bit, as a worker does."""
     model = FAMILIES[checkpoint.header.family].load(checkpoint, Placement(device))
     check_determinism(model.batched, device)
     return model
 
 
-def pictures_of(
-    model: Family[Params], wanted: Iterable[Params], seed: int, device: torch.device
+def generate_pixels(
+    model: Family[Any],
+    requests: Sequence[Params],
+    seed: int,
+    device: torch.device,
+    limit: int | None = None,
 ) -> Tensor:
-    """One picture for each of the params, uint8 (N, C, H, W): the items of a job of this seed.
+    """Returns an image (C, H, W) or a video (F, C, H, W) per request, stacked, uint8.
 
-    As many at a time as a worker would hold; large ones, which count as several rows, are fewer.
+    `limit` is the number of flows that run at once; None is as many as a worker would run. A large
+    image counts as several.
     """
-    asked = list(wanted)
-    abreast = max(1, model.max_items // max(params.rows for params in asked))
-    ends = {
-        place: _bytes(made[0])
-        for place, made in ends_of(items_of(model, asked, seed), abreast, device)
-    }
-    return torch.stack([ends[place] for place in sorted(ends)])
+    limit = limit or max(1, model.max_items // max(params.rows for params in requests))
+    images = {i: _to_uint8(a) for i, a in _run(model, requests, seed, device, limit)}
+    return torch.stack([images[index] for index in range(len(requests))])
 
 
-def items_of(model: Family[Any], asked: Iterable[Params], seed: int) -> Iterator[Flow]:
-    """The flows of a job of this seed, each begun when it is asked for."""
-    for place, params in enumerate(asked):
-        yield model.generate(params, seeded(item_seed(seed, place)))
+def generate_items(
+    model: Family[Any],
+    requests: Sequence[Params],
+    seed: int,
+    device: torch.device,
+    kind: type[A],
+    inputs: Sequence[Inputs] = (),
+) -> list[A]:
+    """Returns the first artifact of each request. `inputs` has the files of each, if any."""
+    artifacts = dict(_run(model, requests, seed, device, model.max_items, inputs))
+    results = [artifacts[index] for index in range(len(requests))]
+    return [artifact for artifact in results if isinstance(artifact, kind)]
 
 
-def _bytes(picture: Artifact) -> Tensor:
-    """[0, 1] to uint8, which thousands of pictures can be kept as."""
-    if not isinstance(picture, Image):
-        raise TypeError(f"a picture was to come, not {type(picture).__name__}")
-    return picture.pixels.clamp(0, 1).mul(255).round().byte().cpu()
+def _run(
+    model: Family[Any],
+    requests: Sequence[Params],
+    seed: int,
+    device: torch.device,
+    limit: int,
+    inputs: Sequence[Inputs] = (),
+) -> Iterator[tuple[int, Artifact]]:
+    """Yields the index and the first artifact of each request, in the order they complete.
+
+    The requests are the items of a job with this seed. Raises the error of a flow that fails.
+    """
+    engine, waiting = Engine(device), deque(enumerate(requests))
+    while waiting or len(engine):
+        events = []
+        while waiting and len(engine) < limit:
+            index, params = waiting.popleft()
+            rng = seeded(item_seed(seed, index))
+            files = inputs[index] if inputs else NOTHING
+            events += engine.add(index, model.generate(params, rng, files))
+        for event in events + engine.tick():
+            if isinstance(event, Failed):
+                raise event.error
+            if isinstance(event, Finished):
+                yield cast(int, event.id), event.artifacts[0]
 
 
-def ends_of(
-    flows: Iterator[Flow], abreast: int, device: torch.device
-) -> Iterator[tuple[int, tuple[Artifact, ...]]]:
-    """What each flow made with its place, as they end; so many flows at a time."""
-    numbered = enumerate(flows)
-    running: dict[int, Flow] = {}
-    results: dict[int, tuple[Any, ...] | None] = {}
-    with torch.inference_mode():
-        while True:
-            for place, flow in islice(numbered, abreast - len(running)):
-                running[place], results[place] = flow, None
-            if not running:
-                return
-            waiting: list[Waiting] = []
-            for place, given in results.items():
-                try:
-                    waiting.append((place, resume(running[place], given)))
-                except StopIteration as end:
-                    del running[place]
-                    yield place, end.value
-            results = _run(waiting, device)
-
-
-def _run(waiting: list[Waiting], device: torch.device) -> dict[int, tuple[Any, ...] | None]:
-    """Every row that is waited for, those of equal key together; the results of each flow."""
-    groups: dict[Any, list[tuple[int, int]]] = {}
-    steps = dict(waiting)
-    for place, own in waiting:
-        for index, step in enumerate(own):
-            groups.setdefault(step.key, []).append((place, index))
-    found: dict[tuple[int, int], Any] = {}
-    for rows in groups.values():
-        run = steps[rows[0][0]][rows[0][1]].run
-        done = run_together(run, [steps[place][index].row for place, index in rows], device)
-        found.update(zip(rows, done, strict=True))
-    return {p: tuple(found[p, i] for i in range(len(own))) for p, own in waiting}
+def _to_uint8(artifact: Artifact) -> Tensor:
+    if not isinstance(artifact, Image | Video):
+        raise TypeError(f"expected an image or a video, got {type(artifact).__name__}")
+    return artifact.pixels.clamp(0, 1).mul(255).round().byte().cpu()

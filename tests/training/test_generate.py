@@ -11,14 +11,14 @@ from models.artifacts import Artifact, Image
 from models.checkpoint.header import Header
 from models.checkpoint.weights import load
 from models.engine.batching import BatchedFn
-from models.engine.flow import Step, run_alone
+from models.engine.flow import Inputs, Step, run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
 from models.nets.unet import UNet
 from models.params.base import Params, item_seed
 from tests.models.families import tiny_checkpoint
 from training.evaluation.evaluate import wanted
-from training.generate import load_model, pictures_of
+from training.generate import generate_pixels, load_model
 
 CPU = torch.device("cpu")
 LABELS = ("shirt", "shoe", "bag")
@@ -30,7 +30,7 @@ def test_pictures_are_those_that_the_service_would_make(family: str, tmp_path: P
     checkpoint = load(tiny_checkpoint(tmp_path, family))
     model = load_model(checkpoint, CPU)
     params = FAMILIES[family].params.model_validate(QUICK.get(family, {}))
-    made = pictures_of(model, [params] * 7, 5, CPU)
+    made = generate_pixels(model, [params] * 7, 5, CPU)
     for place in (0, 3, 6):
         (alone,) = run_alone(model.generate(params, seeded(item_seed(5, place))))
         assert isinstance(alone, Image)
@@ -48,7 +48,7 @@ def test_a_net_that_rounds_otherwise_in_large_batches_is_run_in_small_ones(
     monkeypatch.setattr(UNet, "forward", rounded)
     model = load_model(load(tiny_checkpoint(tmp_path, "diffusion")), CPU)
     params = FAMILIES["diffusion"].params.model_validate({"steps": 2})
-    made = pictures_of(model, [params] * 9, 5, CPU)
+    made = generate_pixels(model, [params] * 9, 5, CPU)
     (alone,) = run_alone(model.generate(params, seeded(item_seed(5, 8))))
     assert isinstance(alone, Image)
     assert torch.equal(made[8], alone.pixels.clamp(0, 1).mul(255).round().byte())
@@ -60,9 +60,9 @@ def test_flows_of_unlike_length_and_more_than_fit_end_in_their_order(tmp_path: P
     asked = [
         kind.model_validate({"steps": 1 + i % 4, "class_label": LABELS[i % 3]}) for i in range(9)
     ]
-    whole = pictures_of(model, asked, 0, CPU)
+    whole = generate_pixels(model, asked, 0, CPU)
     model.max_items = 2
-    assert torch.equal(pictures_of(model, asked, 0, CPU), whole)
+    assert torch.equal(generate_pixels(model, asked, 0, CPU), whole)
 
 
 def test_pictures_that_count_as_several_rows_are_made_fewer_at_a_time() -> None:
@@ -76,7 +76,9 @@ def test_pictures_that_count_as_several_rows_are_made_fewer_at_a_time() -> None:
 
         max_items, held, most = 7, 0, 0
 
-        async def generate(self, params: Params, rng: torch.Generator) -> tuple[Artifact, ...]:
+        async def generate(
+            self, params: Params, rng: torch.Generator, inputs: Inputs
+        ) -> tuple[Artifact, ...]:
             self.held += params.rows
             self.most = max(self.most, self.held)
             made = Image(await Step(grey, (torch.rand(1, 2, 2, generator=rng),)))
@@ -84,7 +86,7 @@ def test_pictures_that_count_as_several_rows_are_made_fewer_at_a_time() -> None:
             return (made,)
 
     model: Any = Held()
-    assert pictures_of(model, asked, 0, CPU).shape == (5, 1, 2, 2)
+    assert generate_pixels(model, asked, 0, CPU).shape == (5, 1, 2, 2)
     assert model.most == 6
     model.max_items = 2  # one is always made
-    assert len(pictures_of(model, asked, 0, CPU)) == 5
+    assert len(generate_pixels(model, asked, 0, CPU)) == 5

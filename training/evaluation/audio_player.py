@@ -15,17 +15,16 @@ from models.artifacts import Audio
 from models.audio import mulaw
 from models.audio.wavenet import WaveNet
 from models.checkpoint.weights import Checkpoint
-from models.engine.flow import Flow
 from models.engine.noise import seeded
 from models.params.audio import WaveNetParams
-from models.params.base import item_seed, posted_files
+from models.params.base import posted_files
 from models.score import Score, part
 from training.data.music.audio_columns import StyleAudio, heard_of
 from training.data.music.build import STYLES
 from training.data.music.rendering import RATE
 from training.evaluation.options import Record
 from training.evaluation.reference import EvaluationRefused
-from training.generate import ends_of
+from training.generate import generate_items
 from training.metrics.interval import MOST, interval
 from training.metrics.notes import onset_f, pitches_right
 from training.metrics.sound import FRAME, faults, loudness
@@ -143,17 +142,13 @@ def performances(
     model: WaveNet, clips: list[Clip], asked: WaveNetParams, seed: int, device: torch.device
 ) -> list[Tensor]:
     """The sound (n,) of every clip's score, as the items of a job of this seed."""
-
-    def flows() -> Iterator[Flow]:
-        for place, clip in enumerate(clips):
-            told = {"style": model.labels[clip.style], "seconds": SECONDS}
-            params = asked.model_copy(update=told)
-            rng = seeded(item_seed(seed, place))
-            yield model.generate(params, rng, {"score": clip.score})
-
-    ends = dict(ends_of(flows(), model.max_items, device))
-    made = [ends[place][0] for place in range(len(clips))]
-    return [audio.samples[0] for audio in made if isinstance(audio, Audio)]
+    requests = [
+        asked.model_copy(update={"style": model.labels[clip.style], "seconds": SECONDS})
+        for clip in clips
+    ]
+    inputs = [{"score": clip.score} for clip in clips]
+    performed = generate_items(model, requests, seed, device, Audio, inputs)
+    return [audio.samples[0] for audio in performed]
 
 
 def room_of(styles: list[StyleAudio]) -> Playback:

@@ -21,7 +21,7 @@ from training.data.music.build import STYLES
 from training.data.music.token_columns import pieces_of
 from training.evaluation.options import Record
 from training.evaluation.reference import EvaluationRefused
-from training.generate import ends_of, items_of
+from training.generate import generate_items
 from training.metrics.copying import CopyIndex, runs_of
 from training.metrics.interval import MOST, interval
 
@@ -72,10 +72,9 @@ def made_by(
     model: Composer, asked: ComposerParams, styles: list[str], seed: int
 ) -> list[tuple[str, Score]]:
     """A piece in each of these styles, as the items of a job of this seed."""
-    wanted = [asked.model_copy(update={"style": style}) for style in styles]
-    ends = dict(ends_of(items_of(model, wanted, seed), model.max_items, CPU))
-    made = [ends[place][0] for place in range(len(styles))]
-    return [(s, m) for s, m in zip(styles, made, strict=True) if isinstance(m, Score)]
+    requests = [asked.model_copy(update={"style": style}) for style in styles]
+    scores = generate_items(model, requests, seed, CPU, Score)
+    return list(zip(styles, scores, strict=True))
 
 
 def composer_params(checkpoint: Checkpoint, given: Record) -> ComposerParams:

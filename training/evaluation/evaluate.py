@@ -24,7 +24,7 @@ from training.evaluation.music import measured_music
 from training.evaluation.options import EvalOptions, Record
 from training.evaluation.reference import EvaluationRefused, cropped, reference_of
 from training.evaluation.video import watched
-from training.generate import load_model, pictures_of
+from training.generate import generate_pixels, load_model
 from training.recipe import Data
 
 EVALUATED = "evaluated"
@@ -73,7 +73,7 @@ def measured(
             f"it makes {modality}, and what is measured is pictures, clips and music"
         )
     model = load_model(checkpoint, device)
-    first = pictures_of(model, wanted(header, order.params, 1, A_WORD).params, 0, device)
+    first = generate_pixels(model, wanted(header, order.params, 1, A_WORD).params, 0, device)
     shape = (min(first.shape[2:]), first.shape[1])  # an oblong picture's middle square
     reference = reference_of(header, order.reference, shape)
     judge = _judge_for(header, reference.data, checkpoints)
@@ -82,7 +82,7 @@ def measured(
     side = reference.data.test[0].shape[2]
 
     def make(seed: int) -> Tensor:
-        return cropped(pictures_of(model, asked.params, seed, device), side)
+        return cropped(generate_pixels(model, asked.params, seed, device), side)
 
     found = trial.figures(make, asked.label)
     floors: Record = {"real": trial.real(), "noise": trial.noise(asked.label)}

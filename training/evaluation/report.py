@@ -26,7 +26,7 @@ from training.evaluation.tables import (
     side_by_side,
 )
 from training.evaluation.video_sheet import Screening
-from training.generate import load_model, pictures_of
+from training.generate import generate_pixels, load_model
 from training.loop.progress import sheet
 from training.publish import JUDGES
 
@@ -84,15 +84,15 @@ def contact_sheet(path: Path) -> Image.Image:
         prompts = [*KNOWN, *UNSEEN]
         told = FAMILIES[checkpoint.header.family].params
         asked = [told.model_validate({**checkpoint.header.defaults, "prompt": p}) for p in prompts]
-        return titled(pictures_of(model, asked, 0, device), prompts, 8)
+        return titled(generate_pixels(model, asked, 0, device), prompts, 8)
     first = wanted(checkpoint.header, {}, 1)
-    side = pictures_of(model, first.params, 0, device).shape[3]
+    side = generate_pixels(model, first.params, 0, device).shape[3]
     kinds = 0 if first.label is None else len(checkpoint.header.labels)
     columns, rows = (10, kinds) if kinds else (16, 6) if side <= SMALL else (10, 4)
     asked = wanted(checkpoint.header, {}, columns * rows).params  # the labels in turn
     if kinds:
         asked = [asked[kind] for kind in range(kinds) for _ in range(columns)]
-    pictures = pictures_of(model, asked, 0, device)
+    pictures = generate_pixels(model, asked, 0, device)
     page = sheet(pictures.float().div(255), columns)
     if pictures.shape[1] == 1:
         return page.convert("L")

@@ -8,13 +8,11 @@ floors are training clips, and noise. A Fréchet distance of frames is no FVD: i
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import JsonValue, ValidationError
 from torch import Tensor
 
-from models.artifacts import Video
 from models.checkpoint.weights import Checkpoint
 from models.engine.noise import seeded
 from models.families import FAMILIES
@@ -25,12 +23,13 @@ from training.evaluation.image_trial import Eyes
 from training.evaluation.judges import CaptionJudge, judge_of_captions
 from training.evaluation.options import EvalOptions, Record
 from training.evaluation.reference import EvaluationRefused
-from training.generate import ends_of, items_of, load_model
+from training.generate import generate_pixels, load_model
 from training.metrics.interval import interval
 from training.metrics.motion import jerkiness, motion_energy, nearest_clips
 
 REFERENCE = "moving emoji"
 CLIPS = 48  # a seed: half of them known by name
+AT_ONCE = 4  # clips that are generated together
 SEEN = 4  # frames of each clip that the judge is shown
 KNOWN, UNSEEN = "", "unseen_"  # how the names of figures begin, by what was asked for
 
@@ -95,7 +94,7 @@ def watched(
     def made(seed: int) -> dict[str, float]:
         found: dict[str, float] = {}
         for half, names in halves.items():
-            clips = clips_of(model, asked[half], seed, device)
+            clips = generate_pixels(model, asked[half], seed, device, AT_ONCE)
             found |= {half + k: v for k, v in watch.figures(clips, names, seed).items()}
         return found
 
@@ -155,16 +154,6 @@ def params_of(
     except ValidationError as error:
         first = error.errors()[0]
         raise EvaluationRefused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def clips_of(model: Any, asked: list[Params], seed: int, device: torch.device) -> Tensor:
-    """One clip for each of the params, uint8 (N, F, C, H, W)."""
-    made: dict[int, Tensor] = {}
-    for place, (clip, *_) in ends_of(items_of(model, asked, seed), 4, device):
-        if not isinstance(clip, Video):
-            raise TypeError(f"a video was to come, not {type(clip).__name__}")
-        made[place] = clip.pixels.mul(255).round().byte().cpu()
-    return torch.stack([made[place] for place in sorted(made)])
 
 
 def over_seeds(measure: Callable[[int], dict[str, float]], seeds: int) -> Record:

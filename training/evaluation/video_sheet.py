@@ -10,8 +10,8 @@ from torch import Tensor
 from models.checkpoint.weights import Checkpoint
 from training.data.video.clips import load_clips
 from training.evaluation.prompts import MOVING, NOT_MOVING, SPELT, STANDING
-from training.evaluation.video import clips_of, params_of
-from training.generate import load_model
+from training.evaluation.video import AT_ONCE, params_of
+from training.generate import generate_pixels, load_model
 from training.metrics.motion import nearest_clips
 
 TITLE, LETTERS = 150, 24  # pixels before a row, and what fits in them
@@ -30,7 +30,8 @@ class Screening:
         prompts = [*MOVING, *NOT_MOVING, *STANDING]
         device = torch.device("cpu")
         asked = params_of(checkpoint, {}, prompts)
-        return cls(prompts, clips_of(load_model(checkpoint, device), asked, 0, device))
+        model = load_model(checkpoint, device)
+        return cls(prompts, generate_pixels(model, asked, 0, device, AT_ONCE))
 
     def sheet(self) -> Image.Image:
         """A row a clip."""

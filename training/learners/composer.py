@@ -18,8 +18,9 @@ from models.music.composition import FACTS
 from models.music.tokenizer import MusicTokens
 from models.nets.composer import ComposerModel as Net
 from models.params.audio import ComposerParams
+from models.score import Score
 from training.data.music.score_columns import cropped, transposed
-from training.generate import ends_of, items_of
+from training.generate import generate_items
 from training.loop.state import Kept, state_of, take_back
 from training.loop.warm_start import begin_average
 from training.metrics.ngrams import bigram_bits, unigram_bits
@@ -106,13 +107,13 @@ class ComposingLearner:
         """How pieces begin, styles in turn, as rolls: (rows, 1, 64, 64)."""
         model = Composer(Checkpoint(self.card, self.weights(), ""), Placement(CPU))
         labels = self.card.labels
-        asked = [
+        requests = [
             ComposerParams(style=labels[row % len(labels)], seconds=self.settings.shown)
             for row in range(rows)
         ]
         seed = int(torch.randint(2**31, (), generator=rng))
-        ends = dict(ends_of(items_of(model, asked, seed), model.max_items, CPU))
-        return roll_pictures([ends[row][0] for row in range(rows)], self.settings.shown)
+        scores = generate_items(model, requests, seed, CPU, Score)
+        return roll_pictures(scores, self.settings.shown)
 
     def weights(self) -> dict[str, Tensor]:
         return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.artifacts import Artifact
 from models.music.piano_roll import DRUM_GROUPS, drum_roll, piano_roll
 from models.score import DRUMS, Score, part
 
@@ -15,9 +14,8 @@ DRUM_ROWS = len(DRUM_GROUPS) + 1
 PITCHES = range(36, 36 + SIDE - DRUM_ROWS)  # others are not shown
 
 
-def roll_pictures(made: Sequence[Artifact], seconds: float) -> Tensor:
+def roll_pictures(scores: Sequence[Score], seconds: float) -> Tensor:
     """(N, 1, 64, 64) in [0, 1]: so many seconds of each; what is struck is bright."""
-    scores = [artifact for artifact in made if isinstance(artifact, Score)]
     return torch.stack([_picture(part(score, 0, seconds), SIDE / seconds) for score in scores])
 
 
