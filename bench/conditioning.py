@@ -18,10 +18,9 @@ from torch.nn import functional as F
 
 from bench.harness import CPU, parse_options, report, skip
 from bench.text_generation import MODEL
-from training.components import part
 from training.data.images.captions import captioned
 from training.data.images.emoji import held_out
-from training.pretrained import FrozenTextTower, in_latents
+from training.pretrained import in_latents, load_text_tower
 from training.recipe import Data
 
 RIDGES = [10.0**power for power in range(-1, 6)]
@@ -39,8 +38,8 @@ def caption_latents() -> tuple[list[str], Tensor]:
 
 def clip_states(captions: list[str]) -> Tensor:
     """The mean of a text's states, then the pooled vector."""
-    encoder = FrozenTextTower.of(part("clip-emoji"), CPU)
-    text = encoder.read(encoder.words.table(captions, encoder.context))
+    encoder = load_text_tower(CPU)
+    text = encoder.encode(encoder.words.table(captions, encoder.context))
     return torch.cat([_mean(text.states, text.hidden == 0), text.pooled], 1)
 
 

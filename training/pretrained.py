@@ -1,5 +1,6 @@
-"""Parts of other checkpoints that learners use as they are."""
+"""Frozen nets of other checkpoints that learners use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,35 +13,41 @@ from models.clip.tokenizer import WordTokenizer
 from models.nets.autoencoder import Autoencoder
 from models.nets.clip import build_clip, tell
 from models.nets.unet import TextCondition
-from training.components import part
+from training.components import load_component
 from training.recipe import Data
 
-ROWS = 100  # pictures encoded at once
+ROWS = 100  # images encoded at once
 
 
-def pictures_of(pictures: Tensor, device: torch.device) -> Tensor:
-    """uint8 to [-1, 1]."""
-    return pictures.to(device, memory_format=torch.channels_last).float().div_(127.5).sub_(1)
+def normalize(images: Tensor, device: torch.device) -> Tensor:
+    """Converts uint8 to [-1, 1]."""
+    return images.to(device, memory_format=torch.channels_last).float().div_(127.5).sub_(1)
 
 
-def autoencoder_of(card: Header, weights: dict[str, Tensor]) -> Autoencoder:
+def build_autoencoder(card: Header, weights: Mapping[str, Tensor]) -> Autoencoder:
+    """Returns the net in single precision, frozen."""
     config: dict[str, Any] = dict(card.net)
     net = Autoencoder(**config)
-    net.load_state_dict(weights)
+    net.load_state_dict({name: weight.float() for name, weight in weights.items()})
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
+def load_autoencoder() -> Autoencoder:
+    checkpoint = load_component("autoencoder-emoji")
+    return build_autoencoder(checkpoint.header, checkpoint.tensors)
+
+
 @torch.no_grad()
-def encoded(net: Autoencoder, pictures: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> (N, latent, side, side) float32, a part at a time."""
+def encode_images(net: Autoencoder, images: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) -> (N, latent, side, side) float32, a batch at a time."""
     device = next(net.parameters()).device
-    parts = torch.split(pictures, ROWS)
-    return torch.cat([net.encode(pictures_of(part, device)).cpu() for part in parts])
+    batches = torch.split(images, ROWS)
+    return torch.cat([net.encode(normalize(batch, device)).cpu() for batch in batches])
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenTextTower:
-    """A text tower that stays as it is."""
+    """The text tower of a CLIP; `net` has the image tower, too."""
 
     net: Any
     words: WordTokenizer
@@ -50,28 +57,25 @@ class FrozenTextTower:
     @classmethod
     def of(cls, clip: Checkpoint, device: torch.device) -> "FrozenTextTower":
         net: Any = build_clip(**clip.header.net)
-        own = {k: v.float() for k, v in clip.tensors.items() if not k.startswith("words.")}
-        net.load_state_dict(own)
+        weights = {k: v.float() for k, v in clip.tensors.items() if not k.startswith("words.")}
+        net.load_state_dict(weights)
         net = net.eval().requires_grad_(False).to(device)
         return cls(net, WordTokenizer.read(clip.tensors), int(net.text.context_length), device)
 
     @torch.no_grad()
-    def read(self, tokens: Tensor) -> TextCondition:
-        """Of token rows (B, L), padded by 0."""
+    def encode(self, tokens: Tensor) -> TextCondition:
+        """Encodes rows of tokens (B, L), padded by 0."""
         tokens = tokens.to(self.device)
-        told = tell(self.net, tokens)
+        text = tell(self.net, tokens)
         hidden = torch.zeros(tokens.shape, device=self.device)
-        return TextCondition(told.states, hidden.masked_fill(tokens == 0, -torch.inf), told.pooled)
+        return TextCondition(text.states, hidden.masked_fill(tokens == 0, -torch.inf), text.pooled)
 
 
-def autoencoder_of_part(held: Checkpoint) -> tuple[Autoencoder, dict[str, Tensor]]:
-    """The net in single precision, and its tensors as a checkpoint holds them beside others."""
-    net = autoencoder_of(held.header, {k: v.float() for k, v in held.tensors.items()})
-    return net, {f"autoencoder.{k}": v for k, v in held.tensors.items()}
+def load_text_tower(device: torch.device) -> FrozenTextTower:
+    return FrozenTextTower.of(load_component("clip-emoji"), device)
 
 
 def in_latents(data: Data) -> Data:
-    """The pictures of the training part as latents of the autoencoder, (N, 4, 16, 16)."""
-    net, _ = autoencoder_of_part(part("autoencoder-emoji"))
-    pictures, *others = data.train
-    return Data((encoded(net, pictures), *others), data.test, data.labels)
+    """Converts the training images to latents of the autoencoder, (N, 4, 16, 16)."""
+    images, *others = data.train
+    return Data((encode_images(load_autoencoder(), images), *others), data.test, data.labels)

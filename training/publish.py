@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.checkpoint.header import SUFFIX, Header, component_path
 from models.checkpoint.weights import load, save, weights_sha256
-from training.components import part
+from training.components import load_component
 from training.errors import TrainingRefused
 from training.loop.run_folder import RunFolder
 from training.recipe import Data, Recipe
@@ -48,8 +48,8 @@ def bring_parts(header: Header, path: Path) -> None:
     for need in header.requires.values():
         there = component_path(path, need.id)
         if not there.exists():
-            held = part(need.id)
-            save(there, held.header, held.tensors)
+            component = load_component(need.id)
+            save(there, component.header, component.tensors)
         elif weights_sha256(load(there).tensors) != need.weights:
             raise TrainingRefused(
                 f"{there} is another {need.id} than the one it was made with; put that one there, "

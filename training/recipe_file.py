@@ -23,21 +23,22 @@ from pydantic import ValidationError as Invalid
 from training.adapt_recipe import UNDESCRIBED, title_of
 from training.data.images.sets import BROUGHT, BUILT
 from training.errors import TrainingRefused
-from training.learners.classifier import ClassifierLearner, ClassifierSettings
-from training.learners.diffusion import DiffusionLearner, DiffusionSettings
+from training.learners.classifier import ClassifierObjective, ClassifierSettings
+from training.learners.diffusion import DiffusionObjective, DiffusionSettings
 from training.learners.gan import GANLearner, GANSettings
 from training.learners.mixture import MixtureLearner, MixtureSettings
+from training.learners.standard import StandardLearner
 from training.learners.vae import VAELearner, VAESettings
-from training.learners.video_gan import FilmingLearner, FilmingSettings
+from training.learners.video_gan import VideoGANLearner, VideoGANSettings
 from training.recipe import Learner, Recipe
 
 TEXTS = ("title", "description", "limitations", "licence", "data_licence")
 LEARNERS: dict[str, tuple[type[Any], Callable[..., Learner]]] = {
-    "classifier": (ClassifierSettings, ClassifierLearner),
-    "diffusion": (DiffusionSettings, DiffusionLearner),
+    "classifier": (ClassifierSettings, lambda *args: StandardLearner(ClassifierObjective(*args))),
+    "diffusion": (DiffusionSettings, lambda *args: StandardLearner(DiffusionObjective(*args))),
     "gan": (GANSettings, GANLearner),
     "mixture": (MixtureSettings, MixtureLearner),
-    "video_gan": (FilmingSettings, FilmingLearner),
+    "video_gan": (VideoGANSettings, VideoGANLearner),
     "vae": (VAESettings, VAELearner),
 }
 """By the family of the card: the settings that `Recipe.settings` tells, and who takes them."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.learners.video_texts import LONGEST, MovingWords
+from training.learners.video_texts import LONGEST, VideoTexts
 
 TEXTS = 6
 
@@ -19,11 +19,11 @@ def clips(count: int, frames: int = 8, size: int = 32) -> Tensor:
     return x
 
 
-def told(count: int, stills: int = 5) -> MovingWords:
+def told(count: int, stills: int = 5) -> VideoTexts:
     """Words of width 16 as a tiny CLIP has them, and latents of stills of side 8."""
     rng = torch.Generator().manual_seed(4)
     pooled = torch.nn.functional.normalize(torch.randn(TEXTS, 16, generator=rng), dim=1)
-    return MovingWords(
+    return VideoTexts(
         states=torch.randn(TEXTS, LONGEST, 16, generator=rng).half(),
         length=torch.arange(2, 2 + TEXTS),
         pooled=pooled.half(),

@@ -15,7 +15,7 @@ from training.evaluation.evaluate import EvaluationRefused, wanted
 from training.evaluation.judges import CaptionJudge
 from training.evaluation.prompts import KNOWN, UNSEEN, folded, titled
 from training.learners.clip import both_ways, moved, trimmed
-from training.metrics.clip_retrieval import chances, read_by, recalls
+from training.metrics.clip_retrieval import chances, embed_texts, recall
 from training.metrics.likeness import psnr
 from training.pretrained import FrozenTextTower
 from training.recipe import Data
@@ -63,18 +63,18 @@ def test_columns_that_only_pad_are_cut_off() -> None:
 def test_a_reader_hides_what_only_pads() -> None:
     known = reader()
     tokens = known.words.table(["red apple", "dog"], 8)
-    told = known.read(tokens)
+    told = known.encode(tokens)
     assert torch.equal(torch.isinf(told.hidden), tokens == 0)
-    alone = known.read(trimmed(tokens[1:]))
+    alone = known.encode(trimmed(tokens[1:]))
     assert torch.allclose(told.pooled[1], alone.pooled[0], atol=1e-6)
 
 
 def test_recalls_and_what_chance_gives() -> None:
     """Six pictures of three captions; every picture is nearest to the next caption."""
     told, right = torch.eye(3), torch.tensor([0, 0, 1, 1, 2, 2])
-    perfect = recalls(told[right], told, right)
+    perfect = recall(told[right], told, right)
     assert set(perfect.values()) == {1.0}
-    wrong = recalls(told[(right + 1) % 3], told, right)
+    wrong = recall(told[(right + 1) % 3], told, right)
     assert (wrong["to_text_at_1"], wrong["to_text_at_5"]) == (0.0, 1.0)
     assert (wrong["to_picture_at_1"], wrong["to_picture_at_5"]) == (0.0, 1.0)
     by_chance = chances(right, 3)
@@ -86,9 +86,9 @@ def test_recalls_and_what_chance_gives() -> None:
 def test_a_judge_of_captions_counts_those_that_are_likelier() -> None:
     known = reader()
     pictures = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
-    from training.metrics.clip_retrieval import seen_by
+    from training.metrics.clip_retrieval import embed_images
 
-    seen = seen_by(known, pictures)
+    seen = embed_images(known, pictures)
     others = torch.nn.functional.normalize(torch.randn(20, 16), dim=1)
     judge = CaptionJudge("j", known, torch.cat([seen[:2], others]))
     said = judge.figures(pictures[:2], torch.tensor([0, 1]))
@@ -97,7 +97,7 @@ def test_a_judge_of_captions_counts_those_that_are_likelier() -> None:
     order = (seen @ judge.told.T).argsort(1)
     worst = judge.figures(pictures, order[:, 0])
     assert (worst["caption_at_1"], worst["caption_at_5"]) == (0.0, 0.0)
-    assert read_by(known, ["red", "dog"]).shape == (2, 16)
+    assert embed_texts(known, ["red", "dog"]).shape == (2, 16)
 
 
 def test_a_model_that_takes_words_is_asked_for_what_was_learnt() -> None:

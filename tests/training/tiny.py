@@ -4,9 +4,10 @@ import torch
 from pydantic import JsonValue
 
 from models.checkpoint.header import Header
-from training.learners.diffusion import DiffusionLearner, DiffusionSettings
+from training.learners.diffusion import DiffusionObjective, DiffusionSettings
 from training.learners.gan import GANLearner, GANSettings
 from training.learners.mixture import MixtureLearner, MixtureSettings, measure_likelihood
+from training.learners.standard import StandardLearner
 from training.learners.vae import VAELearner, VAESettings, fit_latents, measure_bound
 from training.recipe import Data, Recipe
 
@@ -124,7 +125,9 @@ def diffusion_recipe() -> Recipe:
     return Recipe(
         id="tiny-diffusion",
         data=lambda: labelled(20, 8),
-        learner=lambda card, device: DiffusionLearner(card, DiffusionSettings(steps=6), device),
+        learner=lambda card, device: StandardLearner(
+            DiffusionObjective(card, DiffusionSettings(steps=6), device)
+        ),
         measure=count_tensors,
         card=DIFFUSION,
         settings={},

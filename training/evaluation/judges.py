@@ -11,7 +11,7 @@ from models.checkpoint.header import SUFFIX, CheckpointError, read_header
 from models.checkpoint.weights import Checkpoint, load
 from models.nets.classifier import Classifier
 from training.learners.classifier import classifier_of
-from training.metrics.clip_retrieval import read_by, seen_by
+from training.metrics.clip_retrieval import embed_images, embed_texts
 from training.pretrained import FrozenTextTower
 from training.publish import JUDGES
 from training.recipe import Data
@@ -59,7 +59,7 @@ class CaptionJudge:
     told: Tensor  # (captions, embed_dim)
 
     def figures(self, pictures: Tensor, label: Tensor) -> dict[str, float]:
-        alike = seen_by(self.reader, pictures) @ self.told.T  # (N, captions)
+        alike = embed_images(self.reader, pictures) @ self.told.T  # (N, captions)
         own = alike.gather(1, label[:, None])
         before = (alike > own).sum(1)
         return {
@@ -88,7 +88,7 @@ def judge_of_captions(captions: list[str], checkpoints: Path) -> CaptionJudge | 
     for path in sorted((checkpoints / JUDGES).glob(f"*{SUFFIX}")):
         if read_header(path).family == "clip":
             reader = FrozenTextTower.of(load(path), torch.device("cpu"))
-            return CaptionJudge(path.stem, reader, read_by(reader, captions))
+            return CaptionJudge(path.stem, reader, embed_texts(reader, captions))
     return None
 
 

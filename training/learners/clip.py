@@ -1,7 +1,6 @@
 """Training of CLIP: pictures and their captions side by side, with a teacher for the language."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +12,8 @@ from models.checkpoint.header import Header
 from models.clip.tokenizer import WordTokenizer
 from models.nets.clip import build_clip, see, tell
 from training.data.images.lexicon import Taught
-from training.errors import TrainingRefused
-from training.loop.state import Kept, state_of, take_back
+from training.learners.standard import Objective
 from training.optim.amp import mixed
-from training.optim.ema import Average
-from training.optim.schedules import set_rate, warm_cosine
 from training.recipe import Batch
 
 LARGEST_SCALE = math.log(100)  # Radford et al. 2021, section 2.5
@@ -39,10 +35,15 @@ class CLIPSettings:
     seed: int = 0
 
 
-class CLIPLearner:
-    """The contrastive loss of Radford et al. 2021 (2103.00020), figure 3, with all pictures of a
-    caption as right (Yang et al. 2022, 2204.03610, equation 3); with a lesson, texts are drawn
-    towards the teacher's vectors through a layer that is thrown away."""
+class CLIPObjective(Objective[Any]):
+    """The contrastive loss of Radford et al. 2021 (2103.00020), figure 3.
+
+    All images of a caption are right answers (Yang et al. 2022, 2204.03610, equation 3). With a
+    lesson, a linear layer that is not served also learns to predict the teacher's text vectors.
+    """
+
+    betas = (0.9, 0.98)
+    refusal = "a CLIP can't begin from a checkpoint: the layer to its teacher is in none"
 
     def __init__(
         self,
@@ -52,7 +53,6 @@ class CLIPLearner:
         device: torch.device,
         lesson: Taught | None = None,
     ) -> None:
-        self.words = words
         with torch.random.fork_rng(devices=[]):  # open_clip draws its weights from the global one
             torch.manual_seed(settings.seed)
             net = build_clip(**card.net)
@@ -60,83 +60,61 @@ class CLIPLearner:
         placed: Any = net.to(device).to(memory_format=torch.channels_last).train()
         self.net = placed
         self.head = None if head is None else head.to(device)
-        self.settings, self.device, self.steps = settings, device, 0
-        self.lesson = lesson
+        self.words, self.settings, self.device, self.lesson = words, settings, device, lesson
         if lesson is not None:
             context = self.net.text.context_length
-            self.phrases = self.words.table(lesson.texts, context).to(torch.int16)
-        self.average = Average(self.net, settings.decay)
-        learnt = [*self.net.parameters(), *(() if self.head is None else self.head.parameters())]
-        heavy, plain = ([p for p in learnt if (p.ndim >= 2) is large] for large in (True, False))
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": heavy, "weight_decay": settings.weight_decay},
-                {"params": plain, "weight_decay": 0.0},
-            ],
-            settings.rate,
-            betas=(0.9, 0.98),
-            fused=True,
-        )
-        self.seen = torch.zeros(1, 3, 1, 1)
+            self.phrases = words.table(lesson.texts, context).to(torch.int16)
+        self.last_batch = torch.zeros(1, 3, 1, 1)
 
-    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+    def groups(self) -> list[dict[str, Any]]:
+        """Only matrices and kernels decay."""
+        modules = [self.net, *self.extra_modules().values()]
+        parameters = [p for module in modules for p in module.parameters()]
+        return [
+            {"params": [p for p in parameters if p.ndim >= 2]},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+
+    def extra_modules(self) -> dict[str, nn.Module]:
+        return {} if self.head is None else {"head": self.head}
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        return self.words.tensors()
+
+    def loss(self, batch: Batch, rng: torch.Generator, step: int) -> tuple[Tensor, dict[str, Any]]:
         pictures, concept, _, short, long = batch
-        texts = long if torch.rand((), generator=rng) < self.settings.long else short
-        pick = torch.randint(texts.shape[1], (len(texts),), generator=rng)
-        tokens = trimmed(texts[torch.arange(len(texts)), pick]).to(self.device)
-        x = moved(pictures.to(self.device), rng)
-        self.seen = x
+        tokens = drawn_text(short, long, self.settings.long, rng).to(self.device)
+        x = self.last_batch = moved(pictures.to(self.device), rng)
         with mixed(self.device):
-            seen, told = see(self.net, x), tell(self.net, tokens).pooled
+            image, text = see(self.net, x), tell(self.net, trimmed(tokens)).pooled
         scale = self.net.logit_scale.clamp(max=LARGEST_SCALE).exp()
         same = (concept[:, None] == concept[None]).float().to(self.device)
-        contrast = both_ways(scale * seen @ told.T, same)
-        found = same.gather(1, (seen @ told.T).argmax(1, keepdim=True)).mean()
-        figures = {"contrast": contrast, "found": found}
-        loss = contrast
-        if self.lesson is not None and self.head is not None:
-            figures["lesson"] = self._taught(self.lesson, self.head, rng)
-            loss = contrast + self.settings.teach * figures["lesson"]
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        settings = self.settings
-        factor = warm_cosine(self.steps, settings.steps, settings.warmup)
-        set_rate(self.optimiser, settings.rate * factor)
-        self.optimiser.step()
-        self.steps += 1
-        self.average.follow(self.net, self.steps)
-        return {name: value.item() for name, value in {"loss": loss, **figures}.items()}
+        contrast = both_ways(scale * image @ text.T, same)
+        found = same.gather(1, (image @ text.T).argmax(1, keepdim=True)).mean()
+        if self.lesson is None or self.head is None:
+            return contrast, {"contrast": contrast, "found": found}
+        distance = self._distance(self.lesson, self.head, rng)
+        loss = contrast + self.settings.teach * distance
+        return loss, {"contrast": contrast, "found": found, "lesson": distance}
 
-    def _taught(self, lesson: Taught, head: nn.Linear, rng: torch.Generator) -> Tensor:
-        """1 - cosine between the teacher's vectors of some phrases and ours."""
+    def _distance(self, lesson: Taught, head: nn.Linear, rng: torch.Generator) -> Tensor:
+        """Returns 1 - cosine between the teacher's vectors of some phrases and ours."""
         rows = torch.randint(len(self.phrases), (self.settings.taught,), generator=rng)
         with mixed(self.device):
-            told = tell(self.net, trimmed(self.phrases[rows]).to(self.device)).pooled
-        taught = lesson.vectors[rows].to(self.device)
-        return (1 - F.cosine_similarity(head(told), taught)).mean()
+            text = tell(self.net, trimmed(self.phrases[rows]).to(self.device)).pooled
+        target = lesson.vectors[rows].to(self.device)
+        return (1 - F.cosine_similarity(head(text), target)).mean()
 
-    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
-        """It makes no pictures: those that it learnt from last."""
-        return self.seen[:rows].float().add(1).div(2).clamp(0, 1)
+    def sample(self, net: Any, rows: int, rng: torch.Generator) -> Tensor:
+        """Returns images of the last batch: CLIP makes none."""
+        return self.last_batch[:rows].float().add(1).div(2).clamp(0, 1)
 
-    def weights(self) -> dict[str, Tensor]:
-        own = {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
-        return own | self.words.tensors()
 
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        raise TrainingRefused(
-            "a CLIP can't begin from a checkpoint: the layer to its teacher is in none"
-        )
-
-    def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._parts())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.steps = take_back(state, self._parts())
-
-    def _parts(self) -> dict[str, Kept]:
-        head = {} if self.head is None else {"head": self.head}
-        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser, **head}
+def drawn_text(short: Tensor, long: Tensor, chance: float, rng: torch.Generator) -> Tensor:
+    """Draws one text for every row, all of them long with this chance: (B, tokens) int64."""
+    texts = long if torch.rand((), generator=rng) < chance else short
+    pick = torch.randint(texts.shape[1], (len(texts),), generator=rng)
+    return texts[torch.arange(len(texts)), pick].long()
 
 
 def layer_to(lesson: Taught, card: Header) -> nn.Linear:

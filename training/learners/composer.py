@@ -1,13 +1,12 @@
 """Training of a composer: each token of a score from those before it, on crops in other keys."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from pydantic import JsonValue
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from models.checkpoint.header import Header
@@ -21,13 +20,10 @@ from models.params.audio import ComposerParams
 from models.score import Score
 from training.data.music.score_columns import cropped, transposed
 from training.generate import generate_items
-from training.loop.state import Kept, state_of, take_back
-from training.loop.warm_start import begin_average
+from training.learners.standard import Objective, state_on_cpu
 from training.metrics.ngrams import bigram_bits, unigram_bits
 from training.metrics.notation import roll_pictures
 from training.optim.amp import mixed
-from training.optim.ema import Average
-from training.optim.schedules import set_rate, warm_cosine
 from training.recipe import Batch, Data
 
 CPU = torch.device("cpu")
@@ -36,7 +32,7 @@ PAD = 0
 
 
 @dataclass(frozen=True, slots=True)
-class ComposingSettings:
+class ComposerSettings:
     """AdamW's rate warms up, then falls along a cosine to nothing over `steps`."""
 
     steps: int
@@ -52,60 +48,44 @@ class ComposingSettings:
     seed: int = 0
 
 
-class ComposingLearner:
-    """Cross-entropy of every token, in bits; each piece counts alike, however long it is.
+class ComposerObjective(Objective[Net]):
+    """Cross-entropy of every token, in bits; each piece weighs the same, however long it is.
 
-    Columns: tokens (N, longest) int16, whole pieces filled up with 0, and styles (N,) int64.
+    Columns: tokens (N, longest) int16, whole pieces padded with 0, and styles (N,) int64.
     """
 
-    def __init__(self, card: Header, settings: ComposingSettings, device: torch.device) -> None:
+    betas = (0.9, 0.95)
+
+    def __init__(self, card: Header, settings: ComposerSettings, device: torch.device) -> None:
         config: dict[str, Any] = dict(card.net)
         rng = torch.Generator().manual_seed(settings.seed)
         self.net = drawn(Net(**config), rng).to(device)
         self.words, self.card = MusicTokens(card.labels), card
-        self.settings, self.device, self.steps = settings, device, 0
-        self.average = Average(self.net, settings.decay)
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(),
-            settings.rate,
-            betas=(0.9, 0.95),
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        self.settings, self.device, self.max_norm = settings, device, settings.clip
 
-    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+    def loss(self, batch: Batch, rng: torch.Generator, step: int) -> tuple[Tensor, dict[str, Any]]:
         whole = transposed(self.words, batch[0].long(), rng)
         tokens = cropped(self.words, whole, self.settings.crop, rng)
-        tokens = self._told(tokens, rng)
+        tokens = self.without_some_keys(tokens, rng)
         hidden = torch.rand(tokens.shape, generator=rng) < self.settings.token_dropout
-        read, wanted = (t.to(self.device) for t in (tokens.masked_fill(hidden, PAD), tokens))
-        facts = facts_at(self.words, wanted)
+        seen, target = (t.to(self.device) for t in (tokens.masked_fill(hidden, PAD), tokens))
+        facts = facts_at(self.words, target)
         with mixed(self.device):
-            logits = self.net(read[:, :-1], facts[:, :-1])
-        bits, counted = bits_of(logits, wanted[:, 1:])
-        loss = (bits.sum(1) / counted.sum(1)).mean()
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
-        factor = warm_cosine(self.steps, self.settings.steps, self.settings.warmup)
-        set_rate(self.optimiser, self.settings.rate * factor)
-        self.optimiser.step()
-        self.steps += 1
-        self.average.follow(self.net, self.steps)
-        told, length = torch.stack([loss.detach(), norm]).tolist()  # waited for once
-        return {"loss": told, "norm": length}
+            logits = self.net(seen[:, :-1], facts[:, :-1])
+        bits, counted = bits_of(logits, target[:, 1:])
+        return (bits.sum(1) / counted.sum(1)).mean(), {}
 
-    def _told(self, tokens: Tensor, rng: torch.Generator) -> Tensor:
-        """The key of some pieces is unknown."""
+    def without_some_keys(self, tokens: Tensor, rng: torch.Generator) -> Tensor:
+        """Replaces the key of some pieces by the token for an unknown key."""
         hidden = torch.rand(len(tokens), generator=rng) < self.settings.key_dropout
-        place = FACTS.index("key")
+        column = FACTS.index("key")
         unknown = self.words.token("key", 0)
-        tokens[:, place] = torch.where(hidden, unknown, tokens[:, place])
+        tokens[:, column] = torch.where(hidden, unknown, tokens[:, column])
         return tokens
 
-    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
-        """How pieces begin, styles in turn, as rolls: (rows, 1, 64, 64)."""
-        model = Composer(Checkpoint(self.card, self.weights(), ""), Placement(CPU))
+    def sample(self, net: Net, rows: int, rng: torch.Generator) -> Tensor:
+        """Returns the first seconds of pieces as piano rolls, styles in turn: (rows, 1, 64, 64)."""
+        model = Composer(Checkpoint(self.card, state_on_cpu(net), ""), Placement(CPU))
         labels = self.card.labels
         requests = [
             ComposerParams(style=labels[row % len(labels)], seconds=self.settings.shown)
@@ -114,21 +94,6 @@ class ComposingLearner:
         seed = int(torch.randint(2**31, (), generator=rng))
         scores = generate_items(model, requests, seed, CPU, Score)
         return roll_pictures(scores, self.settings.shown)
-
-    def weights(self) -> dict[str, Tensor]:
-        return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
-
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        begin_average(self.net, self.average, weights)
-
-    def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._parts())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.steps = take_back(state, self._parts())
-
-    def _parts(self) -> dict[str, Kept]:
-        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
 
 
 @torch.no_grad()
@@ -162,7 +127,7 @@ def bits_of(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def measure_composing(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
+def measure_composer(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
     """Bits a token over the held-out pieces, prefix aside: of all tokens, by style, and what counts
     of tokens and of pairs alone would cost."""
     config: dict[str, Any] = dict(card.net)

@@ -1,6 +1,5 @@
 """Training of a diffusion model: predict the noise, or what is the same, at a random level."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,10 @@ from models.diffusion.noise_schedule import NoiseSchedule
 from models.nets.unet import UNet
 from training.errors import TrainingRefused
 from training.learners.quick_sample import sketched
-from training.loop.state import Kept, state_of, take_back
-from training.loop.warm_start import begin_average
+from training.learners.standard import Objective
 from training.optim.amp import mixed
-from training.optim.ema import Average
 from training.optim.init import initialise
-from training.optim.schedules import Part, set_rate, warm_cosine
+from training.optim.schedules import Part, warm_cosine
 from training.recipe import Batch
 
 
@@ -43,72 +40,50 @@ class DiffusionSettings:
     seed: int = 0
 
 
-class DiffusionLearner:
+class DiffusionObjective(Objective[UNet]):
     """A U-Net under the weighted loss of Hang et al. 2023 (2303.09556), equation 8."""
 
     def __init__(self, card: Header, settings: DiffusionSettings, device: torch.device) -> None:
-        net: dict[str, Any] = dict(card.net)
-        built = initialise(UNet(**net), torch.Generator().manual_seed(settings.seed))
-        start_silent(built)
-        self.net = built.to(device).to(memory_format=torch.channels_last)
-        self.process = NoiseSchedule.of(card.process)
-        self.settings, self.device, self.steps = settings, device, 0
-        self.average = Average(self.net, settings.decay)
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True
-        )
+        config: dict[str, Any] = dict(card.net)
+        net = initialise(UNet(**config), torch.Generator().manual_seed(settings.seed))
+        start_silent(net)
+        self.net = net.to(device).to(memory_format=torch.channels_last)
+        self.schedule = NoiseSchedule.of(card.process)
+        self.settings, self.device, self.max_norm = settings, device, settings.clip
 
-    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
-        x0 = self._pictures(batch[0])
-        t = torch.randint(len(self.process.alpha_bar), (len(x0),), generator=rng)
+    def loss(self, batch: Batch, rng: torch.Generator, step: int) -> tuple[Tensor, dict[str, Any]]:
+        x0 = self._images(batch[0])
+        t = torch.randint(len(self.schedule.alpha_bar), (len(x0),), generator=rng)
         eps = torch.randn(x0.shape, generator=rng).to(self.device)
         label = self._labels(batch, rng)
-        noisy, target = self.process.noised(x0, eps, t), self.process.target(x0, eps, t)
+        noisy, target = self.schedule.noised(x0, eps, t), self.schedule.target(x0, eps, t)
         noisy = noisy.contiguous(memory_format=torch.channels_last)
         with mixed(self.device):
-            said = self.net(noisy, t.float().to(self.device), label).float()
-        errors = F.mse_loss(said, target, reduction="none").flatten(1).mean(1)  # (B,)
-        loss = (errors if self.steps >= self._first() else self._weights(t) * errors).mean()
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
-        set_rate(self.optimiser, self.settings.rate * self._factor())
-        self.optimiser.step()
-        self.steps += 1
-        self.average.follow(self.net, self.steps)
-        return {"loss": loss.item(), "error": errors.mean().item(), "norm": norm.item()}
+            output = self.net(noisy, t.float().to(self.device), label).float()
+        errors = F.mse_loss(output, target, reduction="none").flatten(1).mean(1)  # (B,)
+        loss = (errors if step >= self._first_even() else self._weights(t) * errors).mean()
+        return loss, {"error": errors.mean()}
 
-    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
-        """Twenty deterministic steps from noise, each label in turn, unguided."""
-        net, size = self.average.net, self.average.net.size
-        x = torch.randn(rows, net.channels, size, size, generator=rng).to(self.device)
+    def sample(self, net: UNet, rows: int, rng: torch.Generator) -> Tensor:
+        """Twenty deterministic steps from noise, each label in turn, without guidance."""
+        x = torch.randn(rows, net.channels, net.size, net.size, generator=rng).to(self.device)
         label = torch.arange(rows, device=self.device) % max(1, net.classes)
         with mixed(self.device):
-            x = sketched(self.process, x, lambda noisy, t: net(noisy, t, label))
-        pictures: Tensor = x.add(1).div(2).clamp(0, 1)
-        return pictures
+            x = sketched(self.schedule, x, lambda noisy, t: net(noisy, t, label))
+        return x.add(1).div(2).clamp(0, 1)
 
-    def weights(self) -> dict[str, Tensor]:
-        return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
+    def rate_factor(self, step: int) -> float:
+        first, settings = self._first_even(), self.settings
+        if step < first:
+            return warm_cosine(step, first, settings.warmup)
+        return warm_cosine(step - first, settings.steps - first, settings.warmup)
 
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        begin_average(self.net, self.average, weights)
+    def _images(self, images: Tensor) -> Tensor:
+        """Converts uint8 to [-1, 1], with a border of the darkest value up to the net's size.
 
-    def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._parts())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.steps = take_back(state, self._parts())
-
-    def _parts(self) -> dict[str, Kept]:
-        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
-
-    def _pictures(self, pictures: Tensor) -> Tensor:
-        """uint8 to [-1, 1], with a border of their darkest value up to the net's size.
-
-        Raises TrainingRefused for pictures that would have to be cut.
+        Raises TrainingRefused for images that would have to be cut.
         """
-        x = pictures.to(self.device).float().div_(127.5).sub_(1)
+        x = images.to(self.device).float().div_(127.5).sub_(1)
         border = self.net.size - x.shape[-1]
         if border < 0:
             raise TrainingRefused(
@@ -124,23 +99,17 @@ class DiffusionLearner:
         dropped = torch.rand(len(none), generator=rng) < self.settings.label_dropout
         return torch.where(dropped, none, batch[1]).to(self.device)
 
-    def _first(self) -> int:
-        """The step from which every level weighs alike."""
+    def _first_even(self) -> int:
+        """Returns the step from which every level has the same weight."""
         return round(self.settings.steps * (1 - self.settings.even))
 
-    def _factor(self) -> float:
-        first, settings = self._first(), self.settings
-        if self.steps < first:
-            return warm_cosine(self.steps, first, settings.warmup)
-        return warm_cosine(self.steps - first, settings.steps - first, settings.warmup)
-
     def _weights(self, t: Tensor) -> Tensor:
-        """min(SNR, gamma) of the error in x0, in terms of what is predicted, (B,)."""
-        a = self.process.alpha_bar[t]
+        """Returns min(SNR, gamma) of the error in x0, in terms of what is predicted, (B,)."""
+        a = self.schedule.alpha_bar[t]
         ratio = a / (1 - a)
         least = ratio.clamp(max=self.settings.snr)
         divisor = {"x": torch.ones_like(ratio), "eps": ratio, "v": ratio + 1}
-        return (least / divisor[self.process.prediction]).to(self.device)
+        return (least / divisor[self.schedule.prediction]).to(self.device)
 
 
 def start_silent(net: UNet) -> None:

@@ -6,7 +6,6 @@ Taming: a lazy R1 penalty (Karras et al. 2020, 1912.04958, appendix B), a gradie
 of the generator's weights is what is served.
 """
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,9 +16,11 @@ from torch import Tensor, nn
 from models.checkpoint.header import Header
 from models.nets.gan import critic_of, generator_of
 from training.errors import TrainingRefused
-from training.loop.state import Kept, state_of, take_back
+from training.learners.standard import state_on_cpu
+from training.loop.state import Stateful, load_state, state_of
 from training.optim.amp import mixed
 from training.optim.augment import diff_augment, mirror
+from training.optim.ema import GeneratorAverage
 from training.optim.init import embed_normal, initialise, scale_normal
 from training.optim.losses import (
     gradient_penalty,
@@ -78,9 +79,8 @@ class GANLearner:
         self.generator = _placed(first_weights(generator_of(**net), net["kind"], rng), device)
         critic = embed_small(initialise(critic_of(**judge, **shape), rng))
         self.critic = _placed(critic, device)
-        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.average = GeneratorAverage(self.generator, settings.half_life)
         self.settings, self.device, self.steps = settings, device, 0
-        self._settled: int | None = None  # the step whose average has its statistics
         self.latent, self.classes = int(net["latent"]), int(net.get("classes", 0))
         self.critic_loss, self.generator_loss = LOSSES[settings.loss]
         self.generator_optimiser = self._optimiser(self.generator, settings.generator_rate)
@@ -99,35 +99,35 @@ class GANLearner:
             judged = self._improve_critic(x, fake.detach(), y, rng)
         losses = judged | self._improve_generator(fake, y, rng)
         self.steps += 1
-        self._follow(len(x))
+        self.average.follow(self.generator, self.steps, len(x))
         return losses
 
     def sample(self, rows: int, rng: torch.Generator) -> Tensor:
         """From the average, whose batch norm statistics are measured anew first."""
         self._settle()
         with torch.no_grad():
-            x: Tensor = self.average(self._latents(rows, rng), self._labels_in_turn(rows))
+            x: Tensor = self.average.net(self._latents(rows, rng), self._labels_in_turn(rows))
         return x.add(1).div(2)
 
     def weights(self) -> dict[str, Tensor]:
         self._settle()
-        return {k: v.contiguous().cpu() for k, v in self.average.state_dict().items()}
+        return state_on_cpu(self.average.net)
 
     def begin(self, weights: Mapping[str, Tensor]) -> None:
         raise TrainingRefused("a GAN can't begin from a checkpoint: its critic is in none")
 
     def state(self) -> dict[str, Any]:
         self._settle()
-        return state_of(self.steps, self._parts())
+        return state_of(self.steps, self._components())
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = self._settled = take_back(state, self._parts())
+        self.steps = self.average.measured_at = load_state(state, self._components())
 
-    def _parts(self) -> dict[str, Kept]:
+    def _components(self) -> dict[str, Stateful]:
         return {
             "generator": self.generator,
             "critic": self.critic,
-            "average": self.average,
+            "average": self.average.net,
             "generator_optimiser": self.generator_optimiser,
             "critic_optimiser": self.critic_optimiser,
         }
@@ -206,33 +206,12 @@ class GANLearner:
         self.critic.requires_grad_(True)
         return {"loss": loss.item()}
 
-    def _follow(self, rows: int) -> None:
-        """The average moves to the generator; at first faster, so as to forget its beginnings."""
-        half_life = min(self.settings.half_life, 0.05 * self.steps * rows)
-        towards = 1 - 0.5 ** (rows / half_life)
-        with torch.no_grad():
-            for old, new in zip(
-                self.average.parameters(), self.generator.parameters(), strict=True
-            ):
-                old.lerp_(new, towards)
-
     def _settle(self) -> None:
-        """Batch norm of the average over 512 fixed draws: its own, not the generator's."""
-        if self._settled == self.steps:
-            return
-        self._settled = self.steps
+        """Measures the average's batch norm over 512 fixed draws."""
         rng = torch.Generator().manual_seed(self.settings.seed)
-        norms = [
-            m for m in self.average.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)
-        ]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None
-        self.average.train()
-        with torch.no_grad():
-            for _ in range(8):
-                self.average(self._latents(64, rng), self._labels_in_turn(64))
-        self.average.eval()
+        self.average.measure_norms(
+            self.steps, lambda: self.average.net(self._latents(64, rng), self._labels_in_turn(64))
+        )
 
 
 def first_weights(net: nn.Module, kind: str, rng: torch.Generator) -> nn.Module:

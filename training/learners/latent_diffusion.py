@@ -1,34 +1,30 @@
-"""Training of text to image: diffusion over an autoencoder's latents, told what to show."""
+"""Trains text to image: diffusion over an autoencoder's latents, conditioned on text."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from models.checkpoint.header import Header
 from models.diffusion.noise_schedule import NoiseSchedule
 from models.nets.unet import TextCondition, UNet
-from training.components import part
-from training.learners.clip import trimmed
+from training.components import load_component
+from training.learners.clip import drawn_text, trimmed
 from training.learners.diffusion import start_silent
 from training.learners.quick_sample import sketched
-from training.loop.state import Kept, state_of, take_back
-from training.loop.warm_start import begin_average
+from training.learners.standard import Objective
 from training.optim.amp import mixed
-from training.optim.ema import Average
 from training.optim.init import initialise
-from training.optim.schedules import set_rate, warm_cosine
-from training.pretrained import FrozenTextTower, autoencoder_of_part
+from training.pretrained import build_autoencoder, load_text_tower
 from training.recipe import Batch
 
 GUIDANCE = 3.0  # of the samples on the way
 
 
 @dataclass(frozen=True, slots=True)
-class PaintingSettings:
+class LatentDiffusionSettings:
     """AdamW's rate warms up, then falls along a cosine to nothing over `steps`."""
 
     steps: int
@@ -44,110 +40,90 @@ class PaintingSettings:
     seed: int = 0
 
 
-class PaintingLearner:
-    """A U-Net that predicts v (Salimans and Ho 2022, appendix D) at levels drawn evenly, from the
-    states of a text tower that stays as it is. Texts and sets of emoji are dropped now and then.
+class LatentDiffusionObjective(Objective[UNet]):
+    """A U-Net that predicts v (Salimans and Ho 2022, appendix D) at levels drawn evenly.
 
-    A guess stays as it is, too, and gets noise of a deviation drawn anew for each picture, so that
-    one that is wrong is not believed (Ho et al. 2022, 2106.15282, section 4.2).
+    It is conditioned on the states of a frozen text tower; texts and styles are dropped now and
+    then. A guess is frozen, too, and gets noise of a deviation drawn anew for each image, so that
+    the net does not trust a wrong one (Ho et al. 2022, 2106.15282, section 4.2).
     """
 
-    def __init__(
-        self, card: Header, prompts: list[str], settings: PaintingSettings, device: torch.device
-    ) -> None:
-        parts: dict[str, Any] = dict(card.net)
-        built = initialise(UNet(**parts["unet"]), torch.Generator().manual_seed(settings.seed))
-        start_silent(built)
-        if built.guess is not None:
-            held = {k: v.float() for k, v in part("guess-emoji").tensors.items()}
-            built.guess.load_state_dict(held)
-            built.guess.requires_grad_(False)
-        self.net = built.to(device).to(memory_format=torch.channels_last)
-        self.process = NoiseSchedule.of(card.process)
-        self.settings, self.device, self.steps = settings, device, 0
-        self.reader = FrozenTextTower.of(part("clip-emoji"), device)
-        self.autoencoder, self.held = autoencoder_of_part(part("autoencoder-emoji"))
-        self.prompts = self.reader.words.table(prompts, self.reader.context)
-        self.average = Average(self.net, settings.decay)
-        trained = [p for p in self.net.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(
-            trained, settings.rate, weight_decay=settings.weight_decay, fused=True
-        )
+    prefix = "unet."
 
-    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+    def __init__(
+        self,
+        card: Header,
+        prompts: list[str],
+        settings: LatentDiffusionSettings,
+        device: torch.device,
+    ) -> None:
+        config: dict[str, Any] = dict(card.net)
+        net = initialise(UNet(**config["unet"]), torch.Generator().manual_seed(settings.seed))
+        start_silent(net)
+        if net.guess is not None:
+            guess = {k: v.float() for k, v in load_component("guess-emoji").tensors.items()}
+            net.guess.load_state_dict(guess)
+            net.guess.requires_grad_(False)
+        self.net = net.to(device).to(memory_format=torch.channels_last)
+        self.schedule = NoiseSchedule.of(card.process)
+        self.settings, self.device, self.max_norm = settings, device, settings.clip
+        self.text_tower = load_text_tower(device)
+        autoencoder = load_component("autoencoder-emoji")
+        self.autoencoder = build_autoencoder(autoencoder.header, autoencoder.tensors)
+        self.autoencoder_tensors = {f"autoencoder.{k}": v for k, v in autoencoder.tensors.items()}
+        self.prompts = self.text_tower.words.table(prompts, self.text_tower.context)
+
+    def groups(self) -> list[dict[str, Any]]:
+        return [{"params": [p for p in self.net.parameters() if p.requires_grad]}]
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        return self.autoencoder_tensors
+
+    def loss(self, batch: Batch, rng: torch.Generator, step: int) -> tuple[Tensor, dict[str, Any]]:
         z0, _, style, short, long = batch
         z0 = z0.to(self.device)
-        t = torch.randint(len(self.process.alpha_bar), (len(z0),), generator=rng)
+        t = torch.randint(len(self.schedule.alpha_bar), (len(z0),), generator=rng)
         eps = torch.randn(z0.shape, generator=rng).to(self.device)
-        noisy, target = self.process.noised(z0, eps, t), self.process.target(z0, eps, t)
+        noisy, target = self.schedule.noised(z0, eps, t), self.schedule.target(z0, eps, t)
         dropped = torch.rand(len(style), generator=rng) < self.settings.style_dropout
         style = torch.where(dropped, self.net.classes, style).to(self.device)
-        told = self.reader.read(self._tokens(short, long, rng))
+        cond = self.text_tower.encode(self._tokens(short, long, rng))
         with mixed(self.device):
             noisy = noisy.contiguous(memory_format=torch.channels_last)
-            guess = self._guess(told, style, rng)
-            said = self.net(noisy, t.float().to(self.device), style, told, guess).float()
-        loss = F.mse_loss(said, target)
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
-        settings = self.settings
-        factor = warm_cosine(self.steps, settings.steps, settings.warmup)
-        set_rate(self.optimiser, settings.rate * factor)
-        self.optimiser.step()
-        self.steps += 1
-        self.average.follow(self.net, self.steps)
-        return {"loss": loss.item(), "norm": norm.item()}
+            guess = self._guess(cond, style, rng)
+            output = self.net(noisy, t.float().to(self.device), style, cond, guess).float()
+        return F.mse_loss(output, target), {}
 
-    def _guess(self, told: TextCondition, style: Tensor, rng: torch.Generator) -> Tensor | None:
+    def _guess(self, cond: TextCondition, style: Tensor, rng: torch.Generator) -> Tensor | None:
         if self.net.guess is None:
             return None
-        guess: Tensor = self.net.guess(told.pooled, style)
+        guess: Tensor = self.net.guess(cond.pooled, style)
         deviation = self.settings.blur * torch.rand(len(guess), 1, 1, 1, generator=rng)
         noise = deviation * torch.randn(guess.shape, generator=rng)
         return guess + noise.to(self.device)
 
     def _tokens(self, short: Tensor, long: Tensor, rng: torch.Generator) -> Tensor:
-        """One of its texts for every picture, or none, (B, L)."""
-        texts = long if torch.rand((), generator=rng) < self.settings.long else short
-        pick = torch.randint(texts.shape[1], (len(texts),), generator=rng)
-        tokens = texts[torch.arange(len(texts)), pick].long()
-        dropped = torch.rand(len(texts), generator=rng) < self.settings.text_dropout
-        nothing = self.reader.words.table([""], tokens.shape[1])
-        return trimmed(torch.where(dropped[:, None], nothing, tokens))
+        """Draws one text for every image, or none, (B, L)."""
+        tokens = drawn_text(short, long, self.settings.long, rng)
+        dropped = torch.rand(len(tokens), generator=rng) < self.settings.text_dropout
+        empty = self.text_tower.words.table([""], tokens.shape[1])
+        return trimmed(torch.where(dropped[:, None], empty, tokens))
 
-    @torch.no_grad()
-    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
-        """Known prompts in turn, in a few deterministic steps, guided, in no set's style."""
-        net = self.average.net
+    def sample(self, net: UNet, rows: int, rng: torch.Generator) -> Tensor:
+        """The prompts in turn, in a few deterministic steps, with guidance and without a style."""
         tokens = self.prompts[torch.arange(rows) % len(self.prompts)]
-        told = self.reader.read(trimmed(tokens))
-        free = self.reader.read(self.reader.words.table([""] * rows, told.states.shape[1]))
+        cond = self.text_tower.encode(trimmed(tokens))
+        empty = self.text_tower.words.table([""] * rows, cond.states.shape[1])
+        uncond = self.text_tower.encode(empty)
         x = torch.randn(rows, net.channels, net.size, net.size, generator=rng).to(self.device)
         style = torch.full((rows,), net.classes, device=self.device)
 
         def guided(noisy: Tensor, t: Tensor) -> Tensor:
-            with_text, without = net(noisy, t, style, told), net(noisy, t, style, free)
-            said: Tensor = without + GUIDANCE * (with_text - without)
-            return said
+            with_text, without = net(noisy, t, style, cond), net(noisy, t, style, uncond)
+            output: Tensor = without + GUIDANCE * (with_text - without)
+            return output
 
         with mixed(self.device):
-            x = sketched(self.process, x, guided)
-        parts = [self.autoencoder.decode(z) for z in torch.split(x.cpu(), 16)]
-        return torch.cat(parts).add(1).div(2).clamp(0, 1)
-
-    def weights(self) -> dict[str, Tensor]:
-        unet = {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
-        return {f"unet.{k}": v for k, v in unet.items()} | self.held
-
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        begin_average(self.net, self.average, weights, "unet.")
-
-    def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._parts())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.steps = take_back(state, self._parts())
-
-    def _parts(self) -> dict[str, Kept]:
-        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
+            x = sketched(self.schedule, x, guided)
+        images = [self.autoencoder.decode(z) for z in torch.split(x.cpu(), 16)]
+        return torch.cat(images).add(1).div(2).clamp(0, 1)

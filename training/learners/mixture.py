@@ -11,7 +11,8 @@ from torch import Tensor
 from models.checkpoint.header import Header
 from models.nets.mixture import GaussianMixture, PrincipalMixture
 from training.errors import TrainingRefused
-from training.loop.state import Kept, state_of, take_back
+from training.learners.standard import state_on_cpu
+from training.loop.state import Stateful, load_state, state_of
 from training.recipe import Batch, Data
 
 ROWS = 5_000  # that the distances to all components are computed for at once
@@ -65,7 +66,7 @@ class MixtureLearner:
         return self.net.decode(z).clamp(0, 1)
 
     def weights(self) -> dict[str, Tensor]:
-        return {k: v.detach().contiguous().cpu() for k, v in self.net.state_dict().items()}
+        return state_on_cpu(self.net)
 
     def begin(self, weights: Mapping[str, Tensor]) -> None:
         raise TrainingRefused(
@@ -73,12 +74,12 @@ class MixtureLearner:
         )
 
     def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._parts())
+        return state_of(self.steps, self._components())
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = take_back(state, self._parts())
+        self.steps = load_state(state, self._components())
 
-    def _parts(self) -> dict[str, Kept]:
+    def _components(self) -> dict[str, Stateful]:
         return {"net": self.net, "optimiser": self.optimiser}
 
 

@@ -1,6 +1,6 @@
 """Training of an upscaler: small pictures to the large ones that they were drawn beside."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +12,13 @@ from torch.nn import functional as F
 from models.checkpoint.header import Header
 from models.nets.autoencoder import Autoencoder
 from models.nets.upscaler import Upscaler, bicubic
-from training.components import part
-from training.loop.state import Kept, state_of, take_back
-from training.loop.warm_start import begin_average
+from training.learners.standard import Objective
 from training.metrics.likeness import psnr
 from training.metrics.structure import ssim
 from training.optim.amp import mixed
-from training.optim.ema import Average
 from training.optim.init import initialise
 from training.optim.losses import edges_l1
-from training.optim.schedules import set_rate, warm_cosine
-from training.pretrained import autoencoder_of, encoded, pictures_of
+from training.pretrained import encode_images, load_autoencoder, normalize
 from training.recipe import Batch, Data
 
 ROWS = 16  # pictures enlarged at once
@@ -45,9 +41,11 @@ class UpscalerSettings:
     seed: int = 0
 
 
-class UpscalerLearner:
-    """L1 of pixels and of the differences between neighbours, on parts of pictures, of which some
-    are as drawn and some as an autoencoder gives them back. Batches: large, small, soft."""
+class UpscalerObjective(Objective[Upscaler]):
+    """L1 of pixels and of the differences between neighbours, on crops of images.
+
+    Some are as drawn and some as an autoencoder gives them back. Columns: large, small, soft.
+    """
 
     def __init__(self, card: Header, settings: UpscalerSettings, device: torch.device) -> None:
         config: dict[str, Any] = dict(card.net)
@@ -55,65 +53,34 @@ class UpscalerLearner:
         for parameter in net.leave.parameters():
             nn.init.zeros_(parameter)  # at first it is bicubic
         self.net = net.to(device).to(memory_format=torch.channels_last)
-        self.settings, self.device, self.steps = settings, device, 0
-        self.average = Average(self.net, settings.decay)
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True
-        )
+        self.settings, self.device, self.max_norm = settings, device, settings.clip
         side = settings.crop
-        self.seen: Batch = (
-            torch.zeros(1, 3, side * net.factor, side * net.factor, dtype=torch.uint8),
-            *(torch.zeros(1, 3, side, side, dtype=torch.uint8) for _ in range(2)),
+        self.last_batch: Batch = tuple(
+            torch.zeros(1, 3, size, size, dtype=torch.uint8)
+            for size in (side * net.factor, side, side)
         )
 
-    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
-        self.seen = batch
-        settings = self.settings
-        given, wanted = crops(batch, settings.crop, settings.soft, rng)
-        x, y = pictures_of(given, self.device), pictures_of(wanted, self.device)
+    def loss(self, batch: Batch, rng: torch.Generator, step: int) -> tuple[Tensor, dict[str, Any]]:
+        self.last_batch = batch
+        small, large = crops(batch, self.settings.crop, self.settings.soft, rng)
+        x, target = normalize(small, self.device), normalize(large, self.device)
         with mixed(self.device):
-            told = self.net(x).float()
-        near = F.l1_loss(told, y)
-        edges = edges_l1(told, y)
-        loss = near + settings.gradient * edges
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.net.parameters(), settings.clip)
-        factor = warm_cosine(self.steps, settings.steps, settings.warmup)
-        set_rate(self.optimiser, settings.rate * factor)
-        self.optimiser.step()
-        self.steps += 1
-        self.average.follow(self.net, self.steps)
-        return {"loss": loss.item(), "l1": near.item(), "edges": edges.item()}
+            output = self.net(x).float()
+        l1, edges = F.l1_loss(output, target), edges_l1(output, target)
+        return l1 + self.settings.gradient * edges, {"l1": l1, "edges": edges}
 
-    @torch.no_grad()
-    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
-        """The pictures learnt from last in fours: a soft one by bicubic and by the net, the clean
-        one by the net, and what it should be. Half as many as asked for, since they are large."""
-        large, small, soft = (column[: max(1, rows // 8)] for column in self.seen)
-        net, factor = self.average.net, self.average.net.factor
+    def sample(self, net: Upscaler, rows: int, rng: torch.Generator) -> Tensor:
+        """Returns images of the last batch in fours: a soft one by bicubic and by the net, the
+        clean one by the net, and the target. There are half as many as asked for: they are large.
+        """
+        large, small, soft = (column[: max(1, rows // 8)] for column in self.last_batch)
         fours = [
-            enlarged(lambda x: bicubic(x, factor), soft, self.device),
+            enlarged(lambda x: bicubic(x, net.factor), soft, self.device),
             enlarged(net, soft, self.device),
             enlarged(net, small, self.device),
             large.float().div(255),
         ]
         return torch.stack(fours, 1).flatten(0, 1)
-
-    def weights(self) -> dict[str, Tensor]:
-        return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
-
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        begin_average(self.net, self.average, weights)
-
-    def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._parts())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.steps = take_back(state, self._parts())
-
-    def _parts(self) -> dict[str, Kept]:
-        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
 
 
 def crops(batch: Batch, side: int, soft: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -141,8 +108,7 @@ def with_soft(data: Data) -> Data:
     In the training part their latents are noisy, each picture's by an amount of its own: what a
     sampler leaves there is no picture's latents either.
     """
-    held = part("autoencoder-emoji")
-    net = autoencoder_of(held.header, {k: v.float() for k, v in held.tensors.items()})
+    net = load_autoencoder()
     train, test = softened(net, data.train[1], BLUR), softened(net, data.test[1], 0.0)
     return Data((*data.train, train), (*data.test, test))
 
@@ -151,7 +117,7 @@ def with_soft(data: Data) -> Data:
 def softened(net: Autoencoder, pictures: Tensor, most: float) -> Tensor:
     """uint8 (N, 3, H, W) there and back; the noise in between has a deviation of up to `most`."""
     rng = torch.Generator().manual_seed(0)
-    z = encoded(net, pictures)
+    z = encode_images(net, pictures)
     deviation = torch.rand(len(z), 1, 1, 1, generator=rng) * most
     z = z + deviation * torch.randn(z.shape, generator=rng)
     back = torch.cat([net.decode(some) for some in torch.split(z, ROWS)])
@@ -162,11 +128,11 @@ def softened(net: Autoencoder, pictures: Tensor, most: float) -> Tensor:
 def enlarged(enlarge: Callable[[Tensor], Tensor], pictures: Tensor, device: torch.device) -> Tensor:
     """uint8 (N, C, H, W) -> float32 in [0, 1], a few at a time."""
     some = torch.split(pictures, ROWS)
-    made = [enlarge(pictures_of(x, device)).add(1).div(2).clamp(0, 1).cpu() for x in some]
+    made = [enlarge(normalize(x, device)).add(1).div(2).clamp(0, 1).cpu() for x in some]
     return torch.cat(made)
 
 
-def measure_enlarging(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
+def measure_upscaler(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
     """PSNR, in dB, and SSIM of held-out pictures made large again, beside those of bicubic; then
     the same where the small ones went through the autoencoder first."""
     config: dict[str, Any] = dict(card.net)

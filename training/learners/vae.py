@@ -13,7 +13,8 @@ from models.checkpoint.header import Header
 from models.nets.vae import VAENet
 from training.errors import TrainingRefused
 from training.learners.mixture import fitted
-from training.loop.state import Kept, state_of, take_back
+from training.learners.standard import state_on_cpu
+from training.loop.state import Stateful, load_state, state_of
 from training.metrics.disentangle import measure_disentanglement
 from training.optim.amp import mixed
 from training.optim.init import initialise
@@ -72,7 +73,7 @@ class VAELearner:
         return self.net.decode(z).sigmoid()
 
     def weights(self) -> dict[str, Tensor]:
-        return {k: v.detach().contiguous().cpu() for k, v in self.net.state_dict().items()}
+        return state_on_cpu(self.net)
 
     def begin(self, weights: Mapping[str, Tensor]) -> None:
         raise TrainingRefused(
@@ -80,12 +81,12 @@ class VAELearner:
         )
 
     def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._parts())
+        return state_of(self.steps, self._components())
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = take_back(state, self._parts())
+        self.steps = load_state(state, self._components())
 
-    def _parts(self) -> dict[str, Kept]:
+    def _components(self) -> dict[str, Stateful]:
         return {"net": self.net, "optimiser": self.optimiser}
 
 

@@ -1,4 +1,4 @@
-"""What the learners of clips learn from: columns of clips or their latents, and of their texts."""
+"""The columns of video training: clips or their latents, and their texts."""
 
 from pathlib import Path
 
@@ -6,14 +6,13 @@ import torch
 from torch import Tensor
 
 from models.nets.autoencoder import Autoencoder
-from training.components import part
 from training.data.cache import DataMissing
 from training.data.images.sets import OWN, ImageSource
 from training.data.video.clips import Clips, clips_in, load_clips
 from training.data.video.own_clips import build_own_clips
-from training.learners.video_texts import moving_words
-from training.metrics.clip_retrieval import read_by
-from training.pretrained import FrozenTextTower, autoencoder_of_part, encoded
+from training.learners.video_texts import video_texts
+from training.metrics.clip_retrieval import embed_texts
+from training.pretrained import encode_images, load_autoencoder, load_text_tower
 from training.recipe import Data
 
 
@@ -23,36 +22,36 @@ def clips_in_latents() -> Data:
     The test part has the clips themselves, (N, F, 3, 64, 64) uint8.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = autoencoder_of_part(part("autoencoder-emoji"))[0].to(device)
-    clips, texts = load_clips(), moving_words().clip_texts
-    held = torch.from_numpy(clips.held)
-    pictures = torch.from_numpy(clips.clips)
-    return Data((_latents(net, pictures[~held]), texts[~held]), (pictures[held], texts[held]))
+    net = load_autoencoder().to(device)
+    clips, texts = load_clips(), video_texts().clip_texts
+    data = split_held_out(clips, texts)
+    return Data((_latents(net, data.train[0]), data.train[1]), data.test)
 
 
 def _latents(net: Autoencoder, clips: Tensor) -> Tensor:
     both = torch.stack([clips, clips.flip(-1)], 1)
-    z = encoded(net, both.flatten(0, 2)).half().contiguous()
+    z = encode_images(net, both.flatten(0, 2)).half().contiguous()
     return z.view(*both.shape[:3], net.latent, net.side, net.side)
 
 
 def clips_with_texts() -> Data:
     """Columns: clips (N, F, 3, S, S) uint8, and their texts as vectors (N, 4, 256) float16."""
-    clips, words = load_clips(), moving_words()
-    return divided(clips, words.pooled[words.clip_texts])
+    texts = video_texts()
+    return split_held_out(load_clips(), texts.pooled[texts.clip_texts])
 
 
 def own_clips_with_texts(folder: Path, frames: int, size: int, channels: int) -> Data:
-    """The same of the user's own videos, whose captions are read now. Raises DataMissing."""
+    """Returns the same columns of the user's own videos. Raises DataMissing."""
     if channels != 3:
         raise DataMissing("clips are in colour: a net of one channel can't learn from them")
     clips = clips_in(build_own_clips(folder, frames, size))
-    reader = FrozenTextTower.of(part("clip-emoji"), torch.device("cpu"))
-    return divided(clips, read_by(reader, [str(c) for c in clips.caption])[:, None].half())
+    text_tower = load_text_tower(torch.device("cpu"))
+    vectors = embed_texts(text_tower, [str(caption) for caption in clips.caption])
+    return split_held_out(clips, vectors[:, None].half())
 
 
 def own_videos(folder: Path, frames: int) -> ImageSource:
-    """A folder of the user's own videos. Only its last part is told."""
+    """A folder of the user's own videos. The card has only the last part of its path."""
     name = folder.resolve().name or "videos"
     about = f"The user's own videos, from the folder {name}."
 
@@ -62,7 +61,7 @@ def own_videos(folder: Path, frames: int) -> ImageSource:
     return ImageSource(name, load, about, OWN, OWN)
 
 
-def divided(clips: Clips, vectors: Tensor) -> Data:
-    held = torch.from_numpy(clips.held)
+def split_held_out(clips: Clips, vectors: Tensor) -> Data:
+    held_out = torch.from_numpy(clips.held)
     columns = (torch.from_numpy(clips.clips), vectors)
-    return Data(tuple(c[~held] for c in columns), tuple(c[held] for c in columns))
+    return Data(tuple(c[~held_out] for c in columns), tuple(c[held_out] for c in columns))

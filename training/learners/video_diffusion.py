@@ -1,15 +1,14 @@
-"""Training of moving pictures: diffusion over the latents of a clip's frames, told what to show.
+"""Trains text to video: diffusion over the latents of a clip's frames, conditioned on text.
 
-It begins with a net that paints (Singer et al. 2022, 2209.14792), and stills are learnt from beside
-the clips (Ho et al. 2022, 2204.03458, section 3), so that what never moved here is not forgotten.
+It starts from a net for images (Singer et al. 2022, 2209.14792), and learns from stills beside the
+clips (Ho et al. 2022, 2204.03458, section 3), so that it does not forget what never moves here.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from models.checkpoint.header import Header
@@ -17,30 +16,27 @@ from models.checkpoint.weights import Checkpoint
 from models.diffusion.noise_schedule import NoiseSchedule
 from models.nets.unet import Guess, TextCondition
 from models.nets.video_unet import VideoUNet
-from training.components import part
+from training.components import load_component
 from training.learners.diffusion import start_silent
 from training.learners.quick_sample import sketched
-from training.learners.video_texts import STYLE, MovingWords
-from training.loop.state import Kept, state_of, take_back
-from training.loop.warm_start import begin_average
+from training.learners.standard import Objective
+from training.learners.video_texts import STYLE, VideoTexts
 from training.optim.amp import mixed
-from training.optim.ema import Average
 from training.optim.init import initialise
-from training.optim.schedules import warm_cosine
-from training.pretrained import autoencoder_of_part
+from training.pretrained import load_autoencoder
 from training.recipe import Batch
 
 GUIDANCE = 3.0  # of the samples on the way
-NEW = "across"  # what the names of the layers have that the net began without
+NEW = "across"  # in the names of the layers over time
 
 
 @dataclass(frozen=True, slots=True)
-class MovingSettings:
+class VideoDiffusionSettings:
     """AdamW's rates warm up, then fall along a cosine to nothing over `steps`."""
 
     steps: int
     rate: float = 1e-3  # of the layers over time
-    painter_rate: float = 3e-4  # of the layers that could paint before
+    painter_rate: float = 3e-4  # of the layers that the net for images has
     weight_decay: float = 0.01
     warmup: int = 200
     clip: float = 1.0  # largest norm of a gradient
@@ -55,173 +51,140 @@ class MovingSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lesson:
-    """Latents (B, F, C, H, W) with what is told of them."""
+class _Examples:
+    """Latents (B, F, C, H, W) with their texts and styles."""
 
     z0: Tensor
     texts: Tensor  # (B,) numbers
     style: Tensor  # (B,)
-    seen: float  # the part of which a frame is seen
+    seen: float  # the fraction of clips of which a frame is seen
 
 
-class MovingLearner:
+class VideoDiffusionObjective(Objective[VideoUNet]):
     """A U-Net over clips that predicts v (Salimans and Ho 2022, appendix D).
 
-    Batches: latents (B, 2, F, C, H, W) float16, as they are and mirrored, and the numbers of texts
-    (B, 4). A clip begins anywhere in its loop. What is drawn is drawn on the device, from a
-    generator that `rng` seeds.
+    Columns: latents (B, 2, F, C, H, W) float16, as they are and mirrored, and the numbers of texts
+    (B, 4). A clip begins anywhere in its loop. All draws are made on the device, from a generator
+    that `rng` seeds.
     """
+
+    prefix = "unet."
 
     def __init__(
         self,
         card: Header,
-        painter: Checkpoint,
-        words: MovingWords,
-        settings: MovingSettings,
+        image_model: Checkpoint,
+        texts: VideoTexts,
+        settings: VideoDiffusionSettings,
         device: torch.device,
     ) -> None:
-        parts: dict[str, Any] = dict(card.net)
-        built = initialise(VideoUNet(**parts["unet"]), torch.Generator().manual_seed(settings.seed))
-        start_silent(built)
-        take_painter(built, painter)
-        self.net = built.to(device).to(memory_format=torch.channels_last)
-        self.process = NoiseSchedule.of(card.process)
+        config: dict[str, Any] = dict(card.net)
+        net = initialise(VideoUNet(**config["unet"]), torch.Generator().manual_seed(settings.seed))
+        start_silent(net)
+        load_image_weights(net, image_model)
+        self.net = net.to(device).to(memory_format=torch.channels_last)
+        self.schedule = NoiseSchedule.of(card.process)
         self.shared = float(card.process["shared"])  # type: ignore[arg-type]
-        self.frames = int(card.net["frames"])  # type: ignore[arg-type]
-        self.settings, self.device, self.steps = settings, device, 0
-        self.guess = guess_of_part().to(device)
-        self.autoencoder = autoencoder_of_part(part("autoencoder-emoji"))[0].to(device)
-        self.words = words.to(device)
-        self.average = Average(self.net, settings.decay)
-        self.optimiser = torch.optim.AdamW(
-            self._groups(), settings.rate, weight_decay=settings.weight_decay, fused=True
-        )
+        self.frames = int(config["frames"])
+        self.settings, self.device, self.max_norm = settings, device, settings.clip
+        self.guess = load_guess().to(device)
+        self.autoencoder = load_autoencoder().to(device)
+        self.texts = texts.to(device)
 
-    def _groups(self) -> list[dict[str, Any]]:
+    def groups(self) -> list[dict[str, Any]]:
         named = dict(self.net.named_parameters())
+        rates = ((True, self.settings.rate), (False, self.settings.painter_rate))
         return [
-            {"params": [p for name, p in named.items() if (NEW in name) == new]}
-            for new in (True, False)
+            {"params": [p for name, p in named.items() if (NEW in name) == new], "lr": rate}
+            for new, rate in rates
         ]
 
-    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+    def loss(self, batch: Batch, rng: torch.Generator, step: int) -> tuple[Tensor, dict[str, Any]]:
         dice = torch.Generator(self.device)
         dice.manual_seed(int(torch.randint(2**31, (), generator=rng)))
         moving = self._error(self._clips(batch, dice), dice)
         still = self._error(self._stills(dice), dice) if self.settings.stills else moving * 0
         rows = self.settings.stills / (batch[0].shape[0] * batch[0].shape[2])
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(moving + rows * still)
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
-        self._set_rates()
-        self.optimiser.step()
-        self.steps += 1
-        self.average.follow(self.net, self.steps)
-        loss, other, length = torch.stack([moving.detach(), still.detach(), norm]).tolist()
-        return {"loss": loss, "still": other, "norm": length}
+        return moving + rows * still, {"loss": moving, "still": still}
 
-    def _set_rates(self) -> None:
-        factor = warm_cosine(self.steps, self.settings.steps, self.settings.warmup)
-        rates = (self.settings.rate, self.settings.painter_rate)
-        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate * factor
-
-    def _clips(self, batch: Batch, dice: torch.Generator) -> _Lesson:
+    def _clips(self, batch: Batch, dice: torch.Generator) -> _Examples:
         both, numbers = (column.to(self.device, non_blocking=True) for column in batch)
         rows, _, frames = both.shape[:3]
         row = torch.arange(rows, device=self.device)
         mirrored, first, text = (
             self._whole(most, rows, dice) for most in (2, frames, numbers.shape[1])
         )
-        place = (torch.arange(frames, device=self.device) + first[:, None]) % frames  # (B, F)
-        z0 = both[row[:, None], mirrored[:, None], place].float()
+        frame = (torch.arange(frames, device=self.device) + first[:, None]) % frames  # (B, F)
+        z0 = both[row[:, None], mirrored[:, None], frame].float()
         style = torch.full((rows,), self.settings.style, device=self.device)
-        return _Lesson(z0, numbers[row, text], style, self.settings.seen)
+        return _Examples(z0, numbers[row, text], style, self.settings.seen)
 
-    def _stills(self, dice: torch.Generator) -> _Lesson:
-        words, count = self.words, self.settings.stills
-        rows = self._whole(len(words.stills), count, dice)
-        text = words.still_texts[rows, self._whole(words.still_texts.shape[1], count, dice)]
-        return _Lesson(words.stills[rows][:, None].float(), text, words.still_style[rows], 0.0)
+    def _stills(self, dice: torch.Generator) -> _Examples:
+        texts, count = self.texts, self.settings.stills
+        rows = self._whole(len(texts.stills), count, dice)
+        text = texts.still_texts[rows, self._whole(texts.still_texts.shape[1], count, dice)]
+        return _Examples(texts.stills[rows][:, None].float(), text, texts.still_style[rows], 0.0)
 
-    def _error(self, lesson: _Lesson, dice: torch.Generator) -> Tensor:
-        z0, rows = lesson.z0, len(lesson.z0)
-        t = self._whole(len(self.process.alpha_bar), rows, dice)
+    def _error(self, examples: _Examples, dice: torch.Generator) -> Tensor:
+        z0, rows = examples.z0, len(examples.z0)
+        t = self._whole(len(self.schedule.alpha_bar), rows, dice)
         noise = mixed_noise(z0.shape, self.shared, dice)
-        a = self.process.alpha_bar.to(self.device)[t].view(-1, 1, 1, 1, 1)
-        noisy, target = (
-            a.sqrt() * z0 + (1 - a).sqrt() * noise,
-            a.sqrt() * noise - (1 - a).sqrt() * z0,
-        )
-        style = self._dropped(lesson.style, self.net.classes, self.settings.style_dropout, dice)
-        told = self.words.told(self._dropped(lesson.texts, 0, self.settings.text_dropout, dice))
+        a = self.schedule.alpha_bar.to(self.device)[t].view(-1, 1, 1, 1, 1)
+        noisy = a.sqrt() * z0 + (1 - a).sqrt() * noise
+        target = a.sqrt() * noise - (1 - a).sqrt() * z0
+        style = self._dropped(examples.style, self.net.classes, self.settings.style_dropout, dice)
+        texts = self._dropped(examples.texts, 0, self.settings.text_dropout, dice)
+        cond = self.texts.condition(texts)
         with mixed(self.device):
-            expected = self._expected(lesson, told, style, dice)
-            said = self.net(noisy, t.float(), style, told, expected).float()
-        return F.mse_loss(said, target)
+            expected = self._expected(examples, cond, style, dice)
+            output = self.net(noisy, t.float(), style, cond, expected).float()
+        return F.mse_loss(output, target)
 
     def _expected(
-        self, lesson: _Lesson, told: TextCondition, style: Tensor, dice: torch.Generator
+        self, examples: _Examples, cond: TextCondition, style: Tensor, dice: torch.Generator
     ) -> Tensor:
         """A guess, or the first frame, each with noise of a deviation of its own."""
-        rows = len(lesson.z0)
-        seen = self._part(rows, dice) < lesson.seen
+        rows = len(examples.z0)
+        seen = self._fraction(rows, dice) < examples.seen
         with torch.no_grad():
-            guess = self.guess(told.pooled, style).float()
-        picture = torch.where(seen, lesson.z0[:, 0], guess)
+            guess = self.guess(cond.pooled, style).float()
+        picture = torch.where(seen, examples.z0[:, 0], guess)
         noise = torch.randn(picture.shape, generator=dice, device=self.device)
-        expected: Tensor = picture + self.settings.blur * self._part(rows, dice) * noise
+        expected: Tensor = picture + self.settings.blur * self._fraction(rows, dice) * noise
         return expected
 
-    def _dropped(self, told: Tensor, none: int, part: float, dice: torch.Generator) -> Tensor:
-        return torch.where(self._part(len(told), dice).flatten() < part, none, told)
+    def _dropped(self, cond: Tensor, none: int, chance: float, dice: torch.Generator) -> Tensor:
+        return torch.where(self._fraction(len(cond), dice).flatten() < chance, none, cond)
 
     def _whole(self, most: int, rows: int, dice: torch.Generator) -> Tensor:
         return torch.randint(most, (rows,), generator=dice, device=self.device)
 
-    def _part(self, rows: int, dice: torch.Generator) -> Tensor:
+    def _fraction(self, rows: int, dice: torch.Generator) -> Tensor:
         return torch.rand(rows, 1, 1, 1, generator=dice, device=self.device)
 
-    @torch.no_grad()
-    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
-        """Frames of clips one after another, of names in the order of the cache, guided."""
-        net, words, frames = self.average.net, self.words, self.frames
+    def sample(self, net: VideoUNet, rows: int, rng: torch.Generator) -> Tensor:
+        """Frames of clips one after another, of names in the order of the cache, with guidance."""
+        texts, frames = self.texts, self.frames
         count = -(-rows // frames)
-        apart = max(1, len(words.clip_texts) // count)
-        numbers = words.clip_texts[::apart, 0][:count]
-        told, free = words.told(numbers), words.told(torch.zeros_like(numbers))
+        apart = max(1, len(texts.clip_texts) // count)
+        numbers = texts.clip_texts[::apart, 0][:count]
+        cond, uncond = texts.condition(numbers), texts.condition(torch.zeros_like(numbers))
         style = torch.full((count,), self.settings.style, device=self.device)
         none = torch.full_like(style, net.classes)
-        expected = self.guess(told.pooled, style), self.guess(free.pooled, none)
+        expected = self.guess(cond.pooled, style), self.guess(uncond.pooled, none)
         shape = (count, frames, net.channels, net.size, net.size)
         x = mixed_noise(shape, self.shared, rng).to(self.device)
 
         def guided(noisy: Tensor, t: Tensor) -> Tensor:
-            with_text = net(noisy, t, style, told, expected[0]).float()
-            without = net(noisy, t, none, free, expected[1]).float()
-            said: Tensor = without + GUIDANCE * (with_text - without)
-            return said
+            with_text = net(noisy, t, style, cond, expected[0]).float()
+            without = net(noisy, t, none, uncond, expected[1]).float()
+            output: Tensor = without + GUIDANCE * (with_text - without)
+            return output
 
         with mixed(self.device):
-            z = sketched(self.process, x, guided).flatten(0, 1)
-        parts = [self.autoencoder.decode(few).float().cpu() for few in torch.split(z, 64)]
-        return torch.cat(parts)[:rows].add(1).div(2).clamp(0, 1)
-
-    def weights(self) -> dict[str, Tensor]:
-        unet = {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
-        return {f"unet.{k}": v for k, v in unet.items()}
-
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        begin_average(self.net, self.average, weights, "unet.")
-
-    def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._parts())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.steps = take_back(state, self._parts())
-
-    def _parts(self) -> dict[str, Kept]:
-        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
+            z = sketched(self.schedule, x, guided).flatten(0, 1)
+        images = [self.autoencoder.decode(few).float().cpu() for few in torch.split(z, 64)]
+        return torch.cat(images)[:rows].add(1).div(2).clamp(0, 1)
 
 
 def mixed_noise(shape: tuple[int, ...], shared: float, rng: torch.Generator) -> Tensor:
@@ -238,20 +201,20 @@ def mixed_noise(shape: tuple[int, ...], shared: float, rng: torch.Generator) -> 
     return noise
 
 
-def take_painter(net: VideoUNet, painter: Checkpoint) -> None:
-    """The weights of a U-Net of pictures, but for its guess: all that the net has not over time."""
+def load_image_weights(net: VideoUNet, image_model: Checkpoint) -> None:
+    """Loads a U-Net of images, but for its guess, into all layers but those over time."""
     own = {
         k.removeprefix("unet."): v.float()
-        for k, v in painter.tensors.items()
+        for k, v in image_model.tensors.items()
         if k.startswith("unet.") and not k.startswith("unet.guess.")
     }
     new = {k: v for k, v in net.state_dict().items() if NEW in k}
     net.load_state_dict(own | new)
 
 
-def guess_of_part() -> Guess:
-    held = part("guess-emoji")
-    config: dict[str, Any] = dict(held.header.net)
+def load_guess() -> Guess:
+    checkpoint = load_component("guess-emoji")
+    config: dict[str, Any] = dict(checkpoint.header.net)
     guess = Guess(**config)
-    guess.load_state_dict({k: v.float() for k, v in held.tensors.items()})
+    guess.load_state_dict({k: v.float() for k, v in checkpoint.tensors.items()})
     return guess.eval().requires_grad_(False)

@@ -6,7 +6,6 @@ augmentation (Zhao et al. 2020), as for pictures; a critic of single frames besi
 (Reed et al. 2016, 1605.05396, section 4.2). A moving average of the generator is what is served.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +17,11 @@ from torch.nn import functional as F
 from models.checkpoint.header import Header
 from models.nets.video_gan import FrameCritic, VideoCritic, VideoGenerator
 from training.errors import TrainingRefused
-from training.loop.state import Kept, state_of, take_back
+from training.learners.standard import state_on_cpu
+from training.loop.state import Stateful, load_state, state_of
 from training.optim.amp import mixed
 from training.optim.augment import diff_augment, diff_augment_clips
+from training.optim.ema import GeneratorAverage
 from training.optim.init import initialise, scale_normal
 from training.optim.losses import logistic_discriminator, nonsaturating_generator, r1_penalty
 from training.optim.schedules import Part, level_then_line, set_rate
@@ -28,7 +29,7 @@ from training.recipe import Batch
 
 
 @dataclass(frozen=True, slots=True)
-class FilmingSettings:
+class VideoGANSettings:
     """Adam's rates are level, then fall along a line over the last `cool` of the steps."""
 
     steps: int
@@ -44,11 +45,11 @@ class FilmingSettings:
     seed: int = 0
 
 
-class FilmingLearner:
-    """Batches: clips (B, F, 3, S, S) uint8, and their texts as vectors (B, texts, told) float16."""
+class VideoGANLearner:
+    """Batches: clips (B, F, 3, S, S) uint8, and their texts as vectors (B, texts, cond) float16."""
 
     def __init__(
-        self, card: Header, judge: dict[str, Any], settings: FilmingSettings, device: torch.device
+        self, card: Header, judge: dict[str, Any], settings: VideoGANSettings, device: torch.device
     ) -> None:
         net: dict[str, Any] = dict(card.net)
         rng = torch.Generator().manual_seed(settings.seed)
@@ -57,10 +58,9 @@ class FilmingLearner:
         critic = VideoCritic(**judge, **seen, frames=self.generator.frames)
         self.critic = initialise(critic, rng).to(device)
         self.frame_critic = initialise(FrameCritic(**judge, **seen), rng).to(device)
-        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.average = GeneratorAverage(self.generator, settings.half_life)
         self.settings, self.device, self.steps = settings, device, 0
-        self._settled: int | None = None  # the step whose average has its statistics
-        self.told = torch.zeros(1, self.generator.told)  # of the clips that were seen last
+        self.last_texts = torch.zeros(1, self.generator.told)
         self.generator_optimiser = self._adam([self.generator], settings.generator_rate)
         critics: list[nn.Module] = [self.critic, self.frame_critic]
         self.critic_optimiser = self._adam(critics, settings.critic_rate)
@@ -75,25 +75,25 @@ class FilmingLearner:
         real = batch[0].to(self.device).float().div_(127.5).sub_(1)
         flip = (torch.rand(len(real), 1, 1, 1, 1, generator=rng) < 0.5).to(self.device)
         real = torch.where(flip, real.flip(-1), real)
-        told = self._told(batch, rng)
+        cond = self._drawn_texts(batch, rng)
         self._set_rates()
-        fake = self._draw(self._latents(len(real), rng), told)
-        judged = self._improve_critics(real, fake.detach(), told, rng)
-        loss = self._improve_generator(fake, told, rng)
+        fake = self._draw(self._latents(len(real), rng), cond)
+        judged = self._improve_critics(real, fake.detach(), cond, rng)
+        loss = self._improve_generator(fake, cond, rng)
         self.steps += 1
-        self._follow(len(real))
+        self.average.follow(self.generator, self.steps, len(real))
         names = ("loss", "critic", "on_real", "on_fake")
         values: list[float] = torch.stack([loss, *judged]).tolist()
         return dict(zip(names, values, strict=True))
 
-    def _told(self, batch: Batch, rng: torch.Generator) -> Tensor:
+    def _drawn_texts(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """One of its texts for every clip."""
         rows = len(batch[0])
         if not self.generator.told:
             return torch.empty(rows, 0, device=self.device)
         pick = torch.randint(batch[1].shape[1], (rows,), generator=rng)
-        self.told = batch[1][torch.arange(rows), pick].float()
-        return self.told.to(self.device)
+        self.last_texts = batch[1][torch.arange(rows), pick].float()
+        return self.last_texts.to(self.device)
 
     def _set_rates(self) -> None:
         settings = self.settings
@@ -104,12 +104,12 @@ class FilmingLearner:
     def _latents(self, rows: int, rng: torch.Generator) -> Tensor:
         return torch.randn(rows, self.generator.latent, generator=rng).to(self.device)
 
-    def _draw(self, z: Tensor, told: Tensor) -> Tensor:
+    def _draw(self, z: Tensor, cond: Tensor) -> Tensor:
         with mixed(self.device):
-            x: Tensor = self.generator(z, told)
+            x: Tensor = self.generator(z, cond)
         return x.float()
 
-    def _judge(self, clips: Tensor, told: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _judge(self, clips: Tensor, cond: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Logits of clips (B,), and of some of their frames (B n,)."""
         some = self.settings.frames
         which = torch.randint(clips.shape[1], (len(clips), some), generator=rng).to(self.device)
@@ -117,40 +117,40 @@ class FilmingLearner:
         pictures = diff_augment(clips[row, which].flatten(0, 1), rng)
         moving = diff_augment_clips(clips, rng)
         with mixed(self.device):
-            each: Tensor = self.frame_critic(pictures, told.repeat_interleave(some, 0))
-            whole: Tensor = self.critic(moving, told)
+            each: Tensor = self.frame_critic(pictures, cond.repeat_interleave(some, 0))
+            whole: Tensor = self.critic(moving, cond)
         return whole, each
 
     def _improve_critics(
-        self, real: Tensor, fake: Tensor, told: Tensor, rng: torch.Generator
+        self, real: Tensor, fake: Tensor, cond: Tensor, rng: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        on_real, on_fake = self._judge(real, told, rng), self._judge(fake, told, rng)
+        on_real, on_fake = self._judge(real, cond, rng), self._judge(fake, cond, rng)
         pairs = zip(on_real, on_fake, strict=True)
         loss = sum((logistic_discriminator(r, f).mean() for r, f in pairs), torch.zeros(()))
         if self.generator.told:
-            wrong = self._judge(real, told.roll(1, 0), rng)
+            wrong = self._judge(real, cond.roll(1, 0), rng)
             loss = loss + sum(F.softplus(w).mean() for w in wrong) / 2
         self.critic_optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        self._tame(real, told, rng)
+        self._tame(real, cond, rng)
         self.critic_optimiser.step()
         return loss.detach(), on_real[0].mean().detach(), on_fake[0].mean().detach()
 
-    def _tame(self, real: Tensor, told: Tensor, rng: torch.Generator) -> None:
+    def _tame(self, real: Tensor, cond: Tensor, rng: torch.Generator) -> None:
         """R1 in single precision on half of the clips, for the steps skipped too."""
         settings = self.settings
         if not settings.r1 or self.steps % settings.r1_every:
             return
         half = max(1, len(real) // 2)
-        clips, some = diff_augment_clips(real[:half], rng), told[:half]
+        clips, some = diff_augment_clips(real[:half], rng), cond[:half]
         slopes = r1_penalty(lambda x: self.critic(x, some), clips) / clips.shape[1]
         slopes = slopes + r1_penalty(lambda x: self.frame_critic(x, some), clips[:, 0])
         torch.autograd.backward(settings.r1 / 2 * settings.r1_every * slopes.mean())
 
-    def _improve_generator(self, fake: Tensor, told: Tensor, rng: torch.Generator) -> Tensor:
+    def _improve_generator(self, fake: Tensor, cond: Tensor, rng: torch.Generator) -> Tensor:
         for critic in (self.critic, self.frame_critic):
             critic.requires_grad_(False)
-        whole, each = self._judge(fake, told, rng)
+        whole, each = self._judge(fake, cond, rng)
         loss = nonsaturating_generator(whole).mean() + nonsaturating_generator(each).mean()
         self.generator_optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -159,66 +159,47 @@ class FilmingLearner:
             critic.requires_grad_(True)
         return loss.detach()
 
-    def _follow(self, rows: int) -> None:
-        """The average moves to the generator; at first faster, so as to forget its beginnings."""
-        half_life = min(self.settings.half_life, 0.05 * self.steps * rows)
-        towards = 1 - 0.5 ** (rows / half_life)
-        with torch.no_grad():
-            for old, new in zip(
-                self.average.parameters(), self.generator.parameters(), strict=True
-            ):
-                old.lerp_(new, towards)
-
     @torch.no_grad()
     def sample(self, rows: int, rng: torch.Generator) -> Tensor:
         """Frames of clips one after another, of the texts that were learnt from last."""
         self._settle()
-        count = -(-rows // self.average.frames)
-        x = self.average(self._latents(count, rng), self._some(count))
+        count = -(-rows // self.average.net.frames)
+        x = self.average.net(self._latents(count, rng), self._texts(count))
         pictures: Tensor = x.flatten(0, 1)[:rows].add(1).div(2).float().cpu()
         return pictures
 
-    def _some(self, count: int) -> Tensor:
+    def _texts(self, count: int) -> Tensor:
         """The texts that were learnt from last, in turn."""
-        return self.told[torch.arange(count) % len(self.told)].to(self.device)
+        return self.last_texts[torch.arange(count) % len(self.last_texts)].to(self.device)
 
     def weights(self) -> dict[str, Tensor]:
         self._settle()
-        return {k: v.contiguous().cpu() for k, v in self.average.state_dict().items()}
+        return state_on_cpu(self.average.net)
 
     def begin(self, weights: Mapping[str, Tensor]) -> None:
         raise TrainingRefused("a GAN can't begin from a checkpoint: its critics are in none")
 
     def state(self) -> dict[str, Any]:
         self._settle()
-        return state_of(self.steps, self._parts()) | {"told": self.told}
+        return state_of(self.steps, self._components()) | {"told": self.last_texts}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = self._settled = take_back(state, self._parts())
-        self.told = state["told"].cpu()
+        self.steps = self.average.measured_at = load_state(state, self._components())
+        self.last_texts = state["told"].cpu()
 
-    def _parts(self) -> dict[str, Kept]:
+    def _components(self) -> dict[str, Stateful]:
         return {
             "generator": self.generator,
             "critic": self.critic,
             "frame_critic": self.frame_critic,
-            "average": self.average,
+            "average": self.average.net,
             "generator_optimiser": self.generator_optimiser,
             "critic_optimiser": self.critic_optimiser,
         }
 
     def _settle(self) -> None:
-        """Batch norm of the average over fixed draws: its own statistics, not the generator's."""
-        if self._settled == self.steps:
-            return
-        self._settled = self.steps
+        """Measures the average's batch norm over fixed draws."""
         rng = torch.Generator().manual_seed(self.settings.seed)
-        for norm in self.average.modules():
-            if isinstance(norm, nn.BatchNorm3d):
-                norm.reset_running_stats()
-                norm.momentum = None
-        self.average.train()
-        with torch.no_grad():
-            for _ in range(8):
-                self.average(self._latents(32, rng), self._some(32))
-        self.average.eval()
+        self.average.measure_norms(
+            self.steps, lambda: self.average.net(self._latents(32, rng), self._texts(32))
+        )

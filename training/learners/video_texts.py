@@ -1,8 +1,8 @@
-"""What a model of moving emoji is told, read by CLIP once and kept; and stills to learn from too.
+"""The texts of moving emoji, encoded by CLIP once, and still emoji to learn from too.
 
-One safetensors file in the cache, so that a training needs neither CLIP nor the packages of words:
+They are one safetensors file in the cache, so that a training needs neither CLIP nor emojibase:
 
-    states        (S, width) float16    every token of every text, as the text tower says it
+    states        (S, width) float16    every token of every text, by the text tower
     start         (T + 1,) int64        where each text begins in it
     pooled        (T, width) float16    each text as one vector; text 0 is the empty one
     clip_texts    (N, 4) int64          the texts of each clip, as they are ordered in the cache
@@ -18,13 +18,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.nets.unet import TextCondition
-from training.components import part
 from training.data.cache import cache_folder
 from training.data.images.captions import captioned
 from training.data.images.emoji_build import NAMES, plain_hexcode, read_json, unpack
 from training.data.images.lexicon import STYLES, names
 from training.data.video.clips import load_clips
-from training.pretrained import FrozenTextTower, in_latents
+from training.loop.run_folder import write_whole
+from training.pretrained import in_latents, load_text_tower
 from training.recipe import Data
 
 LONGEST = 24  # tokens
@@ -34,7 +34,7 @@ STYLE = STYLES.index("fluent-3d")
 
 
 @dataclass(frozen=True, slots=True)
-class MovingWords:
+class VideoTexts:
     """The file above; texts padded to one length, ready to be picked from by number."""
 
     states: Tensor  # (T, LONGEST, width) float16
@@ -45,36 +45,34 @@ class MovingWords:
     still_style: Tensor
     still_texts: Tensor
 
-    def to(self, device: torch.device) -> "MovingWords":
-        return MovingWords(**{name: column.to(device) for name, column in asdict(self).items()})
+    def to(self, device: torch.device) -> "VideoTexts":
+        return VideoTexts(**{name: column.to(device) for name, column in asdict(self).items()})
 
-    def told(self, texts: Tensor) -> TextCondition:
-        """Of texts by their numbers, (B,), on the device that this lies on."""
-        place = torch.arange(LONGEST, device=texts.device)
+    def condition(self, texts: Tensor) -> TextCondition:
+        """Returns the condition of texts by their numbers, (B,)."""
+        index = torch.arange(LONGEST, device=texts.device)
         hidden = torch.zeros(len(texts), LONGEST, device=texts.device)
-        hidden.masked_fill_(place >= self.length[texts][:, None], -torch.inf)
+        hidden.masked_fill_(index >= self.length[texts][:, None], -torch.inf)
         return TextCondition(self.states[texts].float(), hidden, self.pooled[texts].float())
 
 
 @lru_cache(1)
-def moving_words() -> MovingWords:
-    """From the cache; made first if it is not there, which takes some minutes."""
+def video_texts() -> VideoTexts:
+    """Returns the texts from the cache, or encodes them first, which takes some minutes."""
     path = cache_folder() / "moving-words.safetensors"
     if not path.exists():
-        part_path = path.with_suffix(".part")
-        save_file(_made(), part_path)
-        part_path.replace(path)
-    held = load_file(path)
-    states, start = held.pop("states"), held.pop("start")
+        write_whole(path, lambda temporary: save_file(_encode_all(), temporary))
+    columns = load_file(path)
+    states, start = columns.pop("states"), columns.pop("start")
     length = start.diff()
     padded = torch.zeros(len(length), LONGEST, states.shape[1], dtype=states.dtype)
     inside = torch.arange(LONGEST) < length[:, None]
     padded[inside] = states
-    return MovingWords(padded, length, **held)
+    return VideoTexts(padded, length, **columns)
 
 
 def texts_of(hexcode: str, plain: str, caption: str) -> list[str]:
-    """Twice its name, with a keyword, and in Chinese."""
+    """Returns its name, its name with a keyword, its name again, and its name in Chinese."""
     named, chinese = names()[plain], _chinese()
     key = named.keywords[0] if named.keywords else caption
     return [caption, f"{caption}, {key}", caption, chinese.get(hexcode) or named.chinese or caption]
@@ -91,37 +89,37 @@ def _chinese() -> dict[str, str]:
     }
 
 
-def _made() -> dict[str, Tensor]:
-    clips, all_of = load_clips(), captioned()
-    wanted = {"": 0}
+def _encode_all() -> dict[str, Tensor]:
+    clips, stills = load_clips(), captioned()
+    numbers = {"": 0}
 
-    def numbers(texts: list[str]) -> list[int]:
-        return [wanted.setdefault(text, len(wanted)) for text in texts]
+    def numbered(texts: list[str]) -> list[int]:
+        return [numbers.setdefault(text, len(numbers)) for text in texts]
 
     rows = zip(clips.hexcode, clips.plain, clips.caption, strict=True)
-    clip_texts = [numbers(texts_of(*map(str, row))) for row in rows]
+    clip_texts = [numbered(texts_of(*map(str, row))) for row in rows]
     still_texts = [
-        numbers(texts_of(code, code, all_of.captions[concept]))
-        for code, concept in zip(all_of.hexcodes, all_of.concept.tolist(), strict=True)
+        numbered(texts_of(code, code, stills.captions[concept]))
+        for code, concept in zip(stills.hexcodes, stills.concept.tolist(), strict=True)
     ]
     return {
-        **_read(list(wanted)),
+        **_encode(list(numbers)),
         "clip_texts": torch.tensor(clip_texts),
-        "stills": in_latents(Data((all_of.pictures,), ())).train[0].half().contiguous(),
-        "still_style": all_of.style,
+        "stills": in_latents(Data((stills.pictures,), ())).train[0].half().contiguous(),
+        "still_style": stills.style,
         "still_texts": torch.tensor(still_texts),
     }
 
 
-def _read(texts: list[str]) -> dict[str, Tensor]:
-    reader = FrozenTextTower.of(part("clip-emoji"), torch.device("cpu"))
+def _encode(texts: list[str]) -> dict[str, Tensor]:
+    text_tower = load_text_tower(torch.device("cpu"))
     states, pooled, length = [], [], []
     for start in range(0, len(texts), 256):
-        tokens = reader.words.table(texts[start : start + 256], LONGEST)
-        told = reader.read(tokens)
+        tokens = text_tower.words.table(texts[start : start + 256], LONGEST)
+        cond = text_tower.encode(tokens)
         inside = tokens != 0
-        states.append(told.states[inside].half())
-        pooled.append(told.pooled.half())
+        states.append(cond.states[inside].half())
+        pooled.append(cond.pooled.half())
         length += inside.sum(1).tolist()
     ends = torch.tensor([0, *length]).cumsum(0)
     return {"states": torch.cat(states), "start": ends, "pooled": torch.cat(pooled)}

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from pydantic import JsonValue
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from models.audio import mulaw
@@ -18,14 +18,11 @@ from models.audio.wavenet_torch import Draws, Stacked
 from models.checkpoint.header import CheckpointError, Header
 from models.nets.wavenet import WaveNetModel
 from training.errors import TrainingRefused
-from training.loop.state import Kept, state_of, take_back
-from training.loop.warm_start import begin_average
+from training.learners.standard import Objective
 from training.metrics.mel import mel_pictures
 from training.metrics.prediction import linear_bits
 from training.optim.amp import mixed
-from training.optim.ema import Average
 from training.optim.init import embed_normal, initialise
-from training.optim.schedules import set_rate, warm_cosine
 from training.recipe import Batch, Data
 
 CPU = torch.device("cpu")
@@ -44,7 +41,7 @@ class WaveNetSettings:
     warmup: int = 200
     clip: float = 1.0  # largest norm of a gradient
     decay: float = 0.999  # of the average
-    free: float = 0.1  # crops that are told nothing, so that it can play on its own
+    free: float = 0.1  # crops without score and style, so that it can play on its own
     style_dropout: float = 0.1  # and of the rest, without a style,
     score_dropout: float = 0.1  # or without a score
     shown: float = 0.5  # seconds of a clip on a sheet
@@ -52,7 +49,7 @@ class WaveNetSettings:
     seed: int = 0
 
 
-class WaveNetLearner:
+class WaveNetObjective(Objective[WaveNetModel]):
     """Cross-entropy in bits a sample: van den Oord et al. 2016, section 2.
 
     Columns: sound (N, samples), classes as uint8 or 16-bit samples as int16; rolls (N, frames,
@@ -60,49 +57,33 @@ class WaveNetLearner:
     """
 
     def __init__(self, card: Header, settings: WaveNetSettings, device: torch.device) -> None:
-        net: dict[str, Any] = dict(card.net)
-        told: dict[str, Any] = dict(card.process)
+        config: dict[str, Any] = dict(card.net)
         rng = torch.Generator().manual_seed(settings.seed)
-        self.net = embed_normal(initialise(WaveNetModel(**net), rng), rng).to(device)
-        self.rate = whole_rate(told)
-        self.settings, self.device, self.steps = settings, device, 0
-        self.average = Average(self.net, settings.decay)
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True
-        )
+        self.net = embed_normal(initialise(WaveNetModel(**config), rng), rng).to(device)
+        self.rate = whole_rate(card.process)
+        self.settings, self.device, self.max_norm = settings, device, settings.clip
         self.bits = self._bits
         if settings.compiled and device.type == "cuda":  # a processor gains little, and waits long
             self.bits = torch.compile(self._bits)
-        self.seen: tuple[Tensor, Tensor] | None = None  # rolls and styles, to show what it plays
+        self.last_batch: tuple[Tensor, Tensor] | None = None  # rolls and styles
 
-    def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
-        self.seen = batch[1], batch[2]
+    def loss(self, batch: Batch, rng: torch.Generator, step: int) -> tuple[Tensor, dict[str, Any]]:
+        self.last_batch = batch[1], batch[2]
         sound, roll, style = _checked(self.net, tuple(c.to(self.device) for c in batch))
         frames = min(self.settings.crop, roll.shape[1])
         first = torch.randint(roll.shape[1] - frames + 1, (len(roll),), generator=rng)
         first = first.to(self.device)
         previous, target = _crops(self.net, sound, first, frames)
-        roll, style = self._told(_windows(self.net, roll, first, frames), style, rng)
+        roll, style = self.dropped(_windows(self.net, roll, first, frames), style, rng)
         with mixed(self.device):
-            bits = self.bits(previous, target, roll, style)
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(bits)
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
-        settings = self.settings
-        factor = warm_cosine(self.steps, settings.steps, settings.warmup)
-        set_rate(self.optimiser, settings.rate * factor)
-        self.optimiser.step()
-        self.steps += 1
-        self.average.follow(self.net, self.steps)
-        loss, length = torch.stack([bits.detach(), norm]).tolist()  # waited for once
-        return {"loss": loss, "norm": length}
+            return self.bits(previous, target, roll, style), {}
 
     def _bits(self, previous: Tensor, target: Tensor, roll: Tensor, style: Tensor) -> Tensor:
         logits: Tensor = self.net(previous, roll, style)
         return F.cross_entropy(logits.float().flatten(0, 1), target.flatten()) / BIT
 
-    def _told(self, roll: Tensor, style: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """What each crop is told: not always all of it."""
+    def dropped(self, roll: Tensor, style: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Removes the score, the style, or both from some crops."""
         settings = self.settings
         chance = torch.rand(3, len(style), generator=rng).to(style.device)
         free = chance[0] < settings.free
@@ -111,35 +92,24 @@ class WaveNetLearner:
         roll = torch.where(no_score[:, None, None], 0.0, roll)
         return roll, torch.where(no_style, self.net.styles, style)
 
-    def sample(self, rows: int, rng: torch.Generator) -> Tensor:
-        """Spectrograms of clips, (rows, 1, 64, 64), that play the scores seen last in turn; before
-        there were any, styles in turn and what it likes."""
-        net = copy.deepcopy(self.average.net).to(CPU)
+    def sample(self, net: WaveNetModel, rows: int, rng: torch.Generator) -> Tensor:
+        """Returns spectrograms, (rows, 1, 64, 64), of the scores of the last batch in turn.
+
+        Before the first batch they are of styles in turn, without a score.
+        """
+        net = copy.deepcopy(net).to(CPU)
         frames = max(1, round(self.settings.shown * self.rate / net.hop))
         roll, style = self._shown(net, rows, frames)
         return mel_pictures(played(net, roll, style, rng), self.rate)
 
     def _shown(self, net: WaveNetModel, rows: int, frames: int) -> tuple[Tensor, Tensor]:
-        if self.seen is None:
-            return net.unscored(frames).expand(rows, -1, -1), torch.arange(rows) % (net.styles + 1)
-        turn = torch.arange(rows) % len(self.seen[1])
-        roll = F.pad(self.seen[0][turn, :frames], (0, 0, 0, max(0, frames - self.seen[0].shape[1])))
-        return net.scored(roll.float() / 255), self.seen[1][turn]
-
-    def weights(self) -> dict[str, Tensor]:
-        return {k: v.contiguous().cpu() for k, v in self.average.net.state_dict().items()}
-
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        begin_average(self.net, self.average, weights)
-
-    def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._parts())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.steps = take_back(state, self._parts())
-
-    def _parts(self) -> dict[str, Kept]:
-        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
+        turn = torch.arange(rows)
+        if self.last_batch is None:
+            return net.unscored(frames).expand(rows, -1, -1), turn % (net.styles + 1)
+        rolls, styles = self.last_batch
+        turn = turn % len(styles)
+        roll = F.pad(rolls[turn, :frames], (0, 0, 0, max(0, frames - rolls.shape[1])))
+        return net.scored(roll.float() / 255), styles[turn]
 
 
 def _checked(net: WaveNetModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,10 +1,10 @@
-"""A learner's state: its steps, and what each of its parts keeps, by name."""
+"""A learner's state: its steps, and the state of each component by name."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 
-class Kept(Protocol):
+class Stateful(Protocol):
     """A net or an optimiser."""
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -12,12 +12,12 @@ class Kept(Protocol):
     def load_state_dict(self, state_dict: Any, /) -> object: ...
 
 
-def state_of(steps: int, parts: Mapping[str, Kept]) -> dict[str, Any]:
-    return {"steps": steps} | {name: part.state_dict() for name, part in parts.items()}
+def state_of(steps: int, components: Mapping[str, Stateful]) -> dict[str, Any]:
+    return {"steps": steps} | {name: one.state_dict() for name, one in components.items()}
 
 
-def take_back(state: dict[str, Any], parts: Mapping[str, Kept]) -> int:
-    """Every part goes on from what `state_of` kept of it; the steps."""
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
+def load_state(state: dict[str, Any], components: Mapping[str, Stateful]) -> int:
+    """Restores every component from what `state_of` returned; returns the steps."""
+    for name, component in components.items():
+        component.load_state_dict(state[name])
     return int(state["steps"])

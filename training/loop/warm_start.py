@@ -15,10 +15,10 @@ from training.optim.ema import Average
 from training.recipe import Learner, Recipe
 
 
-def begin_average(
+def load_average(
     net: nn.Module, average: Average[Any], weights: Mapping[str, Tensor], prefix: str = ""
 ) -> None:
-    """A net and its average from those tensors of a checkpoint whose names have this prefix."""
+    """Loads a net and its average from the tensors whose names have this prefix."""
     own = {k.removeprefix(prefix): v.float() for k, v in weights.items() if k.startswith(prefix)}
     net.load_state_dict(own)
     average.net.load_state_dict(own)

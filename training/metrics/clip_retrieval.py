@@ -1,4 +1,4 @@
-"""How well a CLIP finds the words of a picture, and the picture of words, among those held out."""
+"""How well a CLIP retrieves held-out captions by image and images by caption."""
 
 import torch
 from pydantic import JsonValue
@@ -14,7 +14,7 @@ from training.pretrained import FrozenTextTower
 from training.recipe import Data
 
 ROWS = 128
-GROUPS = {  # what a group of emojibase's holds, in plain words: their mean stands for the group
+GROUPS = {  # prompts of emojibase's groups; the mean of their vectors stands for the group
     "activities": "sport, game, ball, art, celebration, medal, music",
     "animals-nature": "animal, bird, fish, insect, plant, flower, tree",
     "flags": "flag, flag of a country, national flag",
@@ -27,52 +27,52 @@ GROUPS = {  # what a group of emojibase's holds, in plain words: their mean stan
 }
 
 
-def measure_matching(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
-    """Recall at 1 and 5 both ways over held-out captions, in both languages, and the accuracy of
-    naming the group of a held-out picture, each beside what chance gives."""
-    reader = FrozenTextTower.of(Checkpoint(card, weights, ""), torch.device("cpu"))
-    every = captioned()
+def measure_retrieval(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
+    """Measures recall at 1 and 5 in both directions over held-out captions, in both languages, and
+    the accuracy of zero-shot classification by group, each beside chance."""
+    clip = FrozenTextTower.of(Checkpoint(card, weights, ""), torch.device("cpu"))
+    known = captioned()
     pictures, concept = data.test[0], data.test[1]
-    seen = seen_by(reader, pictures)
-    held = torch.tensor(sorted(set(concept.tolist())))
-    right = torch.searchsorted(held, concept)  # the row of each picture's caption
-    english = [every.captions[i] for i in held.tolist()]
-    chinese = [_chinese(every, i) for i in held.tolist()]
-    groups = torch.tensor([_group(every, c) for c in concept.tolist()])
-    told = torch.stack([read_by(reader, text.split(", ")).mean(0) for text in GROUPS.values()])
-    told = F.normalize(told, dim=1)
-    named = (seen @ told.T).argmax(1) == groups
+    images = embed_images(clip, pictures)
+    held_out = torch.tensor(sorted(set(concept.tolist())))
+    target = torch.searchsorted(held_out, concept)  # the row of each picture's caption
+    english = [known.captions[i] for i in held_out.tolist()]
+    chinese = [_chinese(known, i) for i in held_out.tolist()]
+    groups = torch.tensor([_group(known, c) for c in concept.tolist()])
+    prompts = [embed_texts(clip, text.split(", ")).mean(0) for text in GROUPS.values()]
+    texts = F.normalize(torch.stack(prompts), dim=1)
+    correct = (images @ texts.T).argmax(1) == groups
     return {
-        "held_out_captions": len(held),
+        "held_out_captions": len(held_out),
         "held_out_pictures": len(pictures),
-        "english": recalls(seen, read_by(reader, english), right),
-        "chinese": recalls(seen, read_by(reader, chinese), right),
-        "chance": chances(right, len(held)),
-        "group_accuracy": round(named.float().mean().item(), 4),
+        "english": recall(images, embed_texts(clip, english), target),
+        "chinese": recall(images, embed_texts(clip, chinese), target),
+        "chance": chances(target, len(held_out)),
+        "group_accuracy": round(correct.float().mean().item(), 4),
         "group_accuracy_of_the_commonest": round(groups.bincount().max().item() / len(groups), 4),
     }
 
 
 @torch.no_grad()
-def seen_by(reader: FrozenTextTower, pictures: Tensor) -> Tensor:
-    """uint8 pictures (N, 3, H, W) -> (N, embed_dim), of length 1."""
-    parts = (part.float().div(127.5).sub(1) for part in torch.split(pictures, ROWS))
-    return torch.cat([see(reader.net, part) for part in parts])
+def embed_images(clip: FrozenTextTower, images: Tensor) -> Tensor:
+    """uint8 images (N, 3, H, W) -> (N, embed_dim), of length 1."""
+    batches = (batch.float().div(127.5).sub(1) for batch in torch.split(images, ROWS))
+    return torch.cat([see(clip.net, batch) for batch in batches])
 
 
-def read_by(reader: FrozenTextTower, texts: list[str]) -> Tensor:
-    """(N, embed_dim), of length 1."""
-    tokens = reader.words.table(texts, reader.context)
-    return torch.cat([reader.read(part).pooled for part in torch.split(tokens, ROWS)])
+def embed_texts(clip: FrozenTextTower, texts: list[str]) -> Tensor:
+    """Returns (N, embed_dim), of length 1."""
+    tokens = clip.words.table(texts, clip.context)
+    return torch.cat([clip.encode(batch).pooled for batch in torch.split(tokens, ROWS)])
 
 
-def recalls(seen: Tensor, told: Tensor, right: Tensor) -> dict[str, JsonValue]:
-    """seen (N, D) pictures, told (K, D) captions, right (N,): the caption of each picture.
+def recall(images: Tensor, texts: Tensor, target: Tensor) -> dict[str, JsonValue]:
+    """Returns recall at 1 and 5 of images (N, D), texts (K, D) and each image's text, target (N,).
 
-    A caption has found its picture if any of its own is among the first.
+    A text counts as found if any of its images is among the first.
     """
-    alike = seen @ told.T  # (N, K)
-    own = right[:, None] == torch.arange(len(told))
+    alike = images @ texts.T  # (N, K)
+    own = target[:, None] == torch.arange(len(texts))
     result: dict[str, JsonValue] = {}
     for name, scores, good in (("to_text", alike, own), ("to_picture", alike.T, own.T)):
         order = scores.argsort(1, descending=True)
@@ -82,11 +82,11 @@ def recalls(seen: Tensor, told: Tensor, right: Tensor) -> dict[str, JsonValue]:
     return result
 
 
-def chances(right: Tensor, captions: int) -> dict[str, JsonValue]:
-    """What an order at random finds: k of K captions, and any of a caption's c of N pictures."""
-    count = len(right)
+def chances(target: Tensor, captions: int) -> dict[str, JsonValue]:
+    """Returns the recall of a random order."""
+    count = len(target)
     result: dict[str, JsonValue] = {f"to_text_at_{k}": round(k / captions, 4) for k in (1, 5)}
-    each = right.bincount(minlength=captions).double()
+    each = target.bincount(minlength=captions).double()
     for k in (1, 5):
         missed = torch.ones_like(each)
         for i in range(k):
@@ -95,12 +95,12 @@ def chances(right: Tensor, captions: int) -> dict[str, JsonValue]:
     return result
 
 
-def _chinese(every: Captioned, concept: int) -> str:
-    row = int((every.concept == concept).nonzero()[0])
-    named = names()[every.hexcodes[row]]
+def _chinese(known: Captioned, concept: int) -> str:
+    row = int((known.concept == concept).nonzero()[0])
+    named = names()[known.hexcodes[row]]
     return named.chinese or named.caption
 
 
-def _group(every: Captioned, concept: int) -> int:
-    """Its place in GROUPS."""
-    return list(GROUPS).index(every.groups[int(every.group[every.concept == concept][0])])
+def _group(known: Captioned, concept: int) -> int:
+    """Returns the index in GROUPS."""
+    return list(GROUPS).index(known.groups[int(known.group[known.concept == concept][0])])

@@ -6,11 +6,12 @@ from typing import Any
 from models.checkpoint.header import COMPONENTS, Header
 from training.data.images.captions import load_captioned
 from training.learners.autoencoder import (
-    AutoencoderLearner,
+    AutoencoderObjective,
     AutoencoderSettings,
-    measure_likeness,
+    measure_reconstruction,
     with_measures,
 )
+from training.learners.standard import StandardLearner
 from training.recipe import Recipe
 
 STEPS = 2_000
@@ -40,11 +41,11 @@ RECIPE = Recipe(
     id="autoencoder-emoji",
     folder=COMPONENTS,
     data=load_captioned,
-    learner=lambda card, device: AutoencoderLearner(card, SETTINGS, device),
+    learner=lambda card, device: StandardLearner(AutoencoderObjective(card, SETTINGS, device)),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,
     batch=32,
     finish=with_measures,
-    measure=measure_likeness,
+    measure=measure_reconstruction,
 )

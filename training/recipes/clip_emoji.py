@@ -6,8 +6,9 @@ from typing import Any
 from models.checkpoint.header import COMPONENTS, Header
 from training.data.images.captions import CONTEXT, load_captioned
 from training.data.images.lexicon import ROWS, taught, words
-from training.learners.clip import CLIPLearner, CLIPSettings
-from training.metrics.clip_retrieval import measure_matching
+from training.learners.clip import CLIPObjective, CLIPSettings
+from training.learners.standard import StandardLearner
+from training.metrics.clip_retrieval import measure_retrieval
 from training.recipe import Data, Recipe
 
 STEPS = 1_200
@@ -49,10 +50,12 @@ RECIPE = Recipe(
     id="clip-emoji",
     folder=COMPONENTS,
     data=load,
-    learner=lambda card, device: CLIPLearner(card, words(), SETTINGS, device, taught()),
+    learner=lambda card, device: StandardLearner(
+        CLIPObjective(card, words(), SETTINGS, device, taught())
+    ),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,
     batch=256,
-    measure=measure_matching,
+    measure=measure_retrieval,
 )

@@ -6,8 +6,9 @@ from typing import Any
 from models.checkpoint.header import Header
 from training.data.images.captions import load_captioned
 from training.data.images.lexicon import words
-from training.learners.clip import CLIPLearner, CLIPSettings
-from training.metrics.clip_retrieval import measure_matching
+from training.learners.clip import CLIPObjective, CLIPSettings
+from training.learners.standard import StandardLearner
+from training.metrics.clip_retrieval import measure_retrieval
 from training.publish import JUDGES
 from training.recipe import Data, Recipe
 from training.recipes.clip_emoji import NET
@@ -40,11 +41,11 @@ RECIPE = Recipe(
     id="clip-judge",
     folder=JUDGES,
     data=load,
-    learner=lambda card, device: CLIPLearner(card, words(), SETTINGS, device),
+    learner=lambda card, device: StandardLearner(CLIPObjective(card, words(), SETTINGS, device)),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,
     batch=256,
     seed=1,
-    measure=measure_matching,
+    measure=measure_retrieval,
 )

@@ -8,11 +8,12 @@ from models.music.composition import facts_of
 from training.data.music.build import STYLES
 from training.data.music.score_columns import load_scored
 from training.data.music.token_columns import vocabulary
-from training.learners.composer import ComposingLearner, ComposingSettings, measure_composing
+from training.learners.composer import ComposerObjective, ComposerSettings, measure_composer
+from training.learners.standard import StandardLearner
 from training.recipe import Data, Recipe
 
 STEPS = 4_540
-SETTINGS = ComposingSettings(steps=STEPS, warmup=227)
+SETTINGS = ComposerSettings(steps=STEPS, warmup=227)
 REPEATS = {"classical": 4, "folk": 2, "jazz": 1, "electronic": 1}
 """How often each style's pieces come in what is learnt from: of chorales there are few."""
 NET: dict[str, Any] = {
@@ -50,10 +51,10 @@ CARD = Header(
 RECIPE = Recipe(
     id="composer",
     data=load,
-    learner=lambda card, device: ComposingLearner(card, SETTINGS, device),
+    learner=lambda card, device: StandardLearner(ComposerObjective(card, SETTINGS, device)),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,
     batch=32,
-    measure=measure_composing,
+    measure=measure_composer,
 )

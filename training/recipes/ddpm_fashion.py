@@ -5,7 +5,8 @@ from typing import Any
 
 from models.checkpoint.header import Header
 from training.data.images.fashion import LABELS, load_fashion
-from training.learners.diffusion import DiffusionLearner, DiffusionSettings
+from training.learners.diffusion import DiffusionObjective, DiffusionSettings
+from training.learners.standard import StandardLearner
 from training.recipe import Recipe
 
 NET: dict[str, Any] = {
@@ -46,7 +47,7 @@ CARD = Header(
 RECIPE = Recipe(
     id="ddpm-fashion",
     data=load_fashion,
-    learner=lambda card, device: DiffusionLearner(card, SETTINGS, device),
+    learner=lambda card, device: StandardLearner(DiffusionObjective(card, SETTINGS, device)),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 from models.checkpoint.header import Header
 from training.data.images.fashion import ABOUT, LABELS, LICENCE, load_fashion
-from training.learners.classifier import ClassifierLearner, ClassifierSettings, measure_accuracy
+from training.learners.classifier import ClassifierObjective, ClassifierSettings, measure_accuracy
+from training.learners.standard import StandardLearner
 from training.publish import JUDGES
 from training.recipe import Recipe
 
@@ -30,7 +31,7 @@ RECIPE = Recipe(
     id="fashion-classifier",
     folder=JUDGES,
     data=load_fashion,
-    learner=lambda card, device: ClassifierLearner(card, SETTINGS, device),
+    learner=lambda card, device: StandardLearner(ClassifierObjective(card, SETTINGS, device)),
     measure=measure_accuracy,
     card=CARD,
     settings=asdict(SETTINGS),

@@ -6,7 +6,8 @@ from typing import Any
 from models.checkpoint.header import COMPONENTS, Header
 from training.data.images.captions import load_captioned
 from training.data.images.lexicon import STYLES
-from training.learners.prior import GuessLearner, GuessSettings, in_vectors, measure_guess
+from training.learners.prior import GuessObjective, GuessSettings, in_vectors, measure_guess
+from training.learners.standard import StandardLearner
 from training.recipe import Data, Recipe
 
 STEPS = 6_000
@@ -45,7 +46,7 @@ RECIPE = Recipe(
     id="guess-emoji",
     folder=COMPONENTS,
     data=load,
-    learner=lambda card, device: GuessLearner(card, SETTINGS, device),
+    learner=lambda card, device: StandardLearner(GuessObjective(card, SETTINGS, device)),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,

@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 
-from models.checkpoint.header import Header, Requirement
-from models.checkpoint.weights import weights_sha256
-from training.components import part
+from models.checkpoint.header import Header
+from training.components import load_component, need_of
 from training.data.images.captions import load_captioned, load_named, rows_of
 from training.data.images.lexicon import STYLES
 from training.data.music.compositions import compose
-from training.learners.latent_diffusion import PaintingLearner, PaintingSettings
+from training.learners.latent_diffusion import LatentDiffusionObjective, LatentDiffusionSettings
+from training.learners.standard import StandardLearner
 from training.pretrained import in_latents
-from training.recipe import Data, Recipe, TrainedWeights
+from training.recipe import Data, Learner, Recipe, TrainedWeights
 
 STEPS = 6_500
-SETTINGS = PaintingSettings(steps=STEPS, rate=1e-3, warmup=400, decay=0.9995)
+SETTINGS = LatentDiffusionSettings(steps=STEPS, rate=1e-3, warmup=400, decay=0.9995)
 TINTED, PAIRED = 6_000, 6_000
 """Pictures in another colour, and of two things, beside 9,186 that the sets have."""
 UNET: dict[str, Any] = {
@@ -56,18 +56,15 @@ def load() -> Data:
     return in_latents(Data(train, own.test, own.labels))
 
 
-def learner(card: Header, device: torch.device) -> PaintingLearner:
-    return PaintingLearner(card, PROMPTS.split(","), SETTINGS, device)
+def learner(card: Header, device: torch.device) -> Learner:
+    return StandardLearner(LatentDiffusionObjective(card, PROMPTS.split(","), SETTINGS, device))
 
 
 def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
     """The configuration of the autoencoder, whose weights it holds; CLIP and the net that enlarges
     by their hashes."""
-    net = {"unet": card.net["unet"], "autoencoder": part("autoencoder-emoji").header.net}
-    needs = {
-        role: Requirement(id=name, weights=weights_sha256(part(name).tensors))
-        for role, name in {"clip": "clip-emoji", "upscaler": "upscaler-emoji"}.items()
-    }
+    net = {"unet": card.net["unet"], "autoencoder": load_component("autoencoder-emoji").header.net}
+    needs = {role: need_of(f"{role}-emoji") for role in ("clip", "upscaler")}
     return TrainedWeights(card.model_copy(update={"net": net, "requires": needs}), weights)
 
 

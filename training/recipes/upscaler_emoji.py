@@ -5,10 +5,11 @@ from typing import Any
 
 from models.checkpoint.header import COMPONENTS, Header
 from training.data.images.emoji_large import load_pairs
+from training.learners.standard import StandardLearner
 from training.learners.upscaler import (
-    UpscalerLearner,
+    UpscalerObjective,
     UpscalerSettings,
-    measure_enlarging,
+    measure_upscaler,
     with_soft,
 )
 from training.recipe import Data, Recipe
@@ -40,10 +41,10 @@ RECIPE = Recipe(
     id="upscaler-emoji",
     folder=COMPONENTS,
     data=load,
-    learner=lambda card, device: UpscalerLearner(card, SETTINGS, device),
+    learner=lambda card, device: StandardLearner(UpscalerObjective(card, SETTINGS, device)),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,
     batch=16,
-    measure=measure_enlarging,
+    measure=measure_upscaler,
 )

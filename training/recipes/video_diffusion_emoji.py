@@ -5,20 +5,20 @@ from typing import Any
 
 import torch
 
-from models.checkpoint.header import SUFFIX, Header, Requirement
+from models.checkpoint.header import SUFFIX, Header
 from models.checkpoint.weights import load as load_checkpoint
-from models.checkpoint.weights import weights_sha256
-from training.components import checkpoints_folder, part
+from training.components import checkpoints_folder, need_of
 from training.data.images.lexicon import STYLES
 from training.data.video.clips import ABOUT, LICENCE
+from training.learners.standard import StandardLearner
 from training.learners.video_columns import clips_in_latents
-from training.learners.video_diffusion import MovingLearner, MovingSettings
-from training.learners.video_texts import moving_words
-from training.recipe import Data, Recipe, TrainedWeights
+from training.learners.video_diffusion import VideoDiffusionObjective, VideoDiffusionSettings
+from training.learners.video_texts import video_texts
+from training.recipe import Data, Learner, Recipe, TrainedWeights
 
 STEPS = 5_000
 PAINTER = "t2i-emoji"
-SETTINGS = MovingSettings(steps=STEPS)
+SETTINGS = VideoDiffusionSettings(steps=STEPS)
 UNET: dict[str, Any] = {
     "size": 16,
     "channels": 4,
@@ -40,18 +40,15 @@ PROCESS: dict[str, Any] = {
 }
 
 
-def learner(card: Header, device: torch.device) -> MovingLearner:
+def learner(card: Header, device: torch.device) -> Learner:
     painter = load_checkpoint(checkpoints_folder() / f"{PAINTER}{SUFFIX}")
-    return MovingLearner(card, painter, moving_words(), SETTINGS, device)
+    return StandardLearner(VideoDiffusionObjective(card, painter, video_texts(), SETTINGS, device))
 
 
 def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
     """The parts it works with, by their hashes."""
-    roles = {role: f"{role}-emoji" for role in ("clip", "guess", "autoencoder", "upscaler")}
-    needs = {
-        role: Requirement(id=name, weights=weights_sha256(part(name).tensors))
-        for role, name in roles.items()
-    }
+    roles = ("clip", "guess", "autoencoder", "upscaler")
+    needs = {role: need_of(f"{role}-emoji") for role in roles}
     return TrainedWeights(card.model_copy(update={"requires": needs}), weights)
 
 

@@ -5,26 +5,22 @@ from typing import Any
 
 import torch
 
-from models.checkpoint.header import Header, Requirement
-from models.checkpoint.weights import weights_sha256
-from training.components import part
+from models.checkpoint.header import Header
+from training.components import need_of
 from training.data.video.clips import ABOUT, LICENCE
 from training.learners.video_columns import clips_with_texts
-from training.learners.video_gan import FilmingLearner, FilmingSettings
+from training.learners.video_gan import VideoGANLearner, VideoGANSettings
 from training.recipe import Data, Recipe, TrainedWeights
 
 JUDGE: dict[str, Any] = {"width": 48}
 STEPS = 8_000
-SETTINGS = FilmingSettings(steps=STEPS)
+SETTINGS = VideoGANSettings(steps=STEPS)
 
 
 def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
     """The parts it works with, by their hashes; and that it makes one number of frames."""
     frames = card.net["frames"]
-    needs = {
-        role: Requirement(id=f"{role}-emoji", weights=weights_sha256(part(f"{role}-emoji").tensors))
-        for role in ("clip", "upscaler")
-    }
+    needs = {role: need_of(f"{role}-emoji") for role in ("clip", "upscaler")}
     facts = {
         "requires": needs,
         "defaults": card.defaults | {"frames": frames},
@@ -58,7 +54,7 @@ CARD = Header(
 RECIPE = Recipe(
     id="video-emoji",
     data=clips_with_texts,
-    learner=lambda card, device: FilmingLearner(card, JUDGE, SETTINGS, device),
+    learner=lambda card, device: VideoGANLearner(card, JUDGE, SETTINGS, device),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
     steps=STEPS,

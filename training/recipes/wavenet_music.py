@@ -5,14 +5,14 @@ from typing import Any
 
 from torch import Tensor
 
-from models.checkpoint.header import Header, Requirement
-from models.checkpoint.weights import weights_sha256
+from models.checkpoint.header import Header
 from models.music.piano_roll import Rolled
-from training.components import part
+from training.components import need_of
 from training.data.music.audio_columns import Windows, load_heard
 from training.data.music.build import ABOUT, STYLES
 from training.data.music.rendering import RATE
-from training.learners.wavenet import WaveNetLearner, WaveNetSettings, measure_bits
+from training.learners.standard import StandardLearner
+from training.learners.wavenet import WaveNetObjective, WaveNetSettings, measure_bits
 from training.recipe import Data, Recipe, TrainedWeights
 
 STEPS = 9_977
@@ -41,7 +41,7 @@ def load() -> Data:
 
 def with_composer(card: Header, weights: dict[str, Tensor], data: Data) -> TrainedWeights:
     """The composer that writes what it plays where nobody gives it a score, by its hash."""
-    composer = Requirement(id="composer", weights=weights_sha256(part("composer").tensors))
+    composer = need_of("composer")
     return TrainedWeights(card.model_copy(update={"requires": {"composer": composer}}), weights)
 
 
@@ -63,7 +63,7 @@ CARD = Header(
 RECIPE = Recipe(
     id="wavenet-music",
     data=load,
-    learner=lambda card, device: WaveNetLearner(card, SETTINGS, device),
+    learner=lambda card, device: StandardLearner(WaveNetObjective(card, SETTINGS, device)),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,12 +9,13 @@ from models.checkpoint.weights import load
 from models.nets.classifier import Classifier
 from models.registry import CheckpointRegistry
 from training.learners.classifier import (
-    ClassifierLearner,
+    ClassifierObjective,
     ClassifierSettings,
-    changed,
+    augmented,
     classifier_of,
     measure_accuracy,
 )
+from training.learners.standard import StandardLearner
 from training.loop.run_folder import RunFolder
 from training.pipeline import carry_out
 from training.publish import JUDGES
@@ -43,8 +45,8 @@ def recipe() -> Recipe:
         id="tiny-classifier",
         folder=JUDGES,
         data=lambda: Data(halves(64, 0), halves(40, 1), ("upper", "lower")),
-        learner=lambda card, device: ClassifierLearner(
-            card, ClassifierSettings(steps=60, warmup=5, decay=0.9), device
+        learner=lambda card, device: StandardLearner(
+            ClassifierObjective(card, ClassifierSettings(steps=60, warmup=5, decay=0.9), device)
         ),
         measure=measure_accuracy,
         card=CARD,
@@ -71,10 +73,12 @@ def test_a_judge_learns_lies_apart_and_is_not_served(tmp_path: Path) -> None:
 
 def test_a_resumed_classifier_goes_on_to_the_same_weights() -> None:
     settings = ClassifierSettings(steps=6)
-    whole, first, second = (ClassifierLearner(CARD, settings, CPU) for _ in range(3))
+    whole, first, second = (
+        StandardLearner(ClassifierObjective(CARD, settings, CPU)) for _ in range(3)
+    )
     batch = halves(8, 3)
 
-    def steps(learner: ClassifierLearner, *numbers: int) -> None:
+    def steps(learner: StandardLearner[Any], *numbers: int) -> None:
         for number in numbers:
             learner.step(batch, torch.Generator().manual_seed(number))
 
@@ -89,7 +93,7 @@ def test_a_resumed_classifier_goes_on_to_the_same_weights() -> None:
 def test_pictures_are_moved_by_two_pixels_at_most_and_black_comes_in() -> None:
     x = torch.zeros(200, 1, 28, 28, dtype=torch.uint8)
     x[:, :, 10, 6] = 255
-    seen = changed(x, torch.Generator().manual_seed(0))
+    seen = augmented(x, torch.Generator().manual_seed(0))
     assert seen.sum((1, 2, 3)).allclose(torch.ones(200), atol=1e-5)
     _, _, y, at = (seen > 0.5).nonzero().T
     assert set(y.tolist()) == set(range(8, 13))

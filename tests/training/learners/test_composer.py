@@ -14,12 +14,13 @@ from models.score import KEYS, Note, Score
 from tests.training.learners.test_latent_diffusion import goes_on_exactly, run
 from training.data.music.score_columns import cropped, transposed
 from training.learners.composer import (
-    ComposingLearner,
-    ComposingSettings,
+    ComposerObjective,
+    ComposerSettings,
     drawn,
     facts_at,
-    measure_composing,
+    measure_composer,
 )
+from training.learners.standard import StandardLearner
 from training.recipe import Data
 
 CPU = torch.device("cpu")
@@ -51,9 +52,9 @@ def rows(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return filled.short(), torch.arange(count) % 2
 
 
-def learner(**changed: float) -> ComposingLearner:
+def learner(**changed: float) -> StandardLearner[Any]:
     settings: dict[str, Any] = {"steps": 60, "warmup": 5, "crop": 40, "rate": 1e-2, **changed}
-    return ComposingLearner(CARD, ComposingSettings(**settings), CPU)
+    return StandardLearner(ComposerObjective(CARD, ComposerSettings(**settings), CPU))
 
 
 def test_it_learns_and_goes_on_exactly() -> None:
@@ -66,7 +67,7 @@ def test_it_learns_and_goes_on_exactly() -> None:
 def test_bits_of_a_net_that_says_nothing_are_those_of_chance() -> None:
     net = drawn(Net(**NET), seeded(0))
     torch.nn.init.zeros_(net.norm.weight)
-    figures = measure_composing(CARD, net.state_dict(), Data(rows(4), rows(4)))
+    figures = measure_composer(CARD, net.state_dict(), Data(rows(4), rows(4)))
     chance = pytest.approx(torch.tensor(float(WORDS.size)).log2().item(), abs=1e-3)
     floors = {figures.pop("test_bits_unigram"), figures.pop("test_bits_bigram")}
     assert figures == dict.fromkeys(
@@ -144,6 +145,7 @@ def test_a_piece_that_has_room_is_taken_whole() -> None:
 
 
 def test_some_pieces_do_not_tell_their_key() -> None:
-    told = learner(key_dropout=0.25)._told(scale("up").repeat(4000, 1), seeded(1))
+    objective: Any = learner(key_dropout=0.25).objective
+    told = objective.without_some_keys(scale("up").repeat(4000, 1), seeded(1))
     unknown = (told[:, 1] == WORDS.token("key", 0)).float().mean()
     assert unknown == pytest.approx(0.25, abs=0.03)

@@ -1,6 +1,7 @@
 """How a diffusion model learns: which levels weigh how much, how fast, and from which pictures."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -8,35 +9,40 @@ import torch
 from tests.training.test_recipe_file import told
 from tests.training.tiny import DIFFUSION, diffusion_recipe, labelled
 from training.errors import TrainingRefused
-from training.learners.diffusion import DiffusionLearner, DiffusionSettings
+from training.learners.diffusion import DiffusionObjective, DiffusionSettings
+from training.learners.standard import StandardLearner
 from training.pipeline import adapted
 from training.recipe_file import Change, changed
 
 CPU = torch.device("cpu")
 
 
-def rates(learner: DiffusionLearner, steps: int) -> list[float]:
+def learner(settings: DiffusionSettings) -> StandardLearner[Any]:
+    return StandardLearner(DiffusionObjective(DIFFUSION, settings, CPU))
+
+
+def rates(one: StandardLearner[Any], steps: int) -> list[float]:
     """The rate of every step."""
     batch, found = labelled(4, 8).train, []
     for number in range(steps):
-        learner.step(batch, torch.Generator().manual_seed(number))
-        found.append(learner.optimiser.param_groups[0]["lr"])
+        one.step(batch, torch.Generator().manual_seed(number))
+        found.append(one.optimiser.param_groups[0]["lr"])
     return found
 
 
 def test_the_last_part_weighs_every_level_alike() -> None:
-    learner = DiffusionLearner(DIFFUSION, DiffusionSettings(steps=4, even=0.5), CPU)
+    half = learner(DiffusionSettings(steps=4, even=0.5))
     batch = labelled(4, 8).train
-    said = [learner.step(batch, torch.Generator().manual_seed(number)) for number in range(6)]
+    said = [half.step(batch, torch.Generator().manual_seed(number)) for number in range(6)]
     assert [losses["loss"] == losses["error"] for losses in said] == [False] * 2 + [True] * 4
 
 
 def test_the_rate_restarts_where_the_weights_change() -> None:
     settings = DiffusionSettings(steps=12, rate=1.0, warmup=2)
-    once = rates(DiffusionLearner(DIFFUSION, replace(settings, steps=6), CPU), 6)
+    once = rates(learner(replace(settings, steps=6)), 6)
     assert once[:3] == [0.5, 1.0, 1.0]
     assert once[2:] == sorted(once[2:], reverse=True)
-    assert rates(DiffusionLearner(DIFFUSION, replace(settings, even=0.5), CPU), 12) == once * 2
+    assert rates(learner(replace(settings, even=0.5)), 12) == once * 2
 
 
 @pytest.mark.parametrize("steps", [4, 8])
@@ -44,9 +50,9 @@ def test_the_last_part_is_as_long_as_the_training_has_it(steps: int) -> None:
     recipe = told(diffusion_recipe())
     recipe = replace(recipe, settings=recipe.settings | {"even": 0.25, "warmup": 0, "rate": 1.0})
     shorter = changed(recipe, Change(base="x", steps=steps))
-    learner = shorter.learner(shorter.card, CPU)
-    assert isinstance(learner, DiffusionLearner)
-    restarts = [step for step, rate in enumerate(rates(learner, steps)) if rate == 1.0]
+    short = shorter.learner(shorter.card, CPU)
+    assert isinstance(short, StandardLearner)
+    restarts = [step for step, rate in enumerate(rates(short, steps)) if rate == 1.0]
     assert restarts == [0, steps * 3 // 4]
 
 

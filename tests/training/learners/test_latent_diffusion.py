@@ -17,25 +17,26 @@ from models.nets.autoencoder import Autoencoder
 from models.nets.unet import Guess
 from models.params.diffusion import TextToImageParams
 from tests.models.families import CLIP, LATENT, ROWS, WORDS, tiny_parts
-from training.components import part
+from training.components import load_component
 from training.data.cache import DataMissing
 from training.data.images.lexicon import Taught
 from training.errors import TrainingRefused
 from training.learners.autoencoder import (
-    AutoencoderLearner,
+    AutoencoderObjective,
     AutoencoderSettings,
-    measure_likeness,
+    measure_reconstruction,
     with_measures,
 )
-from training.learners.clip import CLIPLearner, CLIPSettings
-from training.learners.latent_diffusion import PaintingLearner, PaintingSettings
+from training.learners.clip import CLIPObjective, CLIPSettings
+from training.learners.latent_diffusion import LatentDiffusionObjective, LatentDiffusionSettings
 from training.learners.prior import (
-    GuessLearner,
+    GuessObjective,
     GuessSettings,
     in_vectors,
     measure_guess,
 )
-from training.pretrained import FrozenTextTower, encoded, in_latents
+from training.learners.standard import StandardLearner
+from training.pretrained import encode_images, in_latents, load_text_tower
 from training.publish import bring_parts
 from training.recipe import Data, Learner
 
@@ -87,8 +88,8 @@ def goes_on_exactly(make: Any, batch: tuple[torch.Tensor, ...]) -> list[float]:
 def test_an_autoencoder_learns_and_goes_on_exactly() -> None:
     settings = AutoencoderSettings(steps=40, warmup=2)
     batch = (pictures(8),)
-    goes_on_exactly(lambda: AutoencoderLearner(CODER, settings, CPU), batch)
-    learner = AutoencoderLearner(CODER, settings, CPU)
+    goes_on_exactly(lambda: StandardLearner(AutoencoderObjective(CODER, settings, CPU)), batch)
+    learner = StandardLearner(AutoencoderObjective(CODER, settings, CPU))
     losses = run(learner, batch, 0, 40)
     assert losses[-1] < losses[0] / 2
     assert learner.sample(8, seeded(0)).shape == (8, 3, 32, 32)
@@ -96,17 +97,19 @@ def test_an_autoencoder_learns_and_goes_on_exactly() -> None:
 
 @pytest.mark.slow
 def test_latents_have_deviation_one_and_come_back() -> None:
-    learner = AutoencoderLearner(CODER, AutoencoderSettings(steps=60, warmup=2), CPU)
+    learner = StandardLearner(
+        AutoencoderObjective(CODER, AutoencoderSettings(steps=60, warmup=2), CPU)
+    )
     data = Data((pictures(16),), (pictures(4),))
     run(learner, data.train, 0, 60)
-    before = measure_likeness(CODER, learner.weights(), data)["test_psnr"]
+    before = measure_reconstruction(CODER, learner.weights(), data)["test_psnr"]
     done = with_measures(CODER, learner.weights(), data)
     net = Autoencoder(**LATENT["autoencoder"])  # type: ignore[arg-type]
     net.load_state_dict(done.weights)
-    z = encoded(net.eval(), data.train[0])
+    z = encode_images(net.eval(), data.train[0])
     assert torch.allclose(z.mean((0, 2, 3)), torch.zeros(4), atol=1e-4)
     assert torch.allclose(z.std((0, 2, 3)), torch.ones(4), atol=1e-3)
-    after = measure_likeness(CODER, done.weights, data)["test_psnr"]
+    after = measure_reconstruction(CODER, done.weights, data)["test_psnr"]
     assert before == pytest.approx(after, abs=0.05)  # type: ignore[arg-type]
 
 
@@ -119,8 +122,10 @@ def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
     settings = CLIPSettings(steps=60, warmup=5, taught=4)
     batch = (pictures(4), *told(4))
 
-    def make() -> CLIPLearner:
-        return CLIPLearner(card, words, settings, CPU, lesson if teacher else None)
+    def make() -> StandardLearner[Any]:
+        return StandardLearner(
+            CLIPObjective(card, words, settings, CPU, lesson if teacher else None)
+        )
 
     goes_on_exactly(make, batch)
     learner = make()
@@ -157,14 +162,16 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
     )
     data = in_latents(Data((pictures(8), *told(8)), (pictures(2),)))
     assert data.train[0].shape == (8, 4, 8, 8)
-    settings = PaintingSettings(steps=60, warmup=5)
-    losses = goes_on_exactly(lambda: PaintingLearner(card, TEXTS, settings, CPU), data.train)
-    learner = PaintingLearner(card, TEXTS, settings, CPU)
+    settings = LatentDiffusionSettings(steps=60, warmup=5)
+    losses = goes_on_exactly(
+        lambda: StandardLearner(LatentDiffusionObjective(card, TEXTS, settings, CPU)), data.train
+    )
+    learner = StandardLearner(LatentDiffusionObjective(card, TEXTS, settings, CPU))
     assert sum(run(learner, data.train, 0, 60)[-10:]) / 10 < losses[0]
     assert learner.sample(5, seeded(0)).shape == (5, 3, 32, 32)
-    guess = part("guess-emoji").tensors  # stays as it is
+    guess = load_component("guess-emoji").tensors  # stays as it is
     assert all(torch.equal(learner.weights()[f"unet.guess.{k}"], w) for k, w in guess.items())
-    need = Requirement(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
+    need = Requirement(id="clip-emoji", weights=weights_sha256(load_component("clip-emoji").tensors))
     served = card.model_copy(update={"net": LATENT, "requires": {"clip": need}})
     save(parts / "painter.safetensors", served, learner.weights())
     family = LatentDiffusion(load(parts / "painter.safetensors"), Placement(CPU))
@@ -174,19 +181,20 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
 
 
 def test_a_checkpoint_made_elsewhere_has_its_parts_beside_it(parts: Path, tmp_path: Path) -> None:
-    need = Requirement(id="clip-emoji", weights=weights_sha256(part("clip-emoji").tensors))
+    need = Requirement(id="clip-emoji", weights=weights_sha256(load_component("clip-emoji").tensors))
     card = Header(family="latent_diffusion", net=LATENT, requires={"clip": need})
     elsewhere = tmp_path / "elsewhere" / "painter.safetensors"
     bring_parts(card, elsewhere)
     save(elsewhere, card, {"w": torch.zeros(1)})
-    assert load(elsewhere).requires["clip"].header == part("clip-emoji").header
+    assert load(elsewhere).requires["clip"].header == load_component("clip-emoji").header
     before = component_path(elsewhere, need.id).stat().st_mtime_ns
     bring_parts(card, elsewhere)
     assert component_path(elsewhere, need.id).stat().st_mtime_ns == before
     other = {
-        k: t + 1 if t.is_floating_point() else t for k, t in part("clip-emoji").tensors.items()
+        k: t + 1 if t.is_floating_point() else t
+        for k, t in load_component("clip-emoji").tensors.items()
     }
-    save(component_path(elsewhere, need.id), part("clip-emoji").header, other)
+    save(component_path(elsewhere, need.id), load_component("clip-emoji").header, other)
     with pytest.raises(TrainingRefused, match="another clip-emoji"):
         bring_parts(card, elsewhere)
 
@@ -195,13 +203,13 @@ def test_a_guess_learns_what_to_expect_and_goes_on_exactly(parts: Path) -> None:
     data = in_vectors(Data((pictures(8), *told(8)), (pictures(4), *told(4))))
     z0, _, vectors, empty = data.train
     assert (z0.shape, vectors.shape, empty.shape) == ((8, 4, 8, 8), (8, 2, 16), (8, 16))
-    reader = FrozenTextTower.of(part("clip-emoji"), CPU)
+    text_tower = load_text_tower(CPU)
     short = told(8)[2]
-    own = reader.read(short[:, 0].long()).pooled
+    own = text_tower.encode(short[:, 0].long()).pooled
     assert torch.allclose(vectors[:, 0].float(), own, atol=1e-3)
     settings = GuessSettings(steps=300, warmup=5, text_dropout=0.0, style_dropout=0.0)
-    goes_on_exactly(lambda: GuessLearner(GUESS, settings, CPU), data.train)
-    learner = GuessLearner(GUESS, settings, CPU)
+    goes_on_exactly(lambda: StandardLearner(GuessObjective(GUESS, settings, CPU)), data.train)
+    learner = StandardLearner(GuessObjective(GUESS, settings, CPU))
     losses = run(learner, data.train, 0, 300)
     assert losses[-1] < losses[0] / 2
     assert learner.sample(3, seeded(0)).shape == (3, 3, 32, 32)
@@ -214,4 +222,4 @@ def test_a_part_that_is_not_there_says_how_to_make_it(
 ) -> None:
     monkeypatch.setenv("ATELIER_CHECKPOINTS", str(tmp_path))
     with pytest.raises(DataMissing, match="atelier train clip-emoji"):
-        part("clip-emoji")
+        load_component("clip-emoji")

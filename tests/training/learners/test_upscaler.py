@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,22 +14,22 @@ from models.checkpoint.header import Header
 from models.nets.upscaler import Upscaler, bicubic
 from tests.training.loop.test_loop import flat, trained
 from tests.training.test_data import fill
-from training.components import checkpoints_folder, part
+from training.components import checkpoints_folder, load_component
 from training.data.cache import cache_folder
 from training.data.images import emoji_large
 from training.data.images.emoji import load_emoji
 from training.data.images.emoji_build import SVG_SETS, Name
-from training.learners import upscaler
+from training.learners.standard import StandardLearner
 from training.learners.upscaler import (
-    UpscalerLearner,
+    UpscalerObjective,
     UpscalerSettings,
     crops,
-    measure_enlarging,
+    measure_upscaler,
     softened,
 )
 from training.metrics.likeness import psnr
 from training.metrics.structure import C1, ssim
-from training.pretrained import pictures_of
+from training.pretrained import load_autoencoder, normalize
 from training.recipe import Batch, Data, Recipe
 from training.registry import recipe_named
 
@@ -53,9 +54,11 @@ def shapes(rows: int) -> Batch:
     return large, small, small
 
 
-def learner(steps: int) -> UpscalerLearner:
-    return UpscalerLearner(
-        CARD, UpscalerSettings(steps=steps, crop=12, rate=5e-3, warmup=10, decay=0.9), CPU
+def learner(steps: int) -> StandardLearner[Any]:
+    return StandardLearner(
+        UpscalerObjective(
+            CARD, UpscalerSettings(steps=steps, crop=12, rate=5e-3, warmup=10, decay=0.9), CPU
+        )
     )
 
 
@@ -64,7 +67,7 @@ def tiny_recipe() -> Recipe:
         id="tiny-upscaler",
         data=lambda: Data(shapes(12), shapes(4)),
         learner=lambda card, device: learner(5),
-        measure=measure_enlarging,
+        measure=measure_upscaler,
         card=CARD,
         settings={},
         steps=5,
@@ -100,7 +103,7 @@ def test_it_learns_to_be_nearer_than_bicubic() -> None:
     for number in range(249):
         after = learning.step(batch, torch.Generator().manual_seed(number))
     assert after["loss"] < before["loss"] * 0.8
-    told = measure_enlarging(CARD, learning.weights(), Data(batch, shapes(16)))
+    told = measure_upscaler(CARD, learning.weights(), Data(batch, shapes(16)))
     for kind in ("test_", "test_soft_"):
         for figure in ("psnr", "ssim"):
             assert told[f"{kind}{figure}"] > told[f"{kind}{figure}_bicubic"]  # type: ignore[operator]
@@ -170,18 +173,17 @@ def test_ssim_weighs_by_a_gaussian() -> None:
 def test_the_shipped_net_draws_what_it_never_saw_better_than_bicubic() -> None:
     if not (checkpoints_folder() / "parts" / "upscaler-emoji.safetensors").exists():
         pytest.skip("needs upscaler-emoji, which `atelier train upscaler-emoji` makes")
-    held = part("upscaler-emoji")
+    held = load_component("upscaler-emoji")
     large = discs(4, side=1024, size=256)
     small = F.avg_pool2d(large.float(), 4).round().to(torch.uint8)
-    told = measure_enlarging(held.header, held.tensors, Data((), (large, small, small)))
+    told = measure_upscaler(held.header, held.tensors, Data((), (large, small, small)))
     assert told["test_psnr"] > told["test_psnr_bicubic"] + 1  # type: ignore[operator]
 
 
 def test_soft_pictures_are_near_and_noise_takes_them_further() -> None:
     if not (checkpoints_folder() / "parts" / "autoencoder-emoji.safetensors").exists():
         pytest.skip("needs autoencoder-emoji, which `atelier train autoencoder-emoji` makes")
-    held = part("autoencoder-emoji")
-    net = upscaler.autoencoder_of(held.header, {k: v.float() for k, v in held.tensors.items()})
+    net = load_autoencoder()
     (large, _, _) = shapes(3)
     small = F.pad(large, [20] * 4, value=255)  # (3, 3, 64, 64)
     plain, noisy = softened(net, small, 0.0), softened(net, small, 1.0)
@@ -223,4 +225,4 @@ def test_the_recipe_starts_from_pictures_that_it_can_tell_of() -> None:
     recipe = recipe_named("upscaler-emoji")
     net = recipe.learner(recipe.card, CPU).weights()
     assert 300_000 < sum(w.numel() for w in net.values()) < 600_000
-    assert math.isclose(pictures_of(torch.tensor([[[[255]]]], dtype=torch.uint8), CPU).item(), 1)
+    assert math.isclose(normalize(torch.tensor([[[[255]]]], dtype=torch.uint8), CPU).item(), 1)

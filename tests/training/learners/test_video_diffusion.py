@@ -1,6 +1,7 @@
 """The learner of moving pictures at tiny size."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,15 +13,15 @@ from models.nets.video_unet import VideoUNet
 from tests.models.families import LATENT, tiny_checkpoint
 from tests.training import clips as made_up
 from tests.training.learners.test_latent_diffusion import goes_on_exactly, parts, run
-from training.components import part
+from training.learners.standard import StandardLearner
 from training.learners.video_diffusion import (
-    MovingLearner,
-    MovingSettings,
-    guess_of_part,
+    VideoDiffusionObjective,
+    VideoDiffusionSettings,
+    load_guess,
+    load_image_weights,
     mixed_noise,
-    take_painter,
 )
-from training.pretrained import autoencoder_of_part, encoded
+from training.pretrained import encode_images, load_autoencoder
 from training.recipe import Batch
 
 __all__ = ["parts"]  # a fixture
@@ -33,7 +34,7 @@ CARD = Header(
     process={"schedule": "cosine", "prediction": "v", "clip": False, "shared": 0.5},
     labels=["flat", "round"],
 )
-SETTINGS = MovingSettings(steps=60, warmup=5, stills=4, style=1)
+SETTINGS = VideoDiffusionSettings(steps=60, warmup=5, stills=4, style=1)
 
 
 def painter(folder: Path) -> Checkpoint:
@@ -41,10 +42,10 @@ def painter(folder: Path) -> Checkpoint:
 
 
 def batch(count: int) -> Batch:
-    net, _ = autoencoder_of_part(part("autoencoder-emoji"))
+    net = load_autoencoder()
     x = made_up.clips(count)
     both = torch.stack([x, x.flip(-1)], 1)
-    z = encoded(net, both.flatten(0, 2)).half().contiguous()
+    z = encode_images(net, both.flatten(0, 2)).half().contiguous()
     return z.view(count, 2, 8, 4, 8, 8), made_up.told(count).clip_texts
 
 
@@ -53,8 +54,8 @@ def test_it_learns_and_goes_on_exactly(parts: Path) -> None:
     rows = batch(6)
     began = painter(parts)
 
-    def make() -> MovingLearner:
-        return MovingLearner(CARD, began, made_up.told(6), SETTINGS, CPU)
+    def make() -> StandardLearner[Any]:
+        return StandardLearner(VideoDiffusionObjective(CARD, began, made_up.told(6), SETTINGS, CPU))
 
     goes_on_exactly(make, rows)
     learner = make()
@@ -65,15 +66,15 @@ def test_it_learns_and_goes_on_exactly(parts: Path) -> None:
 
 def test_it_begins_as_the_painter_of_each_frame(parts: Path) -> None:
     began = painter(parts)
-    learner = MovingLearner(CARD, began, made_up.told(2), SETTINGS, CPU)
+    learner = StandardLearner(VideoDiffusionObjective(CARD, began, made_up.told(2), SETTINGS, CPU))
     painted = UNet(**LATENT["unet"])  # type: ignore[arg-type]
     tensors = {k.removeprefix("unet."): v for k, v in began.tensors.items() if "unet." in k}
     painted.load_state_dict(tensors)
     rng = torch.Generator().manual_seed(1)
     x = torch.randn(2, 8, 4, 8, 8, generator=rng)
     t, style = torch.tensor([10.0, 700.0]), torch.tensor([0, 2])
-    words = made_up.told(2).told(torch.tensor([1, 2]))
-    expected = guess_of_part()(words.pooled, style)
+    words = made_up.told(2).condition(torch.tensor([1, 2]))
+    expected = load_guess()(words.pooled, style)
     with torch.no_grad():
         said = learner.net.eval()(x, t, style, words, expected)
         for frame in range(8):
@@ -84,7 +85,7 @@ def test_it_begins_as_the_painter_of_each_frame(parts: Path) -> None:
 def test_another_net_than_the_painter_is_refused(parts: Path) -> None:
     wider = VideoUNet(**{**UNET, "widths": [16, 16]})
     with pytest.raises(RuntimeError, match="size mismatch"):
-        take_painter(wider, painter(parts))
+        load_image_weights(wider, painter(parts))
 
 
 def test_frames_share_a_part_of_their_noise() -> None:

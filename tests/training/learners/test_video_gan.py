@@ -16,7 +16,7 @@ from tests.training import clips as made_up
 from tests.training.learners.test_latent_diffusion import goes_on_exactly, parts
 from tests.training.test_own_clips import animation
 from training.errors import TrainingRefused
-from training.learners.video_gan import FilmingLearner, FilmingSettings
+from training.learners.video_gan import VideoGANLearner, VideoGANSettings
 from training.pipeline import TrainOptions
 from training.pipeline import run as carry_out
 
@@ -24,13 +24,13 @@ __all__ = ["parts"]  # a fixture
 
 CPU = torch.device("cpu")
 NET: dict[str, Any] = {"latent": 4, "width": 2, "frames": 8, "channels": 3, "size": 32}
-SETTINGS = FilmingSettings(steps=8, r1_every=3, cool=0.5)
+SETTINGS = VideoGANSettings(steps=8, r1_every=3, cool=0.5)
 
 
-def learner(told: int) -> FilmingLearner:
+def learner(told: int) -> VideoGANLearner:
     net = {**NET, "told": told, "asked": 6}
     card = Header(family="video_gan", net=net)
-    return FilmingLearner(card, {"width": 2}, SETTINGS, CPU)
+    return VideoGANLearner(card, {"width": 2}, SETTINGS, CPU)
 
 
 def vectors(count: int) -> torch.Tensor:

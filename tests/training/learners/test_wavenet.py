@@ -1,6 +1,7 @@
 """The learner of WaveNet at tiny size, on tones that a score says."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -16,8 +17,9 @@ from models.nets.wavenet import WaveNetModel as Net
 from models.params.audio import WaveNetParams
 from tests.training.learners.test_latent_diffusion import goes_on_exactly, run
 from training.errors import TrainingRefused
+from training.learners.standard import StandardLearner
 from training.learners.wavenet import (
-    WaveNetLearner,
+    WaveNetObjective,
     WaveNetSettings,
     _crops,
     _windows,
@@ -60,9 +62,9 @@ def tones(count: int, as_classes: bool = True) -> tuple[torch.Tensor, ...]:
     return sound, roll, pitch
 
 
-def learner(**changed: float) -> WaveNetLearner:
+def learner(**changed: float) -> StandardLearner[Any]:
     settings = {"steps": 60, "warmup": 5, "crop": 20, "rate": 1e-2, **changed}
-    return WaveNetLearner(CARD, WaveNetSettings(**settings), CPU)  # type: ignore[arg-type]
+    return StandardLearner(WaveNetObjective(CARD, WaveNetSettings(**settings), CPU))  # type: ignore[arg-type]
 
 
 def test_it_learns_and_goes_on_exactly() -> None:
@@ -113,7 +115,8 @@ def test_a_crop_is_a_part_of_the_whole() -> None:
 def test_what_it_is_told_is_left_out_now_and_then() -> None:
     made = learner(free=0.2, style_dropout=0.25, score_dropout=0.5)
     style = torch.zeros(4000, dtype=torch.long)
-    roll, told = made._told(torch.ones(4000, 3, 3), style, seeded(1))
+    objective: Any = made.objective
+    roll, told = objective.dropped(torch.ones(4000, 3, 3), style, seeded(1))
     unscored, unstyled = (roll == 0).all((1, 2)), told == 2
     assert unstyled.float().mean() == pytest.approx(0.2 + 0.8 * 0.25, abs=0.03)
     assert unscored.float().mean() == pytest.approx(0.2 + 0.8 * 0.5, abs=0.03)
