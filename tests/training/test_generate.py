@@ -17,7 +17,7 @@ from models.families import FAMILIES
 from models.nets.unet import UNet
 from models.params.base import Params, item_seed
 from tests.models.families import tiny_checkpoint
-from training.evaluation.evaluate import wanted
+from training.evaluation.image import image_requests
 from training.generate import generate_pixels, load_model
 
 CPU = torch.device("cpu")
@@ -67,7 +67,7 @@ def test_flows_of_unlike_length_and_more_than_fit_end_in_their_order(tmp_path: P
 
 def test_pictures_that_count_as_several_rows_are_made_fewer_at_a_time() -> None:
     header = Header(family="stable_diffusion", net={})
-    asked = wanted(header, {"prompt": "red", "width": 768, "height": 768}, 5).params
+    asked = image_requests(header, {"prompt": "red", "width": 768, "height": 768}, 5).params
     assert [params.rows for params in asked] == [3] * 5  # a size is no walk
     grey: BatchedFn[Tensor] = BatchedFn(lambda x: x, (torch.zeros(1, 2, 2),))
 

@@ -3,7 +3,7 @@ import torch
 
 from models.checkpoint.header import Header
 from models.nets.dcgan import Generator
-from training.evaluation.patches import measure_patches
+from training.metrics.image.patches import measure_patches
 from training.metrics.pictures import nearest_rms, patch_distances, sliced_wasserstein
 from training.recipe import Data
 

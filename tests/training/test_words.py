@@ -11,9 +11,10 @@ from models.checkpoint.weights import Checkpoint
 from models.clip.tokenizer import WordTokenizer
 from models.nets.clip import build_clip
 from tests.models.families import CLIP, ROWS, WORDS
-from training.evaluation.evaluate import EvaluationRefused, wanted
+from training.evaluation.evaluator import EvaluationRefused
+from training.evaluation.image import image_requests
 from training.evaluation.judges import CaptionJudge
-from training.evaluation.prompts import KNOWN, UNSEEN, folded, titled
+from training.evaluation.report.prompts import KNOWN, UNSEEN, folded, titled
 from training.learners.clip import both_ways, moved, trimmed
 from training.metrics.clip_retrieval import chances, embed_texts, recall
 from training.metrics.likeness import psnr
@@ -94,7 +95,7 @@ def test_a_judge_of_captions_counts_those_that_are_likelier() -> None:
     said = judge.figures(pictures[:2], torch.tensor([0, 1]))
     assert said["caption_at_5"] == 1.0
     assert said["caption_likeness"] == pytest.approx(1.0, abs=1e-5)
-    order = (seen @ judge.told.T).argsort(1)
+    order = (seen @ judge.texts.T).argsort(1)
     worst = judge.figures(pictures, order[:, 0])
     assert (worst["caption_at_1"], worst["caption_at_5"]) == (0.0, 0.0)
     assert embed_texts(known, ["red", "dog"]).shape == (2, 16)
@@ -103,14 +104,14 @@ def test_a_judge_of_captions_counts_those_that_are_likelier() -> None:
 def test_a_model_that_takes_words_is_asked_for_what_was_learnt() -> None:
     header = Header(family="latent_diffusion", net={})
     data = Data((torch.zeros(3, 3, 8, 8), torch.tensor([2, 0, 2])), (), ("apple", "bear", "cactus"))
-    asked = wanted(header, {"steps": 3}, 4, data)
+    asked = image_requests(header, {"steps": 3}, 4, data)
     assert sorted(p.prompt for p in asked.params[:2]) == ["apple", "cactus"]  # type: ignore[attr-defined]
     assert asked.label is not None
     assert [data.labels[k] for k in asked.label] == [p.prompt for p in asked.params]  # type: ignore[attr-defined]
-    told = wanted(header, {"prompt": "dog"}, 2, data)
+    told = image_requests(header, {"prompt": "dog"}, 2, data)
     assert (told.label, told.params[1].prompt) == (None, "dog")  # type: ignore[attr-defined]
     with pytest.raises(EvaluationRefused, match="no captions"):
-        wanted(header, {}, 2, Data(data.train, (), ()))
+        image_requests(header, {}, 2, Data(data.train, (), ()))
 
 
 def test_the_psnr_of_a_known_error() -> None:

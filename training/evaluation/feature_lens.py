@@ -1,4 +1,4 @@
-"""What is looked at pictures through: features, with the held-out pictures as they show in them."""
+"""Compares images with held-out ones by the features of a net."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from training.metrics.score import inception_score
 
 @dataclass(frozen=True, eq=False)
 class Lens:
-    """Figures against held-out pictures. What they are called depends on the features."""
+    """Figures against held-out images. Their names depend on the features."""
 
     features: Features
     names: tuple[str, str]
@@ -21,19 +21,19 @@ class Lens:
     held_out: Described
     gaussian: Gaussian
 
-    def figures(self, seen: Described, rng: torch.Generator) -> dict[str, float]:
-        """Distance, score, precision and recall; the last two of equally many on both sides."""
+    def figures(self, generated: Described, rng: torch.Generator) -> dict[str, float]:
+        """Returns distance, score, precision and recall; the last two of equally many images."""
         distance, score = self.names
-        found = {
-            distance: frechet_distance(self.gaussian, gaussian_of(seen.features)),
-            score: inception_score(seen.probabilities),
+        figures = {
+            distance: frechet_distance(self.gaussian, gaussian_of(generated.features)),
+            score: inception_score(generated.probabilities),
         }
-        count = min(len(seen.features), len(self.held_out.features))
+        count = min(len(generated.features), len(self.held_out.features))
         if count > NEIGHBOURS:
-            made, real = (_some(rows.features, count, rng) for rows in (seen, self.held_out))
-            precision, recall = precision_recall(real, made)
-            found |= {"precision": precision, "recall": recall}
-        return found
+            ours, real = (_some(s.features, count, rng) for s in (generated, self.held_out))
+            precision, recall = precision_recall(real, ours)
+            figures |= {"precision": precision, "recall": recall}
+        return figures
 
 
 def lens_over(held_out: Tensor, features: Features, names: tuple[str, str]) -> Lens:

@@ -1,4 +1,4 @@
-"""The real pictures that a checkpoint's are held against."""
+"""The real images that a checkpoint's images are compared with."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,9 @@ from torch import Tensor
 from models.checkpoint.header import Header
 from models.engine.noise import seeded
 from training.data.images.sets import BUILT, source_of
-from training.errors import TrainingError
+from training.evaluation.evaluator import EvaluationRefused
 from training.recipe import Data
 from training.registry import recipe_named, recipes
-
-
-class EvaluationRefused(TrainingError):
-    """A checkpoint can't be measured as asked; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +21,21 @@ class Reference:
     data: Data
 
     def sample(self, count: int, seed: int) -> Tensor:
-        """So many of its training pictures, none twice."""
+        """Returns `count` training images, none twice."""
         train = self.data.train[0]
         return train[torch.randperm(len(train), generator=seeded(seed))[:count]]
 
     def noise(self, count: int, seed: int) -> Tensor:
-        """Pictures of its shape whose every value is as likely as any other."""
+        """Returns images of its shape, uniformly random."""
         shape = (count, *self.data.test[0].shape[1:])
         return torch.randint(0, 256, shape, generator=seeded(seed), dtype=torch.uint8)
 
 
 def reference_of(header: Header, named: str | None, shape: tuple[int, int]) -> Reference:
-    """The set that is named, else the one that the checkpoint's recipe is for.
+    """Returns the named data set, else that of the checkpoint's recipe.
 
-    `shape` is (size, channels) of the model's pictures: what a folder is brought to. Raises
-    EvaluationRefused, or DataMissing.
+    `shape` is the (size, channels) of the model's images, to which those of a folder are resized.
+    Raises EvaluationRefused or DataMissing.
     """
     if named is not None:
         source = source_of(named)
@@ -47,14 +43,14 @@ def reference_of(header: Header, named: str | None, shape: tuple[int, int]) -> R
     recipe = header.recipe.get("id")
     if recipe not in recipes() or "recipe" in header.recipe:
         raise EvaluationRefused("its data is not known here; name some by --reference")
-    found = recipe_named(str(recipe))
-    loaded = found.reference or found.data
-    names = [source.name for source in BUILT.values() if source.fixed is loaded]
-    return Reference(names[0] if names else str(recipe), loaded())
+    known = recipe_named(str(recipe))
+    load = known.reference or known.data
+    names = [source.name for source in BUILT.values() if source.fixed is load]
+    return Reference(names[0] if names else str(recipe), load())
 
 
 def cropped(pictures: Tensor, side: int) -> Tensor:
-    """The middle (N, C, side, side): a net may want a border that its data has not."""
+    """Returns the middle (N, C, side, side): a net may need a border that its data has not."""
     top, left = (pictures.shape[2] - side) // 2, (pictures.shape[3] - side) // 2
     if top < 0 or left < 0:
         raise EvaluationRefused(

@@ -71,7 +71,10 @@ class CLIPObjective(Objective[Any]):
         modules = [self.net, *self.extra_modules().values()]
         parameters = [p for module in modules for p in module.parameters()]
         return [
-            {"params": [p for p in parameters if p.ndim >= 2]},
+            {
+                "params": [p for p in parameters if p.ndim >= 2],
+                "weight_decay": self.settings.weight_decay,
+            },
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
 

@@ -74,7 +74,8 @@ class StandardLearner(Generic[N]):
 
     def __init__(self, objective: Objective[N]) -> None:
         self.objective, self.net, self.steps = objective, objective.net, 0
-        settings, groups = objective.settings, objective.groups()
+        self.settings = settings = objective.settings
+        groups = objective.groups()
         self.average = Average(self.net, settings.decay)
         self.rates = [group.get("lr", settings.rate) for group in groups]
         self.optimiser = torch.optim.AdamW(

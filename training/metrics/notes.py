@@ -1,7 +1,6 @@
-"""Whether sound has the notes of its score: pitch classes frame by frame, and when notes begin.
+"""Whether sound has the notes of its score: pitch classes frame by frame, and onsets.
 
-Neither looks at a net: they are as good as signal processing is, so they are only to be read beside
-what real recordings of the same scores reach.
+Both are signal processing without a net, so compare them with what real recordings reach.
 """
 
 import torch
@@ -13,10 +12,10 @@ from training.metrics.mel import log_mel
 SIZE = 4096  # samples of a spectrum of pitches
 LOWEST, HIGHEST = 80.0, 2000.0  # hertz that are listened to
 HOP = 0.1  # seconds from one spectrum of pitches to the next
-NEAR = 0.05  # seconds that two beginnings are the same within
-STEP = 0.01  # seconds from one spectrum of beginnings to the next
-QUIET = -60.0  # decibels: what is softer makes no beginning
-RISE = 1.5  # decibels in the mean of all bands that a beginning is
+NEAR = 0.05  # seconds that two onsets are the same within
+STEP = 0.01  # seconds from one spectrum of onsets to the next
+QUIET = -60.0  # decibels: what is softer has no onset
+RISE = 1.5  # decibels in the mean of all bands that make an onset
 
 
 def chroma(samples: Tensor, rate: int) -> Tensor:
@@ -35,27 +34,27 @@ def chroma(samples: Tensor, rate: int) -> Tensor:
     return classes.index_add_(0, pitch.round().long() % OCTAVE, energy).t()
 
 
-def told_chroma(score: Score, frames: int) -> Tensor:
+def score_chroma(score: Score, frames: int) -> Tensor:
     """Which pitch classes sound in the middle of each frame, (frames, 12) bool."""
-    told = torch.zeros(frames, OCTAVE, dtype=torch.bool)
+    classes = torch.zeros(frames, OCTAVE, dtype=torch.bool)
     when = torch.arange(frames) * HOP
     for note in score.notes:
         if note.program != DRUMS:
-            told[(when >= note.onset) & (when < note.end), note.pitch % OCTAVE] = True
-    return told
+            classes[(when >= note.onset) & (when < note.end), note.pitch % OCTAVE] = True
+    return classes
 
 
 def pitches_right(samples: Tensor, rate: int, score: Score) -> float:
     """Of the k pitch classes that sound in a frame, the share that is among its k loudest."""
     heard = chroma(samples, rate)
-    told = told_chroma(score, len(heard))
-    place = heard.argsort(1, descending=True).argsort(1)
-    found = told & (place < told.sum(1, keepdim=True))
-    return float(found.sum() / told.sum().clamp(min=1))
+    expected = score_chroma(score, len(heard))
+    rank = heard.argsort(1, descending=True).argsort(1)
+    found = expected & (rank < expected.sum(1, keepdim=True))
+    return float(found.sum() / expected.sum().clamp(min=1))
 
 
-def beginnings(samples: Tensor, rate: int) -> list[float]:
-    """When something begins to sound, in seconds: peaks of what rises in a mel spectrogram."""
+def onsets(samples: Tensor, rate: int) -> list[float]:
+    """Returns the onsets, in seconds: peaks of what rises in a mel spectrogram."""
     seen = log_mel(samples[None], rate, bands=40, size=512, hop=round(STEP * rate))[0]
     seen = seen.clamp(min=QUIET)
     rise = (seen[:, 2:] - seen[:, :-2]).clamp(0, 30).mean(0)  # (frames - 2,)
@@ -65,8 +64,8 @@ def beginnings(samples: Tensor, rate: int) -> list[float]:
     return [(frame + 1) * STEP for frame in peaks.nonzero().flatten().tolist()]
 
 
-def told_beginnings(score: Score) -> list[float]:
-    """When notes begin; those that are as good as together count once."""
+def score_onsets(score: Score) -> list[float]:
+    """Returns when notes begin; notes that begin almost together count once."""
     times: list[float] = []
     for onset in sorted({note.onset for note in score.notes}):
         if not times or onset - times[-1] > NEAR / 2:
@@ -74,13 +73,13 @@ def told_beginnings(score: Score) -> list[float]:
     return times
 
 
-def onset_f(samples: Tensor, rate: int, score: Score) -> float:
-    """The F measure of beginnings: of those told and those heard, each is met by one at most."""
-    told, heard = told_beginnings(score), beginnings(samples, rate)
+def onset_f1(samples: Tensor, rate: int, score: Score) -> float:
+    """Returns F1 of the onsets: each of the score's matches one in the sound at most."""
+    expected, heard = score_onsets(score), onsets(samples, rate)
     met, left = 0, list(heard)
-    for time in told:
+    for time in expected:
         nearest = min(left, key=lambda other: abs(other - time), default=None)
         if nearest is not None and abs(nearest - time) <= NEAR:
             left.remove(nearest)
             met += 1
-    return 2 * met / max(1, len(told) + len(heard))
+    return 2 * met / max(1, len(expected) + len(heard))

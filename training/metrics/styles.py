@@ -14,7 +14,7 @@ PENALTY = 1e-3  # on the squares of weights
 
 
 @dataclass(frozen=True, slots=True)
-class StyleEar:
+class StyleClassifier:
     """Of standardised features: mean and deviation of each mel band over time."""
 
     rate: int
@@ -37,7 +37,7 @@ def features(sound: Tensor, rate: int) -> Tensor:
     return torch.cat(parts)
 
 
-def trained_ear(sound: Tensor, style: Tensor, rate: int) -> StyleEar:
+def train_style_classifier(sound: Tensor, style: Tensor, rate: int) -> StyleClassifier:
     """Logistic regression on windows (N, samples) and their styles (N,), to its minimum."""
     seen = features(sound, rate)
     mean, deviation = seen.mean(0), seen.std(0).clamp(min=1e-3)
@@ -52,4 +52,4 @@ def trained_ear(sound: Tensor, style: Tensor, rate: int) -> StyleEar:
         return value
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
-    return StyleEar(rate, mean, deviation, weight.detach())
+    return StyleClassifier(rate, mean, deviation, weight.detach())

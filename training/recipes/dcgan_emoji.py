@@ -5,8 +5,8 @@ from typing import Any
 
 from models.checkpoint.header import Header
 from training.data.images.emoji import load_faces
-from training.evaluation.patches import measure_patches
 from training.learners.gan import GANLearner, GANSettings
+from training.metrics.image.patches import measure_patches
 from training.recipe import Recipe
 
 JUDGE: dict[str, Any] = {"kind": "dcgan", "width": 48}

@@ -31,8 +31,7 @@ def eval_(
     """Measure a checkpoint's pictures and write the figures, with intervals, into its card."""
     with failing_in_one_line("train"):
         from training.evaluation.evaluate import evaluate
-        from training.evaluation.image_trial import Eyes
-        from training.evaluation.options import EvalOptions
+        from training.evaluation.evaluator import EvalOptions, FeatureNets
         from training.metrics.features import EfficientNetLite0
         from training.pipeline import device_of
 
@@ -43,7 +42,7 @@ def eval_(
             from training.metrics.inception import InceptionV3  # which takes torchvision a second
 
             judge = InceptionV3(inception)
-        show_json(evaluate(path, order, Eyes(features, judge), device_of(device)))
+        show_json(evaluate(path, order, FeatureNets(features, judge), device_of(device)))
 
 
 def quality(
@@ -52,7 +51,7 @@ def quality(
 ) -> None:
     """Write the table of all checkpoints' figures, and a sheet of pictures of each."""
     with failing_in_one_line("train"):
-        from training.evaluation.report import write_report
+        from training.evaluation.report.report import write_report
 
         print(write_report(settings_with(checkpoints=checkpoints).checkpoints, out))
 

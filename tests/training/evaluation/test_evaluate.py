@@ -13,13 +13,13 @@ from models.checkpoint.weights import load, save
 from models.nets.classifier import Classifier
 from tests.models.families import tiny_checkpoint
 from training.evaluation import reference
-from training.evaluation.evaluate import evaluate, wanted
-from training.evaluation.image_trial import Eyes
+from training.evaluation.evaluate import evaluate
+from training.evaluation.evaluator import EvalOptions, EvaluationRefused, FeatureNets
+from training.evaluation.image import image_requests
 from training.evaluation.judges import judge_of
-from training.evaluation.options import EvalOptions
-from training.evaluation.reference import EvaluationRefused, Reference, cropped
-from training.evaluation.report import write_report
-from training.evaluation.tables import BOUNDS, LATENTS, side_by_side
+from training.evaluation.reference import Reference, cropped
+from training.evaluation.report.report import write_report
+from training.evaluation.report.tables import BOUNDS, LATENTS, side_by_side
 from training.metrics.features import Described
 from training.recipe import Data
 
@@ -40,7 +40,7 @@ class Means:
         return Described(quarters, (x.mean(1)[:, :3] * 5).softmax(1))
 
 
-EYES = Eyes(Means())
+NETS = FeatureNets(Means())
 
 
 def real(rows: int, seed: int, side: int = 8) -> tuple[Tensor, Tensor]:
@@ -57,7 +57,7 @@ def known_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_CACHE", str(tmp_path / "cache"))
     data = Data(real(60, 0), real(30, 1), LABELS)
     monkeypatch.setattr(
-        "training.evaluation.evaluate.reference_of",
+        "training.evaluation.image.reference_of",
         lambda header, named, shape: Reference("ramps", data),
     )
 
@@ -77,7 +77,7 @@ def test_a_checkpoint_of_any_family_is_measured_beside_its_floors(
     path = tiny_checkpoint(tmp_path, family)
     before = load(path)
     order = EvalOptions(params=QUICK.get(family, {}), n=12, seeds=2)
-    record = evaluate(path, order, EYES, CPU)
+    record = evaluate(path, order, NETS, CPU)
     for figures in (record, record["real"], record["noise"]):
         assert isinstance(figures, dict)
         for name in ("fed", "score", "precision", "recall"):
@@ -95,9 +95,9 @@ def test_params_stand_side_by_side_and_the_same_params_once(tmp_path: Path) -> N
     path = tiny_checkpoint(tmp_path, "vae")
     card = load(path)
     save(path, card.header.model_copy(update={"quality": {"test_elbo_nats": -9.5}}), card.tensors)
-    evaluate(path, EvalOptions(n=5, seeds=1), EYES, CPU)
-    evaluate(path, EvalOptions(params={"prior": "mixture"}, n=5, seeds=1), EYES, CPU)
-    evaluate(path, EvalOptions(n=6, seeds=1), EYES, CPU)
+    evaluate(path, EvalOptions(n=5, seeds=1), NETS, CPU)
+    evaluate(path, EvalOptions(params={"prior": "mixture"}, n=5, seeds=1), NETS, CPU)
+    evaluate(path, EvalOptions(n=6, seeds=1), NETS, CPU)
     quality = read_header(path).quality
     assert quality["test_elbo_nats"] == -9.5
     records = quality["evaluated"]
@@ -108,19 +108,19 @@ def test_params_stand_side_by_side_and_the_same_params_once(tmp_path: Path) -> N
 def test_the_same_evaluation_gives_the_same_bytes(tmp_path: Path) -> None:
     one, other = (tiny_checkpoint(tmp_path / name, "gan") for name in ("a", "b"))
     for path in (one, other):
-        evaluate(path, EvalOptions(n=9, seeds=2), EYES, CPU)
+        evaluate(path, EvalOptions(n=9, seeds=2), NETS, CPU)
     assert one.read_bytes() == other.read_bytes()
 
 
 def test_a_judge_who_knows_the_labels_is_asked(tmp_path: Path) -> None:
     path = tiny_checkpoint(tmp_path, "gan")
     judge(tmp_path)
-    record = evaluate(path, EvalOptions(n=9, seeds=2), EYES, CPU)
+    record = evaluate(path, EvalOptions(n=9, seeds=2), NETS, CPU)
     assert record["judge"] == "tiny-judge"
     for figures in (record, record["real"], record["noise"]):
         assert 0 <= figures["class_accuracy"]["mean"] <= 1  # type: ignore[index, call-overload, operator]
     judge(tmp_path, ("cat", "dog", "cow"))
-    assert "class_accuracy" not in evaluate(path, EvalOptions(n=9, seeds=1), EYES, CPU)
+    assert "class_accuracy" not in evaluate(path, EvalOptions(n=9, seeds=1), NETS, CPU)
 
 
 def test_a_judge_counts_what_is_taken_for_its_label(tmp_path: Path) -> None:
@@ -139,17 +139,17 @@ def test_a_judge_counts_what_is_taken_for_its_label(tmp_path: Path) -> None:
 
 def test_each_label_is_asked_for_in_turn_or_the_one_that_was_given(tmp_path: Path) -> None:
     header = read_header(tiny_checkpoint(tmp_path, "diffusion"))
-    asked = wanted(header, {"steps": 3}, 7)
+    asked = image_requests(header, {"steps": 3}, 7)
     assert asked.label is not None
     assert asked.label.tolist() == [0, 1, 2, 0, 1, 2, 0]
     assert [dict(p)["class_label"] for p in asked.params[:3]] == list(LABELS)
     assert {dict(p)["steps"] for p in asked.params} == {3}
     for given in ("bag", 2):
-        one = wanted(header, {"class_label": given}, 4)
+        one = image_requests(header, {"class_label": given}, 4)
         assert one.label is not None
         assert one.label.tolist() == [2] * 4
     free = read_header(tiny_checkpoint(tmp_path, "vae"))
-    assert wanted(free, {}, 4).label is None
+    assert image_requests(free, {}, 4).label is None
 
 
 @pytest.mark.slow
@@ -172,14 +172,14 @@ def test_params_that_a_checkpoint_does_not_take_are_refused(
     path = tiny_checkpoint(tmp_path, family)
     before = path.read_bytes()
     with pytest.raises(EvaluationRefused, match=told):
-        evaluate(path, EvalOptions(params=params, n=5), EYES, CPU)  # type: ignore[arg-type]
+        evaluate(path, EvalOptions(params=params, n=5), NETS, CPU)  # type: ignore[arg-type]
     assert path.read_bytes() == before
 
 
 def test_what_a_checkpoint_lacks_is_refused(tmp_path: Path) -> None:
     header = replace_net(read_header(tiny_checkpoint(tmp_path, "vae")), components=0)
     with pytest.raises(EvaluationRefused, match="takes no prior"):
-        wanted(header, {"prior": "mixture"}, 1)
+        image_requests(header, {"prior": "mixture"}, 1)
 
 
 def replace_net(header: Header, **changes: int) -> Header:
@@ -199,7 +199,7 @@ def replace_net(header: Header, **changes: int) -> Header:
 )
 def test_more_than_there_is_is_refused(order: EvalOptions, told: str, tmp_path: Path) -> None:
     with pytest.raises(EvaluationRefused, match=told):
-        evaluate(tiny_checkpoint(tmp_path, "mixture"), order, EYES, CPU)
+        evaluate(tiny_checkpoint(tmp_path, "mixture"), order, NETS, CPU)
 
 
 def test_an_oblong_picture_is_measured_by_its_middle_square(
@@ -211,10 +211,10 @@ def test_an_oblong_picture_is_measured_by_its_middle_square(
         shapes.append(shape)
         return Reference("ramps", Data(real(30, 0, shape[0]), real(9, 1, shape[0])))
 
-    monkeypatch.setattr("training.evaluation.evaluate.reference_of", folder)
+    monkeypatch.setattr("training.evaluation.image.reference_of", folder)
     path = tiny_checkpoint(tmp_path, "stable_diffusion")
     asked: dict[str, JsonValue] = {"prompt": "red", "steps": 1, "width": 16, "height": 32}
-    record = evaluate(path, EvalOptions(params=asked, n=3, seeds=1), EYES, CPU)
+    record = evaluate(path, EvalOptions(params=asked, n=3, seeds=1), NETS, CPU)
     assert (record["n"], shapes) == (3, [(16, 3)])
 
 
@@ -244,7 +244,7 @@ def test_the_page_tells_what_the_cards_know_and_is_the_same_again(tmp_path: Path
     folder, out = tmp_path / "checkpoints", tmp_path / "docs"
     families = ("vae", "gan", "mixture")
     for family in families:
-        record = evaluate(tiny_checkpoint(folder, family), EvalOptions(n=6, seeds=2), EYES, CPU)
+        record = evaluate(tiny_checkpoint(folder, family), EvalOptions(n=6, seeds=2), NETS, CPU)
     judge(folder)
     page = write_report(folder, out)
     assert page == out / "quality.md"

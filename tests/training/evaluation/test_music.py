@@ -21,13 +21,12 @@ from training.data.music import token_columns
 from training.data.music.audio_columns import StyleAudio, keep
 from training.data.music.build import EDITION, STYLES
 from training.data.music.rendering import RATE
-from training.evaluation import audio_player, spectrograms
+from training.evaluation import audio_player
 from training.evaluation.composer import in_key
 from training.evaluation.evaluate import EVALUATED, evaluate
-from training.evaluation.image_trial import Eyes
-from training.evaluation.options import EvalOptions
-from training.evaluation.reference import EvaluationRefused
-from training.evaluation.report import write_report
+from training.evaluation.evaluator import EvalOptions, EvaluationRefused, FeatureNets
+from training.evaluation.report import music_sheet
+from training.evaluation.report.report import write_report
 from training.metrics.features import Described
 from training.metrics.notation import roll_pictures
 
@@ -35,7 +34,7 @@ CPU = torch.device("cpu")
 SECONDS = 0.5
 WORDS = MusicTokens(tuple(STYLES))
 ROLLED = Rolled(60, 71)
-BLIND = Eyes(lambda pictures: Described(pictures.float(), pictures.float()))  # type: ignore[arg-type]
+NO_NETS = FeatureNets(lambda pictures: Described(pictures.float(), pictures.float()))  # type: ignore[arg-type]
 
 
 def scale(number: int, count: int = 8) -> Score:
@@ -72,7 +71,7 @@ def heard(style: int) -> StyleAudio:
 @pytest.fixture(autouse=True)
 def _corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_CACHE", str(tmp_path / "cache"))
-    for module in (audio_player, spectrograms):
+    for module in (audio_player, music_sheet):
         monkeypatch.setattr(module, "SECONDS", SECONDS)
     monkeypatch.setattr(audio_player, "CLIP", round(SECONDS * RATE))
     for number, style in enumerate(STYLES):
@@ -111,7 +110,7 @@ def composer(tmp_path: Path) -> Path:
 
 
 def test_a_player_is_measured_beside_recordings_and_noise(player: Path) -> None:
-    record: Any = evaluate(player, EvalOptions(n=8, seeds=2), BLIND, CPU)
+    record: Any = evaluate(player, EvalOptions(n=8, seeds=2), NO_NETS, CPU)
     assert read_header(player).quality[EVALUATED] == [record]
     assert (record["n"], record["seeds"], record["held_out"]) == (8, 2, 16)
     real, noise = record["real"], record["noise"]
@@ -124,12 +123,12 @@ def test_a_player_is_measured_beside_recordings_and_noise(player: Path) -> None:
 
 
 def test_a_composer_is_measured_beside_held_out_pieces(composer: Path) -> None:
-    record: Any = evaluate(composer, EvalOptions(n=4, seeds=2), BLIND, CPU)
+    record: Any = evaluate(composer, EvalOptions(n=4, seeds=2), NO_NETS, CPU)
     assert read_header(composer).quality[EVALUATED] == [record]
     assert (record["n"], record["held_out"]) == (4, 8)
     assert record["real"]["copied"]["mean"] > 9 > record["copied"]["mean"]
     assert record["real"]["notes_a_second"]["mean"] == pytest.approx(10, abs=1)
-    again: Any = evaluate(composer, EvalOptions(n=4, seeds=2), BLIND, CPU)
+    again: Any = evaluate(composer, EvalOptions(n=4, seeds=2), NO_NETS, CPU)
     assert again == record
 
 
@@ -157,7 +156,7 @@ def test_what_can_not_be_asked_of_a_player_is_refused(
 ) -> None:
     before = player.read_bytes()
     with pytest.raises(EvaluationRefused, match=told):
-        evaluate(player, order, BLIND, CPU)
+        evaluate(player, order, NO_NETS, CPU)
     assert player.read_bytes() == before
 
 
@@ -175,13 +174,13 @@ def test_what_can_not_be_asked_of_a_composer_is_refused(
     composer: Path, order: EvalOptions, told: str
 ) -> None:
     with pytest.raises(EvaluationRefused, match=told):
-        evaluate(composer, order, BLIND, CPU)
+        evaluate(composer, order, NO_NETS, CPU)
 
 
 @pytest.mark.parametrize("family", ["wavenet", "composer"])
 def test_another_corpus_s_styles_are_refused(tmp_path: Path, family: str) -> None:
     with pytest.raises(EvaluationRefused, match=r"styles are not those|rate of the corpus"):
-        evaluate(tiny_checkpoint(tmp_path, family), EvalOptions(n=1), BLIND, CPU)
+        evaluate(tiny_checkpoint(tmp_path, family), EvalOptions(n=1), NO_NETS, CPU)
 
 
 @pytest.mark.slow
@@ -189,7 +188,7 @@ def test_the_page_shows_music_beside_what_is_real(
     player: Path, composer: Path, tmp_path: Path
 ) -> None:
     for path in (player, composer):
-        evaluate(path, EvalOptions(n=4, seeds=2), BLIND, CPU)
+        evaluate(path, EvalOptions(n=4, seeds=2), NO_NETS, CPU)
     held = load(player)
     bits = {"test_bits": 1.5, "test_bits_linear": 3.5}
     header = held.header.model_copy(update={"quality": held.header.quality | bits})

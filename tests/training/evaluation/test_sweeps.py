@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image
 
 from models.checkpoint.header import Header
-from training.evaluation.sweeps import Point, draw, sweep_of
+from training.evaluation.report.sweeps import Point, draw, sweep_of
 
 
 def record(fed: float, right: float, **params: Any) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def test_evaluations_that_differ_in_the_scale_alone_are_points_of_one_plot() -> 
         )
     )
     assert found is not None
-    assert found.likeness == "caption_at_5"
+    assert found.alignment == "caption_at_5"
     assert found.points == (
         Point(1.0, (70.0, 1.0), (0.2, 0.01)),
         Point(3.0, (80.0, 1.0), (0.6, 0.01)),

@@ -10,14 +10,13 @@ from models.checkpoint.header import read_header
 from models.checkpoint.weights import load
 from tests.models.families import tiny_checkpoint
 from tests.training import clips as made_up
-from tests.training.evaluation.test_evaluate import EYES
+from tests.training.evaluation.test_evaluate import NETS
 from training.data.video.clips import Clips
 from training.evaluation.evaluate import evaluate
-from training.evaluation.options import EvalOptions
-from training.evaluation.reference import EvaluationRefused
-from training.evaluation.report import write_report
-from training.evaluation.video import Watch, real
-from training.evaluation.video_sheet import rows_of
+from training.evaluation.evaluator import EvalOptions, EvaluationRefused
+from training.evaluation.report.report import write_report
+from training.evaluation.report.video_sheet import rows_of
+from training.evaluation.video import ClipComparison
 
 CPU = torch.device("cpu")
 WORDS = ("apple", "dog", "rocket", "red apple", "green apple", "a dog", "red dog", "red rocket")
@@ -35,7 +34,7 @@ def known_clips(monkeypatch: pytest.MonkeyPatch) -> Clips:
     frames = made_up.clips(count).numpy()
     found = Clips(frames, column, plain, column, nothing, nothing, tone)
     assert 4 <= found.held.sum() <= 20
-    for module in ("video", "video_sheet"):
+    for module in ("video", "report.video_sheet"):
         monkeypatch.setattr(f"training.evaluation.{module}.load_clips", lambda: found)
     return found
 
@@ -45,7 +44,7 @@ def known_clips(monkeypatch: pytest.MonkeyPatch) -> Clips:
 def test_a_checkpoint_is_measured_beside_its_floors(tmp_path: Path, family: str) -> None:
     path = tiny_checkpoint(tmp_path, family)
     params: dict[str, object] = {"steps": 1, "frames": 8} if family == "video_diffusion" else {}
-    record = evaluate(path, EvalOptions(params, n=4, seeds=2), EYES, CPU)  # type: ignore[arg-type]
+    record = evaluate(path, EvalOptions(params, n=4, seeds=2), NETS, CPU)  # type: ignore[arg-type]
     assert read_header(path).quality["evaluated"] == [record]
     assert (record["n"], record["seeds"], record["reference"]) == (2, 2, "moving emoji")
     for side in (record, record["real"], record["noise"]):
@@ -57,10 +56,10 @@ def test_a_checkpoint_is_measured_beside_its_floors(tmp_path: Path, family: str)
 
 
 def test_held_out_clips_are_not_among_those_that_are_near(known_clips: Clips) -> None:
-    watch = Watch.over(known_clips, EYES, Path("nowhere"))
-    assert len(watch.train.clips) + len(watch.test.clips) == 40
-    assert not set(watch.train.plain) & set(watch.test.plain)
-    assert real(watch, 4, 0)["nearest"] >= 0
+    comparison = ClipComparison.over(known_clips, NETS, Path("nowhere"))
+    assert len(comparison.train.clips) + len(comparison.test.clips) == 40
+    assert not set(comparison.train.plain) & set(comparison.test.plain)
+    assert comparison.real(4, 0)["nearest"] >= 0
 
 
 REFUSED = [
@@ -77,12 +76,12 @@ REFUSED = [
 def test_what_can_not_be_measured_is_told(tmp_path: Path, order: EvalOptions, told: str) -> None:
     path = tiny_checkpoint(tmp_path, "video_diffusion")
     with pytest.raises(EvaluationRefused, match=told):
-        evaluate(path, order, EYES, CPU)
+        evaluate(path, order, NETS, CPU)
 
 
 def test_a_page_shows_clips_frame_by_frame_and_beside_known_ones(tmp_path: Path) -> None:
     path = tiny_checkpoint(tmp_path, "video_gan")
-    evaluate(path, EvalOptions(n=4, seeds=1), EYES, CPU)
+    evaluate(path, EvalOptions(n=4, seeds=1), NETS, CPU)
     page = write_report(tmp_path, tmp_path / "docs").read_text()
     assert "## Against moving emoji" in page
     assert "*training clips*" in page

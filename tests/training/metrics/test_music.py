@@ -7,14 +7,14 @@ import torch
 
 from models.score import DRUMS, Note, Score
 from training.metrics.notes import (
-    beginnings,
-    onset_f,
+    onset_f1,
+    onsets,
     pitches_right,
-    told_beginnings,
-    told_chroma,
+    score_chroma,
+    score_onsets,
 )
 from training.metrics.sound import FRAME, faults, loudness
-from training.metrics.styles import trained_ear
+from training.metrics.styles import train_style_classifier
 
 RATE = 16_000
 
@@ -52,25 +52,25 @@ def test_what_is_played_has_the_pitches_of_its_score(score: Score) -> None:
 
 def test_percussion_has_no_pitch_classes() -> None:
     drum = Note(0, 1, 36, program=DRUMS)
-    assert not told_chroma(Score((drum,)), 10).any()
-    both = told_chroma(Score((drum, Note(0.2, 0.5, 61))), 8)
+    assert not score_chroma(Score((drum,)), 10).any()
+    both = score_chroma(Score((drum, Note(0.2, 0.5, 61))), 8)
     assert both.nonzero().tolist() == [[2, 1], [3, 1], [4, 1]]
 
 
 def test_beginnings_are_heard_where_they_are() -> None:
     sound = played(SCALE, 5)
-    heard = beginnings(sound, RATE)
+    heard = onsets(sound, RATE)
     assert heard == pytest.approx([note.onset for note in SCALE.notes], abs=0.03)
-    assert onset_f(sound, RATE, SCALE) == 1
+    assert onset_f1(sound, RATE, SCALE) == 1
     late = Score(tuple(Note(n.onset + 0.2, n.end + 0.2, n.pitch) for n in SCALE.notes))
-    assert onset_f(sound, RATE, late) == 0
+    assert onset_f1(sound, RATE, late) == 0
     half = Score(SCALE.notes[:4])
-    assert onset_f(sound, RATE, half) == pytest.approx(2 * 4 / (4 + 8))
+    assert onset_f1(sound, RATE, half) == pytest.approx(2 * 4 / (4 + 8))
 
 
 def test_notes_that_begin_together_are_one_beginning() -> None:
     notes = (Note(0, 1, 60), Note(0.01, 1, 64), Note(0.02, 1, 67), Note(0.5, 1, 70))
-    assert told_beginnings(Score(notes)) == [0, 0.5]
+    assert score_onsets(Score(notes)) == [0, 0.5]
 
 
 def test_faults_are_found_where_they_are() -> None:
@@ -96,5 +96,5 @@ def test_an_ear_tells_styles_that_sound_differently() -> None:
         for p in (45, 75)
     )
     style = torch.arange(2).repeat_interleave(30)
-    ear = trained_ear(torch.cat([low[:30], high[:30]]), style, RATE)
+    ear = train_style_classifier(torch.cat([low[:30], high[:30]]), style, RATE)
     assert ear.styles(torch.cat([low[30:], high[30:]])).tolist() == [0] * 10 + [1] * 10

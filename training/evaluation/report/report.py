@@ -1,6 +1,6 @@
-"""docs/quality.md: every checkpoint's figures in tables, and a sheet of its pictures.
+"""Writes docs/quality.md: every checkpoint's figures in tables, and a sheet of its samples.
 
-All is read off the cards, which `atelier eval` has written; the sheets are drawn from a fixed seed.
+The figures come from the cards, where `atelier eval` writes them; the samples have a fixed seed.
 The same checkpoints give the same page.
 """
 
@@ -10,26 +10,28 @@ import torch
 from PIL import Image
 
 from models.checkpoint.header import SUFFIX, Header, read_header
-from models.checkpoint.weights import load
+from models.checkpoint.weights import Checkpoint, load
 from models.families import FAMILIES
-from training.evaluation.evaluate import takes_words, wanted
-from training.evaluation.prompts import KNOWN, MOVING, NOT_MOVING, STANDING, UNSEEN, titled
-from training.evaluation.spectrograms import music_sheet
-from training.evaluation.sweeps import draw, sweep_of
-from training.evaluation.tables import (
+from training.evaluation.evaluator import requests_of
+from training.evaluation.image import image_requests, takes_words
+from training.evaluation.report.music_sheet import music_sheet
+from training.evaluation.report.prompts import KNOWN, MOVING, NOT_MOVING, STANDING, UNSEEN, titled
+from training.evaluation.report.sweeps import draw, sweep_of
+from training.evaluation.report.tables import (
     BITS,
     BOUNDS,
     LATENTS,
     comparisons,
     evaluations,
-    figures,
+    figure_table,
     side_by_side,
 )
-from training.evaluation.video_sheet import Screening
+from training.evaluation.report.video_sheet import VideoSheet
 from training.generate import generate_pixels, load_model
 from training.loop.progress import sheet
 from training.publish import JUDGES
 
+CPU = torch.device("cpu")
 SMALL = 32  # pixels; of pictures up to this side a sheet has more
 
 INTRODUCTION = """# Quality
@@ -53,11 +55,11 @@ def write_report(checkpoints: Path, out: Path) -> Path:
         picture = out / "quality" / f"{name}.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
         if FAMILIES[card.family].modality == "video":
-            screening = Screening.of(load(checkpoints / f"{name}{SUFFIX}"))
-            screening.sheet().save(picture, optimize=True)
-            screening.beside_known().save(_beside(picture), optimize=True)
+            clips = VideoSheet.of(load(checkpoints / f"{name}{SUFFIX}"))
+            clips.sheet().save(picture, optimize=True)
+            clips.beside_nearest().save(_beside(picture), optimize=True)
             continue
-        contact_sheet(checkpoints / f"{name}{SUFFIX}").save(picture, optimize=True)
+        contact_sheet(load(checkpoints / f"{name}{SUFFIX}")).save(picture, optimize=True)
         if sweep := sweep_of(card):
             draw(sweep, picture.with_name(f"{name}-guidance.png"))
     page = out / "quality.md"
@@ -69,30 +71,28 @@ def write_report(checkpoints: Path, out: Path) -> Path:
     ]
     sections = [_section(name, card, shown=True) for name, card in cards.items()]
     sections += [_section(name, card, shown=False) for name, card in judges.items()]
-    parts = [INTRODUCTION, *tables, *sections]
-    page.write_text("\n".join(part for part in parts if part), encoding="utf-8")
+    texts = [INTRODUCTION, *tables, *sections]
+    page.write_text("\n".join(text for text in texts if text), encoding="utf-8")
     return page
 
 
-def contact_sheet(path: Path) -> Image.Image:
+def contact_sheet(checkpoint: Checkpoint) -> Image.Image:
     """Pictures of seed 0 with default params; a row for each label where a model has any."""
-    checkpoint, device = load(path), torch.device("cpu")
-    if FAMILIES[checkpoint.header.family].modality == "audio":
-        return music_sheet(checkpoint)
-    model = load_model(checkpoint, device)
-    if takes_words(checkpoint.header):
+    header, model = checkpoint.header, load_model(checkpoint, CPU)
+    if FAMILIES[header.family].modality == "audio":
+        return music_sheet(header, model)
+    if takes_words(header):
         prompts = [*KNOWN, *UNSEEN]
-        told = FAMILIES[checkpoint.header.family].params
-        asked = [told.model_validate({**checkpoint.header.defaults, "prompt": p}) for p in prompts]
-        return titled(generate_pixels(model, asked, 0, device), prompts, 8)
-    first = wanted(checkpoint.header, {}, 1)
-    side = generate_pixels(model, first.params, 0, device).shape[3]
-    kinds = 0 if first.label is None else len(checkpoint.header.labels)
+        requests = requests_of(header, {}, [{"prompt": prompt} for prompt in prompts])
+        return titled(generate_pixels(model, requests, 0, CPU), prompts, 8)
+    first = image_requests(header, {}, 1)
+    side = generate_pixels(model, first.params, 0, CPU).shape[3]
+    kinds = 0 if first.label is None else len(header.labels)
     columns, rows = (10, kinds) if kinds else (16, 6) if side <= SMALL else (10, 4)
-    asked = wanted(checkpoint.header, {}, columns * rows).params  # the labels in turn
+    requests = image_requests(header, {}, columns * rows).params  # the labels in turn
     if kinds:
-        asked = [asked[kind] for kind in range(kinds) for _ in range(columns)]
-    pictures = generate_pixels(model, asked, 0, device)
+        requests = [requests[kind] for kind in range(kinds) for _ in range(columns)]
+    pictures = generate_pixels(model, requests, 0, CPU)
     page = sheet(pictures.float().div(255), columns)
     if pictures.shape[1] == 1:
         return page.convert("L")
@@ -104,11 +104,11 @@ def _beside(picture: Path) -> Path:
 
 
 def _section(name: str, card: Header, *, shown: bool) -> str:
-    parts = [f"## {name}", card.description, card.limitations]
+    paragraphs = [f"## {name}", card.description, card.limitations]
     if shown and FAMILIES[card.family].modality == "audio":
-        parts += [f"![Music of {name}](quality/{name}.png)", "Seed 0, default params."]
+        paragraphs += [f"![Music of {name}](quality/{name}.png)", "Seed 0, default params."]
     elif shown and FAMILIES[card.family].modality == "video":
-        parts += [
+        paragraphs += [
             f"![Clips of {name}](quality/{name}.png)",
             f"Seed 0, default params, frame by frame: {len(MOVING)} emoji that were learnt from, "
             f"{len(NOT_MOVING)} that were never seen to move, {len(STANDING)} things that no clip "
@@ -121,10 +121,14 @@ def _section(name: str, card: Header, *, shown: bool) -> str:
         order = ", a row for each label" if card.labels else ""
         if takes_words(card):
             order = f": {len(KNOWN)} names of emoji, then {len(UNSEEN)} things that no set has"
-        parts += [f"![Pictures of {name}](quality/{name}.png)", f"Seed 0, default params{order}."]
+        paragraphs += [
+            f"![Pictures of {name}](quality/{name}.png)",
+            f"Seed 0, default params{order}.",
+        ]
     if sweep_of(card):
-        parts.append(f"![Guidance of {name}](quality/{name}-guidance.png)")
-    return "\n\n".join(part for part in (*parts, figures(card.quality)) if part).rstrip() + "\n"
+        paragraphs.append(f"![Guidance of {name}](quality/{name}-guidance.png)")
+    paragraphs.append(figure_table(card.quality))
+    return "\n\n".join(text for text in paragraphs if text).rstrip() + "\n"
 
 
 def _cards(folder: Path) -> dict[str, Header]:

@@ -10,13 +10,13 @@ from PIL import Image
 from pydantic import JsonValue
 
 from models.checkpoint.header import Header
-from training.evaluation.evaluate import EVALUATED
-from training.evaluation.options import Record
-from training.evaluation.tables import FIGURES, SAME
+from training.evaluation.evaluate import records_of
+from training.evaluation.evaluator import Record
+from training.evaluation.report.tables import FIGURES, SAME
 
 SCALE = "guidance_scale"
 FEWEST = 3  # points of a plot
-LIKENESS = ("caption_at_5", "caption_likeness", "class_accuracy")
+ALIGNMENT = ("caption_at_5", "caption_likeness", "class_accuracy")
 """What guidance should raise, the first that was measured."""
 
 
@@ -26,23 +26,21 @@ class Point:
 
     scale: float
     fed: tuple[float, float]
-    likeness: tuple[float, float]
+    alignment: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """Evaluations that differ in the guidance scale alone, the scale rising."""
 
-    likeness: str  # the name of the figure
+    alignment: str  # the name of the figure
     points: tuple[Point, ...]
 
 
 def sweep_of(card: Header) -> Sweep | None:
     """The one with the most points among a card's evaluations; None where none has three."""
-    known = card.quality.get(EVALUATED)
-    records = [r for r in known if isinstance(r, dict)] if isinstance(known, list) else []
     alike: dict[str, list[Record]] = {}
-    for record in records:
+    for record in records_of(card):
         params = record["params"]
         others = {k: v for k, v in params.items() if k != SCALE} if isinstance(params, dict) else {}
         same = [sorted(others.items()), *(record.get(key) for key in SAME)]
@@ -56,7 +54,7 @@ def sweep_of(card: Header) -> Sweep | None:
 
 
 def draw(sweep: Sweep, path: Path) -> None:
-    """A PNG: FED on the left, which should be small, and the likeness on the right."""
+    """A PNG: FED on the left, which should be small, and the alignment on the right."""
     figure = Figure(figsize=(7, 3.6), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
@@ -64,7 +62,7 @@ def draw(sweep: Sweep, path: Path) -> None:
     scales = [point.scale for point in sweep.points]
     for axes, colour, name, values in (
         (left, "tab:blue", FIGURES["fed"], [p.fed for p in sweep.points]),
-        (right, "tab:red", FIGURES[sweep.likeness], [p.likeness for p in sweep.points]),
+        (right, "tab:red", FIGURES[sweep.alignment], [p.alignment for p in sweep.points]),
     ):
         means, halves = [mean for mean, _ in values], [half for _, half in values]
         axes.errorbar(scales, means, halves, color=colour, marker="o", capsize=3)
@@ -80,7 +78,7 @@ def draw(sweep: Sweep, path: Path) -> None:
 
 def _sweep(records: Sequence[Record], own: JsonValue) -> Sweep | None:
     """A point for each scale, the last one measured; `own` is the checkpoint's."""
-    name = next((key for key in LIKENESS if all(key in r for r in records)), None)
+    name = next((key for key in ALIGNMENT if all(key in r for r in records)), None)
     if name is None:
         return None
     points: dict[float, Point] = {}
@@ -89,11 +87,13 @@ def _sweep(records: Sequence[Record], own: JsonValue) -> Sweep | None:
         asked = params.get(SCALE) if isinstance(params, dict) else None
         scale = own if asked is None else asked
         if isinstance(scale, int | float):
-            points[scale] = Point(float(scale), _read(record["fed"]), _read(record[name]))
+            points[scale] = Point(
+                float(scale), _mean_and_half(record["fed"]), _mean_and_half(record[name])
+            )
     return Sweep(name, tuple(points[scale] for scale in sorted(points)))
 
 
-def _read(figure: JsonValue) -> tuple[float, float]:
+def _mean_and_half(figure: JsonValue) -> tuple[float, float]:
     """Mean and half interval, of which one seed has none."""
     if not isinstance(figure, dict):
         raise TypeError(f"a figure is a mean and an interval, not {figure!r}")

@@ -1,4 +1,4 @@
-"""Prompts whose pictures are looked at: names that were learnt from, and things not drawn yet."""
+"""Prompts of the contact sheets: names of the training emoji, and things that no set has."""
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -58,8 +58,8 @@ def titled(pictures: Tensor, titles: list[str], columns: int) -> Image.Image:
     rows = -(-len(titles) // columns)
     page = Image.new("RGB", (columns * cell, rows * (side + LABEL + 6)), "white")
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(10)
-    for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
-        left, top = place % columns * cell, place // columns * (side + LABEL + 6)
+    for index, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        left, top = index % columns * cell, index // columns * (side + LABEL + 6)
         tile = Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
         page.paste(tile, (left + (cell - side) // 2, top))
         for line, text in enumerate(folded(title)):
@@ -71,7 +71,7 @@ def titled(pictures: Tensor, titles: list[str], columns: int) -> Image.Image:
 
 def folded(title: str) -> list[str]:
     """At most two lines, broken between words. What the font can't show is spelt out."""
-    plain = SPELT.get(title, title)
+    plain = SPELLED.get(title, title)
     lines = [""]
     for word in plain.split():
         if lines[-1] and len(lines[-1]) + len(word) >= LINE and len(lines) < 2:
@@ -80,4 +80,4 @@ def folded(title: str) -> list[str]:
     return lines
 
 
-SPELT = {"紫色的苹果": "purple apple (in Chinese)", "火箭里的狗": "dog in a rocket (in Chinese)"}
+SPELLED = {"紫色的苹果": "purple apple (in Chinese)", "火箭里的狗": "dog in a rocket (in Chinese)"}

@@ -1,14 +1,15 @@
-"""Music to look at: what a player makes of held-out scores beside their recordings, and what a
-composer writes beside held-out pieces."""
+"""Draws music: performances beside recordings, and compositions beside held-out pieces."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from models.audio.wavenet import WaveNet
-from models.checkpoint.weights import Checkpoint
+from models.checkpoint.header import Header
+from models.engine.flow import Family
 from models.music.composer import Composer
 from models.score import Score, part
 from training.data.music.audio_columns import heard_of
@@ -16,14 +17,13 @@ from training.data.music.build import STYLES
 from training.evaluation.audio_player import (
     MINUTES,
     SECONDS,
-    Clip,
-    clips_of,
+    Excerpt,
+    excerpts_of,
     performances,
     player_params,
 )
-from training.evaluation.composer import composer_params, held_out_of, made_by
-from training.evaluation.reference import EvaluationRefused
-from training.generate import load_model
+from training.evaluation.composer import Piece, composed, composer_params, held_out_of
+from training.evaluation.evaluator import EvaluationRefused
 from training.metrics.mel import FLOOR, log_mel
 from training.metrics.notation import whole_picture
 
@@ -33,41 +33,41 @@ LABEL = 14  # pixels above a picture
 CPU = torch.device("cpu")
 
 
-def music_sheet(checkpoint: Checkpoint) -> Image.Image:
-    """Two columns, what is made and what is real; with default params and seed 0.
+def music_sheet(header: Header, model: Family[Any]) -> Image.Image:
+    """Two columns, generated and real, with default params and seed 0.
 
     Raises DataMissing where there is no corpus to compare with.
     """
-    model = load_model(checkpoint, CPU)
     if isinstance(model, WaveNet):
-        return _of_player(model, checkpoint)
+        return _of_player(header, model)
     if isinstance(model, Composer):
-        return _of_composer(model, checkpoint)
-    raise EvaluationRefused(f"nothing shows the music of {checkpoint.header.family}")
+        return _of_composer(header, model)
+    raise EvaluationRefused(f"nothing shows the music of {header.family}")
 
 
-def _of_player(model: WaveNet, checkpoint: Checkpoint) -> Image.Image:
-    clips: list[Clip] = []
+def _of_player(header: Header, model: WaveNet) -> Image.Image:
+    excerpts: list[Excerpt] = []
     for number, style in enumerate(STYLES):
-        held_out = list(clips_of(heard_of(style, MINUTES), number, test=True))
-        clips += held_out[:: max(1, len(held_out) // EACH)][:EACH]
-    made = performances(model, clips, player_params(checkpoint, {}), 0, CPU)
+        held_out = list(excerpts_of(heard_of(style, MINUTES), number, test=True))
+        excerpts += held_out[:: max(1, len(held_out) // EACH)][:EACH]
+    sounds = performances(model, excerpts, player_params(header, {}), 0, CPU)
     pairs = [
-        (_spectrogram(sound, model.rate), _spectrogram(clip.sound, model.rate))
-        for clip, sound in zip(clips, made, strict=True)
+        (_spectrogram(sound, model.rate), _spectrogram(excerpt.sound, model.rate))
+        for excerpt, sound in zip(excerpts, sounds, strict=True)
     ]
-    return _side_by_side([model.labels[c.style] for c in clips], pairs, ("played", "recording"))
+    titles = [model.labels[excerpt.style] for excerpt in excerpts]
+    return _side_by_side(titles, pairs, ("played", "recording"))
 
 
-def _of_composer(model: Composer, checkpoint: Checkpoint) -> Image.Image:
-    asked = composer_params(checkpoint, {})
-    real: list[tuple[str, Score]] = []
+def _of_composer(header: Header, model: Composer) -> Image.Image:
+    params = composer_params(header, {})
+    real: list[Piece] = []
     for style in STYLES:
         real += held_out_of(model.tokenizer, style)[:EACH]
     styles = [style for style, _ in real]
     pairs = [
-        (_notes(made, asked.seconds), _notes(score, asked.seconds))
-        for (_, made), (_, score) in zip(made_by(model, asked, styles, 0), real, strict=True)
+        (_notes(written, params.seconds), _notes(score, params.seconds))
+        for (_, written), (_, score) in zip(composed(model, params, styles, 0), real, strict=True)
     ]
     return _side_by_side(styles, pairs, ("composed", "held out"))
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import JsonValue
 
 from models.checkpoint.header import Header
-from training.evaluation.evaluate import EVALUATED
-from training.evaluation.options import Record
+from training.evaluation.evaluate import EVALUATED, records_of
+from training.evaluation.evaluator import Record
 from training.evaluation.video import REFERENCE
 
 FIGURES = {
@@ -17,21 +17,21 @@ FIGURES = {
     "precision": "precision",
     "recall": "recall",
     "class_accuracy": "kind right",
-    "caption_at_1": "caption right",
-    "caption_at_5": "among five",
-    "caption_likeness": "likeness",
+    "caption_at_1": "top-1",
+    "caption_at_5": "top-5",
+    "caption_likeness": "CLIP similarity",
     "motion": "motion",
     "motion_spread": "its deviation",
     "jerkiness": "jerks",
     "nearest": "to the nearest",
     "unseen_fed": "FED, unseen",
-    "unseen_caption_at_5": "among five, unseen",
-    "unseen_caption_likeness": "likeness, unseen",
+    "unseen_caption_at_5": "top-5, unseen",
+    "unseen_caption_likeness": "CLIP similarity, unseen",
     "unseen_motion": "motion, unseen",
     "unseen_nearest": "to the nearest, unseen",
     "style_right": "style right",
     "pitches_right": "pitches right",
-    "onsets": "beginnings, F",
+    "onsets": "onset F1",
     "loudness": "dB",
     "clipped": "clipped",
     "silent": "silent",
@@ -81,13 +81,7 @@ NONE = "-"
 
 def evaluations(cards: Mapping[str, Header]) -> list[tuple[str, Record]]:
     """Every record of every card, with the checkpoint's name."""
-    found = []
-    for name, card in cards.items():
-        known = card.quality.get(EVALUATED)
-        for record in known if isinstance(known, list) else []:
-            if isinstance(record, dict):
-                found.append((name, record))
-    return found
+    return [(name, record) for name, card in cards.items() for record in records_of(card)]
 
 
 def comparisons(records: Iterable[tuple[str, Record]]) -> str:
@@ -106,9 +100,9 @@ def _comparison(records: list[tuple[str, Record]]) -> str:
     shown = [key for key in FIGURES if any(key in record for _, record in records)]
     floors: dict[str, Record] = {"real": {}, "noise": {}}
     for _, record in records:
-        for kind, known in floors.items():
-            found = record.get(kind)
-            known.update(found if isinstance(found, dict) else {})
+        for kind, floor in floors.items():
+            figures = record.get(kind)
+            floor.update(figures if isinstance(figures, dict) else {})
     kinds = (KINDS.get(str(first[key])) for key in ("reference", "features"))
     what, real = next(filter(None, kinds), ("pictures", "*training pictures*"))
     rows = [
@@ -118,11 +112,15 @@ def _comparison(records: list[tuple[str, Record]]) -> str:
     if floors["noise"]:
         rows.append(("*noise*", "", *_cells(floors["noise"], shown)))
     judges = sorted({str(record["judge"]) for _, record in records if "judge" in record})
-    eyes = [first["features"], *([first["inception"]] if "inception" in first else []), *judges]
+    judged_by = [
+        first["features"],
+        *([first["inception"]] if "inception" in first else []),
+        *judges,
+    ]
     title = f"## Against {first['reference']}"
     about = (
         f"{_number(first['n'])} {what} for each of {first['seeds']} seeds, against "
-        f"{_number(first['held_out'])} held-out ones; seen by {', '.join(map(str, eyes))}."
+        f"{_number(first['held_out'])} held-out ones; seen by {', '.join(map(str, judged_by))}."
     )
     heads = (f"{what} of", "params", *(FIGURES[key] for key in shown))
     return f"{title}\n\n{about}\n\n{markdown(heads, rows)}"
@@ -140,14 +138,14 @@ def side_by_side(cards: Mapping[str, Header], columns: Mapping[str, str], title:
     return f"## {title}\n\n{markdown(heads, rows)}" if rows else ""
 
 
-def figures(quality: Mapping[str, JsonValue]) -> str:
-    """What else a card knows, a row for each; nothing if that is nothing."""
+def figure_table(quality: Mapping[str, JsonValue]) -> str:
+    """Returns a row for every other figure of a card, or nothing without any."""
     rows = []
     for name, value in quality.items():
         if isinstance(value, dict):
-            rows += [(f"{_spelt(name)}: {k}", str(v)) for k, v in value.items()]
+            rows += [(f"{_spelled(name)}: {k}", str(v)) for k, v in value.items()]
         elif name != EVALUATED:
-            rows.append((_spelt(name), str(value)))
+            rows.append((_spelled(name), str(value)))
     return markdown(("figure", "value"), rows) if rows else ""
 
 
@@ -183,5 +181,5 @@ def _number(value: JsonValue) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _spelt(name: str) -> str:
+def _spelled(name: str) -> str:
     return name.replace("_", " ")
