@@ -23,6 +23,6 @@ def load_component(name: str) -> Checkpoint:
     return load(path)
 
 
-def need_of(name: str) -> Requirement:
+def requirement_of(name: str) -> Requirement:
     """Returns the component's entry in the header of a checkpoint that needs it."""
     return Requirement(id=name, weights=weights_sha256(load_component(name).tensors))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from models.checkpoint.header import Header
-from training.components import load_component, need_of
+from training.components import load_component, requirement_of
 from training.data.images.captions import load_captioned, load_named, rows_of
 from training.data.images.lexicon import STYLES
 from training.data.music.compositions import compose
@@ -60,12 +60,12 @@ def learner(card: Header, device: torch.device) -> Learner:
     return StandardLearner(LatentDiffusionObjective(card, PROMPTS.split(","), SETTINGS, device))
 
 
-def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
+def with_requirements(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
     """The configuration of the autoencoder, whose weights it holds; CLIP and the net that enlarges
     by their hashes."""
     net = {"unet": card.net["unet"], "autoencoder": load_component("autoencoder-emoji").header.net}
-    needs = {role: need_of(f"{role}-emoji") for role in ("clip", "upscaler")}
-    return TrainedWeights(card.model_copy(update={"net": net, "requires": needs}), weights)
+    requires = {role: requirement_of(f"{role}-emoji") for role in ("clip", "upscaler")}
+    return TrainedWeights(card.model_copy(update={"net": net, "requires": requires}), weights)
 
 
 CARD = Header(
@@ -96,6 +96,6 @@ RECIPE = Recipe(
     settings=asdict(SETTINGS),
     steps=STEPS,
     batch=256,
-    finish=with_needs,
+    finish=with_requirements,
     reference=load_named,
 )

@@ -7,7 +7,7 @@ import torch
 
 from models.checkpoint.header import SUFFIX, Header
 from models.checkpoint.weights import load as load_checkpoint
-from training.components import checkpoints_folder, need_of
+from training.components import checkpoints_folder, requirement_of
 from training.data.images.lexicon import STYLES
 from training.data.video.clips import ABOUT, LICENCE
 from training.learners.standard import StandardLearner
@@ -45,11 +45,11 @@ def learner(card: Header, device: torch.device) -> Learner:
     return StandardLearner(VideoDiffusionObjective(card, painter, video_texts(), SETTINGS, device))
 
 
-def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
+def with_requirements(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
     """The parts it works with, by their hashes."""
     roles = ("clip", "guess", "autoencoder", "upscaler")
-    needs = {role: need_of(f"{role}-emoji") for role in roles}
-    return TrainedWeights(card.model_copy(update={"requires": needs}), weights)
+    requires = {role: requirement_of(f"{role}-emoji") for role in roles}
+    return TrainedWeights(card.model_copy(update={"requires": requires}), weights)
 
 
 CARD = Header(
@@ -82,5 +82,5 @@ RECIPE = Recipe(
     settings=asdict(SETTINGS),
     steps=STEPS,
     batch=64,
-    finish=with_needs,
+    finish=with_requirements,
 )

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from models.checkpoint.header import Header
-from training.components import need_of
+from training.components import requirement_of
 from training.data.video.clips import ABOUT, LICENCE
 from training.learners.video_columns import clips_with_texts
 from training.learners.video_gan import VideoGANLearner, VideoGANSettings
@@ -17,12 +17,12 @@ STEPS = 8_000
 SETTINGS = VideoGANSettings(steps=STEPS)
 
 
-def with_needs(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
+def with_requirements(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
     """The parts it works with, by their hashes; and that it makes one number of frames."""
     frames = card.net["frames"]
-    needs = {role: need_of(f"{role}-emoji") for role in ("clip", "upscaler")}
+    requires = {role: requirement_of(f"{role}-emoji") for role in ("clip", "upscaler")}
     facts = {
-        "requires": needs,
+        "requires": requires,
         "defaults": card.defaults | {"frames": frames},
         "limits": card.limits | {"frames": (frames, frames)},
     }
@@ -59,5 +59,5 @@ RECIPE = Recipe(
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
     steps=STEPS,
     batch=64,
-    finish=with_needs,
+    finish=with_requirements,
 )

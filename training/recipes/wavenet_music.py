@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.checkpoint.header import Header
 from models.music.piano_roll import Rolled
-from training.components import need_of
+from training.components import requirement_of
 from training.data.music.audio_columns import Windows, load_heard
 from training.data.music.build import ABOUT, STYLES
 from training.data.music.rendering import RATE
@@ -41,7 +41,7 @@ def load() -> Data:
 
 def with_composer(card: Header, weights: dict[str, Tensor], data: Data) -> TrainedWeights:
     """The composer that writes what it plays where nobody gives it a score, by its hash."""
-    composer = need_of("composer")
+    composer = requirement_of("composer")
     return TrainedWeights(card.model_copy(update={"requires": {"composer": composer}}), weights)
 
 

@@ -171,7 +171,9 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
     assert learner.sample(5, seeded(0)).shape == (5, 3, 32, 32)
     guess = load_component("guess-emoji").tensors  # stays as it is
     assert all(torch.equal(learner.weights()[f"unet.guess.{k}"], w) for k, w in guess.items())
-    need = Requirement(id="clip-emoji", weights=weights_sha256(load_component("clip-emoji").tensors))
+    need = Requirement(
+        id="clip-emoji", weights=weights_sha256(load_component("clip-emoji").tensors)
+    )
     served = card.model_copy(update={"net": LATENT, "requires": {"clip": need}})
     save(parts / "painter.safetensors", served, learner.weights())
     family = LatentDiffusion(load(parts / "painter.safetensors"), Placement(CPU))
@@ -181,7 +183,9 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
 
 
 def test_a_checkpoint_made_elsewhere_has_its_parts_beside_it(parts: Path, tmp_path: Path) -> None:
-    need = Requirement(id="clip-emoji", weights=weights_sha256(load_component("clip-emoji").tensors))
+    need = Requirement(
+        id="clip-emoji", weights=weights_sha256(load_component("clip-emoji").tensors)
+    )
     card = Header(family="latent_diffusion", net=LATENT, requires={"clip": need})
     elsewhere = tmp_path / "elsewhere" / "painter.safetensors"
     bring_parts(card, elsewhere)
