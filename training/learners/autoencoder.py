@@ -38,6 +38,7 @@ class AutoencoderObjective(Objective[Autoencoder]):
     """L1 of pixels and of the differences between neighbours, which keep edges sharp without a
     critic of patches, and a little KL that keeps latents near N(0, 1)."""
 
+    settings: AutoencoderSettings
     refusal = "an autoencoder can't begin from a checkpoint: its latents are measured at its end"
 
     def __init__(self, card: Header, settings: AutoencoderSettings, device: torch.device) -> None:

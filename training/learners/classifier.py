@@ -35,6 +35,8 @@ class ClassifierSettings:
 class ClassifierObjective(Objective[Classifier]):
     """Cross-entropy on images that are mirrored and moved a little."""
 
+    settings: ClassifierSettings
+
     def __init__(self, card: Header, settings: ClassifierSettings, device: torch.device) -> None:
         net = initialise(classifier_of(card), torch.Generator().manual_seed(settings.seed))
         self.net = net.to(device).to(memory_format=torch.channels_last).train()

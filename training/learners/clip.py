@@ -42,6 +42,7 @@ class CLIPObjective(Objective[Any]):
     lesson, a linear layer that is not served also learns to predict the teacher's text vectors.
     """
 
+    settings: CLIPSettings
     betas = (0.9, 0.98)
     refusal = "a CLIP can't begin from a checkpoint: the layer to its teacher is in none"
 

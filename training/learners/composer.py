@@ -54,6 +54,7 @@ class ComposerObjective(Objective[Net]):
     Columns: tokens (N, longest) int16, whole pieces padded with 0, and styles (N,) int64.
     """
 
+    settings: ComposerSettings
     betas = (0.9, 0.95)
 
     def __init__(self, card: Header, settings: ComposerSettings, device: torch.device) -> None:

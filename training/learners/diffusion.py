@@ -43,6 +43,8 @@ class DiffusionSettings:
 class DiffusionObjective(Objective[UNet]):
     """A U-Net under the weighted loss of Hang et al. 2023 (2303.09556), equation 8."""
 
+    settings: DiffusionSettings
+
     def __init__(self, card: Header, settings: DiffusionSettings, device: torch.device) -> None:
         config: dict[str, Any] = dict(card.net)
         net = initialise(UNet(**config), torch.Generator().manual_seed(settings.seed))

@@ -48,6 +48,7 @@ class LatentDiffusionObjective(Objective[UNet]):
     the net does not trust a wrong one (Ho et al. 2022, 2106.15282, section 4.2).
     """
 
+    settings: LatentDiffusionSettings
     prefix = "unet."
 
     def __init__(

@@ -40,6 +40,8 @@ class GuessObjective(Objective[Guess]):
     and of the empty text, (B, width).
     """
 
+    settings: GuessSettings
+
     def __init__(self, card: Header, settings: GuessSettings, device: torch.device) -> None:
         config: dict[str, Any] = dict(card.net)
         rng = torch.Generator().manual_seed(settings.seed)

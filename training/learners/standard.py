@@ -124,8 +124,12 @@ class StandardLearner(Generic[N]):
         self.steps = load_state(state, self._components())
 
     def _components(self) -> dict[str, Stateful]:
-        own = {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
-        return own | self.objective.extra_modules()
+        own: dict[str, Stateful] = {
+            "net": self.net,
+            "average": self.average.net,
+            "optimiser": self.optimiser,
+        }
+        return {**own, **self.objective.extra_modules()}
 
 
 def state_on_cpu(net: nn.Module) -> dict[str, Tensor]:

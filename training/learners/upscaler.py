@@ -47,6 +47,8 @@ class UpscalerObjective(Objective[Upscaler]):
     Some are as drawn and some as an autoencoder gives them back. Columns: large, small, soft.
     """
 
+    settings: UpscalerSettings
+
     def __init__(self, card: Header, settings: UpscalerSettings, device: torch.device) -> None:
         config: dict[str, Any] = dict(card.net)
         net = initialise(Upscaler(**config), torch.Generator().manual_seed(settings.seed))

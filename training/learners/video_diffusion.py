@@ -68,6 +68,7 @@ class VideoDiffusionObjective(Objective[VideoUNet]):
     that `rng` seeds.
     """
 
+    settings: VideoDiffusionSettings
     prefix = "unet."
 
     def __init__(

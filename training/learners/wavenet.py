@@ -56,6 +56,8 @@ class WaveNetObjective(Objective[WaveNetModel]):
     pitches) uint8, 255 being 1; styles (N,) int64. A row has as many samples as its frames have.
     """
 
+    settings: WaveNetSettings
+
     def __init__(self, card: Header, settings: WaveNetSettings, device: torch.device) -> None:
         config: dict[str, Any] = dict(card.net)
         rng = torch.Generator().manual_seed(settings.seed)
