@@ -26,8 +26,8 @@ from models.engine.batching import Placement
 from models.params.diffusion import DiffusionParams
 from training.data.images.fashion import load_fashion
 from training.generate import generate_pixels
-from training.metrics.features import EfficientNetLite0
-from training.metrics.frechet import frechet_distance, gaussian_of
+from training.metrics.image.features import EfficientNetLite0
+from training.metrics.image.frechet import frechet_distance, gaussian_of
 
 CHECKPOINT = CHECKPOINTS / "ddpm-fashion.safetensors"
 SAMPLERS = ("ddim", "euler", "dpmpp_2m", "heun")

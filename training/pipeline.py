@@ -16,7 +16,7 @@ from models.registry import ID
 from training.adapt_recipe import fitted, rehearse, shape_of
 from training.data.images.sets import ImageSource, source_of
 from training.errors import RunBroken, TrainingRefused
-from training.learners.video_columns import own_videos
+from training.learners.video.video_columns import own_videos
 from training.loop.loop import train
 from training.loop.run_folder import RunFolder
 from training.loop.warm_start import begun

@@ -29,7 +29,7 @@ from training.learners.gan import GANLearner, GANSettings
 from training.learners.mixture import MixtureLearner, MixtureSettings
 from training.learners.standard import StandardLearner
 from training.learners.vae import VAELearner, VAESettings
-from training.learners.video_gan import VideoGANLearner, VideoGANSettings
+from training.learners.video.video_gan import VideoGANLearner, VideoGANSettings
 from training.recipe import Learner, Recipe
 
 TEXTS = ("title", "description", "limitations", "licence", "data_licence")

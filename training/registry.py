@@ -9,13 +9,23 @@ from training.recipe import Recipe
 
 
 def recipes() -> list[str]:
-    """The names of all recipes, which are those of the checkpoints they make."""
-    modules = pkgutil.iter_modules([str(Path(__file__).with_name("recipes"))])
-    return sorted(module.name.replace("_", "-") for module in modules)
+    """Returns the names of all recipes, which are those of the checkpoints they make."""
+    return sorted(_modules())
 
 
 def recipe_named(name: str) -> Recipe:
-    if name not in recipes():
-        raise TrainingRefused(f"no recipe {name!r}; there are {', '.join(recipes())}")
-    recipe: Recipe = vars(import_module(f"training.recipes.{name.replace('-', '_')}"))["RECIPE"]
+    modules = _modules()
+    if name not in modules:
+        raise TrainingRefused(f"no recipe {name!r}; there are {', '.join(sorted(modules))}")
+    recipe: Recipe = vars(import_module(modules[name]))["RECIPE"]
     return recipe
+
+
+def _modules() -> dict[str, str]:
+    """Returns the module of each recipe: a file in a folder of `training/recipes`."""
+    folders = [str(folder) for folder in Path(__file__).with_name("recipes").iterdir()]
+    return {
+        module.name.replace("_", "-"): f"training.recipes.{Path(folder).name}.{module.name}"
+        for folder in folders
+        for module in pkgutil.iter_modules([folder])
+    }

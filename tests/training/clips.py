@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.learners.video_texts import LONGEST, VideoTexts
+from training.learners.video.video_texts import LONGEST, VideoTexts
 
 TEXTS = 6
 

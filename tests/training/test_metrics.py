@@ -3,8 +3,8 @@ import torch
 
 from models.checkpoint.header import Header
 from models.nets.dcgan import Generator
+from training.metrics.image.patch_distances import nearest_rms, patch_distances, sliced_wasserstein
 from training.metrics.image.patches import measure_patches
-from training.metrics.pictures import nearest_rms, patch_distances, sliced_wasserstein
 from training.recipe import Data
 
 

@@ -15,7 +15,7 @@ from training.loop.run_folder import RunFolder
 from training.pipeline import TrainingRefused, TrainOptions, carry_out, run
 from training.publish import stored
 from training.recipe import Recipe
-from training.registry import recipes
+from training.registry import recipe_named, recipes
 
 CPU = torch.device("cpu")
 
@@ -26,8 +26,7 @@ def test_every_recipe_is_named_as_its_file() -> None:
 
 @pytest.mark.parametrize("name", recipes())
 def test_a_recipes_card_names_a_family_and_its_limits(name: str) -> None:
-    module = __import__(f"training.recipes.{name.replace('-', '_')}", fromlist=["RECIPE"])
-    recipe: Recipe = module.RECIPE
+    recipe = recipe_named(name)
     assert recipe.id == name
     assert (recipe.card.family in FAMILIES) == (not recipe.folder)  # others are never asked for
     for field in ("title", "description", "limitations", "data", "data_licence", "licence"):

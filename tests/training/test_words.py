@@ -16,8 +16,8 @@ from training.evaluation.image import image_requests
 from training.evaluation.judges import CaptionJudge
 from training.evaluation.report.prompts import KNOWN, UNSEEN, folded, titled
 from training.learners.clip import both_ways, moved, trimmed
-from training.metrics.clip_retrieval import chances, embed_texts, recall
-from training.metrics.likeness import psnr
+from training.metrics.image.clip_retrieval import chances, embed_texts, recall
+from training.metrics.image.psnr import psnr
 from training.pretrained import FrozenTextTower
 from training.recipe import Data
 
@@ -87,7 +87,7 @@ def test_recalls_and_what_chance_gives() -> None:
 def test_a_judge_of_captions_counts_those_that_are_likelier() -> None:
     known = reader()
     pictures = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
-    from training.metrics.clip_retrieval import embed_images
+    from training.metrics.image.clip_retrieval import embed_images
 
     seen = embed_images(known, pictures)
     others = torch.nn.functional.normalize(torch.randn(20, 16), dim=1)

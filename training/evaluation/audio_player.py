@@ -30,9 +30,9 @@ from training.evaluation.evaluator import (
     requests_of,
 )
 from training.generate import generate_items
-from training.metrics.notes import onset_f1, pitches_right
-from training.metrics.sound import FRAME, faults, loudness
-from training.metrics.styles import StyleClassifier, train_style_classifier
+from training.metrics.audio.faults import FRAME, faults, loudness
+from training.metrics.audio.notes import onset_f1, pitches_right
+from training.metrics.audio.style_classifier import StyleClassifier, train_style_classifier
 
 SECONDS = 10.0  # of an excerpt
 COUNT = 16  # excerpts a seed, if nothing else is asked for

@@ -27,7 +27,7 @@ from training.evaluation.evaluator import (
     requests_of,
 )
 from training.generate import generate_items
-from training.metrics.copying import CopyIndex, runs_of
+from training.metrics.music.copying import CopyIndex, runs_of
 
 CPU = torch.device("cpu")
 COUNT = 32  # pieces a seed, if nothing else is asked for

@@ -13,7 +13,7 @@ from models.engine.flow import Family
 from models.families import FAMILIES
 from models.params.base import Params
 from training.errors import TrainingError
-from training.metrics.features import Features
+from training.metrics.image.features import Features
 from training.metrics.interval import interval
 
 Record = dict[str, JsonValue]

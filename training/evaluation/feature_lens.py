@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.metrics.features import Described, Features, remembered
-from training.metrics.frechet import Gaussian, frechet_distance, gaussian_of
-from training.metrics.manifold import NEIGHBOURS, precision_recall
-from training.metrics.score import inception_score
+from training.metrics.image.features import Described, Features, remembered
+from training.metrics.image.frechet import Gaussian, frechet_distance, gaussian_of
+from training.metrics.image.inception_score import inception_score
+from training.metrics.image.precision_recall import NEIGHBOURS, precision_recall
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,7 @@ from training.evaluation.feature_lens import Lens, lens_over
 from training.evaluation.judges import Judge, judge_of, judge_of_captions
 from training.evaluation.reference import Reference, cropped, reference_of
 from training.generate import generate_pixels
-from training.metrics.features import remembered
+from training.metrics.image.features import remembered
 from training.recipe import Data
 
 IMAGES = 2_000  # a seed, where there are so many to compare with

@@ -11,7 +11,7 @@ from models.checkpoint.header import SUFFIX, CheckpointError, read_header
 from models.checkpoint.weights import load
 from models.nets.classifier import Classifier
 from training.learners.classifier import classifier_of
-from training.metrics.clip_retrieval import embed_images, embed_texts
+from training.metrics.image.clip_retrieval import embed_images, embed_texts
 from training.pretrained import FrozenTextTower
 from training.publish import JUDGES
 from training.recipe import Data

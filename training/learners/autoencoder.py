@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from models.checkpoint.header import Header
 from models.nets.autoencoder import Autoencoder
 from training.learners.standard import Objective
-from training.metrics.likeness import psnr
+from training.metrics.image.psnr import psnr
 from training.optim.amp import mixed
 from training.optim.init import initialise
 from training.optim.losses import edges_l1

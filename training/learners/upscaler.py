@@ -13,8 +13,8 @@ from models.checkpoint.header import Header
 from models.nets.autoencoder import Autoencoder
 from models.nets.upscaler import Upscaler, bicubic
 from training.learners.standard import Objective
-from training.metrics.likeness import psnr
-from training.metrics.structure import ssim
+from training.metrics.image.psnr import psnr
+from training.metrics.image.ssim import ssim
 from training.optim.amp import mixed
 from training.optim.init import initialise
 from training.optim.losses import edges_l1

@@ -15,7 +15,7 @@ from training.errors import TrainingRefused
 from training.learners.mixture import fitted
 from training.learners.standard import state_on_cpu
 from training.loop.state import Stateful, load_state, state_of
-from training.metrics.disentangle import measure_disentanglement
+from training.metrics.image.disentanglement import measure_disentanglement
 from training.optim.amp import mixed
 from training.optim.init import initialise
 from training.optim.losses import bernoulli_nll, gaussian_nll, kl_to_standard_normal, pixel_entropy

@@ -19,8 +19,8 @@ from models.checkpoint.header import CheckpointError, Header
 from models.nets.wavenet import WaveNetModel
 from training.errors import TrainingRefused
 from training.learners.standard import Objective
-from training.metrics.mel import mel_pictures
-from training.metrics.prediction import linear_bits
+from training.metrics.audio.linear_predictor import linear_bits
+from training.metrics.audio.mel import mel_pictures
 from training.optim.amp import mixed
 from training.optim.init import embed_normal, initialise
 from training.recipe import Batch, Data

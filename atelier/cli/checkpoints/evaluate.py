@@ -32,14 +32,16 @@ def eval_(
     with failing_in_one_line("train"):
         from training.evaluation.evaluate import evaluate
         from training.evaluation.evaluator import EvalOptions, FeatureNets
-        from training.metrics.features import EfficientNetLite0
+        from training.metrics.image.features import EfficientNetLite0
         from training.pipeline import device_of
 
         features, judge = EfficientNetLite0(), None
         path = _file(checkpoint, settings_with(checkpoints=checkpoints).checkpoints)
         order = EvalOptions(parse_params(param or []), n, seeds, reference)
         if inception is not None:
-            from training.metrics.inception import InceptionV3  # which takes torchvision a second
+            from training.metrics.image.inception import (
+                InceptionV3,  # which takes torchvision a second
+            )
 
             judge = InceptionV3(inception)
         show_json(evaluate(path, order, FeatureNets(features, judge), device_of(device)))

@@ -20,7 +20,7 @@ from training.evaluation.judges import judge_of
 from training.evaluation.reference import Reference, cropped
 from training.evaluation.report.report import write_report
 from training.evaluation.report.tables import BOUNDS, LATENTS, side_by_side
-from training.metrics.features import Described
+from training.metrics.image.features import Described
 from training.recipe import Data
 
 CPU = torch.device("cpu")

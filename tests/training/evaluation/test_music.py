@@ -27,8 +27,8 @@ from training.evaluation.evaluate import EVALUATED, evaluate
 from training.evaluation.evaluator import EvalOptions, EvaluationRefused, FeatureNets
 from training.evaluation.report import music_sheet
 from training.evaluation.report.report import write_report
-from training.metrics.features import Described
-from training.metrics.notation import roll_pictures
+from training.metrics.image.features import Described
+from training.metrics.music.roll_images import roll_pictures
 
 CPU = torch.device("cpu")
 SECONDS = 0.5

@@ -27,8 +27,8 @@ from training.learners.upscaler import (
     measure_upscaler,
     softened,
 )
-from training.metrics.likeness import psnr
-from training.metrics.structure import C1, ssim
+from training.metrics.image.psnr import psnr
+from training.metrics.image.ssim import C1, ssim
 from training.pretrained import load_autoencoder, normalize
 from training.recipe import Batch, Data, Recipe
 from training.registry import recipe_named

@@ -24,8 +24,8 @@ from training.evaluation.audio_player import (
 )
 from training.evaluation.composer import Piece, composed, composer_params, held_out_of
 from training.evaluation.evaluator import EvaluationRefused
-from training.metrics.mel import FLOOR, log_mel
-from training.metrics.notation import whole_picture
+from training.metrics.audio.mel import FLOOR, log_mel
+from training.metrics.music.roll_images import whole_picture
 
 EACH = 2  # of every style
 HEIGHT, WIDTH = 96, 320

@@ -12,7 +12,7 @@ from training.evaluation.evaluator import requests_of
 from training.evaluation.report.prompts import MOVING, NOT_MOVING, SPELLED, STANDING
 from training.evaluation.video import AT_ONCE
 from training.generate import generate_pixels, load_model
-from training.metrics.motion import nearest_clips
+from training.metrics.video.motion import nearest_clips
 
 CPU = torch.device("cpu")
 TITLE, LETTERS = 150, 24  # pixels before a row, and what fits in them

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.checkpoint.header import Header
 from models.nets.gan import generator_of
-from training.metrics.pictures import mean_patch_distances, nearest_rms
+from training.metrics.image.patch_distances import mean_patch_distances, nearest_rms
 from training.recipe import Data
 
 

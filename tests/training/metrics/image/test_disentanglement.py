@@ -4,8 +4,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from training.metrics import disentangle
-from training.metrics.disentangle import (
+from training.metrics.image import disentanglement
+from training.metrics.image.disentanglement import (
     beta_vae_metric,
     measure_disentanglement,
     mutual_information_gap,
@@ -54,8 +54,8 @@ def test_a_factor_that_two_latents_know_has_no_gap() -> None:
 def test_the_linear_classifier_is_as_good_as_scikit_learns() -> None:
     v = factors()
     z = torch.randn(len(v), 5, generator=rng()) + 0.05 * v
-    x, y = disentangle._differences(z, v, 800, rng())
-    mine = disentangle._linear_classifier(x, y)(x).argmax(1)
+    x, y = disentanglement._differences(z, v, 800, rng())
+    mine = disentanglement._linear_classifier(x, y)(x).argmax(1)
     oracle = LogisticRegression(C=1e3, max_iter=2_000).fit(x.numpy(), y.numpy())
     assert (mine == y).double().mean().item() == pytest.approx(
         oracle.score(x.numpy(), y.numpy()), abs=0.03
@@ -65,7 +65,7 @@ def test_the_linear_classifier_is_as_good_as_scikit_learns() -> None:
 def test_partners_share_the_value_and_are_drawn_evenly() -> None:
     values = torch.tensor([0, 1, 0, 2, 1, 0])
     rows = torch.arange(6).repeat(3_000)
-    partners = disentangle._partners(values, rows, rng())
+    partners = disentanglement._partners(values, rows, rng())
     assert torch.equal(values[partners], values[rows])
     of_first = partners[rows == 0].bincount(minlength=6)
     assert np.allclose(of_first / 3_000, [1 / 3, 0, 1 / 3, 0, 0, 1 / 3], atol=0.04)
@@ -74,8 +74,8 @@ def test_partners_share_the_value_and_are_drawn_evenly() -> None:
 def test_over_sprites_an_encoder_stands_between_its_floor_and_its_ceiling(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(disentangle, "PICTURES", 3_000)
-    monkeypatch.setattr(disentangle, "EXAMPLES", 300)
+    monkeypatch.setattr(disentanglement, "PICTURES", 3_000)
+    monkeypatch.setattr(disentanglement, "EXAMPLES", 300)
     at = torch.linspace(-1, 1, 64)
 
     def moments(x: Tensor) -> Tensor:

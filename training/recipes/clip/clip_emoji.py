@@ -8,7 +8,7 @@ from training.data.images.captions import CONTEXT, load_captioned
 from training.data.images.lexicon import ROWS, taught, words
 from training.learners.clip import CLIPObjective, CLIPSettings
 from training.learners.standard import StandardLearner
-from training.metrics.clip_retrieval import measure_retrieval
+from training.metrics.image.clip_retrieval import measure_retrieval
 from training.recipe import Data, Recipe
 
 STEPS = 1_200

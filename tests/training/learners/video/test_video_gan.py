@@ -16,7 +16,7 @@ from tests.training import clips as made_up
 from tests.training.learners.test_latent_diffusion import goes_on_exactly, parts
 from tests.training.test_own_clips import animation
 from training.errors import TrainingRefused
-from training.learners.video_gan import VideoGANLearner, VideoGANSettings
+from training.learners.video.video_gan import VideoGANLearner, VideoGANSettings
 from training.pipeline import TrainOptions
 from training.pipeline import run as carry_out
 

@@ -11,9 +11,9 @@ from training.components import checkpoints_folder, requirement_of
 from training.data.images.lexicon import STYLES
 from training.data.video.clips import ABOUT, LICENCE
 from training.learners.standard import StandardLearner
-from training.learners.video_columns import clips_in_latents
-from training.learners.video_diffusion import VideoDiffusionObjective, VideoDiffusionSettings
-from training.learners.video_texts import video_texts
+from training.learners.video.video_columns import clips_in_latents
+from training.learners.video.video_diffusion import VideoDiffusionObjective, VideoDiffusionSettings
+from training.learners.video.video_texts import video_texts
 from training.recipe import Data, Learner, Recipe, TrainedWeights
 
 STEPS = 5_000

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.metrics.mel import log_mel
+from training.metrics.audio.mel import log_mel
 
 BANDS = 40
 ROWS = 64  # windows looked at together

@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 import torch
 
-from training.metrics.score import inception_score
+from training.metrics.image.inception_score import inception_score
 
 
 def test_sure_and_varied_scores_the_number_of_classes() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.score import DRUMS, OCTAVE, Score
-from training.metrics.mel import log_mel
+from training.metrics.audio.mel import log_mel
 
 SIZE = 4096  # samples of a spectrum of pitches
 LOWEST, HIGHEST = 80.0, 2000.0  # hertz that are listened to

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from models.score import DRUMS, Note, Score
-from training.metrics.notes import (
+from training.metrics.audio.faults import FRAME, faults, loudness
+from training.metrics.audio.notes import (
     onset_f1,
     onsets,
     pitches_right,
     score_chroma,
     score_onsets,
 )
-from training.metrics.sound import FRAME, faults, loudness
-from training.metrics.styles import train_style_classifier
+from training.metrics.audio.style_classifier import train_style_classifier
 
 RATE = 16_000
 

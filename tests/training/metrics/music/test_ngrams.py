@@ -5,8 +5,8 @@ import pytest
 
 from models.music.tokenizer import MusicTokens
 from models.score import DRUMS, Note, Score
-from training.metrics.copying import CopyIndex, runs_of
-from training.metrics.ngrams import bigram_bits, unigram_bits
+from training.metrics.music.copying import CopyIndex, runs_of
+from training.metrics.music.ngrams import bigram_bits, unigram_bits
 
 WORDS = MusicTokens(["jazz"])
 

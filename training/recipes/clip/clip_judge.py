@@ -8,10 +8,10 @@ from training.data.images.captions import load_captioned
 from training.data.images.lexicon import words
 from training.learners.clip import CLIPObjective, CLIPSettings
 from training.learners.standard import StandardLearner
-from training.metrics.clip_retrieval import measure_retrieval
+from training.metrics.image.clip_retrieval import measure_retrieval
 from training.publish import JUDGES
 from training.recipe import Data, Recipe
-from training.recipes.clip_emoji import NET
+from training.recipes.clip.clip_emoji import NET
 
 STEPS = 600
 SETTINGS = CLIPSettings(steps=STEPS, long=0.0, teach=0.0, seed=1)

@@ -8,7 +8,7 @@ from torchvision.models.inception import Inception3
 
 from models.checkpoint.header import CheckpointError, file_sha256
 from models.checkpoint.weights import read_foreign
-from training.metrics.features import ROWS, Described
+from training.metrics.image.features import ROWS, Described
 
 SIDE = 299  # pixels
 ORIGINAL = 1008  # classes of the weights that FID was defined with; torchvision's have 1000

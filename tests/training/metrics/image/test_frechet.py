@@ -3,7 +3,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from training.metrics.frechet import Gaussian, frechet_distance, gaussian_of
+from training.metrics.image.frechet import Gaussian, frechet_distance, gaussian_of
 
 
 def drawn(seed: int, rows: int, wide: int, shift: float = 0.0) -> torch.Tensor:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from training.metrics.prediction import fitted, linear_bits
+from training.metrics.audio.linear_predictor import fitted, linear_bits
 
 
 def rows(kind: str, count: int, seed: int = 0) -> torch.Tensor:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.metrics.motion import jerkiness, motion_energy, nearest_clips
+from training.metrics.video.motion import jerkiness, motion_energy, nearest_clips
 
 
 def turning(frames: int = 8, side: int = 16) -> torch.Tensor:

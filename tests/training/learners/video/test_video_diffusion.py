@@ -14,7 +14,7 @@ from tests.models.families import LATENT, tiny_checkpoint
 from tests.training import clips as made_up
 from tests.training.learners.test_latent_diffusion import goes_on_exactly, parts, run
 from training.learners.standard import StandardLearner
-from training.learners.video_diffusion import (
+from training.learners.video.video_diffusion import (
     VideoDiffusionObjective,
     VideoDiffusionSettings,
     load_guess,

@@ -8,8 +8,8 @@ import torch
 from models.checkpoint.header import Header
 from training.components import requirement_of
 from training.data.video.clips import ABOUT, LICENCE
-from training.learners.video_columns import clips_with_texts
-from training.learners.video_gan import VideoGANLearner, VideoGANSettings
+from training.learners.video.video_columns import clips_with_texts
+from training.learners.video.video_gan import VideoGANLearner, VideoGANSettings
 from training.recipe import Data, Recipe, TrainedWeights
 
 JUDGE: dict[str, Any] = {"width": 48}

@@ -10,8 +10,8 @@ from training.data.cache import DataMissing
 from training.data.images.sets import OWN, ImageSource
 from training.data.video.clips import Clips, clips_in, load_clips
 from training.data.video.own_clips import build_own_clips
-from training.learners.video_texts import video_texts
-from training.metrics.clip_retrieval import embed_texts
+from training.learners.video.video_texts import video_texts
+from training.metrics.image.clip_retrieval import embed_texts
 from training.pretrained import encode_images, load_autoencoder, load_text_tower
 from training.recipe import Data
 

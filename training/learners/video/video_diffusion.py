@@ -20,7 +20,7 @@ from training.components import load_component
 from training.learners.diffusion import start_silent
 from training.learners.quick_sample import sketched
 from training.learners.standard import Objective
-from training.learners.video_texts import STYLE, VideoTexts
+from training.learners.video.video_texts import STYLE, VideoTexts
 from training.optim.amp import mixed
 from training.optim.init import initialise
 from training.pretrained import load_autoencoder

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.metrics.features import Described, EfficientNetLite0, coloured, remembered
-from training.metrics.inception import InceptionV3, stretched
+from training.metrics.image.features import Described, EfficientNetLite0, coloured, remembered
+from training.metrics.image.inception import InceptionV3, stretched
 
 
 def noise(rows: int, channels: int, side: int) -> torch.Tensor:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from training.metrics.manifold import precision_recall, share_within
+from training.metrics.image.precision_recall import precision_recall, share_within
 
 
 def cloud(seed: int, rows: int = 200, shift: float = 0.0) -> torch.Tensor:

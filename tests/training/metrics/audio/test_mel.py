@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from training.metrics.mel import hertz_of, log_mel, mel_filters, mel_of, mel_pictures
+from training.metrics.audio.mel import hertz_of, log_mel, mel_filters, mel_of, mel_pictures
 
 RATE = 16_000
 
