@@ -9,15 +9,15 @@ import typer
 
 from atelier.cli.options import ApiKey, Url, client
 from atelier.cli.output import fail, failing_in_one_line, show_json
-from atelier.cli.results import save_outputs
+from atelier.cli.results import formats_of, save_outputs
 from atelier.cli.terminal.progress import cancel_on_interrupt
-from atelier.client.modalities import BY_NAME
+from models.modalities import MODALITIES
 
 CHUNK = "atelier"  # of PNG text
 SOUNDS = (b"fLaC", b"OggS", b"ID3", b"MThd")  # how audio files and scores begin, except WAV
 FACTS = b'{"checkpoint": "'  # how the facts begin
 IMAGE_DESCRIPTION = 0x010E  # the EXIF tag, in WebP
-FORMATS = {suffix: name for row in BY_NAME.values() for suffix, name in row.formats.items()}
+FORMATS = {suffix: name for row in MODALITIES for suffix, name in formats_of(row).items()}
 
 
 def inspect(

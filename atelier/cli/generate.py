@@ -20,7 +20,7 @@ from atelier.cli.options import (
 )
 from atelier.cli.output import fail
 from atelier.cli.results import format_by_name, report, save_outputs
-from atelier.client.modalities import BY_NAME
+from models.modalities import MODALITIES
 
 if TYPE_CHECKING:
     from atelier.client.client import Client
@@ -151,9 +151,8 @@ def add_command(group: typer.Typer, modality: str) -> None:
 
     own = OPTIONS.get(modality, (prompt("What to generate."),))
     command.__signature__ = Signature([*own, *COMMON])  # type: ignore[attr-defined]
-    row = BY_NAME.get(modality)
-    summary = row.summary if row else f"Generates {modality}."
-    command.__doc__ = f"""{summary}
+    row = MODALITIES.get(modality)
+    command.__doc__ = f"""{row.summary if row else f"Generate {modality}"}.
 
     Each file is named MODEL-SEED, with the ending of its format, or as -o says. What the service
     notes of a result goes to standard error.
@@ -161,7 +160,7 @@ def add_command(group: typer.Typer, modality: str) -> None:
     group.command(name=modality)(command)
 
 
-for name in BY_NAME:
+for name in MODALITIES:
     add_command(generate, name)
 
 
@@ -171,18 +170,16 @@ def run(modality: str, values: dict[str, Any]) -> None:
         values.pop(key) for key in ("file", "to", "detach", "keep", "as_json", "param")
     )
     url, api_key = values.pop("url"), values.pop("api_key")
-    row = BY_NAME.get(modality)
     if file is not None:
-        formats = row.formats if row else {}
         values["output_format"] = format_by_name(
-            file, formats, values["output_format"], values["n"]
+            modality, file, values["output_format"], values["n"]
         )
     if "interpolate_to" in values:
         seed, frames = values.pop("interpolate_to"), values.pop("frames")
         values["interpolate"] = interpolation(seed, frames)
     body = merge_params(values, BODY, pairs or [])
     with client(url, api_key) as service:
-        if row is None:
+        if modality not in MODALITIES:
             check_modality(service, modality)
         for param, path in body.items():
             if isinstance(path, Path):
@@ -202,6 +199,6 @@ def interpolation(seed: int | None, frames: int | None) -> dict[str, int] | None
 
 def check_modality(service: "Client", modality: str) -> None:
     """Fails where no model of the service makes it."""
-    known = {card["modality"] for card in service.models()} | BY_NAME.keys()
+    known = {card["modality"] for card in service.models()} | MODALITIES.keys()
     if modality not in known:
         raise fail(f"no modality {modality}; there are {', '.join(sorted(known))}", 2)

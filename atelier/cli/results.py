@@ -1,12 +1,12 @@
 """The files that commands save, their names, and what is printed of a job."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atelier.cli.output import fail, show_json
 from atelier.cli.terminal.progress import cancel_on_interrupt, follow
+from models.modalities import MODALITIES
 
 if TYPE_CHECKING:
     from atelier.client.jobs import Job, Output
@@ -18,6 +18,8 @@ SUFFIXES = {
     "text/markdown; charset=utf-8": ".md",
 }
 """Endings that differ from what a content type calls the format."""
+ENDINGS = {"jpeg": (".jpg", ".jpeg"), "midi": (".mid",)}
+"""Endings of output formats, if they are not the format's name."""
 SECONDARY = ("sheet", "poster", "logprobs")
 """Roles of outputs that accompany the main one. The names of their files include the role."""
 
@@ -69,16 +71,23 @@ def report(job: "Job", lines: list[str], as_json: bool) -> None:
         print(f"atelier: {note}", file=sys.stderr)
 
 
-def format_by_name(
-    file: Path, formats: Mapping[str, str], output_format: str | None, n: int
-) -> str:
+def formats_of(modality: str) -> dict[str, str]:
+    """Returns the output formats of a modality by the endings of files."""
+    if (row := MODALITIES.get(modality)) is None:
+        return {}
+    formats = row.formats + (("midi",) if "score" in row.roles else ())
+    return {suffix: name for name in formats for suffix in ENDINGS.get(name, (f".{name}",))}
+
+
+def format_by_name(modality: str, file: Path, output_format: str | None, n: int) -> str:
     """Returns the output format that the name of a file asks for."""
+    formats = formats_of(modality)
     if n != 1:
         raise fail("-o names one file: more go to a folder, --out", 2)
     suffix = file.suffix.lower()
-    named = formats.get(suffix) if formats else suffix.removeprefix(".")
-    if not named:
+    by_name = formats.get(suffix) if formats else suffix.removeprefix(".")
+    if not by_name:
         raise fail(f"-o must end in {', '.join(formats)}, not {file.suffix or file}", 2)
-    if output_format not in (None, named):
+    if output_format not in (None, by_name):
         raise fail(f"{file} is not to be {output_format}", 2)
-    return named
+    return by_name

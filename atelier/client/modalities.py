@@ -1,18 +1,15 @@
-"""The table of modalities: a row is a method of both clients and a command of `atelier generate`.
+"""The methods that generate: one for each modality, with the params that its docstring names.
 
-A service may have other modalities. `client.generate("name", ...)` and `atelier generate name`
-work for all of them.
+A further row of `models/modalities.py` is a method of both clients too, as `client.name(...)`. For
+a modality that only the service has, call `client.generate("name", ...)`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from models.modalities import MODALITIES
 
 R = TypeVar("R")
-
-IMAGE_FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
-AUDIO_FORMATS = {".wav": "wav", ".flac": "flac", ".mp3": "mp3", ".ogg": "ogg", ".mid": "midi"}
-VIDEO_FORMATS = {".mp4": "mp4", ".webp": "webp", ".gif": "gif"}
-TEXT_FORMATS = {".txt": "txt", ".md": "md"}
 
 
 class Generate(Generic[R]):
@@ -49,28 +46,28 @@ class Generate(Generic[R]):
         return self._submit(self._name, body | params)
 
 
-class Modality:
-    """A row of the table. As an attribute of a client it is the method that submits its jobs.
+class ModalityMethod:
+    """The attribute of a client class that is a `Generate` on its instances.
 
-    `name` is that of its route. `argument` is the param that may be given without its name.
-    `formats` are the output formats by the endings of files.
+    `argument` is the param that may be given without its name.
     """
 
-    def __init__(self, name: str, argument: str, formats: Mapping[str, str], summary: str) -> None:
-        self.name, self.argument, self.formats = name, argument, formats
-        self.summary = summary.partition("\n\n")[0]
-        self.__doc__ = summary
+    def __init__(self, modality: str, argument: str, doc: str) -> None:
+        self.modality, self.argument = modality, argument
+        self.__doc__ = doc
 
     @overload
-    def __get__(self, client: None, owner: type) -> "Modality": ...
+    def __get__(self, client: None, owner: type) -> "ModalityMethod": ...
 
     @overload
     def __get__(self, client: "Modalities[R]", owner: type) -> Generate[R]: ...
 
-    def __get__(self, client: "Modalities[R] | None", owner: type) -> "Modality | Generate[R]":
+    def __get__(
+        self, client: "Modalities[R] | None", owner: type
+    ) -> "ModalityMethod | Generate[R]":
         if client is None:
             return self
-        method = Generate(self.name, self.argument, client.submit)
+        method = Generate(self.modality, self.argument, client.submit)
         method.__doc__ = self.__doc__
         return method
 
@@ -78,50 +75,45 @@ class Modality:
 class Modalities(Generic[R]):
     """The methods that submit jobs. They return what `submit` returns."""
 
-    image = Modality(
+    image = ModalityMethod(
         "image",
         "model",
-        IMAGE_FORMATS,
         """Generates images.
 
         Params are class_label, steps, sampler and others; `init_image`, the `sha256` of an
         uploaded image; `interpolate={"to_seed": 8, "frames": 16}`; `grid=True` for a sheet too.
         """,
     )
-    text_to_image = Modality(
+    text_to_image = ModalityMethod(
         "text-to-image",
         "prompt",
-        IMAGE_FORMATS,
         """Generates images of what a prompt describes. `notes` lists its unknown words.
 
         Params are negative_prompt, style, steps, guidance_scale, upscale and others; `init_image`
         and `mask`, the `sha256` of uploaded images.
         """,
     )
-    audio = Modality(
+    audio = ModalityMethod(
         "audio",
         "style",
-        AUDIO_FORMATS,
         """Generates music. Without a style the service chooses one, and `notes` names it.
 
         Params are seconds, tempo, key, temperature, top_p and others; `score`, the `sha256` of an
         uploaded MIDI file. `Job.stream` yields the audio while it is made.
         """,
     )
-    video = Modality(
+    video = ModalityMethod(
         "video",
         "prompt",
-        VIDEO_FORMATS,
         """Generates a video of what a prompt describes, with a poster and a sheet of its frames.
 
         Params are frames, fps, repeat, style, steps, upscale and others; `init_image`, the
         `sha256` of an uploaded image to animate.
         """,
     )
-    story = Modality(
+    story = ModalityMethod(
         "story",
         "prompt",
-        TEXT_FORMATS,
         """Writes a story about a prompt. `kind="poem"` writes a poem, `kind="continuation"`
         continues `text`, and `kind="chat"` answers `messages`.
 
@@ -137,11 +129,18 @@ class Modalities(Generic[R]):
         raise NotImplementedError
 
     def generate(self, modality: str, argument: str | None = None, /, **options: Any) -> R:
-        """Submits a job of any modality that the service has. `argument` is the prompt."""
-        row = BY_NAME.get(modality)
-        return Generate(modality, row.argument if row else "prompt", self.submit)(
-            argument, **options
-        )
+        """Submits a job of any modality that the service has. Options are as of `image`."""
+        row = ROWS.get(modality)
+        method = Generate(modality, row.argument if row else "prompt", self.submit)
+        return method(argument, **options)
+
+    if not TYPE_CHECKING:  # a type checker knows the methods above alone
+
+        def __getattr__(self, name: str) -> Generate[R]:
+            modality = name.replace("_", "-")
+            if modality not in MODALITIES:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return Generate(modality, "prompt", self.submit)
 
 
-BY_NAME = {row.name: row for row in vars(Modalities).values() if isinstance(row, Modality)}
+ROWS = {x.modality: x for x in vars(Modalities).values() if isinstance(x, ModalityMethod)}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from atelier import Client
 from models.checkpoint.header import Header
 from models.checkpoint.weights import save
 from models.families import FAMILIES
@@ -13,6 +14,7 @@ from models.modalities import MODALITIES
 from tests.app import riddles
 from tests.app.serving import Running
 from tests.app.studio import a_studio
+from tests.atelier.commands import atelier
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,16 @@ def test_the_document_describes_it(running: Running) -> None:
     assert operation["responses"]["202"]["content"]["application/json"]["example"]["type"] == (
         "riddle"
     )
+
+
+def test_the_client_and_the_command_generate_it(running: Running, tmp_path: Path) -> None:
+    with Client(running.url) as client:
+        job = client.riddle(legs=3, seed=7).wait(20)  # type: ignore[attr-defined]
+        same = client.generate("riddle", legs=3, seed=7).wait(20)
+    assert job.outputs[0].text.startswith("What has 3 legs and ")
+    assert same.outputs[0].sha256 == job.outputs[0].sha256
+    options = ("--param", "legs=3", "--seed", "7", "--out", tmp_path)
+    said = atelier("generate", "riddle", *options, ATELIER_URL=running.url)
+    assert said.out == f"{tmp_path / 'sphinx-7.txt'}\n", said.err
+    assert (tmp_path / "sphinx-7.txt").read_text().strip() == job.outputs[0].text
+    assert riddles.ROW.summary in atelier("generate", "riddle", "--help").out

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from atelier.client.modalities import BY_NAME
+from models.modalities import MODALITIES
 from tests.atelier.client.test_service_schema import App, Service, serving
 from tests.atelier.commands import Said, atelier, refused
 
@@ -27,11 +27,11 @@ def ask(running: tuple[str, App], *arguments: str | Path) -> Said:
     return atelier("generate", *arguments, "--detach", ATELIER_URL=running[0])
 
 
-@pytest.mark.parametrize("modality", BY_NAME)
+@pytest.mark.parametrize("modality", MODALITIES)
 def test_a_row_is_a_command(modality: str) -> None:
     said = atelier("generate", modality, "--help")
     assert said.status == 0
-    assert BY_NAME[modality].summary.split()[0] in said.out
+    assert MODALITIES[modality].summary in said.out
     for option in ("--model", "--seed", "--param", "--output-format", "--detach"):
         assert option in said.out
     assert f"  {modality} " in atelier("generate", "--help").out.replace("│", " ")
@@ -53,7 +53,7 @@ def test_any_modality_of_the_service_is_a_command(
 def test_a_modality_that_no_model_has_is_refused(
     running: tuple[str, App], service: Service
 ) -> None:
-    names = ", ".join(sorted({*BY_NAME, "toy"}))
+    names = ", ".join(sorted({*MODALITIES, "toy"}))
     said = ask(running, "smell", "a hen")
     assert refused(said, 2) == f"no modality smell; there are {names}"
     assert not service.jobs

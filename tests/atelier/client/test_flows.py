@@ -8,8 +8,9 @@ import pytest
 
 from atelier import AsyncClient, Client, ServerError
 from atelier.client.flows import Block, Emit, Flow, Pause, Receive, Send, Stream, call, receive
-from atelier.client.modalities import BY_NAME
+from atelier.client.modalities import ROWS
 from atelier.client.sse import Event, EventReader
+from models.modalities import MODALITIES
 from tests.atelier.client.test_service_schema import App, Service, serving
 
 
@@ -113,9 +114,13 @@ def test_a_flow_is_closed_when_its_time_is_over(running: tuple[str, App]) -> Non
     assert ends == ["closed"] * 2
 
 
-@pytest.mark.parametrize("modality", BY_NAME)
+def test_each_modality_has_a_method_with_a_docstring() -> None:
+    assert ROWS.keys() == MODALITIES.keys()
+
+
+@pytest.mark.parametrize("modality", ROWS)
 def test_a_row_is_a_method_of_both_clients(running: tuple[str, App], modality: str) -> None:
-    row = BY_NAME[modality]
+    row = ROWS[modality]
     client, other = Client(running[0]), AsyncClient(running[0])
     for each in (client, other):
         method = getattr(each, modality.replace("-", "_"))
@@ -136,3 +141,15 @@ def test_any_modality_is_generated_by_its_name(running: tuple[str, App], service
         assert service.jobs[job.id]["input"] == {"style": "jazz"}
     assert service.jobs[asyncio.run(ask())]["input"] == {"prompt": "a hen", "size": 3}
     assert service.asked[0].url.path == "/generate/toy"
+
+
+def test_a_further_row_is_a_method(
+    running: tuple[str, App], service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODALITIES, "soft-toy", MODALITIES["image"])
+    with Client(running[0]) as client:
+        job = client.soft_toy("a hen", seed=1)  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError, match="has no attribute 'hard_toy'"):
+            client.hard_toy  # type: ignore[attr-defined]  # noqa: B018
+    assert service.jobs[job.id]["input"] == {"prompt": "a hen", "seed": 1}
+    assert service.asked[0].url.path == "/generate/soft-toy"
