@@ -1,4 +1,4 @@
-"""Which packages of an extra are not installed: `pip install atelier` alone runs only the API."""
+"""The packages of an extra that are missing: `pip install atelier` alone runs only the API."""
 
 import re
 from importlib.metadata import PackageNotFoundError, distribution, requires
@@ -8,7 +8,7 @@ NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def missing_packages(extra: str) -> list[str]:
-    """The distributions that an extra of ours asks for and that are not installed."""
+    """Returns the distributions that an extra of atelier requires and that are not installed."""
     try:
         lines = requires("atelier") or []
     except PackageNotFoundError:  # run from a folder of sources

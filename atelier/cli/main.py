@@ -37,8 +37,8 @@ app.command(name="eval")(evaluate.eval_)
 app.command()(evaluate.quality)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked: bool) -> None:
+    if asked:
         from importlib.metadata import version
 
         print(f"atelier {version('atelier')}")

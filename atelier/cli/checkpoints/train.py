@@ -26,10 +26,8 @@ def train(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Steps, if not the recipe's own.")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with a run that was broken off.")] = False,
-    replace: Annotated[
-        bool, typer.Option(help="Give up the checkpoint that has the name already.")
-    ] = False,
+    resume: Annotated[bool, typer.Option(help="Resume an interrupted run.")] = False,
+    replace: Annotated[bool, typer.Option(help="Replace a checkpoint of that name.")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     start: Annotated[
         str | None, typer.Option("--from", help="Begin from this checkpoint's weights.")
@@ -37,7 +35,7 @@ def train(
 ) -> None:
     """Train a checkpoint, from data that its recipe fetches or from pictures of your own.
 
-    It is served as soon as it is there.
+    The service has it as soon as its file exists.
     """
     with failing_in_one_line("train", "stopped; what was saved goes on with --resume"):
         from training.errors import TrainingStopped

@@ -1,4 +1,4 @@
-"""Shows a job on a terminal until it ends, and what Ctrl-C does to it meanwhile."""
+"""A job's progress on a terminal, and what Ctrl-C does to the job."""
 
 import sys
 import threading
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from atelier.client.jobs import Job
 
 INTERRUPTED = 130  # exit status of a command that Ctrl-C ended: 128 and the signal's number
-LOOK_SECONDS = 1.0  # between looks at a queued job's position
+POSITION_SECONDS = 1.0  # between requests of a queued job's position
 
 
 def follow(job: "Job") -> None:
-    """Moves a bar as the job's events come in, on a terminal's standard error.
+    """Shows a bar on a terminal's standard error until the job ends.
 
     It shows the percent done, the steps, the position in the queue and the time left.
     """
@@ -46,9 +46,9 @@ def _follow(job: "Job", bar: "Progress") -> None:
     over = threading.Event()
 
     def watch_queue() -> None:
-        """A job's place in the queue comes with the whole job, never with an event."""
+        """Requests the whole job, since no event has its position in the queue."""
         waiting = job
-        while waiting.status == "queued" and not over.wait(LOOK_SECONDS):
+        while waiting.status == "queued" and not over.wait(POSITION_SECONDS):
             with suppress(AtelierError):
                 waiting = job.again()
                 bar.update(task, description=describe(waiting))
@@ -64,7 +64,7 @@ def _follow(job: "Job", bar: "Progress") -> None:
 
 
 def describe(job: "Job") -> str:
-    """A job's status, with its place in the queue while it waits."""
+    """Returns a job's status, with its position in the queue while it waits."""
     position = job.data.get("queue_position")
     if job.status == "queued" and position is not None:
         return f"queued, {position} ahead" if position else "queued, next"
