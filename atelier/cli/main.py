@@ -57,7 +57,7 @@ def options(
 def main() -> None:
     """Runs a command. An error of the service, the network or a file is one line, no traceback."""
     try:
-        app()
+        app(prog_name="atelier")
     except Exception as error:
         from atelier.client.errors import AtelierError, advice
 
