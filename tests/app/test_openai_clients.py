@@ -1,9 +1,8 @@
-"""Two major versions of the openai package, and what docs/openai.md says of them, over a worker."""
+"""Two major versions of the openai package, over a worker."""
 
 import base64
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from app.openai.text.chat_request import ChatRequest
 from app.openai.text.completion_request import CompletionRequest
 from tests.app import stock_client
 from tests.app.serving import Running
-from tests.app.studio import DRAWER, PAINTER, WRITER, a_studio, opened
+from tests.app.studio import PAINTER, a_studio, opened
 
 
 @pytest.fixture(scope="module")
@@ -84,52 +83,6 @@ def test_both_versions_of_the_client_are_served(
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "openai.md").read_text()
-
-
-def block(language: str, word: str) -> str:
-    """The one code block of the page that holds a word, for the models of the tests."""
-    found = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    (text,) = [text for text in found if word in text]
-    return str(text)
-
-
-def run_block(studio: Running, command: list[str], text: str, folder: Path) -> str:
-    changes = {
-        "http://127.0.0.1:8000": studio.url,
-        "t2i-emoji": PAINTER,
-        "ddpm-fashion": DRAWER,
-        "smollm2-135m": WRITER,
-        "256x256": "128x128",
-        "python3 -c": f"{sys.executable} -c",
-    }
-    for told, meant in changes.items():
-        text = text.replace(told, meant)
-    done = subprocess.run(
-        [*command, text], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.slow
-def test_the_pages_snippets_run(studio: Running, tmp_path: Path) -> None:
-    python = [sys.executable, "-W", "error", "-c"]
-    told = run_block(studio, python, block("python", "partial_images"), tmp_path)
-    assert told.startswith("32x32 job_")
-    assert opened(base64.b64encode((tmp_path / "apple-1.png").read_bytes()).decode()).size[0] == 128
-    assert {"green.png", "partial-0.png"} < {path.name for path in tmp_path.iterdir()}
-    assert run_block(studio, python, block("python", "revised_prompt"), tmp_path) == "bag\n"
-    refusal = run_block(studio, python, block("python", "try:"), tmp_path)
-    assert refusal.startswith("invalid_parameter size ")
-
-
-@pytest.mark.slow
-def test_the_pages_curl_lines_run(studio: Running, tmp_path: Path) -> None:
-    run_block(studio, ["bash", "-euo", "pipefail", "-c"], block("sh", "curl"), tmp_path)
-    assert (tmp_path / "dog.png").read_bytes().startswith(b"\x89PNG")
-    events = (tmp_path / "dog.events").read_text()
-    assert events.count("event: image_generation.completed\n") == 1
-    assert 1 <= events.count("event: image_generation.partial_image\n") <= 2
 
 
 def test_the_page_tells_of_every_field() -> None:

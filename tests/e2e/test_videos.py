@@ -1,11 +1,8 @@
 """Videos over the whole service: the README's lines, OpenAI's package, and the same bytes again."""
 
 import io
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +13,10 @@ import httpx
 import openai
 import pytest
 from PIL import Image
-from PIL.WebPImagePlugin import WebPImageFile
 
 from atelier import Client
 from tests.e2e.conftest import Stack, filming
 from tests.e2e.test_music import worker_of
-from tests.e2e.test_readme import ROOT, bash, blocks
 
 pytestmark = [
     pytest.mark.stack,
@@ -44,33 +39,6 @@ def folder(tmp_path: Path) -> Path:
 def frames_of(data: bytes) -> int:
     with av.open(io.BytesIO(data)) as box:
         return len(list(box.decode(video=0)))
-
-
-def test_the_curl_lines_do_what_they_say(service: Stack, folder: Path) -> None:
-    script = "\n".join(blocks("sh", "curl", of="video"))
-    assert script.count("curl ") >= 4
-    bash(script, service, folder)
-    crying = json.loads((folder / "crying.json").read_text())
-    assert [o["role"] for o in crying["outputs"]] == ["video", "poster", "sheet"]
-    assert frames_of((folder / "crying.mp4").read_bytes()) == 32
-    moved = json.loads((folder / "moved.json").read_text())
-    assert moved["outputs"][0]["content_type"] == "image/gif"
-
-
-def test_the_commands_run(service: Stack, folder: Path) -> None:
-    (block,) = blocks("sh", "atelier generate", of="video")
-    assert bash(block, service, folder).stdout.split("\n")[:2] == ["heart.mp4", "the same bytes"]
-
-
-def test_the_python_examples_run(service: Stack, folder: Path) -> None:
-    environment = os.environ | {"ATELIER_URL": service.url, "PYTHONPATH": str(ROOT)}
-    for example in blocks("python", "import", of="video"):
-        text = example.replace("http://127.0.0.1:8000", service.url)
-        command = [sys.executable, "-c", text]
-        subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60)
-    with WebPImageFile(folder / "waving.webp") as waving:
-        assert waving.n_frames == 16
-    assert frames_of((folder / "heart-again.mp4").read_bytes()) == 32
 
 
 def test_openai_makes_fetches_lists_and_deletes(service: Stack) -> None:
