@@ -16,7 +16,7 @@ import typer
 
 from app.core.settings import Settings
 from atelier.cli.main import app
-from tests.docs import PAGES, ROOT, Block, blocks_of, name_of
+from tests.docs import PAGES, ROOT, blocks_of, name_of
 
 LANGUAGES = {"sh", "python", "json", "toml", "text", "mermaid", "nginx"}
 NOTES = {"", "norun"}

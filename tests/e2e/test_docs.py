@@ -16,7 +16,7 @@ import soundfile
 from PIL import Image
 from PIL.WebPImagePlugin import WebPImageFile
 
-from models.checkpoint.header import PARTS
+from models.checkpoint.weights import load, save
 from models.music.midi import write_midi
 from models.score import Note, Score
 from tests.docs import PAGES, ROOT, Block, blocks_of, name_of
@@ -24,29 +24,36 @@ from tests.e2e.conftest import Stack, running
 from tests.models.families import tiny_checkpoint, tiny_composing
 
 DEFAULT = "http://127.0.0.1:8000"
-REAL = ("t2i-emoji", "dcgan-emoji", "ddpm-fashion", "vae-fashion")
-TINY = ("smollm2-135m", "video-diffusion-emoji", "wavenet-music")
+FAMILY_OF = {
+    "t2i-emoji": "latent_diffusion",
+    "ddpm-fashion": "diffusion",
+    "dcgan-emoji": "gan",
+    "vae-fashion": "vae",
+    "video-diffusion-emoji": "video_diffusion",
+    "wavenet-music": "wavenet",
+}
+LABELS = {
+    "t2i-emoji": ["noto", "twemoji"],
+    "ddpm-fashion": ["Ankle boot", "Bag", "Shirt"],
+}
 SORA = "ignore:The Sora API:DeprecationWarning"  # OpenAI's own
 TUNE = Score((Note(0.0, 0.4, 60), Note(0.4, 0.8, 62)))
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]  # the first test loads the models
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]  # all models are loaded first
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The shipped models of pictures, and tiny ones under the names of the others."""
+    """A service with tiny models under the names of the shipped ones."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    shipped = ROOT / "checkpoints"
-    for name in REAL:
-        (folder / f"{name}.safetensors").symlink_to(shipped / f"{name}.safetensors")
-    (folder / PARTS).mkdir()
-    for part in (shipped / PARTS).iterdir():
-        (folder / PARTS / part.name).symlink_to(part)
-    path = tiny_checkpoint(folder, "video_diffusion")
-    path.rename(folder / "video-diffusion-emoji.safetensors")
-    tiny_composing(folder, "wavenet").rename(folder / "wavenet-music.safetensors")
+    for name, family in FAMILY_OF.items():
+        make = tiny_composing if family == "wavenet" else tiny_checkpoint
+        path = make(folder, family).rename(folder / f"{name}.safetensors")
+        if name in LABELS:
+            tiny = load(path)
+            save(path, tiny.header.model_copy(update={"labels": LABELS[name]}), tiny.tensors)
     with running("smollm2-135m", ATELIER_CHECKPOINTS=str(folder)) as stack:
-        stack.load(*REAL, *TINY)
+        stack.load(*FAMILY_OF, "smollm2-135m")
         yield stack
 
 
@@ -60,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(block: Block, stack: Stack, folder: Path) -> str:
     """What a block prints, run as a reader types it, but for this service."""
-    text = block.text.replace(DEFAULT, stack.url)
+    text = block.text.replace(DEFAULT, stack.url).replace("256x256", "128x128")
     text = text.replace(".venv/bin/atelier", f"{sys.executable} -m atelier")
     command = ["bash", "-euo", "pipefail", "-c", text]
     if block.language == "python":
@@ -106,7 +113,7 @@ def frames_of(path: Path) -> int:
 
 def check_readme(folder: Path, printed: str) -> None:
     with Image.open(folder / "apple.png") as apple:
-        assert apple.size == (256, 256)
+        assert apple.size == (128, 128)
     with wave.open(str(folder / "jazz.wav")) as sound:
         assert sound.getnframes() == 5 * 8000
     assert "data: [DONE]\n\n" in printed
@@ -118,7 +125,7 @@ def check_readme(folder: Path, printed: str) -> None:
 def check_quickstart(folder: Path, printed: str) -> None:
     apples = job_in(folder / "apples.json")
     assert apples["model"] == "t2i-emoji"
-    assert {(o["width"], o["height"]) for o in apples["outputs"]} == {(256, 256)}
+    assert {(o["width"], o["height"]) for o in apples["outputs"]} == {(128, 128)}
     assert not any(o["notes"] for o in apples["outputs"])
     assert is_png(folder / "apple.png")
     assert '"seed": 7' in printed
@@ -203,16 +210,16 @@ def check_stories(folder: Path, printed: str) -> None:
 
 
 def check_openai(folder: Path, printed: str) -> None:
-    assert "64x64 job_" in printed
+    assert "32x32 job_" in printed
     with Image.open(folder / "apple-1.png") as apple:
-        assert apple.size == (256, 256)
+        assert apple.size == (128, 128)
     assert is_png(folder / "green.png")
     assert is_png(folder / "partial-0.png")
     assert is_png(folder / "dog.png")
     events = (folder / "dog.events").read_text()
     assert events.count("event: image_generation.completed\n") == 1
     assert 1 <= events.count("event: image_generation.partial_image\n") <= 2
-    assert "\nbag\n" in printed
+    assert "\nBag\n" in printed
     assert "\ninvalid_parameter size " in printed
 
 
