@@ -22,6 +22,7 @@ LANGUAGES = {"sh", "python", "json", "toml", "text", "mermaid", "nginx"}
 NOTES = {"", "norun"}
 FILES = {".gguf", ".json", ".pt", ".pth", ".safetensors", ".toml"}
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+NAMED = re.compile(r"`((?:app|atelier|bench|docs|models|tests|training|workers)/[\w./-]+)`")
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -46,6 +47,12 @@ def test_links_resolve(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors_of(target), link
+
+
+@pages
+def test_files_that_it_names_exist(page: Path) -> None:
+    for path in NAMED.findall(CODE.sub("", page.read_text("utf-8"))):
+        assert (ROOT / path).exists(), path
 
 
 def anchors_of(page: Path) -> set[str]:

@@ -139,11 +139,12 @@ def test_the_document_shows_every_field_and_bodies_that_are_taken(models: httpx.
     assert any("artifact" in form for form in shown["init_image"]["anyOf"])
 
 
-PAGES = {"audio": "music.md", "video": "video.md", "story": "stories.md"}
+PAGES = {"image": "images", "story": "stories"}
 
 
 def test_the_pages_tell_of_every_field(models: httpx.Client) -> None:
     for card in models.get("/models").json()["data"]:
-        page = (ROOT / "docs" / PAGES.get(card["modality"], "images.md")).read_text()
-        for name in card["params"]["properties"].keys() - {"model", "metadata"}:
-            assert f"`{name}`" in page, name
+        name = PAGES.get(card["modality"], card["modality"])
+        page = (ROOT / "docs" / f"{name}.md").read_text()
+        for field in card["params"]["properties"].keys() - {"model", "metadata"}:
+            assert f"`{field}`" in page, field

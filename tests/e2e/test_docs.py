@@ -107,7 +107,7 @@ def is_png(path: Path) -> bool:
 
 
 def frames_of(path: Path) -> int:
-    with av.open(io.BytesIO(path.read_bytes())) as box:
+    with av.open(io.BytesIO(path.read_bytes()), "r") as box:
         return len(list(box.decode(video=0)))
 
 
@@ -220,7 +220,7 @@ def check_openai(folder: Path, printed: str) -> None:
     assert events.count("event: image_generation.completed\n") == 1
     assert 1 <= events.count("event: image_generation.partial_image\n") <= 2
     assert "\nBag\n" in printed
-    assert "\ninvalid_parameter size " in printed
+    assert "invalid_parameter size " in printed
 
 
 CHECKS: dict[str, Callable[[Path, str], None]] = {
