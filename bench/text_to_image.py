@@ -181,7 +181,7 @@ def guide_by_textbook(model: LatentDiffusion, prompt: str, seed: int, steps: int
     """CLIP-guided DDIM as a textbook has it, with its faults fixed: tensors throughout, the sign
     that raises the similarity, and sqrt(1 - alpha_bar)."""
     clip, rng = model.clip, seeded(seed)
-    path = timesteps(model.process.alpha_bar, steps, model.spacing)
+    path = timesteps(model.schedule.alpha_bar, steps, model.schedule.spacing)
     z = torch.randn(1, *model.shape, generator=rng)
     style = torch.tensor([model.unet.classes])
     tokens = clip.tokens(clip.tokenizer.read_text(prompt, clip.context).rows)[None]
@@ -191,9 +191,9 @@ def guide_by_textbook(model: LatentDiffusion, prompt: str, seed: int, steps: int
         with torch.enable_grad():
             x = z.detach().requires_grad_()
             prediction = model.unet(x, torch.tensor([t]).float(), style, cond)
-            denoised = model.process.denoised(x, prediction, path.signal[i], path.noise[i])
+            denoised = model.schedule.denoised(x, prediction, path.signal[i], path.noise[i])
             picture = model.autoencoder.decode(denoised.x0)
-            similarity = clip.likeness(picture, text.pooled, cutouts(rng, CUTOUTS)[None]).sum()
+            similarity = clip.similarity(picture, text.pooled, cutouts(rng, CUTOUTS)[None]).sum()
             (gradient,) = torch.autograd.grad(similarity, x)
         eps = denoised.eps.detach() - 20 * path.noise[i] * gradient
         x0 = (z - path.noise[i] * eps) / path.signal[i]

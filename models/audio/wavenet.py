@@ -12,15 +12,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.artifacts import Artifact, Audio, NotFinite
-from models.audio.config import sound_of
 from models.audio.wavenet_torch import Advanced, Draws, Stacked, State
 from models.audio.wavenet_torch import advance as advance_plainly
+from models.checkpoint.configs import SoundProcess
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_net
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.engine.noise import derived
 from models.music.composer import PARTS, Composer
+from models.music.piano_roll import Rolled
 from models.nets.wavenet import WaveNetModel as Net
 from models.params.audio import LONGEST, SHORT, ComposerParams, WaveNetParams
 from models.score import OCTAVE, Score, within
@@ -51,11 +52,12 @@ class WaveNet:
             raise CheckpointError(
                 f"it has {len(self.labels)} labels, and its net {self.net.styles} styles"
             )
-        self.sound = sound_of(checkpoint.header.process)
-        self.rate, self.gain = self.sound.rate, self.sound.gain
-        if self.sound.rolled and self.sound.rolled.channels != self.net.pitches:
+        sound = SoundProcess.parse(checkpoint.header.process)
+        self.rate, self.gain = sound.rate, sound.gain
+        self.rolls = Rolled(*sound.pitches) if sound.pitches else None
+        if self.rolls and self.rolls.channels != self.net.pitches:
             raise CheckpointError(
-                f"its rolls have {self.sound.rolled.channels} keys, and its net {self.net.pitches}"
+                f"its rolls have {self.rolls.channels} keys, and its net {self.net.pitches}"
             )
         self.weights = Stacked(self.net)
         self._advance, rows, chunk = stepping(self.weights, self.home)
@@ -82,7 +84,7 @@ class WaveNet:
                 f"its styles are {', '.join(self.labels)}, and its composer's "
                 f"{', '.join(composer.tokenizer.styles)}"
             )
-        if len(self.sound.pitches) < OCTAVE:
+        if self.rolls is None or len(self.rolls.pitches) < OCTAVE:
             raise CheckpointError("it needs a composer, and can't play an octave")
         return composer
 
@@ -139,14 +141,15 @@ class WaveNet:
             return COMPOSED * part // PARTS, ALL
 
         free, style = await composer.compose(asked, rng, None, share)
-        return within(free, self.sound.pitches), style
+        assert self.rolls is not None  # a composer needs an octave
+        return within(free, self.rolls.pitches), style
 
     def rolled(self, score: Score, seconds: float) -> Tensor:
         """What `perform` takes of so much of a score. Raises ValueError for what it can't play."""
-        if self.sound.rolled is None:
+        if self.rolls is None:
             raise ValueError("this model plays no scores")
         rate = self.rate / self.net.hop
-        return torch.from_numpy(self.sound.rolled.roll(score, rate, math.ceil(seconds * rate)))
+        return torch.from_numpy(self.rolls.roll(score, rate, math.ceil(seconds * rate)))
 
     async def perform(
         self, params: WaveNetParams, rng: torch.Generator, roll: Tensor | None, before: int = 0

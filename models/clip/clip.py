@@ -1,5 +1,6 @@
-"""A CLIP that works for other models: reads prompts, and leads pictures towards them."""
+"""A CLIP that works for other models: encodes prompts, and guides pictures towards them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.checkpoint.configs import ClipProcess
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_component
-from models.clip.tokenizer import PAD, EveryWord, WordTokenizer
+from models.clip.tokenizer import PAD, EveryWord, WordTokenizer, notes_of
 from models.engine.batching import BatchedFn, Placement
+from models.engine.flow import Step, gather
 from models.nets.clip import Sight, build_clip, see, tell
-
-EVERY = "all"  # what `process.words` says of a tower that has open_clip's own token table
 
 MOST = 12  # texts at once
 SHORT = 16  # tokens that most prompts fit in
@@ -21,15 +22,16 @@ LEAST_CUT = 0.7  # the smallest side of a cutout, as a part of the picture's
 
 
 @dataclass(frozen=True, slots=True)
-class Prompted:
-    """A prompt as a net that paints is told of it, without a batch dimension."""
+class EncodedPrompt:
+    """An encoded prompt, without a batch dimension."""
 
     states: Tensor  # (context, width)
     hidden: Tensor  # (context,), -inf where a token only pads
     pooled: Tensor  # (embed_dim,), of length 1
+    length: int  # its tokens
 
     def cut(self, length: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Its row of another length, which it must fit in."""
+        """The same padded to another length, which it must fit in."""
         return self.states[:length], self.hidden[:length], self.pooled
 
 
@@ -40,11 +42,9 @@ class CLIP:
         if checkpoint.header.family != "clip":
             raise CheckpointError(f"it is no CLIP, but of family {checkpoint.header.family}")
         self.net = _net_of(checkpoint, placement)
-        try:
-            self.tokenizer = _tokenizer_of(checkpoint)
-            self.sight = Sight.of(checkpoint.header.process)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"it has no words, or no sight: {error}") from None
+        process = ClipProcess.parse(checkpoint.header.process)
+        self.sight = Sight(process.mean, process.std, process.interpolation)
+        self.tokenizer = _tokenizer_of(checkpoint, process)
         if self.tokenizer.rows != self.net.text.vocab_size:
             raise CheckpointError("its words don't fit its token table")
         self.context: int = self.net.text.context_length
@@ -53,8 +53,8 @@ class CLIP:
         side = self.net.visual.image_size
         self.side: int = side if isinstance(side, int) else side[0]
         example = (torch.full((self.context,), self.tokenizer.rows - 1),)
-        self.tell: BatchedFn[tuple[Tensor, Tensor]] = BatchedFn(
-            self._tell, example, max_batch=MOST, dtype=placement.dtype
+        self.encode: BatchedFn[tuple[Tensor, Tensor]] = BatchedFn(
+            self._encode, example, max_batch=MOST, dtype=placement.dtype
         )
 
     def tokens(self, rows: list[int]) -> Tensor:
@@ -63,17 +63,24 @@ class CLIP:
         page[: len(rows)] = torch.tensor(rows)
         return page
 
-    def prompted(self, rows: list[int], told: tuple[Tensor, Tensor]) -> Prompted:
-        """From what `tell` said of these rows."""
-        hidden = torch.zeros(self.context)
-        hidden[len(rows) :] = -torch.inf
-        return Prompted(told[0], hidden, told[1])
+    async def read(
+        self, texts: Sequence[str], progress: tuple[int, int]
+    ) -> tuple[tuple[EncodedPrompt, ...], tuple[str, ...]]:
+        """Encodes texts. Returns them, and notes on the words that were not read."""
+        tokenized = [self.tokenizer.read_text(text, self.context) for text in texts]
+        steps = [Step(self.encode, (self.tokens(t.rows),), progress) for t in tokenized]
+        prompts = []
+        for text, (states, pooled) in zip(tokenized, await gather(*steps), strict=True):
+            hidden = torch.zeros(self.context)
+            hidden[len(text.rows) :] = -torch.inf
+            prompts.append(EncodedPrompt(states, hidden, pooled, len(text.rows)))
+        return tuple(prompts), notes_of(self.context, *tokenized)
 
-    def _tell(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        told = tell(self.net, tokens)
-        return told.states, told.pooled
+    def _encode(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        features = tell(self.net, tokens)
+        return features.states, features.pooled
 
-    def likeness(self, pictures: Tensor, goal: Tensor, cuts: Tensor) -> Tensor:
+    def similarity(self, pictures: Tensor, goal: Tensor, cuts: Tensor) -> Tensor:
         """Mean cosine similarity of cutouts of each picture to a text; it can be differentiated.
 
         pictures (B, C, H, W) in [-1, 1], C 1 or 3; goal (B, embed) of length 1; cuts (B, n, 3): the
@@ -115,15 +122,18 @@ def _net_of(checkpoint: Checkpoint, placement: Placement) -> Any:
     return net.to(placement.device, placement.dtype)
 
 
-def _tokenizer_of(checkpoint: Checkpoint) -> WordTokenizer | EveryWord:
-    """Raises KeyError or ValueError if they are not there."""
-    if checkpoint.header.process.get("words") == EVERY:
+def _tokenizer_of(checkpoint: Checkpoint, process: ClipProcess) -> WordTokenizer | EveryWord:
+    """Raises CheckpointError if its words are not there."""
+    if process.words == "all":
         return EveryWord()
-    return WordTokenizer.read(checkpoint.tensors)
+    try:
+        return WordTokenizer.read(checkpoint.tensors)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{process.fault}: {error}") from None
 
 
 def cutouts(rng: torch.Generator, count: int) -> Tensor:
-    """(count, 3) as `CLIP.likeness` takes them; the first is the whole picture."""
+    """(count, 3) as `CLIP.similarity` takes them; the first is the whole picture."""
     cuts = torch.rand(count, 3, generator=rng)
     sides = LEAST_CUT + (1 - LEAST_CUT) * cuts[:, :1]
     cuts = torch.cat([sides, cuts[:, 1:] * 2 - 1], 1)

@@ -152,7 +152,7 @@ def _proved(
     alone = header.model_copy(update={"requires": {}})  # what leads it is proved by itself
     checkpoint = Checkpoint(alone, tensors | blank, "")
     family = StableDiffusion(checkpoint, Placement(torch.device("cpu")))
-    count = len(family.process.alpha_bar) - (family.spacing == "leading")
+    count = len(family.schedule.alpha_bar) - (family.schedule.spacing == "leading")
     height, width = family.size
     asked: dict[str, Any] = {
         "defaults": {

@@ -77,7 +77,7 @@ def read_language(
         return _header(config, words, context, card)
 
     made = Language(Checkpoint(told(context), tensors, ""), Placement(torch.device("cpu")))
-    most = made.pen.net.context  # as a worker will have it
+    most = made.runtime.net.context  # as a worker will have it
     if source.context is not None and source.context > most:
         raise CheckpointError(f"its context may be between 2 and {most}, not {source.context}")
     return told(most), tensors

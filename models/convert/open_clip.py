@@ -181,8 +181,8 @@ def _prove(clip: CLIP) -> None:
     try:
         with torch.inference_mode():
             tokens = clip.tokens(clip.tokenizer.read_text("a", clip.context).rows)
-            goal = clip.tell.fn(tokens[None])[1]
-            alike = clip.likeness(torch.zeros(1, 3, 8, 8), goal, cutouts(seeded(0), 1)[None])
+            goal = clip.encode.fn(tokens[None])[1]
+            alike = clip.similarity(torch.zeros(1, 3, 8, 8), goal, cutouts(seeded(0), 1)[None])
     except RuntimeError as error:
         raise CheckpointError(f"its towers don't fit together: {error}") from None
     if not alike.isfinite().all():

@@ -1,4 +1,4 @@
-"""A given picture in a latent space, and which part of it to repaint (Lugmayr et al. 2022)."""
+"""A picture that a request starts from, and the part of it to repaint (Lugmayr et al. 2022)."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ from models.image.preprocessing import filled
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What a request starts from. A mask is 1 where it is repainted, and each latent counts whose
-    pixels a mask touches."""
+class InitImage:
+    """The picture, its latent, and the mask: 1 where it is repainted. A latent is repainted if the
+    mask touches any of its pixels."""
 
     picture: Tensor  # (C, H, W) in [0, 1]
     latent: Tensor  # (L, h, w)
     mask: Tensor | None = None  # (1, H, W)
-    small: Tensor | None = None  # (1, h, w)
+    latent_mask: Tensor | None = None  # (1, h, w)
 
     @classmethod
-    def of(cls, picture: Tensor, latent: Tensor, mask: Artifact | None) -> "Given":
-        """With a posted mask, cut as its picture was: white is 0.5 or more."""
+    def of(cls, picture: Tensor, latent: Tensor, mask: Artifact | None) -> "InitImage":
+        """`mask` is a posted picture, cropped as the picture was: white is 0.5 or more."""
         if mask is None:
             return cls(picture, latent)
         height, width = picture.shape[1:]
@@ -33,15 +33,15 @@ class Given:
     @property
     def x0_hooks(self) -> tuple[X0Hook, ...]:
         """Puts the known part of the latent back at every level, where some is to be kept."""
-        small = self.small
-        if small is None:
+        mask = self.latent_mask
+        if mask is None:
             return ()
 
         async def keep(x0: Tensor, _level: int, _progress: Progress) -> Tensor:
-            return torch.lerp(self.latent, x0, small)
+            return torch.lerp(self.latent, x0, mask)
 
         return (keep,)
 
     def kept(self, painted: Tensor) -> Tensor:
-        """A painted picture with the pixels of the given one where they are to be kept."""
+        """A painted picture with the original's pixels where they are to be kept."""
         return painted if self.mask is None else torch.lerp(self.picture, painted, self.mask)

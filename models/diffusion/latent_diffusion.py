@@ -1,7 +1,6 @@
 """Family `latent_diffusion`: words to a picture, by way of latents (Rombach et al. 2022)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,74 +8,54 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.artifacts import Artifact, Image
+from models.checkpoint.configs import DiffusionProcess, LatentDiffusionNet
 from models.checkpoint.header import GUIDE, CheckpointError
 from models.checkpoint.weights import Checkpoint, build_component, build_net, refuse_unknown_tensors
-from models.clip.clip import CLIP, SHORT, Prompted
-from models.clip.tokenizer import notes_of
+from models.clip.clip import CLIP, SHORT, EncodedPrompt
 from models.diffusion.clip_guidance import ClipGuidance, ClipTarget, guide_of
-from models.diffusion.denoiser import (
-    TICKS,
-    Denoiser,
-    Guidance,
-    Progress,
-    calls,
-    guidance_of,
-    noised,
-    path_of,
-    sampled,
-)
-from models.diffusion.inpainting import Given
+from models.diffusion.denoiser import TICKS, Guidance, Progress, calls, path_of
+from models.diffusion.inpainting import InitImage
 from models.diffusion.noise_schedule import NoiseSchedule
-from models.diffusion.timesteps import Spacing, Timesteps, timesteps
+from models.diffusion.request import DiffusionRequest
 from models.engine.batching import BatchedFn, Placement
-from models.engine.flow import NOTHING, Inputs, Step, gather, gather_flows
-from models.engine.noise import normal, seeded, slerp, walk
-from models.image.preprocessing import fitted, shown
+from models.engine.flow import NOTHING, Inputs, Step
+from models.image.preprocessing import fitted
 from models.nets.autoencoder import Autoencoder
 from models.nets.unet import TextCondition, UNet
 from models.nets.upscaler import Upscaler
 from models.params.diffusion import TextToImageParams
 
-PARTS = {"autoencoder", "unet"}
-ITEM_BYTES = 32 * 2**20  # without what CLIP holds where it leads
+ITEM_BYTES = 32 * 2**20  # without what CLIP holds where it guides
 MOST = 12  # rows at once, as of every U-Net here
 
 
 class LatentDiffusion:
-    """A text tower, a U-Net over the latents of an autoencoder, and a sampler of one's choice."""
+    """A text tower, a U-Net over the latents of an autoencoder, and a choice of samplers."""
 
     max_items = 64
 
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         header, tensors = checkpoint.header, checkpoint.tensors
-        net: Mapping[str, Any] = header.net
-        told: Mapping[str, Any] = header.process
-        if net.keys() != PARTS:
-            raise CheckpointError(f"its net must have {', '.join(sorted(PARTS))} and nothing else")
+        net = LatentDiffusionNet.parse(header.net)
         if "clip" not in checkpoint.requires:
             raise CheckpointError("it needs no CLIP, and so can't read")
-        refuse_unknown_tensors(tensors, PARTS)
-        self.unet = build_component(UNet, net["unet"], tensors, placement, "unet.")
+        refuse_unknown_tensors(tensors, LatentDiffusionNet.model_fields)
+        self.unet = build_component(UNet, net.unet, tensors, placement, "unet.")
         self.autoencoder = build_component(
-            Autoencoder, net["autoencoder"], tensors, placement, "autoencoder."
+            Autoencoder, net.autoencoder, tensors, placement, "autoencoder."
         )
         self.clip = CLIP(checkpoint.requires["clip"], placement)
         self.upscaler = None
         if "upscaler" in checkpoint.requires:
             self.upscaler = build_net(Upscaler, checkpoint.requires["upscaler"], placement)
-        try:
-            self.process = NoiseSchedule.of(told)
-            self.guidance = guidance_of(told)
-            self.spacing: Spacing = told.get("spacing", "even")
-            timesteps(self.process.alpha_bar, 1, self.spacing)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"its noise process can't be made: {error}") from None
+        self.process = DiffusionProcess.parse(header.process)
+        self.schedule = NoiseSchedule.of(self.process)
         self.styles = header.labels
         self._check_shapes()
         self.shape = (self.unet.channels, self.unet.size, self.unet.size)
-        given = guide_of(checkpoint, placement) if GUIDE in checkpoint.requires else None
+        guide = guide_of(checkpoint, placement) if GUIDE in checkpoint.requires else None
         self.clip_guidance = ClipGuidance(
-            given or self.clip, self.autoencoder.decode, torch.zeros(self.shape), placement
+            guide or self.clip, self.autoencoder.decode, torch.zeros(self.shape), placement
         )
         self.item_bytes = ITEM_BYTES + self.clip_guidance.item_bytes
         self.batched = self._functions(placement.dtype)
@@ -109,109 +88,87 @@ class LatentDiffusion:
         self.decode: BatchedFn[Tensor] = BatchedFn(
             self.autoencoder.decode, (z,), dtype=dtype, channels_last=True
         )
-        made: list[BatchedFn[Any]] = [self.clip.tell, *self.predict.values()]
-        made += [self.encode, self.decode, *self.clip_guidance.batched]
+        functions: list[BatchedFn[Any]] = [self.clip.encode, *self.predict.values()]
+        functions += [self.encode, self.decode, *self.clip_guidance.batched]
         if self.upscaler is not None:
             self.enlarge: BatchedFn[Tensor] = BatchedFn(
                 self.upscaler, (picture,), pad_to=1, dtype=dtype, channels_last=True
             )
-            made.append(self.enlarge)
-        return tuple(dict.fromkeys(made))  # whoever reads may lead as well
+            functions.append(self.enlarge)
+        return tuple(dict.fromkeys(functions))  # the CLIP that reads may guide as well
 
     @property
     def _picture_shape(self) -> tuple[int, int, int]:
         return (self.autoencoder.channels, self.autoencoder.size, self.autoencoder.size)
 
     def _predict(self, z: Tensor, ticks: Tensor, style: Tensor, *words: Tensor) -> Tensor:
-        said: Tensor = self.unet(z, ticks / TICKS, style, TextCondition(*words))
-        return said
+        output: Tensor = self.unet(z, ticks / TICKS, style, TextCondition(*words))
+        return output
 
     async def generate(
         self, params: TextToImageParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
-        path = path_of(params, self.process, self.spacing)
-        steps = 2 + calls(params, path) + (params.upscale > 1)
-        guidance, prompt, notes = await self._read(params, steps)
-        clip_target = await self._clip_target(params, prompt, (1, steps))
-        given = await self._given(params, inputs)
-        noise = normal(rng, *self.shape)
-        starts = [noise if given is None else noised(given.latent, noise, path)]
-        if params.interpolate:
-            end = normal(seeded(params.interpolate.to_seed), *self.shape)
-            starts = walk(slerp, noise, end, params.interpolate.frames)
-        fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
-        stories = [
-            self._paint(params, _LatentRequest(path, guidance, clip_target, given, steps), x, fresh)
-            for x in starts
-        ]
-        pictures = await gather_flows(*stories)
-        notes += () if clip_target is None else clip_target.notes
-        return shown(pictures, params.interpolate is not None, notes)
+        path = path_of(params, self.schedule)
+        count, upscales = calls(params, path), params.upscale > 1
+        steps = 2 + count + upscales
+        texts = [params.prompt, params.negative_prompt or ""]
+        prompts, notes = await self.clip.read(texts, (1, steps))
+        length = next(n for n in self.predict if n >= max(p.length for p in prompts))
+        target = await self._clip_target(params, prompts[0], (1, steps))
+        init = await self._init_image(params, inputs)
+        request = DiffusionRequest(
+            params,
+            self.predict[length],
+            self.schedule,
+            path,
+            self._guidance(params, prompts, length),
+            preview=self._preview,
+            decode=partial(self._decode, init, upscales, steps),
+            before=1,
+            after=1 + upscales,
+            init=init,
+            target=target,
+        )
+        return await request.run(self.shape, rng, notes)
 
-    async def _read(
-        self, params: TextToImageParams, steps: int
-    ) -> tuple[Guidance, Prompted, tuple[str, ...]]:
-        """What the net is told of the words, what the prompt was read as, and what to note."""
-        read = self.clip.tokenizer.read_text(params.prompt, self.clip.context)
-        free = self.clip.tokenizer.read_text(params.negative_prompt or "", self.clip.context)
-        rows = (read.rows, free.rows)
-        told = await gather(
-            *(Step(self.clip.tell, (self.clip.tokens(r),), (1, steps)) for r in rows)
-        )
-        prompt, negative = (self.clip.prompted(r, t) for r, t in zip(rows, told, strict=True))
-        length = next(n for n in self.predict if n >= max(map(len, rows)))
-        number = self.styles.index(params.style) if params.style else self.unet.classes
-        style, none = torch.tensor(number), torch.tensor(self.unet.classes)
-        free_style = none if params.negative_prompt is None else style
-        scale = self.guidance if params.guidance_scale is None else params.guidance_scale
-        guidance = Guidance(
-            (style, *prompt.cut(length)), (free_style, *negative.cut(length)), scale
-        )
-        return guidance, prompt, notes_of(self.clip.context, read, free)
+    def _guidance(
+        self, params: TextToImageParams, prompts: tuple[EncodedPrompt, ...], length: int
+    ) -> Guidance:
+        prompt, negative = prompts
+        none = torch.tensor(self.unet.classes)
+        style = torch.tensor(self.styles.index(params.style)) if params.style else none
+        uncond_style = none if params.negative_prompt is None else style
+        scale = self.process.guidance if params.guidance_scale is None else params.guidance_scale
+        return Guidance((style, *prompt.cut(length)), (uncond_style, *negative.cut(length)), scale)
 
     async def _clip_target(
-        self, params: TextToImageParams, prompt: Prompted, progress: Progress
+        self, params: TextToImageParams, prompt: EncodedPrompt, progress: Progress
     ) -> ClipTarget | None:
-        """Where CLIP leads: a prompt that it has read for the net is not read again."""
+        """Where CLIP guides: a prompt that it has read for the net is not read again."""
         scale = params.clip_guidance_scale
         if scale is None:
             return None
         if self.clip_guidance.clip is self.clip:
-            return ClipTarget.of(params, scale, prompt.pooled)
-        return ClipTarget.of(params, scale, *await self.clip_guidance.read(params.prompt, progress))
+            return self.clip_guidance.target(params, scale, prompt.pooled)
+        return await self.clip_guidance.read(params, params.prompt, scale, progress)
 
-    async def _given(self, params: TextToImageParams, inputs: Inputs) -> Given | None:
+    async def _init_image(self, params: TextToImageParams, inputs: Inputs) -> InitImage | None:
         if params.init_image is None:
             return None
         channels, size, _ = self._picture_shape
         picture = fitted(inputs["init_image"], channels, size)
         latent = await Step(self.encode, (picture * 2 - 1,))
-        return Given.of(picture, latent, inputs.get("mask"))
+        return InitImage.of(picture, latent, inputs.get("mask"))
 
-    async def _paint(
-        self, params: TextToImageParams, work: "_LatentRequest", x: Tensor, fresh: Tensor
+    async def _decode(
+        self, init: InitImage | None, upscales: bool, steps: int, z: Tensor
     ) -> Tensor:
-        rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
-        kept = () if work.given is None else work.given.x0_hooks
-        denoise = Denoiser(
-            self.predict[len(work.guidance.cond[1])],
-            self.process,
-            work.path,
-            work.guidance,
-            shown=self._preview,
-            count=calls(params, work.path),
-            x0_hooks=(*self.clip_guidance.x0_hooks(work.clip_target, work.path, chance), *kept),
-            before=1,
-            after=work.steps - 1 - calls(params, work.path),
-        )
-        z = await sampled(params, denoise, x, rng)
-        done = work.steps - (params.upscale > 1)
-        picture = (await Step(self.decode, (z,), (done, work.steps)) + 1) / 2
-        if work.given is not None:
-            picture = work.given.kept(picture)
-        if params.upscale > 1:
+        picture = (await Step(self.decode, (z,), (steps - upscales, steps)) + 1) / 2
+        if init is not None:
+            picture = init.kept(picture)
+        if upscales:
             row = (picture.clamp(0, 1) * 2 - 1,)
-            picture = (await Step(self.enlarge, row, (work.steps, work.steps)) + 1) / 2
+            picture = (await Step(self.enlarge, row, (steps, steps)) + 1) / 2
         return picture
 
     def _preview(self, z: Tensor) -> Image:
@@ -219,14 +176,3 @@ class LatentDiffusion:
         weight = next(self.autoencoder.parameters())
         picture = self.autoencoder.decode(z[None].to(weight.device, weight.dtype))[0]
         return Image((picture.float().cpu() + 1) / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class _LatentRequest:
-    """What all stories of a request share."""
-
-    path: Timesteps
-    guidance: Guidance
-    clip_target: ClipTarget | None
-    given: Given | None
-    steps: int

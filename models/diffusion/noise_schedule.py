@@ -7,14 +7,13 @@ handed both x0 and eps: neither is recovered from the other twice, which would c
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-Prediction = Literal["eps", "v", "x"]
+from models.checkpoint.configs import DiffusionProcess, Prediction, Spacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,8 @@ def scaled_linear_alpha_bar(
 def cosine_alpha_bar(steps: int = 1000, offset: float = 0.008, largest: float = 0.999) -> Tensor:
     """(steps,) float32; Nichol and Dhariwal 2021 (2102.09672), equation 17, betas capped."""
 
-    def level(part: float) -> float:
-        return math.cos((part + offset) / (1 + offset) * math.pi / 2) ** 2
+    def level(t: float) -> float:
+        return math.cos((t + offset) / (1 + offset) * math.pi / 2) ** 2
 
     betas = [min(1 - level((i + 1) / steps) / level(i / steps), largest) for i in range(steps)]
     return torch.cumprod(1.0 - torch.tensor(betas, dtype=torch.float32), dim=0)
@@ -69,31 +68,22 @@ class NoiseSchedule:
 
     alpha_bar: Tensor  # (T,) float32, falling
     prediction: Prediction = "eps"
-    clip: bool = True  # pictures lie in [-1, 1], and so does every predicted x0
+    clip: bool = True  # pictures are in [-1, 1], and so is every predicted x0
+    spacing: Spacing = "even"
 
     @staticmethod
-    def of(told: Mapping[str, Any]) -> "NoiseSchedule":
-        """From the `process` of a checkpoint's header. Raises ValueError for unknown words.
-
-        `first` and `last` are the betas of a line, if not its own; `betas` are all of them, of a
-        schedule that has no name; `zero_snr` ends it in noise.
-        """
-        schedule, prediction = told.get("schedule", "linear"), told.get("prediction", "eps")
-        if schedule not in ALPHA_BARS:
-            raise ValueError(f"schedule must be one of {', '.join(ALPHA_BARS)}, not {schedule}")
-        if prediction not in ("eps", "v", "x"):
-            raise ValueError(f"prediction must be eps, v or x, not {prediction}")
-        if "betas" in told:
-            betas = torch.tensor(told["betas"], dtype=torch.float32)  # (T,)
+    def of(process: DiffusionProcess) -> "NoiseSchedule":
+        """The schedule that a checkpoint's `process` describes."""
+        if process.betas is not None:
+            betas = torch.tensor(process.betas, dtype=torch.float32)  # (T,)
             alpha_bar = torch.cumprod(1.0 - betas, dim=0)
         else:
-            ends = {name: float(told[name]) for name in ("first", "last") if name in told}
-            alpha_bar = ALPHA_BARS[schedule](int(told.get("steps", 1000)), **ends)
-        if told.get("zero_snr", False):
-            if prediction == "eps":
-                raise ValueError("a net that predicts eps finds no picture where all is noise")
+            ends = {"first": process.first, "last": process.last}
+            given = {name: beta for name, beta in ends.items() if beta is not None}
+            alpha_bar = ALPHA_BARS[process.schedule](process.steps, **given)
+        if process.zero_snr:
             alpha_bar = ending_in_noise(alpha_bar)
-        return NoiseSchedule(alpha_bar, prediction, bool(told.get("clip", True)))
+        return NoiseSchedule(alpha_bar, process.prediction, process.clip, process.spacing)
 
     def noised(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """x_t of a batch: x0, eps (B, C, H, W), t (B,) whole."""

@@ -3,39 +3,29 @@
 The nets are diffusers' and transformers'; the loop, the samplers and the batches are ours.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, Image
-from models.checkpoint.header import CheckpointError
+from models.checkpoint.configs import StableDiffusionProcess
 from models.checkpoint.weights import Checkpoint
 from models.diffusion.clip_guidance import ClipGuidance, ClipTarget, guide_of
-from models.diffusion.denoiser import (
-    TICKS,
-    Denoiser,
-    Guidance,
-    Progress,
-    calls,
-    noised,
-    path_of,
-    sampled,
-)
-from models.diffusion.inpainting import Given
+from models.diffusion.denoiser import TICKS, Guidance, Progress, calls, path_of
+from models.diffusion.inpainting import InitImage
 from models.diffusion.noise_schedule import NoiseSchedule
+from models.diffusion.request import DiffusionRequest
 from models.diffusion.stable_diffusion_nets import Nets
-from models.diffusion.timesteps import ScheduleEnds, Spacing, Timesteps, timesteps
+from models.diffusion.timesteps import ScheduleEnds, Timesteps
 from models.engine.batching import BatchedFn, Placement
-from models.engine.flow import NOTHING, Inputs, Step, gather, gather_flows
-from models.engine.noise import normal, seeded, slerp, walk
-from models.image.preprocessing import filled, shown
+from models.engine.flow import NOTHING, Inputs, Step, gather
+from models.image.preprocessing import filled
 from models.params.diffusion import AREA, StableDiffusionParams
 
 MAPS = 3  # of the largest size, that decoding holds at once: measured at 512 by 512 in float32
-LED_MAPS = 22  # the same, of the gradient through it: measured at 256 by 256
+GUIDED_MAPS = 22  # the same, of the gradient through it: measured at 256 by 256
 SMALL = 16  # latents a side of an example whose rows run one at a time: it proves as much
 
 
@@ -46,21 +36,15 @@ class StableDiffusion:
 
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         self.nets = Nets(checkpoint, placement)
-        told: Mapping[str, Any] = checkpoint.header.process
-        try:
-            self.process = NoiseSchedule.of(told)
-            self.spacing: Spacing = told.get("spacing", "leading")
-            self.offset, self.to_one = int(told.get("offset", 0)), bool(told.get("to_one", True))
-            timesteps(self.process.alpha_bar, 1, self.spacing, ScheduleEnds(self.offset))
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"its noise process can't be made: {error}") from None
+        self.process = StableDiffusionProcess.parse(checkpoint.header.process)
+        self.schedule = NoiseSchedule.of(self.process)
         self.size = self.nets.size
-        leader = guide_of(checkpoint, placement)
+        guide = guide_of(checkpoint, placement)
         self.clip_guidance = None
-        if leader is not None:
+        if guide is not None:
             z = self._zeros(*self._small)
-            self.clip_guidance = ClipGuidance(leader, self.nets.decode, z, placement, pad_to=1)
-        maps = MAPS if self.clip_guidance is None else LED_MAPS
+            self.clip_guidance = ClipGuidance(guide, self.nets.decode, z, placement, pad_to=1)
+        maps = MAPS if self.clip_guidance is None else GUIDED_MAPS
         self.item_bytes = maps * self.nets.widest * AREA * placement.dtype.itemsize
         self.item_bytes += self.clip_guidance.item_bytes if self.clip_guidance else 0
         self.batched = self._functions(placement)
@@ -122,93 +106,60 @@ class StableDiffusion:
         steps = 2 + calls(params, path)
         size = (params.height or self.size[0], params.width or self.size[1])
         guidance, notes = await self._read(params, steps)
-        clip_target = await self._clip_target(params, (1, steps))
-        given = await self._given(params, inputs, size)
-        noise = normal(rng, *self._shape(*size))
-        starts = [noise if given is None else noised(given.latent, noise, path)]
-        if params.interpolate:
-            end = normal(seeded(params.interpolate.to_seed), *self._shape(*size))
-            starts = walk(slerp, noise, end, params.interpolate.frames)
-        fresh = rng.get_state()  # every frame of a walk meets the same fresh noise
-        work = _StableDiffusionRequest(path, guidance, clip_target, given, steps)
-        pictures = await gather_flows(*(self._paint(params, work, x, fresh) for x in starts))
-        notes += () if clip_target is None else clip_target.notes
-        return shown(pictures, params.interpolate is not None, notes)
+        target = await self._clip_target(params, (1, steps))
+        init = await self._init_image(params, inputs, size)
+        request = DiffusionRequest(
+            params,
+            self.predict,
+            self.schedule,
+            path,
+            guidance,
+            preview=self._preview,
+            decode=partial(self._decode, init, steps),
+            before=1,
+            after=1,
+            init=init,
+            target=target,
+        )
+        return await request.run(self._shape(*size), rng, notes)
 
     def _path(self, params: StableDiffusionParams) -> Timesteps:
         """As diffusers' schedulers have it: of these, DDIM's alone may end short of the picture."""
-        bars = self.process.alpha_bar
-        short = params.sampler == "ddim" and not self.to_one
-        ends = ScheduleEnds(self.offset, bars[0].item() if short else 1.0)
-        return path_of(params, self.process, self.spacing, ends)
+        short = params.sampler == "ddim" and not self.process.to_one
+        final = self.schedule.alpha_bar[0].item() if short else 1.0
+        return path_of(params, self.schedule, ScheduleEnds(self.process.offset, final))
 
     async def _read(
         self, params: StableDiffusionParams, steps: int
     ) -> tuple[Guidance, tuple[str, ...]]:
-        """What the net is told of the words, and what should be noted."""
-        read = [self.nets.tokenizer.read(t) for t in (params.prompt, params.negative_prompt or "")]
-        told = await gather(*(Step(self.tell, (r.tokens,), (1, steps)) for r in read))
-        count = self.nets.tokenizer.context
-        notes = tuple(
-            f"beyond the {count} tokens that are read: {r.beyond}" for r in read if r.beyond
-        )
-        return Guidance((told[0],), (told[1],), params.guidance_scale), notes
+        """What the net is given of the words, and notes on those that were not read."""
+        tokenizer = self.nets.tokenizer
+        texts = [tokenizer.read(t) for t in (params.prompt, params.negative_prompt or "")]
+        cond, uncond = await gather(*(Step(self.tell, (t.tokens,), (1, steps)) for t in texts))
+        beyond = f"beyond the {tokenizer.context} tokens that are read"
+        notes = tuple(f"{beyond}: {text.beyond}" for text in texts if text.beyond)
+        return Guidance((cond,), (uncond,), params.guidance_scale), notes
 
     async def _clip_target(
         self, params: StableDiffusionParams, progress: Progress
     ) -> ClipTarget | None:
-        if self.clip_guidance is None or params.clip_guidance_scale is None:
+        scale = params.clip_guidance_scale
+        if self.clip_guidance is None or scale is None:
             return None
-        read = await self.clip_guidance.read(params.prompt, progress)
-        return ClipTarget.of(params, params.clip_guidance_scale, *read)
+        return await self.clip_guidance.read(params, params.prompt, scale, progress)
 
-    async def _given(
+    async def _init_image(
         self, params: StableDiffusionParams, inputs: Inputs, size: tuple[int, int]
-    ) -> Given | None:
+    ) -> InitImage | None:
         if params.init_image is None:
             return None
         picture = filled(inputs["init_image"], 3, *size)
         latent = await Step(self.encode, (picture * 2 - 1,))
-        return Given.of(picture, latent, inputs.get("mask"))
+        return InitImage.of(picture, latent, inputs.get("mask"))
 
-    async def _paint(
-        self,
-        params: StableDiffusionParams,
-        work: "_StableDiffusionRequest",
-        x: Tensor,
-        fresh: Tensor,
-    ) -> Tensor:
-        rng, chance = (torch.Generator().set_state(fresh) for _ in range(2))
-        guided = (
-            self.clip_guidance.x0_hooks(work.clip_target, work.path, chance)
-            if self.clip_guidance
-            else ()
-        )
-        denoise = Denoiser(
-            self.predict,
-            self.process,
-            work.path,
-            work.guidance,
-            shown=self._preview,
-            count=calls(params, work.path),
-            x0_hooks=(*guided, *(work.given.x0_hooks if work.given else ())),
-            before=1,
-            after=1,
-        )
-        z = await sampled(params, denoise, x, rng)
-        picture: Tensor = (await Step(self.decode, (z,), (work.steps, work.steps)) + 1) / 2
-        return picture if work.given is None else work.given.kept(picture)
+    async def _decode(self, init: InitImage | None, steps: int, z: Tensor) -> Tensor:
+        picture: Tensor = (await Step(self.decode, (z,), (steps, steps)) + 1) / 2
+        return picture if init is None else init.kept(picture)
 
     def _preview(self, z: Tensor) -> Image:
         return Image((self.nets.preview(z) + 1) / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class _StableDiffusionRequest:
-    """What all stories of a request share."""
-
-    path: Timesteps
-    guidance: Guidance
-    clip_target: ClipTarget | None
-    given: Given | None
-    steps: int

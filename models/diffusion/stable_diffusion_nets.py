@@ -4,21 +4,21 @@ Both packages are loaded with the first such checkpoint: a service without one n
 Weights and configurations come from the checkpoint alone, never from a user's folder.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from models.checkpoint.configs import JsonObject, StableDiffusionNet
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_component, refuse_unknown_tensors
 from models.diffusion.stable_diffusion_tokenizer import PromptTokenizer
 from models.engine.batching import Placement
 from models.nets.activations import make_even
 
-CONFIGURED = {"unet", "vae", "text_encoder", "tokenizer"}
-PARTS = CONFIGURED | {"preview"}
+PREFIXES = {*StableDiffusionNet.model_fields, "preview"}
 MISSING = "it needs diffusers and transformers ({name} is missing): pip install 'atelier[sd]'"
 
 TEXT = {
@@ -48,7 +48,7 @@ def makers() -> Makers:
     try:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-        from transformers import CLIPTextModel  # noqa: F401 - told here, not at its first use
+        from transformers import CLIPTextModel  # noqa: F401 - a missing package shows here, not at its first use
     except ImportError as error:
         raise CheckpointError(MISSING.format(name=error.name or error)) from None
     return Makers(UNet2DConditionModel, AutoencoderKL, _text_encoder)
@@ -76,25 +76,23 @@ class Nets:
     the autoencoder's, shifted and scaled."""
 
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
-        net: Mapping[str, Any] = checkpoint.header.net
+        net = StableDiffusionNet.parse(checkpoint.header.net)
         tensors = checkpoint.tensors
-        if net.keys() != CONFIGURED or not all(isinstance(part, dict) for part in net.values()):
-            raise CheckpointError(f"its net must have {', '.join(sorted(CONFIGURED))}, all told")
-        refuse_unknown_tensors(tensors, PARTS)
+        refuse_unknown_tensors(tensors, PREFIXES)
 
-        def built(part: str, make: Callable[..., nn.Module]) -> Any:
-            made = build_component(make, net[part], tensors, placement, f"{part}.")
-            make_even(made)
-            return made
+        def build(make: Callable[..., nn.Module], name: str, config: JsonObject) -> Any:
+            component = build_component(make, config, tensors, placement, f"{name}.")
+            make_even(component)
+            return component
 
         make = makers()
-        self._unet = built("unet", make.unet)
-        self._vae = built("vae", make.vae)
-        self._text = built("text_encoder", make.text_encoder)
+        self._unet = build(make.unet, "unet", net.unet)
+        self._vae = build(make.vae, "vae", net.vae)
+        self._text = build(make.text_encoder, "text_encoder", net.text_encoder)
         # it is no weight, so that it was left without values
         count = self._text.config.max_position_embeddings
         self._text.embeddings.position_ids = torch.arange(count, device=placement.device)[None]
-        self.tokenizer = PromptTokenizer.of(net["tokenizer"], tensors, count)
+        self.tokenizer = PromptTokenizer.of(net.tokenizer, tensors, count)
         self.channels: int = self._unet.config.in_channels
         self.width: int = self._text.config.hidden_size
         self._check(self._vae.config)
@@ -136,8 +134,8 @@ class Nets:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the pictures it was made for, in pixels."""
-        told = self._unet.config.sample_size
-        height, width = (told, told) if isinstance(told, int) else told
+        size = self._unet.config.sample_size
+        height, width = (size, size) if isinstance(size, int) else size
         return height * self.factor, width * self.factor
 
     @property
@@ -151,9 +149,9 @@ class Nets:
         return states
 
     def predict(self, z: Tensor, t: Tensor, states: Tensor) -> Tensor:
-        """What the net says of noisy latents (B, C, h, w) at times (B,)."""
-        said: Tensor = self._unet(z, t, encoder_hidden_states=states, return_dict=False)[0]
-        return said
+        """The net's output for noisy latents (B, C, h, w) at times (B,)."""
+        output: Tensor = self._unet(z, t, encoder_hidden_states=states, return_dict=False)[0]
+        return output
 
     def encode(self, pictures: Tensor) -> Tensor:
         """The middle of the latents of pictures in [-1, 1]: nothing is drawn here."""

@@ -1,15 +1,16 @@
-"""The levels of noise that a sampling goes through, from the noisiest to none."""
+"""The levels of noise that a sampler goes through, from the noisiest to none."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Spacing = Literal["even", "leading", "trailing", "linspace", "karras"]
-SPACINGS = ("even", "leading", "trailing", "linspace", "karras")
+from models.checkpoint.configs import Spacing
+
+SPACINGS = get_args(Spacing)
 
 KARRAS_RHO = 7.0
 KARRAS_MAX = 80.0  # the largest sigma: more is noise all the same, and steps wasted on it
@@ -18,7 +19,7 @@ FAINT = 2.0**-24  # instead of an alpha_bar of 0, whose sigma is infinite; as di
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timesteps:
-    """One entry a step, (S,): the time the net is told, and alpha_bar before and after the step.
+    """One entry a step, (S,): the net's time, and alpha_bar before and after the step.
 
     In terms of sigma = sqrt((1 - alpha_bar) / alpha_bar), the noise of x / sqrt(alpha_bar), the
     last step goes to sigma 0.
@@ -26,7 +27,7 @@ class Timesteps:
 
     t: Tensor  # float64, falling; whole but for karras
     alpha_bar: Tensor  # float32
-    after: Tensor  # float32; 1 at the end, if not told otherwise
+    after: Tensor  # float32; 1 at the end, unless ScheduleEnds says otherwise
 
     def __len__(self) -> int:
         return len(self.t)
@@ -47,7 +48,7 @@ class Timesteps:
         return torch.cat([_sigma(self.alpha_bar), torch.zeros(1)])
 
     def last(self, count: int) -> "Timesteps":
-        """The last `count` steps of these: where a given picture is noised and taken back."""
+        """The last `count` steps of these: where a picture is noised and denoised."""
         first = len(self) - count
         return Timesteps(self.t[first:], self.alpha_bar[first:], self.after[first:])
 
@@ -59,7 +60,7 @@ def _sigma(alpha_bar: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleEnds:
-    """How a net wants its path to begin and to end, where that is not as most do."""
+    """Where a path begins and ends, if not as usual."""
 
     offset: int = 0  # added to the times of `leading`
     final: float = 1.0  # alpha_bar after the last step

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from models.checkpoint.configs import LanguageNet
 from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Placement
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from models.language.llama_weights import Shape
 
 MOST_SLOTS, ROOM = 16, 2**30  # slots, and bytes that their caches take together, at most
-TOLD = {"config", "words", "context"}
-"""What a header tells: the net's configuration, its words, and tokens of a text at most."""
 
 
 class Net(Protocol):
@@ -49,19 +48,18 @@ class Net(Protocol):
 
 def net_of(checkpoint: Checkpoint, placement: Placement) -> Net:
     """The fastest net that a checkpoint and this place allow. Raises CheckpointError."""
-    told: Mapping[str, Any] = checkpoint.header.net
-    check_told(told)
+    net = LanguageNet.parse(checkpoint.header.net)
     tensors = {name: t for name, t in checkpoint.tensors.items() if name != TENSOR}
-    context, fast = int(told["context"]), _fast(told["config"], placement)
+    fast = _fast(net.config, placement)
     if fast is not None:
         from models.language.llama import LlamaNet
 
-        return LlamaNet(fast, tensors, placement, context)
+        return LlamaNet(fast, tensors, placement, net.context)
     if placement.language_dtype == torch.int8:
         raise CheckpointError("its weights can't be int8: it is no Llama-like net on a processor")
     from models.language.transformers_backend import CausalNet  # transformers takes seconds to load
 
-    return CausalNet(told["config"], tensors, placement, context)
+    return CausalNet(net.config, tensors, placement, net.context)
 
 
 def _fast(config: Mapping[str, Any], placement: Placement) -> "Shape | None":
@@ -81,11 +79,11 @@ def slots_of(slot_bytes: int, weights: int, placement: Placement) -> int:
 
 
 def weight_bytes(
-    told: Mapping[str, Any], elements: int, precisions: Set[str], placement: Placement
+    net: LanguageNet, elements: int, precisions: Set[str], placement: Placement
 ) -> int:
     """What the weights of a net take: by the kernel in the precision that loses nothing, and the
     table of tokens once more as it came."""
-    shape = _fast(told["config"], placement)
+    shape = _fast(net.config, placement)
     if shape is None:
         return elements * (placement.language_dtype or placement.dtype).itemsize
     from models.language.llama import kind_of
@@ -98,27 +96,16 @@ def weight_bytes(
 
 def loaded_bytes(header: Header, elements: int, precisions: Set[str], placement: Placement) -> int:
     """What a model takes in memory: the weights, and the caches of all slots."""
-    told: Mapping[str, Any] = header.net
-    check_told(told)
-    weights, shape = (
-        weight_bytes(told, elements, precisions, placement),
-        _fast(told["config"], placement),
-    )
+    net = LanguageNet.parse(header.net)
+    weights = weight_bytes(net, elements, precisions, placement)
+    shape = _fast(net.config, placement)
     if shape is not None:
         from models.language.llama import slot_bytes
 
-        slot = slot_bytes(shape, int(told["context"]))
+        slot = slot_bytes(shape, net.context)
         return weights + (slots_of(slot, weights, placement) + 1) * slot
     left = ROOM if placement.memory_limit is None else max(0, placement.memory_limit - weights)
     return weights + min(ROOM, left)  # as much as its caches may take
-
-
-def check_told(told: Mapping[str, Any]) -> None:
-    """Raises CheckpointError for a header that is not a language model's."""
-    if told.keys() != TOLD or not isinstance(told["config"], dict):
-        raise CheckpointError(f"its net must have {', '.join(sorted(TOLD))} and nothing else")
-    if not isinstance(told["context"], int):
-        raise CheckpointError("its context must be a number of tokens")
 
 
 def draw_of(vocabulary: int, placement: Placement) -> Draw:

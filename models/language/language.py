@@ -1,13 +1,14 @@
 """Family `language`: stories, poems and answers, a token after another."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.artifacts import Artifact, Text
+from models.checkpoint.configs import LanguageNet
 from models.checkpoint.weights import Checkpoint
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs
@@ -44,10 +45,10 @@ class Language:
 
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         net = net_of(checkpoint, placement)
-        told: Mapping[str, Any] = checkpoint.header.net
-        tokenizer = TextTokens(told["words"], checkpoint.tensors)
+        config = LanguageNet.parse(checkpoint.header.net)
+        tokenizer = TextTokens(config.words, checkpoint.tensors)
         elements = sum(tensor.numel() for tensor in checkpoint.tensors.values())
-        weights = weight_bytes(told, elements, precisions_of(checkpoint.tensors), placement)
+        weights = weight_bytes(config, elements, precisions_of(checkpoint.tensors), placement)
         self.max_items = slots_of(net.slot_bytes, weights, placement)
         self.item_bytes = 2**20  # its slot is there from the beginning
         net.allocate(self.max_items)

@@ -8,20 +8,18 @@ the template itself wrote (see `template_process`) become special tokens.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from models.checkpoint.configs import LanguageTokenizer
 from models.checkpoint.header import CheckpointError
 from models.language.chat_templates import SAID, ChatPage, ChatTemplate, TemplateOverrun, Turn
 from models.language.text_encoder import PromptEncoder
 from models.language.token_bytes import TokenBytes
 
 TENSOR = "words.tokenizer"  # a checkpoint's, that holds the tokenizer's JSON, byte by byte
-TOLD = {"chat_template", "ends", "marks"}
-"""What a header tells of words: the template, the tokens that end a text, and names of marks."""
 LETTERS_AT_ONCE = 2**13
 CUT = 16  # tokens more that a text may have for being cut off in a word
 PROBE = ({"role": "system", "content": "s"}, {"role": "user", "content": "u"})
@@ -31,15 +29,11 @@ ANSWERED = ({"role": "user", "content": "u"}, {"role": "assistant", "content": S
 class TextTokens:
     """The words of a language model."""
 
-    def __init__(self, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    def __init__(self, config: LanguageTokenizer, tensors: Mapping[str, Tensor]) -> None:
         """Raises CheckpointError where they are no tokenizer, or their template is none."""
-        if told.keys() != TOLD:
-            raise CheckpointError(f"its words must have {', '.join(sorted(TOLD))} and nothing else")
         try:
             spelled = bytes(tensors[TENSOR].tolist()).decode()
             self._tokenizer = Tokenizer.from_str(spelled)
-            self.ends = frozenset(int(end) for end in told["ends"])
-            marks: dict[str, str] = dict(told["marks"])
             self._reader = PromptEncoder(spelled)
             self._bytes = TokenBytes(json.loads(spelled), self._tokenizer)
         except (KeyError, TypeError) as error:
@@ -53,7 +47,8 @@ class TextTokens:
             if not x.content.isspace()  # runs of spaces are but text
         }
         self._unsaid = {i: x.content for i, x in added.items() if x.special}
-        self._template = self._prepared(told["chat_template"], marks)
+        self.ends = config.ends
+        self._template = self._prepared(config.chat_template, config.marks)
         self.takes_system = self.chats and self._takes(PROBE)
 
     def _prepared(self, source: str | None, marks: Mapping[str, str]) -> ChatTemplate | None:

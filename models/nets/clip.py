@@ -1,6 +1,5 @@
 """A pair of towers, for pictures and for words, as open_clip builds them from a configuration."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -60,19 +59,6 @@ class Sight:
     mean: tuple[float, ...] = PLAIN
     std: tuple[float, ...] = PLAIN
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
-
-    @staticmethod
-    def of(told: Mapping[str, Any]) -> "Sight":
-        """Of a header's `process`. Raises TypeError or ValueError for what can't be."""
-        known = {name: told[name] for name in ("mean", "std", "interpolation") if name in told}
-        for name in known.keys() & {"mean", "std"}:
-            known[name] = tuple(map(float, known[name]))
-        sight = Sight(**known)
-        if len(sight.mean) != 3 or len(sight.std) != 3 or min(sight.std) <= 0:
-            raise ValueError("mean and std must be three numbers, and std above 0")
-        if sight.interpolation not in ("bicubic", "bilinear"):
-            raise ValueError(f"interpolation is bicubic or bilinear, not {sight.interpolation}")
-        return sight
 
     def brought(self, pictures: Tensor, side: int) -> Tensor:
         """Pictures (B, C, H, W), C 1 or 3, in colour and `side` pixels on their shorter edge."""

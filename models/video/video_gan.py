@@ -7,7 +7,6 @@ from models.artifacts import Artifact
 from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint, build_net
 from models.clip.clip import CLIP
-from models.clip.tokenizer import notes_of
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.engine.noise import normal, truncated_normal
@@ -48,20 +47,20 @@ class VideoGAN:
         )
         frame = torch.zeros(self.net.channels, self.net.size, self.net.size)
         self.enlarging = Enlarging.of(checkpoint, frame, placement)
-        reads = () if self.clip is None else (self.clip.tell,)
-        self.batched = (*reads, self.film, *self.enlarging.batched)
+        readers = () if self.clip is None else (self.clip.encode,)
+        self.batched = (*readers, self.film, *self.enlarging.batched)
 
-    def _film(self, z: Tensor, told: Tensor) -> Tensor:
-        x: Tensor = self.net(z, told)
+    def _film(self, z: Tensor, text: Tensor) -> Tensor:
+        x: Tensor = self.net(z, text)
         return (x.float() + 1) / 2  # (B, F, C, H, W), tanh's [-1, 1] to [0, 1]
 
     async def generate(
         self, params: VideoGANParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
         steps = 1 + (self.clip is not None) + (params.upscale > 1)
-        told, notes = await self._read(params, steps)
+        text, notes = await self._read(params, steps)
         done = steps - (params.upscale > 1)
-        clip = await Step(self.film, (self._latent(params, rng), told), (done, steps))
+        clip = await Step(self.film, (self._latent(params, rng), text), (done, steps))
         return await filmed(params, clip, self.enlarging, (steps, steps), notes)
 
     def _latent(self, params: VideoGANParams, rng: torch.Generator) -> Tensor:
@@ -70,9 +69,8 @@ class VideoGAN:
         return truncated_normal(rng, params.truncation, self.net.latent)
 
     async def _read(self, params: VideoGANParams, steps: int) -> tuple[Tensor, tuple[str, ...]]:
-        """The words as one vector, and what to note of them."""
+        """The words as one vector, and notes on those that were not read."""
         if self.clip is None:
             return torch.zeros(0), ()
-        read = self.clip.tokenizer.read_text(params.prompt, self.clip.context)
-        told = await Step(self.clip.tell, (self.clip.tokens(read.rows),), (1, steps))
-        return self.clip.prompted(read.rows, told).pooled, notes_of(self.clip.context, read)
+        (prompt,), notes = await self.clip.read([params.prompt], (1, steps))
+        return prompt.pooled, notes

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from models.checkpoint.configs import DiffusionProcess
 from models.diffusion.noise_schedule import NoiseSchedule, scaled_linear_alpha_bar
 from models.diffusion.samplers import ddim, dpmpp_2m, euler
 from models.diffusion.timesteps import ScheduleEnds, timesteps
@@ -40,7 +41,9 @@ def test_processes_of_a_header_are_those_of_diffusers(schedule: str, zero_snr: b
     told = {"schedule": schedule, "steps": 500, "first": 0.00085, "last": 0.012}
     if schedule == "squaredcos_cap_v2":
         told = {"schedule": "cosine", "steps": 500}
-    found = NoiseSchedule.of({**told, "zero_snr": zero_snr, "prediction": "v"}).alpha_bar
+    found = NoiseSchedule.of(
+        DiffusionProcess.parse({**told, "zero_snr": zero_snr, "prediction": "v"})
+    ).alpha_bar
     assert torch.allclose(found, oracle, atol=1e-6)
     assert zero_snr or torch.equal(found, oracle)
     assert not zero_snr or found[-1] == 0
@@ -48,7 +51,7 @@ def test_processes_of_a_header_are_those_of_diffusers(schedule: str, zero_snr: b
 
 def test_a_net_that_predicts_noise_has_no_use_for_pure_noise() -> None:
     with pytest.raises(ValueError, match="finds no picture"):
-        NoiseSchedule.of({"zero_snr": True, "prediction": "eps"})
+        NoiseSchedule.of(DiffusionProcess.parse({"zero_snr": True, "prediction": "eps"}))
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v"])
@@ -91,7 +94,9 @@ def test_euler_from_pure_noise_agrees_with_diffusers() -> None:
 
     more = {"timestep_spacing": "trailing", "rescale_betas_zero_snr": True}
     options = stable_options(EulerDiscreteScheduler, "v", **more)
-    process = NoiseSchedule.of({"schedule": "scaled_linear", "zero_snr": True, "prediction": "v"})
+    process = NoiseSchedule.of(
+        DiffusionProcess.parse({"schedule": "scaled_linear", "zero_snr": True, "prediction": "v"})
+    )
     process = NoiseSchedule(process.alpha_bar, "v", clip=False)
     path = timesteps(process.alpha_bar, 20, "trailing")
     assert path.sigmas.isfinite().all()

@@ -77,7 +77,7 @@ class PlayerComparison:
 def evaluate_player(task: Task, model: WaveNet) -> Evaluation:
     """Prepares an evaluation on held-out scores. Their recordings are what is real."""
     params = player_params(task.header, task.options.params)
-    if model.sound.rolled is None or model.rate != RATE:
+    if model.rolls is None or model.rate != RATE:
         raise EvaluationRefused("it plays no scores, or not at the rate of the corpus")
     if model.labels != list(STYLES):
         raise EvaluationRefused(f"its styles are not those of the corpus: {', '.join(STYLES)}")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.checkpoint.configs import DiffusionProcess
 from models.checkpoint.header import Header
 from models.diffusion.noise_schedule import NoiseSchedule
 from models.nets.unet import UNet
@@ -50,7 +51,7 @@ class DiffusionObjective(Objective[UNet]):
         net = initialise(UNet(**config), torch.Generator().manual_seed(settings.seed))
         start_silent(net)
         self.net = net.to(device).to(memory_format=torch.channels_last)
-        self.schedule = NoiseSchedule.of(card.process)
+        self.schedule = NoiseSchedule.of(DiffusionProcess.parse(card.process))
         self.settings, self.device, self.max_norm = settings, device, settings.clip
 
     def loss(self, batch: Batch, rng: torch.Generator, step: int) -> tuple[Tensor, dict[str, Any]]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.checkpoint.configs import DiffusionProcess
 from models.checkpoint.header import Header
 from models.diffusion.noise_schedule import NoiseSchedule
 from models.nets.unet import TextCondition, UNet
@@ -66,7 +67,7 @@ class LatentDiffusionObjective(Objective[UNet]):
             net.guess.load_state_dict(guess)
             net.guess.requires_grad_(False)
         self.net = net.to(device).to(memory_format=torch.channels_last)
-        self.schedule = NoiseSchedule.of(card.process)
+        self.schedule = NoiseSchedule.of(DiffusionProcess.parse(card.process))
         self.settings, self.device, self.max_norm = settings, device, settings.clip
         self.text_tower = load_text_tower(device)
         autoencoder = load_component("autoencoder-emoji")

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.audio import mulaw
-from models.audio.config import sound_of
 from models.audio.wavenet import stepping
 from models.audio.wavenet_torch import Draws, Stacked
+from models.checkpoint.configs import SoundProcess
 from models.checkpoint.header import CheckpointError, Header
 from models.nets.wavenet import WaveNetModel
 from training.errors import TrainingRefused
@@ -166,7 +166,7 @@ def played(net: WaveNetModel, roll: Tensor, style: Tensor, rng: torch.Generator)
 def whole_rate(process: Mapping[str, Any]) -> int:
     """Samples a second. Raises TrainingRefused for what can't be served."""
     try:
-        return sound_of(process).rate
+        return SoundProcess.parse(process).rate
     except CheckpointError as error:
         raise TrainingRefused(str(error)) from None
 

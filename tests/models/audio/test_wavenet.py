@@ -97,7 +97,7 @@ def test_a_score_is_played_as_its_roll_and_for_as_long_as_it_lasts(family: WaveN
 def test_a_score_that_can_not_be_played_is_refused(family: WaveNet, path: Path) -> None:
     params = WaveNetParams(score="ab" * 32)
     high, plain = Score((Note(0, 1, 100),)), copy.copy(family)
-    plain.sound = replace(family.sound, rolled=None)
+    plain.rolls = None
     with pytest.raises(ValueError, match="pitch 100; 60 to 71 go"):
         run_alone(family.generate(params, seeded(1), {"score": high}))
     with pytest.raises(ValueError, match="plays no scores"):
@@ -230,12 +230,12 @@ def test_half_precision_changes_nothing(path: Path, family: WaveNet) -> None:
     ("process", "match"),
     [
         ({}, "rate"),
-        ({"rate": "fast"}, "fast"),
-        ({"rate": 8000, "gain": 1.5}, "gain of 1.5"),
-        ({"rate": 8000, "gain": 0}, "gain of 0"),
-        ({"rate": 10}, "rate of 10"),
-        ({"rate": 8000.5}, "rate of 8000.5"),
-        ({"rate": 8000, "pitches": [60]}, "highest"),
+        ({"rate": "fast"}, "rate.*fast"),
+        ({"rate": 8000, "gain": 1.5}, "gain.*1.5"),
+        ({"rate": 8000, "gain": 0}, "gain.*not 0"),
+        ({"rate": 10}, "rate.*not 10"),
+        ({"rate": 8000.5}, "rate.*8000.5"),
+        ({"rate": 8000, "pitches": [60]}, "pitches"),
         ({"rate": 8000, "pitches": [60, 59]}, "no pitches from 60 to 59"),
         ({"rate": 8000, "pitches": [60, 63]}, "15 keys, and its net 31"),
     ],

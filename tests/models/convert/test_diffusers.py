@@ -14,6 +14,7 @@ from diffusers import DDIMScheduler
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from models.checkpoint.configs import DiffusionProcess
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
 from models.convert.diffusers_scheduler import KNOWN, process_of, sampler_of
@@ -240,7 +241,9 @@ def test_betas_of_a_schedule_without_a_name_are_taken_one_by_one() -> None:
     betas = torch.linspace(1e-4, 0.02, 1000)
     config = {"_class_name": "DDIMScheduler", "trained_betas": betas.tolist()}
     theirs = DDIMScheduler(trained_betas=betas.tolist()).alphas_cumprod
-    assert torch.equal(NoiseSchedule.of(process_of(config)).alpha_bar, theirs)
+    assert torch.equal(
+        NoiseSchedule.of(DiffusionProcess.parse(process_of(config))).alpha_bar, theirs
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

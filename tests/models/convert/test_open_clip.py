@@ -93,10 +93,10 @@ def compare(ours: CLIP, theirs: nn.Module, context: int) -> None:
     mean, std = (torch.tensor(x)[:, None, None] for x in (ours.sight.mean, ours.sight.std))
     with torch.no_grad():
         text: Any = theirs.encode_text(tokens, normalize=True)  # type: ignore[operator]
-        assert torch.allclose(ours.tell.fn(tokens)[1], text, atol=1e-5)
+        assert torch.allclose(ours.encode.fn(tokens)[1], text, atol=1e-5)
         image: Any = theirs.encode_image((pictures - mean) / std, normalize=True)  # type: ignore[operator]
         whole = torch.tensor([[1.0, 0.0, 0.0]]).expand(2, 1, 3)
-        alike = ours.likeness(pictures * 2 - 1, text[:2], whole)
+        alike = ours.similarity(pictures * 2 - 1, text[:2], whole)
         assert torch.allclose(alike, (image * text[:2]).sum(1), atol=1e-5)
 
 

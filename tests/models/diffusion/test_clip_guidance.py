@@ -93,7 +93,7 @@ def test_it_leads_towards_the_text_and_less_where_there_is_less_noise(path: Path
     def alike(x: Tensor) -> float:
         with torch.no_grad():
             return float(
-                family.clip_guidance.clip.likeness(
+                family.clip_guidance.clip.similarity(
                     pictures_of(family, x[None]), goal[None], cuts[None]
                 )
             )
@@ -106,18 +106,19 @@ def test_the_lead_is_scaled_by_the_noise_of_its_level(path: Path) -> None:
     """By sqrt(1 - alpha_bar) and the request's scale, at every second level."""
     family: Any = load_family(path)
     ((x0, goal, _),) = rows_of(family.clip_guidance, 1)
-    way = timesteps(family.process.alpha_bar, 4)
-    (hook,) = family.clip_guidance.x0_hooks(ClipTarget(goal, 3.0, every=2), way, seeded(1))
+    way = timesteps(family.schedule.alpha_bar, 4)
+    hook = ClipTarget(family.clip_guidance.gradient, goal, 3.0, every=2).hook(way, seeded(1))
     for level in (0, 2):
-        story = hook(x0, level, (1, 2))
-        (step,) = story.send(None)
+        flow: Any = hook(x0, level, (1, 2))
+        (step,) = flow.send(None)
         (gradient,) = run_together(step.run, [step.row], CPU)
         with pytest.raises(StopIteration) as end:
-            story.send((gradient,))
+            flow.send((gradient,))
         added = 3.0 * (1 - way.alpha_bar[level]) ** 0.5 * gradient
         assert torch.allclose(end.value.value, x0 + added, atol=1e-6)
+    flow = hook(x0, 1, (1, 2))
     with pytest.raises(StopIteration) as end:
-        hook(x0, 1, (1, 2)).send(None)
+        flow.send(None)
     assert end.value.value is x0
 
 
@@ -223,9 +224,9 @@ def similarity(clip: CLIP, text: str, pictures: list[Tensor]) -> Tensor:
     """Of pictures in [0, 1], by cutouts that led none of them."""
     with torch.no_grad():
         rows = clip.tokenizer.read_text(text, clip.context).rows
-        goal = clip.tell.fn(clip.tokens(rows)[None])[1]
+        goal = clip.encode.fn(clip.tokens(rows)[None])[1]
         cuts = torch.stack([cutouts(torch.Generator().manual_seed(99), 16)] * len(pictures))
-        return clip.likeness(torch.stack(pictures) * 2 - 1, goal.expand(len(pictures), -1), cuts)
+        return clip.similarity(torch.stack(pictures) * 2 - 1, goal.expand(len(pictures), -1), cuts)
 
 
 @pytest.mark.slow

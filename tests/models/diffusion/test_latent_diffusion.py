@@ -66,7 +66,7 @@ def test_the_lead_is_the_gradient_of_the_likeness(family: LatentDiffusion, clip:
     gradient = family.clip_guidance._gradient(z, goal, cuts)
     way = gradient / gradient.norm()
     ahead, behind = (
-        clip.likeness(family.autoencoder.decode(z + step * way), goal, cuts).sum()
+        clip.similarity(family.autoencoder.decode(z + step * way), goal, cuts).sum()
         for step in (0.02, -0.02)
     )
     assert ahead > behind
@@ -77,7 +77,7 @@ def test_the_first_cutout_is_the_whole_picture(clip: CLIP) -> None:
     picture = torch.randn(1, 3, 32, 32)
     goal = torch.nn.functional.normalize(torch.randn(1, 16), dim=1)
     with torch.no_grad():
-        alike = clip.likeness(picture, goal, cutouts(torch.Generator(), 1)[None])
+        alike = clip.similarity(picture, goal, cutouts(torch.Generator(), 1)[None])
         assert torch.allclose(alike, (see(clip.net, picture) * goal).sum(1), atol=1e-4)
 
 

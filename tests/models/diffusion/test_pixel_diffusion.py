@@ -74,7 +74,7 @@ def test_any_samplers_step_counts_and_scales_share_their_batches(
 
     alone = [made(model, seed, **r) for seed, r in enumerate(REQUESTS)]
     monkeypatch.setattr(model.net, "forward", counted)
-    engine = Engine(CPU)
+    engine = Engine(CPU, clock=lambda: 0.0)  # a slow machine would take fewer rows a turn
     for seed, request in enumerate(REQUESTS):
         params = DiffusionParams.model_validate(request)
         engine.add(seed, model.generate(params, seeded(seed)))
@@ -131,9 +131,9 @@ def test_guidance_goes_on_from_without_through_with_the_label(model: Diffusion) 
     assert torch.equal(both[0], labelled)
     assert torch.equal(both[1], free)
     x = normal(seeded(1), *model.shape)
-    a = model.process.alpha_bar[-1]
+    a = model.schedule.alpha_bar[-1]
     output = free + 3.0 * (labelled - free)
-    expected = model.process.denoised(x, output, a**0.5, (1 - a) ** 0.5).x0
+    expected = model.schedule.denoised(x, output, a**0.5, (1 - a) ** 0.5).x0
     got = made(model, class_label="shoe", guidance_scale=3.0, steps=1)
     assert torch.allclose(got, (expected + 1) / 2, atol=1e-6)
 
@@ -223,7 +223,7 @@ def test_half_precision_knows_its_time(path: Path) -> None:
     ("process", "said"),
     [
         ({"schedule": "steep"}, "schedule must be one of linear, cosine"),
-        ({"prediction": "y"}, "prediction must be eps, v or x"),
+        ({"prediction": "y"}, "prediction must be one of eps, v, x"),
         ({"spacing": "odd"}, "spacing must be one of even"),
         ({"steps": "many"}, "noise process"),
     ],

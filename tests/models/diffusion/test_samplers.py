@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.checkpoint.configs import DiffusionProcess
 from models.diffusion.noise_schedule import (
     Denoised,
     NoiseSchedule,
@@ -306,9 +307,9 @@ def test_unknown_words_are_refused() -> None:
     with pytest.raises(ValueError, match="spacing must be one of even"):
         timesteps(linear_alpha_bar(), 5, "odd")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="schedule must be one of linear, cosine, scaled_linear"):
-        NoiseSchedule.of({"schedule": "odd"})
-    with pytest.raises(ValueError, match="prediction must be eps, v or x, not odd"):
-        NoiseSchedule.of({"prediction": "odd"})
+        NoiseSchedule.of(DiffusionProcess.parse({"schedule": "odd"}))
+    with pytest.raises(ValueError, match="prediction must be one of eps, v, x, not odd"):
+        NoiseSchedule.of(DiffusionProcess.parse({"prediction": "odd"}))
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)

@@ -12,6 +12,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer
 from transformers import PreTrainedTokenizerFast
 
+from models.checkpoint.configs import LanguageTokenizer
 from models.checkpoint.header import CheckpointError
 from models.language import template_process
 from models.language.chat_templates import LONGEST_SOURCE, ChatTemplate, TemplateOverrun, Turn
@@ -85,9 +86,8 @@ def thinking() -> Tokenizer:
 
 
 def words_of(template: str) -> TextTokens:
-    return TextTokens(
-        {**WORDS, "chat_template": template}, {TENSOR: tensor_of(thinking().to_str())}
-    )
+    config = LanguageTokenizer.parse({**WORDS, "chat_template": template})
+    return TextTokens(config, {TENSOR: tensor_of(thinking().to_str())})
 
 
 def peer_of(template: str) -> Any:

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from models.checkpoint.configs import LanguageTokenizer
 from models.language.detokenizer import Detokenizer
 from models.language.tokenizer import TENSOR, TextTokens, tensor_of
 from tests.models.writing import WORDS, tokenizer
@@ -11,7 +12,7 @@ from tests.models.writing import WORDS, tokenizer
 
 @pytest.fixture(scope="module")
 def words() -> TextTokens:
-    return TextTokens(WORDS, {TENSOR: tensor_of(tokenizer().to_str())})
+    return TextTokens(LanguageTokenizer.parse(WORDS), {TENSOR: tensor_of(tokenizer().to_str())})
 
 
 def written(

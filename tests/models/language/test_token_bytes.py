@@ -2,6 +2,7 @@
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from models.checkpoint.configs import LanguageTokenizer
 from models.language.tokenizer import TENSOR, TextTokens, tensor_of
 from tests.models.writing import WORDS, tokenizer
 
@@ -10,7 +11,7 @@ TEXT = " the rain \ufffd 蓝\U0001f40b é\n"
 
 def words_of(made: Tokenizer) -> TextTokens:
     told = {**WORDS, "ends": [0]}
-    return TextTokens(told, {TENSOR: tensor_of(made.to_str())})
+    return TextTokens(LanguageTokenizer.parse(told), {TENSOR: tensor_of(made.to_str())})
 
 
 def test_bytes_of_a_byte_level_tokenizer_are_the_texts() -> None:

@@ -6,6 +6,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from models.checkpoint.configs import LanguageTokenizer
 from models.checkpoint.header import CheckpointError
 from models.language.tokenizer import TENSOR, TextTokens, tensor_of
 from tests.models.writing import MARKS, TEMPLATE, WORDS, tokenizer
@@ -20,7 +21,7 @@ TURNS = [
 
 @pytest.fixture
 def words() -> TextTokens:
-    return TextTokens(WORDS, {TENSOR: tensor_of(tokenizer().to_str())})
+    return TextTokens(LanguageTokenizer.parse(WORDS), {TENSOR: tensor_of(tokenizer().to_str())})
 
 
 def test_a_chat_is_as_transformers_has_it(words: TextTokens) -> None:
@@ -53,10 +54,12 @@ def test_a_text_with_marks_in_it_is_read_by_its_letters(words: TextTokens) -> No
 def test_turns_that_the_template_refuses(words: TextTokens) -> None:
     strict = {**WORDS, "chat_template": "{{ raise_exception('no system here') }}"}
     with pytest.raises(ValueError, match="refuses it: no system here"):
-        TextTokens(strict, {TENSOR: tensor_of(tokenizer().to_str())}).of_chat(TURNS)
+        TextTokens(
+            LanguageTokenizer.parse(strict), {TENSOR: tensor_of(tokenizer().to_str())}
+        ).of_chat(TURNS)
     plain = {**WORDS, "chat_template": None}
     with pytest.raises(ValueError, match="no chat template"):
-        TextTokens(plain, {TENSOR: tensor_of(tokenizer().to_str())}).of_chat(TURNS)
+        words_of(tokenizer(), **plain).of_chat(TURNS)
 
 
 @pytest.mark.parametrize(
@@ -64,21 +67,24 @@ def test_turns_that_the_template_refuses(words: TextTokens) -> None:
     [
         ({"chat_template": "{% for %}"}, "can't be used"),
         ({"ends": ["x"]}, "can't be"),
-        ({"surplus": 1}, "nothing else"),
+        ({"surplus": 1}, "surplus: Extra inputs"),
     ],
 )
 def test_words_that_are_none_are_refused(changed: dict[str, object], reason: str) -> None:
+    tensors = {TENSOR: tensor_of(tokenizer().to_str())}
     with pytest.raises(CheckpointError, match=reason):
-        TextTokens({**WORDS, **changed}, {TENSOR: tensor_of(tokenizer().to_str())})
+        TextTokens(LanguageTokenizer.parse({**WORDS, **changed}), tensors)
 
 
 def test_a_tokenizer_that_is_none_is_refused() -> None:
     with pytest.raises(CheckpointError, match="tokenizer can't be made"):
-        TextTokens(WORDS, {TENSOR: tensor_of("{}")})
+        TextTokens(LanguageTokenizer.parse(WORDS), {TENSOR: tensor_of("{}")})
 
 
 def words_of(made: Tokenizer, **changed: object) -> TextTokens:
-    return TextTokens({**WORDS, **changed}, {TENSOR: tensor_of(made.to_str())})
+    return TextTokens(
+        LanguageTokenizer.parse({**WORDS, **changed}), {TENSOR: tensor_of(made.to_str())}
+    )
 
 
 def test_marks_that_are_not_called_special_are_letters_in_what_was_said() -> None:

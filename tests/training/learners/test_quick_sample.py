@@ -3,10 +3,13 @@
 import torch
 from torch import Tensor
 
+from models.checkpoint.configs import DiffusionProcess
 from models.diffusion.noise_schedule import NoiseSchedule
 from training.learners.quick_sample import STEPS, sketched
 
-PROCESS = NoiseSchedule.of({"schedule": "cosine", "steps": 1000, "prediction": "v", "clip": False})
+PROCESS = NoiseSchedule.of(
+    DiffusionProcess.parse({"schedule": "cosine", "steps": 1000, "prediction": "v", "clip": False})
+)
 
 
 def test_it_goes_the_way_of_a_plain_loop() -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.checkpoint.configs import VideoProcess
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint
 from models.diffusion.noise_schedule import NoiseSchedule
@@ -84,8 +85,8 @@ class VideoDiffusionObjective(Objective[VideoUNet]):
         start_silent(net)
         load_image_weights(net, image_model)
         self.net = net.to(device).to(memory_format=torch.channels_last)
-        self.schedule = NoiseSchedule.of(card.process)
-        self.shared = float(card.process["shared"])  # type: ignore[arg-type]
+        process = VideoProcess.parse(card.process)
+        self.schedule, self.shared = NoiseSchedule.of(process), process.shared
         self.frames = int(config["frames"])
         self.settings, self.device, self.max_norm = settings, device, settings.clip
         self.guess = load_guess().to(device)
