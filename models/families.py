@@ -194,6 +194,6 @@ FAMILIES: dict[str, FamilyEntry] = {
         "story",
         LanguageParams,
         "models.language.language:Language",
-        weighed="models.language.backends:loaded_bytes",
+        weighed="models.language.backends.selection:loaded_bytes",
     ),
 }

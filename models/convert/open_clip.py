@@ -18,7 +18,7 @@ from torch import Tensor
 
 from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint, read_foreign
-from models.clip.clip import CLIP, EVERY, cutouts
+from models.clip.clip import CLIP, cutouts
 from models.clip.tokenizer import EveryWord
 from models.engine.batching import Placement
 from models.engine.noise import seeded
@@ -62,7 +62,7 @@ def read_open_clip(
         {
             "family": "clip",
             "net": net,
-            "process": {"words": EVERY, **sight},
+            "process": {"words": "all", **sight},
             "description": ABOUT.format(name=Path(source.name).stem),
             "versions": {name: version(name) for name in ("open_clip_torch", "torch")},
             **card,

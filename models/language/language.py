@@ -13,8 +13,8 @@ from models.checkpoint.weights import Checkpoint
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs
 from models.engine.slots import SCRATCH, Slots
-from models.language.backends import draw_of, net_of, slots_of, weight_bytes
-from models.language.precision import precisions_of
+from models.language.backends.precision import precisions_of
+from models.language.backends.selection import draw_of, net_of, slots_of, weight_bytes
 from models.language.prompts import asking_for_a_title, text_of, turns_of
 from models.language.sampling import Choice, choose, sampling_row
 from models.language.sequence import LanguageRuntime, TokenSequence

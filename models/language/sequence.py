@@ -11,7 +11,7 @@ from torch import Tensor
 from models.artifacts import Chance, Drawn, NotFinite
 from models.engine.batching import BatchedFn
 from models.engine.flow import Step
-from models.language.backends import Net
+from models.language.backends.selection import Net
 from models.language.detokenizer import Detokenizer
 from models.language.sampling import Choice, sampling_row
 from models.language.tokenizer import TextTokens

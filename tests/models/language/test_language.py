@@ -18,11 +18,11 @@ from models.engine.batching import Placement
 from models.engine.engine import Advanced, Engine, Failed, Finished
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
-from models.language import backends
+from models.language.backends import selection
+from models.language.backends.llama import LlamaNet
+from models.language.backends.transformers_backend import CausalNet
 from models.language.language import Language, title_of
-from models.language.llama import LlamaNet
 from models.language.tokenizer import TENSOR, tensor_of
-from models.language.transformers_backend import CausalNet
 from models.params.base import UnsupportedRequest
 from models.params.text import LanguageParams
 from tests.models.families import tiny_checkpoint
@@ -44,7 +44,7 @@ def family(path: Path, request: pytest.FixtureRequest) -> Language:
     """By either net that can be had on a processor."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "transformers":
-            patch.setattr(backends, "find_spec", lambda name: None)
+            patch.setattr(selection, "find_spec", lambda name: None)
         made = Language(load(path), Placement(CPU))
     assert type(made.runtime.net) is NETS[request.param]
     return made

@@ -12,8 +12,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from models.checkpoint.header import CheckpointError
 from models.engine.batching import Placement
-from models.language.llama import LlamaNet
-from models.language.llama_weights import Shape
+from models.language.backends.llama import LlamaNet
+from models.language.backends.llama_weights import Shape
 
 SMALL: dict[str, Any] = {
     "model_type": "llama",

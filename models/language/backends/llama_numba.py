@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.kernels.simd import LANES, ROW_BLOCK, WIDE, Floats, compiled, exp, multiply, padded
 from models.kernels.threads import Member, barrier, share
-from models.language.llama_weights import Matrix, PackedLlama
+from models.language.backends.llama_weights import Matrix, PackedLlama
 
 Numbers = NDArray[np.int64]
 ZERO, ONE = np.float32(0), np.float32(1)

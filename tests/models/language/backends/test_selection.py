@@ -9,7 +9,7 @@ import torch
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
 from models.engine.batching import Placement
-from models.language import backends
+from models.language.backends import selection
 from models.language.language import Language
 from tests.models.families import tiny_checkpoint
 
@@ -41,9 +41,9 @@ def test_weights_take_what_they_are_kept_as(path: Path) -> None:
     caches = 17 * 2 * 4 * 2 * 2 * 1024 * 16  # keys and values of 16 slots and of what fills up
     for came, place, each in cases:
         kept = table * (2 if came in ({"BF16"}, {"F16"}) else 4)  # of tokens' vectors
-        told = backends.loaded_bytes(header, 100_000, frozenset({*came, "U8"}), place)
+        told = selection.loaded_bytes(header, 100_000, frozenset({*came, "U8"}), place)
         assert told == 100_000 * each + kept + caches, (came, place)
-        assert backends.loaded_bytes(other, 50, frozenset(came), single) == 200 + 2**30
+        assert selection.loaded_bytes(other, 50, frozenset(came), single) == 200 + 2**30
 
 
 def test_there_are_as_many_slots_as_a_worker_has_room_for(path: Path) -> None:
@@ -53,7 +53,7 @@ def test_there_are_as_many_slots_as_a_worker_has_room_for(path: Path) -> None:
 
     def weighed(memory: int) -> int:
         place = Placement(CPU, memory_limit=memory)
-        return backends.loaded_bytes(held.header, elements, frozenset({"F32"}), place)
+        return selection.loaded_bytes(held.header, elements, frozenset({"F32"}), place)
 
     weights = weighed(2**30) - 17 * slot
     for room, slots in ((17 * slot, 16), (6 * slot, 5), (3 * slot - 1, 1), (0, 1)):
@@ -63,7 +63,7 @@ def test_there_are_as_many_slots_as_a_worker_has_room_for(path: Path) -> None:
         assert weighed(weights + room) == weights + caches
         assert (weighed(weights + room) <= weights + room) == (room >= 2 * slot)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backends, "find_spec", lambda name: None)
+        patch.setattr(selection, "find_spec", lambda name: None)
         assert weighed(2**20) <= 2**20, "whatever net it is, it fits where its weights do"
         assert 1 <= Language(held, Placement(CPU, memory_limit=2**20)).max_items < 16
 
@@ -75,4 +75,4 @@ def test_a_header_that_is_none_of_a_language_model_is_refused_before_it_is_weigh
     held = load(path)
     header = held.header.model_copy(update={"net": {**held.header.net, **net} if net else {}})
     with pytest.raises((CheckpointError, ValueError)):
-        backends.loaded_bytes(header, 50, frozenset({"F32"}), Placement(CPU))
+        selection.loaded_bytes(header, 50, frozenset({"F32"}), Placement(CPU))

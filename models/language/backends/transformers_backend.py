@@ -19,7 +19,7 @@ from transformers.initialization import no_init_weights
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import check_names_and_shapes
 from models.engine.batching import Placement
-from models.language.kv_cache import Rows, slot_cache
+from models.language.backends.kv_cache import Rows, slot_cache
 from models.nets.activations import make_even
 from models.params.text import LONGEST_CONTEXT
 

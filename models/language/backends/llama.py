@@ -10,9 +10,9 @@ from torch import Tensor
 from models.engine.batching import Placement
 from models.kernels.simd import padded
 from models.kernels.threads import ThreadTeam
-from models.language.llama_numba import LlamaScratch, run, scratch_for, speak
-from models.language.llama_weights import PackedLlama, Shape, check, pack
-from models.language.precision import precisions_of
+from models.language.backends.llama_numba import LlamaScratch, run, scratch_for, speak
+from models.language.backends.llama_weights import PackedLlama, Shape, check, pack
+from models.language.backends.precision import precisions_of
 
 CHUNK = 16  # tokens of a prompt that are read in one step: others wait for it
 

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from models.checkpoint.header import CheckpointError
 from models.engine.batching import Placement
-from models.language.transformers_backend import CausalNet
+from models.language.backends.transformers_backend import CausalNet
 
 CPU = Placement(torch.device("cpu"))
 SMALL: dict[str, Any] = {
@@ -110,7 +110,7 @@ def test_rows_that_share_experts_keep_their_bits() -> None:
 
 def test_a_net_with_a_rule_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "models.language.transformers_backend._forget_masks", lambda net, places: None
+        "models.language.backends.transformers_backend._forget_masks", lambda net, places: None
     )
     with pytest.raises(CheckpointError, match="a rule of its own"):
         net_of(peer_of("gpt_neo", window_size=40))

@@ -11,12 +11,12 @@ from models.checkpoint.configs import LanguageNet
 from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Placement
-from models.language.precision import PRECISIONS
+from models.language.backends.precision import PRECISIONS
 from models.language.sampling import Draw, drawn
 from models.language.tokenizer import TENSOR
 
 if TYPE_CHECKING:
-    from models.language.llama_weights import Shape
+    from models.language.backends.llama_weights import Shape
 
 MOST_SLOTS, ROOM = 16, 2**30  # slots, and bytes that their caches take together, at most
 
@@ -52,12 +52,14 @@ def net_of(checkpoint: Checkpoint, placement: Placement) -> Net:
     tensors = {name: t for name, t in checkpoint.tensors.items() if name != TENSOR}
     fast = _fast(net.config, placement)
     if fast is not None:
-        from models.language.llama import LlamaNet
+        from models.language.backends.llama import LlamaNet
 
         return LlamaNet(fast, tensors, placement, net.context)
     if placement.language_dtype == torch.int8:
         raise CheckpointError("its weights can't be int8: it is no Llama-like net on a processor")
-    from models.language.transformers_backend import CausalNet  # transformers takes seconds to load
+    from models.language.backends.transformers_backend import (
+        CausalNet,  # transformers takes seconds to load
+    )
 
     return CausalNet(net.config, tensors, placement, net.context)
 
@@ -66,7 +68,7 @@ def _fast(config: Mapping[str, Any], placement: Placement) -> "Shape | None":
     """The shape of a net that the kernel can run here."""
     if not _has_kernels(placement):
         return None
-    from models.language.llama_weights import Shape  # numba takes a second to load
+    from models.language.backends.llama_weights import Shape  # numba takes a second to load
 
     return Shape.of(config)
 
@@ -86,7 +88,7 @@ def weight_bytes(
     shape = _fast(net.config, placement)
     if shape is None:
         return elements * (placement.language_dtype or placement.dtype).itemsize
-    from models.language.llama import kind_of
+    from models.language.backends.llama import kind_of
 
     came = max(PRECISIONS[name].itemsize for name in precisions & PRECISIONS.keys())
     table = shape.vocabulary * shape.hidden
@@ -100,7 +102,7 @@ def loaded_bytes(header: Header, elements: int, precisions: Set[str], placement:
     weights = weight_bytes(net, elements, precisions, placement)
     shape = _fast(net.config, placement)
     if shape is not None:
-        from models.language.llama import slot_bytes
+        from models.language.backends.llama import slot_bytes
 
         slot = slot_bytes(shape, net.context)
         return weights + (slots_of(slot, weights, placement) + 1) * slot
