@@ -80,8 +80,8 @@ class CheckpointRegistry:
                 else (stamp, self._open(path))
                 for path, stamp in stamps.items()
             }
-            found = {path.stem: found for path, (_, found) in self._opened.items()}
-            self._found = dict(sorted(found.items()))
+            entries = {path.stem: entries for path, (_, entries) in self._opened.items()}
+            self._found = dict(sorted(entries.items()))
         return self._found
 
     def _listing(self) -> list[tuple[Path, Stamp]]:
@@ -160,18 +160,18 @@ def _entry(path: Path) -> CheckpointEntry:
 
 def _part(path: Path, header: Header, role: str) -> Path:
     """Whether it is the very one, its weights are asked when they are loaded."""
-    part = component_path(path, header.requires[role].id)
-    if not part.exists():
+    component = component_path(path, header.requires[role].id)
+    if not component.exists():
         raise ComponentMissing(
-            f"it needs the part {part.stem}, which is not in the folder {COMPONENTS}"
+            f"it needs the part {component.stem}, which is not in the folder {COMPONENTS}"
         )
-    return part
+    return component
 
 
-def _needy(found: CheckpointEntry | CheckpointError) -> bool:
+def _needy(entry: CheckpointEntry | CheckpointError) -> bool:
     """Whether what else is there may have made it another."""
-    return isinstance(found, ComponentMissing) or (
-        isinstance(found, CheckpointEntry) and bool(found.header.requires)
+    return isinstance(entry, ComponentMissing) or (
+        isinstance(entry, CheckpointEntry) and bool(entry.header.requires)
     )
 
 

@@ -99,12 +99,12 @@ class WaveNet:
         away = columns[0].device
         at_home = (column.to(self.home) for column in columns)
         rings, length, last, uniforms, roll, style, temperature, top_p = at_home
-        told = [  # each by itself: a larger product would round otherwise
+        conditioning = [  # each by itself: a larger product would round otherwise
             self.net.condition(roll[row : row + 1], style[row : row + 1])
             for row in range(len(roll))
         ]
         draws = Draws(uniforms, temperature, top_p)
-        samples, *state = self._advance((rings, length, last), torch.cat(told), draws)
+        samples, *state = self._advance((rings, length, last), torch.cat(conditioning), draws)
         samples, rings, length, last = (part.to(away) for part in (samples * self.gain, *state))
         return samples, rings, length, last
 
@@ -120,9 +120,9 @@ class WaveNet:
         if self.composer is None or params.unconditioned:
             return await self.perform(params, rng, None)
         made_up, style = await self._composed(self.composer, params, composing)
-        told = params.model_copy(update={"style": style})
+        composed_params = params.model_copy(update={"style": style})
         roll = self.rolled(made_up, params.seconds or SHORT)
-        (audio,) = await self.perform(told, rng, roll, COMPOSED)
+        (audio,) = await self.perform(composed_params, rng, roll, COMPOSED)
         number = torch.tensor(self.labels.index(style))
         return replace(audio, notes=self._notes(params, number)), made_up
 
@@ -137,8 +137,8 @@ class WaveNet:
             seconds=params.seconds or SHORT,
         )
 
-        def share(part: int) -> tuple[int, int]:
-            return COMPOSED * part // PARTS, ALL
+        def share(done: int) -> tuple[int, int]:
+            return COMPOSED * done // PARTS, ALL
 
         free, style = await composer.compose(asked, rng, None, share)
         assert self.rolls is not None  # a composer needs an octave
@@ -158,22 +158,22 @@ class WaveNet:
         after its end. None leaves the net to play what it likes. `before` is how many of ALL parts
         of the work are done already."""
         style = self._style(params, rng)
-        told = (style, torch.tensor(params.temperature), torch.tensor(params.top_p))
+        settings = (style, torch.tensor(params.temperature), torch.tensor(params.top_p))
         seconds = SHORT if params.seconds is None else params.seconds
         count = max(1, round(seconds * self.rate))
         steps = math.ceil(count / self.samples)
         scored = self._scored(None if params.unconditioned else roll, steps)
         state, wave = self.weights.silence(), torch.zeros(steps * self.samples)
         for number in range(steps):
-            place, frame = number * self.samples, number * self.frames
-            part = scored[frame : frame + self.frames + 2 * self.net.around]
-            row = (*state, torch.rand(self.samples, generator=rng), part, *told)
-            so_far = partial(self._sound, wave[:place], count)
+            start, frame = number * self.samples, number * self.frames
+            around = scored[frame : frame + self.frames + 2 * self.net.around]
+            row = (*state, torch.rand(self.samples, generator=rng), around, *settings)
+            so_far = partial(self._sound, wave[:start], count)
             done = before * steps + (ALL - before) * (number + 1)
             chunk, *after = await Step(self.advance, row, (done, ALL * steps), so_far)
             if not chunk.isfinite().all():  # none of what follows would be better
                 raise NotFinite("the model produced values that are not finite")
-            wave[place : place + self.samples] = chunk
+            wave[start : start + self.samples] = chunk
             state = (after[0], after[1], after[2])
         return (Audio(wave[None, :count], self.rate, self._notes(params, style)),)
 
@@ -206,9 +206,9 @@ class WaveNet:
         whole = F.pad(roll.float(), (0, 0, 0, max(0, frames - len(roll))))
         return self.net.scored(whole[:frames])
 
-    def _sound(self, before: Tensor, count: int, made: Advanced) -> Audio:
+    def _sound(self, before: Tensor, count: int, result: Advanced) -> Audio:
         """What there is to hear once a step has run."""
-        return Audio(torch.cat([before, made[0]])[None, :count], self.rate)
+        return Audio(torch.cat([before, result[0]])[None, :count], self.rate)
 
 
 def home_of(device: torch.device) -> torch.device:

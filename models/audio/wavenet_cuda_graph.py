@@ -21,8 +21,8 @@ class Recorded:
     """A graph, and where it reads and writes."""
 
     graph: torch.cuda.CUDAGraph
-    given: tuple[Tensor, ...]
-    made: Advanced
+    buffers: tuple[Tensor, ...]
+    outputs: Advanced
 
 
 class Captured:
@@ -33,31 +33,31 @@ class Captured:
         self._weights = weights
         self._recorded: dict[Shapes, Recorded] = {}
 
-    def __call__(self, state: State, told: Tensor, draws: Draws) -> Advanced:
-        given = (*state, told, draws.uniforms, draws.temperature, draws.top_p)
-        shapes = tuple(tensor.shape for tensor in given)
+    def __call__(self, state: State, conditioning: Tensor, draws: Draws) -> Advanced:
+        inputs = (*state, conditioning, draws.uniforms, draws.temperature, draws.top_p)
+        shapes = tuple(tensor.shape for tensor in inputs)
         if shapes not in self._recorded:
-            self._recorded[shapes] = self._record(given)
-        held = self._recorded[shapes]
-        for place, tensor in zip(held.given, given, strict=True):
-            place.copy_(tensor)
-        held.graph.replay()
-        samples, rings, length, last = held.made
+            self._recorded[shapes] = self._record(inputs)
+        recorded = self._recorded[shapes]
+        for buffer, tensor in zip(recorded.buffers, inputs, strict=True):
+            buffer.copy_(tensor)
+        recorded.graph.replay()
+        samples, rings, length, last = recorded.outputs
         return samples.clone(), rings.clone(), length.clone(), last.clone()
 
-    def _record(self, given: tuple[Tensor, ...]) -> Recorded:
+    def _record(self, inputs: tuple[Tensor, ...]) -> Recorded:
         """On a stream of its own first, where libraries set themselves up."""
-        inputs = tuple(tensor.clone() for tensor in given)
+        buffers = tuple(tensor.clone() for tensor in inputs)
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            self._advance(inputs)
+            self._advance(buffers)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            made = self._advance(inputs)
-        return Recorded(graph, inputs, made)
+            outputs = self._advance(buffers)
+        return Recorded(graph, buffers, outputs)
 
-    def _advance(self, given: tuple[Tensor, ...]) -> Advanced:
-        rings, length, last, told, *draws = given
-        return advance(self._weights, (rings, length, last), told, Draws(*draws))
+    def _advance(self, inputs: tuple[Tensor, ...]) -> Advanced:
+        rings, length, last, conditioning, *draws = inputs
+        return advance(self._weights, (rings, length, last), conditioning, Draws(*draws))

@@ -113,12 +113,12 @@ def scratch_for(weights: PackedWaveNet) -> WaveNetScratch:
     )
 
 
-def advance(weights: PackedWaveNet, state: State, told: Tensor, draws: Draws) -> Advanced:
+def advance(weights: PackedWaveNet, state: State, conditioning: Tensor, draws: Draws) -> Advanced:
     """As `wavenet_torch.advance`, on the CPU: as many streams in each of torch's threads."""
     rings, length, last = (t.clone(memory_format=torch.contiguous_format) for t in state)
     samples = torch.empty(draws.uniforms.shape)
-    given = (told, draws.uniforms, draws.temperature, draws.top_p)
-    whole = [rings, length, last, samples, *(tensor.contiguous() for tensor in given)]
+    inputs = (conditioning, draws.uniforms, draws.temperature, draws.top_p)
+    whole = [rings, length, last, samples, *(tensor.contiguous() for tensor in inputs)]
     each = -(-len(rings) // torch.get_num_threads())
     parts = [
         [t[first : first + each].numpy() for t in whole] for first in range(0, len(rings), each)
@@ -131,9 +131,9 @@ def advance(weights: PackedWaveNet, state: State, told: Tensor, draws: Draws) ->
     return samples, rings, length, last
 
 
-def _advance(weights: PackedWaveNet, part: list[Any]) -> None:
-    rings, length, last, samples, told, *draws = part
-    _run(weights, scratch_for(weights), (rings, length, last), told, tuple(draws), samples)
+def _advance(weights: PackedWaveNet, chunk: list[Any]) -> None:
+    rings, length, last, samples, conditioning, *draws = chunk
+    _run(weights, scratch_for(weights), (rings, length, last), conditioning, tuple(draws), samples)
 
 
 @compiled
@@ -141,7 +141,7 @@ def _run(
     weights: PackedWaveNet,
     scratch: WaveNetScratch,
     state: Any,
-    told: Floats,
+    conditioning: Floats,
     draws: Any,
     samples: Floats,
 ) -> None:
@@ -154,12 +154,12 @@ def _run(
             for row in range(rows):
                 for i in range(weights.residual):
                     scratch.both[row, weights.residual + i] = weights.embed[last[first + row], i]
-            step(weights, scratch, (rings, length), told[:, k // weights.hop], first, rows)
+            step(weights, scratch, (rings, length), conditioning[:, k // weights.hop], first, rows)
             for row in range(rows):
                 at = first + row
-                u, heat, part = uniforms[at, k], temperature[at], top_p[at]
+                u, heat, p = uniforms[at, k], temperature[at], top_p[at]
                 logits = scratch.logits[row, : len(weights.levels)]
-                number = draw(logits, u, heat, part, scratch.chances, scratch.parts)
+                number = draw(logits, u, heat, p, scratch.chances, scratch.parts)
                 samples[at, k] = weights.levels[number] if number >= 0 else NAN
                 last[at] = max(number, 0)
                 length[at] += 1
@@ -167,7 +167,12 @@ def _run(
 
 @compiled
 def step(
-    weights: PackedWaveNet, scratch: WaveNetScratch, state: Any, told: Any, first: int, rows: int
+    weights: PackedWaveNet,
+    scratch: WaveNetScratch,
+    state: Any,
+    conditioning: Any,
+    first: int,
+    rows: int,
 ) -> None:
     """Logits of the next sample of streams `first` and on, whose inputs lie on the desk.
 
@@ -180,10 +185,10 @@ def step(
     carried = wide - residual
     for layer in range(len(weights.starts)):
         for row in range(rows):
-            place = weights.starts[layer] + (length[first + row] & weights.masks[layer])
-            _remember(rings[first + row, place], scratch.both[row], residual)
+            index = weights.starts[layer] + (length[first + row] & weights.masks[layer])
+            _remember(rings[first + row, index], scratch.both[row], residual)
             for i in range(2 * gate):
-                scratch.taken[row, i] = told[first + row, layer, i]
+                scratch.taken[row, i] = conditioning[first + row, layer, i]
         at = (layer * 2 * residual * taken, 0, 0, wide, taken, 2 * residual)
         multiply(weights.gates, scratch.both, scratch.taken, at, taken, rows)
         for row in range(rows):

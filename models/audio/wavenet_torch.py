@@ -68,7 +68,7 @@ class Stacked:
         return torch.zeros(self.places, self.residual), torch.tensor(0), last
 
 
-def advance(weights: Stacked, state: State, told: Tensor, draws: Draws) -> Advanced:
+def advance(weights: Stacked, state: State, conditioning: Tensor, draws: Draws) -> Advanced:
     """Draw the next K samples of B streams, each from the ones before it.
 
     told (B, frames, layers, 2 gate), as `WaveNetModel.condition` has it, K being the frames'
@@ -78,13 +78,13 @@ def advance(weights: Stacked, state: State, told: Tensor, draws: Draws) -> Advan
     rings, length, last = state[0].clone(memory_format=torch.contiguous_format), *state[1:]
     samples = []
     for k in range(draws.uniforms.shape[1]):
-        logits = step(weights, (rings, length + k, last), told[:, k // weights.hop])
+        logits = step(weights, (rings, length + k, last), conditioning[:, k // weights.hop])
         last, sound = draw(logits, draws.uniforms[:, k], draws.temperature, draws.top_p)
         samples.append(torch.where(sound, weights.levels[last], torch.nan))
     return torch.stack(samples, 1), rings, length + len(samples), last
 
 
-def step(weights: Stacked, state: State, told: Tensor) -> Tensor:
+def step(weights: Stacked, state: State, conditioning: Tensor) -> Tensor:
     """Logits (B, classes) of the next sample; the rings are written. told (B, layers, 2 gate).
 
     What the layers' inputs of `dilation` samples ago come to is known beforehand, for all at once.
@@ -94,7 +94,7 @@ def step(weights: Stacked, state: State, told: Tensor) -> Tensor:
     rows = torch.arange(len(rings), device=rings.device) * weights.places
     places = weights.starts[:, None] + (length & weights.masks[:, None]) + rows  # (L, B)
     before = flat.index_select(0, places.flatten()).view(*places.shape, -1)
-    taken = torch.baddbmm(told.transpose(0, 1), before, weights.before)  # (L, B, 2 gate)
+    taken = torch.baddbmm(conditioning.transpose(0, 1), before, weights.before)  # (L, B, 2 gate)
     x = weights.embed.index_select(0, last)  # (B, residual)
     inputs, units = [x], []
     for layer, part in enumerate(taken.unbind(0)):

@@ -93,7 +93,7 @@ def _parsed(name: str, raw: bytes) -> Table:
     try:
         table = json.loads(raw, object_pairs_hook=_unrepeated)
         metadata = table.pop(METADATA, {})
-        tensors = {tensor: _entry(given) for tensor, given in table.items()}
+        tensors = {tensor: _entry(fields) for tensor, fields in table.items()}
     except CheckpointError as error:
         raise CheckpointError(f"{name} can't be loaded: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -111,15 +111,15 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _entry(given: dict[str, Any]) -> TensorEntry:
+def _entry(fields: dict[str, Any]) -> TensorEntry:
     """Raises ValueError, KeyError or TypeError for what describes no tensor."""
-    shape, (begin, end) = given["shape"], given["data_offsets"]
+    shape, (begin, end) = fields["shape"], fields["data_offsets"]
     sizes = [*shape, begin, end]
-    if isinstance(given["dtype"], str) and given["dtype"] not in BITS:
-        raise CheckpointError(f"the precision {given['dtype'][:20]} is unknown")
+    if isinstance(fields["dtype"], str) and fields["dtype"] not in BITS:
+        raise CheckpointError(f"the precision {fields['dtype'][:20]} is unknown")
     if any(type(size) is not int or not 0 <= size < 2**63 for size in sizes):
         raise ValueError("sizes and offsets must be whole numbers that are not negative")
-    entry = TensorEntry(given["dtype"], tuple(shape), begin, end)
+    entry = TensorEntry(fields["dtype"], tuple(shape), begin, end)
     if 8 * (end - begin) != entry.elements * BITS[entry.dtype]:
         raise ValueError("its bytes are not as many as its shape takes")
     return entry

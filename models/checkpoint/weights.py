@@ -144,12 +144,12 @@ def refuse_unknown_tensors(tensors: Mapping[str, Tensor], parts: Collection[str]
             raise CheckpointError(f"the checkpoint has an unknown tensor {name}")
 
 
-def check_names_and_shapes(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+def check_names_and_shapes(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     """Raises CheckpointError that names the first tensor which is missing, unknown or misshapen."""
-    for name in sorted(own.keys() ^ given.keys()):
+    for name in sorted(own.keys() ^ tensors.keys()):
         side = "lacks the" if name in own else "has an unknown"
         raise CheckpointError(f"the checkpoint {side} tensor {name}")
-    for name, tensor in given.items():
+    for name, tensor in tensors.items():
         if own[name].shape != tensor.shape:
             want, got = tuple(own[name].shape), tuple(tensor.shape)
             raise CheckpointError(f"tensor {name} has shape {got}, the net wants {want}")
@@ -169,18 +169,18 @@ def read_foreign(path: Path, key: str | None = None) -> dict[str, Tensor]:
     if kind:
         raise CheckpointError(f"{path.name} holds no weights: it is {kind}")
     try:
-        held: Any = load_file(path)
+        content: Any = load_file(path)
     except SafetensorError:
-        held = _read_pickled_weights(path)
-    if key is None and isinstance(held, dict) and isinstance(held.get("state_dict"), dict):
+        content = _read_pickled_weights(path)
+    if key is None and isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         key = "state_dict"
     if key is not None:
-        if not isinstance(held, dict) or key not in held:
-            raise CheckpointError(f"{path.name} has no entry {key!r}; it has {_names(held)}")
-        held = held[key]
-    if not isinstance(held, dict) or not all(isinstance(t, Tensor) for t in held.values()):
-        raise CheckpointError(f"{path.name} is no state dict; name its entry: {_names(held)}")
-    return {str(name): tensor for name, tensor in held.items()}
+        if not isinstance(content, dict) or key not in content:
+            raise CheckpointError(f"{path.name} has no entry {key!r}; it has {_names(content)}")
+        content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
+        raise CheckpointError(f"{path.name} is no state dict; name its entry: {_names(content)}")
+    return {str(name): tensor for name, tensor in content.items()}
 
 
 def _read_pickled_weights(path: Path) -> Any:
@@ -201,5 +201,9 @@ def _is_script(path: Path) -> bool:
         return any(Path(name).parts[1:2] == ("code",) for name in archive.namelist())
 
 
-def _names(held: Any) -> str:
-    return ", ".join(sorted(map(str, held))[:10]) if isinstance(held, dict) else type(held).__name__
+def _names(content: Any) -> str:
+    return (
+        ", ".join(sorted(map(str, content))[:10])
+        if isinstance(content, dict)
+        else type(content).__name__
+    )

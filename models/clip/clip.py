@@ -92,9 +92,9 @@ class CLIP:
         brought = self.sight.brought(pictures, self.side)
         theta = torch.zeros(len(cuts), count, 2, 3, dtype=cuts.dtype, device=cuts.device)
         for axis, length in enumerate((brought.shape[3], brought.shape[2])):
-            part = cuts[:, :, 0] * (self.side / length)
-            theta[:, :, axis, axis] = part
-            theta[:, :, axis, 2] = cuts[:, :, 1 + axis] * (1 - part)
+            fraction = cuts[:, :, 0] * (self.side / length)
+            theta[:, :, axis, axis] = fraction
+            theta[:, :, axis, 2] = cuts[:, :, 1 + axis] * (1 - fraction)
         shape = [len(pictures) * count, 3, self.side, self.side]
         grid = F.affine_grid(theta.flatten(0, 1), shape, align_corners=False).to(brought.dtype)
         many = brought.repeat_interleave(count, 0)

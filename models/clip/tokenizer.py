@@ -72,21 +72,21 @@ class WordTokenizer:
         unknown: list[str] = []
         beyond: list[str] = []
         for word in words_in(text):
-            found = [self._row_of.get(token) for token in _tokens_of(word)]
-            if word not in self.known or None in found:
+            rows_of_word = [self._row_of.get(token) for token in _tokens_of(word)]
+            if word not in self.known or None in rows_of_word:
                 unknown.append(word)
-            elif beyond or len(rows) + len(found) > context - 2:
+            elif beyond or len(rows) + len(rows_of_word) > context - 2:
                 beyond.append(word)
             else:
-                rows += [row for row in found if row is not None]
+                rows += [row for row in rows_of_word if row is not None]
         return TokenizedText([self.rows - 2, *rows, self.rows - 1], tuple(unknown), tuple(beyond))
 
     def table(self, texts: Sequence[str], context: int) -> Tensor:
         """Many texts at once: (N, context) int64, padded."""
         page = torch.full((len(texts), context), PAD, dtype=torch.int64)
-        for place, text in enumerate(texts):
+        for index, text in enumerate(texts):
             rows = self.read_text(text, context).rows
-            page[place, : len(rows)] = torch.tensor(rows)
+            page[index, : len(rows)] = torch.tensor(rows)
         return page
 
 

@@ -60,12 +60,12 @@ def read_folder(
         raise CheckpointError("a diffusers folder has no entries: leave --key out")
     _check_pipeline(folder)
     nets = makers()  # else it would be told of a tokenizer that can't be read
-    configs = {part: read_json(folder / part / "config.json") for part in NETS}
+    configs = {component: read_json(folder / component / "config.json") for component in NETS}
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     marks, tensors = _tokenizer(folder / "tokenizer")
-    for part in NETS:
-        weights = read_weights(folder / part)
-        tensors |= {f"{part}.{name}": tensor for name, tensor in weights.items()}
+    for component in NETS:
+        weights = read_weights(folder / component)
+        tensors |= {f"{component}.{name}": tensor for name, tensor in weights.items()}
     header = Header.model_validate(
         {
             "family": "stable_diffusion",
@@ -91,13 +91,13 @@ def _check_pipeline(folder: Path) -> None:
         raise CheckpointError(
             f"{folder.name} is a {kind}; only a {PIPELINES[0]} can be imported (1.x and 2.x)"
         )
-    for part, classes in CLASSES.items():
-        told = index.get(part)
-        name = told[1] if isinstance(told, list) and len(told) == 2 else None
+    for component, classes in CLASSES.items():
+        entry = index.get(component)
+        name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
         if name is None:
-            raise CheckpointError(f"{folder.name} has no {part}, says its model_index.json")
+            raise CheckpointError(f"{folder.name} has no {component}, says its model_index.json")
         if name not in classes:
-            raise CheckpointError(f"its {part} must be {classes[0]}, not {name}")
+            raise CheckpointError(f"its {component} must be {classes[0]}, not {name}")
 
 
 def _plain(configs: Mapping[str, Mapping[str, Any]], nets: Makers) -> dict[str, JsonValue]:
@@ -113,34 +113,34 @@ def _plain(configs: Mapping[str, Mapping[str, Any]], nets: Makers) -> dict[str, 
     return {"unet": unet, "vae": vae, "text_encoder": text}
 
 
-def _options(part: str, config: Mapping[str, Any], make: Callable[..., Any]) -> dict[str, Any]:
+def _options(component: str, config: Mapping[str, Any], make: Callable[..., Any]) -> dict[str, Any]:
     """The options of a net that diffusers has here. It leaves others out, and so are they here:
     one that is set is logged."""
     known = inspect.signature(make).parameters
     for name, value in config.items():
         if not name.startswith("_") and name not in known and value is not None:
-            log.warning("%s/config.json sets %s, which diffusers does not know", part, name)
+            log.warning("%s/config.json sets %s, which diffusers does not know", component, name)
     return {name: value for name, value in config.items() if name in known}
 
 
-def _tokenizer(part: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _tokenizer(folder: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Its marks and its words, as transformers finds them in any of its files."""
     from transformers import CLIPTokenizer
 
-    whole = (part / "tokenizer.json").is_file()
+    whole = (folder / "tokenizer.json").is_file()
     for name in ("vocab.json", "merges.txt"):
-        if not whole and not (part / name).is_file():
-            raise CheckpointError(f"{part.name}/{name} is missing")
+        if not whole and not (folder / name).is_file():
+            raise CheckpointError(f"{folder.name}/{name} is missing")
     try:
-        held = CLIPTokenizer.from_pretrained(part, local_files_only=True)
-        model = json.loads(held.backend_tokenizer.to_str())["model"]
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
         merges = [x if isinstance(x, str) else " ".join(x) for x in model["merges"]]
-        told = {mark: str(held.special_tokens_map[mark]) for mark in MARKS}
+        marks = {mark: str(tokenizer.special_tokens_map[mark]) for mark in MARKS}
     except Exception as error:  # the tokenizer itself raises nothing narrower
-        raise CheckpointError(f"{part.name} can't be read: {error}") from None
-    if len(held) != len(model["vocab"]):
+        raise CheckpointError(f"{folder.name} can't be read: {error}") from None
+    if len(tokenizer) != len(model["vocab"]):
         raise CheckpointError("its tokenizer has words added to it, which can't be imported")
-    return told, tensors_of(model["vocab"], "\n".join(merges))
+    return marks, tensors_of(model["vocab"], "\n".join(merges))
 
 
 def _proved(

@@ -63,7 +63,7 @@ def process_of(config: Mapping[str, Any]) -> dict[str, JsonValue]:
             raise CheckpointError(f"its scheduler wants {name}, which can't be done here")
     steps = int(_number(config, "num_train_timesteps", 1000))
     schedule = _one_of(SCHEDULES, config.get("beta_schedule", "linear"), "beta_schedule")
-    told: dict[str, JsonValue] = {
+    process: dict[str, JsonValue] = {
         "schedule": schedule,
         "steps": steps,
         "prediction": _one_of(
@@ -76,13 +76,13 @@ def process_of(config: Mapping[str, Any]) -> dict[str, JsonValue]:
         "to_one": config.get("set_alpha_to_one", known.to_one),
     }
     if config.get("trained_betas") is not None:
-        told["betas"] = _trained_betas(config["trained_betas"], steps)
+        process["betas"] = _trained_betas(config["trained_betas"], steps)
     elif schedule != "cosine":
-        told["first"] = _number(config, "beta_start", known.betas[0])
-        told["last"] = _number(config, "beta_end", known.betas[1])
+        process["first"] = _number(config, "beta_start", known.betas[0])
+        process["last"] = _number(config, "beta_end", known.betas[1])
     if config.get("use_karras_sigmas"):
-        told["spacing"] = "karras"
-    return told
+        process["spacing"] = "karras"
+    return process
 
 
 def _number(config: Mapping[str, Any], name: str, default: float) -> float:
@@ -113,6 +113,6 @@ def _known(config: Mapping[str, Any]) -> SchedulerDefaults:
 
 def _one_of(known: Mapping[str, str], word: Any, name: str) -> str:
     if word not in known:
-        told = ", ".join(known)
-        raise CheckpointError(f"its scheduler's {name} must be one of {told}, not {word}")
+        listed = ", ".join(known)
+        raise CheckpointError(f"its scheduler's {name} must be one of {listed}, not {word}")
     return known[word]

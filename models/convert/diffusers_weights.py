@@ -23,50 +23,50 @@ ATTENTION = re.compile(r"(\.attentions\.\d+)\.(query|key|value|proj_attn)\.")
 NO_WEIGHT = "embeddings.position_ids"  # of a text encoder: older versions wrote it all the same
 
 
-def read_weights(part: Path) -> dict[str, Tensor]:
+def read_weights(folder: Path) -> dict[str, Tensor]:
     """The tensors of a part, by the names of today. Raises CheckpointError."""
-    found = next((path for path in _candidates(part) if path.is_file()), None)
+    found = next((path for path in _candidates(folder) if path.is_file()), None)
     if found is None:
-        raise CheckpointError(f"{part.name} has no weights: {_first(part).name} is missing")
-    files = _shards(part, found) if found.suffix == ".json" else [found]
+        raise CheckpointError(f"{folder.name} has no weights: {_first(folder).name} is missing")
+    files = _shards(folder, found) if found.suffix == ".json" else [found]
     tensors: dict[str, Tensor] = {}
     for file in files:
         try:
             tensors |= read_foreign(file)
         except CheckpointError as error:
-            raise CheckpointError(f"{part.name}/{error}") from None
+            raise CheckpointError(f"{folder.name}/{error}") from None
     named = {_name_of_today(name): tensor for name, tensor in tensors.items()}
     named.pop(NO_WEIGHT, None)
     return named
 
 
-def _candidates(part: Path) -> Iterator[Path]:
+def _candidates(folder: Path) -> Iterator[Path]:
     """Where weights may lie, the best place first."""
     for kind, stems in STEMS.items():
         for variant in VARIANTS:
             infix = f".{variant}" if variant else ""
             for stem in stems:
-                yield part / f"{stem}{infix}.{kind}"
-                yield part / f"{stem}.{kind}.index{infix}.json"
+                yield folder / f"{stem}{infix}.{kind}"
+                yield folder / f"{stem}.{kind}.index{infix}.json"
 
 
-def _first(part: Path) -> Path:
-    stem = STEMS["safetensors"][part.name == "text_encoder"]
-    return part / f"{stem}.safetensors"
+def _first(folder: Path) -> Path:
+    stem = STEMS["safetensors"][folder.name == "text_encoder"]
+    return folder / f"{stem}.safetensors"
 
 
-def _shards(part: Path, index: Path) -> list[Path]:
+def _shards(folder: Path, index: Path) -> list[Path]:
     """The files that an index names, each once."""
-    told = read_json(index).get("weight_map")
-    if not isinstance(told, dict) or not told:
-        raise CheckpointError(f"{part.name}/{index.name} names no files")
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{folder.name}/{index.name} names no files")
     files = []
-    for name in sorted({str(value) for value in told.values()}):
+    for name in sorted({str(value) for value in weight_map.values()}):
         if Path(name).name != name:
-            raise CheckpointError(f"{part.name}/{index.name} names a file elsewhere: {name}")
-        if not (part / name).is_file():
-            raise CheckpointError(f"{part.name}/{name} is missing")
-        files.append(part / name)
+            raise CheckpointError(f"{folder.name}/{index.name} names a file elsewhere: {name}")
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder.name}/{name} is missing")
+        files.append(folder / name)
     return files
 
 

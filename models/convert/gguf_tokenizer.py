@@ -104,16 +104,18 @@ def gpt2_tokenizer(metadata: Mapping[str, Any], splitting: Splitting) -> Tokeniz
         merges=_merges(metadata.get("tokenizer.ggml.merges", []), vocab),
         ignore_merges=splitting.whole_words,
     )
-    made = Tokenizer(model)
-    made.pre_tokenizer = _pre_tokenizer(splitting.patterns)
-    made.decoder = decoders.ByteLevel()
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = _pre_tokenizer(splitting.patterns)
+    tokenizer.decoder = decoders.ByteLevel()
     types = metadata.get("tokenizer.ggml.token_type", [])
     added = [(token, kind) for token, kind in zip(tokens, types, strict=False)]
-    made.add_special_tokens(
+    tokenizer.add_special_tokens(
         [AddedToken(t, normalized=False, special=True) for t, kind in added if kind == CONTROL]
     )
-    made.add_tokens([AddedToken(t, normalized=False) for t, kind in added if kind == USER_DEFINED])
-    return made
+    tokenizer.add_tokens(
+        [AddedToken(t, normalized=False) for t, kind in added if kind == USER_DEFINED]
+    )
+    return tokenizer
 
 
 def _merges(lines: Sequence[str], vocab: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -76,8 +76,8 @@ def read_language(
     def told(context: int) -> Header:
         return _header(config, words, context, card)
 
-    made = Language(Checkpoint(told(context), tensors, ""), Placement(torch.device("cpu")))
-    most = made.runtime.net.context  # as a worker will have it
+    model = Language(Checkpoint(told(context), tensors, ""), Placement(torch.device("cpu")))
+    most = model.runtime.net.context  # as a worker will have it
     if source.context is not None and source.context > most:
         raise CheckpointError(f"its context may be between 2 and {most}, not {source.context}")
     return told(most), tensors
@@ -143,7 +143,7 @@ def _gguf_tokenizer(metadata: Mapping[str, Any]) -> Any:
     splitting = splitting_of(metadata)
     tokens = metadata.get("tokenizer.ggml.tokens", [])
     numbers = {m: metadata.get(f"tokenizer.ggml.{name}_token_id") for m, name in GGUF_MARKS.items()}
-    made = FAST(
+    tokenizer = FAST(
         tokenizer_object=gpt2_tokenizer(metadata, splitting),
         add_bos_token=metadata.get("tokenizer.ggml.add_bos_token", splitting.adds_bos),
         add_eos_token=metadata.get("tokenizer.ggml.add_eos_token", False),
@@ -154,21 +154,21 @@ def _gguf_tokenizer(metadata: Mapping[str, Any]) -> Any:
         for key, value in metadata.items()
         if key.startswith(f"{GGUF_TEMPLATE}.")
     }
-    made.chat_template = metadata.get(GGUF_TEMPLATE) or templates or None
-    return made
+    tokenizer.chat_template = metadata.get(GGUF_TEMPLATE) or templates or None
+    return tokenizer
 
 
 def _spelled(path: Path, tokenizer: Any) -> str:
     """The tokenizer's JSON. A folder's own comes first where it is of bytes: transformers makes
     such tokenizers anew by their class, and loses what the class does not know, such as that digits
     stand alone. Those of SentencePiece are as transformers has them, which puts old ones right."""
-    made: str = tokenizer.backend_tokenizer.to_str()
+    spelled: str = tokenizer.backend_tokenizer.to_str()
     file = path / "tokenizer.json"
     if not file.is_file():
-        return made
-    spec, known = json.loads(file.read_text()), json.loads(made)
+        return spelled
+    spec, known = json.loads(file.read_text()), json.loads(spelled)
     if '"ByteLevel"' not in json.dumps(spec.get("pre_tokenizer")):
-        return made
+        return spelled
     own = {token["content"] for token in spec.setdefault("added_tokens", [])}
     spec["added_tokens"] += [x for x in known["added_tokens"] if x["content"] not in own]
     spec["post_processor"] = known["post_processor"]  # as the folder's configuration has it
@@ -180,17 +180,17 @@ def _limitations(metadata: Mapping[str, Any]) -> str:
     return LIMITS if not metadata or split else UNSAID + LIMITS
 
 
-def _template(told: str | Mapping[str, str] | None) -> str | None:
+def _template(template: str | Mapping[str, str] | None) -> str | None:
     """How the model is asked; of several templates, the one that is neither for tools nor for
     documents. Raises CheckpointError where none of several is that."""
-    if told is None or isinstance(told, str):
-        return told
-    if not isinstance(told, Mapping):
+    if template is None or isinstance(template, str):
+        return template
+    if not isinstance(template, Mapping):
         raise CheckpointError("its chat template is no text")
-    if "default" not in told:
-        named = ", ".join(sorted(told))
+    if "default" not in template:
+        named = ", ".join(sorted(template))
         raise CheckpointError(f"it has several chat templates ({named}), and none called default")
-    return told["default"]
+    return template["default"]
 
 
 def _ends(net: Any, tokenizer: Any, marks: Mapping[str, str]) -> set[int]:

@@ -86,11 +86,11 @@ def _configured(source: OpenClipSource) -> tuple[dict[str, Any], dict[str, Any]]
         raise CheckpointError(f"open_clip has no model {name!r}{_near(name)}")
     tags = list_pretrained_tags_by_model(name)
     if source.tag is not None:
-        told = get_pretrained_cfg(name, source.tag)
-        if not told:
+        preset = get_pretrained_cfg(name, source.tag)
+        if not preset:
             known = ", ".join(tags) or "none"
             raise CheckpointError(f"{name} has no tag {source.tag!r}; it has {known}")
-        return config | {"quick_gelu": told.get("quick_gelu", False)}, _sight(told)
+        return config | {"quick_gelu": preset.get("quick_gelu", False)}, _sight(preset)
     sights = [_sight(get_pretrained_cfg(name, tag)) for tag in tags]
     return config, sights[0] if sights and all(s == sights[0] for s in sights) else _sight({})
 
@@ -115,8 +115,8 @@ def _read_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return config, _sight(held.get("preprocess_cfg") or {})
 
 
-def _sight(told: Mapping[str, Any]) -> dict[str, Any]:
-    sight = {name: told.get(name, usual) for name, usual in OPENAI.items()}
+def _sight(preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+    sight = {name: preprocessing.get(name, usual) for name, usual in OPENAI.items()}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in sight.items()}
 
 

@@ -30,18 +30,20 @@ def attach_clip(folder: Path, model: str, clip: str) -> Path:
     path = folder / f"{model}{SUFFIX}"
     if not path.is_file():
         raise CheckpointError(f"there is no {path.name} in the folder of checkpoints")
-    held, part = load(path), _part(folder, clip)
-    family = FAMILIES.get(held.header.family)
+    checkpoint, component = load(path), _part(folder, clip)
+    family = FAMILIES.get(checkpoint.header.family)
     if family is None or "clip_guidance_scale" not in family.params.model_fields:
-        raise CheckpointError(f"{model} is no diffusion model, but of family {held.header.family}")
-    given = _needs(part, clip)
-    if held.header.requires.get("clip") == given[GUIDE]:
+        raise CheckpointError(
+            f"{model} is no diffusion model, but of family {checkpoint.header.family}"
+        )
+    guide = _needs(component, clip)
+    if checkpoint.header.requires.get("clip") == guide[GUIDE]:
         raise CheckpointError(f"{model} reads by {clip}, which leads it already")
-    needs = held.header.requires | given
-    header = held.header.model_copy(update={"requires": needs})
-    guided = Checkpoint(header, held.tensors, "", {**held.requires, GUIDE: part})
+    needs = checkpoint.header.requires | guide
+    header = checkpoint.header.model_copy(update={"requires": needs})
+    guided = Checkpoint(header, checkpoint.tensors, "", {**checkpoint.requires, GUIDE: component})
     family.load(guided, CPU)  # as a worker will, which tells of all that doesn't fit
-    save(path, header, held.tensors)
+    save(path, header, checkpoint.tensors)
     return path
 
 
@@ -53,11 +55,11 @@ def detach_clip(folder: Path, model: str) -> Path:
     path = folder / f"{model}{SUFFIX}"
     if not path.is_file():
         raise CheckpointError(f"there is no {path.name} in the folder of checkpoints")
-    held = load(path)
-    needs = {role: need for role, need in held.header.requires.items() if role != GUIDE}
-    if len(needs) == len(held.header.requires):
+    checkpoint = load(path)
+    needs = {role: need for role, need in checkpoint.header.requires.items() if role != GUIDE}
+    if len(needs) == len(checkpoint.header.requires):
         raise CheckpointError(f"{model} was given no CLIP to lead it")
-    save(path, held.header.model_copy(update={"requires": needs}), held.tensors)
+    save(path, checkpoint.header.model_copy(update={"requires": needs}), checkpoint.tensors)
     return path
 
 
@@ -65,13 +67,13 @@ def _part(folder: Path, clip: str) -> Checkpoint:
     path = folder / COMPONENTS / f"{clip}{SUFFIX}"
     if not path.is_file():
         raise CheckpointError(f"there is no part {clip}; `atelier import open-clip` makes one")
-    part = load(path)
+    component = load(path)
     try:
-        CLIP(part, CPU)
+        CLIP(component, CPU)
     except CheckpointError as error:
         raise CheckpointError(f"{clip} can't lead: {error}") from None
-    return part
+    return component
 
 
-def _needs(part: Checkpoint, clip: str) -> dict[str, Requirement]:
-    return {GUIDE: Requirement(id=clip, weights=weights_sha256(part.tensors))}
+def _needs(component: Checkpoint, clip: str) -> dict[str, Requirement]:
+    return {GUIDE: Requirement(id=clip, weights=weights_sha256(component.tensors))}

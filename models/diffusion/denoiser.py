@@ -83,8 +83,8 @@ class Denoiser:
         preview: Any = None if self.last_x0 is None else partial(self._preview, self.last_x0)
         guidance = self.guidance
         if guidance.scale in (0.0, 1.0):
-            given = guidance.cond if guidance.scale else guidance.uncond
-            return await Step(self.predict, (x, ticks, *given), progress, preview)
+            condition = guidance.cond if guidance.scale else guidance.uncond
+            return await Step(self.predict, (x, ticks, *condition), progress, preview)
         cond, uncond = await gather(
             Step(self.predict, (x, ticks, *guidance.cond), progress, preview),
             Step(self.predict, (x, ticks, *guidance.uncond), progress),

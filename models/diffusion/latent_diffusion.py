@@ -101,8 +101,8 @@ class LatentDiffusion:
     def _picture_shape(self) -> tuple[int, int, int]:
         return (self.autoencoder.channels, self.autoencoder.size, self.autoencoder.size)
 
-    def _predict(self, z: Tensor, ticks: Tensor, style: Tensor, *words: Tensor) -> Tensor:
-        output: Tensor = self.unet(z, ticks / TICKS, style, TextCondition(*words))
+    def _predict(self, z: Tensor, ticks: Tensor, style: Tensor, *text: Tensor) -> Tensor:
+        output: Tensor = self.unet(z, ticks / TICKS, style, TextCondition(*text))
         return output
 
     async def generate(

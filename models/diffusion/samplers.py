@@ -44,8 +44,8 @@ async def ddim(
     sigma = eta * ((1 - b) / (1 - a) * (1 - a / b)) ** 0.5
     left = torch.clamp(1 - b - sigma**2, min=0)  # rounding may pass 0 where a is next to none
     for i, (signal, along, s) in enumerate(zip(b**0.5, left**0.5, sigma, strict=True)):
-        found = await denoise(x, i)
-        x = signal * found.x0 + along * found.eps
+        denoised = await denoise(x, i)
+        x = signal * denoised.x0 + along * denoised.eps
         if eta > 0:
             x = x + s * noise()
     return x
@@ -95,8 +95,8 @@ def slopes(denoise: Denoise, levels: Timesteps) -> Callable[[Tensor, int], Await
     sigmas, scale = list(levels.sigmas), list(scales(levels))
 
     async def slope(x: Tensor, i: int) -> Tensor:
-        found = await denoise(x / scale[i], i)
-        along: Tensor = (x - found.x0) / sigmas[i]
+        denoised = await denoise(x / scale[i], i)
+        along: Tensor = (x - denoised.x0) / sigmas[i]
         return along
 
     return slope

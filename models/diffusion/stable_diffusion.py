@@ -58,14 +58,14 @@ class StableDiffusion:
         """
         most = 8 if placement.device.type == "cuda" else None
         z, small = self._zeros(*self.size), self._zeros(*self._small)
-        words = torch.zeros(self.nets.tokenizer.context, self.nets.width)
+        states = torch.zeros(self.nets.tokenizer.context, self.nets.width)
         tokens = self.nets.tokenizer.read("").tokens
         self.tell: BatchedFn[Tensor] = BatchedFn(
             self.nets.tell, (tokens,), pad_to=2, dtype=placement.dtype
         )
         self.predict: BatchedFn[Tensor] = BatchedFn(
             self._predict,
-            (z, torch.tensor(500 * TICKS), words),
+            (z, torch.tensor(500 * TICKS), states),
             pad_to=2,
             max_batch=most,
             dtype=placement.dtype,
@@ -96,8 +96,8 @@ class StableDiffusion:
     def _shape(self, height: int, width: int) -> tuple[int, int, int]:
         return self.nets.channels, height // self.nets.factor, width // self.nets.factor
 
-    def _predict(self, z: Tensor, ticks: Tensor, words: Tensor) -> Tensor:
-        return self.nets.predict(z, ticks / TICKS, words)
+    def _predict(self, z: Tensor, ticks: Tensor, states: Tensor) -> Tensor:
+        return self.nets.predict(z, ticks / TICKS, states)
 
     async def generate(
         self, params: StableDiffusionParams, rng: torch.Generator, inputs: Inputs = NOTHING

@@ -31,7 +31,7 @@ class PromptTokenizer:
 
     @staticmethod
     def of(
-        told: Mapping[str, Any], tensors: Mapping[str, Tensor], context: int
+        marks: Mapping[str, Any], tensors: Mapping[str, Tensor], context: int
     ) -> "PromptTokenizer":
         """Of a header's configuration and the tensors that `tensors_of` made.
 
@@ -42,18 +42,18 @@ class PromptTokenizer:
         own = {name for name in tensors if name.startswith("tokenizer.")}
         if own != {"tokenizer.vocab", "tokenizer.merges"}:
             raise CheckpointError("it must have tokenizer.vocab and tokenizer.merges")
-        if told.keys() - {*MARKS}:
+        if marks.keys() - {*MARKS}:
             raise CheckpointError(f"its tokenizer must have {', '.join(MARKS)} and nothing else")
         try:
             vocab = json.loads(_text(tensors["tokenizer.vocab"]))
             lines = _text(tensors["tokenizer.merges"]).split("\n")
             merges: Any = [tuple(x.split(" ")) for x in lines if x and not x.startswith("#version")]
-            made = CLIPTokenizer(vocab=vocab, merges=merges, **told)
+            tokenizer = CLIPTokenizer(vocab=vocab, merges=merges, **marks)
         except Exception as error:  # the tokenizer itself raises nothing narrower
             raise CheckpointError(f"its tokenizer can't be made: {error}") from None
-        if len(made) != len(vocab):
+        if len(tokenizer) != len(vocab):
             raise CheckpointError("its tokenizer's marks are not among its words")
-        return PromptTokenizer(made, context)
+        return PromptTokenizer(tokenizer, context)
 
     def read(self, text: str) -> TokenizedPrompt:
         """As `StableDiffusionPipeline` does: cut and padded to the context."""

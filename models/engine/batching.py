@@ -65,10 +65,10 @@ def run_together(run: BatchedFn[T], rows: Sequence[Row], device: torch.device) -
     size = (run.max_batch if known else None) or run.pad_to or len(rows)
     results: list[T] = []
     for start in range(0, len(rows), size):
-        part = rows[start : start + size]
-        padding = run.example if known else part[0]
-        padded = [*part, *[padding] * ((run.pad_to or 1) - len(part))]
-        results += _run_batch(run, padded, len(part), device)
+        batch = rows[start : start + size]
+        padding = run.example if known else batch[0]
+        padded = [*batch, *[padding] * ((run.pad_to or 1) - len(batch))]
+        results += _run_batch(run, padded, len(batch), device)
     return results
 
 
@@ -98,7 +98,7 @@ def _column(run: BatchedFn[Any], tensors: Row, device: torch.device) -> Tensor:
 
 def _unstack(out: Any, size: int, home: torch.device) -> list[Any]:
     if isinstance(out, tuple):
-        return list(zip(*(_unstack(part, size, home) for part in out), strict=True))
+        return list(zip(*(_unstack(column, size, home) for column in out), strict=True))
     if not isinstance(out, Tensor) or out.ndim == 0 or out.shape[0] != size:
         shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise SeamError(f"a batched function must return {size} rows, got {shape}")

@@ -38,7 +38,7 @@ def truncated_normal(rng: torch.Generator, bound: float, *shape: int) -> Tensor:
     return z.clamp(-bound, bound).float()  # rounding may pass the bound by an ulp
 
 
-def slerp(a: Tensor, b: Tensor, part: float) -> Tensor:
+def slerp(a: Tensor, b: Tensor, fraction: float) -> Tensor:
     """The point at `part` of the way from a to b along a great circle (White 2016, 1609.04468).
 
     Of normal draws it keeps the length that a straight line would lose. 0 gives a, bit for bit.
@@ -46,14 +46,14 @@ def slerp(a: Tensor, b: Tensor, part: float) -> Tensor:
     cosine = torch.sum(a * b, dtype=torch.float64) / (a.double().norm() * b.double().norm())
     angle = torch.arccos(cosine.clamp(-1.0, 1.0)).item()
     if not math.sin(angle) >= 1e-4:  # no length, along a line, or opposite: no circle to follow
-        return line(a, b, part)
-    near, far = math.sin((1 - part) * angle), math.sin(part * angle)
+        return line(a, b, fraction)
+    near, far = math.sin((1 - fraction) * angle), math.sin(fraction * angle)
     return a * (near / math.sin(angle)) + b * (far / math.sin(angle))
 
 
-def line(a: Tensor, b: Tensor, part: float) -> Tensor:
+def line(a: Tensor, b: Tensor, fraction: float) -> Tensor:
     """The point at `part` of the straight way from a to b."""
-    return a + (b - a) * part
+    return a + (b - a) * fraction
 
 
 def walk(

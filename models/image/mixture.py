@@ -40,5 +40,5 @@ class Mixture:
         return shown(tuple(x.clamp(0, 1) for x in pictures), params.interpolate is not None)
 
     async def _coefficients(self, params: MixtureParams, rng: torch.Generator) -> Tensor:
-        part, eps = uniform_parts(rng, PARTS), normal(rng, self.net.latent)
-        return await Step(self.draw, (part, eps * params.temperature), progress=(1, 2))
+        u, eps = uniform_parts(rng, PARTS), normal(rng, self.net.latent)
+        return await Step(self.draw, (u, eps * params.temperature), progress=(1, 2))

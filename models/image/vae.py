@@ -41,10 +41,10 @@ class VAE:
         )
         self.batched: tuple[BatchedFn[Tensor], ...] = (self.decode, self.encode)
         if self.net.prior is not None:
-            self.place: BatchedFn[Tensor] = BatchedFn(
+            self.draw: BatchedFn[Tensor] = BatchedFn(
                 self.net.prior.draw_by_parts, (torch.tensor(PARTS // 2), z), dtype=placement.dtype
             )
-            self.batched += (self.place,)
+            self.batched += (self.draw,)
 
     def _decode(self, z: Tensor) -> Tensor:
         return sigmoid(self.net.decode(z).float())  # (B, C, H, W) in [0, 1]
@@ -72,8 +72,8 @@ class VAE:
             kept: float = (1 - share**2) ** 0.5
             return kept * mu + share * eps
         if params.prior == "mixture":
-            part = uniform_parts(rng, PARTS)
-            return await Step(self.place, (part, eps), progress=(1, 2))
+            u = uniform_parts(rng, PARTS)
+            return await Step(self.draw, (u, eps), progress=(1, 2))
         return eps
 
     def _edited(self, params: VAEParams, z: Tensor) -> Tensor:

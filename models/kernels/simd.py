@@ -121,8 +121,10 @@ def _product(rows: int, blocks: int) -> Any:
         ys = [builder.gep(y, [_along(builder, y_at, y_step, row)]) for row in range(rows)]
         block = builder.mul(count, I64(LANES))
         ws = [builder.gep(w, [_along(builder, w_at, block, number)]) for number in range(blocks)]
-        places = [_vector(builder, y, I64(LANES * number)) for y in ys for number in range(blocks)]
-        _emit_loop(builder, count, ws, xs, places)
+        pointers = [
+            _vector(builder, y, I64(LANES * number)) for y in ys for number in range(blocks)
+        ]
+        _emit_loop(builder, count, ws, xs, pointers)
         return context.get_dummy_value()
 
     def product(typing: Any, w: Any, x: Any, y: Any, at: Any) -> Any:
@@ -140,32 +142,32 @@ def _vector(builder: Any, base: Any, index: Any) -> Any:
     return builder.bitcast(builder.gep(base, [index]), VECTOR.as_pointer())
 
 
-def _read(builder: Any, place: Any) -> Any:
+def _read(builder: Any, pointer: Any) -> Any:
     """A vector of weights in single precision: of floats, of bfloat16 as the upper halves of their
     bits, or of bytes. None of them loses anything."""
-    kind = place.type.pointee
+    kind = pointer.type.pointee
     of_its_own = ir.VectorType(kind, LANES)
-    found = builder.load(builder.bitcast(place, of_its_own.as_pointer()), align=1)
+    vector = builder.load(builder.bitcast(pointer, of_its_own.as_pointer()), align=1)
     if kind == F32:
-        return found
+        return vector
     if kind == I8:
-        return builder.sitofp(builder.sext(found, BITS), VECTOR)
-    upper = builder.shl(builder.zext(found, BITS), BITS([I32(16)] * LANES))
+        return builder.sitofp(builder.sext(vector, BITS), VECTOR)
+    upper = builder.shl(builder.zext(vector, BITS), BITS([I32(16)] * LANES))
     return builder.bitcast(upper, VECTOR)
 
 
-def _emit_loop(builder: Any, count: Any, ws: list[Any], xs: list[Any], places: list[Any]) -> None:
+def _emit_loop(builder: Any, count: Any, ws: list[Any], xs: list[Any], pointers: list[Any]) -> None:
     """sums[row, block] += x[row, i] w[block, i] for i in order; the sums stand in `places`."""
     kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
     name = f"llvm.fma.v{LANES}f32"
     fma = cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
     undefined, first = ir.Constant(VECTOR, ir.Undefined), BITS(None)
-    begun = [builder.load(place, align=4) for place in places]
+    begun = [builder.load(pointer, align=4) for pointer in pointers]
     before = builder.basic_block
     loop, done = builder.append_basic_block("loop"), builder.append_basic_block("done")
     builder.branch(loop)
     builder.position_at_end(loop)
-    i, sums = builder.phi(I64), [builder.phi(VECTOR) for _ in places]
+    i, sums = builder.phi(I64), [builder.phi(VECTOR) for _ in pointers]
     here = builder.mul(i, I64(LANES))
     weights = [_read(builder, builder.gep(w, [here])) for w in ws]
     after: list[Any] = []
@@ -179,8 +181,8 @@ def _emit_loop(builder: Any, count: Any, ws: list[Any], xs: list[Any], places: l
         phi.add_incoming(end, loop)
     builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
     builder.position_at_end(done)
-    for place, total in zip(places, after, strict=True):
-        builder.store(total, place, align=4)
+    for pointer, total in zip(pointers, after, strict=True):
+        builder.store(total, pointer, align=4)
 
 
 _one_row_wide, _one_row, _row_block = _product(1, WIDE), _product(1, 1), _product(ROW_BLOCK, 1)

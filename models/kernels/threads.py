@@ -41,12 +41,12 @@ class ThreadTeam:
             self._others, there = ThreadPoolExecutor(others), threading.Barrier(others)
             list(self._others.map(lambda _: there.wait(), range(others)))  # all have begun
 
-    def run(self, kernel: Callable[..., None], *given: Any) -> None:
+    def run(self, kernel: Callable[..., None], *args: Any) -> None:
         """kernel(*given, member) by every member; one call at a time."""
         arrivals = np.zeros(1, np.int64)
         members = [Member(number, self.size, arrivals) for number in range(self.size)]
-        running = [self._others.submit(kernel, *given, m) for m in members[1:] if self._others]
-        kernel(*given, members[0])
+        running = [self._others.submit(kernel, *args, m) for m in members[1:] if self._others]
+        kernel(*args, members[0])
         for one in running:
             one.result()
 
@@ -55,8 +55,8 @@ def _arriving(typing: Any, arrivals: Any) -> Any:
     """One more arrival; how many there were before it."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.atomic_rmw("add", place, I64(1), "acq_rel")
+        pointer = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.atomic_rmw("add", pointer, I64(1), "acq_rel")
 
     return types.int64(arrivals), emit
 
@@ -65,8 +65,8 @@ def _counting(typing: Any, arrivals: Any) -> Any:
     """How many arrivals there are by now."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.load_atomic(place, "acquire", 8)
+        pointer = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load_atomic(pointer, "acquire", 8)
 
     return types.int64(arrivals), emit
 

@@ -19,8 +19,8 @@ CONTEXT = 5  # tokens of a prompt that are decoded with the first new one: it ma
 class Detokenizer:
     """One text that is written after a prompt, up to the stop string that is complete first."""
 
-    def __init__(self, words: TextTokens, prompt: Sequence[int], stops: Sequence[str]) -> None:
-        self._words, self._letters, self._stops = words, Letters(words, prompt), stops
+    def __init__(self, tokenizer: TextTokens, prompt: Sequence[int], stops: Sequence[str]) -> None:
+        self._words, self._letters, self._stops = tokenizer, Letters(tokenizer, prompt), stops
         self._held = ""
         self._shown: list[bool] = []  # of each letter that is held back: whether it is text
         self.text = ""  # what is final
@@ -40,34 +40,34 @@ class Detokenizer:
         that ended it, if one did."""
         special = "" if token is None else self._words.special(token)
         piece = self._take(self._letters.rest(), special)
-        held = "".join(compress(self._held, self._shown))
+        pending = "".join(compress(self._held, self._shown))
         self._held, self._shown = "", []
-        self.text += held
-        return piece + held
+        self.text += pending
+        return piece + pending
 
     def _take(self, piece: str, special: str) -> str:
-        held = self._held + piece + special
+        pending = self._held + piece + special
         shown = self._shown + [True] * len(piece) + [False] * len(special)
-        ends = [(at + len(stop), at) for stop in self._stops if (at := held.find(stop)) >= 0]
+        ends = [(at + len(stop), at) for stop in self._stops if (at := pending.find(stop)) >= 0]
         self.stopped = bool(ends)
-        final = min(ends)[1] if ends else len(held) - self._begun(held)
-        said = "".join(compress(held[:final], shown))
-        self._held, self._shown = ("", []) if ends else (held[final:], shown[final:])
+        final = min(ends)[1] if ends else len(pending) - self._begun(pending)
+        said = "".join(compress(pending[:final], shown))
+        self._held, self._shown = ("", []) if ends else (pending[final:], shown[final:])
         self.text += said
         return said
 
-    def _begun(self, held: str) -> int:
+    def _begun(self, pending: str) -> int:
         """Letters at the end that a stop string may begin with."""
         most = max((len(stop) for stop in self._stops), default=1) - 1
-        lengths = range(min(most, len(held)), 0, -1)
-        return next((n for n in lengths if any(s.startswith(held[-n:]) for s in self._stops)), 0)
+        lengths = range(min(most, len(pending)), 0, -1)
+        return next((n for n in lengths if any(s.startswith(pending[-n:]) for s in self._stops)), 0)
 
 
 class Letters:
     """Tokens to text, a whole letter at a time."""
 
-    def __init__(self, words: TextTokens, prompt: Sequence[int]) -> None:
-        self._words = words
+    def __init__(self, tokenizer: TextTokens, prompt: Sequence[int]) -> None:
+        self._words = tokenizer
         self._tokens = list(prompt[-CONTEXT:])
         self._from, self._to = 0, len(self._tokens)  # what was decoded last, and is told
 

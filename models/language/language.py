@@ -75,10 +75,10 @@ class Language:
         return torch.zeros(len(tokens), device=tokens.device)
 
     def _next(
-        self, token: Tensor, place: Tensor, slot: Tensor, bucket: Tensor, draws: Tensor
+        self, token: Tensor, position: Tensor, slot: Tensor, bucket: Tensor, draws: Tensor
     ) -> Choice:
         self._seen[slot, token] = True
-        logits = self.runtime.net.logits(token, place, slot, bucket)
+        logits = self.runtime.net.logits(token, position, slot, bucket)
         return choose(logits, [self._seen[one] for one in slot.tolist()], draws, self._draw)
 
     async def generate(
@@ -149,11 +149,11 @@ class Language:
 def title_of(said: str, ended: bool) -> str | None:
     """The title in a model's answer, if there is one."""
     first, line_ended, _ = _ANNOUNCED.sub("", _FRAME.sub("", said).lstrip()).partition("\n")
-    found, *explained = _EXPLAINED.split(first.strip().rstrip(":"))  # after it comes another
+    title, *explained = _EXPLAINED.split(first.strip().rstrip(":"))  # after it comes another
     if not (ended or line_ended or explained):
-        found, *rest = _BREAK.split(found)  # it goes on and on: its first part is one, if any is
-        found = found if rest else ""
-    return found.strip(" .,;-") or None
+        title, *rest = _BREAK.split(title)  # it goes on and on: its first part is one, if any is
+        title = title if rest else ""
+    return title.strip(" .,;-") or None
 
 
 def _too_long(field: str, has: str, context: int) -> UnsupportedRequest:
@@ -169,5 +169,5 @@ def _said_in(params: LanguageParams) -> str:
 
 def _asked_by(params: LanguageParams) -> str:
     """The field that says what to write, and so is to blame if it can't be."""
-    given = dict(params)
-    return next(name for name in ("messages", "text", "theme", "prompt") if given[name])
+    values = dict(params)
+    return next(name for name in ("messages", "text", "theme", "prompt") if values[name])

@@ -19,19 +19,22 @@ def turns_of(params: LanguageParams, system: bool = True) -> list[Turn]:
     stands before the question where its template has no place for it."""
     if params.messages is not None:
         return [dict(message) for message in params.messages]
-    told = _templates()[params.kind]
-    question = _filled(_asked(told, params.style), params)
+    templates = _templates()[params.kind]
+    question = _filled(_asked(templates, params.style), params)
     if not system:
-        return [{"role": "user", "content": f"{told['system']}\n\n{question}"}]
-    return [{"role": "system", "content": told["system"]}, {"role": "user", "content": question}]
+        return [{"role": "user", "content": f"{templates['system']}\n\n{question}"}]
+    return [
+        {"role": "system", "content": templates["system"]},
+        {"role": "user", "content": question},
+    ]
 
 
 def text_of(params: LanguageParams) -> str:
     """The text to go on from: the user's own, or a first line for models that can't chat."""
     if params.text is not None:
         return params.text
-    told = _templates()[params.kind]
-    return _filled(told["plain" if params.style is None else "plain_styled"], params)
+    templates = _templates()[params.kind]
+    return _filled(templates["plain" if params.style is None else "plain_styled"], params)
 
 
 def asking_for_a_title(params: LanguageParams) -> str:
@@ -40,10 +43,10 @@ def asking_for_a_title(params: LanguageParams) -> str:
     return question
 
 
-def _asked(told: Mapping[str, Any], style: str | None) -> str:
+def _asked(templates: Mapping[str, Any], style: str | None) -> str:
     if style is None:
-        return str(told["ask"])
-    return str(told["styles"].get(style.strip().lower(), told["styled"]))
+        return str(templates["ask"])
+    return str(templates["styles"].get(style.strip().lower(), templates["styled"]))
 
 
 def _filled(template: str, params: LanguageParams) -> str:

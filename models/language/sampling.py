@@ -33,16 +33,16 @@ class SamplingParams(NamedTuple):
     top_k: float  # 0 is all
     top_p: float
     min_p: float
-    told: float  # whether log-probabilities are asked for
+    with_logprobs: float  # whether log-probabilities are asked for
     uniform: float  # in [0, 1)
 
 
 def sampling_row(params: LanguageParams, uniform: Tensor) -> Tensor:
     """A row of `SamplingParams`, float32."""
-    told = params.logprobs is not None
+    with_logprobs = params.logprobs is not None
     heat = params.temperature if params.temperature >= COLDEST else 0.0
     top_k = params.top_k or 0
-    fixed = (params.repetition_penalty, heat, top_k, params.top_p, params.min_p, told)
+    fixed = (params.repetition_penalty, heat, top_k, params.top_p, params.min_p, with_logprobs)
     return torch.cat([torch.tensor(fixed, dtype=torch.float32), uniform.reshape(1)])
 
 
@@ -63,14 +63,14 @@ def choose(
 
 def _choose(logits: Tensor, seen: Tensor, turned: SamplingParams, draw: Draw) -> Choice:
     token, sound = draw(logits, seen, turned)
-    if not turned.told:
+    if not turned.with_logprobs:
         none = torch.zeros(LIKELIEST, device=logits.device)
         return token, torch.where(sound, 0.0, torch.nan), none.long(), none
     chances = torch.log_softmax(logits, 0)
-    found = chances.topk(min(LIKELIEST, len(chances)))
-    spare = LIKELIEST - len(found.values)
-    likeliest = torch.nn.functional.pad(found.indices, (0, spare))
-    ranked = torch.nn.functional.pad(found.values, (0, spare), value=-torch.inf)
+    top = chances.topk(min(LIKELIEST, len(chances)))
+    spare = LIKELIEST - len(top.values)
+    likeliest = torch.nn.functional.pad(top.indices, (0, spare))
+    ranked = torch.nn.functional.pad(top.values, (0, spare), value=-torch.inf)
     return token, torch.where(sound, chances[token], torch.nan), likeliest, ranked
 
 

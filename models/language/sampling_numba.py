@@ -132,9 +132,9 @@ def _sorted_bin(scratch: SamplingScratch, number: int) -> Floats:
         if scratch.chances[i] > ZERO and _bin(scratch.nats[i]) == number:
             scratch.some[count] = scratch.chances[i]
             count += 1
-    found = scratch.some[:count]
-    found.sort()
-    return found
+    chances = scratch.some[:count]
+    chances.sort()
+    return chances
 
 
 @compiled
@@ -143,26 +143,26 @@ def _kth(scratch: SamplingScratch, k: int) -> Any:
     passed = 0
     for number in range(BINS):
         if passed + scratch.counts[number] >= k:
-            found = _sorted_bin(scratch, number)
-            return found[len(found) - (k - passed)]
+            chances = _sorted_bin(scratch, number)
+            return chances[len(chances) - (k - passed)]
         passed += scratch.counts[number]
     return ZERO
 
 
 @compiled
-def _nucleus(scratch: SamplingScratch, kth: Any, part: float) -> Any:
+def _nucleus(scratch: SamplingScratch, kth: Any, top_p: float) -> Any:
     """The chance of the last of the likeliest, of at least `kth`, that reach a part of them all."""
     total = 0.0
     for chance in scratch.chances:
         total += np.float64(chance) if chance >= kth else 0.0
-    wanted, passed = part * total, 0.0
+    wanted, passed = top_p * total, 0.0
     for number in range(BINS):
         if passed + scratch.masses[number] >= wanted:
-            found = _sorted_bin(scratch, number)
-            for place in range(len(found) - 1, -1, -1):
-                passed += found[place]
-                if passed >= wanted or found[place] <= kth:
-                    return found[place]
+            chances = _sorted_bin(scratch, number)
+            for index in range(len(chances) - 1, -1, -1):
+                passed += chances[index]
+                if passed >= wanted or chances[index] <= kth:
+                    return chances[index]
         else:
             passed += scratch.masses[number]
     return ZERO

@@ -116,14 +116,14 @@ class TokenSequence:
         pairs = zip(self._tokens, tokens[:last], strict=False)
         start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         for begin in range(start, last, size):
-            part = list(tokens[begin : min(begin + size, last)])
-            part += part[-1:] * (size - len(part))  # written over by what follows
-            row = (torch.tensor(part), *self._at(begin, size))
+            chunk = list(tokens[begin : min(begin + size, last)])
+            chunk += chunk[-1:] * (size - len(chunk))  # written over by what follows
+            row = (torch.tensor(chunk), *self._at(begin, size))
             await Step(self._runtime.read, row, self._progress(), delta=self._said())
         self._tokens = list(tokens[:last])
 
-    def _at(self, place: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.tensor(place), self._slot, self._runtime.net.bucket(place + count)
+    def _at(self, position: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.tensor(position), self._slot, self._runtime.net.bucket(position + count)
 
     def _said(self) -> str | None:
         said, self._unsaid = self._unsaid, None

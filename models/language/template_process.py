@@ -64,13 +64,13 @@ class Generation(Extension):
 
 def environment() -> ImmutableSandboxedEnvironment:
     """What transformers has for templates, but that every day is the same one."""
-    made = ImmutableSandboxedEnvironment(
+    env = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation]
     )
-    made.filters["tojson"] = _json
-    made.globals["raise_exception"] = _refuse
-    made.globals["strftime_now"] = TODAY.strftime
-    return made
+    env.filters["tojson"] = _json
+    env.globals["raise_exception"] = _refuse
+    env.globals["strftime_now"] = TODAY.strftime
+    return env
 
 
 def _json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
@@ -232,9 +232,9 @@ class Renderer:
         self, template: Template, messages: Messages, names: Mapping[str, str], generation: bool
     ) -> str:
         random.seed(0)  # templates may draw, but the same each time
-        told = {"tools": None, "documents": None, "add_generation_prompt": generation}
+        options = {"tools": None, "documents": None, "add_generation_prompt": generation}
         pieces, length = [], 0
-        for piece in template.generate(messages=messages, **told, **names):
+        for piece in template.generate(messages=messages, **options, **names):
             length += len(piece)
             if length > LONGEST:
                 raise TooMuch
@@ -253,7 +253,7 @@ def _silent(content: Any) -> Any:
     """A content of the same form that says nothing."""
     if isinstance(content, str):
         return NOTHING if content.strip() else content
-    return [{**part, "text": _silent(part["text"])} for part in content]
+    return [{**piece, "text": _silent(piece["text"])} for piece in content]
 
 
 def main() -> None:

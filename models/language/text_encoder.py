@@ -17,14 +17,14 @@ class PromptEncoder:
     none."""
 
     def __init__(self, spelled: str) -> None:
-        told = json.loads(spelled)
-        for token in told["added_tokens"]:
+        spec = json.loads(spelled)
+        for token in spec["added_tokens"]:
             token["special"] = not token["content"].isspace()  # runs of spaces are but text
-        self._first = _tokenizer(told)
-        self._marks = {x["content"]: x["id"] for x in told["added_tokens"] if x["special"]}
-        self._never = set(self._marks.values()) - {_unknown(told["model"], self._first)}
-        self._later = _tokenizer(_unspaced(told, {"first"}))
-        self._within = _tokenizer(_unspaced(told, {"first", "always"}))
+        self._first = _tokenizer(spec)
+        self._marks = {x["content"]: x["id"] for x in spec["added_tokens"] if x["special"]}
+        self._never = set(self._marks.values()) - {_unknown(spec["model"], self._first)}
+        self._later = _tokenizer(_unspaced(spec, {"first"}))
+        self._within = _tokenizer(_unspaced(spec, {"first", "always"}))
         self._before, self._after = self._framing()
 
     def of_text(self, text: str) -> list[int]:
@@ -43,8 +43,8 @@ class PromptEncoder:
         )
         ways = [tokenizer, *[self._within] * (len(cut) - 1)]
         read = zip(ways, cut, strict=True)
-        found = [i for way, part in read for i in way.encode(part, add_special_tokens=False).ids]
-        return [i for i in found if i not in self._never]  # a mark of one letter says nothing
+        ids = [i for way, piece in read for i in way.encode(piece, add_special_tokens=False).ids]
+        return [i for i in ids if i not in self._never]  # a mark of one letter says nothing
 
     def _framing(self) -> tuple[list[int], list[int]]:
         """What the tokenizer puts before and after every text."""
@@ -55,12 +55,12 @@ class PromptEncoder:
         return whole[:start], whole[start + len(inner) :]
 
 
-def _tokenizer(told: Any) -> Tokenizer:
-    made = Tokenizer.from_str(json.dumps(told))
-    made.no_padding()
-    made.no_truncation()
-    made.encode_special_tokens = True
-    return made
+def _tokenizer(spec: Any) -> Tokenizer:
+    tokenizer = Tokenizer.from_str(json.dumps(spec))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
 
 
 def _unknown(model: Any, tokenizer: Tokenizer) -> int | None:
@@ -70,20 +70,20 @@ def _unknown(model: Any, tokenizer: Tokenizer) -> int | None:
     return None if model.get("unk_token") is None else tokenizer.token_to_id(model["unk_token"])
 
 
-def _unspaced(told: Any, schemes: set[str]) -> Any:
+def _unspaced(spec: Any, schemes: set[str]) -> Any:
     """With no space put before a text where it would be by one of these schemes."""
-    for part in _parts(told):
-        if part.get("type") == "Metaspace" and part.get("prepend_scheme") in schemes:
-            part["prepend_scheme"] = "never"
-    return told
+    for step in _parts(spec):
+        if step.get("type") == "Metaspace" and step.get("prepend_scheme") in schemes:
+            step["prepend_scheme"] = "never"
+    return spec
 
 
-def _parts(told: Any) -> Iterator[Any]:
+def _parts(spec: Any) -> Iterator[Any]:
     """The steps before the model, however deep they lie."""
-    if isinstance(told, dict):
-        yield told
+    if isinstance(spec, dict):
+        yield spec
         for key in ("pre_tokenizer", "pretokenizers"):
-            yield from _parts(told.get(key))
-    elif isinstance(told, list):
-        for one in told:
+            yield from _parts(spec.get(key))
+    elif isinstance(spec, list):
+        for one in spec:
             yield from _parts(one)

@@ -129,8 +129,8 @@ class TextTokens:
             length *= 2
         return False
 
-    def _plain(self, text: str, place: int) -> list[int]:
-        return self._reader.plain(text, begins=place == 0) if text else []
+    def _plain(self, text: str, position: int) -> list[int]:
+        return self._reader.plain(text, begins=position == 0) if text else []
 
     def _takes(self, turns: Sequence[Turn]) -> bool:
         try:

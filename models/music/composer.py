@@ -83,7 +83,7 @@ class Composer:
         return (score,)
 
     async def compose(
-        self, params: ComposerParams, rng: torch.Generator, primer: Score | None, told: Progress
+        self, params: ComposerParams, rng: torch.Generator, primer: Score | None, progress: Progress
     ) -> tuple[Score, str]:
         """A piece, or how a given one goes on, and its style.
 
@@ -94,17 +94,17 @@ class Composer:
         style = self.tokenizer.styles[int(drawn)] if params.style is None else params.style
         tempo = params.tempo if primer is None else primer.tempo
         piece = Composition(self.tokenizer, params.seconds, tempo)
-        given = given_tokens(self.tokenizer, params, style, primer)
-        piece.add(given[0] or 0)
+        fixed = given_tokens(self.tokenizer, params, style, primer)
+        piece.add(fixed[0] or 0)
         with self.slots.take() as slot:
             while not piece.over:
                 row = (*self._row(piece, slot), torch.rand((), generator=rng), *_how(params))
-                done = told(min(PARTS - 1, int(PARTS * piece.share)))
+                done = progress(min(PARTS - 1, int(PARTS * piece.share)))
                 token = await Step(self.next, row, done, partial(_so_far, piece))
                 if token < 0:
                     raise NotFinite("the model produced values that are not finite")
                 at = len(piece.tokens)
-                wanted = given[at] if at < len(given) else None
+                wanted = fixed[at] if at < len(fixed) else None
                 piece.add(int(token) if wanted is None else wanted)
         return piece.score(), style
 

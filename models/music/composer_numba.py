@@ -42,8 +42,8 @@ def step(weights: PackedComposer, x: Tensor, at: Tensor, slot: Tensor, cache: Ca
     return logits
 
 
-def _step(weights: PackedComposer, keys: Floats, values: Floats, part: list[Any]) -> None:
-    *rows, logits = part
+def _step(weights: PackedComposer, keys: Floats, values: Floats, chunk: list[Any]) -> None:
+    *rows, logits = chunk
     _run(weights, scratch_for(weights), (keys, values), tuple(rows), logits)
 
 
@@ -62,10 +62,10 @@ def draw(logits: Tensor, u: Tensor, temperature: Tensor, top_p: Tensor) -> tuple
 
 @compiled
 def _run(
-    weights: PackedComposer, scratch: ComposerScratch, cache: Any, given: Any, logits: Floats
+    weights: PackedComposer, scratch: ComposerScratch, cache: Any, inputs: Any, logits: Floats
 ) -> None:
     """The step of ABREAST rows, then that of the next; their slots are written."""
-    x, at, slot = given
+    x, at, slot = inputs
     width, last = weights.norms.shape[1], len(weights.norms) - 1
     for first in range(0, len(x), ROW_BLOCK):
         rows = min(ROW_BLOCK, len(x) - first)
@@ -81,11 +81,11 @@ def _run(
             _apply(weights.take, layer, scratch.normed, width, scratch.taken, rows)
             for row in range(rows):
                 n = first + row
-                held = (cache[0][slot[n], layer], cache[1][slot[n], layer])
+                cached = (cache[0][slot[n], layer], cache[1][slot[n], layer])
                 _turn(scratch.taken[row], scratch.turns[row], weights.heads + weights.groups)
-                _remember(weights, scratch.taken[row], held, at[n] % weights.window)
-                _look(weights, scratch, held, row, min(at[n] + 1, weights.window))
-            _add(weights.give, layer, scratch.found, width, scratch.x, rows)
+                _remember(weights, scratch.taken[row], cached, at[n] % weights.window)
+                _look(weights, scratch, cached, row, min(at[n] + 1, weights.window))
+            _add(weights.give, layer, scratch.attended, width, scratch.x, rows)
             _norm(weights, scratch, 2 * layer + 1, rows)
             _apply(weights.open, layer, scratch.normed, width, scratch.opened, rows)
             for row in range(rows):
@@ -157,40 +157,40 @@ def _turn(taken: Floats, turns: Floats, heads: int) -> None:
 
 
 @compiled
-def _remember(weights: PackedComposer, taken: Floats, held: Any, place: int) -> None:
+def _remember(weights: PackedComposer, taken: Floats, cached: Any, position: int) -> None:
     """Write a token's keys and values where `empty` says."""
-    keys, values = held
-    size, tile = weights.size, place // TILE * TILE
+    keys, values = cached
+    size, tile = weights.size, position // TILE * TILE
     for group in range(weights.groups):
         key = (weights.heads + group) * size
         value = key + weights.groups * size
         for i in range(size):
-            keys[group, (place // LANES * size + i) * LANES + place % LANES] = taken[key + i]
+            keys[group, (position // LANES * size + i) * LANES + position % LANES] = taken[key + i]
             block = tile * weights.filled + i // LANES * LANES * TILE
-            values[group, block + place % TILE * LANES + i % LANES] = taken[value + i]
+            values[group, block + position % TILE * LANES + i % LANES] = taken[value + i]
 
 
 @compiled
 def _look(
-    weights: PackedComposer, scratch: ComposerScratch, held: Any, row: int, count: int
+    weights: PackedComposer, scratch: ComposerScratch, cached: Any, row: int, count: int
 ) -> None:
     """What the heads of a row find in so many places of its slot."""
-    keys, values = held
+    keys, values = cached
     size, filled, each = weights.size, weights.filled, weights.heads // weights.groups
     places = -(-count // TILE) * TILE
-    found = row * scratch.found.shape[1]
-    for i in range(scratch.found.shape[1]):
-        scratch.found[row, i] = ZERO
+    attended = row * scratch.attended.shape[1]
+    for i in range(scratch.attended.shape[1]):
+        scratch.attended[row, i] = ZERO
     for head in range(weights.heads):
         scratch.near[0, :places] = ZERO
         at = (0, row * scratch.taken.shape[1] + head * size, 0, 0, 0, size)
         multiply(keys[head // each], scratch.taken, scratch.near, at, places, 1)
         total = _weigh(scratch.near[0, :places], count, size, scratch.parts)
         for tile in range(0, places, TILE):
-            at = (tile * filled, tile, found + head * size, 0, 0, TILE)
-            multiply(values[head // each], scratch.near, scratch.found, at, filled, 1)
+            at = (tile * filled, tile, attended + head * size, 0, 0, TILE)
+            multiply(values[head // each], scratch.near, scratch.attended, at, filled, 1)
         for i in range(head * size, (head + 1) * size):
-            scratch.found[row, i] /= total
+            scratch.attended[row, i] /= total
 
 
 @compiled

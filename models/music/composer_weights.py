@@ -48,7 +48,7 @@ class ComposerScratch(NamedTuple):
     x: Floats
     normed: Floats
     taken: Floats  # queries, keys and values
-    found: Floats  # by all heads
+    attended: Floats  # by all heads
     opened: Floats
     closed: Floats
     logits: Floats

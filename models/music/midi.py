@@ -61,22 +61,22 @@ def write_midi(score: Score) -> bytes:
     for program in programs:
         notes = [note for note in score.notes if note.program == program]
         file.tracks.append(_track(notes, program, channels[program], beat))
-    held = io.BytesIO()
-    file.save(file=held)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    return buffer.getvalue()
 
 
 def _measure(score: Score, beat: int) -> Any:
     over, under = score.meter
-    told = [
+    messages = [
         mido.MetaMessage("set_tempo", tempo=beat),
         mido.MetaMessage("time_signature", numerator=over, denominator=under),
     ]
     if score.key:
         tonic, mode = score.key.split()
         named = WRITTEN.get(score.key, tonic + ("m" if mode == "minor" else ""))
-        told.append(mido.MetaMessage("key_signature", key=named))
-    return mido.MidiTrack(told)
+        messages.append(mido.MetaMessage("key_signature", key=named))
+    return mido.MidiTrack(messages)
 
 
 def _track(notes: list[Note], program: int, channel: int, beat: int) -> Any:

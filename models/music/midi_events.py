@@ -95,8 +95,8 @@ def _division(field: bytes) -> tuple[int | None, Fraction | None]:
         return ticks, None
     rate = FRAME_RATES.get(256 - field[0])
     if rate is None or not field[1]:
-        told = f"{256 - field[0]} film frames a second with {field[1]} ticks each"
-        raise ScoreError(f"the MIDI file is broken: it counts {told}")
+        counting = f"{256 - field[0]} film frames a second with {field[1]} ticks each"
+        raise ScoreError(f"the MIDI file is broken: it counts {counting}")
     return None, 1 / (rate * field[1])
 
 

@@ -78,10 +78,10 @@ def piano_roll(
             raise ScoreError(
                 f"a note has the pitch {note.pitch}; {pitches.start} to {pitches.stop - 1} go"
             )
-        place, loudness = note.pitch - pitches.start, np.float32(note.velocity / 127)
+        key, loudness = note.pitch - pitches.start, np.float32(note.velocity / 127)
         first, last = _touched(note, rate)
         for kind, until in ((0, last), (1, first + 1)):
-            cells = roll[kind, first:until, place]
+            cells = roll[kind, first:until, key]
             np.maximum(cells, loudness, out=cells)
     return roll
 
@@ -94,11 +94,11 @@ def drum_roll(score: Score, rate: float, frames: int | None = None) -> NDArray[n
     roll = np.zeros(
         (_frames(score, rate) if frames is None else frames, len(DRUM_GROUPS) + 1), "f4"
     )
-    places = {key: place for place, keys in enumerate(DRUM_GROUPS.values()) for key in keys}
+    groups = {key: group for group, keys in enumerate(DRUM_GROUPS.values()) for key in keys}
     for note in score.notes:
         if note.program == DRUMS:
             first, _ = _touched(note, rate)
-            cells = roll[first : first + 1, places.get(note.pitch, len(DRUM_GROUPS))]
+            cells = roll[first : first + 1, groups.get(note.pitch, len(DRUM_GROUPS))]
             np.maximum(cells, np.float32(note.velocity / 127), out=cells)
     return roll
 

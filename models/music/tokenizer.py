@@ -106,8 +106,8 @@ class MusicTokens:
         """Its kind, and which of that kind it is. Raises ScoreError for none of the vocabulary."""
         if not 0 <= token < self.size:
             raise ScoreError(f"no token {token} in a vocabulary of {self.size}")
-        place = bisect_left(self._starts, token + 1) - 1
-        return self._kinds[place], token - self._starts[place]
+        kind = bisect_left(self._starts, token + 1) - 1
+        return self._kinds[kind], token - self._starts[kind]
 
     def prefix(
         self, style: str, key: str | None, tempo: float, meter: tuple[int, int]
@@ -127,10 +127,10 @@ class MusicTokens:
     def encode(self, score: Score, style: str) -> list[int]:
         """A whole piece, `snapped` to the steps, the prefix first and `end` last."""
         tokens = self.prefix(style, score.key, score.tempo, score.meter)
-        length, bar, position, held = round(score.quarters * STEPS), -1, -1, DEFAULTS
+        length, bar, position, current = round(score.quarters * STEPS), -1, -1, DEFAULTS
         for step, note, duration in _steps(score):
             while bar < step // length:
-                bar, position, held = bar + 1, -1, DEFAULTS
+                bar, position, current = bar + 1, -1, DEFAULTS
                 tokens.append(self.token("bar", 0))
             if position != step % length:
                 position = step % length
@@ -138,9 +138,9 @@ class MusicTokens:
             drum = note.program == DRUMS
             loudness = nearest(VELOCITIES, note.velocity)
             wanted = {"program": note.program, "velocity": loudness}
-            wanted["duration"] = held["duration"] if drum else duration
-            tokens += [self.token(k, wanted[k]) for k in HELD if wanted[k] != held[k]]
-            held = wanted
+            wanted["duration"] = current["duration"] if drum else duration
+            tokens += [self.token(k, wanted[k]) for k in HELD if wanted[k] != current[k]]
+            current = wanted
             struck = ("drum", note.pitch - DRUM_KEYS.start) if drum else ("pitch", note.pitch)
             tokens.append(self.token(*struck))
         return [*tokens, self.token("end", 0)]
@@ -151,23 +151,23 @@ class MusicTokens:
         Raises ScoreError for a token where none of its kind may follow.
         """
         notes: list[Note] = []
-        told = {"style": -1, "key": 0, "tempo": nearest(TEMPOS, 120), "meter": 0}
-        state, bar, held = State(), -1, DEFAULTS
+        values = {"style": -1, "key": 0, "tempo": nearest(TEMPOS, 120), "meter": 0}
+        state, bar, current = State(), -1, DEFAULTS
         for token in tokens:
             kind, value = self.read(token)
             state = self.after(state, token)
-            if kind in told:
-                told[kind] = value
+            if kind in values:
+                values[kind] = value
             elif kind == "bar":
-                bar, held = bar + 1, DEFAULTS
+                bar, current = bar + 1, DEFAULTS
             elif kind in HELD:
-                held = held | {kind: value}
+                current = current | {kind: value}
             elif kind in STRUCK:
                 step = bar * state.length + state.position
-                notes.append(_note(step, kind, value, held, TEMPOS[told["tempo"]]))
-        key = KEYS[told["key"] - 1] if told["key"] else None
-        score = Score(tuple(notes), float(TEMPOS[told["tempo"]]), METERS[told["meter"]], key)
-        return score, "" if told["style"] < 0 else self.styles[told["style"]]
+                notes.append(_note(step, kind, value, current, TEMPOS[values["tempo"]]))
+        key = KEYS[values["key"] - 1] if values["key"] else None
+        score = Score(tuple(notes), float(TEMPOS[values["tempo"]]), METERS[values["meter"]], key)
+        return score, "" if values["style"] < 0 else self.styles[values["style"]]
 
     def after(self, state: State, token: int) -> State:
         """Where a sequence is one token on. Raises ScoreError for one that may not follow."""
@@ -214,20 +214,20 @@ class MusicTokens:
 
 def nearest(values: Sequence[int], wanted: float) -> int:
     """The place of the value that lies nearest, the smaller of two; `values` rise."""
-    place = bisect_left(values, wanted)
-    if place == 0 or (place < len(values) and values[place] == wanted):
-        return place
-    if place == len(values) or wanted - values[place - 1] <= values[place] - wanted:
-        return place - 1
-    return place
+    index = bisect_left(values, wanted)
+    if index == 0 or (index < len(values) and values[index] == wanted):
+        return index
+    if index == len(values) or wanted - values[index - 1] <= values[index] - wanted:
+        return index - 1
+    return index
 
 
-def _note(step: int, kind: str, value: int, held: dict[str, int], tempo: int) -> Note:
+def _note(step: int, kind: str, value: int, current: dict[str, int], tempo: int) -> Note:
     second = 60 / tempo / STEPS
-    steps = 1 if kind == "drum" else DURATIONS[held["duration"]]
+    steps = 1 if kind == "drum" else DURATIONS[current["duration"]]
     pitch = DRUM_KEYS[value] if kind == "drum" else value
-    velocity = VELOCITIES[held["velocity"]]
-    return Note(step * second, (step + steps) * second, pitch, velocity, held["program"])
+    velocity = VELOCITIES[current["velocity"]]
+    return Note(step * second, (step + steps) * second, pitch, velocity, current["program"])
 
 
 def snapped(score: Score) -> Score:

@@ -58,10 +58,10 @@ class ComposerModel(nn.Module):
 
     def forward(self, tokens: Tensor, facts: Tensor) -> Tensor:
         """Logits (B, T, vocabulary) of what follows; tokens (B, T), facts (B, T, facts)."""
-        place = torch.arange(tokens.shape[1], device=tokens.device)
-        back = place[:, None] - place
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        back = positions[:, None] - positions
         seen = (back >= 0) & (back < self.window)  # (T, T)
-        turns = turns_of(place, self.size)
+        turns = turns_of(positions, self.size)
         x = self.begun(tokens, facts)
         for block in self.blocks:
             x = block(x, turns, seen)
@@ -74,14 +74,14 @@ class ComposerModel(nn.Module):
         they are kept. Rows of one slot are one row that fills up a batch.
         """
         turns = turns_of(at[:, None], self.size)
-        place = torch.arange(self.window, device=at.device)
-        unseen = place > at[:, None]  # (B, window); none, once the first is written over
+        positions = torch.arange(self.window, device=at.device)
+        unseen = positions > at[:, None]  # (B, window); none, once the first is written over
         where = list(zip(slot.tolist(), (at % self.window).tolist(), unseen, strict=True))
         blocks: list[Any] = list(self.blocks)
         for number, block in enumerate(blocks):
             rows = [
-                CacheRow(s, cache.keys[s, number], cache.values[s, number], place, hidden)
-                for s, place, hidden in where
+                CacheRow(s, cache.keys[s, number], cache.values[s, number], positions, hidden)
+                for s, positions, hidden in where
             ]
             x = block.step(x, turns, rows)
         return self._told(x)
@@ -131,19 +131,19 @@ class Block(nn.Module):
     def forward(self, x: Tensor, turns: Tensor, seen: Tensor) -> Tensor:
         """x (B, T, width), turns (T, size / 2, 2), seen (T, T)."""
         q, k, v = self._taken(x, turns)
-        k, v = (part.repeat_interleave(self.heads // self.groups, 1) for part in (k, v))
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        x = x + self.give(found.transpose(1, 2).flatten(2))
+        k, v = (x_part.repeat_interleave(self.heads // self.groups, 1) for x_part in (k, v))
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        x = x + self.give(attended.transpose(1, 2).flatten(2))
         return x + self._perceived(x)
 
     def step(self, x: Tensor, turns: Tensor, rows: list[CacheRow]) -> Tensor:
         """x (B, width), turns (B, 1, size / 2, 2). Each row looks at its own cache alone."""
         q, k, v = (part[:, :, 0] for part in self._taken(x[:, None], turns[:, None]))
-        found: dict[int, Tensor] = {}
+        attended: dict[int, Tensor] = {}
         for number, row in enumerate(rows):
-            if row.slot not in found:
-                found[row.slot] = self._found(q[number], k[number], v[number], row)
-        x = x + self.give(torch.stack([found[row.slot] for row in rows]))
+            if row.slot not in attended:
+                attended[row.slot] = self._found(q[number], k[number], v[number], row)
+        x = x + self.give(torch.stack([attended[row.slot] for row in rows]))
         return x + self._perceived(x)
 
     def _found(self, q: Tensor, k: Tensor, v: Tensor, row: CacheRow) -> Tensor:
@@ -165,10 +165,10 @@ class Block(nn.Module):
         return closed
 
 
-def turns_of(place: Tensor, size: int) -> Tensor:
+def turns_of(positions: Tensor, size: int) -> Tensor:
     """Cosine and sine of each pair's angle at these places, (*place, size / 2, 2)."""
-    pair = torch.arange(0, size, 2, device=place.device)
-    angle = place[..., None] * TURNS ** (-pair / size)
+    pair = torch.arange(0, size, 2, device=positions.device)
+    angle = positions[..., None] * TURNS ** (-pair / size)
     return torch.stack([angle.cos(), angle.sin()], -1)
 
 

@@ -75,13 +75,13 @@ class CrossAttention(nn.Module):
         self.words = nn.Linear(told, 2 * width)
         self.project_out = nn.Conv2d(width, width, 1)
 
-    def forward(self, x: Tensor, words: TextCondition) -> Tensor:
+    def forward(self, x: Tensor, text: TextCondition) -> Tensor:
         rows, width, height, wide = x.shape
         each = (self.heads, width // self.heads)
         q = self.query(self.norm(x)).view(rows, *each, height * wide).transpose(2, 3)
-        packed = self.words(words.states).unflatten(2, (2, *each))  # (B, L, 2, heads, C / heads)
+        packed = self.words(text.states).unflatten(2, (2, *each))  # (B, L, 2, heads, C / heads)
         k, v = packed.permute(2, 0, 3, 1, 4)
-        mask = words.hidden[:, None, None].to(q.dtype)
+        mask = text.hidden[:, None, None].to(q.dtype)
         h = F.scaled_dot_product_attention(q, k, v, mask).transpose(2, 3)
         out: Tensor = x + self.project_out(h.reshape(rows, width, height, wide))
         return out
@@ -106,11 +106,11 @@ class Stage(nn.Module):
     def __len__(self) -> int:
         return len(self.blocks)
 
-    def at(self, place: int, x: Tensor, embedding: Tensor, words: TextCondition | None) -> Tensor:
+    def at(self, index: int, x: Tensor, embedding: Tensor, text: TextCondition | None) -> Tensor:
         """Through one of its blocks and what follows it."""
-        h: Tensor = self.attentions[place](self.blocks[place](x, embedding))
-        if words is not None and len(self.readers):
-            h = self.readers[place](h, words)
+        h: Tensor = self.attentions[index](self.blocks[index](x, embedding))
+        if text is not None and len(self.readers):
+            h = self.readers[index](h, text)
         return h
 
 
@@ -210,41 +210,41 @@ class UNet(nn.Module):
         x: Tensor,
         t: Tensor,
         label: Tensor,
-        words: TextCondition | None = None,
+        text: TextCondition | None = None,
         guess: Tensor | None = None,
     ) -> Tensor:
         """`guess` (x's shape) takes the place of its own, where it has one."""
-        embedding = self._embedded(x, t, label, words)
-        if self.guess is not None and words is not None:
-            x = torch.cat([x, self.guess(words.pooled, label) if guess is None else guess], 1)
-        return self._through(x, embedding, words)
+        embedding = self._embedded(x, t, label, text)
+        if self.guess is not None and text is not None:
+            x = torch.cat([x, self.guess(text.pooled, label) if guess is None else guess], 1)
+        return self._through(x, embedding, text)
 
-    def _through(self, x: Tensor, embedding: Tensor, words: TextCondition | None) -> Tensor:
+    def _through(self, x: Tensor, embedding: Tensor, text: TextCondition | None) -> Tensor:
         """Down, through the middle and up again."""
         h = self.enter(F.pixel_unshuffle(x, self.patch))
         kept = [h]
         for level, stage in enumerate(cast(Iterable[Stage], self.down)):
-            for place in range(len(stage)):
-                h = stage.at(place, h, embedding, words)
+            for index in range(len(stage)):
+                h = stage.at(index, h, embedding, text)
                 kept.append(h)
             if level < len(self.shrink):
                 h = self.shrink[level](h)
                 kept.append(h)
-        for place in range(len(self.middle)):
-            h = self.middle.at(place, h, embedding, words)
+        for index in range(len(self.middle)):
+            h = self.middle.at(index, h, embedding, text)
         for level, stage in enumerate(cast(Iterable[Stage], self.up)):
-            for place in range(len(stage)):
-                h = stage.at(place, torch.cat([h, kept.pop()], 1), embedding, words)
+            for index in range(len(stage)):
+                h = stage.at(index, torch.cat([h, kept.pop()], 1), embedding, text)
             if level < len(self.grow):
                 h = self.grow[level](F.interpolate(h, scale_factor=2.0, mode="nearest"))
         out: Tensor = self.leave(silu(self.norm(h)))
         return F.pixel_shuffle(out, self.patch)
 
-    def _embedded(self, x: Tensor, t: Tensor, label: Tensor, words: TextCondition | None) -> Tensor:
+    def _embedded(self, x: Tensor, t: Tensor, label: Tensor, text: TextCondition | None) -> Tensor:
         """What every block is told, (B, 4 base): the time, the label, and the text as a whole."""
         embedding = self.embed_time(sinusoids(t, self.base).to(x.dtype)) + self.embed_label(label)
-        if words is not None and self.embed_pooled is not None:
-            embedding = embedding + self.embed_pooled(words.pooled)
+        if text is not None and self.embed_pooled is not None:
+            embedding = embedding + self.embed_pooled(text.pooled)
         return silu(embedding)
 
 

@@ -58,9 +58,9 @@ class VideoGenerator(nn.Module):
             wide //= 2
         self.main = nn.Sequential(*layers, nn.Conv3d(wide, channels, 3, 1, 1), nn.Tanh())
 
-    def forward(self, z: Tensor, told: Tensor) -> Tensor:
+    def forward(self, z: Tensor, text: Tensor) -> Tensor:
         if self.ask is not None:
-            z = torch.cat([z, F.leaky_relu(self.ask(self.scale * told), 0.2)], 1)
+            z = torch.cat([z, F.leaky_relu(self.ask(self.scale * text), 0.2)], 1)
         x: Tensor = self.main(z)
         return x.transpose(1, 2)
 
@@ -104,9 +104,9 @@ class VideoCritic(nn.Module):
         self.features = nn.Sequential(*layers)
         self.judge = DiscriminatorHead(width, frames // TIMES * side * side, told)
 
-    def forward(self, clips: Tensor, told: Tensor) -> Tensor:
+    def forward(self, clips: Tensor, text: Tensor) -> Tensor:
         h: Tensor = self.features(clips.transpose(1, 2))
-        return self.judge(h.flatten(2), told)  # type: ignore[no-any-return]
+        return self.judge(h.flatten(2), text)  # type: ignore[no-any-return]
 
 
 class FrameCritic(nn.Module):
@@ -125,9 +125,9 @@ class FrameCritic(nn.Module):
         self.features = nn.Sequential(*layers)
         self.judge = DiscriminatorHead(width, side * side, told)
 
-    def forward(self, pictures: Tensor, told: Tensor) -> Tensor:
+    def forward(self, pictures: Tensor, text: Tensor) -> Tensor:
         h: Tensor = self.features(pictures)
-        return self.judge(h.flatten(2), told)  # type: ignore[no-any-return]
+        return self.judge(h.flatten(2), text)  # type: ignore[no-any-return]
 
 
 class DiscriminatorHead(nn.Module):
@@ -140,11 +140,11 @@ class DiscriminatorHead(nn.Module):
         self.score = nn.Linear(width, 1)
         self.ask = nn.Linear(told, width, bias=False) if told else None
 
-    def forward(self, h: Tensor, told: Tensor) -> Tensor:
+    def forward(self, h: Tensor, text: Tensor) -> Tensor:
         spread = (h.float().var(0, correction=0) + 1e-8).sqrt().mean()
         h = torch.cat([h, spread.to(h.dtype).expand(len(h), 1, h.shape[2])], 1)
         h = F.leaky_relu(self.mix(h.flatten(1)), 0.2)
         value: Tensor = self.score(h).squeeze(1)
         if self.ask is not None:
-            value = value + (self.ask(self.scale * told) * h).sum(1) / h.shape[1] ** 0.5
+            value = value + (self.ask(self.scale * text) * h).sum(1) / h.shape[1] ** 0.5
         return value.float()

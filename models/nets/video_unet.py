@@ -72,8 +72,8 @@ def _turned(x: Tensor) -> Tensor:
     """Pairs of channels turned by the frame's part of a loop, (..., F, C)."""
     frames, width = x.shape[-2:]
     turns = torch.arange(width // 2, device=x.device) % TURNS
-    part = torch.arange(frames, device=x.device) * (2 * math.pi / frames)
-    angle = part[:, None] * turns  # (F, C / 2)
+    angles = torch.arange(frames, device=x.device) * (2 * math.pi / frames)
+    angle = angles[:, None] * turns  # (F, C / 2)
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
     a, b = x.chunk(2, -1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
@@ -91,12 +91,12 @@ class MovingStage(Stage):
         super().__init__(widths, embedding, attention, told)
         self.across = nn.ModuleList(AcrossFrames(b, attention) for _, b in widths)
 
-    def at(self, place: int, x: Tensor, embedding: Tensor, words: TextCondition | None) -> Tensor:
+    def at(self, index: int, x: Tensor, embedding: Tensor, text: TextCondition | None) -> Tensor:
         frames = len(x) // len(embedding)
-        h = super().at(place, x, embedding.repeat_interleave(frames, 0), words)
+        h = super().at(index, x, embedding.repeat_interleave(frames, 0), text)
         if frames == 1:  # a picture
             return h
-        moved: Tensor = self.across[place](h, frames)
+        moved: Tensor = self.across[index](h, frames)
         return moved
 
 
@@ -116,15 +116,15 @@ class VideoUNet(UNet):
         self.enter = nn.Conv2d(2 * self.channels * self.patch**2, width, 3, 1, 1)
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, t: Tensor, label: Tensor, words: TextCondition, expected: Tensor
+        self, x: Tensor, t: Tensor, label: Tensor, text: TextCondition, expected: Tensor
     ) -> Tensor:
         frames = x.shape[1]
-        embedding = self._embedded(x, t, label, words)
+        embedding = self._embedded(x, t, label, text)
         beside = torch.cat([x, expected[:, None].expand(-1, frames, -1, -1, -1)], 2)
         each = TextCondition(
-            words.states.repeat_interleave(frames, 0),
-            words.hidden.repeat_interleave(frames, 0),
-            words.pooled,
+            text.states.repeat_interleave(frames, 0),
+            text.hidden.repeat_interleave(frames, 0),
+            text.pooled,
         )
         said = self._through(beside.flatten(0, 1), embedding, each)
         return said.view(x.shape)

@@ -79,8 +79,8 @@ class WaveNetModel(nn.Module):
         """
         h = self.look(roll.transpose(1, 2)).transpose(1, 2)  # (B, frames, width)
         h = F.relu(h + self.embed_style(style)[:, None])
-        told: Tensor = self.tell(F.relu(self.mix(h)))
-        return told.view(*told.shape[:2], self.layers, 2 * self.gate)
+        conditioning: Tensor = self.tell(F.relu(self.mix(h)))
+        return conditioning.view(*conditioning.shape[:2], self.layers, 2 * self.gate)
 
     def forward(self, previous: Tensor, roll: Tensor, style: Tensor) -> Tensor:
         """Logits (B, T, classes) of the samples whose predecessors are given.
@@ -88,13 +88,13 @@ class WaveNetModel(nn.Module):
         previous (B, T), where entry t is the class of sample t - 1, T a whole number of frames;
         before the first there is silence: zeros in every layer.
         """
-        told = self.condition(roll, style)
+        conditioning = self.condition(roll, style)
         x: Tensor = self.embed(previous)  # (B, T, residual)
         units = []
         for number, dilation in enumerate(self.dilations):
             before = F.pad(x, (0, 0, dilation, 0))[:, : x.shape[1]]
             a: Tensor = self.gates[number](torch.cat([before, x], 2))
-            framed = a.view(len(a), -1, self.hop, a.shape[2]) + told[:, :, None, number]
+            framed = a.view(len(a), -1, self.hop, a.shape[2]) + conditioning[:, :, None, number]
             signal, gate = framed.flatten(1, 2).chunk(2, 2)
             units.append(torch.tanh(signal) * sigmoid(gate))
             if number < len(self.carry):

@@ -116,19 +116,19 @@ class WaveNetParams(ComposedParams):
 
     @field_validator("score")
     @classmethod
-    def _as_written(cls, given: str | None, info: ValidationInfo) -> str | None:
+    def _as_written(cls, value: str | None, info: ValidationInfo) -> str | None:
         for other in ("tempo", "key"):
-            if given is not None and info.data.get(other) is not None:
+            if value is not None and info.data.get(other) is not None:
                 raise ValueError(f"score and {other} don't go together: a score has its own")
-        return given
+        return value
 
     @field_validator("unconditioned")
     @classmethod
-    def _of_no_kind(cls, given: bool, info: ValidationInfo) -> bool:
+    def _of_no_kind(cls, value: bool, info: ValidationInfo) -> bool:
         for other in ("style", "tempo", "key", "score"):
-            if given and info.data.get(other) is not None:
+            if value and info.data.get(other) is not None:
                 raise ValueError(f"unconditioned and {other} don't go together")
-        return given
+        return value
 
 
 class ComposerParams(ComposedParams):
@@ -173,8 +173,8 @@ class ComposerParams(ComposedParams):
 
     @field_validator("primer")
     @classmethod
-    def _as_begun(cls, given: str | None, info: ValidationInfo) -> str | None:
+    def _as_begun(cls, value: str | None, info: ValidationInfo) -> str | None:
         for other in ("tempo", "key"):
-            if given is not None and info.data.get(other) is not None:
+            if value is not None and info.data.get(other) is not None:
                 raise ValueError(f"primer and {other} don't go together: a primer has its own")
-        return given
+        return value

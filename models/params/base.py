@@ -76,8 +76,8 @@ class Params(BaseModel):
 
 def posted_files(params: Params) -> dict[str, str]:
     """The files that a request refers to: their SHA-256 by the names of its params."""
-    given = dict(params)
-    return {name: given[name] for name in posted_fields(type(params)) if given[name] is not None}
+    values = dict(params)
+    return {name: values[name] for name in posted_fields(type(params)) if values[name] is not None}
 
 
 class Walk(Params):
@@ -131,17 +131,17 @@ class VariableParams(PictureParams):
 
     @field_validator("init_image")
     @classmethod
-    def _one_way(cls, given: str | None, info: ValidationInfo) -> str | None:
-        if given is not None and info.data.get("interpolate") is not None:
+    def _one_way(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("interpolate") is not None:
             raise ValueError("init_image and interpolate don't go together")
-        return given
+        return value
 
     @field_validator("strength")
     @classmethod
-    def _of_a_picture(cls, given: float | None, info: ValidationInfo) -> float | None:
-        if given is not None and info.data.get("init_image") is None:
+    def _of_a_picture(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("init_image") is None:
             raise ValueError("strength needs init_image")
-        return given
+        return value
 
 
 class MixtureParams(PictureParams):
@@ -180,10 +180,10 @@ class VAEParams(VariableParams):
 
     @field_validator("prior")
     @classmethod
-    def _of_a_draw(cls, given: str, info: ValidationInfo) -> str:
-        if given != "normal" and info.data.get("init_image") is not None:
+    def _of_a_draw(cls, value: str, info: ValidationInfo) -> str:
+        if value != "normal" and info.data.get("init_image") is not None:
             raise ValueError("prior and init_image don't go together: it starts from the picture")
-        return given
+        return value
 
     attributes: Amounts = Field(
         default={},

@@ -75,17 +75,17 @@ class SampledParams(VariableParams):
 
     @field_validator("clip_guidance_every")
     @classmethod
-    def _of_a_lead(cls, given: int | None, info: ValidationInfo) -> int | None:
-        if given is not None and info.data.get("clip_guidance_scale") is None:
+    def _of_a_lead(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("clip_guidance_scale") is None:
             raise ValueError("clip_guidance_every needs clip_guidance_scale")
-        return given
+        return value
 
     @field_validator("eta")
     @classmethod
-    def _of_ddim(cls, given: float | None, info: ValidationInfo) -> float | None:
-        if given is not None and info.data.get("sampler") != "ddim":
+    def _of_ddim(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("sampler") != "ddim":
             raise ValueError("eta needs the sampler ddim")
-        return given
+        return value
 
 
 class DiffusionParams(SampledParams):
@@ -112,10 +112,10 @@ class DiffusionParams(SampledParams):
 
     @field_validator("guidance_scale")
     @classmethod
-    def _towards_a_class(cls, given: float | None, info: ValidationInfo) -> float | None:
-        if given is not None and info.data.get("class_label") is None:
+    def _towards_a_class(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("class_label") is None:
             raise ValueError("guidance_scale needs class_label")
-        return given
+        return value
 
     prompt: Prompt | None = Field(
         default=None,
@@ -127,10 +127,10 @@ class DiffusionParams(SampledParams):
 
     @field_validator("prompt")
     @classmethod
-    def _to_be_led_to(cls, given: str | None, info: ValidationInfo) -> str | None:
-        if given is None and info.data.get("clip_guidance_scale") is not None:
+    def _to_be_led_to(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("clip_guidance_scale") is not None:
             raise ValueError("clip_guidance_scale needs prompt")
-        return given
+        return value
 
 
 class PaintingParams(SampledParams):
@@ -173,17 +173,17 @@ class PaintingParams(SampledParams):
 
     @field_validator("negative_prompt")
     @classmethod
-    def _led_from(cls, given: str | None, info: ValidationInfo) -> str | None:
-        if given is not None and info.data.get("guidance_scale") == 1.0:
+    def _led_from(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("guidance_scale") == 1.0:
             raise ValueError("negative_prompt needs a guidance_scale other than 1")
-        return given
+        return value
 
     @field_validator("mask")
     @classmethod
-    def _on_a_picture(cls, given: str | None, info: ValidationInfo) -> str | None:
-        if given is not None and info.data.get("init_image") is None:
+    def _on_a_picture(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("init_image") is None:
             raise ValueError("mask needs init_image")
-        return given
+        return value
 
 
 class TextToImageParams(PaintingParams):

@@ -30,11 +30,11 @@ class Posted:
         return handler(core) | {"artifact": self.kind}
 
 
-def not_boolean(given: Any) -> Any:
+def not_boolean(value: Any) -> Any:
     """Raises ValueError for true and false, which Python counts as 1 and 0."""
-    if isinstance(given, bool):
+    if isinstance(value, bool):
         raise ValueError("it must be a number")  # noqa: TRY004 (pydantic takes no TypeError)
-    return given
+    return value
 
 
 Upscale = Annotated[Literal[1, 4], BeforeValidator(not_boolean)]
@@ -105,11 +105,11 @@ def label_of(labels: Sequence[str]) -> Any:
     A string of digits is a number only where no label is called so.
     """
 
-    def named(given: Any) -> Any:
-        if isinstance(given, str) and given not in labels and given.isdecimal():
-            given = int(given)
-        number = isinstance(given, int) and not isinstance(given, bool)
-        return labels[given] if number and 0 <= given < len(labels) else given
+    def named(value: Any) -> Any:
+        if isinstance(value, str) and value not in labels and value.isdecimal():
+            value = int(value)
+        number = isinstance(value, int) and not isinstance(value, bool)
+        return labels[value] if number and 0 <= value < len(labels) else value
 
     numbers = {"type": "integer", "minimum": 0, "maximum": len(labels) - 1}
     schema = {"anyOf": [{"type": "string", "enum": list(labels)}, numbers, {"type": "null"}]}
@@ -117,8 +117,8 @@ def label_of(labels: Sequence[str]) -> Any:
     return Annotated[known | None, BeforeValidator(named), WithJsonSchema(schema)]
 
 
-def _sorted(given: dict[str, float]) -> dict[str, float]:
-    return dict(sorted(given.items()))
+def _sorted(value: dict[str, float]) -> dict[str, float]:
+    return dict(sorted(value.items()))
 
 
 Amount = Annotated[float, Field(ge=-5.0, le=5.0)]

@@ -161,33 +161,33 @@ class LanguageParams(Params):
 
     @field_validator("theme", "prompt", "style")
     @classmethod
-    def _of_something_new(cls, given: str | None, info: ValidationInfo) -> str | None:
-        return _only_with(given, info, ABOUT)
+    def _of_something_new(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return _only_with(value, info, ABOUT)
 
     @field_validator("prompt")
     @classmethod
-    def _by_one_name(cls, given: str | None, info: ValidationInfo) -> str | None:
+    def _by_one_name(cls, value: str | None, info: ValidationInfo) -> str | None:
         theme, kind = info.data.get("theme"), info.data.get("kind")
-        if given is not None and theme is not None:
+        if value is not None and theme is not None:
             raise ValueError("prompt and theme are two names of one: give either")
-        if given is None and theme is None and kind in ABOUT and "theme" in info.data:
+        if value is None and theme is None and kind in ABOUT and "theme" in info.data:
             raise PydanticKnownError("missing")
-        return given
+        return value
 
     @field_validator("title")
     @classmethod
-    def _of_a_work(cls, given: str | None, info: ValidationInfo) -> str | None:
-        return _only_with(given, info, (*ABOUT, "continuation"))
+    def _of_a_work(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return _only_with(value, info, (*ABOUT, "continuation"))
 
     @field_validator("text")
     @classmethod
-    def _before_it(cls, given: str | None, info: ValidationInfo) -> str | None:
-        return _just_with(given, info, AFTER)
+    def _before_it(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return _just_with(value, info, AFTER)
 
     @field_validator("messages")
     @classmethod
-    def _answered(cls, given: list[Message] | None, info: ValidationInfo) -> list[Message] | None:
-        return _just_with(given, info, ("chat",))
+    def _answered(cls, value: list[Message] | None, info: ValidationInfo) -> list[Message] | None:
+        return _just_with(value, info, ("chat",))
 
     @property
     def about(self) -> str | None:
@@ -195,14 +195,14 @@ class LanguageParams(Params):
         return self.theme if self.prompt is None else self.prompt
 
 
-def _only_with(given: T, info: ValidationInfo, kinds: tuple[Kind, ...]) -> T:
-    if given is not None and info.data.get("kind", kinds[0]) not in kinds:
+def _only_with(value: T, info: ValidationInfo, kinds: tuple[Kind, ...]) -> T:
+    if value is not None and info.data.get("kind", kinds[0]) not in kinds:
         raise ValueError(f"{info.field_name} needs the kind {' or '.join(kinds)}")
-    return given
+    return value
 
 
-def _just_with(given: T, info: ValidationInfo, kinds: tuple[Kind, ...]) -> T:
+def _just_with(value: T, info: ValidationInfo, kinds: tuple[Kind, ...]) -> T:
     """A field that these kinds alone take, and can't do without."""
-    if given is None and info.data.get("kind") in kinds:
+    if value is None and info.data.get("kind") in kinds:
         raise PydanticKnownError("missing")
-    return _only_with(given, info, kinds)
+    return _only_with(value, info, kinds)

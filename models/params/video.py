@@ -119,10 +119,10 @@ class VideoDiffusionParams(VideoParams):
 
     @field_validator("negative_prompt")
     @classmethod
-    def _led_from(cls, given: str | None, info: ValidationInfo) -> str | None:
-        if given is not None and info.data.get("guidance_scale") == 1.0:
+    def _led_from(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("guidance_scale") == 1.0:
             raise ValueError("negative_prompt needs a guidance_scale other than 1")
-        return given
+        return value
 
     @property
     def rows(self) -> int:

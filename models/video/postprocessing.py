@@ -38,8 +38,8 @@ class Enlarging:
         if self.run is None:
             raise TypeError("this checkpoint can't enlarge")
         rows = clip.clamp(0, 1) * 2 - 1
-        made = await gather(*(Step(self.run, (frame,), progress) for frame in rows))
-        return (torch.stack(made) + 1) / 2
+        frames = await gather(*(Step(self.run, (frame,), progress) for frame in rows))
+        return (torch.stack(frames) + 1) / 2
 
 
 async def filmed(

@@ -90,8 +90,8 @@ class VideoDiffusion:
         functions: list[BatchedFn[Any]] = [self.clip.encode, self.expect, *self.predict.values()]
         return (*functions, self.encode, self.decode, *self.enlarging.batched)
 
-    def _predict(self, z: Tensor, ticks: Tensor, style: Tensor, *given: Tensor) -> Tensor:
-        *words, expected = given
+    def _predict(self, z: Tensor, ticks: Tensor, style: Tensor, *condition: Tensor) -> Tensor:
+        *words, expected = condition
         output: Tensor = self.unet(z, ticks / TICKS, style, TextCondition(*words), expected)
         return output
 

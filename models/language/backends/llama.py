@@ -51,11 +51,11 @@ class LlamaNet:
         places = start[:, None] + torch.arange(tokens.shape[1])
         self._run(tokens.flatten(), places.flatten(), slot.repeat_interleave(tokens.shape[1]))
 
-    def logits(self, token: Tensor, place: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
-        scratch, rows = self._run(token, place, slot), len(token)
-        told = np.empty((len(scratch.x), padded(self.vocabulary)), np.float32)
-        self._team.run(speak, self.weights, scratch, told, rows)
-        return torch.from_numpy(told)[:rows, : self.vocabulary]
+    def logits(self, token: Tensor, position: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
+        scratch, rows = self._run(token, position, slot), len(token)
+        logits = np.empty((len(scratch.x), padded(self.vocabulary)), np.float32)
+        self._team.run(speak, self.weights, scratch, logits, rows)
+        return torch.from_numpy(logits)[:rows, : self.vocabulary]
 
     def _run(self, tokens: Tensor, places: Tensor, slots: Tensor) -> LlamaScratch:
         scratch = scratch_for(self.weights, len(tokens), self._places, self._team.size)

@@ -31,8 +31,8 @@ class LlamaScratch(NamedTuple):
     heads: Floats  # what attention gives
     added: Floats  # what a layer adds to x
     inner: Floats
-    scores: Floats  # (members, ABREAST, places), of heads that share keys
-    given: Floats  # (members, ABREAST, width), what they give
+    scores: Floats  # (members, ROW_BLOCK, places), of heads that share keys
+    weighted: Floats  # (members, ROW_BLOCK, width), values by their weights
 
 
 def scratch_for(weights: PackedLlama, rows: int, places: int, members: int) -> LlamaScratch:
@@ -137,53 +137,53 @@ def _look(
     keys, values = caches
     slots, places = rows
     for row in range(member.number, len(slots), member.size):
-        taken, place = scratch.taken[row], places[row]
-        _turn(weights, taken, place)
-        _keep(weights, taken, keys[slots[row], layer], values[slots[row], layer], place)
+        taken, position = scratch.taken[row], places[row]
+        _turn(weights, taken, position)
+        _keep(weights, taken, keys[slots[row], layer], values[slots[row], layer], position)
     barrier(member)
     begin, end = share(member, len(slots) * weights.groups)
     for number in range(begin, end):
         row, group = number // weights.groups, number % weights.groups
-        held = (keys[slots[row], layer], values[slots[row], layer])
-        own = (scratch.scores[member.number], scratch.given[member.number])
-        _attend(weights, scratch, held, own, (row, group), places[row] + 1)
+        cached = (keys[slots[row], layer], values[slots[row], layer])
+        own = (scratch.scores[member.number], scratch.weighted[member.number])
+        _attend(weights, scratch, cached, own, (row, group), places[row] + 1)
 
 
 @compiled
-def _turn(weights: PackedLlama, taken: Floats, place: int) -> None:
+def _turn(weights: PackedLlama, taken: Floats, position: int) -> None:
     """Su et al. 2021 (2104.09864), section 3.4.2: queries and keys are turned by their place."""
     half = weights.width // 2
     for head in range(weights.heads + weights.groups):
         begin = head * weights.width
         for i in range(half):
             a, b = taken[begin + i], taken[begin + half + i]
-            cos, sin = weights.cos[place, i], weights.sin[place, i]
+            cos, sin = weights.cos[position, i], weights.sin[position, i]
             taken[begin + i] = a * cos - b * sin
             taken[begin + half + i] = b * cos + a * sin
 
 
 @compiled
-def _keep(weights: PackedLlama, taken: Floats, keys: Floats, values: Floats, place: int) -> None:
+def _keep(weights: PackedLlama, taken: Floats, keys: Floats, values: Floats, position: int) -> None:
     """Keys and values of one token, each to its place in its block."""
     width = weights.width
     places = keys.shape[1] // width
-    block, lane = place // LANES, place % LANES
+    block, lane = position // LANES, position % LANES
     for group in range(weights.groups):
         k = (weights.heads + group) * width
         v = k + weights.groups * width
         for i in range(width):
             keys[group, (block * width + i) * LANES + lane] = taken[k + i]
-            at = (i // LANES * places + place) * LANES + i % LANES
+            at = (i // LANES * places + position) * LANES + i % LANES
             values[group, at] = taken[v + i]
 
 
 @compiled
 def _attend(
-    weights: PackedLlama, scratch: LlamaScratch, held: Any, own: Any, which: Any, seen: int
+    weights: PackedLlama, scratch: LlamaScratch, cached: Any, own: Any, which: Any, seen: int
 ) -> None:
     """Vaswani et al. 2017, equation 1, of a row's heads that share keys, over what it sees."""
-    keys, values = held
-    scores, given = own
+    keys, values = cached
+    scores, weighted = own
     row, group = which
     width, shared = weights.width, weights.heads // weights.groups
     places, step = keys.shape[1] // width, scratch.taken.shape[1]
@@ -194,7 +194,7 @@ def _attend(
     for head in range(group * shared, (group + 1) * shared, ROW_BLOCK):
         many = min(ROW_BLOCK, (group + 1) * shared - head)
         scores[:, : blocks * LANES] = ZERO
-        given[:] = ZERO
+        weighted[:] = ZERO
         at = (begin, row * step + head * width, 0)
         steps = (width, scores.shape[1], width)
         multiply(flat_keys, scratch.taken, scores, (*at, *steps), blocks * LANES, many)
@@ -203,10 +203,10 @@ def _attend(
         for block in range(0, width, LANES):
             at = (begin + block * places, 0, block)
             steps = (scores.shape[1], width, seen)
-            multiply(flat_values, scores, given, (*at, *steps), LANES, many)
+            multiply(flat_values, scores, weighted, (*at, *steps), LANES, many)
         for k in range(many):
             for i in range(width):
-                scratch.heads[row, (head + k) * width + i] = given[k, i]
+                scratch.heads[row, (head + k) * width + i] = weighted[k, i]
 
 
 @compiled

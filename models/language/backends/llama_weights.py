@@ -114,10 +114,10 @@ def _names(shape: Shape) -> dict[str, tuple[int, ...]]:
     for layer in range(shape.layers):
         front = f"model.layers.{layer}"
         for name, outputs in shape.sizes.items():
-            part = "self_attn" if name in "qkv" else "mlp"
-            names[f"{front}.{part}.{name}_proj.weight"] = (outputs, shape.hidden)
+            block = "self_attn" if name in "qkv" else "mlp"
+            names[f"{front}.{block}.{name}_proj.weight"] = (outputs, shape.hidden)
             if name in "qkv" and shape.biased:
-                names[f"{front}.{part}.{name}_proj.bias"] = (outputs,)
+                names[f"{front}.{block}.{name}_proj.bias"] = (outputs,)
         names[f"{front}.self_attn.o_proj.weight"] = (shape.hidden, shape.sizes["q"])
         names[f"{front}.mlp.down_proj.weight"] = (shape.hidden, shape.inner)
         names[f"{front}.input_layernorm.weight"] = (shape.hidden,)

@@ -42,7 +42,7 @@ class Net(Protocol):
     def read(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
         """Write what becomes of tokens (B, C), which begin at `start` (B,), into slots (B,)."""
 
-    def logits(self, token: Tensor, place: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
+    def logits(self, token: Tensor, position: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
         """(B, V) of what follows tokens (B,) at their places (B,); they are written too."""
 
 

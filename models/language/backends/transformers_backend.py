@@ -72,9 +72,9 @@ class CausalNet:
 
     def allocate(self, slots: int) -> None:
         """Make the caches of so many slots, and of the one that padding writes to."""
-        made: dict[str, Any] = {"dtype": self._place.dtype, "device": self._place.device}
+        options: dict[str, Any] = {"dtype": self._place.dtype, "device": self._place.device}
         self.caches = tuple(
-            torch.zeros(slots + 1, heads, self.places, width, **made)
+            torch.zeros(slots + 1, heads, self.places, width, **options)
             for heads, width in self._shapes
             for _ in ("keys", "values")
         )
@@ -94,10 +94,12 @@ class CausalNet:
         places = start[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
         self._run(self._net.base_model, tokens, places, slot, bucket)
 
-    def logits(self, token: Tensor, place: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
+    def logits(self, token: Tensor, position: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
         """(B, V) of what follows tokens (B,) at their places (B,)."""
-        told: Tensor = self._run(self._net, token[:, None], place[:, None], slot, bucket).logits
-        return told[:, 0]
+        logits: Tensor = self._run(
+            self._net, token[:, None], position[:, None], slot, bucket
+        ).logits
+        return logits[:, 0]
 
     def _run(self, net: Any, tokens: Tensor, places: Tensor, slot: Tensor, bucket: Tensor) -> Any:
         seen = bucket[:, None, None, :] <= places[:, None, :, None]  # (B, 1, C, L)
@@ -134,11 +136,11 @@ class CausalNet:
 
 
 def _built(config: Mapping[str, Any], tensors: Mapping[str, Tensor], placement: Placement) -> Any:
-    told = {name: value for name, value in config.items() if name != "model_type"}
+    options = {name: value for name, value in config.items() if name != "model_type"}
     try:
-        made = AutoConfig.for_model(str(config.get("model_type")), **told)
+        architecture = AutoConfig.for_model(str(config.get("model_type")), **options)
         with no_init_weights():  # not on the meta device: it has tables that are not saved
-            net = MAKER.from_config(made, dtype=placement.dtype)
+            net = MAKER.from_config(architecture, dtype=placement.dtype)
     except Exception as error:  # whatever it makes of a configuration that is none
         raise CheckpointError(f"the net can't be built from its header: {error}") from None
     tied = net.all_tied_weights_keys
@@ -162,7 +164,7 @@ def _told(config: Any, name: str) -> int | None:
 def _window(config: Any) -> int:
     """Places that every layer can look back over: within them, a window is no limit."""
     names = ("max_position_embeddings", "sliding_window", "window_size")
-    limits = [found for name in names if (found := _told(config, name)) is not None]
+    limits = [limit for name in names if (limit := _told(config, name)) is not None]
     return min(limits, default=LONGEST_CONTEXT)
 
 
