@@ -1,4 +1,8 @@
-"""Warm-up and self-check: does a row keep its bits whatever else is in its batch?"""
+"""Warm-up and self-check: does a row keep its bits whatever else is in its batch?
+
+Every position of every batch size is tried: the size of a batch depends on how busy the machine is,
+so an untested position would give other bits only now and then.
+"""
 
 import time
 from collections.abc import Sequence
@@ -26,7 +30,7 @@ def check_determinism(
 ) -> DeterminismReport:
     """Run every function alone and among hostile neighbours, and compare bit for bit.
 
-    One that keeps its bits only in batches of its fixed size is narrowed to them.
+    A function that keeps its bits only in batches of its fixed size is limited to them.
     """
     for run in batched:
         if run.max_batch is not None and not _keeps_its_bits(run, device):
@@ -42,12 +46,12 @@ def _keeps_its_bits(run: BatchedFn[Any], device: torch.device) -> bool:
     probe, other = _like(run.example, rng), _like(run.example, rng)
     poison = tuple(_poisoned(t) for t in run.example)
     (alone,) = run_together(run, [probe], device)
-    places: dict[int, Sequence[int]] = {size: range(size) for size in (2, 3, run.pad_to or 8)}
+    tried: dict[int, Sequence[int]] = {size: range(size) for size in (2, 3, run.pad_to or 8)}
     if run.pad_to == 1:  # each runs by itself: it can only remember those before it
-        places = {3: (2,)}
+        tried = {3: (2,)}
     if run.max_batch is not None:
-        places |= {size: (size - 1,) for size in range((run.pad_to or 1) + 1, run.max_batch + 1)}
-    for size, positions in places.items():
+        tried |= {size: range(size) for size in range((run.pad_to or 1) + 1, run.max_batch + 1)}
+    for size, positions in tried.items():
         for chosen in (positions[::2], positions[1::2]):  # neighbours of a probe are never probes
             rows = [other if i // 2 % 2 else poison for i in range(size)]
             for position in chosen:

@@ -91,6 +91,12 @@ def test_every_family_is_tested() -> None:
     assert set(NETS) == set(PARAMS) == set(FAMILIES)
 
 
+@pytest.mark.parametrize("name", ["composer", "language"])
+def test_families_with_caches_are_seen_to_have_slots(name: str, tmp_path: Path) -> None:
+    family = load_family(tiny_checkpoint(tmp_path, name))
+    assert free_slots(family) == family.max_items
+
+
 def flow(subject: Subject, seed: int) -> Flow:
     family, params, _ = subject
     return family.generate(params[seed % len(params)], seeded(seed))
@@ -152,8 +158,14 @@ def test_progress_rises_and_previews_are_artifacts(subject: Subject) -> None:
                 assert event.preview is None or isinstance(event.preview(), Artifact)
 
 
+def free_slots(family: Any) -> int:
+    """Slots that can be taken, of a family's own caches and of a composer's that it uses."""
+    owners = (family, vars(family).get("composer"))
+    return sum(vars(owner)["slots"].free for owner in owners if owner and "slots" in vars(owner))
+
+
 def steps_of(subject: Subject) -> int:
-    """How many ticks the story takes alone."""
+    """How many ticks the flow takes alone."""
     engine, count = Engine(CPU), 0
     engine.add("x", flow(subject, 2))
     while len(engine):
@@ -162,8 +174,10 @@ def steps_of(subject: Subject) -> int:
     return count
 
 
-def test_closing_at_every_step_leaves_the_rest_as_it_was(subject: Subject) -> None:
-    expected = values(run_alone(flow(subject, 2)))
+def test_closing_at_every_step_leaves_the_rest_as_it_was_and_leaks_no_slot(
+    subject: Subject,
+) -> None:
+    expected, free = values(run_alone(flow(subject, 2))), free_slots(subject[0])
     for ticks in range(steps_of(subject)):
         engine = Engine(CPU)
         engine.add("closed", flow(subject, 1))
@@ -177,6 +191,7 @@ def test_closing_at_every_step_leaves_the_rest_as_it_was(subject: Subject) -> No
         (end,) = [e for e in events if isinstance(e, Finished)]
         assert end.id == "kept"
         assert same(values(end.artifacts), expected)
+        assert free_slots(subject[0]) == free
 
 
 async def poisoned(inner: Flow) -> tuple[Artifact, ...]:
@@ -199,8 +214,8 @@ async def poisoned(inner: Flow) -> tuple[Artifact, ...]:
         return tuple(end.value)
 
 
-def test_a_bad_row_fails_alone(subject: Subject) -> None:
-    engine = Engine(CPU)
+def test_a_bad_row_fails_alone_and_leaks_no_slot(subject: Subject) -> None:
+    engine, free = Engine(CPU), free_slots(subject[0])
     engine.add("bad", poisoned(flow(subject, 1)))
     expected = {}
     for seed in range(2, 8):
@@ -210,6 +225,7 @@ def test_a_bad_row_fails_alone(subject: Subject) -> None:
     while len(engine):
         ends |= {e.id: e for e in engine.tick() if isinstance(e, Finished | Failed)}
     assert isinstance(ends.pop("bad"), Failed)
+    assert free_slots(subject[0]) == free
     assert all(same(values(ends[seed].artifacts), expected[seed]) for seed in expected)
 
 

@@ -99,6 +99,19 @@ def test_the_proof_narrows_a_function_whose_larger_batches_round_otherwise(
     assert run.max_batch == most
 
 
+@pytest.mark.parametrize("position", range(7))
+def test_a_larger_batch_that_rounds_otherwise_at_any_position_is_limited(position: int) -> None:
+    def fn(x: Tensor) -> Tensor:
+        out = x * 2
+        if len(x) == 7:
+            out[position] += 1e-6
+        return out
+
+    run: BatchedFn[Tensor] = BatchedFn(fn, (torch.ones(8),), pad_to=4, max_batch=8)
+    assert check_determinism((run,), CPU).determinism == "bitwise"
+    assert run.max_batch is None
+
+
 @pytest.mark.parametrize(("count", "batches"), [(1, [4]), (4, [4]), (6, [4, 4])])
 def test_rows_of_another_shape_than_the_example_are_padded_with_their_own(
     count: int, batches: list[int]
