@@ -12,6 +12,20 @@ from models.score import Score
 class NotFinite(ValueError):
     """A model produced values that are not finite."""
 
+    def __init__(self) -> None:
+        super().__init__("the model produced values that are not finite")
+
+
+def _check_finite(values: Tensor) -> None:
+    if not torch.isfinite(values).all():
+        raise NotFinite
+
+
+def _check_frames(pixels: Tensor) -> None:
+    if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or not len(pixels):
+        raise ValueError(f"pixels must be (F, 1 or 3, H, W), got {tuple(pixels.shape)}")
+    _check_finite(pixels)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
@@ -23,8 +37,7 @@ class Image:
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[0] not in (1, 3):
             raise ValueError(f"pixels must be (1 or 3, H, W), got {tuple(self.pixels.shape)}")
-        if not torch.isfinite(self.pixels).all():
-            raise NotFinite("the model produced values that are not finite")
+        _check_finite(self.pixels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,10 +48,7 @@ class Frames:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.pixels.ndim != 4 or self.pixels.shape[1] not in (1, 3) or not len(self.pixels):
-            raise ValueError(f"pixels must be (F, 1 or 3, H, W), got {tuple(self.pixels.shape)}")
-        if not torch.isfinite(self.pixels).all():
-            raise NotFinite("the model produced values that are not finite")
+        _check_frames(self.pixels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +63,9 @@ class Video:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.pixels.ndim != 4 or self.pixels.shape[1] not in (1, 3) or not len(self.pixels):
-            raise ValueError(f"pixels must be (F, 1 or 3, H, W), got {tuple(self.pixels.shape)}")
         if not self.fps > 0 or self.repeat < 1:
             raise ValueError(f"fps and repeat must be above 0, got {self.fps} and {self.repeat}")
-        if not torch.isfinite(self.pixels).all():
-            raise NotFinite("the model produced values that are not finite")
+        _check_frames(self.pixels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +82,7 @@ class Audio:
             raise ValueError(f"samples must be (1 or 2, n) at a rate, got {shape} at {self.rate}")
         if not self.samples.shape[1]:
             raise ValueError("there is no sample")
-        if not torch.isfinite(self.samples).all():
-            raise NotFinite("the model produced values that are not finite")
+        _check_finite(self.samples)
         if (loudest := self.samples.abs().max().item()) > 1:
             raise ValueError(f"samples must be between -1 and 1, got {loudest}")
 

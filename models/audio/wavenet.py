@@ -172,7 +172,7 @@ class WaveNet:
             done = before * steps + (ALL - before) * (number + 1)
             chunk, *after = await Step(self.advance, row, (done, ALL * steps), so_far)
             if not chunk.isfinite().all():  # none of what follows would be better
-                raise NotFinite("the model produced values that are not finite")
+                raise NotFinite
             wave[start : start + self.samples] = chunk
             state = (after[0], after[1], after[2])
         return (Audio(wave[None, :count], self.rate, self._notes(params, style)),)

@@ -53,7 +53,7 @@ class PackedWaveNet(NamedTuple):
 
 
 class WaveNetScratch(NamedTuple):
-    """Where up to `ABREAST` streams are worked out, one row each, ends of vectors included."""
+    """Where up to `ROW_BLOCK` streams are worked out, one row each, ends of vectors included."""
 
     both: Floats  # a layer's input of `dilation` samples ago, and its input now
     taken: Floats  # what its units take in
@@ -145,7 +145,7 @@ def _run(
     draws: Any,
     samples: Floats,
 ) -> None:
-    """All samples of ABREAST streams, then those of the next; the state is written."""
+    """All samples of ROW_BLOCK streams, then those of the next; the state is written."""
     rings, length, last = state
     uniforms, temperature, top_p = draws
     for first in range(0, len(rings), ROW_BLOCK):

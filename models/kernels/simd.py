@@ -203,7 +203,7 @@ _two_to: Any = intrinsic(_power)
 
 @compiled
 def multiply(w: Weights, x: Floats, y: Floats, at: Any, outputs: int, rows: int) -> None:
-    """y += w x, for one row or, if there are more, for ABREAST; `at` as in `_product`."""
+    """y += w x, for one row or, if there are more, for ROW_BLOCK; `at` as in `_product`."""
     w_at, x_at, y_at, x_step, y_step, count = at
     block, size = 0, count * LANES
     if rows == 1:

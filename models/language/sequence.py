@@ -41,7 +41,7 @@ class Generated:
         """One more token; gives what is final now. Raises NotFinite where there was none."""
         token = int(choice[0])
         if not torch.isfinite(choice[1]):
-            raise NotFinite("the model produced values that are not finite")
+            raise NotFinite
         if token in tokenizer.ends:
             self.finish = "stop"
             piece = self.draft.end(token)

@@ -102,7 +102,7 @@ class Composer:
                 done = progress(min(PARTS - 1, int(PARTS * piece.share)))
                 token = await Step(self.next, row, done, partial(_so_far, piece))
                 if token < 0:
-                    raise NotFinite("the model produced values that are not finite")
+                    raise NotFinite
                 at = len(piece.tokens)
                 wanted = fixed[at] if at < len(fixed) else None
                 piece.add(int(token) if wanted is None else wanted)

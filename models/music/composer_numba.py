@@ -64,7 +64,7 @@ def draw(logits: Tensor, u: Tensor, temperature: Tensor, top_p: Tensor) -> tuple
 def _run(
     weights: PackedComposer, scratch: ComposerScratch, cache: Any, inputs: Any, logits: Floats
 ) -> None:
-    """The step of ABREAST rows, then that of the next; their slots are written."""
+    """The step of ROW_BLOCK rows, then that of the next; their slots are written."""
     x, at, slot = inputs
     width, last = weights.norms.shape[1], len(weights.norms) - 1
     for first in range(0, len(x), ROW_BLOCK):

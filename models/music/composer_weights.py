@@ -43,7 +43,7 @@ class PackedComposer(NamedTuple):
 
 
 class ComposerScratch(NamedTuple):
-    """Where up to `ABREAST` rows are worked out, one row each, ends of vectors included."""
+    """Where up to `ROW_BLOCK` rows are worked out, one row each, ends of vectors included."""
 
     x: Floats
     normed: Floats
@@ -53,7 +53,7 @@ class ComposerScratch(NamedTuple):
     closed: Floats
     logits: Floats
     near: Floats  # of one row and head: how near each place is, (1, places)
-    turns: Floats  # cosines and sines, (ABREAST, size)
+    turns: Floats  # cosines and sines, (ROW_BLOCK, size)
     parts: Floats  # (LANES,), of what is summed up
 
 

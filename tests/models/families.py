@@ -304,10 +304,14 @@ def tiny_composing(folder: Path, family: str) -> Path:
     path, composer = tiny_checkpoint(folder, family), tiny_checkpoint(folder, "composer")
     (folder / COMPONENTS).mkdir(exist_ok=True)
     composer.rename(folder / COMPONENTS / composer.name)
-    held = load(path)
-    part = load(folder / COMPONENTS / composer.name)
-    need = Requirement(id=composer.stem, weights=weights_sha256(part.tensors))
-    save(path, held.header.model_copy(update={"requires": {"composer": need}}), held.tensors)
+    checkpoint = load(path)
+    component = load(folder / COMPONENTS / composer.name)
+    need = Requirement(id=composer.stem, weights=weights_sha256(component.tensors))
+    save(
+        path,
+        checkpoint.header.model_copy(update={"requires": {"composer": need}}),
+        checkpoint.tensors,
+    )
     return path
 
 

@@ -133,8 +133,8 @@ def tiny_pipeline(version: int = 1, channels: int = 4, narrow: bool = False) -> 
         requires_safety_checker=False,
     )
     with torch.no_grad():
-        for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
-            for parameter in part.parameters():  # no part is silent, as some begin
+        for component in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
+            for parameter in component.parameters():  # no part is silent, as some begin
                 parameter.add_(torch.randn_like(parameter) * 0.05)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

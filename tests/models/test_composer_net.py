@@ -39,8 +39,8 @@ def stepped(net: ComposerModel, piece: Piece, slots: tuple[int, ...]) -> torch.T
 def test_steps_give_what_the_whole_does(window: int) -> None:
     net = net_of(window)
     tokens, facts = piece(13)
-    found = stepped(net, (tokens, facts), (2, 1))
-    torch.testing.assert_close(found, net(tokens, facts), rtol=1e-4, atol=1e-5)
+    logits = stepped(net, (tokens, facts), (2, 1))
+    torch.testing.assert_close(logits, net(tokens, facts), rtol=1e-4, atol=1e-5)
 
 
 def test_numbers_that_are_none_stay_in_their_row() -> None:

@@ -53,9 +53,9 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     else:
         path = next(p for p in SHIPPED if p.stem == name)
     family = read_header(path).family
-    given = [*PARAMS[family], *(ABLE.get(family, []) if name in NETS else [])]
-    given = HELPED[how][1][family] if how else given
-    params = [FAMILIES[family].params.model_validate(p) for p in given]
+    requests = [*PARAMS[family], *(ABLE.get(family, []) if name in NETS else [])]
+    requests = HELPED[how][1][family] if how else requests
+    params = [FAMILIES[family].params.model_validate(p) for p in requests]
     loaded = load_family(path)
     assert check_determinism(loaded.batched, CPU).determinism == "bitwise"  # as a worker does it
     assert not unrepeatable(read_header(path))
@@ -129,7 +129,7 @@ def test_alone_equals_batched_with_random_joins(subject: Subject) -> None:
     family, _, _ = subject
     expected = {seed: values(run_alone(flow(subject, seed))) for seed in range(20)}
     chance, engine = random.Random(3), Engine(CPU)
-    todo, found = list(expected), {}
+    todo, results = list(expected), {}
     chance.shuffle(todo)
     while todo or len(engine):
         for _ in range(chance.randrange(5)):
@@ -139,8 +139,8 @@ def test_alone_equals_batched_with_random_joins(subject: Subject) -> None:
         for event in engine.tick():
             assert not isinstance(event, Failed)
             if isinstance(event, Finished):
-                found[event.id] = values(event.artifacts)
-    assert all(same(found[seed], expected[seed]) for seed in expected)
+                results[event.id] = values(event.artifacts)
+    assert all(same(results[seed], expected[seed]) for seed in expected)
 
 
 def test_progress_rises_and_previews_are_artifacts(subject: Subject) -> None:
@@ -231,8 +231,8 @@ def test_a_bad_row_fails_alone_and_leaks_no_slot(subject: Subject) -> None:
 
 def test_a_checkpoint_comes_back_as_it_went(subject: Subject, tmp_path: Path) -> None:
     _, _, path = subject
-    held = load(path)
-    save(tmp_path / path.name, held.header, held.tensors)
+    checkpoint = load(path)
+    save(tmp_path / path.name, checkpoint.header, checkpoint.tensors)
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
@@ -241,8 +241,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused(
     subject: Subject, tmp_path: Path, fault: str
 ) -> None:
     _, _, path = subject
-    held = load(path)
-    tensors, header = dict(held.tensors), held.header
+    checkpoint = load(path)
+    tensors, header = dict(checkpoint.tensors), checkpoint.header
     name = next(n for n, t in sorted(tensors.items()) if t.ndim > 1)
     if fault == "missing":
         del tensors[name]
@@ -255,8 +255,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused(
     else:
         header = header.model_copy(update={"net": {**header.net, "size": -1}})
     (tmp_path / COMPONENTS).mkdir()
-    for part in (component_path(path, need.id) for need in header.requires.values()):
-        (tmp_path / COMPONENTS / part.name).symlink_to(part)
+    for component in (component_path(path, need.id) for need in header.requires.values()):
+        (tmp_path / COMPONENTS / component.name).symlink_to(component)
     broken = tmp_path / "broken.safetensors"
     save(broken, header, tensors)
     with pytest.raises(CheckpointError, match=name if fault in ("missing", "shape") else None):

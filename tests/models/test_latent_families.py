@@ -51,17 +51,17 @@ def picture() -> Image:
 
 
 def test_no_strength_is_the_reconstruction(vae: VAE) -> None:
-    given = picture()
-    got = made(vae, "vae", init_image="a" * 64, strength=0.0, inputs={"init_image": given})
-    expected = vae.net.decode(vae.net.encode(given.pixels[None])[0]).sigmoid()[0]
+    original = picture()
+    got = made(vae, "vae", init_image="a" * 64, strength=0.0, inputs={"init_image": original})
+    expected = vae.net.decode(vae.net.encode(original.pixels[None])[0]).sigmoid()[0]
     assert torch.allclose(got, expected, atol=1e-6)
-    again = made(vae, "vae", 7, init_image="a" * 64, strength=0.0, inputs={"init_image": given})
+    again = made(vae, "vae", 7, init_image="a" * 64, strength=0.0, inputs={"init_image": original})
     assert torch.equal(got, again), "no seed matters where nothing is drawn"
 
 
 def test_full_strength_is_a_draw_of_the_prior(vae: VAE) -> None:
-    given = {"init_image": picture()}
-    got = made(vae, "vae", init_image="a" * 64, strength=1.0, inputs=given)
+    request = {"init_image": picture()}
+    got = made(vae, "vae", init_image="a" * 64, strength=1.0, inputs=request)
     assert torch.allclose(got, made(vae, "vae"), atol=1e-6)
 
 
@@ -139,8 +139,8 @@ def test_the_middle_square_is_kept_and_grey_is_weighed() -> None:
 
 
 def test_a_picture_that_fits_is_kept_as_it_is() -> None:
-    given = picture()
-    assert torch.allclose(fitted(given, 1, 28), given.pixels, atol=1e-6)
+    original = picture()
+    assert torch.allclose(fitted(original, 1, 28), original.pixels, atol=1e-6)
 
 
 def test_frames_are_no_given_picture() -> None:
@@ -164,8 +164,8 @@ def test_a_walk_between_means_is_a_still(vae: VAE) -> None:
 def test_a_card_that_says_more_or_less_than_its_net_can_is_refused(
     folder: Path, family: str, wrong: dict[str, Any]
 ) -> None:
-    held = load(tiny_checkpoint(folder, family))
-    lying = dataclasses.replace(held, header=held.header.model_copy(update=wrong))
+    checkpoint = load(tiny_checkpoint(folder, family))
+    lying = dataclasses.replace(checkpoint, header=checkpoint.header.model_copy(update=wrong))
     with pytest.raises(CheckpointError, match="its net"):
         FAMILIES[family].load(lying, Placement(CPU))
 
@@ -179,5 +179,5 @@ def test_half_precision_picks_components_as_often() -> None:
         mixture.draw_by_parts, (torch.tensor(0), torch.zeros(1)), pad_to=None, dtype=torch.bfloat16
     )
     parts = [int(PARTS * share) for share in (0.9985, 0.9995)]
-    rows = [(torch.tensor(part), torch.zeros(1)) for part in parts]
+    rows = [(torch.tensor(u), torch.zeros(1)) for u in parts]
     assert [x.item() for x in run_together(run, rows, CPU)] == [0.0, 1.0]

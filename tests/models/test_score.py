@@ -6,13 +6,13 @@ from models.score import DRUMS, KEYS, Note, Score, ScoreError, moved, part, with
 
 
 def test_notes_are_put_in_order_and_a_key_struck_again_ends_the_note_before() -> None:
-    held, again = Note(0, 4, 60), Note(1, 2, 60)
+    first, again = Note(0, 4, 60), Note(1, 2, 60)
     other, low = Note(0.5, 3, 60, program=7), Note(0, 1, 48)
-    score = Score((again, other, held, low))
+    score = Score((again, other, first, low))
     assert score.notes == (low, Note(0, 1, 60), other, again)
     assert score.seconds == 3
-    assert Score((held, again, held)).notes == (Note(0, 1, 60), again)
-    assert Score((Note(0, 1, 60), held)).notes == (held,)
+    assert Score((first, again, first)).notes == (Note(0, 1, 60), again)
+    assert Score((Note(0, 1, 60), first)).notes == (first,)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ STABLE: dict[str, Any] = {  # as Stable Diffusion's folders have it, by diffuser
 def stable_options(kind: type[Any], prediction: str, **more: Any) -> dict[str, Any]:
     """What of these this scheduler knows."""
     known = inspect.signature(kind.__init__).parameters
-    given = {**STABLE, "prediction_type": ORACLE[prediction], **more}
-    return {name: value for name, value in given.items() if name in known}
+    options = {**STABLE, "prediction_type": ORACLE[prediction], **more}
+    return {name: value for name, value in options.items() if name in known}
 
 
 @pytest.mark.parametrize("schedule", ["linear", "scaled_linear", "squaredcos_cap_v2"])
@@ -38,15 +38,15 @@ def test_processes_of_a_header_are_those_of_diffusers(schedule: str, zero_snr: b
 
     options = {**STABLE, "beta_schedule": schedule, "num_train_timesteps": 500}
     oracle = DDIMScheduler(**options, rescale_betas_zero_snr=zero_snr).alphas_cumprod
-    told = {"schedule": schedule, "steps": 500, "first": 0.00085, "last": 0.012}
+    values = {"schedule": schedule, "steps": 500, "first": 0.00085, "last": 0.012}
     if schedule == "squaredcos_cap_v2":
-        told = {"schedule": "cosine", "steps": 500}
-    found = NoiseSchedule.of(
-        DiffusionProcess.parse({**told, "zero_snr": zero_snr, "prediction": "v"})
+        values = {"schedule": "cosine", "steps": 500}
+    alpha_bar = NoiseSchedule.of(
+        DiffusionProcess.parse({**values, "zero_snr": zero_snr, "prediction": "v"})
     ).alpha_bar
-    assert torch.allclose(found, oracle, atol=1e-6)
-    assert zero_snr or torch.equal(found, oracle)
-    assert not zero_snr or found[-1] == 0
+    assert torch.allclose(alpha_bar, oracle, atol=1e-6)
+    assert zero_snr or torch.equal(alpha_bar, oracle)
+    assert not zero_snr or alpha_bar[-1] == 0
 
 
 def test_a_net_that_predicts_noise_has_no_use_for_pure_noise() -> None:

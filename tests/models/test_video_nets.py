@@ -57,12 +57,12 @@ def test_frames_see_each_other_and_pictures_do_not() -> None:
 @pytest.mark.parametrize(("frames", "size"), [(8, 32), (16, 64), (32, 32), (16, 128)])
 def test_generator_and_critics_meet_at_every_measure(frames: int, size: int) -> None:
     make = VideoGenerator(latent=5, told=7, asked=3, width=2, frames=frames, size=size)
-    told = torch.randn(2, 7)
-    clips = make(torch.randn(2, 5), told)
+    text = torch.randn(2, 7)
+    clips = make(torch.randn(2, 5), text)
     assert clips.shape == (2, frames, 3, size, size)
     assert clips.abs().max() <= 1
-    assert VideoCritic(width=2, told=7, frames=frames, size=size)(clips, told).shape == (2,)
-    assert FrameCritic(width=2, told=7, size=size)(clips[:, 0], told).shape == (2,)
+    assert VideoCritic(width=2, told=7, frames=frames, size=size)(clips, text).shape == (2,)
+    assert FrameCritic(width=2, told=7, size=size)(clips[:, 0], text).shape == (2,)
 
 
 def test_without_words_there_is_nothing_to_ask() -> None:
@@ -80,5 +80,5 @@ def test_measures_that_doubling_misses_are_refused(frames: int, size: int) -> No
 def test_the_critic_judges_what_was_asked_for() -> None:
     critic = VideoCritic(width=2, told=7, frames=8, size=32)
     clips = torch.rand(2, 8, 3, 32, 32)
-    told = torch.randn(2, 7)
-    assert not torch.allclose(critic(clips, told), critic(clips, told.flip(0)), atol=1e-6)
+    text = torch.randn(2, 7)
+    assert not torch.allclose(critic(clips, text), critic(clips, text.flip(0)), atol=1e-6)

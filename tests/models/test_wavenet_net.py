@@ -66,9 +66,9 @@ def test_a_part_of_a_roll_tells_what_the_whole_does(net: WaveNetModel) -> None:
     roll = torch.rand(FRAMES, 5, generator=torch.Generator().manual_seed(2)).double()
     style = torch.tensor([0])
     whole = net.scored(roll)
-    told = net.condition(whole[None], style)
-    part = net.condition(whole[None, 3 : 5 + 2 * net.around], style)
-    assert torch.allclose(part, told[:, 3:5])
+    conditioning = net.condition(whole[None], style)
+    fraction = net.condition(whole[None, 3 : 5 + 2 * net.around], style)
+    assert torch.allclose(fraction, conditioning[:, 3:5])
 
 
 def test_a_net_without_styles_and_pitches_runs() -> None:

@@ -56,9 +56,9 @@ def tokenizer() -> Tokenizer:
 def random_net() -> Any:
     """A Llama that writes letters, and not the same all along: other tokens are faint, and what
     its layers add to a token is not."""
-    told = cast(dict[str, Any], dict(LLAMA))
+    config = cast(dict[str, Any], dict(LLAMA))
     maker: Any = AutoModelForCausalLM  # it has no types
-    made = maker.from_config(AutoConfig.for_model(told.pop("model_type"), **told))
+    made = maker.from_config(AutoConfig.for_model(config.pop("model_type"), **config))
     vocab = sorted(tokenizer().get_vocab().items())  # it comes in another order in each process
     letters = [i for word, i in vocab if word.isascii() and i > END]
     with torch.no_grad():

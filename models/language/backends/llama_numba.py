@@ -23,7 +23,7 @@ CHUNK = LANES * WIDE  # outputs whose weights are read for all rows before the n
 
 
 class LlamaScratch(NamedTuple):
-    """Where rows are worked out; a whole number of ABREAST of them, ends of vectors included."""
+    """Where rows are worked out; a whole number of ROW_BLOCK of them, ends of vectors included."""
 
     x: Floats  # the stream that layers add to
     normed: Floats

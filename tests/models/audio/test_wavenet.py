@@ -61,8 +61,8 @@ def test_a_longer_one_begins_as_a_shorter_one(family: WaveNet) -> None:
 
 
 def test_a_style_that_was_drawn_is_told(family: WaveNet) -> None:
-    told = {made(family, seed).notes for seed in range(12)}
-    assert told == {("the style is jazz",), ("the style is folk",)}
+    notes = {made(family, seed).notes for seed in range(12)}
+    assert notes == {("the style is jazz",), ("the style is folk",)}
     assert made(family, style="folk").notes == made(family, unconditioned=True).notes == ()
 
 
@@ -151,14 +151,14 @@ def test_unconditioned_composes_nothing(composing: WaveNet) -> None:
 
 
 def test_a_composer_must_fit(tmp_path: Path) -> None:
-    held = load(tiny_composing(tmp_path, "wavenet"))
+    checkpoint = load(tiny_composing(tmp_path, "wavenet"))
     for change, match in (
         ({"labels": ["folk", "jazz"]}, "its styles are folk, jazz, and its composer's jazz, folk"),
         ({"process": {"rate": 8000}}, "needs a composer, and can't play an octave"),
     ):
-        header = held.header.model_copy(update=change)
+        header = checkpoint.header.model_copy(update=change)
         with pytest.raises(CheckpointError, match=match):
-            WaveNet(replace(held, header=header), Placement(CPU))
+            WaveNet(replace(checkpoint, header=header), Placement(CPU))
 
 
 def test_unconditioned_hears_no_roll(family: WaveNet) -> None:
@@ -177,8 +177,8 @@ def test_previews_are_the_sound_so_far(family: WaveNet) -> None:
         parts += [e.preview() for e in events if e.preview]
     (whole,) = run_alone(family.generate(params, seeded(3)))
     assert [p.samples.shape[1] for p in parts] == list(range(200, 2401, 200))
-    for part in parts:
-        assert torch.equal(part.samples, whole.samples[:, : part.samples.shape[1]])
+    for preview in parts:
+        assert torch.equal(preview.samples, whole.samples[:, : preview.samples.shape[1]])
 
 
 def test_values_that_are_none_end_it_at_once(family: WaveNet) -> None:
@@ -197,9 +197,9 @@ def test_weights_that_are_none_are_not_played(
 ) -> None:
     if not compiler:
         monkeypatch.setattr(wavenet.importlib.util, "find_spec", lambda _: None)
-    held = load(path)
-    held.tensors["out.bias"][7] = value
-    family = WaveNet(held, Placement(CPU))
+    checkpoint = load(path)
+    checkpoint.tensors["out.bias"][7] = value
+    family = WaveNet(checkpoint, Placement(CPU))
     assert family.advance.pad_to == (None if compiler else 4)
     with pytest.raises(NotFinite):
         made(family, seconds=0.01)
@@ -243,17 +243,17 @@ def test_half_precision_changes_nothing(path: Path, family: WaveNet) -> None:
 def test_a_sound_that_can_not_be_is_refused(
     path: Path, tmp_path: Path, process: dict[str, Any], match: str
 ) -> None:
-    held = load(path)
-    header = held.header.model_copy(update={"process": process})
-    save(tmp_path / "x.safetensors", header, held.tensors)
+    checkpoint = load(path)
+    header = checkpoint.header.model_copy(update={"process": process})
+    save(tmp_path / "x.safetensors", header, checkpoint.tensors)
     with pytest.raises(CheckpointError, match=match):
         WaveNet(load(tmp_path / "x.safetensors"), Placement(CPU))
 
 
 def test_labels_must_be_as_many_as_styles(path: Path, tmp_path: Path) -> None:
-    held = load(path)
-    header = held.header.model_copy(update={"labels": ["jazz"]})
-    save(tmp_path / "x.safetensors", header, held.tensors)
+    checkpoint = load(path)
+    header = checkpoint.header.model_copy(update={"labels": ["jazz"]})
+    save(tmp_path / "x.safetensors", header, checkpoint.tensors)
     with pytest.raises(CheckpointError, match="1 labels, and its net 2 styles"):
         WaveNet(load(tmp_path / "x.safetensors"), Placement(CPU))
 

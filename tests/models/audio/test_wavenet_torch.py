@@ -39,8 +39,8 @@ def advances(net: WaveNetModel) -> dict[str, Advance]:
     weights = Stacked(net)
     packed = wavenet_numba.packed(weights)
     return {
-        "plain": lambda *given: wavenet_torch.advance(weights, *given),
-        "kernel": lambda *given: wavenet_numba.advance(packed, *given),
+        "plain": lambda *inputs: wavenet_torch.advance(weights, *inputs),
+        "kernel": lambda *inputs: wavenet_numba.advance(packed, *inputs),
     }
 
 
@@ -50,18 +50,18 @@ def asked(
     """Streams of a score, a style and draws each, before their first sample."""
     rng = torch.Generator().manual_seed(1)
     roll = torch.rand(streams, FRAMES, net.pitches, generator=rng)
-    told = net.condition(net.scored(roll), torch.arange(streams) % 3)
+    conditioning = net.condition(net.scored(roll), torch.arange(streams) % 3)
     silence = zip(*(Stacked(net).silence() for _ in range(streams)), strict=True)
     state = tuple(torch.stack(parts) for parts in silence)
     uniforms = torch.rand(streams, COUNT, generator=rng)
     draws = Draws(uniforms, torch.full((streams,), temperature), torch.full((streams,), top_p))
-    return state, told, draws  # type: ignore[return-value]
+    return state, conditioning, draws  # type: ignore[return-value]
 
 
-def rows_of(given: tuple[State, Tensor, Draws], rows: list[int]) -> tuple[State, Tensor, Draws]:
-    (rings, length, last), told, draws = given
+def rows_of(inputs: tuple[State, Tensor, Draws], rows: list[int]) -> tuple[State, Tensor, Draws]:
+    (rings, length, last), conditioning, draws = inputs
     parts = (draws.uniforms[rows], draws.temperature[rows], draws.top_p[rows])
-    return (rings[rows], length[rows], last[rows]), told[rows], Draws(*parts)
+    return (rings[rows], length[rows], last[rows]), conditioning[rows], Draws(*parts)
 
 
 def predecessors(net: WaveNetModel, classes: Tensor) -> Tensor:
@@ -81,26 +81,26 @@ def logits_of(net: WaveNetModel, classes: Tensor) -> Tensor:
 def kernel_logits(net: WaveNetModel, classes: Tensor) -> Tensor:
     """By the kernel's single step, each stream by itself and told what its samples were."""
     weights = wavenet_numba.packed(Stacked(net))
-    (rings, length, _), told, _ = asked(net, len(classes))
-    scratch, found = wavenet_numba.scratch_for(weights), []
+    (rings, length, _), conditioning, _ = asked(net, len(classes))
+    scratch, logits = wavenet_numba.scratch_for(weights), []
     for k, previous in enumerate(predecessors(net, classes).unbind(1)):
         for row, number in enumerate(previous.tolist()):
             scratch.both[0, net.residual : 2 * net.residual] = weights.embed[number]
-            frame = told[:, k // net.hop].contiguous().numpy()
+            frame = conditioning[:, k // net.hop].contiguous().numpy()
             wavenet_numba.step(weights, scratch, (rings.numpy(), length.numpy()), frame, row, 1)
-            found.append(torch.tensor(scratch.logits[0, : net.classes]))
+            logits.append(torch.tensor(scratch.logits[0, : net.classes]))
         length += 1
-    return torch.stack(found).unflatten(0, (-1, len(classes))).transpose(0, 1)
+    return torch.stack(logits).unflatten(0, (-1, len(classes))).transpose(0, 1)
 
 
 def plain_logits(net: WaveNetModel, classes: Tensor) -> Tensor:
     weights = Stacked(net)
-    (rings, length, _), told, _ = asked(net, len(classes))
-    found = [
-        wavenet_torch.step(weights, (rings, length + k, previous), told[:, k // net.hop])
+    (rings, length, _), conditioning, _ = asked(net, len(classes))
+    logits = [
+        wavenet_torch.step(weights, (rings, length + k, previous), conditioning[:, k // net.hop])
         for k, previous in enumerate(predecessors(net, classes).unbind(1))
     ]
-    return torch.stack(found, 1)
+    return torch.stack(logits, 1)
 
 
 @pytest.mark.slow
@@ -120,15 +120,15 @@ def test_samples_are_those_that_the_convolution_would_draw(
     net: WaveNetModel, advance: Advance, temperature: float, top_p: float
 ) -> None:
     """Each lies where its uniform falls in the distribution of its predecessors, rounding aside."""
-    given = asked(net, 3, temperature, top_p)
-    classes = mulaw.encode(advance(*given)[0], net.classes)
+    inputs = asked(net, 3, temperature, top_p)
+    classes = mulaw.encode(advance(*inputs)[0], net.classes)
     p = torch.softmax(logits_of(net, classes).double() / temperature, 2)
     least = least_kept(p, top_p)
     kept = torch.where(p >= least * (1 - 1e-5), p, 0)
     passed = kept.cumsum(2) / kept.sum(2, keepdim=True)
     above = passed.gather(2, classes[..., None])[..., 0]
     below = above - (kept / kept.sum(2, keepdim=True)).gather(2, classes[..., None])[..., 0]
-    u = given[2].uniforms
+    u = inputs[2].uniforms
     assert ((below <= u + 1e-4) & (u <= above + 1e-4)).all()
     assert len(classes.unique()) > 12
 
@@ -136,11 +136,11 @@ def test_samples_are_those_that_the_convolution_would_draw(
 def least_kept(p: Tensor, top_p: float) -> Tensor:
     """By the words of `Draws`, one class after another."""
     least = torch.zeros(*p.shape[:-1], 1, dtype=p.dtype)
-    for place in torch.cartesian_prod(*(torch.arange(n) for n in p.shape[:-1])):
+    for index in torch.cartesian_prod(*(torch.arange(n) for n in p.shape[:-1])):
         reached = 0.0
-        for chance in sorted(p[tuple(place)].tolist(), reverse=True):
+        for chance in sorted(p[tuple(index)].tolist(), reverse=True):
             reached += chance
-            least[tuple(place)] = chance
+            least[tuple(index)] = chance
             if reached >= top_p:
                 break
     return least if top_p < 1 else torch.zeros_like(least)
@@ -151,8 +151,8 @@ def test_the_kernel_makes_the_samples_of_the_plain_steps(
     net: WaveNetModel, temperature: float, top_p: float
 ) -> None:
     """Their states differ by rounding: at most 1e-5 where samples are the same."""
-    given = asked(net, 6, temperature, top_p)
-    plain, kernel = (advances(net)[name](*given) for name in ("plain", "kernel"))
+    inputs = asked(net, 6, temperature, top_p)
+    plain, kernel = (advances(net)[name](*inputs) for name in ("plain", "kernel"))
     assert torch.equal(plain[0], kernel[0])
     assert torch.allclose(plain[1], kernel[1], atol=1e-5)
     assert all(torch.equal(a, b) for a, b in zip(plain[2:], kernel[2:], strict=True))
@@ -168,27 +168,27 @@ def threads(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.usefixtures("threads")
 def test_a_stream_keeps_its_bits_in_any_company(net: WaveNetModel) -> None:
-    kernel, given = advances(net)["kernel"], asked(net, 9, top_p=0.9)
-    given[0][0][3] = torch.nan
-    given[2].uniforms[6] = torch.nan
-    alone = [kernel(*rows_of(given, [row])) for row in range(9)]
+    kernel, inputs = advances(net)["kernel"], asked(net, 9, top_p=0.9)
+    inputs[0][0][3] = torch.nan
+    inputs[2].uniforms[6] = torch.nan
+    alone = [kernel(*rows_of(inputs, [row])) for row in range(9)]
     for rows in ([0, 1], [2, 1, 0], [4, 3, 5, 7], [8, 3, 3, 6, 2], list(range(9))):
-        together = kernel(*rows_of(given, rows))
-        for place, row in enumerate(rows):
+        together = kernel(*rows_of(inputs, rows))
+        for index, row in enumerate(rows):
             for got, want in zip(together, alone[row], strict=True):
-                assert torch.equal(got[place].nan_to_num(9.0), want[0].nan_to_num(9.0))
+                assert torch.equal(got[index].nan_to_num(9.0), want[0].nan_to_num(9.0))
     assert alone[3][0][0, 0].isnan()
     assert alone[6][0].isnan().all()
 
 
 def test_two_chunks_are_one(net: WaveNetModel, advance: Advance) -> None:
-    state, told, draws = asked(net, 2)
-    whole = advance(state, told, draws)
+    state, conditioning, draws = asked(net, 2)
+    whole = advance(state, conditioning, draws)
     samples = []
     for frames in (slice(0, 2), slice(2, FRAMES)):
         chunk = slice(frames.start * net.hop, frames.stop * net.hop)
-        part = Draws(draws.uniforms[:, chunk], draws.temperature, draws.top_p)
-        made, *after = advance(state, told[:, frames], part)
+        chunk_draws = Draws(draws.uniforms[:, chunk], draws.temperature, draws.top_p)
+        made, *after = advance(state, conditioning[:, frames], chunk_draws)
         samples.append(made)
         state = (after[0], after[1], after[2])
     assert torch.equal(torch.cat(samples, 1), whole[0])
@@ -196,18 +196,18 @@ def test_two_chunks_are_one(net: WaveNetModel, advance: Advance) -> None:
 
 
 def test_what_is_given_stays_as_it_was(net: WaveNetModel, advance: Advance) -> None:
-    given, same = asked(net, 2), asked(net, 2)
-    first, again = advance(*given), advance(*given)
+    inputs, same = asked(net, 2), asked(net, 2)
+    first, again = advance(*inputs), advance(*inputs)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(given[0], same[0], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(inputs[0], same[0], strict=True))
 
 
 @pytest.mark.parametrize("broken", ["uniforms", "temperature", "rings"])
 def test_what_is_no_number_makes_none(net: WaveNetModel, advance: Advance, broken: str) -> None:
-    state, told, draws = asked(net, 2)
+    state, conditioning, draws = asked(net, 2)
     places = {"uniforms": draws.uniforms, "temperature": draws.temperature, "rings": state[0]}
     places[broken][1] = torch.nan
-    samples, _, _, last = advance(state, told, draws)
+    samples, _, _, last = advance(state, conditioning, draws)
     made = samples[1, :1] if broken == "rings" else samples[1]  # they are left behind in time
     assert made.isnan().all()
     assert samples[0].isfinite().all()
@@ -225,9 +225,9 @@ def test_draws_follow_the_chances() -> None:
         (0.5, 1.0, [725, 116, 181, 7]),  # squared: 0.25, 0.04, 0.0625, 0.0025 of 0.355
     ):
         number, sound = draw(logits, u, ones * temperature, ones * top_p - 1e-6 * (top_p < 1))
-        found = number.bincount(minlength=4).tolist()
+        counts = number.bincount(minlength=4).tolist()
         assert sound.all()
-        assert all(abs(a - b) <= 25 for a, b in zip(found, want, strict=True)), found
+        assert all(abs(a - b) <= 25 for a, b in zip(counts, want, strict=True)), counts
 
 
 def test_the_ends_of_a_draw() -> None:

@@ -153,13 +153,13 @@ def test_a_model_whose_part_is_gone_is_not_listed_until_it_is_back(tmp_path: Pat
     time = [0.0]
     shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     path = tiny_checkpoint(tmp_path, "latent_diffusion")
-    part = component_path(path, read_header(path).requires["clip"].id)
-    away = part.rename(tmp_path / "away")
+    component = component_path(path, read_header(path).requires["clip"].id)
+    away = component.rename(tmp_path / "away")
     assert shelf.entries() == {}
     refused = shelf.look()["tiny-latent_diffusion"]
-    assert str(refused) == f"it needs the part {part.stem}, which is not in the folder parts"
+    assert str(refused) == f"it needs the part {component.stem}, which is not in the folder parts"
     time[0] = 2.0
-    away.rename(part)
+    away.rename(component)
     assert list(shelf.entries()) == ["tiny-latent_diffusion"]
 
 
@@ -185,9 +185,9 @@ def test_a_part_has_no_parts(tmp_path: Path) -> None:
     path = tiny_checkpoint(tmp_path, "latent_diffusion")
     need = read_header(path).requires["clip"]
     where = component_path(path, need.id)
-    held = load(where)
-    round_and_round = held.header.model_copy(update={"requires": {"clip": need}})
-    save(where, round_and_round, held.tensors)
+    checkpoint = load(where)
+    round_and_round = checkpoint.header.model_copy(update={"requires": {"clip": need}})
+    save(where, round_and_round, checkpoint.tensors)
     with pytest.raises(CheckpointError, match="needs the part tiny-clip, which needs others"):
         load(path)
     itself = load(tiny_checkpoint(tmp_path, "vae"))

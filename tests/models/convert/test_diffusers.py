@@ -58,8 +58,8 @@ def imported(folder: Path, out: Path) -> dict[str, Tensor]:
 
 def change(path: Path, **changes: Any) -> None:
     """Entries of a JSON file set, or with ... taken out."""
-    held = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({k: v for k, v in held.items() if v is not ...}))
+    config = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({k: v for k, v in config.items() if v is not ...}))
 
 
 def rename(path: Path, name: Callable[[str], str]) -> None:
@@ -88,11 +88,11 @@ def test_a_folder_gives_the_same_bytes_again(whole: Path, tmp_path: Path) -> Non
 def in_shards(folder: Path) -> None:
     """As large nets are saved."""
     path = folder / UNET
-    held = load_file(path)
-    names = sorted(held)
+    tensors = load_file(path)
+    names = sorted(tensors)
     parts = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
     for file, own in parts.items():
-        save_file({n: held[n] for n in own}, path.with_name(file))
+        save_file({n: tensors[n] for n in own}, path.with_name(file))
     index = {"metadata": {}, "weight_map": {n: f for f, own in parts.items() for n in own}}
     path.with_name(f"{path.name}.index.json").write_text(json.dumps(index))
     path.unlink()
@@ -117,23 +117,25 @@ def by_old_names(folder: Path) -> None:
 
     rename(folder / VAE, lambda name: old(name) if ".attentions." in name else name)
     path = folder / TEXT
-    held = {f"text_model.{k}": v for k, v in load_file(path).items()}
-    held["text_model.embeddings.position_ids"] = torch.arange(16)[None]
-    save_file(held, path)
+    tensors = {f"text_model.{k}": v for k, v in load_file(path).items()}
+    tensors["text_model.embeddings.position_ids"] = torch.arange(16)[None]
+    save_file(tensors, path)
 
 
 def in_old_words(folder: Path, pad: str = MARKS[1]) -> None:
     """As tokenizers were saved by earlier versions of transformers."""
-    part = folder / "tokenizer"
-    (part / "tokenizer.json").unlink()
-    (part / "vocab.json").write_text(json.dumps(VOCAB))
-    (part / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES, ""]))
+    tokenizer_folder = folder / "tokenizer"
+    (tokenizer_folder / "tokenizer.json").unlink()
+    (tokenizer_folder / "vocab.json").write_text(json.dumps(VOCAB))
+    (tokenizer_folder / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES, ""]))
     old = {"__type": "AddedToken", "lstrip": False, "normalized": True, "rstrip": False}
     begin, end = ({**old, "content": mark, "single_word": False} for mark in MARKS)
-    told = {"bos_token": begin, "eos_token": end, "unk_token": end, "pad_token": MARKS[1]}
+    marks = {"bos_token": begin, "eos_token": end, "unk_token": end, "pad_token": MARKS[1]}
     more = {"do_lower_case": True, "errors": "replace", "model_max_length": 77}
-    (part / "tokenizer_config.json").write_text(json.dumps({**told, **more}))
-    (part / "special_tokens_map.json").write_text(json.dumps({**told, "pad_token": pad}))
+    (tokenizer_folder / "tokenizer_config.json").write_text(json.dumps({**marks, **more}))
+    (tokenizer_folder / "special_tokens_map.json").write_text(
+        json.dumps({**marks, "pad_token": pad})
+    )
 
 
 def in_few_words(folder: Path) -> None:
@@ -141,8 +143,8 @@ def in_few_words(folder: Path) -> None:
     kept = {*UNET_CONFIG, *VAE_CONFIG, *TEXT_CONFIG, "_class_name", "_diffusers_version"}
     kept |= {"beta_start", "beta_end", "beta_schedule", "set_alpha_to_one", "prediction_type"}
     for file in ("unet/config.json", "vae/config.json", "text_encoder/config.json", SCHEDULER):
-        held = json.loads((folder / file).read_text())
-        change(folder / file, **dict.fromkeys(held.keys() - kept, ...))
+        config = json.loads((folder / file).read_text())
+        change(folder / file, **dict.fromkeys(config.keys() - kept, ...))
 
 
 def half_beside_whole(folder: Path) -> None:
@@ -162,8 +164,8 @@ def with_byte_order_marks(folder: Path) -> None:
 
 def with_options_of_another_version(folder: Path) -> None:
     """With options that the installed diffusers does not know, null or set: it leaves them out."""
-    for part in ("unet", "vae", "text_encoder"):
-        change(folder / part / "config.json", of_tomorrow=None, force_more=True)
+    for component in ("unet", "vae", "text_encoder"):
+        change(folder / component / "config.json", of_tomorrow=None, force_more=True)
     change(folder / SCHEDULER, of_tomorrow=None, trained_betas=None, num_train_timesteps=1000.0)
 
 
@@ -386,8 +388,8 @@ def test_schedulers_mean_what_diffusers_means_by_what_they_do_not_tell(name: str
     import diffusers
 
     whole = dict(getattr(diffusers, name)().config)
-    told, bare = process_of({**whole, "_class_name": name}), process_of({"_class_name": name})
-    assert told == bare
+    explicit, bare = process_of({**whole, "_class_name": name}), process_of({"_class_name": name})
+    assert explicit == bare
     assert sampler_of({"_class_name": name}) in ("ddim", "euler", "heun", "dpmpp_2m")
 
 

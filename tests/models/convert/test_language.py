@@ -90,8 +90,8 @@ def test_of_several_chat_templates_the_usual_one_is_taken(tmp_path: Path) -> Non
     words.chat_template = {"default": TEMPLATE, "tool_use": "{{ tools }}"}
     words.save_pretrained(folder)
     assert isinstance(PreTrainedTokenizerFast.from_pretrained(folder).chat_template, dict)
-    held = load(import_language(folder, None, tmp_path, "several", {}))
-    assert cast(Any, held.header.net)["words"]["chat_template"] == TEMPLATE
+    checkpoint = load(import_language(folder, None, tmp_path, "several", {}))
+    assert cast(Any, checkpoint.header.net)["words"]["chat_template"] == TEMPLATE
     words.chat_template = {"rag": TEMPLATE, "tool_use": "{{ tools }}"}
     shutil.rmtree(folder / "additional_chat_templates")
     (folder / "chat_template.jinja").unlink()
@@ -165,23 +165,23 @@ def one_file(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def gguf_file(folder: Path, path: Path, pre: str | None = "smollm", **more: int) -> Path:
     out = gguf.GGUFWriter(path, "llama")
-    told = cast(Any, LLAMA)
+    config = cast(Any, LLAMA)
     out.add_name("tiny")
-    out.add_context_length(told["max_position_embeddings"])
-    out.add_embedding_length(told["hidden_size"])
-    out.add_block_count(told["num_hidden_layers"])
-    out.add_feed_forward_length(told["intermediate_size"])
-    out.add_head_count(told["num_attention_heads"])
-    out.add_head_count_kv(told["num_key_value_heads"])
-    out.add_rope_dimension_count(told["head_dim"])
-    out.add_key_length(told["head_dim"])
-    out.add_value_length(told["head_dim"])
+    out.add_context_length(config["max_position_embeddings"])
+    out.add_embedding_length(config["hidden_size"])
+    out.add_block_count(config["num_hidden_layers"])
+    out.add_feed_forward_length(config["intermediate_size"])
+    out.add_head_count(config["num_attention_heads"])
+    out.add_head_count_kv(config["num_key_value_heads"])
+    out.add_rope_dimension_count(config["head_dim"])
+    out.add_key_length(config["head_dim"])
+    out.add_value_length(config["head_dim"])
     out.add_layer_norm_rms_eps(1e-6)
     out.add_rope_freq_base(10000.0)
-    out.add_vocab_size(told["vocab_size"])
+    out.add_vocab_size(config["vocab_size"])
     vocab = sorted(tokenizer().get_vocab().items(), key=lambda pair: pair[1])
     words = [word for word, _ in vocab]
-    words += [f"<unused{i}>" for i in range(told["vocab_size"] - len(words))]
+    words += [f"<unused{i}>" for i in range(config["vocab_size"] - len(words))]
     out.add_tokenizer_model("gpt2")
     if pre is not None:
         out.add_tokenizer_pre(pre)
@@ -212,8 +212,8 @@ def gguf_file(folder: Path, path: Path, pre: str | None = "smollm", **more: int)
 def add_tensor(out: gguf.GGUFWriter, name: str, values: "np.ndarray[Any, Any]") -> None:
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2)
     called = names.get_name(name, try_suffixes=(".weight",))
-    for part, heads in (("q_proj", "num_attention_heads"), ("k_proj", "num_key_value_heads")):
-        if part in name:
+    for projection, heads in (("q_proj", "num_attention_heads"), ("k_proj", "num_key_value_heads")):
+        if projection in name:
             count = cast(int, LLAMA[heads])
             woven = values.reshape(count, 2, -1, values.shape[1]).swapaxes(1, 2)
             values = np.ascontiguousarray(woven.reshape(values.shape))
@@ -229,14 +229,14 @@ def test_a_gguf_file_becomes_a_checkpoint_that_writes_as_it_does(
     folder: Path, one_file: Path, tmp_path: Path
 ) -> None:
     path = import_language(one_file, None, tmp_path, "tiny", {})
-    held = load(path)
-    kinds = {t.dtype for name, t in held.tensors.items() if name != "words.tokenizer"}
+    checkpoint = load(path)
+    kinds = {t.dtype for name, t in checkpoint.tensors.items() if name != "words.tokenizer"}
     assert kinds == {torch.bfloat16}
-    assert cast(Any, held.header.net)["words"]["chat_template"] == TEMPLATE
+    assert cast(Any, checkpoint.header.net)["words"]["chat_template"] == TEMPLATE
     plain: Any = AutoModelForCausalLM
     for name, tensor in plain.from_pretrained(folder, dtype=torch.float32).state_dict().items():
         if name != "lm_head.weight":
-            assert torch.allclose(held.tensors[name].float(), tensor, atol=0.02), name
+            assert torch.allclose(checkpoint.tensors[name].float(), tensor, atol=0.02), name
     assert written(path, "the ant ran")
 
 

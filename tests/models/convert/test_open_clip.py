@@ -113,8 +113,8 @@ def test_a_stock_model_by_its_name(tmp_path: Path) -> None:
     """The smallest there is, in half precision, as a training run saves it."""
     name = "ViT-S-32-alt"
     theirs = made(get_model_config(name)).half()
-    held = {f"module.{k}": t for k, t in theirs.state_dict().items()}
-    torch.save({"epoch": 3, "state_dict": held}, tmp_path / "epoch_3.pt")
+    tensors = {f"module.{k}": t for k, t in theirs.state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": tensors}, tmp_path / "epoch_3.pt")
     ours = imported(tmp_path, OpenClipSource(name, tmp_path / "epoch_3.pt"))
     assert ours.sight.mean == open_clip.OPENAI_DATASET_MEAN
     assert ours.sight.std == open_clip.OPENAI_DATASET_STD

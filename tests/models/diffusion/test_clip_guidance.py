@@ -49,9 +49,9 @@ def naive(family: Any, clip: CLIP, x0: Tensor, goal: Tensor, cuts: Tensor) -> Te
     picture = pictures_of(family, x0[None]).expand(1, 3, -1, -1)
     side, alike = clip.side, torch.zeros(())
     small = F.interpolate(picture, (side, side), mode="bicubic", antialias=True)
-    for part, right, down in cuts.tolist():
+    for fraction, right, down in cuts.tolist():
         places = (torch.arange(side) + 0.5) * 2 / side - 1  # the middles of pixels
-        x, y = (places * part + shift * (1 - part) for shift in (right, down))
+        x, y = (places * fraction + shift * (1 - fraction) for shift in (right, down))
         grid = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)[None]
         cut = F.grid_sample(small, grid, padding_mode="border", align_corners=False)
         mean, std = (torch.tensor(t)[:, None, None] for t in (clip.sight.mean, clip.sight.std))
@@ -78,11 +78,11 @@ def rows_of(guide: ClipGuidance, count: int) -> list[tuple[Tensor, ...]]:
 def test_the_gradient_is_that_of_each_picture_alone(path: Path) -> None:
     family: Any = load_family(path)
     rows = rows_of(family.clip_guidance, 3)
-    for row, found in zip(
+    for row, gradient in zip(
         rows, run_together(family.clip_guidance.gradient, rows, CPU), strict=True
     ):
         expected = naive(family, family.clip_guidance.clip, *row)
-        assert torch.allclose(found, expected, atol=1e-6 + 1e-4 * float(expected.abs().max()))
+        assert torch.allclose(gradient, expected, atol=1e-6 + 1e-4 * float(expected.abs().max()))
 
 
 def test_it_leads_towards_the_text_and_less_where_there_is_less_noise(path: Path) -> None:
@@ -141,9 +141,9 @@ def test_a_checkpoints_own_scale_is_one_that_could_be_asked_for(
     tmp_path: Path, scale: object
 ) -> None:
     path = tiny_guided(tmp_path, "diffusion")
-    held = load(path)
-    process = {**held.header.process, "clip_guidance": scale}
-    save(path, held.header.model_copy(update={"process": process}), held.tensors)
+    checkpoint = load(path)
+    process = {**checkpoint.header.process, "clip_guidance": scale}
+    save(path, checkpoint.header.model_copy(update={"process": process}), checkpoint.tensors)
     with pytest.raises(CheckpointError, match="its noise process can't be made"):
         load_family(path)
 
@@ -191,14 +191,14 @@ def test_only_diffusion_models_are_led_and_only_by_a_clip(tmp_path: Path) -> Non
     tiny_checkpoint(tmp_path, "vae")
     tiny_checkpoint(tmp_path, "latent_diffusion")
     before = (tmp_path / "tiny-vae.safetensors").read_bytes()
-    for model, clip, told in (
+    for model, clip, message in (
         ("tiny-vae", "tiny-leader", "is no diffusion model, but of family vae"),
         ("lost", "tiny-leader", "no lost.safetensors"),
         ("tiny-diffusion", "lost", "there is no part lost"),
         ("tiny-diffusion", "tiny-upscaler", "can't lead: it is no CLIP"),
         ("tiny-latent_diffusion", "tiny-clip", "reads by tiny-clip, which leads it already"),
     ):
-        with pytest.raises(CheckpointError, match=told):
+        with pytest.raises(CheckpointError, match=message):
             attach_clip(tmp_path, model, clip)
     assert (tmp_path / "tiny-vae.safetensors").read_bytes() == before
 

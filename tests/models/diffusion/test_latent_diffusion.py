@@ -177,40 +177,44 @@ def test_requests_of_all_kinds_share_their_batches(family: LatentDiffusion) -> N
 
 
 def test_a_part_that_is_missing_or_another_is_refused(path: Path, tmp_path: Path) -> None:
-    held = load(path)
+    checkpoint = load(path)
     alone = tmp_path / "alone.safetensors"
-    save(alone, held.header, held.tensors)
+    save(alone, checkpoint.header, checkpoint.tensors)
     with pytest.raises(CheckpointError, match="needs the part tiny-clip, which is not there"):
         load(alone)
     other = {
-        k: t + 1 if t.is_floating_point() else t for k, t in held.requires["clip"].tensors.items()
+        k: t + 1 if t.is_floating_point() else t
+        for k, t in checkpoint.requires["clip"].tensors.items()
     }
-    save(tmp_path / COMPONENTS / "tiny-clip.safetensors", held.requires["clip"].header, other)
+    save(tmp_path / COMPONENTS / "tiny-clip.safetensors", checkpoint.requires["clip"].header, other)
     with pytest.raises(CheckpointError, match="another tiny-clip"):
         load(alone)
 
 
 def test_the_card_of_a_part_may_change(path: Path, tmp_path: Path) -> None:
-    held = load(path)
-    save(tmp_path / "same.safetensors", held.header, held.tensors)
-    for need, part in zip(held.header.requires.values(), held.requires.values(), strict=True):
-        card = part.header.model_copy(update={"quality": {"measured": 1}})
-        save(tmp_path / COMPONENTS / f"{need.id}.safetensors", card, part.tensors)
-        assert weights_sha256(part.tensors) == need.weights
+    checkpoint = load(path)
+    save(tmp_path / "same.safetensors", checkpoint.header, checkpoint.tensors)
+    for need, component in zip(
+        checkpoint.header.requires.values(), checkpoint.requires.values(), strict=True
+    ):
+        card = component.header.model_copy(update={"quality": {"measured": 1}})
+        save(tmp_path / COMPONENTS / f"{need.id}.safetensors", card, component.tensors)
+        assert weights_sha256(component.tensors) == need.weights
     assert load(tmp_path / "same.safetensors").requires.keys() == {"clip", "upscaler"}
 
 
 def test_a_clip_whose_words_do_not_fit_is_refused(path: Path) -> None:
-    held = load(path).requires["clip"]
-    for broken in ({}, {"words.kept": held.tensors["words.kept"][:-1]}):
-        tensors = {k: t for k, t in held.tensors.items() if not k.startswith("words.")} | (
-            {**held.tensors, **broken} if broken else {}
+    checkpoint = load(path).requires["clip"]
+    for broken in ({}, {"words.kept": checkpoint.tensors["words.kept"][:-1]}):
+        tensors = {k: t for k, t in checkpoint.tensors.items() if not k.startswith("words.")} | (
+            {**checkpoint.tensors, **broken} if broken else {}
         )
         with pytest.raises(CheckpointError, match="words"):
             CLIP(
-                type(held)(Header(family="clip", net=held.header.net), tensors, ""), Placement(CPU)
+                type(checkpoint)(Header(family="clip", net=checkpoint.header.net), tensors, ""),
+                Placement(CPU),
             )
-    assert set(WORDS) <= CLIP(held, Placement(CPU)).tokenizer.known
+    assert set(WORDS) <= CLIP(checkpoint, Placement(CPU)).tokenizer.known
 
 
 def test_a_led_step_never_tells_less_progress_than_the_one_before(family: LatentDiffusion) -> None:

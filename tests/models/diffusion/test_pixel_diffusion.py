@@ -149,11 +149,11 @@ def picture() -> Image:
 
 
 def test_a_given_picture_is_kept_the_more_the_less_the_strength(model: Diffusion) -> None:
-    given = picture()
-    kept = made(model, init_image="a" * 64, strength=0.0, inputs={"init_image": given})
+    original = picture()
+    kept = made(model, init_image="a" * 64, strength=0.0, inputs={"init_image": original})
     distances = [
         (
-            made(model, init_image="a" * 64, strength=s, steps=20, inputs={"init_image": given})
+            made(model, init_image="a" * 64, strength=s, steps=20, inputs={"init_image": original})
             - kept
         )
         .abs()
@@ -231,19 +231,23 @@ def test_half_precision_knows_its_time(path: Path) -> None:
 def test_a_header_with_a_process_that_is_not_there_is_refused(
     path: Path, tmp_path: Path, process: dict[str, Any], said: str
 ) -> None:
-    held = load(path)
-    save(tmp_path / path.name, held.header.model_copy(update={"process": process}), held.tensors)
+    checkpoint = load(path)
+    save(
+        tmp_path / path.name,
+        checkpoint.header.model_copy(update={"process": process}),
+        checkpoint.tensors,
+    )
     with pytest.raises(CheckpointError, match=said):
         Diffusion(load(tmp_path / path.name), Placement(CPU))
 
 
 @pytest.mark.parametrize("guidance", [0.5, 50, "much"])
 def test_a_guidance_out_of_bounds_is_refused(path: Path, guidance: Any) -> None:
-    held = load(path)
-    process = {**held.header.process, "guidance": guidance}
-    told = held.header.model_copy(update={"process": process})
+    checkpoint = load(path)
+    process = {**checkpoint.header.process, "guidance": guidance}
+    header = checkpoint.header.model_copy(update={"process": process})
     with pytest.raises(CheckpointError, match="noise process"):
-        Diffusion(Checkpoint(told, held.tensors, ""), Placement(CPU))
+        Diffusion(Checkpoint(header, checkpoint.tensors, ""), Placement(CPU))
 
 
 @pytest.mark.parametrize(("steps", "strength"), [(1, None), (4, 0.1), (1000, 0.0001)])

@@ -136,8 +136,8 @@ def test_ddpm_agrees_with_diffusers(steps: int, kind: str, prediction: Any) -> N
     process = NoiseSchedule(alpha_bar_of(kind), prediction, clip=False)
     path = timesteps(process.alpha_bar, steps, "leading")
     fresh, x = noises(steps), start()
-    given = iter(fresh)
-    got = finish(ddpm(Asking(process, path), x, path, lambda: next(given)))
+    noise = iter(fresh)
+    got = finish(ddpm(Asking(process, path), x, path, lambda: next(noise)))
     left = iter(fresh)
 
     def draw(*_: Any, **__: Any) -> Tensor:
@@ -319,9 +319,9 @@ def test_denoised_undoes_noised(prediction: Any) -> None:
     x, said = process.noised(x0, eps, t), process.target(x0, eps, t)
     for i in range(3):
         a = process.alpha_bar[t[i]]
-        found = process.denoised(x[i], said[i], a**0.5, (1 - a) ** 0.5)
-        assert torch.allclose(found.x0, x0[i], atol=1e-4)
-        assert torch.allclose(found.eps, eps[i], atol=1e-3)
+        denoised = process.denoised(x[i], said[i], a**0.5, (1 - a) ** 0.5)
+        assert torch.allclose(denoised.x0, x0[i], atol=1e-4)
+        assert torch.allclose(denoised.eps, eps[i], atol=1e-3)
 
 
 def test_noise_ends_as_noise() -> None:

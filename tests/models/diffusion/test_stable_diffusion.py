@@ -144,8 +144,8 @@ def test_the_words_of_clip_are_read_as_open_clip_reads_them() -> None:
     vocab = {word: row for word, row in theirs.encoder.items() if row < begin}
     vocab |= {MARKS[0]: begin, MARKS[1]: end}
     merges = [" ".join(pair) for pair in sorted(theirs.bpe_ranks, key=theirs.bpe_ranks.get)]
-    told = tensors_of(vocab, "\n".join(["#version: 0.2", *merges, ""]))
-    words = PromptTokenizer.of(TOKENIZER, told, 77)
+    tensors = tensors_of(vocab, "\n".join(["#version: 0.2", *merges, ""]))
+    words = PromptTokenizer.of(TOKENIZER, tensors, 77)
     for text in ("a red apple, 4k; it's good!", "Ein Gemälde von Zürich", "一个红苹果 🍎"):
         rows = [begin, *theirs.encode(text), end]
         assert words.read(text).tokens.tolist() == rows + [end] * (77 - len(rows))
@@ -157,8 +157,8 @@ def test_what_is_beyond_the_context_is_noted_with_the_output(model: StableDiffus
     assert short.notes == ()
     long = made(model, steps=1, prompt="apple " * 14 + "red red dog")
     assert long.notes == ("beyond the 16 tokens that are read: red red dog",)
-    told = made(model, steps=1, prompt="apple " * 14, negative_prompt="x " * 15)
-    assert told.notes == ("beyond the 16 tokens that are read: x",)
+    image = made(model, steps=1, prompt="apple " * 14, negative_prompt="x " * 15)
+    assert image.notes == ("beyond the 16 tokens that are read: x",)
     assert torch.equal(long.pixels, made(model, steps=1, prompt="apple " * 14).pixels)
 
 
@@ -212,11 +212,11 @@ def drawn(height: int = 64, width: int = 64) -> Image:
 
 
 def test_no_strength_is_what_the_autoencoder_keeps(model: StableDiffusion) -> None:
-    given = drawn()
-    asked = {"init_image": NAMED, "inputs": {"init_image": given}}
+    original = drawn()
+    asked = {"init_image": NAMED, "inputs": {"init_image": original}}
     got = made(model, strength=0.0, **asked)
     with torch.no_grad():
-        z = model.nets.encode(given.pixels[None] * 2 - 1)
+        z = model.nets.encode(original.pixels[None] * 2 - 1)
         want = (model.nets.decode(z)[0] + 1) / 2
     assert torch.allclose(got.pixels, want, atol=1e-5)
     less, more = (made(model, strength=s, **asked).pixels for s in (0.3, 1.0))
@@ -224,13 +224,13 @@ def test_no_strength_is_what_the_autoencoder_keeps(model: StableDiffusion) -> No
 
 
 def test_what_is_not_masked_stays_as_it_was(model: StableDiffusion) -> None:
-    given, mask = drawn(48, 96), torch.zeros(1, 48, 96)
+    original, mask = drawn(48, 96), torch.zeros(1, 48, 96)
     mask[:, 10:30, 40:70] = 1
     asked = {"init_image": NAMED, "mask": NAMED, "height": 48, "width": 96, "strength": 0.8}
-    got = made(model, inputs={"init_image": given, "mask": Image(mask)}, **asked).pixels
+    got = made(model, inputs={"init_image": original, "mask": Image(mask)}, **asked).pixels
     kept = mask[0] == 0
-    assert torch.equal(got[:, kept], given.pixels[:, kept])
-    assert (got[:, ~kept] - given.pixels[:, ~kept]).abs().mean() > 0.01
+    assert torch.equal(got[:, kept], original.pixels[:, kept])
+    assert (got[:, ~kept] - original.pixels[:, ~kept]).abs().mean() > 0.01
 
 
 @pytest.mark.parametrize("shape", [(30, 90), (90, 30), (48, 96), (1, 1)])

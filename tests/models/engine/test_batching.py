@@ -147,10 +147,10 @@ def test_little_is_asked_for_the_proof_of_rows_that_run_one_at_a_time(
 
 
 def test_the_proof_finds_a_function_that_remembers_the_row_before() -> None:
-    held = [torch.zeros(1, 8)]
+    remembered = [torch.zeros(1, 8)]
 
     def remembering(x: Tensor) -> Tensor:
-        before, held[0] = held[0], x
+        before, remembered[0] = remembered[0], x
         return x + before
 
     assert (

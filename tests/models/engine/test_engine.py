@@ -37,14 +37,14 @@ def drain(engine: Engine) -> list[Event]:
 
 
 def ends(events: list[Event]) -> dict[Any, float | Exception]:
-    found: dict[Any, float | Exception] = {}
+    results: dict[Any, float | Exception] = {}
     for event in events:
-        assert not isinstance(event, Advanced) or event.id not in found
+        assert not isinstance(event, Advanced) or event.id not in results
         if isinstance(event, Finished):
-            found[event.id] = event.artifacts[0].pixels.item()
+            results[event.id] = event.artifacts[0].pixels.item()
         elif isinstance(event, Failed):
-            found[event.id] = event.error
-    return found
+            results[event.id] = event.error
+    return results
 
 
 class Calls:
@@ -162,9 +162,9 @@ def test_a_poison_row_fails_alone(rows: int | None) -> None:
     engine = Engine(CPU)
     for i in range(10, 17):
         engine.add(i, count(run, float(i), 1))
-    found = ends(drain(engine))
-    assert isinstance(found.pop(13), ValueError)
-    assert found == {i: i + 1.0 for i in range(10, 17) if i != 13}
+    results = ends(drain(engine))
+    assert isinstance(results.pop(13), ValueError)
+    assert results == {i: i + 1.0 for i in range(10, 17) if i != 13}
 
 
 def test_out_of_memory_halves_the_batch_until_it_fits() -> None:
@@ -348,7 +348,7 @@ def test_random_joins_cancels_and_nan_neighbours_never_move_a_bit() -> None:
     run: BatchedFn[Tensor] = BatchedFn(net, ROW)
     chance = random.Random(7)
     expected = {i: run_alone(count(run, i / 7, 1 + i % 5))[0].pixels.item() for i in range(60)}
-    engine, found, todo = Engine(CPU), {}, list(range(60))
+    engine, results, todo = Engine(CPU), {}, list(range(60))
     chance.shuffle(todo)
     while todo or len(engine):
         for _ in range(chance.randrange(4)):
@@ -358,6 +358,6 @@ def test_random_joins_cancels_and_nan_neighbours_never_move_a_bit() -> None:
                 engine.add(("nan", i), count(run, float("nan"), 3))
                 if chance.random() < 0.5:
                     engine.cancel(("nan", i))
-        found |= ends(engine.tick())
+        results |= ends(engine.tick())
     for i, value in expected.items():
-        assert found[i] == value
+        assert results[i] == value

@@ -52,9 +52,9 @@ def family(path: Path, request: pytest.FixtureRequest) -> Language:
 
 @pytest.fixture(scope="module")
 def peer(path: Path) -> Any:
-    told = dict(LLAMA)
+    config = dict(LLAMA)
     net = AutoModelForCausalLM.from_config(
-        AutoConfig.for_model(cast(str, told.pop("model_type")), **told)
+        AutoConfig.for_model(cast(str, config.pop("model_type")), **config)
     )
     net.load_state_dict(load(path).tensors, strict=False)
     return net.eval()
@@ -91,8 +91,8 @@ def generated(peer: Any, family: Language, text: str, count: int, **how: Any) ->
 def test_it_writes_what_transformers_writes(
     peer: Any, family: Language, text: str, how: dict[str, float]
 ) -> None:
-    given = {"kind": "completion", "text": text, "max_tokens": 40, "temperature": 0.0, **how}
-    assert made(family, **given).text == generated(peer, family, text, 40, **how)
+    request = {"kind": "completion", "text": text, "max_tokens": 40, "temperature": 0.0, **how}
+    assert made(family, **request).text == generated(peer, family, text, 40, **how)
 
 
 def test_cached_logits_are_those_of_the_whole_text(peer: Any, family: Language) -> None:
@@ -102,12 +102,12 @@ def test_cached_logits_are_those_of_the_whole_text(peer: Any, family: Language) 
         whole = peer(torch.tensor([tokens])).logits[0]
         begun = len(tokens) - len(tokens) % net.chunk - net.chunk
         for start in range(0, begun, net.chunk):
-            part = torch.tensor([tokens[start : start + net.chunk]])
-            net.read(part, torch.tensor([start]), at, net.bucket(start + net.chunk)[None])
-        for place in range(begun, len(tokens)):
-            row = (torch.tensor([tokens[place]]), torch.tensor([place]), at)
-            (logits,) = net.logits(*row, net.bucket(place + 1)[None])
-            assert torch.allclose(logits, whole[place], atol=1e-5)
+            chunk = torch.tensor([tokens[start : start + net.chunk]])
+            net.read(chunk, torch.tensor([start]), at, net.bucket(start + net.chunk)[None])
+        for position in range(begun, len(tokens)):
+            row = (torch.tensor([tokens[position]]), torch.tensor([position]), at)
+            (logits,) = net.logits(*row, net.bucket(position + 1)[None])
+            assert torch.allclose(logits, whole[position], atol=1e-5)
 
 
 @pytest.mark.slow
@@ -150,8 +150,8 @@ def test_a_slot_keeps_nothing_for_the_next(family: Language) -> None:
 
 def test_deltas_are_the_text_in_order(family: Language) -> None:
     engine = Engine(CPU)
-    given = {"kind": "completion", "text": "eel", "max_tokens": 30, "temperature": 1.5}
-    engine.add("x", family.generate(asked(**given), seeded(2)))
+    request = {"kind": "completion", "text": "eel", "max_tokens": 30, "temperature": 1.5}
+    engine.add("x", family.generate(asked(**request), seeded(2)))
     pieces, steps, text = "", 0, ""
     while len(engine):
         for event in engine.tick():
@@ -184,12 +184,12 @@ def test_a_story_is_told_whole_before_its_title_is_found(family: Language) -> No
 
 
 def test_it_stops_before_a_stop_string_and_says_why(family: Language) -> None:
-    given = {"kind": "completion", "text": "ant", "max_tokens": 40, "temperature": 0.0}
-    whole = made(family, **given)
+    request = {"kind": "completion", "text": "ant", "max_tokens": 40, "temperature": 0.0}
+    whole = made(family, **request)
     assert (whole.finish, whole.written, whole.read) == ("length", 40, 2)
     parts = [whole.text[i : i + 3] for i in range(len(whole.text) - 2)]
     cut = next(part for part in parts if whole.text.index(part) > 5)
-    short = made(family, **given, stop=[cut], logprobs=0)
+    short = made(family, **request, stop=[cut], logprobs=0)
     assert short.finish == "stop"
     assert short.text == whole.text[: whole.text.index(cut)]
     assert short.drawn
@@ -199,9 +199,9 @@ def test_it_stops_before_a_stop_string_and_says_why(family: Language) -> None:
 
 
 def test_nothing_but_the_likeliest_is_drawn_where_nothing_else_may_be(family: Language) -> None:
-    given = {"kind": "completion", "text": "ant", "max_tokens": 20}
-    likeliest = made(family, **given, temperature=0.0)
-    assert made(family, **given, temperature=2.0, top_p=0).text == likeliest.text
+    request = {"kind": "completion", "text": "ant", "max_tokens": 20}
+    likeliest = made(family, **request, temperature=0.0)
+    assert made(family, **request, temperature=2.0, top_p=0).text == likeliest.text
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -217,33 +217,33 @@ def test_what_is_far_too_long_is_refused_before_it_is_read_whole(
         lambda text, begins: read.append(len(text)) or plain(text, begins),
     )
     turns = [{"role": "user", "content": long}] * 3
-    given = {"kind": "chat", "messages": turns} if chat else {"kind": "completion", "text": long}
+    request = {"kind": "chat", "messages": turns} if chat else {"kind": "completion", "text": long}
     with pytest.raises(
         UnsupportedRequest, match="has more than 1000 tokens; this model's context has 1000"
     ):
-        made(family, **given, max_tokens=4)
+        made(family, **request, max_tokens=4)
     assert sum(read) < len(long) / 10
     fits = {"kind": "completion", "text": "a" * 900, "max_tokens": 4}
     assert made(family, **fits).read == 900
 
 
 def test_log_probabilities_are_told_of_every_token(family: Language) -> None:
-    given = {"kind": "completion", "text": "ant", "max_tokens": 12, "temperature": 0.0}
-    text = made(family, **given, logprobs=3)
+    request = {"kind": "completion", "text": "ant", "max_tokens": 12, "temperature": 0.0}
+    text = made(family, **request, logprobs=3)
     assert text.drawn is not None
     assert len(text.drawn) == text.written == 12
     for drawn in text.drawn:
         assert len(drawn.likeliest) == 3
         assert drawn.chance == drawn.likeliest[0]  # it takes the likeliest
         assert drawn.chance.logprob <= 0
-    assert made(family, **given).drawn is None
+    assert made(family, **request).drawn is None
 
 
 def test_a_story_gets_a_title_that_is_part_of_no_text(family: Language) -> None:
-    given = {"prompt": "the hen", "max_tokens": 20}
-    untold, told = made(family, **given), made(family, **given, title="A Hen")
-    assert told.title == "A Hen"
-    assert untold.text == told.text
+    request = {"prompt": "the hen", "max_tokens": 20}
+    untitled, titled = made(family, **request), made(family, **request, title="A Hen")
+    assert titled.title == "A Hen"
+    assert untitled.text == titled.text
     assert made(family, kind="completion", text="the hen", max_tokens=2).title is None
 
 
@@ -269,24 +269,24 @@ def test_titles_are_found_in_what_a_model_answers(said: str, ended: bool, title:
 
 
 def test_a_story_is_asked_for_where_there_is_no_place_for_the_system(path: Path) -> None:
-    held = load(path)
-    words: Any = held.header.net["words"]
+    checkpoint = load(path)
+    words: Any = checkpoint.header.net["words"]
     strict = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
-    net = {**held.header.net, "words": {**words, "chat_template": strict + TEMPLATE}}
-    header = held.header.model_copy(update={"net": net})
-    family = Language(type(held)(header, held.tensors, ""), Placement(CPU))
+    net = {**checkpoint.header.net, "words": {**words, "chat_template": strict + TEMPLATE}}
+    header = checkpoint.header.model_copy(update={"net": net})
+    family = Language(type(checkpoint)(header, checkpoint.tensors, ""), Placement(CPU))
     assert made(family, prompt="the hen", max_tokens=4).written <= 4
 
 
 def test_words_beyond_the_net_are_refused(path: Path) -> None:
-    held, more = load(path), tokenizer()
+    checkpoint, more = load(path), tokenizer()
     more.add_tokens([f"<x{number}>" for number in range(8)])
     template = "{{ messages[0].content }}<x7>"
-    words: Any = held.header.net["words"]
-    net = {**held.header.net, "words": {**words, "chat_template": template}}
-    header = held.header.model_copy(update={"net": net})
-    tensors = {**held.tensors, TENSOR: tensor_of(more.to_str())}
-    family = Language(type(held)(header, tensors, ""), Placement(CPU))
+    words: Any = checkpoint.header.net["words"]
+    net = {**checkpoint.header.net, "words": {**words, "chat_template": template}}
+    header = checkpoint.header.model_copy(update={"net": net})
+    tensors = {**checkpoint.tensors, TENSOR: tensor_of(more.to_str())}
+    family = Language(type(checkpoint)(header, tensors, ""), Placement(CPU))
     with pytest.raises(UnsupportedRequest, match="its net does not"):
         made(family, kind="chat", messages=[{"role": "user", "content": "x"}], max_tokens=3)
 
@@ -300,9 +300,9 @@ def test_without_a_limit_it_may_fill_the_context(family: Language) -> None:
 
 
 def test_next_to_no_temperature_takes_the_likeliest(family: Language) -> None:
-    given = {"kind": "completion", "text": "ant", "max_tokens": 12}
-    coldest = made(family, **given, temperature=0)
-    assert made(family, **given, temperature=1e-40).text == coldest.text
+    request = {"kind": "completion", "text": "ant", "max_tokens": 12}
+    coldest = made(family, **request, temperature=0)
+    assert made(family, **request, temperature=1e-40).text == coldest.text
 
 
 def test_what_is_beyond_the_context_is_refused_with_the_numbers(family: Language) -> None:
@@ -315,8 +315,8 @@ def test_what_is_beyond_the_context_is_refused_with_the_numbers(family: Language
 
 
 def test_a_net_that_keeps_other_things_is_refused(path: Path) -> None:
-    held = load(path)
-    net = {**held.header.net, "config": {"model_type": "mamba", "vocab_size": 272}}
-    header = held.header.model_copy(update={"net": net})
+    checkpoint = load(path)
+    net = {**checkpoint.header.net, "config": {"model_type": "mamba", "vocab_size": 272}}
+    header = checkpoint.header.model_copy(update={"net": net})
     with pytest.raises(CheckpointError, match=r"tensor|keys and values"):
-        Language(type(held)(header, held.tensors, ""), Placement(CPU))
+        Language(type(checkpoint)(header, checkpoint.tensors, ""), Placement(CPU))

@@ -38,8 +38,8 @@ def choose(request: pytest.FixtureRequest) -> Choose:
 
 
 def turned(uniform: float = 0.5, **params: object) -> Tensor:
-    given = LanguageParams.model_validate({"prompt": "x", "top_p": 1.0, **params})
-    return sampling_row(given, torch.tensor(uniform))
+    params_model = LanguageParams.model_validate({"prompt": "x", "top_p": 1.0, **params})
+    return sampling_row(params_model, torch.tensor(uniform))
 
 
 def chosen(choose: Choose, logits: Tensor, *rows: Tensor, seen: Tensor | None = None) -> Tensor:
@@ -103,8 +103,8 @@ def test_a_row_draws_alike_in_any_company(choose: Choose) -> None:
     seen = torch.zeros(3, V, dtype=torch.bool)
     together = choose(logits, seen, rows)
     alone = [choose(logits[i : i + 1], seen[:1], rows[i : i + 1]) for i in range(3)]
-    for found, parts in zip(together, zip(*alone, strict=True), strict=True):
-        assert torch.equal(found, torch.cat(parts))
+    for drawn_together, parts in zip(together, zip(*alone, strict=True), strict=True):
+        assert torch.equal(drawn_together, torch.cat(parts))
 
 
 def test_log_probabilities_are_the_models_own(choose: Choose) -> None:

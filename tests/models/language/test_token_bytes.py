@@ -10,8 +10,8 @@ TEXT = " the rain \ufffd 蓝\U0001f40b é\n"
 
 
 def words_of(made: Tokenizer) -> TextTokens:
-    told = {**WORDS, "ends": [0]}
-    return TextTokens(LanguageTokenizer.parse(told), {TENSOR: tensor_of(made.to_str())})
+    config = {**WORDS, "ends": [0]}
+    return TextTokens(LanguageTokenizer.parse(config), {TENSOR: tensor_of(made.to_str())})
 
 
 def test_bytes_of_a_byte_level_tokenizer_are_the_texts() -> None:

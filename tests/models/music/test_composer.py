@@ -37,11 +37,11 @@ def family(request: pytest.FixtureRequest, path: Path) -> Composer:
     return built(load(path), request.param)
 
 
-def built(held: Checkpoint, way: str) -> Composer:
+def built(checkpoint: Checkpoint, way: str) -> Composer:
     with pytest.MonkeyPatch.context() as patch:
         if way == "plain":  # numba is not installed
             patch.setattr(composer.importlib.util, "find_spec", lambda _: None)
-        return Composer(held, Placement(CPU))
+        return Composer(checkpoint, Placement(CPU))
 
 
 def made(family: Composer, seed: int = 1, primer: Score | None = None, **asked: Any) -> Score:
@@ -99,8 +99,8 @@ def test_what_is_drawn_through_the_cache_is_what_the_whole_gives(
     assert tokens.shape[1] > 3 * family.net.window
     logits = family.net(tokens, facts_at(family.tokenizer, tokens))[0]
     for before, allowed in seen[:-1]:
-        found = logits[len(before) - 1].masked_fill(~allowed, -torch.inf)
-        assert found[tokens[0, len(before)]] >= found.max() - 1e-4
+        masked = logits[len(before) - 1].masked_fill(~allowed, -torch.inf)
+        assert masked[tokens[0, len(before)]] >= masked.max() - 1e-4
 
 
 def test_without_a_compiler_the_plain_steps_are_taken(path: Path) -> None:
@@ -114,10 +114,10 @@ def test_without_a_compiler_the_plain_steps_are_taken(path: Path) -> None:
 @pytest.mark.parametrize("way", ["kernel", "plain"])
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_weights_that_are_none_compose_nothing(path: Path, way: str, value: float) -> None:
-    held = load(path)
-    held.tensors["norm.weight"][7] = value
+    checkpoint = load(path)
+    checkpoint.tensors["norm.weight"][7] = value
     with pytest.raises(NotFinite):
-        made(built(held, way))
+        made(built(checkpoint, way))
 
 
 def test_previews_are_the_piece_so_far(family: Composer) -> None:
@@ -129,8 +129,8 @@ def test_previews_are_the_piece_so_far(family: Composer) -> None:
         parts += [p for p in previews if isinstance(p, Score)]
     whole = made(family, 3)
     assert len(parts[-1].notes) > 3
-    for part in parts:
-        assert begun(part) <= begun(whole)
+    for preview in parts:
+        assert begun(preview) <= begun(whole)
 
 
 def begun(score: Score) -> set[tuple[float, int, int]]:
@@ -149,10 +149,10 @@ def begun(score: Score) -> set[tuple[float, int, int]]:
 def test_a_checkpoint_that_can_not_compose_is_refused(
     path: Path, tmp_path: Path, change: dict[str, Any], match: str
 ) -> None:
-    held = load(path)
-    net = {**held.header.net, **change.get("net", {})}
-    header = held.header.model_copy(update={**change, "net": net})
-    save(tmp_path / "x.safetensors", header, held.tensors)
+    checkpoint = load(path)
+    net = {**checkpoint.header.net, **change.get("net", {})}
+    header = checkpoint.header.model_copy(update={**change, "net": net})
+    save(tmp_path / "x.safetensors", header, checkpoint.tensors)
     with pytest.raises(CheckpointError, match=match):
         Composer(load(tmp_path / "x.safetensors"), Placement(CPU))
 

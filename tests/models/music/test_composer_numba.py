@@ -42,9 +42,9 @@ def piece(net: ComposerModel, count: int, rows: int = 3) -> tuple[Tensor, Tensor
     return tokens, torch.stack([torch.randint(n, tokens.shape, generator=rng) for n in FACTS], 2)
 
 
-def stepped(net: ComposerModel, run: Step, cache: Cache, given: tuple[Tensor, Tensor]) -> Tensor:
+def stepped(net: ComposerModel, run: Step, cache: Cache, inputs: tuple[Tensor, Tensor]) -> Tensor:
     """Logits (B, T, vocabulary), each token by itself."""
-    tokens, facts = given
+    tokens, facts = inputs
     logits, slots = [], torch.tensor(SLOTS)
     for at in range(tokens.shape[1]):
         x = net.begun(tokens[:, at], facts[:, at])
@@ -52,10 +52,10 @@ def stepped(net: ComposerModel, run: Step, cache: Cache, given: tuple[Tensor, Te
     return torch.stack(logits, 1)
 
 
-def by_kernel(net: ComposerModel, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Cache]:
+def by_kernel(net: ComposerModel, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Cache]:
     weights = packed(net)
     cache = empty(weights, 5)
-    return stepped(net, partial(step, weights), cache, given), cache
+    return stepped(net, partial(step, weights), cache, inputs), cache
 
 
 @pytest.mark.parametrize("kind", NETS)
@@ -63,25 +63,25 @@ def by_kernel(net: ComposerModel, given: tuple[Tensor, Tensor]) -> tuple[Tensor,
 def test_steps_give_what_the_whole_does(kind: str, window: int) -> None:
     """Far beyond the window, and as the plain steps do."""
     net = net_of(kind, window)
-    given = piece(net, 2 * window + 9)
-    found, cache = by_kernel(net, given)
-    plain = stepped(net, net.step, net.empty(5), given)
+    inputs = piece(net, 2 * window + 9)
+    logits, cache = by_kernel(net, inputs)
+    plain = stepped(net, net.step, net.empty(5), inputs)
     scale = plain.std()
     assert scale > 0.5
-    assert torch.allclose(found / scale, net(*given) / scale, rtol=0, atol=1e-5)
-    assert torch.allclose(found / scale, plain / scale, rtol=0, atol=1e-5)
-    for held in (cache.keys, cache.values):
-        assert not held[[0, 3]].any()
+    assert torch.allclose(logits / scale, net(*inputs) / scale, rtol=0, atol=1e-5)
+    assert torch.allclose(logits / scale, plain / scale, rtol=0, atol=1e-5)
+    for cached in (cache.keys, cache.values):
+        assert not cached[[0, 3]].any()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", NETS)
 def test_upper_halves_change_no_bit(kind: str) -> None:
     net = halved(net_of(kind))
-    given = piece(net, 12)
+    inputs = piece(net, 12)
     weights = packed(net)
     assert weights.take.dtype == np.uint16
-    found, _ = by_kernel(net, given)
+    logits, _ = by_kernel(net, inputs)
     same = weights._replace(
         take=whole(weights.take),
         give=whole(weights.give),
@@ -89,7 +89,7 @@ def test_upper_halves_change_no_bit(kind: str) -> None:
         close=whole(weights.close),
         out=whole(weights.out),
     )
-    assert torch.equal(stepped(net, partial(step, same), empty(same, 5), given), found)
+    assert torch.equal(stepped(net, partial(step, same), empty(same, 5), inputs), logits)
 
 
 def whole(halves: Weights) -> Floats:
@@ -135,9 +135,9 @@ def test_a_row_keeps_its_bits_in_any_company(half: bool) -> None:
     alone = [run([row]) for row in range(9)]
     for chosen in ([0, 1], [2, 1, 0], [4, 3, 5, 7], [8, 3, 6, 2, 0], list(range(9))):
         logits, cache = run(chosen)
-        for place, row in enumerate(chosen):
+        for index, row in enumerate(chosen):
             want, kept = alone[row]
-            assert torch.equal(logits[place].nan_to_num(9.0), want[0].nan_to_num(9.0))
+            assert torch.equal(logits[index].nan_to_num(9.0), want[0].nan_to_num(9.0))
             for got, own in zip(_parts(cache), _parts(kept), strict=True):
                 assert torch.equal(got[row + 1].nan_to_num(9.0), own[row + 1].nan_to_num(9.0))
     assert [found.isnan().any().item() for found, _ in alone] == [row == 3 for row in range(9)]
@@ -162,11 +162,11 @@ def test_draws_are_those_of_the_plain_steps() -> None:
         torch.rand(200, 37, generator=rng) < 0.4, -torch.inf
     )
     u = torch.rand(200, generator=rng)
-    heat, part = 0.5 + torch.rand(200, generator=rng), torch.rand(200, generator=rng)
-    part[::2] = 1.0
+    heat, top_p = 0.5 + torch.rand(200, generator=rng), torch.rand(200, generator=rng)
+    top_p[::2] = 1.0
     logits[7, 5], u[9] = torch.nan, torch.nan
     for got, want in zip(
-        draw(logits, u, heat, part), wavenet_torch.draw(logits, u, heat, part), strict=True
+        draw(logits, u, heat, top_p), wavenet_torch.draw(logits, u, heat, top_p), strict=True
     ):
         assert torch.equal(got, want)
 

@@ -84,8 +84,8 @@ def test_a_piece_begins_as_it_is_asked_to() -> None:
 
 def test_a_primer_is_moved_to_the_front_by_whole_bars() -> None:
     late = moved(SCORE, 4.5)
-    given = given_tokens(WORDS, ComposerParams(), "jazz", late)
-    assert given == WORDS.encode(moved(SCORE, 0.5), "jazz")[:-1]
+    tokens = given_tokens(WORDS, ComposerParams(), "jazz", late)
+    assert tokens == WORDS.encode(moved(SCORE, 0.5), "jazz")[:-1]
 
 
 @pytest.mark.parametrize(

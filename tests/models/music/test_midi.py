@@ -78,15 +78,15 @@ def test_any_tempo_moves_a_note_by_less_than_a_millisecond(tempo: float) -> None
 def test_another_library_reads_the_same() -> None:
     symusic = pytest.importorskip("symusic", reason="reads MIDI files independently")
     other = symusic.Score.from_midi(write_midi(A_SCORE)).to("second")
-    found = [
+    notes = [
         Note(n.start, n.end, n.pitch, n.velocity, DRUMS if track.is_drum else track.program)
         for track in other.tracks
         for n in track.notes
     ]
-    assert [(n.pitch, n.velocity, n.program) for n in sorted(found)] == [
+    assert [(n.pitch, n.velocity, n.program) for n in sorted(notes)] == [
         (n.pitch, n.velocity, n.program) for n in A_SCORE.notes
     ]
-    for one, ours in zip(sorted(found), A_SCORE.notes, strict=True):
+    for one, ours in zip(sorted(notes), A_SCORE.notes, strict=True):
         assert (one.onset, one.end) == pytest.approx((ours.onset, ours.end), abs=1e-3)
     assert other.tempos[0].qpm == 120
     assert (other.time_signatures[0].numerator, other.time_signatures[0].denominator) == (3, 4)
@@ -96,9 +96,9 @@ def test_another_library_reads_the_same() -> None:
 def midi(*messages: Any, division: int = 480, kind: int = 0) -> bytes:
     file = mido.MidiFile(type=kind, ticks_per_beat=division)
     file.tracks.append(mido.MidiTrack(messages))
-    held = io.BytesIO()
-    file.save(file=held)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    return buffer.getvalue()
 
 
 def on(pitch: int, time: int = 0, velocity: int = 64, channel: int = 0) -> Any:

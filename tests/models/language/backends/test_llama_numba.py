@@ -41,9 +41,9 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def peer_of(config: dict[str, Any], dtype: torch.dtype = torch.float32) -> Any:
     """transformers' net, its weights such that nothing is silent, of this precision at most."""
-    told, maker = dict(config), AutoModelForCausalLM
+    options, maker = dict(config), AutoModelForCausalLM
     torch.manual_seed(2)
-    made: Any = maker.from_config(AutoConfig.for_model(told.pop("model_type"), **told))
+    made: Any = maker.from_config(AutoConfig.for_model(options.pop("model_type"), **options))
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.15)
@@ -52,8 +52,8 @@ def peer_of(config: dict[str, Any], dtype: torch.dtype = torch.float32) -> Any:
 
 
 def net_of(peer: Any, dtype: torch.dtype = torch.float32, **place: Any) -> LlamaNet:
-    told = peer.config.to_dict()
-    shape = Shape.of(told)
+    options = peer.config.to_dict()
+    shape = Shape.of(options)
     assert shape is not None
     tied = peer.all_tied_weights_keys
     weights = {n: t.to(dtype) for n, t in peer.state_dict().items() if n not in tied}
@@ -64,11 +64,11 @@ def net_of(peer: Any, dtype: torch.dtype = torch.float32, **place: Any) -> Llama
 
 def logits_of(net: LlamaNet, tokens: Tensor, slot: int = 1) -> Tensor:
     """Of every place of a text, a token at a time."""
-    found = []
-    for place, token in enumerate(tokens):
-        at = (torch.tensor([place]), torch.tensor([slot]), net.bucket(1)[None])
-        found.append(net.logits(token[None], *at)[0])
-    return torch.stack(found)
+    logits = []
+    for position, token in enumerate(tokens):
+        at = (torch.tensor([position]), torch.tensor([slot]), net.bucket(1)[None])
+        logits.append(net.logits(token[None], *at)[0])
+    return torch.stack(logits)
 
 
 TOKENS = torch.randint(0, 75, (112,), generator=torch.Generator().manual_seed(1))
@@ -122,25 +122,29 @@ def test_a_row_has_the_same_bits_in_any_batch(rows: int, words: torch.dtype | No
 
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_a_row_has_the_same_bits_however_many_threads_there_are(rows: int) -> None:
-    peer, before, found = peer_of({**SMALL, **KINDS["shared by five"]}), torch.get_num_threads(), []
+    peer, before, results = (
+        peer_of({**SMALL, **KINDS["shared by five"]}),
+        torch.get_num_threads(),
+        [],
+    )
     try:
         for threads in (1, 2, 3, 5):
             torch.set_num_threads(threads)
             net = net_of(peer)
-            part, spans = (
+            chunk, spans = (
                 TOKENS[: 16 * rows].view(rows, 16) % 75,
                 net.bucket(1)[None].expand(rows, 0),
             )
             slots = torch.arange(rows) % 3 + 1
             starts = torch.arange(rows) // 3 * 16
             with torch.inference_mode():
-                net.read(part[:, :8], starts, slots, spans)
-                logits = net.logits(part[:, 9], starts + 8, slots, spans)
-            found.append((logits, *net.caches))
+                net.read(chunk[:, :8], starts, slots, spans)
+                logits = net.logits(chunk[:, 9], starts + 8, slots, spans)
+            results.append((logits, *net.caches))
     finally:
         torch.set_num_threads(before)
-    for other in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
 def test_a_chunk_writes_what_single_tokens_write() -> None:
@@ -148,8 +152,8 @@ def test_a_chunk_writes_what_single_tokens_write() -> None:
     with torch.inference_mode():
         logits_of(net, TOKENS[:48], slot=1)
         for start in (0, 16, 32):
-            part = TOKENS[start : start + 16][None]
-            net.read(part, torch.tensor([start]), torch.tensor([2]), net.bucket(1)[None])
+            chunk = TOKENS[start : start + 16][None]
+            net.read(chunk, torch.tensor([start]), torch.tensor([2]), net.bucket(1)[None])
     for cache in net.caches:
         assert torch.equal(cache[1], cache[2])
         assert not cache[3].any()
@@ -166,9 +170,9 @@ def test_a_chunk_writes_what_single_tokens_write() -> None:
     ],
 )
 def test_other_nets_are_not_taken(changed: dict[str, Any]) -> None:
-    told = peer_of(SMALL).config.to_dict()
-    assert Shape.of(told) is not None
-    assert Shape.of({**told, **changed}) is None
+    config = peer_of(SMALL).config.to_dict()
+    assert Shape.of(config) is not None
+    assert Shape.of({**config, **changed}) is None
 
 
 def test_a_window_bounds_the_context() -> None:

@@ -39,25 +39,25 @@ def test_weights_take_what_they_are_kept_as(path: Path) -> None:
     ]
     table = 272 * 32
     caches = 17 * 2 * 4 * 2 * 2 * 1024 * 16  # keys and values of 16 slots and of what fills up
-    for came, place, each in cases:
+    for came, placement, each in cases:
         kept = table * (2 if came in ({"BF16"}, {"F16"}) else 4)  # of tokens' vectors
-        told = selection.loaded_bytes(header, 100_000, frozenset({*came, "U8"}), place)
-        assert told == 100_000 * each + kept + caches, (came, place)
+        size = selection.loaded_bytes(header, 100_000, frozenset({*came, "U8"}), placement)
+        assert size == 100_000 * each + kept + caches, (came, placement)
         assert selection.loaded_bytes(other, 50, frozenset(came), single) == 200 + 2**30
 
 
 def test_there_are_as_many_slots_as_a_worker_has_room_for(path: Path) -> None:
-    held = load(path)
-    elements = sum(t.numel() for t in held.tensors.values())
+    checkpoint = load(path)
+    elements = sum(t.numel() for t in checkpoint.tensors.values())
     slot = 2 * 4 * 2 * 2 * 1024 * 16
 
     def weighed(memory: int) -> int:
-        place = Placement(CPU, memory_limit=memory)
-        return selection.loaded_bytes(held.header, elements, frozenset({"F32"}), place)
+        placement = Placement(CPU, memory_limit=memory)
+        return selection.loaded_bytes(checkpoint.header, elements, frozenset({"F32"}), placement)
 
     weights = weighed(2**30) - 17 * slot
     for room, slots in ((17 * slot, 16), (6 * slot, 5), (3 * slot - 1, 1), (0, 1)):
-        family = Language(held, Placement(CPU, memory_limit=weights + room))
+        family = Language(checkpoint, Placement(CPU, memory_limit=weights + room))
         assert family.max_items == slots
         caches = sum(cache.nbytes for cache in family.runtime.net.caches)
         assert weighed(weights + room) == weights + caches
@@ -65,14 +65,16 @@ def test_there_are_as_many_slots_as_a_worker_has_room_for(path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "find_spec", lambda name: None)
         assert weighed(2**20) <= 2**20, "whatever net it is, it fits where its weights do"
-        assert 1 <= Language(held, Placement(CPU, memory_limit=2**20)).max_items < 16
+        assert 1 <= Language(checkpoint, Placement(CPU, memory_limit=2**20)).max_items < 16
 
 
 @pytest.mark.parametrize("net", [{}, {"config": 3}, {"context": "long"}])
 def test_a_header_that_is_none_of_a_language_model_is_refused_before_it_is_weighed(
     path: Path, net: dict[str, Any]
 ) -> None:
-    held = load(path)
-    header = held.header.model_copy(update={"net": {**held.header.net, **net} if net else {}})
+    checkpoint = load(path)
+    header = checkpoint.header.model_copy(
+        update={"net": {**checkpoint.header.net, **net} if net else {}}
+    )
     with pytest.raises((CheckpointError, ValueError)):
         selection.loaded_bytes(header, 50, frozenset({"F32"}), Placement(CPU))

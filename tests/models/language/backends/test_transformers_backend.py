@@ -70,9 +70,9 @@ def net_of(peer: Any) -> CausalNet:
 def read(net: CausalNet, tokens: Tensor, slot: Tensor) -> None:
     """All of them, the last chunk filled up, as a page does it."""
     for start in range(0, len(tokens), net.chunk):
-        part = tokens[start : start + net.chunk]
-        part = torch.cat([part, part[-1:].repeat(net.chunk - len(part))])
-        net.read(part[None], torch.tensor([start]), slot, net.bucket(start + net.chunk)[None])
+        chunk = tokens[start : start + net.chunk]
+        chunk = torch.cat([chunk, chunk[-1:].repeat(net.chunk - len(chunk))])
+        net.read(chunk[None], torch.tensor([start]), slot, net.bucket(start + net.chunk)[None])
 
 
 @pytest.mark.parametrize("kind", KINDS)
