@@ -60,7 +60,9 @@ class FrozenTextTower:
         weights = {k: v.float() for k, v in clip.tensors.items() if not k.startswith("words.")}
         net.load_state_dict(weights)
         net = net.eval().requires_grad_(False).to(device)
-        return cls(net, WordTokenizer.read(clip.tensors), int(net.text.context_length), device)
+        return cls(
+            net, WordTokenizer.from_tensors(clip.tensors), int(net.text.context_length), device
+        )
 
     @torch.no_grad()
     def encode(self, tokens: Tensor) -> TextCondition:

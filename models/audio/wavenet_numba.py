@@ -154,7 +154,9 @@ def _run(
             for row in range(rows):
                 for i in range(weights.residual):
                     scratch.both[row, weights.residual + i] = weights.embed[last[first + row], i]
-            step(weights, scratch, (rings, length), conditioning[:, k // weights.hop], first, rows)
+            next_logits(
+                weights, scratch, (rings, length), conditioning[:, k // weights.hop], first, rows
+            )
             for row in range(rows):
                 at = first + row
                 u, heat, p = uniforms[at, k], temperature[at], top_p[at]
@@ -166,7 +168,7 @@ def _run(
 
 
 @compiled
-def step(
+def next_logits(
     weights: PackedWaveNet,
     scratch: WaveNetScratch,
     state: Any,

@@ -78,13 +78,13 @@ def advance(weights: Stacked, state: State, conditioning: Tensor, draws: Draws) 
     rings, length, last = state[0].clone(memory_format=torch.contiguous_format), *state[1:]
     samples = []
     for k in range(draws.uniforms.shape[1]):
-        logits = step(weights, (rings, length + k, last), conditioning[:, k // weights.hop])
+        logits = next_logits(weights, (rings, length + k, last), conditioning[:, k // weights.hop])
         last, sound = draw(logits, draws.uniforms[:, k], draws.temperature, draws.top_p)
         samples.append(torch.where(sound, weights.levels[last], torch.nan))
     return torch.stack(samples, 1), rings, length + len(samples), last
 
 
-def step(weights: Stacked, state: State, conditioning: Tensor) -> Tensor:
+def next_logits(weights: Stacked, state: State, conditioning: Tensor) -> Tensor:
     """Logits (B, classes) of the next sample; the rings are written. told (B, layers, 2 gate).
 
     What the layers' inputs of `dilation` samples ago come to is known beforehand, for all at once.

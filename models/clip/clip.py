@@ -63,7 +63,7 @@ class CLIP:
         page[: len(rows)] = torch.tensor(rows)
         return page
 
-    async def read(
+    async def encode_prompts(
         self, texts: Sequence[str], progress: tuple[int, int]
     ) -> tuple[tuple[EncodedPrompt, ...], tuple[str, ...]]:
         """Encodes texts. Returns them, and notes on the words that were not read."""
@@ -127,7 +127,7 @@ def _tokenizer_of(checkpoint: Checkpoint, process: ClipProcess) -> WordTokenizer
     if process.words == "all":
         return EveryWord()
     try:
-        return WordTokenizer.read(checkpoint.tensors)
+        return WordTokenizer.from_tensors(checkpoint.tensors)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{process.fault}: {error}") from None
 

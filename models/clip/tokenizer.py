@@ -48,7 +48,7 @@ class WordTokenizer:
         return cls(torch.tensor(sorted(kept), dtype=torch.int32), frozenset(taken))
 
     @classmethod
-    def read(cls, tensors: dict[str, Tensor]) -> "WordTokenizer":
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> "WordTokenizer":
         """From what `tensors` has made. Raises KeyError or ValueError if it is not there."""
         text = bytes(tensors["words.known"].tolist()).decode()
         return cls(tensors["words.kept"], frozenset(text.split("\n")))
@@ -112,10 +112,10 @@ class TokenizedText:
     beyond: tuple[str, ...]
 
 
-def notes_of(context: int, *reads: TokenizedText) -> tuple[str, ...]:
+def notes_of(context: int, *texts: TokenizedText) -> tuple[str, ...]:
     """What should be noted of texts that one model has read: each unknown word once."""
-    unknown = [word for read in reads for word in read.unknown]
-    beyond = [word for read in reads for word in read.beyond]
+    unknown = [word for text in texts for word in text.unknown]
+    beyond = [word for text in texts for word in text.beyond]
     notes = [f"not understood: {word}" for word in dict.fromkeys(unknown)]
     if beyond:
         notes.append(f"beyond the {context} tokens that are read: {' '.join(beyond)}")

@@ -80,11 +80,11 @@ class ClipGuidance:
             (gradient,) = torch.autograd.grad(similarity, x0)
         return gradient
 
-    async def read(
+    async def encode_target(
         self, params: SampledParams, text: str, scale: float, progress: Progress
     ) -> ClipTarget:
         """The target that a text sets; it is encoded once a request."""
-        (prompt,), notes = await self.clip.read([text], progress)
+        (prompt,), notes = await self.clip.encode_prompts([text], progress)
         return self.target(params, scale, prompt.pooled, notes)
 
     def target(

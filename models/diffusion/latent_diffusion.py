@@ -112,7 +112,7 @@ class LatentDiffusion:
         count, upscales = calls(params, path), params.upscale > 1
         steps = 2 + count + upscales
         texts = [params.prompt, params.negative_prompt or ""]
-        prompts, notes = await self.clip.read(texts, (1, steps))
+        prompts, notes = await self.clip.encode_prompts(texts, (1, steps))
         length = next(n for n in self.predict if n >= max(p.length for p in prompts))
         target = await self._clip_target(params, prompts[0], (1, steps))
         init = await self._init_image(params, inputs)
@@ -150,7 +150,7 @@ class LatentDiffusion:
             return None
         if self.clip_guidance.clip is self.clip:
             return self.clip_guidance.target(params, scale, prompt.pooled)
-        return await self.clip_guidance.read(params, params.prompt, scale, progress)
+        return await self.clip_guidance.encode_target(params, params.prompt, scale, progress)
 
     async def _init_image(self, params: TextToImageParams, inputs: Inputs) -> InitImage | None:
         if params.init_image is None:

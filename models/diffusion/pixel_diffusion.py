@@ -92,7 +92,7 @@ class Diffusion:
             return None
         scale = params.clip_guidance_scale or self.process.clip_guidance
         progress = (1, 1 + calls(params, path))
-        return await self.clip_guidance.read(params, params.prompt, scale, progress)
+        return await self.clip_guidance.encode_target(params, params.prompt, scale, progress)
 
     def _guidance(self, params: DiffusionParams) -> Guidance:
         none = torch.tensor(self.net.classes)

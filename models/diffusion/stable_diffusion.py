@@ -59,7 +59,7 @@ class StableDiffusion:
         most = 8 if placement.device.type == "cuda" else None
         z, small = self._zeros(*self.size), self._zeros(*self._small)
         states = torch.zeros(self.nets.tokenizer.context, self.nets.width)
-        tokens = self.nets.tokenizer.read("").tokens
+        tokens = self.nets.tokenizer.encode("").tokens
         self.tell: BatchedFn[Tensor] = BatchedFn(
             self.nets.tell, (tokens,), pad_to=2, dtype=placement.dtype
         )
@@ -105,7 +105,7 @@ class StableDiffusion:
         path = self._path(params)
         steps = 2 + calls(params, path)
         size = (params.height or self.size[0], params.width or self.size[1])
-        guidance, notes = await self._read(params, steps)
+        guidance, notes = await self._encode_prompts(params, steps)
         target = await self._clip_target(params, (1, steps))
         init = await self._init_image(params, inputs, size)
         request = DiffusionRequest(
@@ -129,12 +129,12 @@ class StableDiffusion:
         final = self.schedule.alpha_bar[0].item() if short else 1.0
         return path_of(params, self.schedule, ScheduleEnds(self.process.offset, final))
 
-    async def _read(
+    async def _encode_prompts(
         self, params: StableDiffusionParams, steps: int
     ) -> tuple[Guidance, tuple[str, ...]]:
         """What the net is given of the words, and notes on those that were not read."""
         tokenizer = self.nets.tokenizer
-        texts = [tokenizer.read(t) for t in (params.prompt, params.negative_prompt or "")]
+        texts = [tokenizer.encode(t) for t in (params.prompt, params.negative_prompt or "")]
         cond, uncond = await gather(*(Step(self.tell, (t.tokens,), (1, steps)) for t in texts))
         beyond = f"beyond the {tokenizer.context} tokens that are read"
         notes = tuple(f"{beyond}: {text.beyond}" for text in texts if text.beyond)
@@ -146,7 +146,7 @@ class StableDiffusion:
         scale = params.clip_guidance_scale
         if self.clip_guidance is None or scale is None:
             return None
-        return await self.clip_guidance.read(params, params.prompt, scale, progress)
+        return await self.clip_guidance.encode_target(params, params.prompt, scale, progress)
 
     async def _init_image(
         self, params: StableDiffusionParams, inputs: Inputs, size: tuple[int, int]

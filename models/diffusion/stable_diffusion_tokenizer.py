@@ -55,7 +55,7 @@ class PromptTokenizer:
             raise CheckpointError("its tokenizer's marks are not among its words")
         return PromptTokenizer(tokenizer, context)
 
-    def read(self, text: str) -> TokenizedPrompt:
+    def encode(self, text: str) -> TokenizedPrompt:
         """As `StableDiffusionPipeline` does: cut and padded to the context."""
         rows = self._tokenizer(text, verbose=False).input_ids
         beyond = ""

@@ -62,16 +62,16 @@ class Language:
             sampling_row(TITLE, torch.tensor(0.5)),
         )
         policy: dict[str, Any] = {"pad_to": net.pad_to, "max_batch": net.max_batch}
-        read: BatchedFn[Tensor] = BatchedFn(self._read, (chunk, *at), **policy)
+        prefill: BatchedFn[Tensor] = BatchedFn(self._prefill, (chunk, *at), **policy)
         following: BatchedFn[Choice] = BatchedFn(
             self._next, (torch.tensor(0), *at, draws), **policy
         )
-        self.runtime = LanguageRuntime(tokenizer, net, read, following)
-        self.batched = (read, following)
+        self.runtime = LanguageRuntime(tokenizer, net, prefill, following)
+        self.batched = (prefill, following)
 
-    def _read(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
+    def _prefill(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
         self._seen[slot[:, None], tokens] = True
-        self.runtime.net.read(tokens, start, slot, bucket)
+        self.runtime.net.prefill(tokens, start, slot, bucket)
         return torch.zeros(len(tokens), device=tokens.device)
 
     def _next(

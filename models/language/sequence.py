@@ -24,7 +24,7 @@ class LanguageRuntime:
 
     tokenizer: TextTokens
     net: Net
-    read: BatchedFn[Any]  # of a chunk of tokens, their first place, the slot, the span
+    prefill: BatchedFn[Any]  # of a chunk of tokens, their first place, the slot, the span
     next: BatchedFn[Choice]  # of a token, its place, the slot, the span, and how to draw
 
 
@@ -95,7 +95,7 @@ class TokenSequence:
 
         One uniform a token is drawn, whether it is used or not.
         """
-        await self._read(prompt)
+        await self._prefill(prompt)
         written, last = (
             Generated(Detokenizer(self._runtime.tokenizer, prompt, how.stop)),
             prompt[-1],
@@ -110,7 +110,7 @@ class TokenSequence:
             self._unsaid = piece if piece and aloud else None
         return written
 
-    async def _read(self, tokens: Sequence[int]) -> None:
+    async def _prefill(self, tokens: Sequence[int]) -> None:
         """Have all of these but the last in the slot; what it holds of them already is kept."""
         last, size = len(tokens) - 1, self._runtime.net.chunk
         pairs = zip(self._tokens, tokens[:last], strict=False)
@@ -119,7 +119,7 @@ class TokenSequence:
             chunk = list(tokens[begin : min(begin + size, last)])
             chunk += chunk[-1:] * (size - len(chunk))  # written over by what follows
             row = (torch.tensor(chunk), *self._at(begin, size))
-            await Step(self._runtime.read, row, self._progress(), delta=self._said())
+            await Step(self._runtime.prefill, row, self._progress(), delta=self._said())
         self._tokens = list(tokens[:last])
 
     def _at(self, position: int, count: int) -> tuple[Tensor, Tensor, Tensor]:

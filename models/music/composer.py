@@ -143,4 +143,4 @@ def stepping(net: Net, device: torch.device) -> Stepping:
 
     weights = packed(net)
     cache = empty(weights, SLOTS + 1)
-    return Stepping(partial(kernel.step, weights), kernel.draw, cache, None)
+    return Stepping(partial(kernel.next_logits, weights), kernel.draw, cache, None)

@@ -23,7 +23,9 @@ from models.nets.composer import Cache
 ZERO, ONE, INFINITE = np.float32(0), np.float32(1), np.float32(np.inf)
 
 
-def step(weights: PackedComposer, x: Tensor, at: Tensor, slot: Tensor, cache: Cache) -> Tensor:
+def next_logits(
+    weights: PackedComposer, x: Tensor, at: Tensor, slot: Tensor, cache: Cache
+) -> Tensor:
     """As `Composer.step`, on the CPU and over a cache of `empty`.
 
     Rows are shared out among torch's threads by fours, which share a read of the weights.

@@ -38,7 +38,7 @@ class Composition:
 
     def add(self, token: int) -> None:
         """Raises ScoreError for one that may not follow."""
-        kind, value = self.tokenizer.read(token)
+        kind, value = self.tokenizer.kind_of(token)
         self.state = self.tokenizer.after(self.state, token)
         self.tokens.append(token)
         self.bars += kind == "bar"

@@ -106,7 +106,7 @@ def _merged(data: bytes, tracks: list[tuple[int, int]]) -> list[Event]:
     messages = 0
     for number, (start, end) in enumerate(tracks, 1):
         track = _Track(data[start:end], number, MOST_MESSAGES - messages, end > len(data))
-        events += track.read()
+        events += track.read_track()
         messages += track.messages
     return sorted(events, key=itemgetter(0))
 
@@ -128,7 +128,7 @@ class _Track:
 
     events: list[Event] = field(default_factory=list)
 
-    def read(self) -> list[Event]:
+    def read_track(self) -> list[Event]:
         try:
             while self.at < len(self.data) and self._read_message():
                 pass

@@ -102,7 +102,7 @@ class MusicTokens:
     def token(self, kind: str, value: int) -> int:
         return self.first[kind] + value
 
-    def read(self, token: int) -> tuple[str, int]:
+    def kind_of(self, token: int) -> tuple[str, int]:
         """Its kind, and which of that kind it is. Raises ScoreError for none of the vocabulary."""
         if not 0 <= token < self.size:
             raise ScoreError(f"no token {token} in a vocabulary of {self.size}")
@@ -154,7 +154,7 @@ class MusicTokens:
         values = {"style": -1, "key": 0, "tempo": nearest(TEMPOS, 120), "meter": 0}
         state, bar, current = State(), -1, DEFAULTS
         for token in tokens:
-            kind, value = self.read(token)
+            kind, value = self.kind_of(token)
             state = self.after(state, token)
             if kind in values:
                 values[kind] = value
@@ -171,7 +171,7 @@ class MusicTokens:
 
     def after(self, state: State, token: int) -> State:
         """Where a sequence is one token on. Raises ScoreError for one that may not follow."""
-        kind, value = self.read(token)
+        kind, value = self.kind_of(token)
         if not any(start <= token < stop for start, stop in self.allowed(state)):
             raise ScoreError(f"a {kind} token can't stand after {state.kind or 'nothing'}")
         if kind == "meter":

@@ -102,7 +102,7 @@ class VideoDiffusion:
         count = evaluations(params.sampler, len(path))
         steps = 3 + count + (params.upscale > 1)
         texts = [params.prompt, params.negative_prompt or ""]
-        prompts, notes = await self.clip.read(texts, (1, steps))
+        prompts, notes = await self.clip.encode_prompts(texts, (1, steps))
         length = next(n for n in self.predict if n >= max(p.length for p in prompts))
         denoise = Denoiser(
             self.predict[length],

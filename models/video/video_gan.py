@@ -58,7 +58,7 @@ class VideoGAN:
         self, params: VideoGANParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
         steps = 1 + (self.clip is not None) + (params.upscale > 1)
-        text, notes = await self._read(params, steps)
+        text, notes = await self._encode_prompts(params, steps)
         done = steps - (params.upscale > 1)
         clip = await Step(self.film, (self._latent(params, rng), text), (done, steps))
         return await filmed(params, clip, self.enlarging, (steps, steps), notes)
@@ -68,9 +68,11 @@ class VideoGAN:
             return normal(rng, self.net.latent)
         return truncated_normal(rng, params.truncation, self.net.latent)
 
-    async def _read(self, params: VideoGANParams, steps: int) -> tuple[Tensor, tuple[str, ...]]:
+    async def _encode_prompts(
+        self, params: VideoGANParams, steps: int
+    ) -> tuple[Tensor, tuple[str, ...]]:
         """The words as one vector, and notes on those that were not read."""
         if self.clip is None:
             return torch.zeros(0), ()
-        (prompt,), notes = await self.clip.read([params.prompt], (1, steps))
+        (prompt,), notes = await self.clip.encode_prompts([params.prompt], (1, steps))
         return prompt.pooled, notes

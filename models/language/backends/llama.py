@@ -47,7 +47,7 @@ class LlamaNet:
         """Nothing: a row attends over just what is there."""
         return torch.empty(0, dtype=torch.int64)
 
-    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
+    def prefill(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
         places = start[:, None] + torch.arange(tokens.shape[1])
         self._run(tokens.flatten(), places.flatten(), slot.repeat_interleave(tokens.shape[1]))
 

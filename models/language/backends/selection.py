@@ -39,7 +39,7 @@ class Net(Protocol):
         """Positions that a row ending at `until` attends over: rows of one bucket share a
         batch."""
 
-    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
+    def prefill(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
         """Write what becomes of tokens (B, C), which begin at `start` (B,), into slots (B,)."""
 
     def logits(self, token: Tensor, position: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ class CausalNet:
             length *= 2
         return torch.arange(min(length, self.places))
 
-    def read(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
+    def prefill(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
         """Write what becomes of tokens (B, C), which begin at `start` (B,), into slots (B,)."""
         places = start[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
         self._run(self._net.base_model, tokens, places, slot, bucket)
@@ -124,7 +124,7 @@ class CausalNet:
         try:
             with torch.inference_mode():
                 want = self._net(tokens[None], use_cache=False).logits[0, -1].float()
-                self.read(tokens[None, :-1], at, at, everywhere)
+                self.prefill(tokens[None, :-1], at, at, everywhere)
                 got = self.logits(tokens[-1:], at + count - 1, at, everywhere)[0].float()
         except (RuntimeError, IndexError) as error:
             raise CheckpointError(f"it can't be run over a cache: {error}") from None

@@ -87,7 +87,9 @@ def kernel_logits(net: WaveNetModel, classes: Tensor) -> Tensor:
         for row, number in enumerate(previous.tolist()):
             scratch.both[0, net.residual : 2 * net.residual] = weights.embed[number]
             frame = conditioning[:, k // net.hop].contiguous().numpy()
-            wavenet_numba.step(weights, scratch, (rings.numpy(), length.numpy()), frame, row, 1)
+            wavenet_numba.next_logits(
+                weights, scratch, (rings.numpy(), length.numpy()), frame, row, 1
+            )
             logits.append(torch.tensor(scratch.logits[0, : net.classes]))
         length += 1
     return torch.stack(logits).unflatten(0, (-1, len(classes))).transpose(0, 1)
@@ -97,7 +99,9 @@ def plain_logits(net: WaveNetModel, classes: Tensor) -> Tensor:
     weights = Stacked(net)
     (rings, length, _), conditioning, _ = asked(net, len(classes))
     logits = [
-        wavenet_torch.step(weights, (rings, length + k, previous), conditioning[:, k // net.hop])
+        wavenet_torch.next_logits(
+            weights, (rings, length + k, previous), conditioning[:, k // net.hop]
+        )
         for k, previous in enumerate(predecessors(net, classes).unbind(1))
     ]
     return torch.stack(logits, 1)

@@ -53,7 +53,7 @@ def test_a_table_pads() -> None:
 
 def test_words_come_back_from_their_tensors() -> None:
     words = known()
-    back = WordTokenizer.read(words.tensors())
+    back = WordTokenizer.from_tensors(words.tensors())
     assert back.known == words.known
     assert back.read_text("a red dog", 32) == words.read_text("a red dog", 32)
 

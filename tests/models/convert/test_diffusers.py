@@ -208,7 +208,7 @@ def test_a_folder_of_any_make_becomes_the_same(
         PromptTokenizer.of(dict.fromkeys(("bos_token",), "<|startoftext|>"), x, 16)
         for x in (got, tensors)
     )
-    assert torch.equal(mine.read("a red apple").tokens, others.read("a red apple").tokens)
+    assert torch.equal(mine.encode("a red apple").tokens, others.encode("a red apple").tokens)
 
 
 def test_what_pads_is_told_by_the_map_of_marks(folder: Path, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_words_are_those_of_the_pipelines_tokenizer(
 ) -> None:
     tokenizer = tiny_pipeline(version).tokenizer
     rows = tokenizer(text, padding="max_length", max_length=16, truncation=True).input_ids
-    assert models[version].nets.tokenizer.read(text).tokens.tolist() == rows
+    assert models[version].nets.tokenizer.encode(text).tokens.tolist() == rows
 
 
 def test_the_words_of_clip_are_read_as_open_clip_reads_them() -> None:
@@ -148,8 +148,8 @@ def test_the_words_of_clip_are_read_as_open_clip_reads_them() -> None:
     words = PromptTokenizer.of(TOKENIZER, tensors, 77)
     for text in ("a red apple, 4k; it's good!", "Ein Gemälde von Zürich", "一个红苹果 🍎"):
         rows = [begin, *theirs.encode(text), end]
-        assert words.read(text).tokens.tolist() == rows + [end] * (77 - len(rows))
-    assert words.read("apple " * 80).beyond == "apple apple apple apple apple"
+        assert words.encode(text).tokens.tolist() == rows + [end] * (77 - len(rows))
+    assert words.encode("apple " * 80).beyond == "apple apple apple apple apple"
 
 
 def test_what_is_beyond_the_context_is_noted_with_the_output(model: StableDiffusion) -> None:

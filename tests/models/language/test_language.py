@@ -103,7 +103,7 @@ def test_cached_logits_are_those_of_the_whole_text(peer: Any, family: Language) 
         begun = len(tokens) - len(tokens) % net.chunk - net.chunk
         for start in range(0, begun, net.chunk):
             chunk = torch.tensor([tokens[start : start + net.chunk]])
-            net.read(chunk, torch.tensor([start]), at, net.bucket(start + net.chunk)[None])
+            net.prefill(chunk, torch.tensor([start]), at, net.bucket(start + net.chunk)[None])
         for position in range(begun, len(tokens)):
             row = (torch.tensor([tokens[position]]), torch.tensor([position]), at)
             (logits,) = net.logits(*row, net.bucket(position + 1)[None])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.audio import wavenet_torch
 from models.kernels.simd import Floats, Weights
-from models.music.composer_numba import draw, step
+from models.music.composer_numba import draw, next_logits
 from models.music.composer_weights import TILE, empty, packed
 from models.nets.composer import Cache, ComposerModel
 
@@ -55,7 +55,7 @@ def stepped(net: ComposerModel, run: Step, cache: Cache, inputs: tuple[Tensor, T
 def by_kernel(net: ComposerModel, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Cache]:
     weights = packed(net)
     cache = empty(weights, 5)
-    return stepped(net, partial(step, weights), cache, inputs), cache
+    return stepped(net, partial(next_logits, weights), cache, inputs), cache
 
 
 @pytest.mark.parametrize("kind", NETS)
@@ -89,7 +89,7 @@ def test_upper_halves_change_no_bit(kind: str) -> None:
         close=whole(weights.close),
         out=whole(weights.out),
     )
-    assert torch.equal(stepped(net, partial(step, same), empty(same, 5), inputs), logits)
+    assert torch.equal(stepped(net, partial(next_logits, same), empty(same, 5), inputs), logits)
 
 
 def whole(halves: Weights) -> Floats:
@@ -130,7 +130,7 @@ def test_a_row_keeps_its_bits_in_any_company(half: bool) -> None:
     def run(chosen: list[int]) -> tuple[Tensor, Cache]:
         cache = Cache(*(part.clone() for part in _parts(begun)))
         x, at, slot = (column[chosen] for column in rows)
-        return step(weights, x, at, slot, cache), cache
+        return next_logits(weights, x, at, slot, cache), cache
 
     alone = [run([row]) for row in range(9)]
     for chosen in ([0, 1], [2, 1, 0], [4, 3, 5, 7], [8, 3, 6, 2, 0], list(range(9))):
@@ -150,10 +150,10 @@ def _parts(cache: Cache) -> tuple[Tensor, Tensor]:
 def test_what_the_net_is_changed_to_later_is_not_seen() -> None:
     net = net_of("odd")
     weights, rows = packed(net), asked(net, 1)
-    first = step(weights, *rows, empty(weights, 2))
+    first = next_logits(weights, *rows, empty(weights, 2))
     for parameter in net.parameters():
         parameter.zero_()
-    assert torch.equal(step(weights, *rows, empty(weights, 2)), first)
+    assert torch.equal(next_logits(weights, *rows, empty(weights, 2)), first)
 
 
 def test_draws_are_those_of_the_plain_steps() -> None:

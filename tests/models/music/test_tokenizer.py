@@ -76,7 +76,7 @@ def test_a_piece_on_the_grid_comes_back_as_it_was() -> None:
     for had, has in zip(score.notes, back.notes, strict=True):
         assert (has.onset, has.end) == pytest.approx((had.onset, had.end))
         assert (has.pitch, has.velocity, has.program) == (had.pitch, had.velocity, had.program)
-    assert " ".join(TOKENS.read(token)[0] for token in tokens) == (
+    assert " ".join(TOKENS.kind_of(token)[0] for token in tokens) == (
         "style key tempo meter bar position duration pitch position velocity duration pitch "
         "position program drum bar position program duration pitch end"
     )
@@ -93,8 +93,8 @@ def test_numbers_stay_when_styles_are_added() -> None:
     assert more.size == TOKENS.size + 1
     assert TOKENS.token("pad", 0) == 0
     for token in range(TOKENS.size):
-        assert more.read(token) == TOKENS.read(token)
-        assert TOKENS.token(*TOKENS.read(token)) == token
+        assert more.kind_of(token) == TOKENS.kind_of(token)
+        assert TOKENS.token(*TOKENS.kind_of(token)) == token
 
 
 def test_whatever_is_drawn_of_the_allowed_is_a_score() -> None:
@@ -112,13 +112,13 @@ def test_whatever_is_drawn_of_the_allowed_is_a_score() -> None:
 
 def test_a_full_bar_has_no_more_positions() -> None:
     state = State("pitch", 48, 47)
-    kinds = {TOKENS.read(low)[0] for low, _ in TOKENS.allowed(state)}
+    kinds = {TOKENS.kind_of(low)[0] for low, _ in TOKENS.allowed(state)}
     assert kinds == {"program", "velocity", "duration", "pitch", "bar", "end"}
 
 
 def test_after_percussion_s_program_there_is_no_duration() -> None:
     state = TOKENS.after(State("position", 48, 0), TOKENS.token("program", DRUMS))
-    kinds = {TOKENS.read(low)[0] for low, _ in TOKENS.allowed(state)}
+    kinds = {TOKENS.kind_of(low)[0] for low, _ in TOKENS.allowed(state)}
     assert kinds == {"velocity", "drum"}
 
 
@@ -130,13 +130,13 @@ def test_programs_and_pitches_rise_within_a_position() -> None:
     assert (pitch + 127, pitch + 128) in TOKENS.allowed(state)
     assert (program + 6, program + 129) in TOKENS.allowed(state)
     state = TOKENS.after(state, pitch + 127)
-    kinds = {TOKENS.read(low)[0] for low, _ in TOKENS.allowed(state)}
+    kinds = {TOKENS.kind_of(low)[0] for low, _ in TOKENS.allowed(state)}
     assert kinds == {"program", "position", "bar", "end"}
     after = TOKENS.after(state, TOKENS.token("position", 1))
     assert (pitch, pitch + 128) in TOKENS.allowed(after)
     assert (program, program + 129) in TOKENS.allowed(after)
     last = TOKENS.after(State("program", 48, 0, DRUMS), TOKENS.token("drum", len(DRUM_KEYS) - 1))
-    assert {TOKENS.read(low)[0] for low, _ in TOKENS.allowed(last)} == {"position", "bar", "end"}
+    assert {TOKENS.kind_of(low)[0] for low, _ in TOKENS.allowed(last)} == {"position", "bar", "end"}
 
 
 def test_a_piece_that_is_cut_off_is_as_long_as_its_notes() -> None:
@@ -149,7 +149,7 @@ def test_a_piece_that_is_cut_off_is_as_long_as_its_notes() -> None:
 
 def test_what_can_not_be_said_or_read_is_told() -> None:
     empty = Score(())
-    assert [TOKENS.read(t)[0] for t in TOKENS.encode(empty, "jazz")][-1] == "end"
+    assert [TOKENS.kind_of(t)[0] for t in TOKENS.encode(empty, "jazz")][-1] == "end"
     with pytest.raises(ScoreError, match="no style 'rock'; there are classical, folk, jazz"):
         TOKENS.encode(empty, "rock")
     with pytest.raises(ScoreError, match="the meter 7/8"):

@@ -138,7 +138,7 @@ def test_a_row_has_the_same_bits_however_many_threads_there_are(rows: int) -> No
             slots = torch.arange(rows) % 3 + 1
             starts = torch.arange(rows) // 3 * 16
             with torch.inference_mode():
-                net.read(chunk[:, :8], starts, slots, spans)
+                net.prefill(chunk[:, :8], starts, slots, spans)
                 logits = net.logits(chunk[:, 9], starts + 8, slots, spans)
             results.append((logits, *net.caches))
     finally:
@@ -153,7 +153,7 @@ def test_a_chunk_writes_what_single_tokens_write() -> None:
         logits_of(net, TOKENS[:48], slot=1)
         for start in (0, 16, 32):
             chunk = TOKENS[start : start + 16][None]
-            net.read(chunk, torch.tensor([start]), torch.tensor([2]), net.bucket(1)[None])
+            net.prefill(chunk, torch.tensor([start]), torch.tensor([2]), net.bucket(1)[None])
     for cache in net.caches:
         assert torch.equal(cache[1], cache[2])
         assert not cache[3].any()

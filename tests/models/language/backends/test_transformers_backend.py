@@ -72,7 +72,7 @@ def read(net: CausalNet, tokens: Tensor, slot: Tensor) -> None:
     for start in range(0, len(tokens), net.chunk):
         chunk = tokens[start : start + net.chunk]
         chunk = torch.cat([chunk, chunk[-1:].repeat(net.chunk - len(chunk))])
-        net.read(chunk[None], torch.tensor([start]), slot, net.bucket(start + net.chunk)[None])
+        net.prefill(chunk[None], torch.tensor([start]), slot, net.bucket(start + net.chunk)[None])
 
 
 @pytest.mark.parametrize("kind", KINDS)
