@@ -133,7 +133,7 @@ def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
     learner = make()
     losses = run(learner, batch, 0, 60)
     assert losses[-1] < losses[0]
-    again = WordTokenizer.read(learner.weights())
+    again = WordTokenizer.from_tensors(learner.weights())
     assert again.known == words.known
 
 
