@@ -13,7 +13,7 @@ from app.auth import Keys
 from app.core import log, parent_watch
 from app.core.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 from app.http import exception_handlers
-from app.http.middleware import BodyLimits, Head, Limit, Tell
+from app.http.middleware import BodyLimit, BodyLimits, HeadRequests, RequestContext
 from app.http.origins import Cors, Hosts, Origins
 from app.http.protocol import BACKLOG, ConnectionLimits, Connections, affordable
 from app.http.proxies import Proxies
@@ -82,8 +82,8 @@ def _surround(app: Api, services: Services) -> None:
     """
     settings = services.settings
     limits = BodyLimits(settings.max_body, dict.fromkeys(WITH_FILES, settings.max_upload + FORM))
-    app.add_middleware(Head)
-    app.add_middleware(Limit, limits=limits)
+    app.add_middleware(HeadRequests)
+    app.add_middleware(BodyLimit, limits=limits)
     if settings.allowed_origins:
         app.add_middleware(Cors, allowed=settings.allowed_origins)
     app.add_middleware(Origins, allowed=settings.allowed_origins)
@@ -93,7 +93,7 @@ def _surround(app: Api, services: Services) -> None:
         app.add_middleware(Proxies, trusted=settings.trusted_proxies)
         if settings.keys_file is None:
             app.add_middleware(Hosts, allowed=settings.allowed_hosts)
-    app.add_middleware(Tell, metrics=services.metrics)
+    app.add_middleware(RequestContext, metrics=services.metrics)
 
 
 class Server(uvicorn.Server):

@@ -74,65 +74,71 @@ class Api(FastAPI):
 
 def document(app: FastAPI, services: Services) -> dict[str, Any]:
     """The document as of now."""
-    made = get_openapi(
+    document = get_openapi(
         title="Atelier", version=app.version, description=DESCRIPTION, routes=app.routes
     )
-    _drop_what_fastapi_assumes(made)
+    _drop_what_fastapi_assumes(document)
     for modality in MODALITIES.values():
-        made["paths"][modality.path]["post"]["requestBody"] = _body(made, services, modality.name)
-    made["paths"][IN_OPENAI]["post"]["requestBody"] = _body_in_openai(made, services)
-    made["paths"][MUSIC_IN_OPENAI]["post"]["requestBody"] = _music_in_openai(made, services)
-    made["paths"][VIDEOS_IN_OPENAI]["post"]["requestBody"] = _videos_in_openai(made, services)
+        document["paths"][modality.path]["post"]["requestBody"] = _body(
+            document, services, modality.name
+        )
+    document["paths"][IN_OPENAI]["post"]["requestBody"] = _body_in_openai(document, services)
+    document["paths"][MUSIC_IN_OPENAI]["post"]["requestBody"] = _music_in_openai(document, services)
+    document["paths"][VIDEOS_IN_OPENAI]["post"]["requestBody"] = _videos_in_openai(
+        document, services
+    )
     for path, kind in TEXT_IN_OPENAI.items():
-        made["paths"][path]["post"]["requestBody"] = _text_in_openai(made, services, kind)
+        document["paths"][path]["post"]["requestBody"] = _text_in_openai(document, services, kind)
     if services.settings.keys_file:
         schemes = {"key": {"type": "http", "scheme": "bearer"}}
-        made["components"]["securitySchemes"] = schemes
-        for path, operations in made["paths"].items():
+        document["components"]["securitySchemes"] = schemes
+        for path, operations in document["paths"].items():
             for operation in operations.values():
                 operation["security"] = [] if path in OPEN else [{"key": []}]
-    _make_portable(made)
-    return made
+    _make_portable(document)
+    return document
 
 
-def _make_portable(made: dict[str, Any]) -> None:
+def _make_portable(document: dict[str, Any]) -> None:
     """Every schema of the document as generators of clients take it."""
-    schemas = made["components"]["schemas"]
+    schemas = document["components"]["schemas"]
     schemas |= {name: portable(schema) for name, schema in schemas.items()}
-    for operations in made["paths"].values():
+    for operations in document["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", ()):
                 parameter["schema"] = portable(parameter["schema"])
 
 
-def _drop_what_fastapi_assumes(made: dict[str, Any]) -> None:
+def _drop_what_fastapi_assumes(document: dict[str, Any]) -> None:
     """It writes a 422 of its own shape on every route that has a parameter."""
     for name in ("HTTPValidationError", "ValidationError"):
-        made["components"]["schemas"].pop(name, None)
-    for operations in made["paths"].values():
+        document["components"]["schemas"].pop(name, None)
+    for operations in document["paths"].values():
         for operation in operations.values():
             schema = operation["responses"].get("422", {}).get("content", {})
             if "HTTPValidationError" in str(schema):
                 del operation["responses"]["422"]
 
 
-def _body(made: dict[str, Any], services: Services, modality: str) -> dict[str, Any]:
+def _body(document: dict[str, Any], services: Services, modality: str) -> dict[str, Any]:
     """Any of the models' requests; all but the default model's must name it."""
     entries = [x for _, x in services.catalog.of(modality)]
-    _, found = models_json_schema([(x.request, "validation") for x in entries], ref_template=REFS)
-    schemas = found.get("$defs", {})
+    _, definitions = models_json_schema(
+        [(x.request, "validation") for x in entries], ref_template=REFS
+    )
+    schemas = definitions.get("$defs", {})
     default = services.settings.default_model(modality)
     for entry in entries:
         schema = schemas[entry.id]
         if entry.id != default:
             schema["required"] = ["model", *schema.get("required", [])]
-    made["components"]["schemas"] |= schemas
+    document["components"]["schemas"] |= schemas
     return _any_of({x.id: _example(x) for x in entries})
 
 
-def _body_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
+def _body_in_openai(document: dict[str, Any], services: Services) -> dict[str, Any]:
     """The same for OpenAI's dialect, made of the native requests of all models of pictures."""
-    schemas = made["components"]["schemas"]
+    schemas = document["components"]["schemas"]
     default = services.settings.default_model("text-to-image")
     entries = [x for _, x in services.catalog.of() if MODALITIES[x.family.modality].has_pictures]
     for entry in entries:
@@ -149,9 +155,9 @@ def _named(schema: dict[str, Any], by_request: bool) -> dict[str, Any]:
     return schema | {"properties": {**fields, "model": or_null(fields["model"])}}
 
 
-def _music_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
+def _music_in_openai(document: dict[str, Any], services: Services) -> dict[str, Any]:
     """The same for words that ask for music."""
-    schemas = made["components"]["schemas"]
+    schemas = document["components"]["schemas"]
     entries = [x for _, x in services.catalog.of("audio")]
     for entry in entries:
         schemas[f"{entry.id}{DIALECT}"] = music_request.in_dialect(entry, schemas[entry.id])
@@ -161,9 +167,9 @@ def _music_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]
     )
 
 
-def _videos_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any]:
+def _videos_in_openai(document: dict[str, Any], services: Services) -> dict[str, Any]:
     """The same for videos, which are asked for by a form as well."""
-    schemas = made["components"]["schemas"]
+    schemas = document["components"]["schemas"]
     default = services.settings.default_model("video")
     entries = [x for _, x in services.catalog.of("video")]
     for entry in entries:
@@ -179,16 +185,16 @@ def _videos_in_openai(made: dict[str, Any], services: Services) -> dict[str, Any
 
 
 def _text_in_openai(
-    made: dict[str, Any], services: Services, kind: type[TextRequest]
+    document: dict[str, Any], services: Services, kind: type[TextRequest]
 ) -> dict[str, Any]:
     """The same for a chat, or a completion."""
     examples = {}
     for _, entry in services.catalog.of("story"):
         name = f"{entry.id}{DIALECT}-{kind.__name__.lower()}"
-        schema = text_request.in_dialect(kind, made["components"]["schemas"][entry.id])
+        schema = text_request.in_dialect(kind, document["components"]["schemas"][entry.id])
         inner = {f"{name}-{k}": _placed(x, name) for k, x in schema.pop("$defs").items()}
-        made["components"]["schemas"] |= inner
-        made["components"]["schemas"][name] = _placed(schema, name)
+        document["components"]["schemas"] |= inner
+        document["components"]["schemas"][name] = _placed(schema, name)
         first = schema["required"][0]
         shown = schema["properties"][first]["examples"][0]
         examples[name] = {"model": entry.id, first: shown, "seed": 1234}
@@ -198,7 +204,7 @@ def _text_in_openai(
 def _placed(schema: Any, name: str) -> Any:
     """With references into the document, where what they refer to was put."""
     if isinstance(schema, list):
-        return [_placed(part, name) for part in schema]
+        return [_placed(item, name) for item in schema]
     if not isinstance(schema, dict):
         return schema
     return {
@@ -221,5 +227,5 @@ def _example(entry: CatalogEntry) -> dict[str, Any]:
     """A request to this model, with words, a label, steps or seconds where it takes them."""
     fields = entry.schema["properties"]
     shown = [name for name in ("prompt", "class_label", "steps", "seconds") if name in fields]
-    told = {name: fields[name]["examples"][0] for name in shown}
-    return {"model": entry.id, **told, "seed": 1234}
+    example = {name: fields[name]["examples"][0] for name in shown}
+    return {"model": entry.id, **example, "seed": 1234}

@@ -28,16 +28,16 @@ class Upkeep:
     """The threads, for as long as the worker works."""
 
     def __init__(
-        self, pulse: "Heartbeat", keeper: "Janitor", guard: "Guard", settings: Settings
+        self, heartbeat: "Heartbeat", janitor: "Janitor", guard: "Guard", settings: Settings
     ) -> None:
-        self._pulse, self._keeper, self._guard = pulse, keeper, guard
+        self._heartbeat, self._janitor, self._guard = heartbeat, janitor, guard
         self._settings = settings
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self, heartbeat: Callable[[], None]) -> None:
-        self._every(self._settings.heartbeat, lambda: self._pulse.beat(heartbeat))
-        self._every(self._settings.sweep_interval, self._keeper.clean)
+        self._every(self._settings.heartbeat, lambda: self._heartbeat.beat(heartbeat))
+        self._every(self._settings.sweep_interval, self._janitor.clean)
         self._every(self._guard.interval, self._guard.check)
 
     def stop(self) -> None:
@@ -46,7 +46,7 @@ class Upkeep:
         self._guard.stop()
         for thread in self._threads:
             thread.join(1)
-        self._pulse.last()
+        self._heartbeat.last()
 
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         """Act now and after each pause, through any absence of Redis."""
@@ -74,8 +74,8 @@ def attempt(act: Callable[[], None]) -> None:
 class Heartbeat:
     """Renews the lease while no thread hangs."""
 
-    def __init__(self, desk: QueueClient, floor: WorkerLoop, watchdog: Watchdog) -> None:
-        self._desk, self._floor, self._watchdog = desk, floor, watchdog
+    def __init__(self, client: QueueClient, loop: WorkerLoop, watchdog: Watchdog) -> None:
+        self._client, self._loop, self._watchdog = client, loop, watchdog
         self._facts = {"pid": os.getpid(), "host": socket.gethostname()}
 
     def beat(self, heartbeat: Callable[[], None]) -> None:
@@ -85,10 +85,10 @@ class Heartbeat:
     def renew(self) -> None:
         if self._watchdog.hung:
             return  # it is as good as dead
-        self._desk.renew(self._facts | self._floor.facts())
+        self._client.renew(self._facts | self._loop.facts())
 
     def last(self) -> None:
-        attempt(self._desk.resign)
+        attempt(self._client.resign)
 
 
 class Guard:
@@ -96,9 +96,9 @@ class Guard:
     that nobody wants any more."""
 
     def __init__(
-        self, watchdog: Watchdog, desk: QueueClient, floor: WorkerLoop, alone: bool = False
+        self, watchdog: Watchdog, client: QueueClient, loop: WorkerLoop, alone: bool = False
     ) -> None:
-        self._watchdog, self._desk, self._floor = watchdog, desk, floor
+        self._watchdog, self._client, self._loop = watchdog, client, loop
         self._alone = alone  # whether the process is this worker's only
         self.interval = watchdog.interval
 
@@ -116,17 +116,17 @@ class Guard:
             self._watchdog.disarm()
 
     def _is_unwanted(self, jobs: set[str]) -> bool:
-        claims = [claim for claim in self._floor.claims if claim.job in jobs]
-        return bool(claims) and not any(map(self._desk.wants, claims))
+        claims = [claim for claim in self._loop.claims if claim.job in jobs]
+        return bool(claims) and not any(map(self._client.wants, claims))
 
     def _end(self, long: Long, message: str) -> None:
         """Only the jobs that the thread works for are charged."""
         try:
             facts = {"where": long.thread, "phase": long.phase.name, "jobs": sorted(long.jobs)}
             log.critical(message, extra={**facts, "seconds": long.seconds, "stack": long.stack})
-            innocent = [claim for claim in self._floor.claims if claim.job not in long.jobs]
-            attempt(lambda: self._desk.release(innocent))
-            attempt(self._desk.resign)
+            innocent = [claim for claim in self._loop.claims if claim.job not in long.jobs]
+            attempt(lambda: self._client.release(innocent))
+            attempt(self._client.resign)
         finally:
             os._exit(HUNG)
 
@@ -135,24 +135,24 @@ class Janitor:
     """Gives back the jobs of the dead and sweeps what time has ended, one worker at a time."""
 
     def __init__(
-        self, desk: QueueClient, store: TimedStore, pulse: Heartbeat, settings: Settings
+        self, client: QueueClient, store: TimedStore, heartbeat: Heartbeat, settings: Settings
     ) -> None:
-        self._desk, self._store, self._pulse = desk, store, pulse
+        self._client, self._store, self._heartbeat = client, store, heartbeat
         self._leftover_age = settings.result_ttl + settings.job_deadline + settings.orphan_ttl
 
     def clean(self) -> None:
-        if not self._desk.lead():
+        if not self._client.lead():
             return
-        self._pulse.renew()  # after a stall of all, the first to wake must not bury itself
-        for worker, job, fate in self._desk.reap():
+        self._heartbeat.renew()  # after a stall of all, the first to wake must not bury itself
+        for worker, job, fate in self._client.reap():
             log.warning("worker lost", extra={"lost": worker, "job": job, "fate": fate})
-        hashes = self._desk.sweep()
-        for report in self._desk.reports():
+        hashes = self._client.sweep()
+        for report in self._client.reports():
             log.error("record unreadable", extra=report)
         for sha256 in hashes:
-            if self._desk.doom(sha256, "begin"):
+            if self._client.doom(sha256, "begin"):
                 deleted = self._delete(sha256)
-                self._desk.doom(sha256, "done" if deleted else "failed")
+                self._client.doom(sha256, "done" if deleted else "failed")
                 if not deleted:
                     return  # a store that hangs would keep the reaper from the dead
         self._find_leftovers()
@@ -162,7 +162,7 @@ class Janitor:
 
         Only files that are too old for any job count, even for one of another Redis.
         """
-        after = self._desk.scan_position()
+        after = self._client.scan_position()
         if after is None:
             return
         try:
@@ -172,9 +172,9 @@ class Janitor:
             return
         oldest = time.time() - self._leftover_age
         old = [sha256 for sha256, written in page if written < oldest]
-        if old and (count := self._desk.adopt(old)):
+        if old and (count := self._client.adopt(old)):
             log.warning("files that no job knows", extra={"count": count})
-        self._desk.note_scan(page[-1][0] if page else None)
+        self._client.note_scan(page[-1][0] if page else None)
 
     def _delete(self, sha256: str) -> bool:
         try:

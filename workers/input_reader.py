@@ -81,15 +81,15 @@ class LongFields:
 
 
 class InputReader:
-    """Reads files for jobs. Asked by one thread, which it tells by `ring`."""
+    """Reads files for jobs. Asked by one thread, which it tells by `wake`."""
 
     def __init__(
         self,
         store: TimedStore,
-        ring: Callable[[], None],
+        wake: Callable[[], None],
         activity: Callable[[str], Activity] = lambda _: Activity(),
     ) -> None:
-        self._store, self._ring = store, ring
+        self._store, self._wake = store, wake
         self._activities = [activity(f"inputs-{i}") for i in range(THREADS)]
         self._asked: queue.SimpleQueue[Callable[[Activity], None] | None] = queue.SimpleQueue()
         self.arrived: queue.SimpleQueue[Arrived | LongFields] = queue.SimpleQueue()
@@ -142,7 +142,7 @@ class InputReader:
                 log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
             outcome = error
         self.arrived.put(Arrived(claim, params, outcome, failures))
-        self._ring()
+        self._wake()
 
     def _read_long_fields(self, claim: Claim, failures: int, _: Activity) -> None:
         fields: dict[str, Any] | Exception
@@ -153,7 +153,7 @@ class InputReader:
                 log.warning("input not read", extra={"job": claim.job, "reason": str(error)})
             fields = error
         self.arrived.put(LongFields(claim, fields, failures))
-        self._ring()
+        self._wake()
 
     def _bytes(self, param: str, sha256: str) -> bytes:
         try:

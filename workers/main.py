@@ -1,4 +1,4 @@
-"""A worker process: settings, then host, engine and delivery, then the batching worker's loop."""
+"""A worker process: settings, then cache, engine and delivery, then the batching worker's loop."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ from workers.input_reader import InputReader
 from workers.model_cache import ModelCache
 from workers.queue_client import QueueClient
 from workers.timed_store import TimedStore
-from workers.wakeup import Doorbell
+from workers.wakeup import Wakeup
 from workers.watchdog import Watchdog
 from workers.worker import BatchWorker, rq_stamp
 from workers.worker_loop import Parts, WorkerLoop
@@ -71,7 +71,7 @@ def wait_for_redis(settings: Settings) -> None:
 
     Raises Misconfigured where it answers and refuses the password.
     """
-    told = False
+    warned = False
     with connect(settings) as connection:
         while True:
             try:
@@ -81,9 +81,9 @@ def wait_for_redis(settings: Settings) -> None:
             except redis.AuthenticationError:
                 raise credentials_refused(settings) from None
             except (redis.ConnectionError, redis.TimeoutError):
-                if not told:
+                if not warned:
                     logger.warning("waiting for redis")
-                    told = True
+                    warned = True
                 time.sleep(0.2)
 
 
@@ -93,38 +93,38 @@ class WorkerProcess:
     def __init__(self, settings: Settings, name: str, alone: bool = False) -> None:
         self._settings = settings
         self._connections: list[redis.Redis] = []
-        self.place, bell = place_of(settings), Doorbell()
+        self.place, wakeup = place_of(settings), Wakeup()
         store = open_store(settings)
         watchdog = Watchdog(settings)
-        writer = StoreWriter(self._desk(name), self._timed(store, "store-put"), bell.ring)
+        writer = StoreWriter(self._client(name), self._timed(store, "store-put"), wakeup.wake)
         self._delivery = Delivery(
-            self._desk(name), writer, rq_stamp, bell.ring, watchdog.activity("delivery")
+            self._client(name), writer, rq_stamp, wakeup.wake, watchdog.activity("delivery")
         )
-        host = ModelCache(
+        cache = ModelCache(
             CheckpointRegistry(*settings.checkpoint_folders),
             self.place,
             settings.model_memory,
-            bell.ring,
+            wakeup.wake,
         )
-        self._reader = InputReader(self._timed(store, "store-get"), bell.ring, watchdog.activity)
+        self._reader = InputReader(self._timed(store, "store-get"), wakeup.wake, watchdog.activity)
         engine = Engine(self.place.device, activity=watchdog.activity("main"))
-        parts = Parts(self._desk(name), host, engine, self._reader, self._delivery, bell)
-        self.floor = WorkerLoop(parts, settings)
-        pulse = Heartbeat(self._desk(name), self.floor, watchdog)
+        parts = Parts(self._client(name), cache, engine, self._reader, self._delivery, wakeup)
+        self.loop = WorkerLoop(parts, settings)
+        heartbeat = Heartbeat(self._client(name), self.loop, watchdog)
         swept = self._timed(store, "store-delete")
-        keeper = Janitor(self._desk(name), swept, pulse, settings)
-        guard = Guard(watchdog, self._desk(name), self.floor, alone)
-        upkeep = Upkeep(pulse, keeper, guard, settings)
+        janitor = Janitor(self._client(name), swept, heartbeat, settings)
+        guard = Guard(watchdog, self._client(name), self.loop, alone)
+        upkeep = Upkeep(heartbeat, janitor, guard, settings)
         raw = redis.Redis.from_url(settings.redis_address, socket_timeout=REDIS_TIMEOUT)
         self._connections.append(raw)
-        self.worker = BatchWorker(name, raw, self._connect(), self.floor, upkeep, settings)
+        self.worker = BatchWorker(name, raw, self._connect(), self.loop, upkeep, settings)
 
     def _timed(self, store: Store, name: str) -> TimedStore:
         """Each kind of call has threads of its own, so that one that hangs holds up no other."""
         return TimedStore(store, name, self._settings.store_timeout)
 
-    def _desk(self, name: str) -> QueueClient:
-        """Each thread asks at a desk of its own."""
+    def _client(self, name: str) -> QueueClient:
+        """Returns a client for one thread."""
         return QueueClient(self._connect(), name, self._settings)
 
     def _connect(self) -> "redis.Redis":
@@ -169,7 +169,7 @@ def main() -> int:
     except (Exception, SystemExit):  # what a library's exit would end in silence
         logger.critical("the worker failed", exc_info=True)
         status = FAILED
-    if process.floor.loading:  # nobody can stop that thread, and it may take minutes
+    if process.loop.loading:  # nobody can stop that thread, and it may take minutes
         logging.shutdown()
         os._exit(status)
     return status

@@ -60,12 +60,16 @@ class FailedLoad:
 
 
 class ModelCache:
-    """Holds models under a budget of bytes. Used by one thread, which it tells by `ring`."""
+    """Holds models under a budget of bytes. Used by one thread, which it tells by `wake`."""
 
     def __init__(
-        self, shelf: CheckpointRegistry, placement: Placement, budget: int, ring: Callable[[], None]
+        self,
+        registry: CheckpointRegistry,
+        placement: Placement,
+        budget: int,
+        wake: Callable[[], None],
     ) -> None:
-        self._shelf, self._place, self._budget, self._ring = shelf, placement, budget, ring
+        self._registry, self._place, self._budget, self._wake = registry, placement, budget, wake
         self._wanted: queue.SimpleQueue[tuple[CheckpointEntry, int] | None] = queue.SimpleQueue()
         self._closed = False
         # A daemon: the process may end while a model is loading.
@@ -78,7 +82,7 @@ class ModelCache:
 
     def entries(self) -> list[CheckpointEntry]:
         """Every checkpoint at hand; two of them may be the same bytes."""
-        return list(self._shelf.entries().values())
+        return list(self._registry.entries().values())
 
     def collect(self) -> list[Loaded]:
         """The models whose loading has ended well since the last look."""
@@ -138,14 +142,14 @@ class ModelCache:
 
     def _victims(self, need: int) -> set[str]:
         """The least recently used models whose going makes room."""
-        held = sum(m.bytes for m in self.loaded.values()) + sum(self.loading.values())
+        used = sum(m.bytes for m in self.loaded.values()) + sum(self.loading.values())
         victims: set[str] = set()
         for sha256, model in sorted(self.loaded.items(), key=lambda item: item[1].used):
-            if held + need <= self._budget:
+            if used + need <= self._budget:
                 break
             victims.add(sha256)
-            held -= model.bytes
-        return victims if held + need <= self._budget else victims | self.loading.keys()
+            used -= model.bytes
+        return victims if used + need <= self._budget else victims | self.loading.keys()
 
     def _load_all(self) -> None:
         while (wanted := self._wanted.get()) and not self._closed:
@@ -163,7 +167,7 @@ class ModelCache:
             tries = self._tries[entry.sha256] = self._tries.get(entry.sha256, 0) + 1
             outcome = FailedLoad("it could not be loaded", time.monotonic(), tries % TRIES == 0)
         self._arrived.put((entry.sha256, outcome))
-        self._ring()
+        self._wake()
 
     def _build(self, entry: CheckpointEntry, need: int) -> Loaded:
         start = time.perf_counter()

@@ -1,7 +1,7 @@
 """A worker's side of the queue in Redis: look, tell, commit, release, and bury the dead.
 
 Every word here is one script of `workers/lua`, atomic and fenced by the execution that claimed the
-job. Nothing here knows rq, torch or threads; each thread has a desk of its own.
+job. Nothing here knows rq, torch or threads; each thread has a client of its own.
 """
 
 import json
@@ -97,7 +97,7 @@ class ProgressUpdate:
     events: Sequence[tuple[str, Any]] = ()
 
     def call(self) -> tuple[str, list[Any]]:
-        flat = [part for name, data in self.events for part in (name, json.dumps(data))]
+        flat = [text for name, data in self.events for text in (name, json.dumps(data))]
         claim = self.claim
         return "progress", [claim.job, claim.execution, self.number, self.done, self.steps, *flat]
 
@@ -115,9 +115,9 @@ class AudioChunkStored:
     form: tuple[int, int]  # samples a second, channels
 
     def call(self) -> tuple[str, list[Any]]:
-        place = [self.index, self.number, int(self.last)]
+        position = [self.index, self.number, int(self.last)]
         own = [self.claim.job, self.claim.execution]
-        return "sound", [*own, *place, self.sha256, self.bytes, *self.form]
+        return "sound", [*own, *position, self.sha256, self.bytes, *self.form]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +165,13 @@ class QueueClient:
         args += [self._settings.max_affinity_wait, stamp, _shares(share, rooms), len(owned)]
         for claim in owned:
             args += [claim.job, claim.execution]
-        for place in rooms:
-            args += [place.queue, "ready" if place.ready else "unloaded", place.rows]
+        for capacity in rooms:
+            args += [capacity.queue, "ready" if capacity.ready else "unloaded", capacity.rows]
         verdicts, claims, wanted, shared = self._own.run("tick", *args)
         followed = frozenset(job for job, word in verdicts if word == FOLLOWED)
         return PollResult(
             {job: word for job, word in verdicts if word != FOLLOWED},
-            [Claim(job, execution, json.loads(told)) for job, execution, told in claims],
+            [Claim(job, execution, json.loads(record)) for job, execution, record in claims],
             list(wanted),
             bool(shared),
             followed,
@@ -202,7 +202,7 @@ class QueueClient:
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Put jobs back at the front of their queues, in order, uncharged."""
-        flat = [part for claim in claims for part in (claim.job, claim.execution)]
+        flat = [text for claim in claims for text in (claim.job, claim.execution)]
         self._own.run("release", self._worker, *flat)
 
     def renew(self, facts: dict[str, Any]) -> None:

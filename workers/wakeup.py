@@ -1,10 +1,10 @@
-"""Something to sleep by: any thread, and any signal handler, may ring; one thread waits."""
+"""Something to sleep by: any thread, and any signal handler, may wake; one thread waits."""
 
 import os
 import select
 
 
-class Doorbell:
+class Wakeup:
     """A pipe to oneself: unlike a lock, it may be rung from a signal handler."""
 
     def __init__(self) -> None:
@@ -12,7 +12,7 @@ class Doorbell:
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         try:
             os.write(self._write, b".")
         except BlockingIOError:

@@ -89,12 +89,12 @@ class Watchdog:
 
     def lasting(self, share: float) -> list[Long]:
         """The phases that have taken this share of their limits."""
-        found = []
+        stuck = []
         for watched in self._watched:
             changes, phase = watched.activity.state
             if phase and changes == watched.changes and watched.seconds > share * phase.limit:
-                found.append(Long(watched.activity, watched.thread, phase, watched.seconds))
-        return found
+                stuck.append(Long(watched.activity, watched.thread, phase, watched.seconds))
+        return stuck
 
     def arm(self) -> None:
         """End this process, with a traceback of all threads, unless it is armed again in time."""

@@ -42,7 +42,7 @@ def rq_stamp() -> str:
 
 
 class BatchWorker(BaseWorker):
-    """Runs whatever the floor takes in, until it is told to stop.
+    """Runs whatever the loop takes in, until it is told to stop.
 
     RQ reads bytes from its `connection`; `text` is one to the same server that decodes them.
     """
@@ -52,12 +52,12 @@ class BatchWorker(BaseWorker):
         name: str,
         connection: "redis.Redis",
         text: "redis.Redis",
-        floor: WorkerLoop,
+        loop: WorkerLoop,
         upkeep: Upkeep,
         settings: Settings,
     ) -> None:
         super().__init__([], name=name, connection=connection, serializer=JSONSerializer)
-        self._floor, self._upkeep, self._settings = floor, upkeep, settings
+        self._loop, self._upkeep, self._settings = loop, upkeep, settings
         self._text = text
         self._scripts = Scripts(text)
         self._stop_at: float | None = None
@@ -89,15 +89,15 @@ class BatchWorker(BaseWorker):
     def _wait_for_work(self, timeout: int | None) -> tuple[Job, Queue] | None:
         self._show(WorkerStatus.IDLE)
         while not self._stop_requested:
-            self._floor.look(rq_stamp())
+            self._loop.look(rq_stamp())
             self._keep_queues()
-            if claims := self._floor.claims:
+            if claims := self._loop.claims:
                 job = Job(claims[0].job, connection=self.connection, serializer=JSONSerializer)
                 return job, Queue(claims[0].record["origin"], connection=self.connection)
-            if timeout is None and not self._floor.loading:
+            if timeout is None and not self._loop.loading:
                 self._idle = True
                 return None
-            self._floor.bell.wait(IDLE_SECONDS)
+            self._loop.wakeup.wait(IDLE_SECONDS)
         return None
 
     def execute_job(self, job: Job, queue: Queue) -> None:
@@ -119,15 +119,15 @@ class BatchWorker(BaseWorker):
         """Does nothing: the claim script obeys `rq suspend`, and what runs runs on."""
 
     def _run_until_idle(self) -> None:
-        while self._floor.claims:
-            self._floor.turn(self._stop_at is None, rq_stamp)
+        while self._loop.claims:
+            self._loop.turn(self._stop_at is None, rq_stamp)
             if self._stop_at is not None and time.monotonic() >= self._stop_at:
-                self._floor.release()
+                self._loop.release()
                 return
 
     def _keep_queues(self) -> None:
         """Tell RQ which queues are read, as checkpoints come and go."""
-        names = self._floor.queue_names()
+        names = self._loop.queue_names()
         if names != self.queue_names():
             self.queues = [
                 Queue(n, connection=self.connection, serializer=JSONSerializer) for n in names
@@ -172,7 +172,7 @@ class BatchWorker(BaseWorker):
         again = self._stop_at is not None
         self._stop_at = time.monotonic() + (0 if again else self._settings.drain_grace)
         self._stop_requested = True
-        self._floor.bell.ring()
+        self._loop.wakeup.wake()
 
     def _install_signal_handlers(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -183,7 +183,7 @@ class BatchWorker(BaseWorker):
         if not (self.broken or self._stop_requested or self._idle):
             self.broken = RuntimeError("RQ's loop ended by itself")
         try:
-            self._floor.close(broken=self.broken is not None)
+            self._loop.close(broken=self.broken is not None)
         finally:
             self._upkeep.stop()
             self._quietly(super().teardown)
@@ -196,7 +196,7 @@ class BatchWorker(BaseWorker):
         self.pubsub.subscribe(
             **{
                 self.pubsub_channel_name: self.handle_payload,
-                WORK: lambda _: self._floor.bell.ring(),
+                WORK: lambda _: self._loop.wakeup.wake(),
             }
         )
         self.pubsub_thread = self.pubsub.run_in_thread(  # type: ignore[assignment]

@@ -1,6 +1,6 @@
 """Where a worker's parts meet: what the queue says, the models at hand, the engine, the delivery.
 
-Everything here runs in the worker's main thread. Other threads hand over by queues and ring.
+Everything here runs in the worker's main thread. Other threads hand over by queues and wake.
 """
 
 import json
@@ -23,7 +23,7 @@ from workers.jobs.messages import DeadlineExceeded
 from workers.jobs.running_jobs import RunningJobs
 from workers.model_cache import ModelCache
 from workers.queue_client import AWAY, Claim, PollResult, QueueCapacity, QueueClient
-from workers.wakeup import Doorbell
+from workers.wakeup import Wakeup
 
 log = logging.getLogger("atelier.worker")
 
@@ -37,20 +37,20 @@ CLOSE_SECONDS = 5.0  # for what is still to be delivered when the worker ends
 class Parts:
     """What one worker is put together from."""
 
-    desk: QueueClient
-    host: ModelCache
+    client: QueueClient
+    cache: ModelCache
     engine: Engine
     reader: InputReader
     delivery: Delivery
-    bell: Doorbell
+    wakeup: Wakeup
 
 
 class WorkerLoop:
     """Claims jobs, runs them, and gives them up; knows no rq."""
 
     def __init__(self, parts: Parts, settings: Settings) -> None:
-        self.bell = parts.bell
-        self._desk, self._host, self._engine = parts.desk, parts.host, parts.engine
+        self.wakeup = parts.wakeup
+        self._client, self._cache, self._engine = parts.client, parts.cache, parts.engine
         self._reader, self._delivery = parts.reader, parts.delivery
         self._settings = settings
         self._runs = RunningJobs(self._engine, settings, self._delivery.send)
@@ -67,7 +67,7 @@ class WorkerLoop:
     @property
     def loading(self) -> bool:
         """Whether a model is on its way into memory."""
-        return bool(self._host.loading)
+        return bool(self._cache.loading)
 
     def queue_names(self) -> list[str]:
         return list(self._queues)
@@ -75,10 +75,10 @@ class WorkerLoop:
     def facts(self) -> dict[str, object]:
         """What the lease tells of this worker."""
         states: dict[str, dict[str, str | None]] = {}
-        for sha256, model in list(self._host.loaded.items()):
+        for sha256, model in list(self._cache.loaded.items()):
             states[sha256] = {"state": "ready", "determinism": model.determinism}
-        for state, held in (("loading", self._host.loading), ("failed", self._host.refused)):
-            states |= {sha256: {"state": state, "determinism": None} for sha256 in list(held)}
+        for state, models in (("loading", self._cache.loading), ("failed", self._cache.refused)):
+            states |= {sha256: {"state": state, "determinism": None} for sha256 in list(models)}
         capacity = self._settings.capacity
         return {
             "capacity": capacity,
@@ -91,9 +91,9 @@ class WorkerLoop:
         """One look if it is due, one tick if anything waits for one."""
         self._engine.activity.enter("turn", limit=TURN_LIMIT)
         if pause := self._pause():
-            self.bell.wait(pause)
+            self.wakeup.wait(pause)
             self.look(stamp(), claiming)
-        elif self.bell.wait(0) or time.monotonic() - self._looked > LOOK_SECONDS:
+        elif self.wakeup.wait(0) or time.monotonic() - self._looked > LOOK_SECONDS:
             self.look(stamp(), claiming)
         if self._delivery.behind:
             return
@@ -118,7 +118,7 @@ class WorkerLoop:
             room = 0
         try:
             share = self._runs.share_of_rows()
-            look = self._desk.look(self._runs.claims, room, self._rooms(), stamp, share)
+            look = self._client.look(self._runs.claims, room, self._rooms(), stamp, share)
         except AWAY as error:
             self._note_redis(type(error).__name__)
             return
@@ -148,7 +148,7 @@ class WorkerLoop:
 
     def _readable_queues(self) -> dict[str, CheckpointEntry]:
         """The queues of every checkpoint at hand, and of what waited for its import."""
-        entries, imports = self._host.entries(), self._imports.read()
+        entries, imports = self._cache.entries(), self._imports.read()
         queues = {queue_name(e.id, e.sha256): e for e in entries}
         return queues | {queue_name(e.id, IMPORTING): e for e in entries if e.id in imports}
 
@@ -159,7 +159,7 @@ class WorkerLoop:
         return {q: error for q, error in failed.items() if error and q not in self._queues}
 
     def _collect(self) -> None:
-        for model in self._host.collect():
+        for model in self._cache.collect():
             for run, seconds in model.proof.seconds.items():
                 self._engine.learn(run, seconds)
         while not self._reader.arrived.empty():
@@ -179,17 +179,17 @@ class WorkerLoop:
         rooms = []
         for queue, entry in self._queues.items():
             sha256 = entry.sha256
-            if refusal := self._host.refused.get(sha256):
+            if refusal := self._cache.refused.get(sha256):
                 if refusal.final:
                     rooms.append(QueueCapacity(queue, True, 1))  # to be told so
-            elif sha256 in self._host.loaded and sha256 not in self._closing:
+            elif sha256 in self._cache.loaded and sha256 not in self._closing:
                 rooms.append(self._room_of(queue, sha256))
-            elif sha256 not in self._host.loaded and sha256 not in self._host.loading:
+            elif sha256 not in self._cache.loaded and sha256 not in self._cache.loading:
                 rooms.append(QueueCapacity(queue, False, 1))
         return rooms + [QueueCapacity(queue, True, 1) for queue in self._failed_imports()]
 
     def _room_of(self, queue: str, sha256: str) -> QueueCapacity:
-        model = self._host.loaded[sha256]
+        model = self._cache.loaded[sha256]
         family = model.family
         spare = self._settings.run_memory - self._runs.bytes_taken()
         fits = max(spare // max(family.item_bytes, 1), 0 if self._runs.unfinished else 1)
@@ -209,7 +209,7 @@ class WorkerLoop:
         """Load what is wanted; models in its way take no more jobs until it is there."""
         self._closing = set()
         for queue in wanted:
-            self._closing |= self._host.want(self._queues[queue], self._runs.busy())
+            self._closing |= self._cache.want(self._queues[queue], self._runs.busy())
 
     def _read_again(self, arrived: Arrived | LongFields) -> None:
         """The store could not be read: try later, unless the job is over by now."""
@@ -236,7 +236,7 @@ class WorkerLoop:
 
     def _start(self, claim: Claim) -> None:
         sha256 = self._checkpoint_of(claim)
-        model = self._host.loaded.get(sha256)
+        model = self._cache.loaded.get(sha256)
         if model is None:
             self._runs.refuse(claim, ModelUnusable(self._why_unusable(claim, sha256)))
             return
@@ -263,7 +263,7 @@ class WorkerLoop:
         return entry.sha256 if sha256 == IMPORTING and entry else sha256
 
     def _why_unusable(self, claim: Claim, sha256: str) -> str:
-        if refusal := self._host.refused.get(sha256):
+        if refusal := self._cache.refused.get(sha256):
             return refusal.reason
         if error := self._failed_imports().get(claim.record.get("origin", "")):
             return f"its import failed: {error}"
@@ -276,7 +276,7 @@ class WorkerLoop:
 
     def _put_back(self, claims: list[Claim]) -> None:
         if claims:
-            attempt_release(self._desk, claims)
+            attempt_release(self._client, claims)
         for claim in claims:
             log.info("job put back", extra={"job": claim.job})
             self._runs.drop(claim.job, claim.execution)
@@ -291,13 +291,13 @@ class WorkerLoop:
         self._delivery.close(CLOSE_SECONDS)
         self._collect()
         if not broken and (claims := self._runs.claims):
-            attempt_release(self._desk, claims)
-        self._host.close()
+            attempt_release(self._client, claims)
+        self._cache.close()
 
 
-def attempt_release(desk: QueueClient, claims: list[Claim]) -> None:
+def attempt_release(client: QueueClient, claims: list[Claim]) -> None:
     """Put jobs back; if that can't be said now, the reaper will."""
     try:
-        desk.release(claims)
+        client.release(claims)
     except AWAY as error:
         log.warning("jobs left to the reaper", extra={"reason": type(error).__name__})

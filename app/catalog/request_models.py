@@ -52,11 +52,11 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
             fields[name] = _unknown(field)
         elif name in {*header.defaults, *header.limits, *labelled, ATTRIBUTES}:
             fields[name] = _joined(name, field, header, name in labelled)
-    made = create_model(model, __base__=family.params, __doc__=header.description, **fields)
-    _check_defaults(made)
+    request = create_model(model, __base__=family.params, __doc__=header.description, **fields)
+    _check_defaults(request)
     if MODALITIES[family.modality].has_pictures:
-        made.conflicts = (*made.conflicts, ONE_SHEET)
-    return made
+        request.conflicts = (*request.conflicts, ONE_SHEET)
+    return request
 
 
 def _bounded(header: Header, family: FamilyEntry) -> Header:
@@ -104,10 +104,10 @@ def _common(model: str, formats: tuple[str, ...], max_items: int) -> dict[str, A
     }
 
 
-def _items_on_a_sheet(given: bool, info: ValidationInfo) -> bool:
-    if given and info.data.get("interpolate") is not None:
+def _items_on_a_sheet(grid: bool, info: ValidationInfo) -> bool:
+    if grid and info.data.get("interpolate") is not None:
         raise ValueError("grid and interpolate don't go together: each walk has a sheet of its own")
-    return given
+    return grid
 
 
 ONE_SHEET = {"grid": one_of(True), "interpolate": GIVEN}
@@ -143,7 +143,7 @@ def _joined(name: str, field: FieldInfo, header: Header, is_label: bool) -> tupl
 def _unknown(field: FieldInfo) -> tuple[Any, FieldInfo]:
     """A field of the family that this checkpoint lacks: as unknown as any other name."""
 
-    def refuse(given: Any) -> Any:
+    def refuse(value: Any) -> Any:
         raise PydanticKnownError("extra_forbidden")
 
     default: Any = None
@@ -173,15 +173,15 @@ def _tightened(metadata: list[Any], low: float, high: float) -> list[Any]:
     return [*kept, lower, upper]
 
 
-def _check_defaults(made: type[Params]) -> None:
+def _check_defaults(request: type[Params]) -> None:
     checked = create_model(
-        "checked", __base__=made, __config__=ConfigDict(validate_default=True, strict=True)
+        "checked", __base__=request, __config__=ConfigDict(validate_default=True, strict=True)
     )
     try:
         checked.model_validate({})
     except ValidationError as error:
-        for found in error.errors(include_url=False):
-            if found["type"] not in ("missing", "extra_forbidden"):  # of a field it lacks
-                where = ".".join(map(str, found["loc"]))
-                message = f"its header gives {where} a default it refuses: {found['msg']}"
+        for problem in error.errors(include_url=False):
+            if problem["type"] not in ("missing", "extra_forbidden"):  # of a field it lacks
+                where = ".".join(map(str, problem["loc"]))
+                message = f"its header gives {where} a default it refuses: {problem['msg']}"
                 raise CheckpointError(message) from None

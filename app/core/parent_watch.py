@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 
-VARIABLE = "ATELIER_LIFELINE"  # the number of the inherited pipe's reading end
+VARIABLE = "ATELIER_PARENT_PIPE"  # the number of the inherited pipe's reading end
 GRACE = 10.0  # seconds to end in, beyond any draining
 
 
@@ -24,4 +24,4 @@ def watch(drain: float = 0.0) -> None:
         time.sleep(drain + GRACE)
         os._exit(1)
 
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+    threading.Thread(target=wait, name="parent_pipe", daemon=True).start()

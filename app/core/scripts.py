@@ -57,7 +57,7 @@ SHARED = (
 
 def source(name: str, folder: Path = FOLDER) -> str:
     """The text of a script, after the words that all scripts share."""
-    files = [*(FOLDER / f"{part}.lua" for part in SHARED), folder / f"{name}.lua"]
+    files = [*(FOLDER / f"{shared}.lua" for shared in SHARED), folder / f"{name}.lua"]
     return "".join(file.read_text() for file in files)
 
 

@@ -42,7 +42,7 @@ OTHERS = frozenset(
         "ATELIER_API_KEY",  # of the client and the command
         "ATELIER_BENCH_RESULTS",
         "ATELIER_CACHE",  # of training's data
-        "ATELIER_LIFELINE",  # set by the supervisor for its children
+        "ATELIER_PARENT_PIPE",  # set by the supervisor for its children
         "ATELIER_URL",  # of the client and the command
     }
 )

@@ -18,7 +18,7 @@ class TextChanged(Exception):
 class ItemTexts:
     """What was given of each item's text."""
 
-    given: dict[int, str] = field(default_factory=dict)
+    sent: dict[int, str] = field(default_factory=dict)
     only: int | None = None  # the one item that is followed, if not all are
 
     def take(self, name: str, data: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
@@ -28,22 +28,22 @@ class ItemTexts:
         elif name == "output":
             yield from self._whole(data)
         elif data.get("object") == "job":
-            for found in (*data.get("drafts", ()), *data["outputs"]):
-                yield from self._whole(found)
+            for draft in (*data.get("drafts", ()), *data["outputs"]):
+                yield from self._whole(draft)
 
-    def _whole(self, found: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-        index, text = found["index"], found.get("text")
+    def _whole(self, item: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+        index, text = item["index"], item.get("text")
         if text is not None and self._follows(index):
-            draft, given = "role" not in found, self.given.get(index, "")
-            if not (text.startswith(given) or (draft and given.startswith(text))):
+            draft, sent = "role" not in item, self.sent.get(index, "")
+            if not (text.startswith(sent) or (draft and sent.startswith(text))):
                 raise TextChanged
             yield from self._more(index, 0, text)
 
     def _more(self, index: int, offset: int, text: str) -> Iterator[tuple[int, str]]:
-        given = self.given.get(index, "")
-        new = text[len(given) - offset :] if offset <= len(given) else ""
+        sent = self.sent.get(index, "")
+        new = text[len(sent) - offset :] if offset <= len(sent) else ""
         if new and self._follows(index):
-            self.given[index] = given + new
+            self.sent[index] = sent + new
             yield index, new
 
     def _follows(self, index: int) -> bool:

@@ -44,9 +44,9 @@ async def read_note(connection: "redis.asyncio.Redis", owner: str, sha256: str) 
     if not NAME.fullmatch(sha256):
         raise NotFound("no such artifact", code="artifact_not_found")
     fields = ["content_type", "bytes", f"owner:{owner}", f"was:{owner}"]
-    found: list[Any] = await connection.hmget(artifact_key(sha256), fields)
-    kind, size, held, was = found
-    if kind and size and int(held or 0) > 0:
+    fields_found: list[Any] = await connection.hmget(artifact_key(sha256), fields)
+    kind, size, count, was = fields_found
+    if kind and size and int(count or 0) > 0:
         return ArtifactRecord(sha256, kind, int(size))
     if was:
         raise Gone("this artifact has expired")
@@ -64,21 +64,21 @@ async def send(request: Request, store: ArtifactStore, note: ArtifactRecord) -> 
     }
     if matches(request.headers.get("if-none-match"), note.tag):
         return Response(status_code=304, headers=headers)
-    part = wanted_part(request, note)
-    if part is None:
+    wanted = wanted_part(request, note)
+    if wanted is None:
         refusal = respond(OutOfRange(f"the artifact has {note.bytes} bytes", param="Range"))
         refusal.headers["Content-Range"] = f"bytes */{note.bytes}"
         return refusal
     status = 200
-    if len(part) < note.bytes:
-        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{note.bytes}"
+    if len(wanted) < note.bytes:
+        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{note.bytes}"
         status = 206
-    headers["Content-Length"] = str(len(part))
+    headers["Content-Length"] = str(len(wanted))
     try:
-        first = await store.read(note.sha256, part.start, _piece(part))
+        first = await store.read(note.sha256, wanted.start, _piece(wanted))
     except Missing:
         raise Gone("this artifact is no longer stored") from None
-    body = _pieces(store, note.sha256, part, first)
+    body = _pieces(store, note.sha256, wanted, first)
     return StreamingResponse(body, status, headers, media_type=note.content_type)
 
 
@@ -100,15 +100,15 @@ def wanted_part(request: Request, note: ArtifactRecord) -> range | None:
     return everything[start:stop] or None
 
 
-def _piece(part: range) -> int:
-    return min(PIECE, len(part))
+def _piece(wanted: range) -> int:
+    return min(PIECE, len(wanted))
 
 
 async def _pieces(
-    store: ArtifactStore, sha256: str, part: range, first: bytes
+    store: ArtifactStore, sha256: str, wanted: range, first: bytes
 ) -> AsyncIterator[bytes]:
     """Nothing is held open between two pieces, so a client that leaves leaves nothing behind."""
     yield first
-    for start in range(part.start + len(first), part.stop, PIECE):
-        length = min(PIECE, part.stop - start)
+    for start in range(wanted.start + len(first), wanted.stop, PIECE):
+        length = min(PIECE, wanted.stop - start)
         yield await store.read(sha256, start, length)

@@ -24,12 +24,12 @@ def is_long(value: Any) -> bool:
     return len(json.dumps(value, ensure_ascii=False)) > LONG_TEXT
 
 
-def split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The fields of an input that its record holds, and those that the store keeps."""
-    if len(json.dumps(given)) <= INLINE:
-        return dict(given), {}
-    long = {name: value for name, value in given.items() if is_long(value)}
-    return {name: value for name, value in given.items() if name not in long}, long
+    if len(json.dumps(params)) <= INLINE:
+        return dict(params), {}
+    long = {name: value for name, value in params.items() if is_long(value)}
+    return {name: value for name, value in params.items() if name not in long}, long
 
 
 async def whole(store: ArtifactStore, job: Job) -> Job:
@@ -44,29 +44,29 @@ async def whole(store: ArtifactStore, job: Job) -> Job:
 
 
 def _restored(store: Store, job: Job) -> Job:
-    given, outputs = dict(job.input), list(job.outputs)
+    params, outputs = dict(job.input), list(job.outputs)
     try:
         if job.long_input is not None:
-            given |= json.loads(store.get(job.long_input))
+            params |= json.loads(store.get(job.long_input))
         for number, size in job.long_texts.items():
             output = outputs[number]
             data = store.read(output.sha256, output.bytes - 1 - size, size)
             outputs[number] = output.model_copy(update={"text": data.decode()})
     except (StoreError, ValueError) as error:
         _note(job, error)
-    omitted = [name for name in job.omitted if not _is_there(name, given, outputs)]
-    return job.model_copy(update={"input": given, "outputs": outputs, "omitted": omitted})
+    omitted = [name for name in job.omitted if not _is_there(name, params, outputs)]
+    return job.model_copy(update={"input": params, "outputs": outputs, "omitted": omitted})
 
 
 def _note(job: Job, error: Exception) -> None:
     log.warning("long fields not read", extra={"job": job.id, "reason": str(error)})
 
 
-def _is_there(name: str, given: Mapping[str, Any], outputs: list[Output]) -> bool:
+def _is_there(name: str, params: Mapping[str, Any], outputs: list[Output]) -> bool:
     """Whether what `omitted` names is in these fields."""
     kind, _, rest = name.partition(".")
     if kind == "input":
-        return rest in given
+        return rest in params
     return outputs[int(rest.partition(".")[0])].text is not None
 
 
@@ -75,7 +75,7 @@ def shortened(job: Job) -> Job:
     omitted = list(job.omitted)
     for name in [name for name, value in job.input.items() if is_long(value)]:
         omitted.append(f"input.{name}")
-    given = {name: value for name, value in job.input.items() if f"input.{name}" not in omitted}
+    params = {name: value for name, value in job.input.items() if f"input.{name}" not in omitted}
     outputs = list(job.outputs)
     for number, output in enumerate(job.outputs):
         if output.text is not None and len(output.text) > LONG_TEXT:
@@ -85,5 +85,5 @@ def shortened(job: Job) -> Job:
     if sum(len(draft.text) for draft in drafts) > LONG_TEXT:
         omitted.append("drafts")
         drafts = []
-    changed = {"input": given, "outputs": outputs, "drafts": drafts, "omitted": omitted}
+    changed = {"input": params, "outputs": outputs, "drafts": drafts, "omitted": omitted}
     return job.model_copy(update=changed)

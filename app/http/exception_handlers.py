@@ -53,8 +53,8 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     """A query or header that FastAPI refused; bodies are validated by their route."""
     if not isinstance(error, RequestValidationError):
         raise error
-    found = [{**e, "loc": e["loc"][1:]} for e in error.errors()]
-    return respond(explain(found, _documented(request)))
+    problems = [{**e, "loc": e["loc"][1:]} for e in error.errors()]
+    return respond(explain(problems, _documented(request)))
 
 
 def _documented(request: Request) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def _documented(request: Request) -> dict[str, Any]:
     """
     route = request.scope["route"]
     paths = get_openapi(title="-", version="-", routes=[route])["paths"]
-    given = paths[route.path_format][request.method.lower()].get("parameters", ())
-    return {"properties": {p["name"]: p["schema"] for p in given if p["in"] == "query"}}
+    parameters = paths[route.path_format][request.method.lower()].get("parameters", ())
+    return {"properties": {p["name"]: p["schema"] for p in parameters if p["in"] == "query"}}
 
 
 async def on_http(request: Request, error: Exception) -> Response:
@@ -92,7 +92,9 @@ def _allowed(request: Request) -> list[str]:
     routes = request.app.routes
     scopes = [(m, {**request.scope, "method": m}) for m in METHODS]
     allowed = [m for m, scope in scopes if any(r.matches(scope)[0].value == 2 for r in routes)]
-    return [*allowed, "HEAD"] if "GET" in allowed else allowed  # Head in app/http/middleware.py
+    return (
+        [*allowed, "HEAD"] if "GET" in allowed else allowed
+    )  # HeadRequests in app/http/middleware.py
 
 
 async def on_redis(request: Request, error: Exception) -> Response:

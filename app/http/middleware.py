@@ -1,10 +1,10 @@
 """What surrounds every request, as plain ASGI: its id, its log line, its headers and its limits.
 
-Tell ── counts, logs and answers what nobody else caught with a 500
-└── Limit ── refuses a body beyond its route's limit, told or not how long it is
-    └── Head ── answers HEAD as GET would be, without a body
+RequestContext ── counts, logs and answers what nobody else caught with a 500
+└── BodyLimit ── refuses a body beyond its route's limit, whether or not a length is given
+    └── HeadRequests ── answers HEAD as GET would be, without a body
 
-Between Tell and Limit come the checks of `app/http/origins.py` and `app/http/proxies.py`.
+Between the first two come the checks of `app/http/origins.py` and `app/http/proxies.py`.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ SECURITY = {
 }
 
 
-class Tell:
+class RequestContext:
     """An id, a log line, figures and security headers for every request."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -120,7 +120,7 @@ class _Beyond(Exception):
     """More of a body came than its limit; the app can't mistake it for an error of its own."""
 
 
-class Limit:
+class BodyLimit:
     """Refuses a body that is too large: at once where it says so, else while it comes."""
 
     def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
@@ -132,7 +132,7 @@ class Limit:
             await self._app(scope, receive, send)
             return
         limit = self._limits.of(route_path(scope))
-        told = Headers(scope=scope).get("content-length", "0")
+        length = Headers(scope=scope).get("content-length", "0")
         refusal = TooLarge(f"the body must have at most {limit} bytes")
         seen, started = 0, False
 
@@ -149,7 +149,7 @@ class Limit:
             started = started or message["type"] == "http.response.start"
             await send(message)
 
-        if told.isdecimal() and int(told) > limit:
+        if length.isdecimal() and int(length) > limit:
             await _refuse(refusal, receive, send)
             return
         try:
@@ -179,7 +179,7 @@ class _Answered(Exception):
     """The headers have been sent, and nothing follows; the app can't mistake it for its own."""
 
 
-class Head:
+class HeadRequests:
     """Answers HEAD on every GET route, with GET's headers. No stream is begun."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -14,7 +14,7 @@ TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 def portable(schema: Any) -> Any:
     """Returns the same schema, or list of schemas, in forms that generators take."""
     if isinstance(schema, list):
-        return [portable(part) for part in schema]
+        return [portable(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     plain = {name: value for name, value in schema.items() if not _is_noise(name, value)}

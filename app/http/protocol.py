@@ -176,9 +176,9 @@ class LimitedProtocol(H11Protocol):
         self._connections.set_idle(self, done)
 
     def _time_out(self, in_headers: bool) -> None:
-        part = "headers" if in_headers else "body"
-        log.info("a client was too slow", extra={"part": part, "bytes": self._received})
+        awaited = "headers" if in_headers else "body"
+        log.info("a client was too slow", extra={"part": awaited, "bytes": self._received})
         if in_headers and not self._received:
             self.transport.close()
         else:
-            self.refuse(RequestTimeout(f"the {part} of the request took too long"))
+            self.refuse(RequestTimeout(f"the {awaited} of the request took too long"))

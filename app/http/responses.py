@@ -34,7 +34,7 @@ def matches(condition: str | None, tag: str) -> bool:
     """Whether an If-None-Match header names this tag, compared weakly (RFC 9110, 13.1.2)."""
     if condition is None:
         return False
-    named = [part.strip().removeprefix("W/") for part in condition.split(",")]
+    named = [tag_named.strip().removeprefix("W/") for tag_named in condition.split(",")]
     return tag in named or "*" in named
 
 

@@ -49,18 +49,18 @@ def explain_details(errors: list[ErrorDetails], schema: Schema) -> InvalidReques
 
 def _forms(loc: Sequence[Any], schema: Schema) -> list[Schema]:
     """The schemas that the field at a place may follow; none where that is not told."""
-    found = [schema]
-    for part in loc:
-        if not _names_a_form(part):
-            found = [y for x in found for y in _inside(x, part)]
-            found = [_meant(y, schema) for x in found for y in _each(x)]
-    return found
+    forms = [schema]
+    for step in loc:
+        if not _names_a_form(step):
+            forms = [y for x in forms for y in _inside(x, step)]
+            forms = [_meant(y, schema) for x in forms for y in _each(x)]
+    return forms
 
 
-def _inside(form: Schema, part: Any) -> list[Schema]:
+def _inside(form: Schema, step: Any) -> list[Schema]:
     """The schema of a field, or of an entry of a list."""
     fields = form.get("properties", {})
-    inner = form.get("items") if isinstance(part, int) else fields.get(part)
+    inner = form.get("items") if isinstance(step, int) else fields.get(step)
     inner = form.get("additionalProperties") if inner is None else inner
     return [inner] if isinstance(inner, Mapping) else []
 
@@ -71,8 +71,8 @@ def _each(form: Schema) -> list[Schema]:
     return [y for x in others for y in _each(x)] or [form]
 
 
-def _names_a_form(part: Any) -> bool:
-    return part in (ONE, MANY)
+def _names_a_form(step: Any) -> bool:
+    return step in (ONE, MANY)
 
 
 def _meant(form: Schema, schema: Schema) -> Schema:
@@ -87,7 +87,7 @@ def _names(forms: Sequence[Schema]) -> list[str]:
 
 
 def _param(loc: Sequence[Any]) -> str:
-    name = ".".join(str(part) for part in loc if part != "[key]" and not _names_a_form(part))
+    name = ".".join(str(step) for step in loc if step != "[key]" and not _names_a_form(step))
     return name if len(name) <= ECHO else name[:ECHO] + "…"
 
 

@@ -20,7 +20,7 @@ from app.queue.event_log import Event
 log = logging.getLogger(__name__)
 
 
-class Telling(Protocol):
+class EventWriter(Protocol):
     """How one route words what happens to its job."""
 
     def begun(self) -> Iterator[bytes]:
@@ -39,7 +39,7 @@ class Telling(Protocol):
 ARRIVED = 2.0  # seconds after which a client must have had the beginning of its answer
 
 
-async def told_from_the_first(answer: Answer, telling: Telling) -> "AnswerStream":
+async def stream_from_start(answer: Answer, writer: EventWriter) -> "AnswerStream":
     """Events from the job's first on, so that nothing is missed."""
     try:
         first = await answer.submitter.queue.events.first(answer.job.id)
@@ -47,12 +47,12 @@ async def told_from_the_first(answer: Answer, telling: Telling) -> "AnswerStream
         with CancelScope(shield=True):
             await answer.registration.abandon()
         raise
-    return AnswerStream(answer, _follower(answer, first), telling)
+    return AnswerStream(answer, _follower(answer, first), writer)
 
 
-def told_so_far(answer: Answer, telling: Telling) -> "AnswerStream":
+def stream_from_snapshot(answer: Answer, writer: EventWriter) -> "AnswerStream":
     """The job as it is, then what happens to it: where a snapshot has all that there was."""
-    return AnswerStream(answer, _follower(answer, None), telling)
+    return AnswerStream(answer, _follower(answer, None), writer)
 
 
 def _follower(answer: Answer, position: str | None) -> Follower:
@@ -63,11 +63,11 @@ def _follower(answer: Answer, position: str | None) -> Follower:
 class AnswerStream(EventStream):
     """A client that leaves before it was told all has its job canceled, as `Registration` says."""
 
-    def __init__(self, answer: Answer, follower: Follower, telling: Telling) -> None:
-        self._answer, self._follower, self._telling = answer, follower, telling
-        self._told_all = False
+    def __init__(self, answer: Answer, follower: Follower, writer: EventWriter) -> None:
+        self._answer, self._follower, self._writer = answer, follower, writer
+        self._is_complete = False
         self._begun = time.monotonic()
-        super().__init__(self._told(), answer.headers)
+        super().__init__(self._events(), answer.headers)
 
     async def stream_response(self, send: Send) -> None:
         try:
@@ -77,30 +77,30 @@ class AnswerStream(EventStream):
                 await self._over()
 
     async def _over(self) -> None:
-        if self._told_all:
+        if self._is_complete:
             await self._answer.registration.answered()
         else:
             fresh = time.monotonic() - self._begun < ARRIVED
             await self._answer.registration.left(self._answer.job, fresh)
 
-    async def _told(self) -> AsyncGenerator[bytes]:
-        for text in self._telling.begun():
+    async def _events(self) -> AsyncGenerator[bytes]:
+        for text in self._writer.begun():
             yield text
         async with aclosing(self._follower.entries()) as entries:
             async for entry in entries:
-                for text in (COMMENT,) if entry is None else self._telling.on_the_way(entry):
+                for text in (COMMENT,) if entry is None else self._writer.on_the_way(entry):
                     yield text
         job = self._follower.job
         try:
             if job.status not in TERMINAL:
                 raise Unavailable(f"the server stops; {job.id} goes on", code="result_not_ready")
             check_made(job, self._answer.names)
-            async for text in self._answer.submitter.store.iterate(self._telling.made(job)):
+            async for text in self._answer.submitter.store.iterate(self._writer.made(job)):
                 yield text
         except AtelierError as error:
-            yield self._telling.failed(error)
+            yield self._writer.failed(error)
         except StoreError as error:
             log.error("the artifact store failed: %s", error)
             message = f"artifacts can't be read now: {error}; try again"
-            yield self._telling.failed(Unavailable(message, code="store_unavailable"))
-        self._told_all = job.status in TERMINAL
+            yield self._writer.failed(Unavailable(message, code="store_unavailable"))
+        self._is_complete = job.status in TERMINAL

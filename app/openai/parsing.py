@@ -27,5 +27,5 @@ def read_as(kind: type[A], text: bytes, schema: Callable[[], Schema]) -> A:
     try:
         return kind.model_validate_json(text, strict=True)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise explain_details(found, schema()) from None
+        problems = error.errors(include_url=False, include_input=False)
+        raise explain_details(problems, schema()) from None

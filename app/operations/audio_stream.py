@@ -67,17 +67,17 @@ class Listener:
         async with self.notifier.listen(self.job.id) as subscription:
             while not self.notifier.closing:
                 await mark.renew(self.job)
-                over, heard = await self._look(subscription)
-                for sha256 in heard.chunks:
+                over, state = await self._look(subscription)
+                for sha256 in state.chunks:
                     try:
                         samples = await self.store.get(sha256)
                     except Missing:
                         return  # the job was deleted, or its time is over
-                    yield samples if self.number else wav_header(*heard.form, None) + samples
+                    yield samples if self.number else wav_header(*state.form, None) + samples
                     self.number += 1
-                if self.number == heard.total or (over and not heard.chunks):
+                if self.number == state.total or (over and not state.chunks):
                     return
-                if not heard.chunks:
+                if not state.chunks:
                     await subscription.sleep(RECHECK)
         raise ClientDisconnect  # the server stops: cut off, so that nobody takes this for its end
 
@@ -103,8 +103,8 @@ class Listener:
     async def _hear(self) -> AudioState:
         numbers = range(self.number, self.number + AHEAD)
         fields = [f"{self.index}/{name}" for name in ("form", "chunks", *numbers)]
-        found: list[Any] = await self.queue.connection.hmget(sound_key(self.job.id), fields)
-        form, total, *chunks = found
+        values: list[Any] = await self.queue.connection.hmget(sound_key(self.job.id), fields)
+        form, total, *chunks = values
         there = chunks[: chunks.index(None)] if None in chunks else chunks
         if not form:
             return NOTHING

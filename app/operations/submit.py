@@ -159,8 +159,8 @@ def validated(entry: CatalogEntry, text: bytes | str, schema: Schema) -> Params:
     try:
         return entry.request.model_validate_json(text, strict=True)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise explain_details(found, schema) from None
+        problems = error.errors(include_url=False, include_input=False)
+        raise explain_details(problems, schema) from None
 
 
 def _new_job(owner: str, job_request: JobRequest) -> NewJob:

@@ -38,7 +38,7 @@ class JobWaiter:
 
         try:
             async with self.notifier.listen(job.id) as subscription:
-                watching.add_done_callback(lambda _: subscription.ring())
+                watching.add_done_callback(lambda _: subscription.notify())
                 return await whole(
                     self.store, await self._wait(subscription, job, seconds, is_over)
                 )

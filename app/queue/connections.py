@@ -64,15 +64,15 @@ def refuses_credentials(error: redis.RedisError) -> bool:
 async def warn_of_settings(connection: "redis.asyncio.Redis") -> None:
     """Say loudly where the server would forget jobs that were accepted."""
     try:
-        found = await connection.config_get(*WANTED)
+        values = await connection.config_get(*WANTED)
     except redis.ResponseError:
         log.warning("this Redis does not tell its settings; it needs %s", WANTED)
         return
     for name, wanted in WANTED.items():
-        if found.get(name) != wanted:
+        if values.get(name) != wanted:
             log.warning(
                 "ACCEPTED JOBS MAY BE LOST: Redis has %s %s, it needs %s",
                 name,
-                found.get(name),
+                values.get(name),
                 wanted,
             )

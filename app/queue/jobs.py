@@ -142,7 +142,7 @@ class Jobs:
             (idempotency.key, idempotency.request, idempotency.ttl) if idempotency else ("", "", 0)
         )
         limit, deadline = self._settings.queue_limit, self._settings.job_deadline
-        flat = [part for pair in record.items() for part in pair]
+        flat = [text for pair in record.items() for text in pair]
         suffix = b32encode(secrets.token_bytes(10)).decode().translate(CROCKFORD)
         inputs = json.dumps(sorted(set(new.inputs.values()))) if new.inputs else ""
         own = self._settings.own_queue_limit
@@ -273,8 +273,8 @@ class JobReader:
                 pipe.zrange(
                     key, start, end, desc=descending, bylex=True, offset=0, num=page.limit + 1
                 )
-            found = await pipe.execute()
-        return sorted((i for ids in found for i in ids), reverse=descending)[: page.limit + 1]
+            lists = await pipe.execute()
+        return sorted((i for ids in lists for i in ids), reverse=descending)[: page.limit + 1]
 
 
 def job_of(job_id: str, view: Any) -> Job:

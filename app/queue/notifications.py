@@ -1,10 +1,10 @@
 """Lets many readers sleep until their job has a new event, over one subscription a process.
 
-1. The bell is a hint, the event log the truth: whoever wakes reads the log.
-2. A reader has its bell before its first look, so nothing falls between look and sleep.
+1. A notification is a hint, the event log the truth: whoever wakes reads the log.
+2. A reader subscribes before its first look, so nothing falls between look and sleep.
 3. A lost message costs at most RECHECK: no sleep is longer.
 4. The subscription lives while anyone listens, and a little longer, so that a process that only
-   accepts jobs pays nothing for the rings of all of them.
+   accepts jobs pays nothing for the notifications of all of them.
 """
 
 import asyncio
@@ -21,69 +21,69 @@ from app.core.tasks import end_task
 
 log = logging.getLogger(__name__)
 
-RECHECK = 5.0  # seconds that a lost ring may cost
+RECHECK = 5.0  # seconds that a lost message may cost
 LINGER = 10.0  # seconds that the subscription outlives its last listener
 AGAIN = 0.5  # seconds between tries to subscribe
 
 
 class Subscription:
-    """Rings when its job has something new, when the subscription is made, and at the end."""
+    """Wakes its reader when its job has something new, when it is made, and at the end."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._event = asyncio.Event()
 
-    def ring(self) -> None:
-        self._rung.set()
+    def notify(self) -> None:
+        self._event.set()
 
     async def sleep(self, seconds: float) -> None:
-        """Until the next ring since the last sleep, or that long, or RECHECK."""
+        """Until the next notification since the last sleep, or that long, or RECHECK."""
         with suppress(TimeoutError):
             async with asyncio.timeout(min(seconds, RECHECK)):
-                await self._rung.wait()
-        self._rung.clear()
+                await self._event.wait()
+        self._event.clear()
 
 
 class Notifier:
-    """The bells of this process, and the subscription that rings them."""
+    """The subscriptions of this process, and the subscription that wakes them."""
 
     def __init__(self, connection: "redis.asyncio.Redis") -> None:
         self._redis = connection
-        self._bells: defaultdict[str, set[Subscription]] = defaultdict(set)
-        self._ringer: asyncio.Task[None] | None = None
+        self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
         self.closing = False
 
     @property
     def listeners(self) -> int:
-        return sum(map(len, self._bells.values()))
+        return sum(map(len, self._subscriptions.values()))
 
     @asynccontextmanager
     async def listen(self, job_id: str) -> AsyncIterator[Subscription]:
-        """A bell for this job, as long as the block lasts."""
-        bell = Subscription()
-        self._bells[job_id].add(bell)
-        if self._ringer is None or self._ringer.done():
-            self._ringer = asyncio.create_task(self._follow(), name="wake")
+        """A subscription to this job, as long as the block lasts."""
+        subscription = Subscription()
+        self._subscriptions[job_id].add(subscription)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._follow(), name="wake")
         try:
-            yield bell
+            yield subscription
         finally:
-            self._bells[job_id].discard(bell)
-            if not self._bells[job_id]:
-                del self._bells[job_id]
+            self._subscriptions[job_id].discard(subscription)
+            if not self._subscriptions[job_id]:
+                del self._subscriptions[job_id]
 
     async def close(self) -> None:
         """Wake everyone for the last time; `closing` tells them why."""
         self.closing = True
-        self._ring_all()
-        if self._ringer:
-            await end_task(self._ringer)
+        self._notify_all()
+        if self._task:
+            await end_task(self._task)
 
-    def _ring_all(self) -> None:
-        for bells in self._bells.values():
-            for bell in bells:
-                bell.ring()
+    def _notify_all(self) -> None:
+        for subscriptions in self._subscriptions.values():
+            for subscription in subscriptions:
+                subscription.notify()
 
     async def _follow(self) -> None:
-        while self._bells:
+        while self._subscriptions:
             try:
                 await self._subscribe()
             except (RedisError, OSError) as error:
@@ -96,10 +96,10 @@ class Notifier:
             idle = 0.0
             while idle < LINGER:
                 message = await channel.get_message(timeout=1.0)
-                idle = 0.0 if self._bells else idle + 1.0
+                idle = 0.0 if self._subscriptions else idle + 1.0
                 if message is None:
                     continue
                 if message["type"] == "subscribe":
-                    self._ring_all()
-                for bell in self._bells.get(message["data"], ()):
-                    bell.ring()
+                    self._notify_all()
+                for subscription in self._subscriptions.get(message["data"], ()):
+                    subscription.notify()

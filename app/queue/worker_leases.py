@@ -53,9 +53,9 @@ def _parsed(worker: str, text: str) -> Lease | None:
 
 def held_state(leases: Iterable[Lease], sha256: str) -> tuple[State, Determinism | None]:
     """How a model stands over all workers: ready if one has it ready, else loading, else failed."""
-    held: Sequence[HeldModel] = [x.models[sha256] for x in leases if sha256 in x.models]
+    loaded: Sequence[HeldModel] = [x.models[sha256] for x in leases if sha256 in x.models]
     for state in ("ready", "loading", "failed"):
-        found = [x for x in held if x.state == state]
-        if found:
-            return state, next((x.determinism for x in found if x.determinism), None)
+        in_state = [x for x in loaded if x.state == state]
+        if in_state:
+            return state, next((x.determinism for x in in_state if x.determinism), None)
     return "unloaded", None

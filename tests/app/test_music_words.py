@@ -43,8 +43,8 @@ def test_what_a_model_lacks_is_not_asked_for() -> None:
 
 
 def test_what_was_understood_is_told() -> None:
-    assert understand("slow jazz", STYLES, ALL).told == "style jazz, tempo 76.0"
-    assert understand("hm", STYLES, ALL).told == "nothing: what was left open is drawn"
+    assert understand("slow jazz", STYLES, ALL).summary == "style jazz, tempo 76.0"
+    assert understand("hm", STYLES, ALL).summary == "nothing: what was left open is drawn"
 
 
 def test_the_table_asks_for_what_can_be_asked() -> None:

@@ -87,7 +87,7 @@ class Bench:
             assert time.monotonic() < end, "it did not come true in time"
             time.sleep(0.005)
 
-    def desk(self, worker: str, **changed: Any) -> QueueClient:
+    def client(self, worker: str, **changed: Any) -> QueueClient:
         """What a worker of this name can say, without being one."""
         return QueueClient(self.redis, worker, self.settings.model_copy(update=changed))
 

@@ -37,7 +37,7 @@ def break_device(bench: Bench, name: str, ids: list[str]) -> BaseException | Non
     with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
         work = pool.submit(process.work)
         try:
-            bench.until(lambda: {c.job for c in process.floor.claims} >= set(ids))
+            bench.until(lambda: {c.job for c in process.loop.claims} >= set(ids))
             patch.setattr(Engine, "tick", lost)
             return work.exception(20)
         finally:
@@ -103,22 +103,22 @@ def test_what_could_not_be_delivered_in_time_is_given_back(
 def test_a_worker_that_resigns_with_jobs_is_known_to_the_reaper(bench: Bench) -> None:
     job = bench.submit()
     claim_as(bench, "one")
-    bench.desk("one").resign()
+    bench.client("one").resign()
     assert reap(bench) == [("one", job, "put back")]
     assert bench.redis.zrange("atelier:workers", 0, -1) == []
 
 
 def test_a_worker_that_resigns_with_none_is_forgotten(bench: Bench) -> None:
-    desk = bench.desk("one")
-    desk.renew({})
-    desk.resign()
+    client = bench.client("one")
+    client.renew({})
+    client.resign()
     assert bench.redis.zrange("atelier:workers", 0, -1) == []
 
 
 def test_whoever_claims_is_known_to_the_reaper(bench: Bench) -> None:
     job = bench.submit()
     room = QueueCapacity(queue_name("tiny-vae", bench.sha256("tiny-vae")), True, 1)
-    assert len(bench.desk("unlisted").look([], 1, [room], STAMP).claims) == 1
+    assert len(bench.client("unlisted").look([], 1, [room], STAMP).claims) == 1
     die(bench, "unlisted")
     assert reap(bench) == [("unlisted", job, "put back")]
 
@@ -241,17 +241,17 @@ def test_a_server_that_is_away_is_logged_once(
     bench.until(lambda: bench.fetch(job).status == "in_progress")
     with no_replicas(bench):
         looks = [0]
-        original = process.floor._desk.look
+        original = process.loop._client.look
 
         def look(*args: Any) -> Any:
             looks[0] += 1
             return original(*args)
 
-        process.floor._desk.look = look  # type: ignore[method-assign]
+        process.loop._client.look = look  # type: ignore[method-assign]
         bench.until(lambda: looks[0] > 5)
     slow.set()
     assert bench.wait(job).status == "completed"
-    ours = [r for r in caplog.records if r.module == "floor"]
+    ours = [r for r in caplog.records if r.module == "loop"]
     assert len([r for r in ours if r.getMessage() == "redis unreachable"]) <= 1
 
 

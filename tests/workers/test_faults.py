@@ -93,25 +93,25 @@ def failing_at(stage: str) -> Any:
 def test_a_flow_that_goes_wrong_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    floor = Floor(tiny_checkpoint(tmp_path, "vae"))
-    floor.submit("good")
-    floor.run()  # what this function costs is known from now on
-    floor.submit("mate")
+    loop = Floor(tiny_checkpoint(tmp_path, "vae"))
+    loop.submit("good")
+    loop.run()  # what this function costs is known from now on
+    loop.submit("mate")
     with monkeypatch.context() as patch:
         patch.setattr(VAE, "generate", failing_at(stage))
-        floor.submit("bad")
-    floor.run()
-    ends = {m.claim.job: m.outcome for m in floor.sent if isinstance(m, JobDone)}
+        loop.submit("bad")
+    loop.run()
+    ends = {m.claim.job: m.outcome for m in loop.sent if isinstance(m, JobDone)}
     assert ends == {"good": "finished", "mate": "finished", "bad": "failed"}
-    assert not len(floor.engine)
+    assert not len(loop.engine)
 
 
 @pytest.mark.parametrize("method", ["facts", "totals", "flow", "supply"])
 def test_an_error_around_a_flow_fails_its_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    floor = Floor(tiny_checkpoint(tmp_path, "vae"))
-    claim = floor.submit("bad", init_image="ab" * 32)
+    loop = Floor(tiny_checkpoint(tmp_path, "vae"))
+    claim = loop.submit("bad", init_image="ab" * 32)
     original = getattr(RunningJob, method)
 
     def fragile(self: RunningJob, *args: Any) -> Any:
@@ -121,21 +121,21 @@ def test_an_error_around_a_flow_fails_its_job(
 
     with monkeypatch.context() as patch:
         patch.setattr(RunningJob, method, fragile)
-        floor.runs.supply(claim, {"init_image": Image(torch.zeros(3, 8, 8))})
-        floor.runs.admit()
-        floor.run()
-    (end,) = [m for m in floor.sent if isinstance(m, JobDone)]
+        loop.runs.supply(claim, {"init_image": Image(torch.zeros(3, 8, 8))})
+        loop.runs.admit()
+        loop.run()
+    (end,) = [m for m in loop.sent if isinstance(m, JobDone)]
     assert (end.outcome, type(end.error)) == ("failed", KeyError)
 
 
 def test_a_lost_device_is_no_jobs_fault_wherever_it_shows(tmp_path: Path) -> None:
-    floor = Floor(tiny_checkpoint(tmp_path, "vae"))
+    loop = Floor(tiny_checkpoint(tmp_path, "vae"))
 
     async def flow() -> Any:
         raise torch.AcceleratorError("illegal memory access")
 
     with pytest.raises(torch.AcceleratorError):
-        floor.engine.add("x", flow())
+        loop.engine.add("x", flow())
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_nothing_is_made_while_delivery_is_behind(
         made = len(ticks)
         for i in ids:
             bench.jobs.cancel("local", i)  # what is claimed sees it: the loop goes on
-        bench.until(lambda: all(run.over for run in process.floor._runs._runs.values()))
+        bench.until(lambda: all(run.over for run in process.loop._runs._runs.values()))
         assert len(ticks) <= made + 1  # one may have been under way
     for i in ids:
         assert bench.wait(i).status in ("canceled", "completed")

@@ -77,7 +77,7 @@ def test_facts_can_be_read_while_jobs_come_and_go(bench: Bench) -> None:
     def read() -> None:
         while not stop.is_set():
             try:
-                process.floor.facts()
+                process.loop.facts()
             except RuntimeError as error:
                 problems.append(error)
 

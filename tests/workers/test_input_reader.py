@@ -119,7 +119,7 @@ def test_a_job_ends_while_its_picture_is_read(
         bench.redis.hset(f"rq:job:{job}", "deadline", "1.0")
     else:
         {"cancel": bench.jobs.cancel, "delete": bench.jobs.delete}[end]("local", job)
-    bench.until(lambda: not process.floor.claims)
+    bench.until(lambda: not process.loop.claims)
     go_on.set()
     if end != "delete":
         assert bench.fetch(job).status == {"cancel": "canceled", "deadline": "failed"}[end]
@@ -201,10 +201,10 @@ def test_an_input_outlives_its_upload_while_a_job_waits_for_it(bench: Bench) -> 
     jobs = brief(bench)
     sha256 = bench.post(PNG)
     job = jobs.submit(bench.new(init_image=sha256)).job.id
-    desk = bench.desk("one")
-    bench.until(lambda: desk.sweep() == [] and bench.references(sha256) == 1)  # the upload's went
+    client = bench.client("one")
+    bench.until(lambda: client.sweep() == [] and bench.references(sha256) == 1)  # the upload's went
     for _ in range(100):
-        assert desk.sweep() == []
+        assert client.sweep() == []
     assert bench.redis.hget(f"atelier:artifact:{sha256}", "owner:local") == "1"
     bench.worker()
     assert bench.wait(job).error is None
@@ -242,14 +242,14 @@ def test_a_deadline_in_a_queue_that_nobody_reads_drops_the_reference(bench: Benc
     sha256 = bench.post(PNG)
     job = bench.submit(init_image=sha256)
     bench.redis.hset(f"rq:job:{job}", "deadline", "1.0")
-    desk = bench.desk("one")
-    desk.sweep()
+    client = bench.client("one")
+    client.sweep()
     assert bench.fetch(job).status == "failed"
     assert bench.references(sha256) == 1
     bench.redis.zadd("atelier:expiry", {job: 1})
-    desk.sweep()
+    client.sweep()
     bench.redis.zadd("atelier:expiry", {job: 1})
-    desk.sweep()  # now its record is gone too
+    client.sweep()  # now its record is gone too
     assert bench.record(job) == {}
     assert bench.references(sha256) == 1
 
@@ -278,7 +278,7 @@ def test_rq_requeue_takes_the_input_again_if_it_is_there(bench: Bench, there: bo
     sha256 = bench.post(PNG)
     job = bench.submit(init_image=sha256)
     bench.redis.hset(f"rq:job:{job}", "deadline", "1.0")
-    bench.desk("one").sweep()
+    bench.client("one").sweep()
     assert bench.fetch(job).status == "failed"
     if not there:
         bench.redis.delete(f"atelier:artifact:{sha256}")

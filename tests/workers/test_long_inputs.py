@@ -61,7 +61,7 @@ def test_a_requeued_job_whose_long_input_has_expired_runs_with_no_other(bench: B
     job = submit_moved(bench, 1)
     bench.jobs.cancel("local", job)
     bench.redis.zadd("atelier:expiry", {job: 1})
-    bench.desk("one").sweep()
+    bench.client("one").sweep()
     assert "input_sha256" not in bench.record(job)
     with redis.Redis.from_url(bench.settings.redis_address) as raw:
         bench.redis.hset(f"rq:job:{job}", "status", "failed")

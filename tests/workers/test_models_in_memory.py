@@ -82,18 +82,18 @@ def test_a_model_waits_for_its_turn_while_another_is_on_its_way(
         return build(self, entry, need)
 
     monkeypatch.setattr(ModelCache, "_build", gated)
-    shelf = CheckpointRegistry(bench.settings.checkpoints)
-    vae, dcgan = (shelf.entries()[i] for i in ("tiny-vae", "tiny-gan"))
-    host = ModelCache(shelf, CPU, budget_for_one(bench), rung.set)
-    assert host.want(vae, ()) == set()
-    assert host.want(dcgan, ()) == set()  # nothing in memory has to stop for it
-    assert host.loading.keys() == {vae.sha256}
+    registry = CheckpointRegistry(bench.settings.checkpoints)
+    vae, dcgan = (registry.entries()[i] for i in ("tiny-vae", "tiny-gan"))
+    cache = ModelCache(registry, CPU, budget_for_one(bench), rung.set)
+    assert cache.want(vae, ()) == set()
+    assert cache.want(dcgan, ()) == set()  # nothing in memory has to stop for it
+    assert cache.loading.keys() == {vae.sha256}
     go_on.set()
     assert rung.wait(20)
-    assert [m.entry for m in host.collect()] == [vae]
-    host.want(dcgan, ())
-    assert host.loading.keys() == {dcgan.sha256}
-    host.close()
+    assert [m.entry for m in cache.collect()] == [vae]
+    cache.want(dcgan, ())
+    assert cache.loading.keys() == {dcgan.sha256}
+    cache.close()
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_a_model_that_waits_gets_its_turn_though_the_floor_is_full(
     waiting = bench.submit(99, model="tiny-gan")
     later = [bench.submit(i) for i in range(2, 7)]
     gates[seeded(0).initial_seed()].set()
-    bench.until(lambda: bench.fetch(later[0]).progress.step > 50)  # the floor is full, and looks
+    bench.until(lambda: bench.fetch(later[0]).progress.step > 50)  # the loop is full, and looks
     for i in (1, 2):
         gates[seeded(i).initial_seed()].set()
     assert bench.wait(waiting, 8).status == "completed"
@@ -129,15 +129,15 @@ def test_a_model_that_waits_gets_its_turn_though_the_floor_is_full(
 
 
 def test_a_checkpoint_that_vanishes_before_it_is_loaded_is_refused(bench: Bench) -> None:
-    rung, shelf = threading.Event(), CheckpointRegistry(bench.settings.checkpoints)
-    entry = shelf.entries()["tiny-vae"]
-    host = ModelCache(shelf, CPU, 2**30, rung.set)
+    rung, registry = threading.Event(), CheckpointRegistry(bench.settings.checkpoints)
+    entry = registry.entries()["tiny-vae"]
+    cache = ModelCache(registry, CPU, 2**30, rung.set)
     entry.path.unlink()
-    assert host.want(entry, ()) == set()
+    assert cache.want(entry, ()) == set()
     assert rung.wait(20)
-    assert host.collect() == []
-    assert host.refused.keys() == {entry.sha256}
-    host.close()
+    assert cache.collect() == []
+    assert cache.refused.keys() == {entry.sha256}
+    cache.close()
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def lease_of(bench: Bench, worker: str = "one") -> Lease:
 
 
 def in_trouble(bench: Bench, process: WorkerProcess) -> None:
-    bench.until(lambda: process.floor.facts()["store_problem"] is not None)
+    bench.until(lambda: process.loop.facts()["store_problem"] is not None)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_a_cancel_ends_a_job_whose_result_waits(
     process, job = stuck
     bench.jobs.cancel("local", job)
     assert bench.wait(job).status == "canceled"
-    bench.until(lambda: not process.floor.claims)
+    bench.until(lambda: not process.loop.claims)
     assert bench.events(job).count("canceled") == 1
     disk.error = None
     assert bench.wait(bench.submit(5)).status == "completed"

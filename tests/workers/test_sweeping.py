@@ -40,22 +40,22 @@ def test_bytes_that_can_not_be_deleted_hold_up_nobody(
 
 
 def test_bytes_being_deleted_are_waited_for_but_not_for_ever(bench: Bench) -> None:
-    desk, now = bench.desk("one"), time.time()
+    client, now = bench.client("one"), time.time()
     bench.redis.zadd("atelier:deleting", {SHA: now})
-    assert not desk.hold([SHA])
+    assert not client.hold([SHA])
     bench.redis.zadd("atelier:deleting", {SHA: now - 61})  # whoever began it is dead
-    assert desk.hold([SHA])
+    assert client.hold([SHA])
     assert bench.redis.zscore("atelier:deleting", SHA) is None
 
 
 def test_what_a_dead_housekeeper_left_is_offered_again(bench: Bench) -> None:
-    desk = bench.desk("one")
+    client = bench.client("one")
     bench.redis.zadd("atelier:deleting", {SHA: time.time() - 61})
-    assert desk.sweep() == [SHA]
-    assert desk.doom(SHA, "begin")
-    assert not desk.doom(SHA, "begin")  # it is one's business already
-    assert desk.sweep() == []
-    desk.doom(SHA, "done")
+    assert client.sweep() == [SHA]
+    assert client.doom(SHA, "begin")
+    assert not client.doom(SHA, "begin")  # it is one's business already
+    assert client.sweep() == []
+    client.doom(SHA, "done")
     assert not bench.redis.exists("atelier:deleting", "atelier:orphans")
 
 
@@ -67,23 +67,23 @@ def test_an_entry_of_a_job_that_has_ended_is_dropped_and_the_job_left_alone(benc
     bench.redis.rpush(queue, job.id)
     bench.redis.hset(f"rq:job:{job.id}", "deadline", "1.0")
     before = bench.events(job.id)
-    bench.desk("one").sweep()
+    bench.client("one").sweep()
     assert bench.fetch(job.id).status == "completed"
     assert bench.events(job.id) == before
     assert bench.redis.llen(queue) == 0
 
 
 def test_a_hold_lasts_until_the_commit(bench: Bench) -> None:
-    desk = bench.desk("one", orphan_ttl=0.0, job_deadline=100.0)
-    desk.hold([SHA])
-    assert desk.sweep() == []
+    client = bench.client("one", orphan_ttl=0.0, job_deadline=100.0)
+    client.hold([SHA])
+    assert client.sweep() == []
 
 
 def test_an_owner_that_lets_go_does_not_shorten_anothers_hold(bench: Bench) -> None:
     bench.worker()
     job = bench.wait(bench.submit())
     sha256 = job.outputs[0].sha256
-    bench.desk("other").hold([sha256])  # it has just made the same bytes
+    bench.client("other").hold([sha256])  # it has just made the same bytes
     until = bench.redis.zscore("atelier:orphans", sha256)
     bench.jobs.delete("local", job.id)
     assert bench.redis.zscore("atelier:orphans", sha256) == until
@@ -119,13 +119,13 @@ def test_bytes_made_anew_during_a_slow_sweep_stay(
 
 def test_a_job_requeued_after_its_deadline_has_its_time_anew(bench: Bench) -> None:
     hasty = bench.settings.model_copy(update={"job_deadline": 20.0})
-    job, desk = Jobs(bench.redis, hasty).submit(bench.new()).job.id, bench.desk("one")
+    job, client = Jobs(bench.redis, hasty).submit(bench.new()).job.id, bench.client("one")
     bench.redis.hset(f"rq:job:{job}", "deadline", f"{time.time() - 1:.6f}")
-    desk.sweep()
+    client.sweep()
     assert bench.fetch(job).status == "failed"
     with redis.Redis.from_url(bench.settings.redis_address) as raw:
         RQJob.fetch(job, raw, JSONSerializer).requeue()
-    desk.sweep()
+    client.sweep()
     assert bench.redis.llen("rq:queue:" + bench.record(job)["origin"]) == 1
     bench.worker()
     bench.until(lambda: bench.fetch(job).status == "completed")
@@ -164,7 +164,7 @@ def test_the_results_of_a_redis_that_was_emptied_go(bench: Bench) -> None:
 
 
 def test_a_file_that_is_about_to_be_noted_is_not_adopted(bench: Bench) -> None:
-    desk = bench.desk("one")
-    assert desk.hold([SHA])
-    assert desk.adopt([SHA]) == 0
-    assert desk.sweep() == []
+    client = bench.client("one")
+    assert client.hold([SHA])
+    assert client.adopt([SHA]) == 0
+    assert client.sweep() == []

@@ -24,18 +24,18 @@ def rooms(
     return [QueueCapacity(queue_name(m, bench.sha256(m)), True, rows, share) for m in models]
 
 
-def next_claim(bench: Bench, desk: QueueClient, *models: str) -> Claim | None:
+def next_claim(bench: Bench, client: QueueClient, *models: str) -> Claim | None:
     """The job that a worker with room for one gets; it is then done."""
-    claims = desk.look([], 1, rooms(bench, *(models or ("tiny-vae",))), STAMP).claims
+    claims = client.look([], 1, rooms(bench, *(models or ("tiny-vae",))), STAMP).claims
     for claim in claims:
-        assert desk.say([JobCommit(claim, "finished", STAMP)]) == [True]
+        assert client.say([JobCommit(claim, "finished", STAMP)]) == [True]
     return claims[0] if claims else None
 
 
 def owners(bench: Bench, count: int, *models: str) -> list[str]:
     """Who is served next, one after another."""
-    desk = bench.desk("one")
-    claims = [next_claim(bench, desk, *models) for _ in range(count)]
+    client = bench.client("one")
+    claims = [next_claim(bench, client, *models) for _ in range(count)]
     return [claim.record["owner"] for claim in claims if claim]
 
 
@@ -70,8 +70,8 @@ def test_an_owner_that_waits_for_two_models_has_one_turn(bench: Bench) -> None:
 def test_models_of_one_owner_take_turns(bench: Bench) -> None:
     submit(bench, "a", 5, "tiny-vae")
     (other,) = submit(bench, "a", 1, "tiny-gan")
-    desk = bench.desk("one")
-    served = [next_claim(bench, desk, "tiny-vae", "tiny-gan") for _ in range(2)]
+    client = bench.client("one")
+    served = [next_claim(bench, client, "tiny-vae", "tiny-gan") for _ in range(2)]
     assert other in [claim.job for claim in served if claim]
 
 
@@ -81,8 +81,8 @@ def test_positions_are_the_order_of_claims(bench: Bench) -> None:
     bench.jobs.cancel("a", next(iter(jobs)))
     del jobs[next(iter(jobs))]
     positions = {j: bench.jobs.fetch(owner, j).queue_position for j, owner in jobs.items()}
-    desk = bench.desk("one")
-    order = [claim.job for _ in jobs if (claim := next_claim(bench, desk))]
+    client = bench.client("one")
+    order = [claim.job for _ in jobs if (claim := next_claim(bench, client))]
     assert {job: place for place, job in enumerate(order)} == positions
 
 
@@ -104,12 +104,12 @@ def test_a_position_is_found_without_a_scan(bench: Bench) -> None:
 
 def test_what_is_put_back_stands_first_among_its_owners(bench: Bench) -> None:
     first, second, third = submit(bench, "a", 3)
-    desk = bench.desk("one")
-    claims = desk.look([], 2, rooms(bench, "tiny-vae", rows=2), STAMP).claims
-    desk.release(claims)
+    client = bench.client("one")
+    claims = client.look([], 2, rooms(bench, "tiny-vae", rows=2), STAMP).claims
+    client.release(claims)
     queue = "rq:queue:" + claims[0].record["origin"]
     assert bench.redis.lrange(queue, 0, -1) == [first, second, third]
-    order = [claim.job for _ in range(3) if (claim := next_claim(bench, desk))]
+    order = [claim.job for _ in range(3) if (claim := next_claim(bench, client))]
     assert order == [first, second, third]
     assert bench.redis.keys("atelier:waiting:*") == []
     assert bench.redis.keys("atelier:owners:*") == []
@@ -118,27 +118,27 @@ def test_what_is_put_back_stands_first_among_its_owners(bench: Bench) -> None:
 def test_rq_may_take_a_job_out_of_its_queue_or_put_it_in_again(bench: Bench) -> None:
     removed, kept, requeued = submit(bench, "a", 3)
     queue = "rq:queue:" + bench.record(removed)["origin"]
-    desk = bench.desk("one")
+    client = bench.client("one")
     bench.jobs.cancel("a", requeued)
     bench.redis.lrem(queue, 1, removed)
     with redis.Redis.from_url(bench.settings.redis_address) as raw:
         bench.redis.hset(f"rq:job:{requeued}", "status", "failed")
         bench.redis.zadd(queue.replace("queue", "failed", 1), {requeued: 4102444800})
         RQJob.fetch(requeued, raw, JSONSerializer).requeue()
-    order = [claim.job if (claim := next_claim(bench, desk)) else None for _ in range(3)]
+    order = [claim.job if (claim := next_claim(bench, client)) else None for _ in range(3)]
     assert order == [kept, requeued, None]
     assert bench.record(removed)["status"] == "queued"
 
 
 def test_while_others_are_about_an_owner_takes_no_more_than_its_share(bench: Bench) -> None:
     submit(bench, "a", 8)
-    desk = bench.desk("one")
+    client = bench.client("one")
     share = Share(3, {"b": 1})
     place = rooms(bench, "tiny-vae", rows=8, share=share)
-    look = desk.look([], 4, place, STAMP, Share(4, {}))
+    look = client.look([], 4, place, STAMP, Share(4, {}))
     assert (len(look.claims), look.shared) == (4, False), "alone it takes all there is"
-    desk.release(look.claims)
+    client.release(look.claims)
     submit(bench, "b", 8)
-    look = desk.look([], 8, place, STAMP, Share(6, {}))
+    look = client.look([], 8, place, STAMP, Share(6, {}))
     assert look.shared
     assert [claim.record["owner"] for claim in look.claims] == ["b", "a", "a", "a"]

@@ -137,14 +137,14 @@ def test_every_part_of_a_flow_is_a_phase() -> None:
 def test_a_hung_worker_gives_no_sign_of_life(bench: Bench) -> None:
     process = WorkerProcess(bench.settings.model_copy(update={"hang_timeout": 0.5}), "one")
     dog = Watchdog(Settings(hang_timeout=1), clock=iter(range(100)).__next__)
-    pulse = Heartbeat(bench.desk("one"), process.floor, dog)
-    pulse.renew()
+    heartbeat = Heartbeat(bench.client("one"), process.loop, dog)
+    heartbeat.renew()
     assert bench.redis.exists("atelier:lease:one")
     dog.activity("main").enter("begin")
     for _ in range(20):
         dog.look()
     bench.redis.delete("atelier:lease:one")
-    pulse.renew()
+    heartbeat.renew()
     assert not bench.redis.exists("atelier:lease:one")
 
 
@@ -240,7 +240,7 @@ def test_whether_a_job_is_wanted(bench: Bench, end: str) -> None:
         bench.redis.hset(f"rq:job:{job}", "execution", "another")
     elif end:
         getattr(bench.jobs, end)("local", job)
-    assert bench.desk("one").wants(claim) is (end == "")
+    assert bench.client("one").wants(claim) is (end == "")
 
 
 def test_a_job_past_its_deadline_is_not_put_back(bench: Bench) -> None:

@@ -107,7 +107,7 @@ def test_a_running_job_is_canceled_and_leaves_nothing(bench: Bench, slow: thread
     assert (job.status, job.outputs) == ("canceled", [])
     assert bench.events(running)[-2:] == ["status", "canceled"]
     assert bench.fetch(other).status == "in_progress"
-    bench.until(lambda: [c.job for c in process.floor.claims] == [other])
+    bench.until(lambda: [c.job for c in process.loop.claims] == [other])
     assert bench.jobs.cancel("local", running) == job  # again: unchanged
     slow.set()
     assert bench.wait(other).status == "completed"
@@ -125,7 +125,7 @@ def test_a_deleted_job_stops_and_is_gone(bench: Bench, slow: threading.Event) ->
     job = bench.submit()
     bench.until(lambda: bench.fetch(job).progress.step > 3)
     bench.jobs.delete("local", job)
-    bench.until(lambda: not process.floor.claims)
+    bench.until(lambda: not process.loop.claims)
     assert bench.record(job) == {}
     assert bench.events(job)[-1] == "canceled"
 
@@ -185,10 +185,10 @@ def test_sigterm_finishes_what_ends_within_the_grace(bench: Bench, slow: threadi
 
 def claim_as(bench: Bench, worker: str, items: int = 32, model: str = "tiny-vae") -> list[Claim]:
     """What a worker of this name gets when it looks; it then says no more."""
-    desk = bench.desk(worker)
-    desk.renew({})
+    client = bench.client(worker)
+    client.renew({})
     room = QueueCapacity(queue_name(model, bench.sha256(model)), True, items)
-    return desk.look([], items, [room], STAMP).claims
+    return client.look([], items, [room], STAMP).claims
 
 
 def die(bench: Bench, worker: str) -> None:
@@ -197,7 +197,7 @@ def die(bench: Bench, worker: str) -> None:
 
 
 def reap(bench: Bench) -> list[tuple[str, str, str]]:
-    return bench.desk("reaper", lease=0.001, heartbeat=0.001).reap()
+    return bench.client("reaper", lease=0.001, heartbeat=0.001).reap()
 
 
 def test_the_dead_give_back_and_the_job_ends_elsewhere(bench: Bench) -> None:
@@ -238,25 +238,25 @@ def test_a_commit_is_fenced_by_its_execution(bench: Bench) -> None:
     die(bench, "slowpoke")
     reap(bench)
     (new,) = claim_as(bench, "slowpoke")  # the same worker may claim its own reaped job again
-    desk = bench.desk("slowpoke")
+    client = bench.client("slowpoke")
     assert old.execution != new.execution
-    assert desk.say([JobCommit(old, "finished", STAMP)]) == [False]
+    assert client.say([JobCommit(old, "finished", STAMP)]) == [False]
     assert bench.fetch(job).status == "in_progress"
-    assert desk.say([JobCommit(new, "finished", STAMP)]) == [True]
-    assert desk.say([JobCommit(new, "finished", STAMP)]) == [True]  # the first answer was lost
+    assert client.say([JobCommit(new, "finished", STAMP)]) == [True]
+    assert client.say([JobCommit(new, "finished", STAMP)]) == [True]  # the first answer was lost
     assert bench.events(job).count("completed") == 1
 
 
 def test_a_word_said_twice_is_heard_once_and_after_the_end_not_at_all(bench: Bench) -> None:
     job = bench.submit()
     (claim,) = claim_as(bench, "one")
-    desk = bench.desk("one")
+    client = bench.client("one")
     word = ProgressUpdate(claim, 1, 3, 10, [("delta", {"index": 0, "offset": 0, "text": "once"})])
-    assert desk.say([word, word]) == [True, False]
+    assert client.say([word, word]) == [True, False]
     assert [draft.text for draft in bench.fetch(job).drafts] == ["once"]
     bench.redis.script_flush()  # as after a restart of the server
     later = ProgressUpdate(claim, 2, 4, 10)
-    assert desk.say(
+    assert client.say(
         [later, JobCommit(claim, "finished", STAMP), ProgressUpdate(claim, 3, 5, 10)]
     ) == [
         True,
@@ -323,7 +323,7 @@ def test_models_take_turns_under_a_budget_for_one(bench: Bench) -> None:
     process = bench.worker(model_memory=budget, max_affinity_wait=0.1)
     ids = [bench.submit(i, model=("tiny-vae", "tiny-gan")[i % 2]) for i in range(8)]
     assert [bench.wait(i).status for i in ids] == ["completed"] * 8
-    assert len(process.floor._host.loaded) == 1
+    assert len(process.loop._cache.loaded) == 1
 
 
 def test_a_row_that_fails_fails_its_job_alone(
@@ -452,7 +452,7 @@ def test_deleting_one_job_never_takes_anothers_result(bench: Bench) -> None:
 def test_the_batched_example_is_what_the_worker_proves(bench: Bench) -> None:
     process = bench.worker()
     bench.wait(bench.submit())
-    (model,) = process.floor._host.loaded.values()
+    (model,) = process.loop._cache.loaded.values()
     assert all(isinstance(run, BatchedFn) for run in model.family.batched)
     facts = json.loads(bench.redis.get("atelier:lease:one") or "{}")
     bench.until(

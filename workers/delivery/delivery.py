@@ -60,16 +60,16 @@ class Delivery:
 
     def __init__(
         self,
-        desk: QueueClient,
+        client: QueueClient,
         writer: StoreWriter,
         stamp: Callable[[], str],
-        ring: Callable[[], None],
+        wake: Callable[[], None],
         activity: Activity | None = None,
     ) -> None:
         self._activity = activity or Activity()
-        self._desk, self._writer, self._stamp, self._ring = desk, writer, stamp, ring
+        self._client, self._writer, self._stamp, self._wake = client, writer, stamp, wake
         self._messages: queue.SimpleQueue[Message | FilesStored | None] = queue.SimpleQueue()
-        self._parcels: dict[str, ResultBuilder] = {}  # by execution
+        self._builders: dict[str, ResultBuilder] = {}  # by execution
         self._backlog = Backlog()
         self._closing = False
         self.settled: queue.SimpleQueue[Settled] = queue.SimpleQueue()
@@ -203,7 +203,7 @@ class Delivery:
             return []
         finally:
             if isinstance(message, JobDone):
-                self._parcels.pop(message.claim.execution, None)
+                self._builders.pop(message.claim.execution, None)
 
     def _keep(self, entry: BacklogItem) -> None:
         message = entry.message
@@ -211,20 +211,20 @@ class Delivery:
             if file.error:
                 self._spoil(message, file.error)
             elif isinstance(message, ItemDone | AudioChunk):
-                parcel = self._parcels.setdefault(message.claim.execution, ResultBuilder())
-                parcel.keep(message, file_made, file.sha256)
+                builder = self._builders.setdefault(message.claim.execution, ResultBuilder())
+                builder.keep(message, file_made, file.sha256)
 
     def _words(self, message: Message) -> list[ProgressUpdate | AudioChunkStored | JobCommit]:
-        parcel = self._parcels.setdefault(message.claim.execution, ResultBuilder())
+        builder = self._builders.setdefault(message.claim.execution, ResultBuilder())
         match message:
             case JobProgress():
-                return [parcel.progress(message)]
+                return [builder.progress(message)]
             case AudioChunk():
-                return [*parcel.sounding(message)]
+                return [*builder.sounding(message)]
             case ItemDone():
-                return [parcel.output(message)]
+                return [builder.output(message)]
             case JobDone():
-                return [parcel.ending(message, self._stamp())]
+                return [builder.ending(message, self._stamp())]
 
     def _say(self, words: list[ProgressUpdate | AudioChunkStored | JobCommit]) -> list[bool]:
         """Whether each was heard. Where one can't be said, each is said alone, so it fails alone:
@@ -232,10 +232,10 @@ class Delivery:
         if not words:
             return []
         try:
-            return until_reached(lambda: self._desk.say(words))
+            return until_reached(lambda: self._client.say(words))
         except Exception as error:
             if len(words) > 1:
-                return [heard for word in words for heard in self._say([word])]
+                return [result for word in words for result in self._say([word])]
             (word,) = words
             log.error("a message can't be sent", extra={"job": word.claim.job}, exc_info=error)
             if not isinstance(word, JobCommit):
@@ -247,7 +247,7 @@ class Delivery:
 
     def _spoil(self, item: Message, error: Exception) -> None:
         log.error("result not kept", extra={"job": item.claim.job}, exc_info=error)
-        self._parcels.setdefault(item.claim.execution, ResultBuilder()).spoiled = error
+        self._builders.setdefault(item.claim.execution, ResultBuilder()).spoiled = error
 
     def _settle(self, ending: JobCommit, committed: bool) -> None:
         facts: dict[str, object] = {"job": ending.claim.job, "compute_ms": ending.compute_ms}
@@ -255,21 +255,21 @@ class Delivery:
             facts["code"] = ending.error.code
         log.info(f"job {ending.outcome}" if committed else "job lost", extra=facts)
         self.settled.put(Settled(ending.claim.job, ending.claim.execution, committed))
-        self._ring()
+        self._wake()
 
 
-def encoded(made: ItemDone | AudioChunk) -> list[Encoded]:
+def encoded(message: ItemDone | AudioChunk) -> list[Encoded]:
     """The files of an item, or a chunk of its sound."""
-    if isinstance(made, AudioChunk):
-        return [chunk_file(made.chunk.audio)]
-    return [f for a in made.artifacts for f in encode(a, made.output_format, made.facts)]
+    if isinstance(message, AudioChunk):
+        return [chunk_file(message.chunk.audio)]
+    return [f for a in message.artifacts for f in encode(a, message.output_format, message.facts)]
 
 
-def size_of(made: ItemDone | AudioChunk) -> int:
+def size_of(message: ItemDone | AudioChunk) -> int:
     """Pixels or samples to encode."""
-    if isinstance(made, AudioChunk):
-        return made.chunk.audio.samples.numel()
-    return sum(values_in(artifact) for artifact in made.artifacts)
+    if isinstance(message, AudioChunk):
+        return message.chunk.audio.samples.numel()
+    return sum(values_in(artifact) for artifact in message.artifacts)
 
 
 def values_in(artifact: Artifact | Sheet) -> int:

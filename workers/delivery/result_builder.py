@@ -45,39 +45,44 @@ class ResultBuilder:
             return
         chunk, sound = message.chunk, message.chunk.audio
         form = (sound.rate, sound.samples.shape[0])
-        place = (message.index, chunk.number)
-        self.chunks[place] = AudioChunkStored(
-            message.claim, *place, chunk.last, sha256, len(file.data), form
+        key = (message.index, chunk.number)
+        self.chunks[key] = AudioChunkStored(
+            message.claim, *key, chunk.last, sha256, len(file.data), form
         )
 
-    def sounding(self, heard: AudioChunk) -> list[AudioChunkStored]:
+    def sounding(self, message: AudioChunk) -> list[AudioChunkStored]:
         """The chunk, if it could be stored."""
-        found = self.chunks.pop((heard.index, heard.chunk.number), None)
-        return [] if found is None else [found]
+        sha256 = self.chunks.pop((message.index, message.chunk.number), None)
+        return [] if sha256 is None else [sha256]
 
-    def progress(self, told: JobProgress) -> ProgressUpdate:
+    def progress(self, message: JobProgress) -> ProgressUpdate:
         """How far it is, with a preview and new text where there are any."""
-        job = told.claim.job
-        value = round(told.done / told.steps, 4) if told.steps else 0
-        facts = {"job_id": job, "status": "in_progress", "step": told.done, "steps": told.steps}
+        job = message.claim.job
+        value = round(message.done / message.steps, 4) if message.steps else 0
+        facts = {
+            "job_id": job,
+            "status": "in_progress",
+            "step": message.done,
+            "steps": message.steps,
+        }
         events: list[tuple[str, Any]] = []
-        if told.due:
+        if message.due:
             events.append(("progress", {**facts, "value": value}))
-        if told.preview:
-            index, artifact = told.preview
+        if message.preview:
+            index, artifact = message.preview
             try:
                 events.append(("preview", previewed(job, index, artifact)))
             except Exception as error:  # a picture on the way is no reason to fail
                 log.warning("preview not drawn", extra={"job": job}, exc_info=error)
-        events += [("delta", {"job_id": job, **asdict(delta)}) for delta in told.deltas]
-        return self._word(told, events)
+        events += [("delta", {"job_id": job, **asdict(delta)}) for delta in message.deltas]
+        return self._word(message, events)
 
-    def output(self, made: ItemDone) -> ProgressUpdate:
+    def output(self, message: ItemDone) -> ProgressUpdate:
         """An item is done: its files, as the job will list them."""
-        own = [s for s in self.stored if s.output["index"] == made.index]
-        job = made.claim.job
+        own = [s for s in self.stored if s.output["index"] == message.index]
+        job = message.claim.job
         return self._word(
-            made, [("output", {"job_id": job, **_public(s), "url": s.url}) for s in own]
+            message, [("output", {"job_id": job, **_public(s), "url": s.url}) for s in own]
         )
 
     def ending(self, ended: JobDone, stamp: str) -> JobCommit:
@@ -104,11 +109,11 @@ class ResultBuilder:
 
 def previewed(job: str, index: int, artifact: Artifact) -> dict[str, Any]:
     """A picture of an item on its way; of sound, how much there is and where it is heard."""
-    told: dict[str, Any] = {"job_id": job, "index": index, "url": preview(artifact)}
+    data: dict[str, Any] = {"job_id": job, "index": index, "url": preview(artifact)}
     if isinstance(artifact, Audio):
-        told["audio"] = f"/jobs/{job}/audio?index={index}"
-        told["seconds"] = round(artifact.samples.shape[1] / artifact.rate, 4)
-    return told
+        data["audio"] = f"/jobs/{job}/audio?index={index}"
+        data["seconds"] = round(artifact.samples.shape[1] / artifact.rate, 4)
+    return data
 
 
 def failed_ending(ended: JobDone, stamp: str, error: Exception) -> JobCommit:
@@ -122,19 +127,19 @@ def _public(stored: Stored) -> dict[str, Any]:
     return {name: value for name, value in stored.output.items() if name != TEXT_BYTES}
 
 
-def stored_output(made: ItemDone, encoded: Encoded, sha256: str) -> Stored:
+def stored_output(message: ItemDone, encoded: Encoded, sha256: str) -> Stored:
     """A stored file as the job's outputs list it."""
     output: dict[str, Any] = {
-        "index": made.index,
+        "index": message.index,
         "role": encoded.role,
         "sha256": sha256,
         "content_type": encoded.content_type,
         "bytes": len(encoded.data),
-        "seed": made.facts.seed,
+        "seed": message.facts.seed,
     }
     for measure in MEASURES:
-        if (found := vars(encoded)[measure]) is not None:
-            output[measure] = found
+        if (value := vars(encoded)[measure]) is not None:
+            output[measure] = value
     if encoded.notes:
         output["notes"] = list(encoded.notes)
     if encoded.text is not None and len(encoded.text) > LONG_TEXT:

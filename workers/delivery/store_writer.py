@@ -45,12 +45,12 @@ class File:
 class StoreWriter:
     """One thread that owns all writing. `problem` is None while the store can be written."""
 
-    def __init__(self, desk: QueueClient, store: TimedStore, ring: Callable[[], None]) -> None:
-        self._desk, self._store, self._ring = desk, store, ring
+    def __init__(self, client: QueueClient, store: TimedStore, wake: Callable[[], None]) -> None:
+        self._client, self._store, self._wake = client, store, wake
         self._arriving: queue.SimpleQueue[list[File]] = queue.SimpleQueue()
         self._waiting: list[File] = []
         self._over, self._check_asked = threading.Event(), threading.Event()
-        self._notify: Callable[[], None] = ring
+        self._notify: Callable[[], None] = wake
         self.problem: str | None = None
 
     def start(self, notify: Callable[[], None]) -> None:
@@ -101,7 +101,7 @@ class StoreWriter:
         self._waiting = [file for file in self._waiting if not file.unwanted]
         due = [file for file in self._waiting if file.due <= time.monotonic()]
         hashes = [file.sha256 for file in due]
-        while hashes and not until_reached(lambda: self._desk.hold(hashes)):
+        while hashes and not until_reached(lambda: self._client.hold(hashes)):
             if self._over.wait(0.05):  # the bytes of one are just being deleted
                 return
         for file in due:
@@ -167,4 +167,4 @@ class StoreWriter:
             log.info("the store can be written again")
         else:
             log.error("the store can't be written", extra={"reason": problem})
-        self._ring()
+        self._wake()

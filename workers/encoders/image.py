@@ -74,8 +74,8 @@ def laid_out(tiles: Sequence[Pixels]) -> Pixels:
     down = math.ceil(len(tiles) / across)
     shape = (down * (height + GAP) - GAP, across * (width + GAP) - GAP, channels)
     sheet = np.full(shape, 255, np.uint8)
-    for place, tile in enumerate(tiles):
-        top, left = place // across * (height + GAP), place % across * (width + GAP)
+    for index, tile in enumerate(tiles):
+        top, left = index // across * (height + GAP), index % across * (width + GAP)
         sheet[top : top + height, left : left + width] = tile
     return sheet
 

@@ -22,9 +22,9 @@ def score_file(score: Score, facts: Facts) -> Encoded:
     file.tracks[0].insert(0, mido.MetaMessage("text", text=facts.text()))
     out = io.BytesIO()
     file.save(file=out)
-    told = f"{left_out} instruments have no room in a MIDI file; others play for them"
+    note_text = f"{left_out} instruments have no room in a MIDI file; others play for them"
     seconds = round(score.seconds, 4)
-    notes = (told,) if left_out else ()
+    notes = (note_text,) if left_out else ()
     return Encoded(out.getvalue(), "audio/midi", "score", seconds=seconds, notes=notes)
 
 

@@ -10,10 +10,10 @@ MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 def renumbered(data: bytes, serial: int = 0) -> bytes:
     """The same pages, of a stream of this number."""
-    pages, place = [], 0
-    while place < len(data):
-        page = bytearray(data[place : place + _length(data, place)])
-        place += len(page)
+    pages, position = [], 0
+    while position < len(data):
+        page = bytearray(data[position : position + _length(data, position)])
+        position += len(page)
         struct.pack_into("<I", page, SERIAL, serial)
         struct.pack_into("<I", page, CHECK, 0)
         struct.pack_into("<I", page, CHECK, checksum(page))
@@ -21,17 +21,17 @@ def renumbered(data: bytes, serial: int = 0) -> bytes:
     return b"".join(pages)
 
 
-def _length(data: bytes, place: int) -> int:
+def _length(data: bytes, position: int) -> int:
     """Of a page: its head, its table of segments and these."""
-    if data[place : place + 4] != b"OggS":
+    if data[position : position + 4] != b"OggS":
         raise ValueError("this is no page of an Ogg stream")
-    table = place + TABLE
-    count = data[place + COUNT]
+    table = position + TABLE
+    count = data[position + COUNT]
     return TABLE + count + sum(data[table : table + count])
 
 
 def checksum(page: bytes | bytearray) -> int:
     """A page's: the polynomial of zlib's CRC-32, but from the highest bit on and of nothing else,
     so zlib works it out on mirrored bytes."""
-    found = zlib.crc32(page.translate(MIRRORED), 2**32 - 1) ^ (2**32 - 1)
-    return int(f"{found:032b}"[::-1], 2)
+    crc = zlib.crc32(page.translate(MIRRORED), 2**32 - 1) ^ (2**32 - 1)
+    return int(f"{crc:032b}"[::-1], 2)

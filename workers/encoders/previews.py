@@ -24,8 +24,10 @@ def drawn_wave(audio: Audio) -> Tensor:
     edges = np.linspace(0, len(samples), WIDTH + 1).astype(int)
     ink = np.zeros((HEIGHT, WIDTH), np.float32)
     for column in range(WIDTH):
-        part = samples[edges[column] : max(edges[column + 1], edges[column] + 1)]
-        top, bottom = ((1 - level) / 2 * (HEIGHT - 1) for level in (part.max(), part.min()))
+        column_samples = samples[edges[column] : max(edges[column + 1], edges[column] + 1)]
+        top, bottom = (
+            (1 - level) / 2 * (HEIGHT - 1) for level in (column_samples.max(), column_samples.min())
+        )
         ink[round(top) : round(bottom) + 1, column] = 1
     return _on_white(ink)
 

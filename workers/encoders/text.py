@@ -34,8 +34,8 @@ def text_files(text: Text, output_format: str, facts: Facts) -> tuple[Encoded, .
         }
         for drawn in text.drawn
     ]
-    told = json.dumps({"content": chances}, ensure_ascii=False)
-    return whole, Encoded(told.encode(), "application/json", "logprobs")
+    logprobs = json.dumps({"content": chances}, ensure_ascii=False)
+    return whole, Encoded(logprobs.encode(), "application/json", "logprobs")
 
 
 def _chance(chance: Chance) -> dict[str, object]:

@@ -21,8 +21,8 @@ class Facts:
 
     def text(self) -> str:
         """ASCII, the same for equal facts."""
-        told = {name: x for name, x in asdict(self).items() if x is not None}
-        return json.dumps(told, sort_keys=True)
+        facts = {name: x for name, x in asdict(self).items() if x is not None}
+        return json.dumps(facts, sort_keys=True)
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ class AudioChunker:
     def _next(self, audio: Audio, last: bool) -> Chunk:
         number, size = self.chunks, _size(audio)
         self.chunks += 1
-        part = audio.samples[:, number * size : (number + 1) * size]
-        return Chunk(number, Audio(part.clone(), audio.rate), last)  # a view would keep it all
+        samples = audio.samples[:, number * size : (number + 1) * size]
+        return Chunk(number, Audio(samples.clone(), audio.rate), last)  # a view would keep it all
 
 
 def _size(audio: Audio) -> int:

@@ -44,7 +44,7 @@ class RunningJob:
     seconds: float = 0.0
     active: set[int] = field(default_factory=set)
     progress: dict[int, tuple[int, int]] = field(default_factory=dict)
-    told: float = 0.0  # when progress was last sent
+    progress_sent_at: float = 0.0  # when progress was last sent
     drawn: float = 0.0  # when a preview was last sent
     pictures: dict[int, list[Image]] = field(
         default_factory=dict

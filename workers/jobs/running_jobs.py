@@ -199,11 +199,11 @@ class RunningJobs:
         return seat and self.shares.may_begin(run, active)
 
     def _fits(self, run: RunningJob) -> bool:
-        held = [r for r in self._runs.values() if r.active]
-        rows = sum(len(r.active) * r.weight(self._limits.capacity) for r in held)
-        taken = sum(r.memory(len(r.active)) for r in held)
+        active = [r for r in self._runs.values() if r.active]
+        rows = sum(len(r.active) * r.weight(self._limits.capacity) for r in active)
+        taken = sum(r.memory(len(r.active)) for r in active)
         small = rows + run.weight(self._limits.capacity) <= self._limits.capacity
-        return not held or (small and taken + run.memory(1) <= self._limits.memory)
+        return not active or (small and taken + run.memory(1) <= self._limits.memory)
 
     def _begin(self, run: RunningJob) -> None:
         index = run.started
@@ -259,9 +259,9 @@ class RunningJobs:
         preview = self._preview(run, index, event, now)
         deltas = run.voice(index).say(event.delta) if event.delta else ()
         last = event.progress[0] >= event.progress[1]  # then its output tells
-        due = preview is not None or (not last and now - run.told >= TELL_SECONDS)
+        due = preview is not None or (not last and now - run.progress_sent_at >= TELL_SECONDS)
         if due or deltas:
-            run.told = now if due else run.told
+            run.progress_sent_at = now if due else run.progress_sent_at
             self._send(JobProgress(run.claim, *run.totals(), preview, deltas, due))
 
     def _preview(

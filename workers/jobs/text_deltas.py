@@ -26,7 +26,7 @@ class DeltaTracker:
 
     index: int
     before: str = ""  # what an earlier execution told
-    told: int = 0
+    sent: int = 0
     written: int = 0
     differs: bool = False
 
@@ -34,17 +34,17 @@ class DeltaTracker:
     def after(cls, index: int, record: Mapping[str, str]) -> "DeltaTracker":
         """Of a job's record, which keeps what readers were told."""
         before = draft_of(index, record)
-        return cls(index, before, told=len(before))
+        return cls(index, before, sent=len(before))
 
     def say(self, piece: str) -> tuple[Delta, ...]:
         """What is new of the next piece; nothing if it was told before."""
         offset, self.written = self.written, self.written + len(piece)
         again = self.before[offset : self.written]
         self.differs |= not piece.startswith(again)
-        if self.differs or self.written <= self.told:
+        if self.differs or self.written <= self.sent:
             return ()
-        new = piece[max(0, self.told - offset) :]
-        self.told = self.written
+        new = piece[max(0, self.sent - offset) :]
+        self.sent = self.written
         return (Delta(self.index, self.written - len(new), new),)
 
     def say_rest(self, whole: str) -> tuple[Delta, ...]:

@@ -62,7 +62,7 @@ def _png(data: bytes) -> Shown:
         elif name == b"eXIf":
             turned = orientation(content)
     joined = [(name, b"".join(contents)) for name, contents in parts.items() if contents]
-    return Shown(PNG + b"".join(_png_chunk(*part) for part in [*joined, (b"IEND", b"")]), turned)
+    return Shown(PNG + b"".join(_png_chunk(*chunk) for chunk in [*joined, (b"IEND", b"")]), turned)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
@@ -104,14 +104,14 @@ def _jpeg(data: bytes) -> Shown:
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Marker, start and end of each; a scan's data is part of its segment."""
-    found = MARKER.search(data, 2)
+    match = MARKER.search(data, 2)
     for _ in range(MOST_SEGMENTS):
-        if found is None:
+        if match is None:
             return
-        marker, start = found[1][0], found.start()
-        after = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
-        found = MARKER.search(data, after)
-        yield marker, start, len(data) if found is None else found.start()
+        marker, start = match[1][0], match.start()
+        after = match.end() + int.from_bytes(data[match.end() : match.end() + 2])
+        match = MARKER.search(data, after)
+        yield marker, start, len(data) if match is None else match.start()
     raise UnreadableFile(f"has more than {MOST_SEGMENTS} segments")
 
 

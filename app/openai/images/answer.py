@@ -12,7 +12,7 @@ from app.core.schemas import Job
 from app.core.store import Store
 from app.http.responses import json_reply
 from app.openai.answer import Answer
-from app.openai.answer_stream import told_from_the_first
+from app.openai.answer_stream import stream_from_start
 from app.openai.images.request import ImageRequest
 from app.openai.images.response import (
     CompletedImage,
@@ -38,14 +38,14 @@ class ImageAnswer(Answer):
 
         async def reply(job: Job) -> Response:
             store = self.submitter.store
-            made = await store.run(images_reply, job, store.backend, where)
-            return json_reply(made, headers=self.headers)
+            body = await store.run(images_reply, job, store.backend, where)
+            return json_reply(body, headers=self.headers)
 
         return await self.once_ended(reply)
 
     async def stream(self) -> Response:
         wanted = self.asked.partial_images or 0
-        return await told_from_the_first(self, Pictures(self.submitter.store.backend, wanted))
+        return await stream_from_start(self, Pictures(self.submitter.store.backend, wanted))
 
 
 @dataclass
@@ -80,5 +80,5 @@ class Pictures:
         return format_sse_event(data_str=error.body.model_dump_json(), event="error")
 
 
-def _event(told: PartialImage | CompletedImage) -> bytes:
-    return format_sse_event(data_str=told.model_dump_json(), event=told.type)
+def _event(data: PartialImage | CompletedImage) -> bytes:
+    return format_sse_event(data_str=data.model_dump_json(), event=data.type)

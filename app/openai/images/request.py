@@ -88,17 +88,17 @@ class ImageRequest(BaseModel):
 
     @field_validator("partial_images")
     @classmethod
-    def _on_the_way(cls, given: int | None, info: ValidationInfo) -> int | None:
-        if given and not info.data.get("stream"):
+    def _on_the_way(cls, count: int | None, info: ValidationInfo) -> int | None:
+        if count and not info.data.get("stream"):
             raise ValueError("partial_images needs stream")
-        return given
+        return count
 
     @field_validator("response_format")
     @classmethod
-    def _in_the_event(cls, given: str | None, info: ValidationInfo) -> str | None:
-        if given == "url" and info.data.get("stream"):
+    def _in_the_event(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value == "url" and info.data.get("stream"):
             raise ValueError("response_format must be b64_json with stream: events hold pictures")
-        return given
+        return value
 
 
 def read_request(
@@ -108,9 +108,9 @@ def read_request(
     model = named_model(body, settings.default_model("text-to-image"))
     entry = _picture_model(catalog, model)
     asked = read_as(ImageRequest, text, lambda: in_dialect(entry, entry.schema))
-    given = _translated(asked, entry, catalog)
+    params_given = _translated(asked, entry, catalog)
     try:
-        params = validated(entry, json.dumps(given), in_dialect(entry, entry.schema))
+        params = validated(entry, json.dumps(params_given), in_dialect(entry, entry.schema))
     except InvalidRequest as error:
         raise refused_as_size(error, asked.size) from None
     streamed = bool(asked.stream and asked.partial_images)
@@ -128,31 +128,31 @@ def _picture_model(catalog: Catalog, model: str) -> CatalogEntry:
 def _translated(asked: ImageRequest, entry: CatalogEntry, catalog: Catalog) -> dict[str, Any]:
     """The model's own request."""
     extra = asked.model_extra or {}
-    given = {k: v for k, v in extra.items() if v is not None or k not in OPTIONAL}
-    given["model"] = entry.id
-    if given.get("style") in VIVID and given["style"] not in entry.header.labels:
-        del given["style"]
-    _put_words(asked.prompt, given, entry, catalog)
-    return given | size_params(asked.size, given, entry)
+    fields = {k: v for k, v in extra.items() if v is not None or k not in OPTIONAL}
+    fields["model"] = entry.id
+    if fields.get("style") in VIVID and fields["style"] not in entry.header.labels:
+        del fields["style"]
+    _put_words(asked.prompt, fields, entry, catalog)
+    return fields | size_params(asked.size, fields, entry)
 
 
-def _put_words(prompt: str, given: dict[str, Any], entry: CatalogEntry, catalog: Catalog) -> None:
+def _put_words(prompt: str, fields: dict[str, Any], entry: CatalogEntry, catalog: Catalog) -> None:
     """To the model as its prompt, or as the kind that they name where it can do without words."""
     takes = entry.schema["properties"]
     if "prompt" in entry.schema.get("required", ()):
-        given["prompt"] = prompt
+        fields["prompt"] = prompt
         return
     if not prompt:
         return
     labels = entry.header.labels if "class_label" in takes else []
     named = [x for x in labels if x.casefold() == prompt.strip().casefold()]
-    spoken = not named or any(given.get(name) is not None for name in BESIDE_WORDS)
+    spoken = not named or any(fields.get(name) is not None for name in BESIDE_WORDS)
     if spoken and "prompt" in takes:
-        given["prompt"] = prompt
-    elif given.get("class_label") is not None:
+        fields["prompt"] = prompt
+    elif fields.get("class_label") is not None:
         return
     elif named:
-        given["class_label"] = named[0]
+        fields["class_label"] = named[0]
     else:
         may = f"one of its labels ({', '.join(labels)}), or empty" if labels else "empty"
         painters = ", ".join(i for i, _ in catalog.of("text-to-image")) or "none"
@@ -163,20 +163,20 @@ def _put_words(prompt: str, given: dict[str, Any], entry: CatalogEntry, catalog:
 def in_dialect(entry: CatalogEntry, native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
     own, fields = ImageRequest.model_json_schema()["properties"], native["properties"]
-    told = {**own, **fields, "size": own["size"] | size_schema(entry)}
+    properties = {**own, **fields, "size": own["size"] | size_schema(entry)}
     for name in ("n", "output_format"):
-        told[name] = or_null(told[name])
+        properties[name] = or_null(properties[name])
     style = {"enum": list(VIVID), "description": f"{NO_EFFECT}OpenAI's styles."}
-    told["style"] = either(fields.get("style", {}), style, NULL)
+    properties["style"] = either(fields.get("style", {}), style, NULL)
     required = native.get("required", [])
     if "prompt" not in required:
-        told["prompt"] = own["prompt"]
+        properties["prompt"] = own["prompt"]
     if "prompt" not in fields and "class_label" not in fields:
-        told["prompt"] = {**own["prompt"], "maxLength": 0, "examples": [""]}
+        properties["prompt"] = {**own["prompt"], "maxLength": 0, "examples": [""]}
     elif "prompt" not in fields:
-        told["prompt"] = {**own["prompt"], "enum": [*entry.header.labels, ""]}
+        properties["prompt"] = {**own["prompt"], "enum": [*entry.header.labels, ""]}
     schema = {k: v for k, v in native.items() if k not in ("if", "then")}
-    schema |= {"properties": told, "required": list(dict.fromkeys(["prompt", *required]))}
+    schema |= {"properties": properties, "required": list(dict.fromkeys(["prompt", *required]))}
     return forbid(schema, [*CONFLICTS, *size_conflicts(entry), *_conflicts(entry)])
 
 

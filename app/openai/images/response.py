@@ -132,10 +132,10 @@ def _made(job: Job, output: Output) -> ImageFacts:
 
 
 def _data(job: Job, output: Output, store: Store, origin: str | None) -> ImageData:
-    made = _made(job, output).model_dump()
+    facts = _made(job, output).model_dump()
     if origin is not None:
-        return ImageData(url=f"{origin}{output.url}", **made)
-    return ImageData(b64_json=_inline(output, store), **made)
+        return ImageData(url=f"{origin}{output.url}", **facts)
+    return ImageData(b64_json=_inline(output, store), **facts)
 
 
 def _inline(output: Output, store: Store) -> str:

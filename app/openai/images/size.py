@@ -19,16 +19,16 @@ FREE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 SIDES = ("width", "height")
 
 
-def size_params(size: str | None, given: Mapping[str, Any], entry: CatalogEntry) -> dict[str, int]:
+def size_params(size: str | None, fields: Mapping[str, Any], entry: CatalogEntry) -> dict[str, int]:
     """What a size adds to the params that were given. Raises InvalidRequest of `size` where the
     model can't make it, or they say another."""
     if size is None or size == AUTO:
         return {}
-    told = _sides(size, entry) if _is_free(entry) else _factor(size, entry)
-    for name, value in told.items():
-        if given.get(name, value) != value:
+    params = _sides(size, entry) if _is_free(entry) else _factor(size, entry)
+    for name, value in params.items():
+        if fields.get(name, value) != value:
             raise _refused(f"size {size} and {name} don't go together")
-    return told
+    return params
 
 
 def refused_as_size(error: InvalidRequest, size: str | None) -> InvalidRequest:
@@ -61,10 +61,10 @@ def _is_free(entry: CatalogEntry) -> bool:
 
 
 def _sides(size: str, entry: CatalogEntry) -> dict[str, int]:
-    found = FREE.fullmatch(size)
-    if found is None:
+    match = FREE.fullmatch(size)
+    if match is None:
         raise _refused(f"size must be WIDTHxHEIGHT, in pixels, or {AUTO} for {entry.id}")
-    return dict(zip(SIDES, map(int, found.groups()), strict=True))
+    return dict(zip(SIDES, map(int, match.groups()), strict=True))
 
 
 def _factor(size: str, entry: CatalogEntry) -> dict[str, int]:

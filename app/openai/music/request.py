@@ -63,9 +63,9 @@ def read_request(
     entry = catalog.find(named_model(body, settings.default_model("audio")), "audio")
     schema = in_dialect(entry, entry.schema)
     asked = read_as(MusicRequest, text, lambda: schema)
-    given = _given(asked)
-    understood = understand(asked.input, entry.header.labels, _open(entry, given))
-    whole = {**understood.params, **given, "model": entry.id}
+    fields = _given(asked)
+    understood = understand(asked.input, entry.header.labels, _open(entry, fields))
+    whole = {**understood.params, **fields, "model": entry.id}
     try:
         params = validated(entry, json.dumps(whole), schema)
     except InvalidRequest as error:
@@ -78,7 +78,7 @@ def read_request(
 def _noted(params: Params, asked: MusicRequest, understood: Understood) -> Params:
     """With what was said, and what it was taken for, in the job's metadata."""
     own: dict[str, str] = dict(params)["metadata"]
-    said = {"input": asked.input[:512], "understood": understood.told}
+    said = {"input": asked.input[:512], "understood": understood.summary}
     return params.model_copy(update={"metadata": {**said, **own}})
 
 
@@ -93,10 +93,10 @@ def _given(asked: MusicRequest) -> dict[str, Any]:
     return {OURS.get(name, name): value for name, value in extra.items()}
 
 
-def _open(entry: CatalogEntry, given: Mapping[str, Any]) -> set[str]:
+def _open(entry: CatalogEntry, fields: Mapping[str, Any]) -> set[str]:
     """What a model takes that is not given, and does not clash with what is."""
-    clash = {name for param in given for name in OVERRULED.get(param, ())}
-    return set(entry.schema["properties"]) - given.keys() - clash
+    clash = {name for param in fields for name in OVERRULED.get(param, ())}
+    return set(entry.schema["properties"]) - fields.keys() - clash
 
 
 def in_dialect(entry: CatalogEntry, native: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ async def _file(job: Job, answer: Answer, parsed: ParsedMusicRequest) -> Respons
         data = await answer.submitter.store.get(output.sha256)
     except Missing:
         raise Gone("this artifact is no longer stored") from None
-    understood = parsed.understood.told.encode("ascii", "backslashreplace").decode()
+    understood = parsed.understood.summary.encode("ascii", "backslashreplace").decode()
     name = f"{job.model}-{output.seed}.{SUFFIXES[output.content_type]}"
     headers = {
         **answer.headers,

@@ -48,7 +48,7 @@ class Understood:
     params: dict[str, Any]
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """In words, for whoever asked."""
         if not self.params:
             return "nothing: what was left open is drawn"
@@ -58,30 +58,30 @@ class Understood:
 def understand(text: str, styles: Iterable[str], takes: Iterable[str]) -> Understood:
     """What a text means to a model of these styles, which takes these params."""
     said = text.casefold()
-    found = {
+    terms = {
         "style": _first(said, {name: f"{name} {STYLES.get(name, '')}" for name in styles}),
         "tempo": _tempo(said),
         "key": _key(said),
     }
-    return Understood({k: v for k, v in found.items() if v is not None and k in takes})
+    return Understood({k: v for k, v in terms.items() if v is not None and k in takes})
 
 
 def _first(said: str, table: Mapping[Any, str]) -> Any:
     """What the first of the words that are known stands for, or None."""
     places = [
-        (place, meant)
+        (position, meant)
         for meant, words in table.items()
         for word in words.casefold().split()
-        if (place := _place(said, word)) is not None
+        if (position := _place(said, word)) is not None
     ]
-    return min(places, key=lambda found: found[0])[1] if places else None
+    return min(places, key=lambda pair: pair[0])[1] if places else None
 
 
 def _place(said: str, word: str) -> int | None:
     """Where a text has a word: a whole one, of letters that are written with spaces between."""
     ends = r"(?<![a-z])", r"(?![a-z])"
-    found = re.search(re.escape(word).join(ends) if word.isascii() else re.escape(word), said)
-    return found and found.start()
+    match = re.search(re.escape(word).join(ends) if word.isascii() else re.escape(word), said)
+    return match and match.start()
 
 
 def _tempo(said: str) -> float | None:

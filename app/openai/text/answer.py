@@ -20,7 +20,7 @@ from app.core.store import Store
 from app.core.text_assembly import ItemTexts, TextChanged
 from app.http.responses import json_reply
 from app.openai.answer import Answer
-from app.openai.answer_stream import told_so_far
+from app.openai.answer_stream import stream_from_snapshot
 from app.openai.text.chat_request import ChatRequest
 from app.openai.text.completion_request import CompletionRequest
 from app.openai.text.response import (
@@ -92,10 +92,10 @@ class TextAnswer(Answer):
 
     wording: InChat | InCompletion
 
-    async def given(self) -> Response:
+    async def respond(self) -> Response:
         """The reply, or a stream, as was asked."""
         if self.wording.asked.stream and not await self._is_refused():
-            return told_so_far(self, Writing(self.job, self.wording, self.store))
+            return stream_from_snapshot(self, Writing(self.job, self.wording, self.store))
         return await self.once_ended(self._whole)
 
     async def _is_refused(self) -> bool:
@@ -160,9 +160,9 @@ class Writing:
     def failed(self, error: AtelierError) -> bytes:
         return format_sse_event(data_str=error.body.model_dump_json())
 
-    def _chunk(self, index: int, told: dict[str, Any], **more: Any) -> bytes:
+    def _chunk(self, index: int, choice: dict[str, Any], **more: Any) -> bytes:
         empty = {"logprobs": None, "finish_reason": None}
-        return self._sent([{"index": index, **told, **empty, **more}])
+        return self._sent([{"index": index, **choice, **empty, **more}])
 
     def _sent(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
         usage = {"usage": None} if self.wording.asked.wants_usage else {}

@@ -26,7 +26,7 @@ class SeveralAnswers:
 
     answers: Sequence[TextAnswer]
 
-    async def given(self) -> Response:
+    async def respond(self) -> Response:
         """The reply when all have ended. One that made nothing is the answer to all."""
         until = time.monotonic() + PATIENCE
         jobs = [await self._ended(answer, until) for answer in self.answers]
@@ -56,9 +56,9 @@ class SeveralAnswers:
             answer.submitter.request, answer.job, left
         )
 
-    async def _each(self, told: Callable[[Registration], Awaitable[None]]) -> None:
+    async def _each(self, action: Callable[[Registration], Awaitable[None]]) -> None:
         for answer in self.answers:
-            await told(answer.registration)
+            await action(answer.registration)
 
     def _reply(self, jobs: Sequence[Job]) -> CompletionReply:
         answers = zip(self.answers, jobs, strict=True)

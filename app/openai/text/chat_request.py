@@ -55,18 +55,18 @@ class Turn(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_nulls(cls, given: Any) -> Any:
+    def _without_nulls(cls, value: Any) -> Any:
         """Null is as good as left out, whatever it is called."""
-        if not isinstance(given, dict):
-            return given
-        return {name: x for name, x in given.items() if x is not None}
+        if not isinstance(value, dict):
+            return value
+        return {name: x for name, x in value.items() if x is not None}
 
     @field_validator("content")
     @classmethod
-    def _said(cls, given: Any, info: ValidationInfo) -> Any:
-        if given is None and info.data.get("role") != "assistant":
+    def _said(cls, content: Any, info: ValidationInfo) -> Any:
+        if content is None and info.data.get("role") != "assistant":
             raise PydanticKnownError("missing")
-        return given
+        return content
 
     def ours(self) -> dict[str, str]:
         said = self.content or ""
@@ -129,17 +129,17 @@ class ChatRequest(TextRequest):
 
     @field_validator("max_completion_tokens")
     @classmethod
-    def _by_one_name(cls, given: int | None, info: ValidationInfo) -> int | None:
-        if given is not None and info.data.get("max_tokens") not in (None, given):
+    def _by_one_name(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("max_tokens") not in (None, value):
             raise ValueError("max_completion_tokens and max_tokens are two names of one")
-        return given
+        return value
 
     @field_validator("top_logprobs")
     @classmethod
-    def _beside_its_own(cls, given: int | None, info: ValidationInfo) -> int | None:
-        if given and not info.data.get("logprobs"):
+    def _beside_its_own(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value and not info.data.get("logprobs"):
             raise ValueError("top_logprobs needs logprobs")
-        return given
+        return value
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -150,8 +150,11 @@ class ChatRequest(TextRequest):
 
     def ours(self) -> dict[str, Any]:
         """Without a limit, an answer is as long as the model makes it and its context allows."""
-        told: dict[str, Any] = {"kind": "chat", "messages": [turn.ours() for turn in self.messages]}
+        fields: dict[str, Any] = {
+            "kind": "chat",
+            "messages": [turn.ours() for turn in self.messages],
+        }
         most = self.max_completion_tokens
-        told["max_tokens"] = self.max_tokens if most is None else most
+        fields["max_tokens"] = self.max_tokens if most is None else most
         chances = {"logprobs": self.top_logprobs or 0} if self.logprobs else {}
-        return {**super().ours(), **told, **chances}
+        return {**super().ours(), **fields, **chances}

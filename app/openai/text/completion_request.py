@@ -54,17 +54,17 @@ class CompletionRequest(TextRequest):
 
     @field_validator("prompt")
     @classmethod
-    def _one_stream(cls, given: str | list[str], info: ValidationInfo) -> str | list[str]:
-        if isinstance(given, list) and len(given) > 1 and info.data.get("stream"):
+    def _one_stream(cls, prompt: str | list[str], info: ValidationInfo) -> str | list[str]:
+        if isinstance(prompt, list) and len(prompt) > 1 and info.data.get("stream"):
             raise ValueError("prompt must be one text in a stream")
-        return given
+        return prompt
 
     @field_validator("logprobs")
     @classmethod
-    def _of_what_is_written(cls, given: int | None, info: ValidationInfo) -> int | None:
-        if given is not None and info.data.get("echo"):
+    def _of_what_is_written(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("echo"):
             raise ValueError("logprobs tells of what is written, not of the prompt: not with echo")
-        return given
+        return value
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -78,7 +78,7 @@ class CompletionRequest(TextRequest):
         return [{**self.ours(), "text": text} for text in self.texts]
 
     def ours(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"kind": "completion"}
+        fields: dict[str, Any] = {"kind": "completion"}
         limit = {"max_tokens": FEW if self.max_tokens is None else self.max_tokens}
         chances = {} if self.logprobs is None else {"logprobs": self.logprobs}
-        return {**super().ours(), **told, **limit, **chances}
+        return {**super().ours(), **fields, **limit, **chances}

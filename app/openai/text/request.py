@@ -45,9 +45,9 @@ Nothing = Annotated[list[Any], Field(max_length=0)]
 A = TypeVar("A", bound="TextRequest")
 
 
-def one_or_many(given: Any) -> str:
+def one_or_many(value: Any) -> str:
     """Which of two forms a field has, so that what is wrong is told of that form alone."""
-    return MANY if isinstance(given, list) else ONE
+    return MANY if isinstance(value, list) else ONE
 
 
 OneOrMany = Discriminator(one_or_many)
@@ -101,11 +101,11 @@ class TextRequest(BaseModel):
     @field_validator("stream_options")
     @classmethod
     def _of_a_stream(
-        cls, given: StreamOptions | None, info: ValidationInfo
+        cls, value: StreamOptions | None, info: ValidationInfo
     ) -> StreamOptions | None:
-        if given is not None and not info.data.get("stream"):
+        if value is not None and not info.data.get("stream"):
             raise ValueError("stream_options needs stream")
-        return given
+        return value
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -159,9 +159,9 @@ def in_dialect(kind: type[TextRequest], native: Mapping[str, Any]) -> dict[str, 
         bounded = {k: v for x in forms for k, v in x.items() if k in ("maximum", "minimum")}
         form = {"anyOf": [{"type": "integer", **bounded}, {"type": "null"}]}
         named[name] = {**named[name], **form}
-    told = {**native, "properties": named, "required": own["required"]}
-    told |= {"if": own["if"], "then": own["then"]}  # the model's own are said otherwise
-    return told | {"$defs": {**native.get("$defs", {}), **own.get("$defs", {})}}
+    schema = {**native, "properties": named, "required": own["required"]}
+    schema |= {"if": own["if"], "then": own["then"]}  # the model's own are said otherwise
+    return schema | {"$defs": {**native.get("$defs", {}), **own.get("$defs", {})}}
 
 
 @lru_cache

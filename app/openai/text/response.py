@@ -158,27 +158,27 @@ def usage_of(job: Job) -> TokenUsage:
 
 
 def chat_logprobs(job: Job, index: int, store: Store) -> ChatLogprobs | None:
-    told = _told(job, index, store)
-    return None if told is None else ChatLogprobs(content=told)
+    tokens = _token_logprobs(job, index, store)
+    return None if tokens is None else ChatLogprobs(content=tokens)
 
 
 def completion_logprobs(job: Job, index: int, store: Store) -> CompletionLogprobs | None:
-    told = _told(job, index, store)
-    if told is None:
+    tokens = _token_logprobs(job, index, store)
+    if tokens is None:
         return None
     return CompletionLogprobs(
-        tokens=[x.token for x in told],
-        token_logprobs=[x.logprob for x in told],
+        tokens=[x.token for x in tokens],
+        token_logprobs=[x.logprob for x in tokens],
         # of tokens that look alike, such as halves of letters, the likelier
-        top_logprobs=[{y.token: y.logprob for y in reversed(x.top_logprobs)} for x in told],
-        text_offset=[x.offset for x in told],
+        top_logprobs=[{y.token: y.logprob for y in reversed(x.top_logprobs)} for x in tokens],
+        text_offset=[x.offset for x in tokens],
     )
 
 
-def _told(job: Job, index: int, store: Store) -> list[TokenLogprob] | None:
+def _token_logprobs(job: Job, index: int, store: Store) -> list[TokenLogprob] | None:
     """The chances of an item's tokens, where they were asked for."""
-    found = (x for x in job.outputs if x.role == "logprobs" and x.index == index)
-    if (output := next(found, None)) is None:
+    outputs = (x for x in job.outputs if x.role == "logprobs" and x.index == index)
+    if (output := next(outputs, None)) is None:
         return None
     try:
         content = json.loads(store.get(output.sha256))["content"]

@@ -80,10 +80,10 @@ CHUNKS = (
 
 def replies(example: dict[str, Any], model: Any) -> Replies:
     """What either route answers."""
-    made = reply("What was written; with `stream`, chunks of it.", example, LOCATION | REPLAYED)
-    made["content"]["text/event-stream"] = {"example": CHUNKS}
-    found = errors(400, 401, 404, 409, 410, 413, 415, 422, 429, 503)
-    return {200: {**made, "model": model}, **found}
+    written = reply("What was written; with `stream`, chunks of it.", example, LOCATION | REPLAYED)
+    written["content"]["text/event-stream"] = {"example": CHUNKS}
+    refusals = errors(400, 401, 404, 409, 410, 413, 415, 422, 429, 503)
+    return {200: {**written, "model": model}, **refusals}
 
 
 @router.post(
@@ -104,7 +104,7 @@ async def complete_chat(
     body, text = await read_json(submitter.request)
     catalog, settings = submitter.catalog, submitter.settings
     asked, (job_request,) = read_request(ChatRequest, catalog, settings, body, text)
-    return await (await _accept(submitter, job_request, body, InChat(asked))).given()
+    return await (await _accept(submitter, job_request, body, InChat(asked))).respond()
 
 
 @router.post(
@@ -121,8 +121,8 @@ async def complete(submitter: SubmitterDep, idempotency_key: IdempotencyKey = No
     asked, job_requests = read_request(CompletionRequest, catalog, settings, body, text)
     if len(job_requests) == 1:
         answer = await _accept(submitter, job_requests[0], body, InCompletion(asked))
-        return await answer.given()
-    return await (await _accept_all(submitter, job_requests, body, asked)).given()
+        return await answer.respond()
+    return await (await _accept_all(submitter, job_requests, body, asked)).respond()
 
 
 async def _accept(

@@ -54,11 +54,11 @@ class VideoRequest(BaseModel):
 
     @field_validator("seconds", mode="before")
     @classmethod
-    def _number_or_text(cls, given: Any) -> str | float | None:
-        if given is None or isinstance(given, str):
-            return given
-        if isinstance(given, int | float) and not isinstance(given, bool):
-            return _float(given)
+    def _number_or_text(cls, value: Any) -> str | float | None:
+        if value is None or isinstance(value, str):
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return _float(value)
         raise ValueError("it must be a number")
 
 
@@ -92,7 +92,7 @@ def form_fields(form: Mapping[str, str], entry: CatalogEntry) -> dict[str, Any]:
 def _value(text: str, schema: Mapping[str, Any]) -> Any:
     """A field's text as JSON, unless the model takes text; what can't be read is left as it is,
     so that the schema refuses it in its own words."""
-    kinds = {part.get("type") for part in (schema, *schema.get("anyOf", ()))} - {None, "null"}
+    kinds = {option.get("type") for option in (schema, *schema.get("anyOf", ()))} - {None, "null"}
     if not kinds or "string" in kinds:
         return text
     if kinds == {"boolean"} and text in BOOLEANS:
@@ -127,29 +127,31 @@ def read_request(entry: CatalogEntry, body: Mapping[str, Any], picture: str | No
     try:
         asked = VideoRequest.model_validate(plain)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise explain_details(found, schema) from None
-    given: dict[str, Any] = {**(asked.model_extra or {}), "prompt": asked.prompt}
+        problems = error.errors(include_url=False, include_input=False)
+        raise explain_details(problems, schema) from None
+    fields: dict[str, Any] = {**(asked.model_extra or {}), "prompt": asked.prompt}
     if picture is not None:
-        given |= {PICTURE: picture}
-    given |= {"model": entry.id} | size_params(asked.size, given, entry)
-    repeats = _repeats(asked.seconds, given, entry)
+        fields |= {PICTURE: picture}
+    fields |= {"model": entry.id} | size_params(asked.size, fields, entry)
+    repeats = _repeats(asked.seconds, fields, entry)
     try:
-        params = validated(entry, json.dumps(given | repeats), schema)
+        params = validated(entry, json.dumps(fields | repeats), schema)
     except InvalidRequest as error:
         raise refused_as_size(_as_seconds(error, asked.seconds), asked.size) from None
     return JobRequest("video", entry, params)
 
 
 def _repeats(
-    seconds: str | float | None, given: Mapping[str, Any], entry: CatalogEntry
+    seconds: str | float | None, fields_given: Mapping[str, Any], entry: CatalogEntry
 ) -> dict[str, int]:
     """What `seconds` adds to the params. Raises InvalidRequest where no number of loops lasts so
     long, or `repeat` says another."""
     if seconds is None:
         return {}
     fields = entry.schema["properties"]
-    frames, fps = (_float(given.get(name, fields[name]["default"])) for name in ("frames", "fps"))
+    frames, fps = (
+        _float(fields_given.get(name, fields[name]["default"])) for name in ("frames", "fps")
+    )
     if not (0 < frames < math.inf and 0 < fps < math.inf):
         return {}  # refused by name, later
     loops = _float(seconds) * fps / frames
@@ -160,7 +162,7 @@ def _repeats(
         once = f"{frames / fps:g}"
         message = f"seconds must be a multiple of {once}: {entry.id} makes loops of {once} s"
         raise InvalidRequest(message, param="seconds")
-    if given.get("repeat", count) != count:
+    if fields_given.get("repeat", count) != count:
         message = f"seconds {seconds} and repeat don't go together"
         raise InvalidRequest(message, param="seconds")
     return {"repeat": count}
@@ -186,17 +188,17 @@ def _as_seconds(error: InvalidRequest, seconds: str | float | None) -> InvalidRe
 def in_dialect(entry: CatalogEntry, native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
     own = VideoRequest.model_json_schema()["properties"]
-    told = {**own, **native["properties"], "size": own["size"] | size_schema(entry)}
-    told["seconds"] = own["seconds"] | _seconds_schema(native["properties"])
+    properties = {**own, **native["properties"], "size": own["size"] | size_schema(entry)}
+    properties["seconds"] = own["seconds"] | _seconds_schema(native["properties"])
     if PICTURE in native["properties"]:
-        told[REFERENCE] = {
+        properties[REFERENCE] = {
             "type": "string",
             "format": "binary",
             "description": "Only in a form: a picture to set in motion.",
         }
     required = list(dict.fromkeys(["prompt", *native.get("required", [])]))
     schema = {k: v for k, v in native.items() if k not in ("if", "then")}
-    schema |= {"properties": told, "required": required}
+    schema |= {"properties": properties, "required": required}
     return forbid(schema, [*CONFLICTS, *size_conflicts(entry), *entry.request.conflicts])
 
 

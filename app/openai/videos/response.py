@@ -94,8 +94,8 @@ def video_of(job: Job, side: int | None) -> VideoResponse:
     )
 
 
-def _seconds(given: dict[str, Any]) -> str:
-    return f"{given['frames'] * given['repeat'] / given['fps']:g}"
+def _seconds(params: dict[str, Any]) -> str:
+    return f"{params['frames'] * params['repeat'] / params['fps']:g}"
 
 
 def _size(job: Job, side: int | None) -> str:

@@ -134,11 +134,11 @@ async def list_videos(
     """Pages by cursor: pass `last_id` as `after` while `has_more` is true."""
     after = None if wanted.after is None else known(job_id(wanted.after))
     page = JobFilter(type="video", after=after, limit=wanted.limit, order=wanted.order)
-    found = await queue.list(owner, page)
-    videos = [_video(catalog, job) for job in found.data]
+    listed = await queue.list(owner, page)
+    videos = [_video(catalog, job) for job in listed.data]
     ends = (videos[0].id, videos[-1].id) if videos else (None, None)
     return json_reply(
-        VideoList(data=videos, first_id=ends[0], last_id=ends[1], has_more=found.has_more)
+        VideoList(data=videos, first_id=ends[0], last_id=ends[1], has_more=listed.has_more)
     )
 
 

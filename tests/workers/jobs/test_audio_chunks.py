@@ -119,10 +119,10 @@ def test_chunks_go_with_their_job(player: Bench) -> None:
 
 
 def said(bench: Bench, claim: Claim, number: int, data: bytes, last: bool = False) -> bool:
-    """A worker that has a desk and no more tells of a chunk."""
+    """A worker without a model reports a chunk."""
     sha256 = bench.store.put(data)
     word = AudioChunkStored(claim, 0, number, last, sha256, len(data), (RATE, 1))
-    return bench.desk(claim.execution).say([word])[0]
+    return bench.client(claim.execution).say([word])[0]
 
 
 def test_a_chunk_that_is_told_again_counts_once_and_another_takes_its_place(player: Bench) -> None:

@@ -77,37 +77,37 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_walk_weighs_as_many_rows_as_it_has_frames(path: Path) -> None:
-    floor = Floor(path, capacity=16)
+    loop = Floor(path, capacity=16)
     for job in "abcd":
-        floor.submit(job, **walk(6))
-    assert floor.active() == {"a": 1, "b": 1, "c": 0, "d": 0}
-    assert floor.runs.rows_taken() == 24
-    floor.run()
-    assert [m.claim.job for m in floor.made()] == ["a", "b", "c", "d"]
+        loop.submit(job, **walk(6))
+    assert loop.active() == {"a": 1, "b": 1, "c": 0, "d": 0}
+    assert loop.runs.rows_taken() == 24
+    loop.run()
+    assert [m.claim.job for m in loop.made()] == ["a", "b", "c", "d"]
 
 
 def test_a_walk_longer_than_half_of_all_lets_others_by(path: Path) -> None:
-    floor = Floor(path, capacity=8)
-    floor.submit("long", **walk(64))
-    floor.submit("short", n=2)
-    assert floor.active() == {"long": 1, "short": 2}
+    loop = Floor(path, capacity=8)
+    loop.submit("long", **walk(64))
+    loop.submit("short", n=2)
+    assert loop.active() == {"long": 1, "short": 2}
 
 
 def test_a_job_of_many_items_lets_others_by(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    floor = Floor(path, capacity=16)
-    floor.submit("many", n=64)
-    assert floor.runs.rows_taken() == 12, "so that the worker asks for other jobs as well"
-    floor.submit("short", n=2)
-    assert floor.active() == {"many": 12, "short": 2}
-    assert floor.runs.items == 14
-    floor.run()
-    assert {m.claim.job for m in floor.made()[12:16]} >= {"short"}
-    assert len(floor.made()) == 66
+    loop = Floor(path, capacity=16)
+    loop.submit("many", n=64)
+    assert loop.runs.rows_taken() == 12, "so that the worker asks for other jobs as well"
+    loop.submit("short", n=2)
+    assert loop.active() == {"many": 12, "short": 2}
+    assert loop.runs.items == 14
+    loop.run()
+    assert {m.claim.job for m in loop.made()[12:16]} >= {"short"}
+    assert len(loop.made()) == 66
     monkeypatch.setattr(VAE, "max_items", 4)  # as of a language model with four slots
-    floor.submit("stories", n=9)
-    assert floor.runs.items_of(floor.model.entry.sha256) == 3
-    floor.submit("chat")
-    assert floor.active() == {"many": 0, "short": 0, "stories": 3, "chat": 1}
+    loop.submit("stories", n=9)
+    assert loop.runs.items_of(loop.model.entry.sha256) == 3
+    loop.submit("chat")
+    assert loop.active() == {"many": 0, "short": 0, "stories": 3, "chat": 1}
 
 
 @pytest.mark.parametrize(("seats", "most"), [(1, 1), (2, 1), (3, 2), (4, 3), (11, 9)])
@@ -115,16 +115,16 @@ def test_a_job_alone_has_most_of_a_model(
     path: Path, seats: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(VAE, "max_items", seats)
-    floor = Floor(path)
-    floor.submit("many", n=64)
-    assert floor.active() == {"many": most}
+    loop = Floor(path)
+    loop.submit("many", n=64)
+    assert loop.active() == {"many": most}
 
 
 def test_a_job_leaves_rows_and_memory_to_others(path: Path) -> None:
-    floor = Floor(path, capacity=32)
-    floor.submit("walks", n=3, **walk(16))
-    floor.submit("short", n=2)
-    assert floor.active() == {"walks": 1, "short": 2}
+    loop = Floor(path, capacity=32)
+    loop.submit("walks", n=3, **walk(16))
+    loop.submit("short", n=2)
+    assert loop.active() == {"walks": 1, "short": 2}
     tight = Floor(path, run_memory=8 * ITEM)
     tight.submit("many", n=16)
     assert tight.runs.bytes_taken() == 6 * ITEM
@@ -133,71 +133,71 @@ def test_a_job_leaves_rows_and_memory_to_others(path: Path) -> None:
 
 
 def test_a_job_that_has_nothing_yet_goes_before_the_next_item_of_another(path: Path) -> None:
-    floor = Floor(path, capacity=16)
-    floor.submit("many", n=64)
-    floor.submit("walk", **walk(8))
-    assert floor.active() == {"many": 12, "walk": 0}
-    floor.run()
-    made = [m.claim.job for m in floor.made()]
+    loop = Floor(path, capacity=16)
+    loop.submit("many", n=64)
+    loop.submit("walk", **walk(8))
+    assert loop.active() == {"many": 12, "walk": 0}
+    loop.run()
+    made = [m.claim.job for m in loop.made()]
     assert made.index("walk") < 12 + 12, "as soon as the first of them are done"
 
 
 def test_a_walk_takes_the_memory_of_its_frames(path: Path) -> None:
-    floor = Floor(path, run_memory=12 * ITEM)
+    loop = Floor(path, run_memory=12 * ITEM)
     for job in "ab":
-        floor.submit(job, **walk(8))
-    assert floor.active() == {"a": 1, "b": 0}
-    assert floor.runs.bytes_taken() == 16 * ITEM
-    floor.run()
-    assert floor.runs.bytes_taken() == 0
+        loop.submit(job, **walk(8))
+    assert loop.active() == {"a": 1, "b": 0}
+    assert loop.runs.bytes_taken() == 16 * ITEM
+    loop.run()
+    assert loop.runs.bytes_taken() == 0
 
 
 def test_small_items_do_not_starve_a_large_one(path: Path) -> None:
-    floor = Floor(path, capacity=8)
-    floor.submit("first", n=6)
-    floor.submit("large", **walk(4))
-    floor.submit("later", n=4)
-    assert floor.active() == {"first": 6, "large": 0, "later": 0}
-    floor.run()
-    assert {m.claim.job for m in floor.made()[:7]} == {"first", "large"}
+    loop = Floor(path, capacity=8)
+    loop.submit("first", n=6)
+    loop.submit("large", **walk(4))
+    loop.submit("later", n=4)
+    assert loop.active() == {"first": 6, "large": 0, "later": 0}
+    loop.run()
+    assert {m.claim.job for m in loop.made()[:7]} == {"first", "large"}
 
 
 def test_a_job_waits_for_its_files_and_holds_up_nobody(path: Path) -> None:
-    floor = Floor(path)
-    waiting = floor.submit("waiting", init_image="ab" * 32)
-    floor.submit("other")
-    assert floor.active() == {"waiting": 0, "other": 1}
+    loop = Floor(path)
+    waiting = loop.submit("waiting", init_image="ab" * 32)
+    loop.submit("other")
+    assert loop.active() == {"waiting": 0, "other": 1}
     picture = Image(torch.zeros(3, 100, 100))
     stale = Claim("waiting", "another execution", waiting.record)
-    floor.runs.supply(stale, {"init_image": picture})
-    floor.runs.admit()
-    assert floor.active()["waiting"] == 0
-    floor.runs.supply(waiting, {"init_image": picture})
-    floor.runs.admit()
-    assert floor.active()["waiting"] == 1
-    assert floor.runs.bytes_taken() == 2 * ITEM + picture.pixels.nbytes
-    floor.run()
-    assert {m.claim.job for m in floor.made()} == {"waiting", "other"}
+    loop.runs.supply(stale, {"init_image": picture})
+    loop.runs.admit()
+    assert loop.active()["waiting"] == 0
+    loop.runs.supply(waiting, {"init_image": picture})
+    loop.runs.admit()
+    assert loop.active()["waiting"] == 1
+    assert loop.runs.bytes_taken() == 2 * ITEM + picture.pixels.nbytes
+    loop.run()
+    assert {m.claim.job for m in loop.made()} == {"waiting", "other"}
 
 
 def test_files_that_come_too_late_change_nothing(path: Path) -> None:
-    floor = Floor(path)
-    claim = floor.submit("gone", init_image="ab" * 32)
-    floor.runs.end("gone", "canceled")
-    floor.runs.supply(claim, {})
-    floor.runs.admit()
-    assert floor.active() == {"gone": 0}
-    assert [type(m) for m in floor.sent] == [JobDone]
-    floor.runs.drop("gone", claim.execution)
-    floor.runs.supply(claim, ValueError("too late"))
-    assert len(floor.sent) == 1
+    loop = Floor(path)
+    claim = loop.submit("gone", init_image="ab" * 32)
+    loop.runs.end("gone", "canceled")
+    loop.runs.supply(claim, {})
+    loop.runs.admit()
+    assert loop.active() == {"gone": 0}
+    assert [type(m) for m in loop.sent] == [JobDone]
+    loop.runs.drop("gone", claim.execution)
+    loop.runs.supply(claim, ValueError("too late"))
+    assert len(loop.sent) == 1
 
 
 def test_a_grid_is_one_more_output_of_all_pictures_in_order(path: Path) -> None:
-    floor = Floor(path, capacity=2)
-    floor.submit("job", n=5, grid=True)
-    floor.run()
-    *items, sheet = floor.made()
+    loop = Floor(path, capacity=2)
+    loop.submit("job", n=5, grid=True)
+    loop.run()
+    *items, sheet = loop.made()
     assert [m.index for m in items] == [0, 1, 2, 3, 4]
     assert sheet.index == 5
     (laid_out,) = sheet.artifacts
@@ -206,13 +206,13 @@ def test_a_grid_is_one_more_output_of_all_pictures_in_order(path: Path) -> None:
     assert (sheet.facts.seed, sheet.facts.n, sheet.facts.grid) == (7, 5, True)
     assert [m.facts.seed for m in items] == [item_seed(7, i) for i in range(5)]
     assert all(m.facts.n is None for m in items)
-    assert isinstance(floor.sent[-1], JobDone)
+    assert isinstance(loop.sent[-1], JobDone)
 
 
 def test_a_grid_with_an_item_that_fails_is_not_made(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    floor = Floor(path, capacity=1)
+    loop = Floor(path, capacity=1)
     generate = VAE.generate
 
     async def fragile(self: VAE, params: VAEParams, rng: torch.Generator, inputs: Any) -> Any:
@@ -221,19 +221,19 @@ def test_a_grid_with_an_item_that_fails_is_not_made(
         return await generate(self, params, rng, inputs)
 
     monkeypatch.setattr(VAE, "generate", fragile)
-    floor.submit("job", n=3, grid=True)
-    floor.run()
-    assert [m.index for m in floor.made()] == [0]
-    (end,) = (m for m in floor.sent if isinstance(m, JobDone))
+    loop.submit("job", n=3, grid=True)
+    loop.run()
+    assert [m.index for m in loop.made()] == [0]
+    (end,) = (m for m in loop.sent if isinstance(m, JobDone))
     assert end.outcome == "failed"
 
 
 def test_each_item_of_a_walk_starts_from_its_own_seed(path: Path) -> None:
-    floor = Floor(path)
-    floor.submit("job", n=2, **walk(3))
-    floor.run()
+    loop = Floor(path)
+    loop.submit("job", n=2, **walk(3))
+    loop.run()
     family = load_family(path)
-    for made in sorted(floor.made(), key=lambda m: m.index):
+    for made in sorted(loop.made(), key=lambda m: m.index):
         (frames,) = made.artifacts
         assert isinstance(frames, Frames)
         (alone,) = run_alone(family.generate(VAEParams(), seeded(made.facts.seed), NOTHING))
@@ -241,10 +241,10 @@ def test_each_item_of_a_walk_starts_from_its_own_seed(path: Path) -> None:
 
 
 def test_what_made_a_file_is_told_in_params_that_its_model_takes(tmp_path: Path) -> None:
-    floor = Floor(save_vae(tmp_path / "plain.safetensors"))
-    floor.submit("job")
-    floor.run()
-    (made,) = floor.made()
+    loop = Floor(save_vae(tmp_path / "plain.safetensors"))
+    loop.submit("job")
+    loop.run()
+    (made,) = loop.made()
     assert set(made.facts.params) == {"interpolate", "init_image", "strength", "temperature"}
 
 
@@ -307,32 +307,32 @@ def test_an_owner_of_many_jobs_lets_others_by(
     path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
 ) -> None:
     monkeypatch.setattr(VAE, "max_items", 8)  # as of a language model with eight slots
-    floor = Floor(path, capacity=32)
-    floor.runs.shares.shared = shared
+    loop = Floor(path, capacity=32)
+    loop.runs.shares.shared = shared
     for job in "abcdef":
-        floor.submit(job, n=64, owner="greedy")
-    assert sum(floor.active().values()) == (6 if shared else 8)
-    assert floor.runs.items_of(floor.model.entry.sha256) == 6 or not shared
-    left = floor.runs.share_of_model(floor.model).left
+        loop.submit(job, n=64, owner="greedy")
+    assert sum(loop.active().values()) == (6 if shared else 8)
+    assert loop.runs.items_of(loop.model.entry.sha256) == 6 or not shared
+    left = loop.runs.share_of_model(loop.model).left
     assert left["greedy"] <= 0
-    floor.submit("short", owner="other")
-    assert floor.active()["short"] == (1 if shared else 0)
+    loop.submit("short", owner="other")
+    assert loop.active()["short"] == (1 if shared else 0)
 
 
 def test_who_has_more_than_its_share_begins_nothing_until_others_have_theirs(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(VAE, "max_items", 8)
-    floor = Floor(path, capacity=32)
+    loop = Floor(path, capacity=32)
     for job in "ab":
-        floor.submit(job, n=64, owner="greedy")
-    assert sum(floor.active().values()) == 8, "nobody else was there when they began"
-    floor.runs.shares.shared = True
-    assert floor.runs.items_of(floor.model.entry.sha256) == 8
-    floor.runs.sort(floor.engine.tick())
-    while sum(floor.active().values()) == 8:
-        floor.runs.sort(floor.engine.tick())
-    floor.runs.admit()
-    assert floor.runs.items_of(floor.model.entry.sha256) < 8, "a seat is free for others"
-    floor.submit("short", owner="other")
-    assert floor.active()["short"] == 1
+        loop.submit(job, n=64, owner="greedy")
+    assert sum(loop.active().values()) == 8, "nobody else was there when they began"
+    loop.runs.shares.shared = True
+    assert loop.runs.items_of(loop.model.entry.sha256) == 8
+    loop.runs.sort(loop.engine.tick())
+    while sum(loop.active().values()) == 8:
+        loop.runs.sort(loop.engine.tick())
+    loop.runs.admit()
+    assert loop.runs.items_of(loop.model.entry.sha256) < 8, "a seat is free for others"
+    loop.submit("short", owner="other")
+    assert loop.active()["short"] == 1
