@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
-    ("asked", "place"),
+    ("asked", "placement"),
     [
         ({}, Placement(CPU)),
         ({"dtype": "bfloat16"}, Placement(CPU, torch.bfloat16)),
