@@ -2,8 +2,6 @@
 
 import json
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -17,8 +15,6 @@ from tests.app import stock_writer
 from tests.app.serving import Running
 from tests.app.studio import WRITER
 from tests.app.test_openai_clients import (
-    block,
-    run_block,
     second,  # noqa: F401 (a fixture)
     told_by,
 )
@@ -228,10 +224,3 @@ def test_both_versions_of_the_client_are_served(
         ["BadRequestError", 400, "context_length_exceeded", "prompt"],
         ["UnprocessableEntityError", 422, "invalid_parameter", "temperature"],
     ]
-
-
-@pytest.mark.slow
-def test_the_pages_snippet_runs(writing: Running, tmp_path: Path) -> None:
-    python = [sys.executable, "-W", "error", "-c"]
-    told = run_block(writing, python, block("python", "chat.completions"), tmp_path)
-    assert "CompletionUsage(completion_tokens=" in told
