@@ -26,7 +26,7 @@ def shape_of(recipe: Recipe) -> tuple[int, int]:
     return size, 1 if channels == 1 else 3
 
 
-def fitted(recipe: Recipe, source: ImageSource, data: Data) -> Recipe:
+def adapted_to(recipe: Recipe, source: ImageSource, data: Data) -> Recipe:
     """The same net and numbers for `data`, which came from `source`.
 
     A net with classes gets one for each label; one without them does not look at labels.
@@ -85,8 +85,8 @@ def _bounds(card: Header) -> dict[str, dict[str, JsonValue]]:
     entry = FAMILIES.get(card.family)
     gone = (entry.lacks(card) if entry else set()) | {"class_label", "attributes"}
 
-    def without(told: Iterable[tuple[str, Any]]) -> dict[str, JsonValue]:
-        return {name: value for name, value in told if name not in gone}
+    def without(items: Iterable[tuple[str, Any]]) -> dict[str, JsonValue]:
+        return {name: value for name, value in items if name not in gone}
 
     return {"defaults": without(card.defaults.items()), "limits": without(card.limits.items())}
 

@@ -13,13 +13,13 @@ from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load, weights_sha256
 from models.families import FAMILIES
 from models.registry import ID
-from training.adapt_recipe import fitted, rehearse, shape_of
+from training.adapt_recipe import adapted_to, rehearse, shape_of
 from training.data.images.sets import ImageSource, source_of
 from training.errors import RunBroken, TrainingRefused
 from training.learners.video.video_columns import own_videos
 from training.loop.loop import train
 from training.loop.run_folder import RunFolder
-from training.loop.warm_start import begun
+from training.loop.warm_start import warm_started
 from training.publish import place_of, publish
 from training.recipe import Data, Learner, Recipe
 from training.recipe_file import Change, changed, described, read_change
@@ -70,7 +70,7 @@ def run(order: TrainOptions) -> Path:
     refuse_to_restart(state, order.resume)
     refuse_to_lose(recipe, order, state)
     if order.start:
-        recipe = begun(recipe, order.start, place_of(recipe, order.out).parent)
+        recipe = warm_started(recipe, order.start, place_of(recipe, order.out).parent)
     if change or source:
         recipe = adapted(recipe, change, source, device)
         recipe = replace(recipe, origin={"recipe": origin, **recipe.origin})
@@ -82,7 +82,7 @@ def carry_out(
     recipe: Recipe, out: Path, state: RunFolder, steps: int, *, resume: bool, device: torch.device
 ) -> Path:
     """The same for a recipe in hand and a run of its own."""
-    with state.held():
+    with state.locked():
         refuse_to_restart(state, resume)
         data = recipe.data()
         same_as_begun(state, settings_of(recipe, data))
@@ -97,9 +97,9 @@ def carry_out(
                 f"the run is at step {state.step} and kept no snapshot of {steps}; "
                 f"it has {state.snapshots()}"
             )
-        state.note_making()
+        state.note_publishing()
         path = publish(recipe, weights, data, state, steps, out)
-        state.note_made(weights_sha256(load(path).tensors))
+        state.note_published(weights_sha256(load(path).tensors))
         return path
 
 
@@ -109,7 +109,7 @@ def adapted(
     """The recipe as a file and other data change it, with its data loaded, and rehearsed."""
     data = source.load(*shape_of(recipe)) if source else recipe.data()
     if source:
-        recipe = fitted(recipe, source, data)
+        recipe = adapted_to(recipe, source, data)
     if change:
         recipe = described(recipe, change)
     rehearse(recipe, data, device)
@@ -148,10 +148,10 @@ def id_of(
 
     Raises TrainingRefused if what was told is no id.
     """
-    parts = [recipe, *([source.name] if source else [])]
-    made = Path(order.recipe).stem if change else "-".join(parts)
-    told = order.id or (change.id if change else None)
-    text = told or re.sub(r"[^a-z0-9._]+", "-", made.lower()).strip("-._")[:100]
+    names = [recipe, *([source.name] if source else [])]
+    derived = Path(order.recipe).stem if change else "-".join(names)
+    wanted = order.id or (change.id if change else None)
+    text = wanted or re.sub(r"[^a-z0-9._]+", "-", derived.lower()).strip("-._")[:100]
     if not ID.fullmatch(text):
         raise TrainingRefused(f"{text!r} is no id: it has a-z, 0-9, dots, dashes and underscores")
     return text
@@ -169,7 +169,7 @@ def refuse_to_lose(recipe: Recipe, order: TrainOptions, state: RunFolder) -> Non
 
 def came_out_of(state: RunFolder, path: Path) -> bool:
     try:
-        return state.made(weights_sha256(load(path).tensors))
+        return state.has_published(weights_sha256(load(path).tensors))
     except CheckpointError:  # whatever it is, a run writes none such
         return False
 
@@ -186,7 +186,7 @@ def settings_of(recipe: Recipe, data: Data) -> dict[str, JsonValue]:
     digest = hashlib.sha256()
     for column in data.train:
         digest.update(column.numpy().tobytes())
-    told = {
+    settings = {
         "net": recipe.card.net,
         "process": recipe.card.process,
         "labels": list(data.labels),
@@ -195,26 +195,26 @@ def settings_of(recipe: Recipe, data: Data) -> dict[str, JsonValue]:
         "seed": recipe.seed,
         "pictures": digest.hexdigest(),
     }
-    plain: dict[str, JsonValue] = json.loads(json.dumps(told))
+    plain: dict[str, JsonValue] = json.loads(json.dumps(settings))
     return plain
 
 
 def same_as_begun(state: RunFolder, settings: dict[str, JsonValue]) -> None:
     """Raises TrainingRefused if a saved run was begun with others; an old one can't tell."""
-    begun = state.begun_with()
+    begun = state.started_with()
     if state.saved() and begun is not None and begun != settings:
         other = sorted(k for k in settings.keys() | begun.keys() if settings.get(k) != begun.get(k))
         raise TrainingRefused(
             f"{state.folder} was begun with other {', '.join(other)}; "
             "go on as it was begun, or give the new run a name by --id"
         )
-    state.begin(settings)
+    state.start_with(settings)
 
 
 def restore(learner: Learner, state: RunFolder, device: torch.device) -> None:
     """Raises RunBroken if the state is that of another kind of learner."""
-    held = state.load(device)
+    saved = state.load(device)
     try:
-        learner.restore(held)
+        learner.restore(saved)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
         raise RunBroken(f"the state in {state.folder} is that of another training") from None

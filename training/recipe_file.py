@@ -69,8 +69,8 @@ class Change(BaseModel):
 def read_change(path: Path) -> Change:
     """The file, checked. Raises TrainingRefused with the key that is wrong."""
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-        change = Change.model_validate(told)
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        change = Change.model_validate(table)
     except FileNotFoundError:
         raise TrainingRefused(f"there is no {path}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -108,9 +108,9 @@ def changed(base: Recipe, change: Change) -> Recipe:
 
 def described(recipe: Recipe, change: Change) -> Recipe:
     """With what the file says of the checkpoint, over all that was made up for it."""
-    told = {name: text for name in TEXTS if (text := vars(change)[name]) is not None}
-    told.setdefault("title", title_of(recipe.id))
-    return replace(recipe, card=recipe.card.model_copy(update=told))
+    texts = {name: text for name in TEXTS if (text := vars(change)[name]) is not None}
+    texts.setdefault("title", title_of(recipe.id))
+    return replace(recipe, card=recipe.card.model_copy(update=texts))
 
 
 def _shared(kind: type[Any], change: Change) -> dict[str, JsonValue]:
@@ -119,21 +119,21 @@ def _shared(kind: type[Any], change: Change) -> dict[str, JsonValue]:
     return {k: v for k, v in both.items() if v is not None and k in _names(kind)}
 
 
-def _settings(kind: type[Any], base: Recipe, told: dict[str, JsonValue]) -> Any:
+def _settings(kind: type[Any], base: Recipe, changes: dict[str, JsonValue]) -> Any:
     """The learner's, with what the file tells; a warm-up is the same part of a schedule of another
     length, if the file doesn't tell it."""
     own: dict[str, Any] = {k: v for k, v in base.settings.items() if k in _names(kind)}
-    for name in told:
+    for name in changes:
         if name not in _names(kind):
             known = ", ".join(_names(kind))
             raise TrainingRefused(f"[settings] of {base.id} have no {name!r}; they have {known}")
     try:
-        made = TypeAdapter(kind).validate_python(own | told)
+        settings = TypeAdapter(kind).validate_python(own | changes)
     except Invalid as error:
         raise TrainingRefused(f"[settings] {_first_of(error)}") from None
-    if "warmup" not in own or "warmup" in told:
-        return made
-    return replace(made, warmup=round(own["warmup"] * made.steps / own["steps"]))
+    if "warmup" not in own or "warmup" in changes:
+        return settings
+    return replace(settings, warmup=round(own["warmup"] * settings.steps / own["steps"]))
 
 
 def _judge(base: Recipe, change: Change) -> dict[str, JsonValue] | None:

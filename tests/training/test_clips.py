@@ -67,7 +67,7 @@ def test_clips_are_built_with_their_names(cache: Path, monkeypatch: pytest.Monke
     assert built.clips.shape == (3, 8, 3, 10, 10)
     assert built.clips[0, :, 0, 5, 1].tolist() == [0, 30, 60, 90, 120, 150, 180, 210]
     assert built.clips[0, 3, :, 5, 8].tolist() == [255, 255, 255]
-    assert built.held[0] == built.held[1] != built.held[2]  # kin stay together
+    assert built.held_out[0] == built.held_out[1] != built.held_out[2]  # kin stay together
 
 
 def test_a_build_goes_on_where_it_was_broken_off(

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.training.drawn import draw, draw_folder
 from training.data.cache import DataMissing
 from training.data.images import folder as own
-from training.data.images.folder import find_pictures, held_files, load_folder
+from training.data.images.folder import find_pictures, held_out_files, load_folder
 
 WHITE, RED = [255, 255, 255], [255, 0, 0]
 
@@ -22,7 +22,7 @@ def only(folder: Path, channels: int = 3) -> list[list[int]]:
     data = load_folder(draw_folder(folder), 8, channels)
     files = find_pictures(folder)
     rows = iter(data.train[0]), iter(data.test[0])
-    row = [next(rows[held]) for held in held_files(files)]
+    row = [next(rows[held]) for held in held_out_files(files)]
     (mine,) = (x for x, name in zip(row, files, strict=True) if name.startswith("mine"))
     return mine[:, 4].T.tolist()  # type: ignore[no-any-return]
 
@@ -110,13 +110,13 @@ def test_the_same_folder_is_the_same_data(tmp_path: Path) -> None:
 
 def test_about_one_in_ten_is_held_out_by_its_name_alone() -> None:
     names = [f"{i}.png" for i in range(500)]
-    held = held_files(names)
+    held = held_out_files(names)
     assert 30 < sum(held) < 70
-    assert held_files(names[:250]) == held[:250]
+    assert held_out_files(names[:250]) == held[:250]
     never = [name for name, out in zip(names, held, strict=True) if not out][:8]
     always = [name for name, out in zip(names, held, strict=True) if out][:8]
-    assert sum(held_files(never)) == 1
-    assert sum(held_files(always)) == 7
+    assert sum(held_out_files(never)) == 1
+    assert sum(held_out_files(always)) == 7
 
 
 def test_labels_come_from_a_table(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_labels_come_from_a_table(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(text.replace(', "', ',"').replace("'", ""), "utf-8-sig")
     data = load_folder(tmp_path, 8, 3)
     assert data.labels == ("even, or none", "odd")
-    held = held_files(find_pictures(tmp_path))
+    held = held_out_files(find_pictures(tmp_path))
     train = [i % 2 for i in range(12) if not held[i]]
     assert data.train[1].tolist() == train
     assert data.test[1].tolist() == [i % 2 for i in range(12) if held[i]]

@@ -114,7 +114,7 @@ def test_a_folder_becomes_clips_with_captions_by_their_names(folder: Path) -> No
     built = clips_in(build_own_clips(folder, 4, 8))
     assert built.clips.shape == (10, 4, 3, 8, 8)
     assert set(built.caption.tolist()) == {"red ball", "sea"}
-    assert 1 <= built.held.sum() < 10
+    assert 1 <= built.held_out.sum() < 10
 
 
 def test_captions_come_from_a_table(folder: Path) -> None:

@@ -17,7 +17,7 @@ from tests.atelier.commands import Said, atelier, refused
 from tests.training.drawn import draw_folder
 from tests.training.tiny import DIFFUSION, count_tensors, diffusion_recipe, gan_recipe, wgan_recipe
 from training import pipeline
-from training.adapt_recipe import fitted, rehearse
+from training.adapt_recipe import adapted_to, rehearse
 from training.data.images.sets import source_of
 from training.errors import TrainingDiverged, TrainingRefused, TrainingStopped
 from training.pipeline import TrainOptions, run
@@ -107,12 +107,12 @@ def test_defaults_that_no_longer_hold_are_left_out() -> None:
     )
     rows = torch.zeros(8, 1, 8, 8, dtype=torch.uint8)
     source = source_of("sprites")
-    plain = fitted(replace(TINY["diffusion"], card=card), source, Data((rows,), (rows,)))
+    plain = adapted_to(replace(TINY["diffusion"], card=card), source, Data((rows,), (rows,)))
     assert plain.card.defaults == {"steps": 20}
     assert plain.card.limits == {"steps": (1, 50)}
     label = torch.zeros(8, dtype=torch.int64)
     known = Data((rows, label), (rows, label), ("one",))
-    kinds = fitted(replace(TINY["diffusion"], card=card), source, known)
+    kinds = adapted_to(replace(TINY["diffusion"], card=card), source, known)
     assert kinds.card.defaults == {"guidance_scale": 2.0, "steps": 20}
 
 

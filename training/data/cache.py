@@ -1,9 +1,12 @@
-"""Where fetched and built data lie: $ATELIER_CACHE, or ~/.cache/atelier."""
+"""The folder of fetched and built data: $ATELIER_CACHE, or ~/.cache/atelier."""
 
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from training.errors import TrainingError
 
@@ -14,23 +17,32 @@ class DataMissing(TrainingError):
 
 
 def cache_folder() -> Path:
-    """Made if it is not there."""
+    """Returns the folder; makes it if it is missing."""
     named = os.environ.get("ATELIER_CACHE")
     folder = Path(named) if named else Path.home() / ".cache" / "atelier"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
+def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Writes an npz file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.part")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    temporary.replace(path)
+
+
 def require_program(name: str, why: str) -> str:
-    """The program's path. Raises DataMissing if it is not installed."""
-    found = shutil.which(name)
-    if found is None:
+    """Returns the program's path. Raises DataMissing if it is not installed."""
+    path = shutil.which(name)
+    if path is None:
         raise DataMissing(f"{name} is not installed; it is needed {why}")
-    return found
+    return path
 
 
 def run_program(arguments: list[str], folder: Path) -> str:
-    """Its output. Raises DataMissing with the end of what it complained of, if it failed."""
+    """Returns its output. Raises DataMissing with the end of its error output if it fails."""
     done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         complaint = done.stderr.strip()[-500:] or f"exit status {done.returncode}"

@@ -46,7 +46,7 @@ class ClipComparison:
     @classmethod
     def over(cls, clips: Clips, nets: FeatureNets, checkpoints: Path) -> "ClipComparison":
         captions = tuple(sorted({str(caption) for caption in clips.caption}))
-        train, test = clips.rows(~clips.held), clips.rows(clips.held)
+        train, test = clips.rows(~clips.held_out), clips.rows(clips.held_out)
         frames = torch.from_numpy(test.clips).flatten(0, 1)
         lens = lens_over(frames, nets.features, ("fed", "score"))
         return cls(train, test, lens, judge_of_captions(list(captions), checkpoints), captions)

@@ -113,9 +113,9 @@ def facts_at(words: MusicTokens, tokens: Tensor) -> Tensor:
     """What is known of a piece at each of its tokens, (B, T, facts): what the prefix has told."""
     count = tokens.shape[1]
     facts = []
-    for place, kind in enumerate(FACTS):
-        value = tokens[:, place] - words.first[kind] + (kind != "key")
-        known = torch.arange(count, device=tokens.device) >= place
+    for index, kind in enumerate(FACTS):
+        value = tokens[:, index] - words.first[kind] + (kind != "key")
+        known = torch.arange(count, device=tokens.device) >= index
         facts.append(torch.where(known, value[:, None], 0))
     return torch.stack(facts, 2)
 
@@ -142,7 +142,7 @@ def measure_composer(card: Header, weights: dict[str, Tensor], data: Data) -> di
         bits[style] += own[:, len(FACTS) - 1 :].sum()
         count[style] += counted[:, len(FACTS) - 1 :].sum()
     by_style = (bits / count.clamp(min=1)).tolist()
-    train, test = (part[0].numpy() for part in (data.train, data.test))
+    train, test = (columns[0].numpy() for columns in (data.train, data.test))
     figures: dict[str, JsonValue] = {
         "test_bits": round((bits.sum() / count.sum()).item(), 4),
         "test_bits_uniform": round(math.log2(words.size), 4),

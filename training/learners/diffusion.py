@@ -118,6 +118,6 @@ class DiffusionObjective(Objective[UNet]):
 def start_silent(net: UNet) -> None:
     """The last convolution of every block begins at zero (Dhariwal and Nichol 2021)."""
     for name, parameter in net.named_parameters():
-        if any(part in name for part in ("conv_out", "project_out", "leave", "modulate")):
+        if any(layer in name for layer in ("conv_out", "project_out", "leave", "modulate")):
             nn.init.zeros_(parameter)
     nn.init.normal_(net.embed_label.weight, std=0.02, generator=torch.Generator().manual_seed(0))

@@ -93,8 +93,8 @@ class GANLearner:
         real = real.contiguous(memory_format=torch.channels_last)
         label = batch[1].to(self.device) if self.classes else self._no_labels(len(real))
         self._set_rates()
-        parts = self.settings.critic_steps
-        for x, y in zip(real.chunk(parts), label.chunk(parts), strict=True):
+        chunks = self.settings.critic_steps
+        for x, y in zip(real.chunk(chunks), label.chunk(chunks), strict=True):
             fake = self._draw(self._latents(len(x), rng), y)
             judged = self._improve_critic(x, fake.detach(), y, rng)
         losses = judged | self._improve_generator(fake, y, rng)

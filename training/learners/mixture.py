@@ -146,13 +146,13 @@ def em_step(mixture: GaussianMixture, x: Tensor) -> float:
 
 def _responsibilities(mixture: GaussianMixture, x: Tensor) -> tuple[Tensor, float]:
     """How far each row belongs to each component, (N, K), and the mean log-likelihood."""
-    parts, total = [], 0.0
+    shares, total = [], 0.0
     for rows in torch.split(x, ROWS):
         joint = mixture.component_log_prob(rows)
         evidence = torch.logsumexp(joint, 1, keepdim=True)
-        parts.append((joint - evidence).exp())
+        shares.append((joint - evidence).exp())
         total += evidence.double().sum().item()
-    return torch.cat(parts), total / len(x)
+    return torch.cat(shares), total / len(x)
 
 
 def fitted(
@@ -180,7 +180,7 @@ def measure_likelihood(
     net: dict[str, Any] = dict(card.net)
     model = PrincipalMixture(**net)
     model.load_state_dict({k: w.float() for k, w in weights.items()})
-    train, test = (model.encode(part[0].float().div(255)) for part in (data.train, data.test))
+    train, test = (model.encode(columns[0].float().div(255)) for columns in (data.train, data.test))
     one = fitted(1, "full", train, rounds=1)
     left = (
         test.square().sum()

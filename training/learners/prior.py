@@ -72,7 +72,9 @@ def in_vectors(data: Data) -> Data:
     """Converts captioned images to latents, styles and the vectors of all their texts."""
     autoencoder = load_autoencoder()
     text_tower = load_text_tower(torch.device("cpu"))
-    train, test = (_vectors(autoencoder, text_tower, part) for part in (data.train, data.test))
+    train, test = (
+        _vectors(autoencoder, text_tower, columns) for columns in (data.train, data.test)
+    )
     return Data(train, test, data.labels)
 
 

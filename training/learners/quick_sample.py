@@ -25,6 +25,6 @@ def sketched(process: NoiseSchedule, x: Tensor, ask: Callable[[Tensor, Tensor], 
     try:
         story.send(None)
     except StopIteration as end:
-        made: Tensor = end.value
-        return made
+        x0: Tensor = end.value
+        return x0
     raise TypeError("a net that trains is asked at once: nothing is awaited")

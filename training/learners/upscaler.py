@@ -90,17 +90,17 @@ def crops(batch: Batch, side: int, soft: float, rng: torch.Generator) -> tuple[T
     of its own, turned and mirrored, and with a chance of `soft` the soft one."""
     count, factor = len(batch[0]), batch[0].shape[-1] // batch[1].shape[-1]
     softened = torch.rand(count, generator=rng) < soft
-    places = torch.randint(batch[1].shape[-1] - side + 1, (count, 2), generator=rng).tolist()
+    corners = torch.randint(batch[1].shape[-1] - side + 1, (count, 2), generator=rng).tolist()
     turns = torch.randint(4, (count,), generator=rng).tolist()
     mirrored = torch.rand(count, generator=rng) < 0.5
     pairs = []
-    for row, (top, left) in enumerate(places):
-        given = batch[2 if softened[row] else 1][row][:, top:, left:][:, :side, :side]
-        wanted = batch[0][row][:, factor * top :, factor * left :]
-        wanted = wanted[:, : factor * side, : factor * side]
-        turned = [x.rot90(turns[row], (1, 2)) for x in (given, wanted)]
+    for row, (top, left) in enumerate(corners):
+        small = batch[2 if softened[row] else 1][row][:, top:, left:][:, :side, :side]
+        large = batch[0][row][:, factor * top :, factor * left :]
+        large = large[:, : factor * side, : factor * side]
+        turned = [x.rot90(turns[row], (1, 2)) for x in (small, large)]
         pairs.append([x.flip(2) if mirrored[row] else x for x in turned])
-    return torch.stack([given for given, _ in pairs]), torch.stack([wanted for _, wanted in pairs])
+    return torch.stack([small for small, _ in pairs]), torch.stack([large for _, large in pairs])
 
 
 def with_soft(data: Data) -> Data:
@@ -130,8 +130,8 @@ def softened(net: Autoencoder, pictures: Tensor, most: float) -> Tensor:
 def enlarged(enlarge: Callable[[Tensor], Tensor], pictures: Tensor, device: torch.device) -> Tensor:
     """uint8 (N, C, H, W) -> float32 in [0, 1], a few at a time."""
     some = torch.split(pictures, ROWS)
-    made = [enlarge(normalize(x, device)).add(1).div(2).clamp(0, 1).cpu() for x in some]
-    return torch.cat(made)
+    outputs = [enlarge(normalize(x, device)).add(1).div(2).clamp(0, 1).cpu() for x in some]
+    return torch.cat(outputs)
 
 
 def measure_upscaler(card: Header, weights: dict[str, Tensor], data: Data) -> dict[str, JsonValue]:
@@ -142,10 +142,10 @@ def measure_upscaler(card: Header, weights: dict[str, Tensor], data: Data) -> di
     net.load_state_dict({k: v.float() for k, v in weights.items()})
     net = net.to(memory_format=torch.channels_last)
     large, small, soft = data.test
-    wanted, figures = large.float().div(255), dict[str, JsonValue]()
-    for kind, given in (("", small), ("soft_", soft)):
+    target, figures = large.float().div(255), dict[str, JsonValue]()
+    for kind, pictures in (("", small), ("soft_", soft)):
         for enlarge, by in ((net, ""), (lambda x: bicubic(x, net.factor), "_bicubic")):
-            made = enlarged(enlarge, given, torch.device("cpu"))
-            figures[f"test_{kind}psnr{by}"] = round(psnr(made, wanted), 2)
-            figures[f"test_{kind}ssim{by}"] = round(ssim(made, wanted), 4)
+            output = enlarged(enlarge, pictures, torch.device("cpu"))
+            figures[f"test_{kind}psnr{by}"] = round(psnr(output, target), 2)
+            figures[f"test_{kind}ssim{by}"] = round(ssim(output, target), 4)
     return figures

@@ -53,7 +53,7 @@ class VAELearner:
     def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         x = batch[0].to(self.device).float().div_(255)
         with mixed(self.device):
-            mu, logvar = (part.float() for part in self.net.encode(x))
+            mu, logvar = (output.float() for output in self.net.encode(x))
             eps = torch.randn(mu.shape, generator=rng).to(self.device)
             logits = self.net.decode(mu + eps * (logvar / 2).exp()).float()
         reconstruction = reconstruction_nll(self.net, logits, x).mean()
@@ -110,8 +110,8 @@ def reconstruction_nll(net: VAENet, logits: Tensor, x: Tensor) -> Tensor:
 @torch.no_grad()
 def latents(net: VAENet, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """mu and logvar of uint8 pictures, each (N, latent)."""
-    parts = [net.encode(rows.float().div(255)) for rows in torch.split(pictures, 500)]
-    mus, logvars = zip(*parts, strict=True)
+    outputs = [net.encode(rows.float().div(255)) for rows in torch.split(pictures, 500)]
+    mus, logvars = zip(*outputs, strict=True)
     return torch.cat(mus), torch.cat(logvars)
 
 

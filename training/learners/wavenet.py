@@ -131,9 +131,9 @@ def _crops(net: WaveNetModel, sound: Tensor, first: Tensor, frames: int) -> tupl
     """Classes of each sample and of the one before it, (B, frames x hop) each, from a frame on."""
     silence = mulaw.encode(torch.zeros(()), net.classes).to(sound.device)
     samples = torch.arange(frames * net.hop, device=sound.device)
-    place = (first * net.hop)[:, None] + samples
-    target = _classes(net, sound.gather(1, place))
-    before = _classes(net, sound.gather(1, (place[:, :1] - 1).clamp(min=0)))
+    index = (first * net.hop)[:, None] + samples
+    target = _classes(net, sound.gather(1, index))
+    before = _classes(net, sound.gather(1, (index[:, :1] - 1).clamp(min=0)))
     before = torch.where(first[:, None] > 0, before, silence)
     return torch.cat([before, target[:, :-1]], 1), target
 
@@ -147,8 +147,8 @@ def _classes(net: WaveNetModel, sound: Tensor) -> Tensor:
 def _windows(net: WaveNetModel, roll: Tensor, first: Tensor, frames: int) -> Tensor:
     """As `WaveNetModel.condition` takes them, of each row from a frame on."""
     whole = net.scored(roll.float() / 255)
-    place = first[:, None] + torch.arange(frames + 2 * net.around, device=roll.device)
-    return whole.gather(1, place[..., None].expand(-1, -1, whole.shape[2]))
+    index = first[:, None] + torch.arange(frames + 2 * net.around, device=roll.device)
+    return whole.gather(1, index[..., None].expand(-1, -1, whole.shape[2]))
 
 
 @torch.inference_mode()
@@ -156,11 +156,11 @@ def played(net: WaveNetModel, roll: Tensor, style: Tensor, rng: torch.Generator)
     """Sound (B, frames x hop) of rolls (B, frames + 2 around, pitches + 1), as it is served."""
     weights = Stacked(net)
     advance, _, _ = stepping(weights, CPU)
-    told = net.condition(roll, style)
-    uniforms = torch.rand(len(style), told.shape[1] * net.hop, generator=rng)
-    rings, length, last = (part.expand(len(style), *part.shape) for part in weights.silence())
+    cond = net.condition(roll, style)
+    uniforms = torch.rand(len(style), cond.shape[1] * net.hop, generator=rng)
+    rings, length, last = (state.expand(len(style), *state.shape) for state in weights.silence())
     ones = torch.ones(len(style))
-    return advance((rings, length, last), told, Draws(uniforms, ones, ones))[0]
+    return advance((rings, length, last), cond, Draws(uniforms, ones, ones))[0]
 
 
 def whole_rate(process: Mapping[str, Any]) -> int:
@@ -186,17 +186,17 @@ def measure_bits(card: Header, weights: dict[str, Tensor], data: Data) -> dict[s
         previous, target = _crops(net, sound, first, frames)
         window = _windows(net, roll, first, frames)
         none = torch.full_like(style, net.styles)
-        told = ((window, style), (torch.zeros_like(window), none))
-        for name, given in zip(sums, told, strict=True):
-            logits = net(previous, *given).flatten(0, 1)
+        conditions = ((window, style), (torch.zeros_like(window), none))
+        for name, cond in zip(sums, conditions, strict=True):
+            logits = net(previous, *cond).flatten(0, 1)
             sums[name] += F.cross_entropy(logits, target.flatten()).item() / BIT
-    found = {name: total / len(rows) for name, total in sums.items()}
+    figures = {name: total / len(rows) for name, total in sums.items()}
     known, asked = (
         _classed(net, columns) for columns in (data.train, tuple(c[rows] for c in data.test))
     )
-    found["test_bits_linear"] = linear_bits(known, asked, net.classes)
-    found["test_bits_uniform"] = math.log2(net.classes)
-    return {name: round(value, 4) for name, value in found.items()}
+    figures["test_bits_linear"] = linear_bits(known, asked, net.classes)
+    figures["test_bits_uniform"] = math.log2(net.classes)
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
 def _classed(net: WaveNetModel, columns: Batch) -> tuple[Tensor, Tensor]:

@@ -6,14 +6,14 @@ from typing import Any
 from torch import Tensor
 
 
-def not_finite(held: Any, name: str) -> str | None:
+def not_finite(value: Any, name: str) -> str | None:
     """The name of the first tensor that is not finite, in dicts and lists of any depth."""
-    if isinstance(held, Tensor):
-        return None if held.isfinite().all() else name
-    parts: Iterable[tuple[Any, Any]] = ()
-    if isinstance(held, dict):
-        parts = held.items()
-    elif isinstance(held, list | tuple):
-        parts = enumerate(held)
-    found = (not_finite(part, f"{name}.{key}") for key, part in parts)
-    return next((where for where in found if where), None)
+    if isinstance(value, Tensor):
+        return None if value.isfinite().all() else name
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    names = (not_finite(item, f"{name}.{key}") for key, item in items)
+    return next((where for where in names if where), None)

@@ -13,14 +13,14 @@ Tell = Callable[[str, bool], None]
 
 def now_and_then() -> Tell:
     """Prints the first line, one every half minute, and the last."""
-    told = -math.inf
+    printed = -math.inf
 
     def tell(line: str, last: bool) -> None:
-        nonlocal told
+        nonlocal printed
         now = time.monotonic()
-        if now - told < LINE_SECONDS and not last:
+        if now - printed < LINE_SECONDS and not last:
             return
-        told = now
+        printed = now
         print(line, file=sys.stderr, flush=True)
 
     return tell

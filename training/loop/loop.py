@@ -67,9 +67,9 @@ def batch_at(data: Data, step: int, size: int, seed: int) -> Batch:
     """The step's rows: every epoch is an order of its own, and its incomplete end is left out."""
     count = len(data.train[0])
     size = min(size, count)
-    epoch, place = divmod(step, count // size)
+    epoch, index = divmod(step, count // size)
     order = torch.randperm(count, generator=_stream(seed, epoch, 0))
-    rows = order[place * size : (place + 1) * size]
+    rows = order[index * size : (index + 1) * size]
     return tuple(column[rows] for column in data.train)
 
 
@@ -88,11 +88,11 @@ def _advance(recipe: Recipe, learner: Learner, data: Data, run: RunFolder) -> fl
     return losses["loss"]
 
 
-def _sound(recipe: Recipe, run: RunFolder, held: dict[str, Any], name: str) -> dict[str, Any]:
+def _sound(recipe: Recipe, run: RunFolder, tensors: dict[str, Any], name: str) -> dict[str, Any]:
     """The same; a loss can be finite where a weight no longer is, or of the step before."""
-    if where := not_finite(held, name):
+    if where := not_finite(tensors, name):
         raise _diverged(recipe, run, f"{where} is not finite")
-    return held
+    return tensors
 
 
 def _diverged(recipe: Recipe, run: RunFolder, what: str) -> TrainingDiverged:

@@ -1,6 +1,6 @@
 """The folder of one run: its state, its snapshots, its log; every file written whole or not at all.
 
-    run.json                      what it was begun with, and which checkpoints it has made
+    run.json                      its settings, and which checkpoints came out of it
     state.pt                      what a resumed run needs: step, seconds, log, the learner's state
     snapshot-000400.safetensors   the weights as they would be served at that step
     sample-000400.png, loss.png   for the eye
@@ -69,11 +69,11 @@ class RunFolder:
         return (self.folder / "state.pt").exists()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Make the folder, and keep other processes from training in it; the system gives it up
-        when this one dies. What a killed one left half written is cleared away.
+    def locked(self) -> Iterator[None]:
+        """Makes the folder, locks it against other processes and removes half-written files.
 
-        Raises TrainingRefused if another holds it.
+        The system releases the lock when the process dies. Raises TrainingRefused if another
+        process has locked it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as file:
@@ -81,52 +81,52 @@ class RunFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise TrainingRefused(f"another process trains in {self.folder}") from None
-            for part in self.folder.glob("*.part"):
-                part.unlink()
+            for temporary in self.folder.glob("*.part"):
+                temporary.unlink()
             yield
 
-    def begun_with(self) -> dict[str, JsonValue] | None:
-        """What the run was told to be begun with; None for one that was never told."""
-        told = self._told().get("begun_with")
-        return told if isinstance(told, dict) else None
+    def started_with(self) -> dict[str, JsonValue] | None:
+        """Returns the settings that the run started with, or None if they are unknown."""
+        settings = self._facts().get("begun_with")
+        return settings if isinstance(settings, dict) else None
 
-    def begin(self, settings: dict[str, JsonValue]) -> None:
-        self._tell({"begun_with": settings})
+    def start_with(self, settings: dict[str, JsonValue]) -> None:
+        self._note({"begun_with": settings})
 
-    def made(self, sha256: str) -> bool:
+    def has_published(self, sha256: str) -> bool:
         """Whether a checkpoint whose weights have this hash came out of this run, or may have,
-        before a kill."""
-        told = self._told()
-        made = told.get("made")
-        return bool(told.get("making")) or (isinstance(made, list) and sha256 in made)
+        before it was killed."""
+        facts = self._facts()
+        hashes = facts.get("made")
+        return bool(facts.get("making")) or (isinstance(hashes, list) and sha256 in hashes)
 
-    def note_making(self) -> None:
+    def note_publishing(self) -> None:
         """A checkpoint is about to be written."""
-        self._tell({"making": True})
+        self._note({"making": True})
 
-    def note_made(self, sha256: str) -> None:
-        made = self._told().get("made")
-        before = made if isinstance(made, list) else []
-        self._tell({"making": False, "made": [*before, sha256]})
+    def note_published(self, sha256: str) -> None:
+        hashes = self._facts().get("made")
+        before = hashes if isinstance(hashes, list) else []
+        self._note({"making": False, "made": [*before, sha256]})
 
-    def _told(self) -> dict[str, JsonValue]:
+    def _facts(self) -> dict[str, JsonValue]:
         path = self.folder / "run.json"
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
+            facts = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except ValueError:
-            told = None
-        if not isinstance(told, dict):
+            facts = None
+        if not isinstance(facts, dict):
             raise RunBroken(f"{path} is damaged; move {self.folder} away")
-        return told
+        return facts
 
-    def _tell(self, facts: dict[str, JsonValue]) -> None:
-        text = json.dumps(self._told() | facts, indent=1, ensure_ascii=False)
+    def _note(self, facts: dict[str, JsonValue]) -> None:
+        text = json.dumps(self._facts() | facts, indent=1, ensure_ascii=False)
         write_whole(self.folder / "run.json", lambda path: path.write_text(text, encoding="utf-8"))
 
     def snapshot(self, weights: dict[str, Tensor]) -> None:
-        """Keep these weights; of more than KEPT snapshots those that stand closest go."""
+        """Keeps these weights; of more than KEPT snapshots, removes those that are closest."""
         write_whole(self._at(self.step), lambda path: save_file(weights, path))
         for step in surplus(self.snapshots(), KEPT):
             self._at(step).unlink()
@@ -157,11 +157,11 @@ def surplus(steps: list[int], most: int) -> list[int]:
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Through a neighbouring name of its own, synced, then renamed: a crash leaves the old file."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        write(part)
-        with part.open("rb+") as file:
+        write(temporary)
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        part.replace(path)
+        temporary.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

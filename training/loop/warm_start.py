@@ -24,7 +24,7 @@ def load_average(
     average.net.load_state_dict(own)
 
 
-def begun(recipe: Recipe, name: str, folder: Path) -> Recipe:
+def warm_started(recipe: Recipe, name: str, folder: Path) -> Recipe:
     """The same recipe, whose learner begins with the weights of the checkpoint of this id in the
     folder, or at this path.
 
@@ -35,24 +35,24 @@ def begun(recipe: Recipe, name: str, folder: Path) -> Recipe:
     if not path.is_file():
         raise TrainingRefused(f"no checkpoint {path} to begin from")
     try:
-        held = load(path)
+        checkpoint = load(path)
     except CheckpointError as error:
         raise TrainingRefused(f"{path.name} can't be begun from: {error}") from None
-    if held.header.family != recipe.card.family:
+    if checkpoint.header.family != recipe.card.family:
         raise TrainingRefused(
-            f"{path.name} is of the family {held.header.family}, {recipe.id} of the family "
+            f"{path.name} is of the family {checkpoint.header.family}, {recipe.id} of the family "
             f"{recipe.card.family}"
         )
 
     def learner(card: Header, device: torch.device) -> Learner:
-        made = recipe.learner(card, device)
+        built = recipe.learner(card, device)
         try:
-            made.begin(held.tensors)
+            built.begin(checkpoint.tensors)
         except RuntimeError:
             raise TrainingRefused(
                 f"{path.name} can't be begun from: its net is another one than that of {recipe.id}"
             ) from None
-        return made
+        return built
 
-    origin = {**recipe.origin, "begun_with_weights": weights_sha256(held.tensors)}
+    origin = {**recipe.origin, "begun_with_weights": weights_sha256(checkpoint.tensors)}
     return replace(recipe, learner=learner, origin=origin)

@@ -48,8 +48,8 @@ def binned(x: Tensor, bins: int) -> Tensor:
     low, high = x.min().double(), x.max().double()
     if low == high:
         return torch.zeros(len(x), dtype=torch.int64)
-    part = (x.double() - low) / (high - low) * bins
-    return part.long().clamp(max=bins - 1)
+    fraction = (x.double() - low) / (high - low) * bins
+    return fraction.long().clamp(max=bins - 1)
 
 
 def _distribution(p: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ def diff_augment_clips(x: Tensor, rng: torch.Generator) -> Tensor:
     and each row begins anywhere in its loop, so that its end must lead to its beginning."""
     frames, channels = x.shape[1:3]
     first = torch.randint(frames, (len(x), 1), generator=rng)
-    place = (torch.arange(frames) + first) % frames  # (B, F)
-    x = x[torch.arange(len(x))[:, None].to(x.device), place.to(x.device)]
+    frame = (torch.arange(frames) + first) % frames  # (B, F)
+    x = x[torch.arange(len(x))[:, None].to(x.device), frame.to(x.device)]
     tall = x.transpose(1, 2).flatten(2, 3)  # (B, C, F H, W)
     deep = recolour(tall, rng).view(len(x), channels * frames, *x.shape[3:])
     moved = cutout(translate(deep, rng), rng)
@@ -42,10 +42,10 @@ def recolour(x: Tensor, rng: torch.Generator) -> Tensor:
     return level + (x - level) * (uniform(x, rng) * 0.6 + 0.7)
 
 
-def translate(x: Tensor, rng: torch.Generator, part: float = 0.125) -> Tensor:
+def translate(x: Tensor, rng: torch.Generator, fraction: float = 0.125) -> Tensor:
     """Up to `part` of the side in both directions; what comes in from outside is white."""
     rows, _, height, width = x.shape
-    reach = int(height * part + 0.5)
+    reach = int(height * fraction + 0.5)
     dy, dx = torch.randint(-reach, reach + 1, (2, rows, 1, 1), generator=rng).to(x.device)
     y = torch.arange(height, device=x.device).view(1, -1, 1) + dy  # (B, H, 1)
     at = torch.arange(width, device=x.device).view(1, 1, -1) + dx  # (B, 1, W)
@@ -55,10 +55,10 @@ def translate(x: Tensor, rng: torch.Generator, part: float = 0.125) -> Tensor:
     return torch.where(inside, moved.permute(0, 3, 1, 2), 1.0)
 
 
-def cutout(x: Tensor, rng: torch.Generator, part: float = 0.4) -> Tensor:
+def cutout(x: Tensor, rng: torch.Generator, fraction: float = 0.4) -> Tensor:
     """A square of `part` of the side, its centre anywhere, greyed to 0."""
     rows, _, height, width = x.shape
-    half = int(height * part + 0.5) // 2
+    half = int(height * fraction + 0.5) // 2
     cy, cx = (torch.rand(2, rows, 1, 1, generator=rng) * height).to(x.device)
     y = torch.arange(height, device=x.device).view(1, -1, 1)
     at = torch.arange(width, device=x.device).view(1, 1, -1)

@@ -65,21 +65,21 @@ def gradient_penalty(
     of its own in each row.
     """
     shape = (len(real), *[1] * (real.ndim - 1))
-    part = torch.rand(shape, generator=rng).to(real.device)
-    x = (part * real.detach() + (1 - part) * fake.detach()).requires_grad_()
+    fraction = torch.rand(shape, generator=rng).to(real.device)
+    x = (fraction * real.detach() + (1 - fraction) * fake.detach()).requires_grad_()
     (slope,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     apart: Tensor = slope.flatten(1).norm(dim=1) - 1
     return apart.square()
 
 
-def edges_l1(made: Tensor, wanted: Tensor) -> Tensor:
+def edges_l1(output: Tensor, target: Tensor) -> Tensor:
     """L1 of the differences between neighbouring pixels: the mean of those downwards and the mean
     of those across, added, (B, C, H, W) -> (): one value for all rows.
 
     The gradient difference loss of Mathieu et al. 2016 (1511.05440), with the signs kept.
     """
-    down = F.l1_loss(made.diff(dim=2), wanted.diff(dim=2))
-    return down + F.l1_loss(made.diff(), wanted.diff())
+    down = F.l1_loss(output.diff(dim=2), target.diff(dim=2))
+    return down + F.l1_loss(output.diff(), target.diff())
 
 
 def gaussian_nll(mean: Tensor, logvar: Tensor, x: Tensor) -> Tensor:

@@ -17,13 +17,13 @@ def warm_cosine(step: int, steps: int, warmup: int = 0, floor: float = 0.0) -> f
     """
     if step < warmup:
         return (step + 1) / warmup
-    part = min(1.0, (step - warmup) / max(1, steps - warmup))
-    return floor + (1 - floor) * (1 + math.cos(math.pi * part)) / 2
+    fraction = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return floor + (1 - floor) * (1 + math.cos(math.pi * fraction)) / 2
 
 
-def level_then_line(step: int, steps: int, part: float, floor: float) -> float:
+def level_then_line(step: int, steps: int, fraction: float, floor: float) -> float:
     """A factor: 1, then over the last `part` of the steps down a line to `floor`, and on at it."""
-    length = round(steps * part)
+    length = round(steps * fraction)
     past = step - (steps - length)
     return 1 - (1 - floor) * min(1.0, max(0, past) / length) if length else 1.0
 

@@ -33,7 +33,7 @@ def known_clips(monkeypatch: pytest.MonkeyPatch) -> Clips:
     nothing = np.array([""] * count)
     frames = made_up.clips(count).numpy()
     found = Clips(frames, column, plain, column, nothing, nothing, tone)
-    assert 4 <= found.held.sum() <= 20
+    assert 4 <= found.held_out.sum() <= 20
     for module in ("video", "report.video_sheet"):
         monkeypatch.setattr(f"training.evaluation.{module}.load_clips", lambda: found)
     return found

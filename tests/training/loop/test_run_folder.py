@@ -52,7 +52,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_text("old")
     (tmp_path / "state.pt.1a2b.part").write_text("half")
-    with RunFolder(tmp_path).held():
+    with RunFolder(tmp_path).locked():
         assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "state.pt"]
 
 
@@ -70,23 +70,23 @@ def test_two_who_write_a_file_at_once_do_not_disturb_each_other(tmp_path: Path) 
 
 
 def test_one_process_trains_in_a_folder(tmp_path: Path) -> None:
-    with RunFolder(tmp_path).held(), pytest.raises(TrainingRefused, match="another process"):
-        RunFolder(tmp_path).held().__enter__()
-    with RunFolder(tmp_path).held():
+    with RunFolder(tmp_path).locked(), pytest.raises(TrainingRefused, match="another process"):
+        RunFolder(tmp_path).locked().__enter__()
+    with RunFolder(tmp_path).locked():
         pass
 
 
 def test_a_run_remembers_what_it_made(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    assert not run.made("ab")
-    assert run.begun_with() is None
-    run.note_made("ab")
-    run.begin({"batch": 3})
-    run.note_made("cd")
+    assert not run.has_published("ab")
+    assert run.started_with() is None
+    run.note_published("ab")
+    run.start_with({"batch": 3})
+    run.note_published("cd")
     again = RunFolder(tmp_path)
-    assert again.made("ab")
-    assert again.made("cd")
-    assert again.begun_with() == {"batch": 3}
-    assert not again.made("ef")
-    again.note_making()  # and killed before it could say that it was done
-    assert RunFolder(tmp_path).made("ef")
+    assert again.has_published("ab")
+    assert again.has_published("cd")
+    assert again.started_with() == {"batch": 3}
+    assert not again.has_published("ef")
+    again.note_publishing()  # and killed before it could say that it was done
+    assert RunFolder(tmp_path).has_published("ef")

@@ -11,7 +11,7 @@ from models.checkpoint.weights import load, weights_sha256
 from tests.training.tiny import DIFFUSION, diffusion_recipe, gan_recipe, vae_recipe
 from training.errors import TrainingRefused
 from training.loop.run_folder import RunFolder
-from training.loop.warm_start import begun
+from training.loop.warm_start import warm_started
 from training.pipeline import TrainOptions, carry_out, run
 from training.recipe import Recipe
 
@@ -28,7 +28,7 @@ def first(tmp_path: Path) -> Path:
 
 
 def test_it_begins_with_the_very_weights(first: Path) -> None:
-    recipe = begun(diffusion_recipe(), first.stem, first.parent)
+    recipe = warm_started(diffusion_recipe(), first.stem, first.parent)
     learner = recipe.learner(DIFFUSION, CPU)
     held = load(first).tensors
     assert all(torch.equal(w, held[name].float()) for name, w in learner.weights().items())
@@ -37,14 +37,14 @@ def test_it_begins_with_the_very_weights(first: Path) -> None:
 
 
 def test_the_card_notes_what_it_was_begun_with(first: Path, tmp_path: Path) -> None:
-    path = trained(begun(diffusion_recipe(), str(first), tmp_path), tmp_path / "second")
+    path = trained(warm_started(diffusion_recipe(), str(first), tmp_path), tmp_path / "second")
     made = load(path)
     assert made.header.recipe["begun_with_weights"] == weights_sha256(load(first).tensors)
 
 
 @pytest.mark.slow
 def test_a_resumed_run_goes_on_from_its_own_state(first: Path, tmp_path: Path) -> None:
-    recipe = begun(diffusion_recipe(), str(first), tmp_path)
+    recipe = warm_started(diffusion_recipe(), str(first), tmp_path)
     whole = trained(recipe, tmp_path / "whole", 4)
     state = RunFolder(tmp_path / "broken" / "run")
     carry_out(recipe, tmp_path / "broken", state, 2, resume=False, device=CPU)
@@ -76,20 +76,20 @@ def test_the_card_of_other_data_notes_it_too(
 def test_a_run_is_not_resumed_from_another_beginning(first: Path, tmp_path: Path) -> None:
     state = RunFolder(tmp_path / "run")
     carry_out(diffusion_recipe(), tmp_path, state, 2, resume=False, device=CPU)
-    recipe = begun(diffusion_recipe(), str(first), tmp_path)
+    recipe = warm_started(diffusion_recipe(), str(first), tmp_path)
     with pytest.raises(TrainingRefused, match="begun with other settings"):
         carry_out(recipe, tmp_path, state, 4, resume=True, device=CPU)
 
 
 def test_what_can_not_be_begun_from_is_refused(first: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingRefused, match=r"no checkpoint .*nothing\.safetensors"):
-        begun(diffusion_recipe(), "nothing", tmp_path)
+        warm_started(diffusion_recipe(), "nothing", tmp_path)
     with pytest.raises(TrainingRefused, match="of the family diffusion, tiny-vae of"):
-        begun(vae_recipe(), str(first), tmp_path)
+        warm_started(vae_recipe(), str(first), tmp_path)
     gan = trained(gan_recipe(), tmp_path / "gan")
     with pytest.raises(TrainingRefused, match="a GAN can't begin from a checkpoint: its critic"):
         carry_out(
-            begun(gan_recipe(), str(gan), tmp_path),
+            warm_started(gan_recipe(), str(gan), tmp_path),
             tmp_path,
             RunFolder(tmp_path / "x"),
             2,
@@ -99,8 +99,8 @@ def test_what_can_not_be_begun_from_is_refused(first: Path, tmp_path: Path) -> N
     net = {**DIFFUSION.net, "widths": [8, 24]}
     other = replace(diffusion_recipe(), card=DIFFUSION.model_copy(update={"net": net}))
     with pytest.raises(TrainingRefused, match="its net is another one"):
-        begun(other, str(first), tmp_path).learner(other.card, CPU)
+        warm_started(other, str(first), tmp_path).learner(other.card, CPU)
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(first.read_bytes()[:200])
     with pytest.raises(TrainingRefused, match="can't be begun from"):
-        begun(diffusion_recipe(), str(torn), tmp_path)
+        warm_started(diffusion_recipe(), str(torn), tmp_path)

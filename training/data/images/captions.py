@@ -44,8 +44,8 @@ def captioned() -> Captioned:
     groups = sorted({str(g) for g in emoji.group[rows]})
 
     def numbers(column: Sequence[str], of: Sequence[str]) -> Tensor:
-        place = {name: number for number, name in enumerate(of)}
-        return torch.tensor([place[str(value)] for value in column])
+        index = {name: number for number, name in enumerate(of)}
+        return torch.tensor([index[str(value)] for value in column])
 
     return Captioned(
         torch.from_numpy(emoji.images[rows]),
@@ -77,8 +77,8 @@ def rows_of(styles: Sequence[str], split: Split) -> tuple[Tensor, Tensor]:
     all_of = captioned()
     wanted = torch.tensor([STYLES.index(name) for name in styles])
     rows = torch.isin(all_of.style, wanted).nonzero().flatten()
-    held = torch.tensor([_is_held(all_of, row, split) for row in rows.tolist()])
-    return rows[~held], rows[held]
+    held_rows = torch.tensor([_is_held(all_of, row, split) for row in rows.tolist()])
+    return rows[~held_rows], rows[held_rows]
 
 
 def _is_held(all_of: Captioned, row: int, split: Split) -> bool:

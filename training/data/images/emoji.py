@@ -34,8 +34,8 @@ def load_emoji() -> Emoji:
     path = cache_folder() / "emoji64.npz"
     if not path.exists():
         build(path)
-    with np.load(path, allow_pickle=False) as held:
-        return Emoji(**{name: held[name] for name in Emoji.__dataclass_fields__})
+    with np.load(path, allow_pickle=False) as table:
+        return Emoji(**{name: table[name] for name in Emoji.__dataclass_fields__})
 
 
 def load_faces() -> Data:
@@ -45,9 +45,9 @@ def load_faces() -> Data:
     chosen = (emoji.group == "smileys-emotion") & (emoji.subgroup != "emotion")
     rows = np.flatnonzero(chosen)
     rows = rows[np.lexsort((emoji.hexcode[rows], emoji.vendor[rows]))]
-    held = np.array([held_out(str(caption)) for caption in emoji.caption[rows]], dtype=bool)
-    train, test = (torch.from_numpy(emoji.images[rows[part]]) for part in (~held, held))
-    return Data((train,), (test,))
+    test = torch.tensor([held_out(str(caption)) for caption in emoji.caption[rows]])
+    images = torch.from_numpy(emoji.images[rows])
+    return Data((images[~test],), (images[test],))
 
 
 def held_out(caption: str) -> bool:

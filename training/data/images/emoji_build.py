@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from training.data.cache import cache_folder, require_program, run_program
+from training.data.cache import cache_folder, require_program, run_program, save_arrays
 
 SIZE = 64
 NAMES = "emojibase-data@17.0.0"
@@ -149,13 +149,13 @@ def icons_by_hexcode(icons: Any, chars: dict[str, str], names: list[Name]) -> di
             documents[name] = documents[alias["parent"]]
     by_code = {plain_hexcode(code): name for code, name in chars.items()}
     by_label = {plain_name(name): name for name in documents}
-    found = {}
+    documents_by_code = {}
     for emoji in names:
         name = by_code.get(emoji.hexcode, "")
         name = name if name in documents else by_label.get(plain_name(emoji.caption), "")
         if name:
-            found[emoji.hexcode] = documents[name]
-    return found
+            documents_by_code[emoji.hexcode] = documents[name]
+    return documents_by_code
 
 
 def draw_svg(document: str) -> NDArray[np.uint8]:
@@ -207,7 +207,7 @@ def _bitmaps(names: list[Name]) -> Iterator[tuple[Name, Path]]:
 
 
 def _write(path: Path, rows: list[VendorEmoji]) -> None:
-    table: dict[str, Any] = {
+    table = {
         "images": np.stack([row.picture for row in rows]),
         "hexcode": np.array([row.name.hexcode for row in rows]),
         "caption": np.array([row.name.caption for row in rows]),
@@ -217,9 +217,7 @@ def _write(path: Path, rows: list[VendorEmoji]) -> None:
         "vendor": np.array([row.vendor for row in rows]),
         "license": np.array([row.licence for row in rows]),
     }
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, **table)
-    part.replace(path)
+    save_arrays(path, table)
 
 
 def read_json(path: Path) -> Any:

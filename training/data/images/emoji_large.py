@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from training.data.cache import cache_folder
+from training.data.cache import cache_folder, save_arrays
 from training.data.images.emoji import held_out
 from training.data.images.emoji_build import (
     BITMAP_LICENCE,
@@ -62,9 +61,9 @@ def load_pairs() -> Data:
     path = cache_folder() / "emoji256.npz"
     if not path.exists():
         write(path, list(drawn()))
-    with np.load(path, allow_pickle=False) as held:
-        columns = [torch.from_numpy(held[name]) for name in ("large", "small")]
-        apart = torch.tensor([held_out(str(caption)) for caption in held["caption"]])
+    with np.load(path, allow_pickle=False) as table:
+        columns = [torch.from_numpy(table[name]) for name in ("large", "small")]
+        apart = torch.tensor([held_out(str(caption)) for caption in table["caption"]])
     return Data(tuple(c[~apart] for c in columns), tuple(c[apart] for c in columns))
 
 
@@ -81,10 +80,10 @@ def drawn() -> Iterator[Pair]:
 def chosen(vendor: str, art: list[Art]) -> list[Art]:
     """`PER_SET` of a set's, by a hash: whatever order it comes in, and whatever else it has."""
 
-    def place(piece: Art) -> bytes:
+    def order(piece: Art) -> bytes:
         return hashlib.sha256(f"{vendor} {piece[0].hexcode}".encode()).digest()
 
-    return sorted(art, key=place)[:PER_SET]
+    return sorted(art, key=order)[:PER_SET]
 
 
 def vectors(svgs: SvgSet, names: list[Name]) -> list[Art]:
@@ -101,8 +100,7 @@ def bitmaps(names: list[Name]) -> list[Art]:
 
 
 def write(path: Path, pairs: list[Pair]) -> None:
-    """Whole or not at all."""
-    table: dict[str, Any] = {
+    table = {
         "large": np.stack([pair.large for pair in pairs]),
         "small": np.stack([pair.small for pair in pairs]),
         "hexcode": np.array([pair.name.hexcode for pair in pairs]),
@@ -110,9 +108,7 @@ def write(path: Path, pairs: list[Pair]) -> None:
         "vendor": np.array([pair.vendor for pair in pairs]),
         "license": np.array([pair.licence for pair in pairs]),
     }
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, **table)
-    part.replace(path)
+    save_arrays(path, table)
 
 
 def _of_vector(document: str) -> tuple[Picture, Picture]:

@@ -50,8 +50,8 @@ def load_folder(folder: Path, size: int, channels: int) -> Data:
     columns = [torch.from_numpy(pictures)]
     if labels:
         columns.append(torch.tensor([names.index(label) for label in labels]))
-    held = torch.tensor(held_files(files))
-    train, test = (tuple(column[rows] for column in columns) for rows in (~held, held))
+    test_rows = torch.tensor(held_out_files(files))
+    train, test = (tuple(column[rows] for column in columns) for rows in (~test_rows, test_rows))
     return Data(train, test, tuple(names))
 
 
@@ -89,23 +89,23 @@ def read_labels(folder: Path, files: list[str]) -> list[str]:
     folder and there are at least two.
     """
     if (folder / LABELS).is_file():
-        told = _read_table(folder / LABELS, set(files))
+        labels = _read_table(folder / LABELS, set(files))
         for name in files:
-            if name not in told:
+            if name not in labels:
                 raise DataMissing(f"{LABELS} has no label for {name}")
-        return [told[name] for name in files]
+        return [labels[name] for name in files]
     tops = [name.split("/")[0] if "/" in name else "" for name in files]
     return tops if all(tops) and len(set(tops)) > 1 else []
 
 
-def held_files(names: list[str]) -> list[bool]:
+def held_out_files(names: list[str]) -> list[bool]:
     """Which are held out: by their hash, about one in ten; at least one, and never all."""
-    held = [held_out(name) for name in names]
-    if all(held) or not any(held):
+    flags = [held_out(name) for name in names]
+    if all(flags) or not any(flags):
         hashes = [hashlib.sha256(name.encode()).digest() for name in names]
         first = hashes.index(min(hashes))
-        held[first] = not held[first]
-    return held
+        flags[first] = not flags[first]
+    return flags
 
 
 def followed(names: list[str]) -> Iterable[str]:
@@ -124,7 +124,7 @@ def _read_table(path: Path, known: set[str]) -> dict[str, str]:
         raise DataMissing(f"{LABELS} can't be read: {error}") from None
     if not rows or rows[0][1] != HEADER:
         raise DataMissing(f"{LABELS} must begin with the line {','.join(HEADER)}")
-    told: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for line, cells in rows[1:]:
         where = f"line {line} of {LABELS}"
         if len(cells) != 2:
@@ -132,9 +132,9 @@ def _read_table(path: Path, known: set[str]) -> dict[str, str]:
         name, label = PurePosixPath(cells[0]).as_posix(), cells[1]
         if name not in known:
             raise DataMissing(f"{where} names {cells[0]!r}, and there is no such picture")
-        if name in told:
+        if name in labels:
             raise DataMissing(f"{where} names {name} for the second time")
         if not label:
             raise DataMissing(f"{where} has no label for {name}")
-        told[name] = label
-    return told
+        labels[name] = label
+    return labels

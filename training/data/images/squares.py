@@ -69,10 +69,10 @@ def squares(pictures: Tensor, size: int, channels: int) -> Tensor:
     """(N, C, H, W) uint8, C 1 or 3, to (N, channels, size, size): the same tensor if it fits."""
     if pictures.shape[1:] == (channels, size, size):
         return pictures
-    made = np.empty((len(pictures), channels, size, size), np.uint8)
-    for row, picture in zip(made, pictures.numpy(), strict=True):
+    rows = np.empty((len(pictures), channels, size, size), np.uint8)
+    for row, picture in zip(rows, pictures.numpy(), strict=True):
         row[:] = square(image_of(picture), size, channels)
-    return torch.from_numpy(made)
+    return torch.from_numpy(rows)
 
 
 def image_of(picture: NDArray[np.uint8]) -> Image.Image:

@@ -25,10 +25,12 @@ def load_cifar10(root: Path | None, size: int, channels: int) -> Data:
     """
     from torchvision.datasets import CIFAR10
 
-    def columns(part: bool) -> tuple[tuple[Tensor, Tensor], list[str]]:
-        held = _opened(lambda place, fetch: CIFAR10(place, part, download=fetch), root, FOLDERS[0])
-        pictures = torch.from_numpy(held.data).permute(0, 3, 1, 2)  # (N, 3, 32, 32)
-        return (squares(pictures, size, channels), torch.tensor(held.targets)), held.classes
+    def columns(train_part: bool) -> tuple[tuple[Tensor, Tensor], list[str]]:
+        dataset = _opened(
+            lambda root_, fetch: CIFAR10(root_, train_part, download=fetch), root, FOLDERS[0]
+        )
+        pictures = torch.from_numpy(dataset.data).permute(0, 3, 1, 2)  # (N, 3, 32, 32)
+        return (squares(pictures, size, channels), torch.tensor(dataset.targets)), dataset.classes
 
     (train, names), (test, _) = columns(True), columns(False)
     return Data(train, test, tuple(names))
@@ -38,11 +40,13 @@ def load_celeba(root: Path | None, size: int, channels: int) -> Data:
     """Faces (N, channels, size, size), without labels; the set's own train and test parts."""
     from torchvision.datasets import CelebA
 
-    def column(part: str) -> tuple[Tensor]:
-        held = _opened(lambda place, fetch: CelebA(place, part, download=fetch), root, FOLDERS[1])
-        folder = Path(held.root) / held.base_folder / "img_align_celeba"
-        rows = np.empty((len(held.filename), channels, size, size), np.uint8)
-        for row, name in zip(rows, followed(held.filename), strict=True):
+    def column(split: str) -> tuple[Tensor]:
+        dataset = _opened(
+            lambda root_, fetch: CelebA(root_, split, download=fetch), root, FOLDERS[1]
+        )
+        folder = Path(dataset.root) / dataset.base_folder / "img_align_celeba"
+        rows = np.empty((len(dataset.filename), channels, size, size), np.uint8)
+        for row, name in zip(rows, followed(dataset.filename), strict=True):
             row[:] = read_square(folder / name, name, size, channels)
         return (torch.from_numpy(rows),)
 
@@ -54,14 +58,14 @@ FOLDERS = ("cifar-10-batches-py", "celeba")
 
 def _opened(open_: Callable[[Path, bool], Any], root: Path | None, folder: str) -> Any:
     """The set as it lies there; in the cache, fetched if need be. Raises DataMissing."""
-    place = cache_folder() if root is None else root
+    path = cache_folder() if root is None else root
     try:
-        return open_(place, False)
+        return open_(path, False)
     except (RuntimeError, OSError):
-        reason = f"{place} has no whole {folder}"
+        reason = f"{path} has no whole {folder}"
     if root is None:
         try:
-            return open_(place, True)
+            return open_(path, True)
         except Exception as error:  # of the network, the disk, an archive, a missing downloader
             reason += f", and it can't be fetched: {error}"
     raise DataMissing(f"{reason}; unpack {folder} somewhere and name that folder after a colon")

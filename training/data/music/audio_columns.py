@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.audio import mulaw
 from models.music.piano_roll import Rolled
 from models.score import Note, Score
-from training.data.cache import DataMissing, cache_folder
+from training.data.cache import DataMissing, cache_folder, save_arrays
 from training.data.music.build import EDITION, STYLES
 from training.data.music.corpus import Corpus, built_corpus
 from training.data.music.rendering import RATE
@@ -100,31 +100,18 @@ def heard_of(style: str, minutes: float) -> StyleAudio:
 
 
 def made_of(corpus: Corpus, style: str) -> StyleAudio:
-    held = list(corpus.recordings(style))
-    notes = [note for one in held for note in one.notes]
-    loud = (torch.from_numpy(one.sound) * corpus.gain for one in held)
+    recordings = list(corpus.recordings(style))
+    notes = [note for one in recordings for note in one.notes]
+    loud = (torch.from_numpy(one.sound) * corpus.gain for one in recordings)
     return StyleAudio(
         np.concatenate([mulaw.encode(sound).to(torch.uint8).numpy() for sound in loud]),
-        np.cumsum([0, *(len(one.sound) for one in held)], dtype=np.int64),
+        np.cumsum([0, *(len(one.sound) for one in recordings)], dtype=np.int64),
         np.array([(n.onset, n.end) for n in notes], "f8").reshape(-1, 2),
         np.array([(n.pitch, n.velocity, n.program) for n in notes], "u1").reshape(-1, 3),
-        np.cumsum([0, *(len(one.notes) for one in held)], dtype=np.int64),
-        np.array([one.label.test for one in held], np.bool_),
+        np.cumsum([0, *(len(one.notes) for one in recordings)], dtype=np.int64),
+        np.array([one.label.test for one in recordings], np.bool_),
     )
 
 
 def keep(path: Path, heard: StyleAudio) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        np.savez_compressed(
-            file,
-            sound=heard.sound,
-            sound_start=heard.sound_start,
-            times=heard.times,
-            notes=heard.notes,
-            note_start=heard.note_start,
-            test=heard.test,
-        )
-    part.replace(path)
+    save_arrays(path, {name: getattr(heard, name) for name in StyleAudio.__dataclass_fields__})

@@ -24,9 +24,9 @@ from training.data.music.shards import (
     PEAK,
     Label,
     Recording,
+    header_of,
     loudest,
     shards_of,
-    told_of,
     write_shard,
 )
 
@@ -100,7 +100,7 @@ class Works:
 
     names: list[str]
     record: Callable[[str], Recording]
-    made: str
+    made_with: str
     """What with: shards that were made otherwise are not gone on with."""
 
 
@@ -123,8 +123,8 @@ def build_music(
     for name in wanted:
         style = STYLES[name]
         own = replace(synth, gain=style.gain)
-        made = f"edition {EDITION}, {own.name}"
-        works[name] = Works(style.names(), player(style.compose, own), made)
+        origin = f"edition {EDITION}, {own.name}"
+        works[name] = Works(style.names(), player(style.compose, own), origin)
     return build(folder or cache_folder() / "music", works, minutes)
 
 
@@ -165,49 +165,51 @@ def fill(folder: Path, work: Works, minutes: float) -> Iterator[float]:
     """Add shards until there are so many minutes, or no more pieces; yields the minutes so far."""
     done, follows, number = 0.0, 0, 0
     for number, path in enumerate(shards_of(folder), 1):  # noqa: B007 (the last is gone on from)
-        told = told_of(path)
-        if told["made"] != work.made:
+        shard = header_of(path)
+        if shard["made"] != work.made_with:
             raise DataMissing(
-                f"{path} was made with {told['made']}, not {work.made}; delete its folder"
+                f"{path} was made with {shard['made']}, not {work.made_with}; delete its folder"
             )
-        done, follows = done + told["samples"] / RATE / 60, told["next"]
+        done, follows = done + shard["samples"] / RATE / 60, shard["next"]
         yield done
     while done < minutes and follows < len(work.names):
-        held: list[Recording] = []
+        recordings: list[Recording] = []
         length = 0.0
         while length < min(SHARD, minutes - done) and follows < len(work.names):
             try:
-                held.append(work.record(work.names[follows]))
-                length += len(held[-1].sound) / RATE / 60
+                recordings.append(work.record(work.names[follows]))
+                length += len(recordings[-1].sound) / RATE / 60
             except tunes.UnreadableTune as error:
                 log.warning("left out: %s", error)
             follows += 1
             yield done + length
-        if not held:
+        if not recordings:
             return
-        write_shard(folder / f"{number:03d}.safetensors", work.made, follows, held)
+        write_shard(folder / f"{number:03d}.safetensors", work.made_with, follows, recordings)
         number, done = number + 1, done + length
 
 
 def summarise(folder: Path) -> None:
     """Write what the whole corpus is, and the gain that makes its loudest sample PEAK."""
     styles: dict[str, Any] = {}
-    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-        shards = shards_of(place)
-        told = [told_of(path) for path in shards]
-        pieces = [piece for one in told for piece in one["pieces"]]
+    for style_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
+        shards = shards_of(style_folder)
+        headers = [header_of(path) for path in shards]
+        pieces = [piece for one in headers for piece in one["pieces"]]
         if pieces:
-            styles[place.name] = {
+            styles[style_folder.name] = {
                 "shards": len(shards),
-                "minutes": round(sum(one["samples"] for one in told) / RATE / 60, 2),
+                "minutes": round(sum(one["samples"] for one in headers) / RATE / 60, 2),
                 "pieces": len(pieces),
                 "held_out": sum(piece["test"] for piece in pieces),
                 "peak": max(map(loudest, shards)),
-                "made": told[0]["made"],
+                "made": headers[0]["made"],
             }
     if not styles:
         raise DataMissing(f"there is no music in {folder}")
     gain = PEAK / max(1e-6, *(one["peak"] for one in styles.values()))
-    part = folder / f"{CORPUS}.part"
-    part.write_text(json.dumps({"rate": RATE, "gain": gain, "styles": styles}, indent=2) + "\n")
-    part.replace(folder / CORPUS)
+    temporary = folder / f"{CORPUS}.part"
+    temporary.write_text(
+        json.dumps({"rate": RATE, "gain": gain, "styles": styles}, indent=2) + "\n"
+    )
+    temporary.replace(folder / CORPUS)

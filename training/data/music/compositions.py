@@ -108,14 +108,14 @@ def compose(rows: Tensor, tinted: int, paired: int, seed: int = 0) -> tuple[Tens
     alike: dict[int, list[int]] = {}
     for row in plain:
         alike.setdefault(int(all_of.style[row]), []).append(row)
-    made = [_tinted(plain[rng.integers(len(plain))], rng) for _ in range(tinted)]
+    composites = [_tinted(plain[rng.integers(len(plain))], rng) for _ in range(tinted)]
     for _ in range(paired):
         a = plain[rng.integers(len(plain))]
         others = alike[int(all_of.style[a])]
-        made.append(_paired(a, others[rng.integers(len(others))], rng))
-    at = torch.tensor([one.row for one in made])
-    pictures = torch.stack([one.picture for one in made])
-    texts = _tokens([one.texts for one in made], rng)
+        composites.append(_paired(a, others[rng.integers(len(others))], rng))
+    at = torch.tensor([one.row for one in composites])
+    pictures = torch.stack([one.picture for one in composites])
+    texts = _tokens([one.texts for one in composites], rng)
     return (pictures, all_of.concept[at], all_of.style[at], *texts)
 
 
@@ -126,10 +126,10 @@ def _tinted(row: int, rng: np.random.Generator) -> Composite:
 
 
 def _paired(a: int, b: int, rng: np.random.Generator) -> Composite:
-    all_of, place = captioned(), PLACES[rng.integers(len(PLACES))]
-    picture = together(all_of.pictures[a], all_of.pictures[b], place)
+    all_of, arrangement = captioned(), PLACES[rng.integers(len(PLACES))]
+    picture = together(all_of.pictures[a], all_of.pictures[b], arrangement)
     first, second = (names()[all_of.hexcodes[row]] for row in (a, b))
-    return Composite(picture, a, _of_two(first, second, place))
+    return Composite(picture, a, _of_two(first, second, arrangement))
 
 
 def in_colour(picture: Tensor, colour: Colour) -> Tensor:
@@ -146,28 +146,28 @@ def in_colour(picture: Tensor, colour: Colour) -> Tensor:
     return torch.where(drawn, toned, x).mul(255).round().to(torch.uint8)
 
 
-def together(a: Tensor, b: Tensor, place: Arrangement) -> Tensor:
+def together(a: Tensor, b: Tensor, arrangement: Arrangement) -> Tensor:
     """Two pictures (3, S, S) uint8 on one white ground, the second over the first."""
     page = torch.full(a.shape, 255, dtype=torch.uint8)
-    for picture, measures in ((a, place.first), (b, place.second)):
+    for picture, measures in ((a, arrangement.first), (b, arrangement.second)):
         side, left, top = (number * a.shape[1] // 64 for number in measures)
         small = _shrunk(torch.cat([picture.float(), 255.0 * ~ground(picture)[None]]), side)
         cover = small[3:] / 255
-        part = page[:, top : top + side, left : left + side]
-        part.copy_((small[:3] * cover + part * (1 - cover)).round().clamp(0, 255))
+        area = page[:, top : top + side, left : left + side]
+        area.copy_((small[:3] * cover + area * (1 - cover)).round().clamp(0, 255))
     return page
 
 
 def ground(picture: Tensor) -> Tensor:
     """Where a picture (3, S, S) is white from its edge on, (S, S) bool."""
     white = (picture.amin(0) >= WHITE).float()
-    found = white.clone()
-    found[1:-1, 1:-1] = 0
+    reached = white.clone()
+    reached[1:-1, 1:-1] = 0
     while True:
-        grown = F.max_pool2d(found[None, None], 3, 1, 1)[0, 0] * white
-        if torch.equal(grown, found):
-            return found.bool()
-        found = grown
+        grown = F.max_pool2d(reached[None, None], 3, 1, 1)[0, 0] * white
+        if torch.equal(grown, reached):
+            return reached.bool()
+        reached = grown
 
 
 def _shrunk(x: Tensor, side: int) -> Tensor:
@@ -187,11 +187,11 @@ def _of_colour(named: Named, colour: Colour) -> Texts:
     return english, [f"{d}色的{b}", f"{d}{b}", f"一个{d}色的{b}"]
 
 
-def _of_two(a: Named, b: Named, place: Arrangement) -> Texts:
-    english = [way.format(a=a.caption, b=b.caption) for way in place.ways]
+def _of_two(a: Named, b: Named, arrangement: Arrangement) -> Texts:
+    english = [way.format(a=a.caption, b=b.caption) for way in arrangement.ways]
     if not (a.chinese and b.chinese):
         return english, []
-    return english, [way.format(a=a.chinese, b=b.chinese) for way in place.chinese]
+    return english, [way.format(a=a.chinese, b=b.chinese) for way in arrangement.chinese]
 
 
 def _tokens(texts: list[Texts], rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -62,12 +62,12 @@ def open_corpus(folder: Path, styles: Iterable[str] = ()) -> Corpus:
     """That of a folder that was built, or these styles of it. Raises DataMissing."""
     if not (folder / CORPUS).exists():
         raise DataMissing(f"{folder} holds no corpus; `atelier data music` builds one")
-    told = json.loads((folder / CORPUS).read_text())
-    shards = {style: one["shards"] for style, one in told["styles"].items()}
+    summary = json.loads((folder / CORPUS).read_text())
+    shards = {style: one["shards"] for style, one in summary["styles"].items()}
     for style in (wanted := tuple(styles)):
         if style not in shards:
             raise DataMissing(f"{folder} has no {style}; there are {', '.join(shards)}")
-    return Corpus(folder, {style: shards[style] for style in wanted or shards}, told["gain"])
+    return Corpus(folder, {style: shards[style] for style in wanted or shards}, summary["gain"])
 
 
 def load_windows(corpus: Corpus, seconds: float, rolled: Rolled, rate: int) -> Data:

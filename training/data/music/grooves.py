@@ -171,8 +171,8 @@ def sheet(groove: Groove, tempo: int, tonic: int, chords: Sequence[Chord], seed:
 def played(text: str) -> bytes:
     """The MIDI file that MMA makes of a sheet."""
     mma = find_mma()
-    with tempfile.TemporaryDirectory(prefix="atelier-") as held:
-        folder = Path(held)
+    with tempfile.TemporaryDirectory(prefix="atelier-") as temporary:
+        folder = Path(temporary)
         (folder / "in.mma").write_text(text)
         run_program([mma, "-w", "-xNOCREDIT", "-f", "out.mid", "in.mma"], folder)
         return (folder / "out.mid").read_bytes()

@@ -14,7 +14,7 @@ import numpy as np
 from models.music.midi import read_midi
 from models.score import ScoreError
 from training.data.cache import DataMissing, cache_folder
-from training.data.images.folder import files_of, held_files
+from training.data.images.folder import files_of, held_out_files
 from training.data.music.build import EDITION, Works, build, played
 from training.data.music.rendering import RATE, Sound, Synth, find_synth
 from training.data.music.shards import LOUDEST, Label, Recording, pieces_of
@@ -105,12 +105,12 @@ def read_sound(path: Path, name: str) -> Sound:
 
 
 def _recorder(folder: Path, names: list[str], synth: Synth | None) -> Callable[[str], Recording]:
-    held = dict(zip(names, held_files(names), strict=True))
+    test = dict(zip(names, held_out_files(names), strict=True))
 
     def record(name: str) -> Recording:
         if synth is not None and _is_score(name):
-            return _performed(folder / name, name, held[name], synth)
-        return Recording(Label(name, held[name]), read_sound(folder / name, name))
+            return _performed(folder / name, name, test[name], synth)
+        return Recording(Label(name, test[name]), read_sound(folder / name, name))
 
     return record
 
@@ -130,5 +130,5 @@ def _is_score(name: str) -> bool:
 def _print_of(folder: Path, names: list[str]) -> str:
     """Of names, sizes and times of change."""
     stats = [(name, (folder / name).stat()) for name in sorted(names)]
-    told = "\n".join(f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in stats)
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+    text = "\n".join(f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in stats)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

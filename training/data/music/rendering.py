@@ -56,17 +56,17 @@ def find_synth(font: Path | None = None) -> Synth:
     )
     if font is not None and not font.is_file():
         raise DataMissing(f"there is no sound font {font}")
-    found = [font] if font is not None else [place for place in FONTS if place.is_file()]
-    if not found:
+    fonts = [font] if font is not None else [path for path in FONTS if path.is_file()]
+    if not fonts:
         raise DataMissing(
             "the sound font FluidR3_GM.sf2 is not installed; "
             f"{INSTALL.format('fluid-soundfont-gm')}, or name one with --font"
         )
-    with found[0].open("rb") as file:
+    with fonts[0].open("rb") as file:
         head = file.read(12)
     if not (head.startswith(b"RIFF") and head.endswith(b"sfbk")):
-        raise DataMissing(f"{found[0].name} is no sound font")
-    return Synth(program, found[0])
+        raise DataMissing(f"{fonts[0].name} is no sound font")
+    return Synth(program, fonts[0])
 
 
 def render(score: Score, synth: Synth) -> Sound:

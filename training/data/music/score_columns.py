@@ -44,11 +44,11 @@ def transposed(words: MusicTokens, tokens: Tensor, rng: torch.Generator) -> Tens
     room = (HIGHEST - high).clamp(0, UP) - down + 1
     by = down + (torch.rand(len(tokens), generator=rng) * room).long()
     moved = torch.where(pitched, tokens + by[:, None], tokens)
-    place = FACTS.index("key")
-    key = tokens[:, place] - words.token("key", 1)  # below 0 if it is not known
+    column = FACTS.index("key")
+    key = tokens[:, column] - words.token("key", 1)  # below 0 if it is not known
     tonics = len(TONICS)
     other = key // tonics * tonics + (key + by) % tonics
-    moved[:, place] = torch.where(key >= 0, words.token("key", 1) + other, tokens[:, place])
+    moved[:, column] = torch.where(key >= 0, words.token("key", 1) + other, tokens[:, column])
     return moved
 
 
@@ -62,10 +62,10 @@ def cropped(words: MusicTokens, tokens: Tensor, size: int, rng: torch.Generator)
     room = size - start
     bars = tokens == words.token("bar", 0)
     length = (tokens != PAD).sum(1)
-    place = torch.arange(whole)
-    enough = bars & (place >= (length - room)[:, None])  # bars from which the rest has room
-    latest = torch.where(enough, place, whole).amin(1).clamp(max=whole - 1)
-    open_ = bars & (place <= latest[:, None])
+    index = torch.arange(whole)
+    enough = bars & (index >= (length - room)[:, None])  # bars from which the rest has room
+    latest = torch.where(enough, index, whole).amin(1).clamp(max=whole - 1)
+    open_ = bars & (index <= latest[:, None])
     chance = torch.rand(tokens.shape, generator=rng).masked_fill(~open_, -1)
     first = torch.where(open_.any(1), chance.argmax(1), start)
     within = first[:, None] + torch.arange(room)

@@ -64,7 +64,7 @@ class Recording:
         return moved(score, label.silence)
 
 
-def write_shard(path: Path, made: str, follows: int, recordings: Sequence[Recording]) -> None:
+def write_shard(path: Path, origin: str, follows: int, recordings: Sequence[Recording]) -> None:
     """Whole or not at all. Raises DataMissing for a sample beyond LOUDEST."""
     for one in recordings:
         loudest = float(np.abs(one.sound).max(initial=0))
@@ -78,10 +78,10 @@ def write_shard(path: Path, made: str, follows: int, recordings: Sequence[Record
         "notes": np.array([(n.pitch, n.velocity, n.program) for n in notes], "u1").reshape(-1, 3),
         "note_start": _starts([len(one.notes) for one in recordings]),
     }
-    told = {"made": made, "next": follows, "pieces": [asdict(one.label) for one in recordings]}
-    part = path.with_name(f"{path.name}.part")  # one that was left half written is overwritten
-    save_file(table, part, {"shard": json.dumps(told)})
-    part.replace(path)
+    header = {"made": origin, "next": follows, "pieces": [asdict(one.label) for one in recordings]}
+    temporary = path.with_name(f"{path.name}.part")  # one that was left half written is overwritten
+    save_file(table, temporary, {"shard": json.dumps(header)})
+    temporary.replace(path)
 
 
 def shards_of(folder: Path) -> list[Path]:
@@ -89,34 +89,34 @@ def shards_of(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
 
 
-def told_of(path: Path) -> dict[str, Any]:
+def header_of(path: Path) -> dict[str, Any]:
     """The metadata, with `samples`. Raises DataMissing for a file that is damaged or not ours."""
-    with _opened(path) as held:
-        told: dict[str, Any] = json.loads((held.metadata() or {}).get("shard", "null"))
-        if not told:
+    with _opened(path) as opened:
+        header: dict[str, Any] = json.loads((opened.metadata() or {}).get("shard", "null"))
+        if not header:
             raise DataMissing(f"{path} is no shard of music")
-        return told | {"samples": held.get_slice("sound").get_shape()[0]}
+        return header | {"samples": opened.get_slice("sound").get_shape()[0]}
 
 
 def read_shard(path: Path) -> Iterator[Recording]:
     """Its pieces, as loud as they are stored. Raises DataMissing."""
-    told = told_of(path)
-    with _opened(path) as held:
-        sound = held.get_slice("sound")
-        times, rows = held.get_tensor("times").tolist(), held.get_tensor("notes").tolist()
-        places, firsts = held.get_tensor("sound_start"), held.get_tensor("note_start")
-        for number, piece in enumerate(told["pieces"]):
+    header = header_of(path)
+    with _opened(path) as opened:
+        sound = opened.get_slice("sound")
+        times, rows = opened.get_tensor("times").tolist(), opened.get_tensor("notes").tolist()
+        starts, firsts = opened.get_tensor("sound_start"), opened.get_tensor("note_start")
+        for number, piece in enumerate(header["pieces"]):
             label = Label(**piece | {"meter": tuple(piece["meter"])})
             one = slice(firsts[number], firsts[number + 1])
             notes = (Note(*t, *row) for t, row in zip(times[one], rows[one], strict=True))
-            heard = sound[places[number] : places[number + 1]].astype(np.float32)
+            heard = sound[starts[number] : starts[number + 1]].astype(np.float32)
             yield Recording(label, heard / (32767 * STORED), tuple(notes))
 
 
 def loudest(path: Path) -> float:
     """Of all its samples."""
-    with _opened(path) as held:
-        sound = held.get_tensor("sound")
+    with _opened(path) as opened:
+        sound = opened.get_tensor("sound")
     return float(np.abs(sound.astype(np.int32)).max(initial=0)) / (32767 * STORED)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.music.tokenizer import MusicTokens
 from models.score import ScoreError
-from training.data.cache import DataMissing, cache_folder
+from training.data.cache import DataMissing, cache_folder, save_arrays
 from training.data.images.emoji import held_out
 from training.data.music import tunes
 from training.data.music.build import STYLES
@@ -50,12 +50,9 @@ def pieces_of(style: str) -> TokenColumns:
     """From the cache, or composed and put there. Raises DataMissing with what to install."""
     path = cache_folder() / "pieces" / f"{style}-{EDITION}.npz"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        with part.open("wb") as whole:
-            held = composed(style)
-            np.savez_compressed(whole, tokens=held.tokens, starts=held.starts, test=held.test)
-        part.replace(path)
+        columns = composed(style)
+        arrays = {"tokens": columns.tokens, "starts": columns.starts, "test": columns.test}
+        save_arrays(path, arrays)
     try:
         with path.open("rb") as file, np.load(file) as table:
             return TokenColumns(table["tokens"], table["starts"], table["test"])

@@ -44,8 +44,8 @@ class Tune:
 
 def chorales() -> list[str]:
     """The names of 371 chorales, shuffled, in the same order each time."""
-    found = _corpus().chorales.Iterator(returnType="filename")
-    return shuffled({str(name).rpartition("/")[2].removesuffix(".mxl") for name in found})
+    paths = _corpus().chorales.Iterator(returnType="filename")
+    return shuffled({str(name).rpartition("/")[2].removesuffix(".mxl") for name in paths})
 
 
 def chorale(name: str) -> Tune:
@@ -124,11 +124,11 @@ def _notes(parsed: Any) -> Iterator[tuple[float, float, int]]:
                     yield float(note.offset), length, int(pitch.midi)
 
 
-def _stress(place: float) -> int:
+def _stress(beat: float) -> int:
     """The velocity at a place in its bar, in quarter notes."""
-    if place < 0.01:
+    if beat < 0.01:
         return 95
-    return 87 if abs(place - round(place)) < 0.01 else 79
+    return 87 if abs(beat - round(beat)) < 0.01 else 79
 
 
 def _key(parsed: Any) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from rich.console import Console
 from rich.progress import Progress
 
-from training.data.cache import DataMissing
+from training.data.cache import DataMissing, save_arrays
 from training.data.images.emoji_build import NAMES, on_white, plain_hexcode, read_json, unpack
 from training.loop.log_lines import now_and_then
 
@@ -49,14 +48,14 @@ def build_clips(folder: Path, frames: int, size: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with showing(len(chosen)) as show:
         for number, start in enumerate(range(0, len(chosen), SHARD)):
-            path, part = folder / f"{number:03d}.npz", chosen[start : start + SHARD]
+            path, shard = folder / f"{number:03d}.npz", chosen[start : start + SHARD]
             if not path.exists():
                 clips = []
-                for name in part:
+                for name in shard:
                     clips.append(read_loop(files[name.hexcode], frames, size))
                     show(start + len(clips))
-                write_shard(path, part, np.stack(clips))
-            show(start + len(part))
+                write_shard(path, shard, np.stack(clips))
+            show(start + len(shard))
 
 
 def taken(name: ClipName) -> bool:
@@ -67,7 +66,7 @@ def taken(name: ClipName) -> bool:
 def clip_names(package: Path) -> dict[str, ClipName]:
     """By hexcode, of all emoji with a group, each with its skin tones."""
     groups = {g["order"]: g["key"] for g in read_json(package / "en/messages.json")["groups"]}
-    found = {}
+    named = {}
     for e in read_json(package / "en/data.json"):
         if "group" not in e or groups[e["group"]] == "component":
             continue
@@ -75,21 +74,21 @@ def clip_names(package: Path) -> dict[str, ClipName]:
         for one in (e, *e.get("skins", ())):
             code = plain_hexcode(one["hexcode"])
             tone = one["label"].removeprefix(e["label"]).strip(": ") if code != plain else ""
-            found[code] = ClipName(
+            named[code] = ClipName(
                 code, plain, one["label"], ", ".join(e.get("tags", [])), groups[e["group"]], tone
             )
-    return found
+    return named
 
 
 def moving_files(packages: list[Path]) -> dict[str, Path]:
     """The animations by hexcode; an emoji that stands still is none."""
-    found = {}
+    paths = {}
     for package in packages:
         for path in (package / "assets").glob("*.webp"):
             with WebPImageFile(path) as picture:
                 if picture.n_frames > 1:
-                    found[plain_hexcode(path.stem)] = path
-    return found
+                    paths[plain_hexcode(path.stem)] = path
+    return paths
 
 
 def read_loop(path: Path, frames: int, size: int) -> NDArray[np.uint8]:
@@ -106,13 +105,11 @@ def read_loop(path: Path, frames: int, size: int) -> NDArray[np.uint8]:
 
 
 def write_shard(path: Path, names: list[ClipName], clips: NDArray[np.uint8]) -> None:
-    """Whole or not at all."""
-    table: dict[str, Any] = {"clips": clips}
-    for column in ClipName.__dataclass_fields__:
-        table[column] = np.array([asdict(name)[column] for name in names])
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, **table)
-    part.replace(path)
+    rows = [asdict(name) for name in names]
+    columns = {
+        name: np.array([row[name] for row in rows]) for name in ClipName.__dataclass_fields__
+    }
+    save_arrays(path, {"clips": clips} | columns)
 
 
 @contextmanager

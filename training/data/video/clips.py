@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.cache import DataMissing, cache_folder
-from training.data.images.folder import held_files
+from training.data.images.folder import held_out_files
 from training.data.video.build import build_clips
 
 FRAMES, SIZE = 16, 64
@@ -33,12 +33,12 @@ class Clips:
     tone: NDArray[np.str_]
 
     @property
-    def held(self) -> NDArray[np.bool_]:
+    def held_out(self) -> NDArray[np.bool_]:
         """Whether each is never learnt from: an emoji with all its skin tones, by a hash; one at
         least, and never all."""
         kin = sorted({str(code) for code in self.plain})
-        held = dict(zip(kin, held_files(kin), strict=True))
-        return np.array([held[str(code)] for code in self.plain])
+        test = dict(zip(kin, held_out_files(kin), strict=True))
+        return np.array([test[str(code)] for code in self.plain])
 
     def rows(self, chosen: NDArray[Any]) -> "Clips":
         """Some of them: by their numbers, or by a mark on each."""
@@ -64,7 +64,7 @@ def summary(folder: Path) -> list[tuple[str, ...]]:
     """A table of what a folder of clips holds, with a line of heads."""
     clips = clips_in(folder)
     rows = [
-        (group or "own", str(int(mine.sum())), str(int((mine & clips.held).sum())))
+        (group or "own", str(int(mine.sum())), str(int((mine & clips.held_out).sum())))
         for group in sorted({str(g) for g in clips.group})
         for mine in [clips.group == group]
     ]
@@ -76,8 +76,8 @@ def clips_in(folder: Path) -> Clips:
     tables = []
     for path in sorted(folder.glob("[0-9]*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as held:
-                tables.append({name: held[name] for name in Clips.__dataclass_fields__})
+            with np.load(path, allow_pickle=False) as table:
+                tables.append({name: table[name] for name in Clips.__dataclass_fields__})
         except (OSError, ValueError, KeyError) as error:
             raise DataMissing(f"{path} is damaged, delete it: {error}") from None
     return Clips(**{name: np.concatenate([t[name] for t in tables]) for name in tables[0]})

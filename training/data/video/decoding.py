@@ -55,7 +55,7 @@ def read_clip(
     if len(shown) < 2:
         raise DataMissing(f"{name} does not move: it has {len(shown)} frame")
     times = _times([span for span, _ in shown], name, frames, rate)
-    return np.stack([shown[place][1] for place in times])
+    return np.stack([shown[index][1] for index in times])
 
 
 def _times(spans: list[float], name: str, frames: int, rate: float | None) -> list[int]:
@@ -67,8 +67,8 @@ def _times(spans: list[float], name: str, frames: int, rate: float | None) -> li
         need = f"{frames} frames at {rate:g} a second take {frames * step:.2f}"
         raise DataMissing(f"{name} lasts {whole:.2f} seconds, and {need}")
     wanted = (np.arange(frames) + (0.5 if rate is None else 0.0)) * step
-    places = np.searchsorted(ends, wanted + NEAR, side="right")
-    return [min(int(place), len(spans) - 1) for place in places]
+    indices = np.searchsorted(ends, wanted + NEAR, side="right")
+    return [min(int(index), len(spans) - 1) for index in indices]
 
 
 def _pictures(path: Path, name: str, size: int) -> Iterator[tuple[float, Picture]]:

@@ -38,15 +38,15 @@ def build_own_clips(folder: Path, frames: int, size: int, rate: float | None = N
     built.mkdir(exist_ok=True)
     with showing(len(files)) as show:
         for number, start in enumerate(range(0, len(files), SHARD)):
-            path, part = built / f"{number:03d}.npz", files[start : start + SHARD]
+            path, shard = built / f"{number:03d}.npz", files[start : start + SHARD]
             if not path.exists():
                 clips = []
-                for name in part:
+                for name in shard:
                     clips.append(read_clip(folder / name, name, frames, size, rate))
                     show(start + len(clips))
-                names = [ClipName(f, f, captions[f], "", "", "") for f in part]
+                names = [ClipName(f, f, captions[f], "", "", "") for f in shard]
                 write_shard(path, names, np.stack(clips))
-            show(start + len(part))
+            show(start + len(shard))
     (built / "done").touch()
     return built
 

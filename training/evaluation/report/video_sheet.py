@@ -40,7 +40,7 @@ class VideoSheet:
     def beside_nearest(self) -> Image.Image:
         """Some of the clips, each above the training clip that is most like it."""
         clips = load_clips()
-        train = clips.rows(~clips.held)
+        train = clips.rows(~clips.held_out)
         some = torch.arange(0, len(MOVING), len(MOVING) // BESIDE)
         distance, index = nearest_clips(self.clips[some], torch.from_numpy(train.clips))
         titles, rows = [], []

@@ -62,6 +62,6 @@ def own_videos(folder: Path, frames: int) -> ImageSource:
 
 
 def split_held_out(clips: Clips, vectors: Tensor) -> Data:
-    held_out = torch.from_numpy(clips.held)
+    held_out = torch.from_numpy(clips.held_out)
     columns = (torch.from_numpy(clips.clips), vectors)
     return Data(tuple(c[~held_out] for c in columns), tuple(c[held_out] for c in columns))

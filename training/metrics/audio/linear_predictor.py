@@ -59,9 +59,9 @@ def costs(sound: Tensor, weight: Tensor, classes: int) -> Iterator[Tensor]:
 def _recent(off: Tensor) -> Tensor:
     """The mean of the PAST errors before each; before the first nothing is known."""
     sums = torch.nn.functional.pad(off.double().cumsum(1), (1, 0))
-    place = torch.arange(off.shape[1])
-    first = (place - PAST).clamp(min=0)
-    mean = (sums[:, place] - sums[:, first]) / (place - first).clamp(min=1)
+    index = torch.arange(off.shape[1])
+    first = (index - PAST).clamp(min=0)
+    mean = (sums[:, index] - sums[:, first]) / (index - first).clamp(min=1)
     mean[:, 0] = 1.0
     return mean.float()
 

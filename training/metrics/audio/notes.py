@@ -49,8 +49,8 @@ def pitches_right(samples: Tensor, rate: int, score: Score) -> float:
     heard = chroma(samples, rate)
     expected = score_chroma(score, len(heard))
     rank = heard.argsort(1, descending=True).argsort(1)
-    found = expected & (rank < expected.sum(1, keepdim=True))
-    return float(found.sum() / expected.sum().clamp(min=1))
+    correct = expected & (rank < expected.sum(1, keepdim=True))
+    return float(correct.sum() / expected.sum().clamp(min=1))
 
 
 def onsets(samples: Tensor, rate: int) -> list[float]:

@@ -30,11 +30,11 @@ class StyleClassifier:
 
 def features(sound: Tensor, rate: int) -> Tensor:
     """(N, 2 BANDS): of each window of sound (N, samples)."""
-    parts = []
+    batches = []
     for rows in torch.split(sound, ROWS):
         seen = log_mel(rows, rate, bands=BANDS, size=1024, hop=256)
-        parts.append(torch.cat([seen.mean(2), seen.std(2)], 1))
-    return torch.cat(parts)
+        batches.append(torch.cat([seen.mean(2), seen.std(2)], 1))
+    return torch.cat(batches)
 
 
 def train_style_classifier(sound: Tensor, style: Tensor, rate: int) -> StyleClassifier:

@@ -90,14 +90,14 @@ def _differences(
     z: Tensor, v: Tensor, examples: int, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Examples (N, latent) and the factor that was held in each, (N,)."""
-    held = torch.randint(v.shape[1], (examples,), generator=rng)
+    fixed = torch.randint(v.shape[1], (examples,), generator=rng)
     x = torch.empty(examples, z.shape[1])
     for factor in range(v.shape[1]):
-        which = (held == factor).nonzero()[:, 0]
+        which = (fixed == factor).nonzero()[:, 0]
         one = torch.randint(len(v), (len(which), PAIRS), generator=rng)
         other = _partners(v[:, factor], one, rng)
         x[which] = (z[one] - z[other]).abs().mean(1)
-    return x, held
+    return x, fixed
 
 
 def _partners(values: Tensor, rows: Tensor, rng: torch.Generator) -> Tensor:
@@ -106,8 +106,8 @@ def _partners(values: Tensor, rows: Tensor, rng: torch.Generator) -> Tensor:
     counts = values.bincount()
     first = counts.cumsum(0) - counts
     mine = values[rows]
-    part = torch.rand(rows.shape, generator=rng, dtype=torch.float64)
-    return order[first[mine] + (part * counts[mine]).long()]
+    fraction = torch.rand(rows.shape, generator=rng, dtype=torch.float64)
+    return order[first[mine] + (fraction * counts[mine]).long()]
 
 
 def _linear_classifier(x: Tensor, y: Tensor, rounds: int = 100) -> nn.Linear:

@@ -57,12 +57,12 @@ class EfficientNetLite0:
 
     @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> Described:
-        parts = []
+        batches = []
         for rows in torch.split(pictures, ROWS):
             x = (coloured(rows, SIDE) * 255 - 127) / 128
             pooled = self._net.extract_features(x).mean((2, 3))  # type: ignore[operator]
-            parts.append((pooled, self._net._fc(pooled).softmax(1)))  # type: ignore[operator]
-        features, probabilities = zip(*parts, strict=True)
+            batches.append((pooled, self._net._fc(pooled).softmax(1)))  # type: ignore[operator]
+        features, probabilities = zip(*batches, strict=True)
         return Described(torch.cat(features), torch.cat(probabilities))
 
 
@@ -79,15 +79,15 @@ def coloured(pictures: Tensor, side: int) -> Tensor:
 
 def remembered(features: Features, pictures: Tensor) -> Described:
     """The same, kept in the cache folder: real pictures are described once for all checkpoints."""
-    told = f"{features.name} {tuple(pictures.shape)} ".encode()
-    digest = hashlib.sha256(told + pictures.contiguous().numpy().tobytes()).hexdigest()
+    prefix = f"{features.name} {tuple(pictures.shape)} ".encode()
+    digest = hashlib.sha256(prefix + pictures.contiguous().numpy().tobytes()).hexdigest()
     path = cache_folder() / "features" / f"{digest}.safetensors"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        found = features(pictures)
-        held = {
-            "features": found.features.contiguous(),
-            "probabilities": found.probabilities.contiguous(),
+        described = features(pictures)
+        tensors = {
+            "features": described.features.contiguous(),
+            "probabilities": described.probabilities.contiguous(),
         }
-        write_whole(path, lambda part: save_file(held, part))
+        write_whole(path, lambda temporary: save_file(tensors, temporary))
     return Described(**load_file(path))

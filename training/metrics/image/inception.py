@@ -38,11 +38,11 @@ class InceptionV3:
 
     @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> Described:
-        parts = []
+        batches = []
         for rows in torch.split(pictures, ROWS):
             pooled = self._net((stretched(rows) - 128) / 128)
-            parts.append((pooled, self._classify(pooled).softmax(1)))
-        features, probabilities = zip(*parts, strict=True)
+            batches.append((pooled, self._classify(pooled).softmax(1)))
+        features, probabilities = zip(*batches, strict=True)
         return Described(torch.cat(features), torch.cat(probabilities))
 
 
@@ -59,8 +59,10 @@ def stretched(pictures: Tensor, side: int = SIDE) -> Tensor:
         at = torch.arange(side, device=x.device) * (size / side)
         before = at.long()
         after = (before + 1).clamp(max=size - 1)
-        part = (at - before).view(-1, *[1] * (3 - dimension))
-        x = torch.lerp(x.index_select(dimension, before), x.index_select(dimension, after), part)
+        fraction = (at - before).view(-1, *[1] * (3 - dimension))
+        x = torch.lerp(
+            x.index_select(dimension, before), x.index_select(dimension, after), fraction
+        )
     return x.contiguous(memory_format=torch.channels_last)
 
 

@@ -39,8 +39,8 @@ def patch_distances(x: Tensor, y: Tensor, rng: torch.Generator) -> dict[str, flo
 
 def mean_patch_distances(many: Tensor, test: Tensor, rng: torch.Generator) -> dict[str, float]:
     """`patch_distances` to `test`, averaged over parts of `many` as large as `test`."""
-    parts = [patch_distances(part, test, rng) for part in torch.split(many, len(test))]
-    return {side: sum(part[side] for part in parts) / len(parts) for side in parts[0]}
+    distances = [patch_distances(one, test, rng) for one in torch.split(many, len(test))]
+    return {side: sum(one[side] for one in distances) / len(distances) for side in distances[0]}
 
 
 def nearest_rms(x: Tensor, known: Tensor) -> Tensor:
@@ -66,8 +66,8 @@ def _pyramid(x: Tensor) -> list[Tensor]:
 def _patches(x: Tensor, rng: torch.Generator) -> Tensor:
     """(N * PATCHES, C * 49), each colour channel brought to mean 0 and deviation 1."""
     every = F.unfold(x, PATCH)  # (N, C * 49, places)
-    places = torch.randint(every.shape[2], (len(x), 1, PATCHES), generator=rng)
-    rows = every.gather(2, places.expand(-1, every.shape[1], -1)).transpose(1, 2)
+    index = torch.randint(every.shape[2], (len(x), 1, PATCHES), generator=rng)
+    rows = every.gather(2, index.expand(-1, every.shape[1], -1)).transpose(1, 2)
     channels = rows.reshape(-1, x.shape[1], PATCH**2)
     mean, deviation = channels.mean((0, 2), keepdim=True), channels.std((0, 2), keepdim=True)
     return ((channels - mean) / (deviation + 1e-8)).flatten(1)

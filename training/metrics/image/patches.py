@@ -24,14 +24,16 @@ def measure_patches(card: Header, weights: dict[str, Tensor], data: Data) -> dic
     net = generator_of(**config)
     net.load_state_dict({k: w.float() for k, w in weights.items()})
     net.eval()
-    train, test = (part[0].float().div(255) for part in (data.train, data.test))
+    train, test = (columns[0].float().div(255) for columns in (data.train, data.test))
     many = 8 * len(test)
     with torch.no_grad():
-        made: Tensor = net(torch.randn(many, config["latent"], generator=rng), None).add(1).div(2)
+        generated: Tensor = (
+            net(torch.randn(many, config["latent"], generator=rng), None).add(1).div(2)
+        )
     sets = {
-        "generated": made,
+        "generated": generated,
         "training": train[torch.randint(len(train), (many,), generator=rng)],
-        "noise": torch.rand(made.shape, generator=rng),
+        "noise": torch.rand(generated.shape, generator=rng),
     }
     figures: dict[str, JsonValue] = {
         "distance": "sliced Wasserstein x1000 of 7x7 patches, by the side of their level, "
@@ -40,7 +42,7 @@ def measure_patches(card: Header, weights: dict[str, Tensor], data: Data) -> dic
     for name, pictures in sets.items():
         distances = mean_patch_distances(pictures, test, rng)
         figures |= {f"{name}_{side}": round(mean, 1) for side, mean in distances.items()}
-    for name, pictures in (("generated", made), ("held_out", test)):
+    for name, pictures in (("generated", generated), ("held_out", test)):
         median = nearest_rms(pictures, train).median().item()
         figures[f"{name}_rms_to_nearest_training"] = round(median, 3)
     return figures

@@ -10,13 +10,13 @@ from torch import Tensor
 NEIGHBOURS = 3  # section 3.1
 
 
-def precision_recall(real: Tensor, made: Tensor, k: int = NEIGHBOURS) -> tuple[float, float]:
+def precision_recall(real: Tensor, generated: Tensor, k: int = NEIGHBOURS) -> tuple[float, float]:
     """The share of `made` among `real` (is it believable?) and of `real` among `made` (is it all?).
 
     Features (N, D) and (M, D), each of more than k rows; both lie in [0, 1]. The more rows a set
     has, the smaller its balls, so only figures of equal N and M can be compared.
     """
-    return share_within(made, real, k), share_within(real, made, k)
+    return share_within(generated, real, k), share_within(real, generated, k)
 
 
 def share_within(points: Tensor, members: Tensor, k: int = NEIGHBOURS) -> float:

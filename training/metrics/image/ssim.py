@@ -8,11 +8,11 @@ WINDOW, DEVIATION = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2  # of pixels in [0, 1]
 
 
-def ssim(given: Tensor, wanted: Tensor) -> float:
+def ssim(output: Tensor, target: Tensor) -> float:
     """Mean SSIM over pictures (N, C, H, W) in [0, 1] of at least 11 pixels a side: 1 if they are
     the same. Every channel by itself, under a Gaussian window that stays within the picture."""
-    pairs = zip(torch.split(given, 1), torch.split(wanted, 1), strict=True)
-    return sum(_similarity(x, y) for x, y in pairs) / len(given)
+    pairs = zip(torch.split(output, 1), torch.split(target, 1), strict=True)
+    return sum(_similarity(x, y) for x, y in pairs) / len(output)
 
 
 def _similarity(x: Tensor, y: Tensor) -> float:
@@ -26,8 +26,8 @@ def _similarity(x: Tensor, y: Tensor) -> float:
 
 
 def _blurred(x: Tensor) -> Tensor:
-    place = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
-    weights = torch.exp(-(place**2) / (2 * DEVIATION**2))
+    offset = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
+    weights = torch.exp(-(offset**2) / (2 * DEVIATION**2))
     weights = (weights / weights.sum()).expand(x.shape[1], 1, 1, -1)
     across = F.conv2d(x, weights, groups=x.shape[1])
     return F.conv2d(across, weights.mT, groups=x.shape[1])

@@ -49,8 +49,8 @@ class CopyIndex:
         if length not in self.lengths:
             self.lengths[length] = np.unique(hashes(self.notes, length))
         known = self.lengths[length]
-        place = np.searchsorted(known, runs).clip(max=len(known) - 1)
-        return bool((known[place] == runs).any()) if len(known) else False
+        index = np.searchsorted(known, runs).clip(max=len(known) - 1)
+        return bool((known[index] == runs).any()) if len(known) else False
 
 
 def hashes(notes: Runs, length: int) -> Runs:
@@ -83,9 +83,9 @@ def runs_of(words: MusicTokens, tokens: NDArray[np.integer]) -> Runs:
 
 
 def _held(
-    given: NDArray[np.bool_], value: NDArray[np.int64], bars: NDArray[np.int64], default: int
+    mask: NDArray[np.bool_], value: NDArray[np.int64], bars: NDArray[np.int64], default: int
 ) -> NDArray[np.int64]:
     """At each token the last value given in its bar."""
-    place = np.maximum.accumulate(np.where(given, np.arange(len(given)), -1))
-    known = (place >= 0) & (bars[place] == bars)
-    return np.where(known, value[place], default)
+    index = np.maximum.accumulate(np.where(mask, np.arange(len(mask)), -1))
+    known = (index >= 0) & (bars[index] == bars)
+    return np.where(known, value[index], default)

@@ -32,7 +32,7 @@ def bigram_bits(train: Tokens, test: Tokens, size: int, skip: int) -> float:
     real = after != PAD
     pairs = np.bincount(before[real] * size + after[real], minlength=size * size)
     table = pairs.reshape(size, size)
-    given, wanted = test[:, skip - 1 : -1], test[:, skip:]
-    one, other = given[wanted != PAD], wanted[wanted != PAD]
+    previous, target = test[:, skip - 1 : -1], test[:, skip:]
+    one, other = previous[target != PAD], target[target != PAD]
     chance = (table[one, other] + SURE * share[other]) / (table.sum(1)[one] + SURE)
     return float(-np.log2(chance).mean())

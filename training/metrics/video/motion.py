@@ -21,8 +21,8 @@ def jerkiness(clips: Tensor) -> Tensor:
     change = _changes(clips)
     turn = (change - change.roll(1, 1)).abs().flatten(1).mean(1)
     energy = change.abs().flatten(1).mean(1)
-    found: Tensor = torch.where(energy > 0, turn / energy.clamp(min=1e-9), 0.0)
-    return found
+    ratio: Tensor = torch.where(energy > 0, turn / energy.clamp(min=1e-9), 0.0)
+    return ratio
 
 
 def nearest_clips(clips: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -30,16 +30,16 @@ def nearest_clips(clips: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     may be mirrored and begin anywhere in its loop; and which that is, (N,) each."""
     mine = _small(clips)
     best = torch.full((len(clips),), torch.inf)
-    place = torch.zeros(len(clips), dtype=torch.int64)
-    for part in range(0, len(known), 64):
-        few = _small(known[part : part + 64])
+    index = torch.zeros(len(clips), dtype=torch.int64)
+    for start in range(0, len(known), 64):
+        few = _small(known[start : start + 64])
         for other in (few, few.flip(-1)):
             for first in range(clips.shape[1]):
                 apart = torch.cdist(mine.flatten(1), other.roll(first, 1).flatten(1))
                 least, which = apart.min(1)
-                place = torch.where(least < best, part + which, place)
+                index = torch.where(least < best, start + which, index)
                 best = torch.minimum(least, best)
-    return best / mine[0].numel() ** 0.5, place
+    return best / mine[0].numel() ** 0.5, index
 
 
 def _changes(clips: Tensor) -> Tensor:

@@ -51,8 +51,8 @@ PROMPTS = (
 
 def load() -> Data:
     own = load_captioned(split="picture")
-    made = compose(rows_of(STYLES, "picture")[0], TINTED, PAIRED)
-    train = tuple(torch.cat(columns) for columns in zip(own.train, made, strict=True))
+    composed = compose(rows_of(STYLES, "picture")[0], TINTED, PAIRED)
+    train = tuple(torch.cat(columns) for columns in zip(own.train, composed, strict=True))
     return in_latents(Data(train, own.test, own.labels))
 
 
