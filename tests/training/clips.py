@@ -19,7 +19,7 @@ def clips(count: int, frames: int = 8, size: int = 32) -> Tensor:
     return x
 
 
-def told(count: int, stills: int = 5) -> VideoTexts:
+def texts(count: int, stills: int = 5) -> VideoTexts:
     """Words of width 16 as a tiny CLIP has them, and latents of stills of side 8."""
     rng = torch.Generator().manual_seed(4)
     pooled = torch.nn.functional.normalize(torch.randn(TEXTS, 16, generator=rng), dim=1)

@@ -30,11 +30,11 @@ def test_pictures_are_those_that_the_service_would_make(family: str, tmp_path: P
     checkpoint = load(tiny_checkpoint(tmp_path, family))
     model = load_model(checkpoint, CPU)
     params = FAMILIES[family].params.model_validate(QUICK.get(family, {}))
-    made = generate_pixels(model, [params] * 7, 5, CPU)
-    for place in (0, 3, 6):
-        (alone,) = run_alone(model.generate(params, seeded(item_seed(5, place))))
+    images = generate_pixels(model, [params] * 7, 5, CPU)
+    for index in (0, 3, 6):
+        (alone,) = run_alone(model.generate(params, seeded(item_seed(5, index))))
         assert isinstance(alone, Image)
-        assert torch.equal(made[place], alone.pixels.clamp(0, 1).mul(255).round().byte())
+        assert torch.equal(images[index], alone.pixels.clamp(0, 1).mul(255).round().byte())
 
 
 def test_a_net_that_rounds_otherwise_in_large_batches_is_run_in_small_ones(
@@ -42,16 +42,16 @@ def test_a_net_that_rounds_otherwise_in_large_batches_is_run_in_small_ones(
 ) -> None:
     forward = UNet.forward
 
-    def rounded(net: UNet, x: Tensor, *told: Any) -> Tensor:
-        return forward(net, x, *told) + (0.1 if len(x) > 6 else 0)
+    def rounded(net: UNet, x: Tensor, *cond: Any) -> Tensor:
+        return forward(net, x, *cond) + (0.1 if len(x) > 6 else 0)
 
     monkeypatch.setattr(UNet, "forward", rounded)
     model = load_model(load(tiny_checkpoint(tmp_path, "diffusion")), CPU)
     params = FAMILIES["diffusion"].params.model_validate({"steps": 2})
-    made = generate_pixels(model, [params] * 9, 5, CPU)
+    images = generate_pixels(model, [params] * 9, 5, CPU)
     (alone,) = run_alone(model.generate(params, seeded(item_seed(5, 8))))
     assert isinstance(alone, Image)
-    assert torch.equal(made[8], alone.pixels.clamp(0, 1).mul(255).round().byte())
+    assert torch.equal(images[8], alone.pixels.clamp(0, 1).mul(255).round().byte())
 
 
 def test_flows_of_unlike_length_and_more_than_fit_end_in_their_order(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_pictures_that_count_as_several_rows_are_made_fewer_at_a_time() -> None:
         ) -> tuple[Artifact, ...]:
             self.held += params.rows
             self.most = max(self.most, self.held)
-            made = Image(await Step(grey, (torch.rand(1, 2, 2, generator=rng),)))
+            images = Image(await Step(grey, (torch.rand(1, 2, 2, generator=rng),)))
             self.held -= params.rows
-            return (made,)
+            return (images,)
 
     model: Any = Held()
     assert generate_pixels(model, asked, 0, CPU).shape == (5, 1, 2, 2)

@@ -17,10 +17,10 @@ TUTORIAL = {  # the generator of the PyTorch DCGAN tutorial, at nz=100, ngf=64, 
 
 def test_generator_has_the_names_and_shapes_of_the_tutorial() -> None:
     expected = dict(TUTORIAL)
-    for place, width in ((1, 512), (4, 256), (7, 128), (10, 64)):
+    for layer, width in ((1, 512), (4, 256), (7, 128), (10, 64)):
         for name in ("weight", "bias", "running_mean", "running_var"):
-            expected[f"main.{place}.{name}"] = (width,)  # type: ignore[assignment]
-        expected[f"main.{place}.num_batches_tracked"] = ()  # type: ignore[assignment]
+            expected[f"main.{layer}.{name}"] = (width,)  # type: ignore[assignment]
+        expected[f"main.{layer}.num_batches_tracked"] = ()  # type: ignore[assignment]
     own = {name: tuple(tensor.shape) for name, tensor in Generator().state_dict().items()}
     assert own == expected
 

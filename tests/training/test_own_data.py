@@ -40,8 +40,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trained(tmp_path: Path, *options: str | Path, recipe: str = "gan") -> Said:
-    places = ("--out", tmp_path / "out", "--runs", tmp_path / "runs")
-    return atelier("train", recipe, *places, *options)
+    folders = ("--out", tmp_path / "out", "--runs", tmp_path / "runs")
+    return atelier("train", recipe, *folders, *options)
 
 
 @pytest.mark.slow
@@ -101,9 +101,9 @@ def test_a_recipes_own_set_leaves_its_card_alone(
 
 
 def test_defaults_that_no_longer_hold_are_left_out() -> None:
-    told = {"class_label": "light", "guidance_scale": 2.0, "steps": 20}
+    message = {"class_label": "light", "guidance_scale": 2.0, "steps": 20}
     card = TINY["diffusion"].card.model_copy(
-        update={"defaults": told, "limits": {"guidance_scale": (1, 3), "steps": (1, 50)}}
+        update={"defaults": message, "limits": {"guidance_scale": (1, 3), "steps": (1, 50)}}
     )
     rows = torch.zeros(8, 1, 8, 8, dtype=torch.uint8)
     source = source_of("sprites")
@@ -122,12 +122,12 @@ def test_a_recipe_without_a_size_takes_no_other_data(tmp_path: Path) -> None:
         run(TrainOptions("fashion-classifier", tmp_path, tmp_path, data=str(folder)))
 
 
-@pytest.mark.parametrize("part", ["finish", "measure"])
-def test_what_would_fail_at_the_end_fails_at_the_beginning(tmp_path: Path, part: str) -> None:
+@pytest.mark.parametrize("field", ["finish", "measure"])
+def test_what_would_fail_at_the_end_fails_at_the_beginning(tmp_path: Path, field: str) -> None:
     def fails(*_: object) -> object:
         raise ValueError("only garments")
 
-    recipe: Recipe = replace(gan_recipe(), **{part: fails})
+    recipe: Recipe = replace(gan_recipe(), **{field: fails})
     with pytest.raises(TrainingRefused, match="tiny-gan can't be trained so: only garments"):
         rehearse(recipe, recipe.data(), CPU)
 
@@ -141,7 +141,7 @@ def test_a_rehearsal_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--data", "{}/none"], "neither a folder nor the name of a set"),
         (["--data", "{}/few"], "few holds 1 picture "),
@@ -154,11 +154,13 @@ def test_a_rehearsal_leaves_nothing_behind(tmp_path: Path) -> None:
         (["--device", "meta"], "no training on meta"),
     ],
 )
-def test_what_cannot_be_trained_is_one_line(tmp_path: Path, options: list[str], told: str) -> None:
+def test_what_cannot_be_trained_is_one_line(
+    tmp_path: Path, options: list[str], message: str
+) -> None:
     draw_folder(tmp_path / "few", 1)
     (tmp_path / "empty").mkdir()
     said = trained(tmp_path, *(option.format(tmp_path) for option in options))
-    assert told in refused(said)
+    assert message in refused(said)
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "runs").exists()
 
@@ -197,8 +199,8 @@ def test_a_run_goes_on_as_it_was_begun_or_not_at_all(tmp_path: Path) -> None:
     assert "--resume, or move it away" in refused(trained(tmp_path, *begun))
     resumed = ("--id", "x", "--steps", "2", "--resume", "--data")
     assert "begun with other pictures, settings;" in refused(trained(tmp_path, *resumed, other))
-    told = refused(trained(tmp_path, *resumed, mine, recipe="wgan"))
-    assert "begun with other batch, net, pictures, settings;" in told
+    message = refused(trained(tmp_path, *resumed, mine, recipe="wgan"))
+    assert "begun with other batch, net, pictures, settings;" in message
     assert trained(tmp_path, *resumed, mine).status == 0
     (tmp_path / "runs/x/run.json").unlink()  # a run of before there was one
     (tmp_path / "out/x.safetensors").unlink()
@@ -206,7 +208,7 @@ def test_a_run_goes_on_as_it_was_begun_or_not_at_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("state.pt", b"foreign", "state.pt is no state of a training"),
         ("state.pt", b"", "state.pt is no state of a training"),
@@ -215,11 +217,11 @@ def test_a_run_goes_on_as_it_was_begun_or_not_at_all(tmp_path: Path) -> None:
     ],
 )
 def test_a_foreign_file_in_a_run_is_one_line(
-    tmp_path: Path, name: str, content: bytes, told: str
+    tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     assert trained(tmp_path, "--steps", "1").status == 0
     (tmp_path / "runs/tiny-gan" / name).write_bytes(content)
-    assert told in refused(trained(tmp_path, "--steps", "2", "--resume"))
+    assert message in refused(trained(tmp_path, "--steps", "2", "--resume"))
 
 
 def test_the_state_of_another_learner_is_one_line(tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_the_state_of_another_learner_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "told"),
+    ("error", "status", "message"),
     [
         (TrainingStopped("x: stopped at step 3", 15), 143, "step 3; the same command goes on with"),
         (KeyboardInterrupt(), 130, "what was saved goes on with --resume"),
@@ -239,10 +241,10 @@ def test_the_state_of_another_learner_is_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_how_a_training_ended_is_its_status(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, message: str
 ) -> None:
     def ends(_: TrainOptions) -> Path:
         raise error
 
     monkeypatch.setattr(pipeline, "run", ends)
-    assert told in refused(trained(tmp_path), status)
+    assert message in refused(trained(tmp_path), status)

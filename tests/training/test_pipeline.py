@@ -80,10 +80,10 @@ def test_a_card_keeps_what_the_loop_and_the_learner_call_alike(tmp_path: Path) -
     settings: dict[str, JsonValue] = {"steps": 9, "seed": 5, "batch": 7, "id": "other"}
     recipe = replace(vae_recipe(), settings=settings)
     path = carry_out(recipe, tmp_path, RunFolder(tmp_path / "run"), 2, resume=False, device=CPU)
-    told = load(path).header.recipe
+    recorded = load(path).header.recipe
     loop = {"steps": 2, "seed": 0, "batch": 8, "id": "tiny-vae"}
-    assert {name: told[name] for name in loop} == loop
-    assert told["settings"] == settings
+    assert {name: recorded[name] for name in loop} == loop
+    assert recorded["settings"] == settings
 
 
 def test_large_weights_are_stored_as_bfloat16() -> None:

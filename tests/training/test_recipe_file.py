@@ -76,7 +76,7 @@ def test_options_go_before_the_file(tmp_path: Path) -> None:
 def test_a_file_may_keep_the_data_of_its_base(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "recipe_named", lambda _: told(gan_recipe()))
+    monkeypatch.setattr(pipeline, "recipe_named", lambda _: with_settings(gan_recipe()))
     path = tmp_path / "small.toml"
     path.write_text('base = "tiny"\nsteps = 1\n[settings]\nr1 = 0.5\n')
     card = load(train(path)).header
@@ -103,12 +103,12 @@ def test_a_learner_made_from_told_settings_is_the_recipes_own(name: str) -> None
 
 
 def test_a_schedule_is_as_long_as_the_training() -> None:
-    assert changed(told(vae_recipe()), Change(base="x", steps=3)).settings["steps"] == 3
+    assert changed(with_settings(vae_recipe()), Change(base="x", steps=3)).settings["steps"] == 3
     change = Change(base="x", steps=3, settings={"steps": 4})
-    assert changed(told(vae_recipe()), change).settings["steps"] == 4
+    assert changed(with_settings(vae_recipe()), change).settings["steps"] == 4
 
 
-def told(recipe: Recipe) -> Recipe:
+def with_settings(recipe: Recipe) -> Recipe:
     """With settings that tell all that its learner is made of, as those of real recipes."""
     learner: Any = recipe.learner(recipe.card, CPU)
     judge = {"kind": "dcgan", "width": 4}
@@ -130,7 +130,7 @@ def told(recipe: Recipe) -> Recipe:
 def test_a_warm_up_is_as_large_a_part_of_any_schedule(
     change: dict[str, Any], steps: int, warmup: int
 ) -> None:
-    settings = changed(told(vae_recipe()), Change(base="x", **change)).settings
+    settings = changed(with_settings(vae_recipe()), Change(base="x", **change)).settings
     assert (settings["steps"], settings["warmup"]) == (steps, warmup)
 
 

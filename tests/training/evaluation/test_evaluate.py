@@ -125,14 +125,18 @@ def test_a_judge_who_knows_the_labels_is_asked(tmp_path: Path) -> None:
 
 def test_a_judge_counts_what_is_taken_for_its_label(tmp_path: Path) -> None:
     path = judge(tmp_path)
-    held = load(path)
+    checkpoint = load(path)
     leave = torch.tensor([0.0, 5.0, 0.0])  # whatever it sees is a shoe
-    save(path, held.header, held.tensors | {"leave.bias": leave, "leave.weight": torch.zeros(3, 4)})
+    save(
+        path,
+        checkpoint.header,
+        checkpoint.tensors | {"leave.bias": leave, "leave.weight": torch.zeros(3, 4)},
+    )
     known = judge_of(list(LABELS), tmp_path)
     assert known is not None
     assert known.figures(*real(30, 2)) == {"class_accuracy": pytest.approx(1 / 3)}
     assert judge_of([], tmp_path) is None
-    save(path, held.header, {"leave.bias": leave})
+    save(path, checkpoint.header, {"leave.bias": leave})
     with pytest.raises(CheckpointError, match="tiny-judge"):
         judge_of(list(LABELS), tmp_path)
 
@@ -144,8 +148,8 @@ def test_each_label_is_asked_for_in_turn_or_the_one_that_was_given(tmp_path: Pat
     assert asked.label.tolist() == [0, 1, 2, 0, 1, 2, 0]
     assert [dict(p)["class_label"] for p in asked.params[:3]] == list(LABELS)
     assert {dict(p)["steps"] for p in asked.params} == {3}
-    for given in ("bag", 2):
-        one = image_requests(header, {"class_label": given}, 4)
+    for label in ("bag", 2):
+        one = image_requests(header, {"class_label": label}, 4)
         assert one.label is not None
         assert one.label.tolist() == [2] * 4
     free = read_header(tiny_checkpoint(tmp_path, "vae"))
@@ -154,7 +158,7 @@ def test_each_label_is_asked_for_in_turn_or_the_one_that_was_given(tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("family", "params", "told"),
+    ("family", "params", "message"),
     [
         ("vae", {"class_label": "shoe"}, "class_label: Extra inputs"),
         ("vae", {"temperature": 7}, "temperature: Input should be less"),
@@ -167,11 +171,11 @@ def test_each_label_is_asked_for_in_turn_or_the_one_that_was_given(tmp_path: Pat
     ],
 )
 def test_params_that_a_checkpoint_does_not_take_are_refused(
-    family: str, params: dict[str, object], told: str, tmp_path: Path
+    family: str, params: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     path = tiny_checkpoint(tmp_path, family)
     before = path.read_bytes()
-    with pytest.raises(EvaluationRefused, match=told):
+    with pytest.raises(EvaluationRefused, match=message):
         evaluate(path, EvalOptions(params=params, n=5), NETS, CPU)  # type: ignore[arg-type]
     assert path.read_bytes() == before
 
@@ -187,7 +191,7 @@ def replace_net(header: Header, **changes: int) -> Header:
 
 
 @pytest.mark.parametrize(
-    ("order", "told"),
+    ("order", "message"),
     [
         (
             EvalOptions(n=61),
@@ -197,8 +201,8 @@ def replace_net(header: Header, **changes: int) -> Header:
         (EvalOptions(n=5, seeds=11), "1 to 10 seeds, not 11"),
     ],
 )
-def test_more_than_there_is_is_refused(order: EvalOptions, told: str, tmp_path: Path) -> None:
-    with pytest.raises(EvaluationRefused, match=told):
+def test_more_than_there_is_is_refused(order: EvalOptions, message: str, tmp_path: Path) -> None:
+    with pytest.raises(EvaluationRefused, match=message):
         evaluate(tiny_checkpoint(tmp_path, "mixture"), order, NETS, CPU)
 
 
@@ -236,8 +240,8 @@ def test_a_recipe_names_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
     data = Data(real(4, 0), real(4, 1))
     source = replace(reference.BUILT["sprites"], fixed=lambda: data)
     monkeypatch.setattr(reference, "source_of", {"sprites": source}.__getitem__)
-    found = reference.reference_of(Header(family="vae", net={}), "sprites", (8, 1))
-    assert (found.name, found.data) == ("sprites", data)
+    match = reference.reference_of(Header(family="vae", net={}), "sprites", (8, 1))
+    assert (match.name, match.data) == ("sprites", data)
 
 
 def test_the_page_tells_what_the_cards_know_and_is_the_same_again(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_the_share_of_notes_in_the_scale() -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "told"),
+    ("order", "message"),
     [
         (EvalOptions(n=17), "17 clips can't be played: 16 are held out"),
         (EvalOptions(seeds=11), "1 to 10 seeds"),
@@ -152,16 +152,16 @@ def test_the_share_of_notes_in_the_scale() -> None:
     ],
 )
 def test_what_can_not_be_asked_of_a_player_is_refused(
-    player: Path, order: EvalOptions, told: str
+    player: Path, order: EvalOptions, message: str
 ) -> None:
     before = player.read_bytes()
-    with pytest.raises(EvaluationRefused, match=told):
+    with pytest.raises(EvaluationRefused, match=message):
         evaluate(player, order, NO_NETS, CPU)
     assert player.read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("order", "told"),
+    ("order", "message"),
     [
         (EvalOptions(n=9), "9 pieces can't be compared"),
         (EvalOptions(seeds=11), "1 to 10 seeds"),
@@ -171,9 +171,9 @@ def test_what_can_not_be_asked_of_a_player_is_refused(
     ],
 )
 def test_what_can_not_be_asked_of_a_composer_is_refused(
-    composer: Path, order: EvalOptions, told: str
+    composer: Path, order: EvalOptions, message: str
 ) -> None:
-    with pytest.raises(EvaluationRefused, match=told):
+    with pytest.raises(EvaluationRefused, match=message):
         evaluate(composer, order, NO_NETS, CPU)
 
 
@@ -189,10 +189,10 @@ def test_the_page_shows_music_beside_what_is_real(
 ) -> None:
     for path in (player, composer):
         evaluate(path, EvalOptions(n=4, seeds=2), NO_NETS, CPU)
-    held = load(player)
+    checkpoint = load(player)
     bits = {"test_bits": 1.5, "test_bits_linear": 3.5}
-    header = held.header.model_copy(update={"quality": held.header.quality | bits})
-    save(player, header, held.tensors)
+    header = checkpoint.header.model_copy(update={"quality": checkpoint.header.quality | bits})
+    save(player, header, checkpoint.tensors)
     text = write_report(player.parent, tmp_path / "docs").read_text()
     assert "4 clips for each of 2 seeds, against 16 held-out ones; seen by spectra." in text
     assert "| *the recordings* |" in text

@@ -21,7 +21,7 @@ def card(*records: dict[str, Any]) -> Header:
 
 
 def test_evaluations_that_differ_in_the_scale_alone_are_points_of_one_plot() -> None:
-    found = sweep_of(
+    sweep = sweep_of(
         card(
             record(90, 0.7, guidance_scale=5),
             record(80, 0.6),  # the checkpoint's own scale
@@ -29,9 +29,9 @@ def test_evaluations_that_differ_in_the_scale_alone_are_points_of_one_plot() -> 
             record(60, 0.9, guidance_scale=2.0, steps=50),
         )
     )
-    assert found is not None
-    assert found.alignment == "caption_at_5"
-    assert found.points == (
+    assert sweep is not None
+    assert sweep.alignment == "caption_at_5"
+    assert sweep.points == (
         Point(1.0, (70.0, 1.0), (0.2, 0.01)),
         Point(3.0, (80.0, 1.0), (0.6, 0.01)),
         Point(5.0, (90.0, 1.0), (0.7, 0.01)),
@@ -49,9 +49,9 @@ def test_a_scale_that_was_measured_twice_is_one_point() -> None:
 
 
 def test_a_plot_is_a_picture_with_both_curves(tmp_path: Path) -> None:
-    found = sweep_of(card(*(record(80 + s, s / 10, guidance_scale=s) for s in (1, 2, 4))))
-    assert found is not None
-    draw(found, tmp_path / "x.png")
+    sweep = sweep_of(card(*(record(80 + s, s / 10, guidance_scale=s) for s in (1, 2, 4))))
+    assert sweep is not None
+    draw(sweep, tmp_path / "x.png")
     with Image.open(tmp_path / "x.png") as drawn:
         seen = {tuple(c) for _, c in drawn.convert("RGB").getcolors(100_000) or ()}  # type: ignore[arg-type]
     blue = any(b > r + 80 for r, _, b in seen)

@@ -32,11 +32,11 @@ def known_clips(monkeypatch: pytest.MonkeyPatch) -> Clips:
     tone = np.array(["", "dark"] * (count // 2))
     nothing = np.array([""] * count)
     frames = made_up.clips(count).numpy()
-    found = Clips(frames, column, plain, column, nothing, nothing, tone)
-    assert 4 <= found.held_out.sum() <= 20
+    all_clips = Clips(frames, column, plain, column, nothing, nothing, tone)
+    assert 4 <= all_clips.held_out.sum() <= 20
     for module in ("video", "report.video_sheet"):
-        monkeypatch.setattr(f"training.evaluation.{module}.load_clips", lambda: found)
-    return found
+        monkeypatch.setattr(f"training.evaluation.{module}.load_clips", lambda: all_clips)
+    return all_clips
 
 
 @pytest.mark.slow
@@ -72,10 +72,10 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("order", "told"), REFUSED)
-def test_what_can_not_be_measured_is_told(tmp_path: Path, order: EvalOptions, told: str) -> None:
+@pytest.mark.parametrize(("order", "message"), REFUSED)
+def test_what_can_not_be_measured_is_told(tmp_path: Path, order: EvalOptions, message: str) -> None:
     path = tiny_checkpoint(tmp_path, "video_diffusion")
-    with pytest.raises(EvaluationRefused, match=told):
+    with pytest.raises(EvaluationRefused, match=message):
         evaluate(path, order, NETS, CPU)
 
 

@@ -66,9 +66,9 @@ def test_a_judge_learns_lies_apart_and_is_not_served(tmp_path: Path) -> None:
     net = classifier_of(judge.header)
     net.load_state_dict(judge.tensors)
     x, label = halves(40, 1)
-    found = net.eval().probabilities(x.float() / 255)
-    assert torch.allclose(found.sum(1), torch.ones(40))
-    assert torch.equal(found.argmax(1), label)
+    probabilities = net.eval().probabilities(x.float() / 255)
+    assert torch.allclose(probabilities.sum(1), torch.ones(40))
+    assert torch.equal(probabilities.argmax(1), label)
 
 
 def test_a_resumed_classifier_goes_on_to_the_same_weights() -> None:

@@ -47,8 +47,8 @@ def scale(style: str, bars: int = 3, key: str | None = "C major") -> torch.Tenso
 
 
 def rows(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    made = [scale(WORDS.styles[i % 2], 2 + i % 3) for i in range(count)]
-    filled = torch.nn.utils.rnn.pad_sequence(made, batch_first=True)
+    pieces = [scale(WORDS.styles[i % 2], 2 + i % 3) for i in range(count)]
+    filled = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True)
     return filled.short(), torch.arange(count) % 2
 
 
@@ -77,11 +77,11 @@ def test_bits_of_a_net_that_says_nothing_are_those_of_chance() -> None:
 
 
 def test_its_sheet_has_a_roll_a_row() -> None:
-    made = learner(shown=1.0)
-    run(made, rows(6), 0, 40)
-    sheet = made.sample(3, seeded(0))
+    trained = learner(shown=1.0)
+    run(trained, rows(6), 0, 40)
+    sheet = trained.sample(3, seeded(0))
     assert sheet.shape == (3, 1, 64, 64)
-    assert torch.equal(sheet, made.sample(3, seeded(0)))
+    assert torch.equal(sheet, trained.sample(3, seeded(0)))
     assert 0 == sheet.min() < sheet.max() <= 1
 
 
@@ -101,16 +101,16 @@ def test_a_fact_is_known_from_its_token_on() -> None:
 def test_a_piece_is_moved_into_every_key_with_its_key() -> None:
     tokens = scale("up").repeat(400, 1)
     moved = transposed(WORDS, tokens, seeded(1))
-    found = {}
+    counts = {}
     for row in moved:
         score, style = WORDS.decode(row.tolist())
         by = score.notes[0].pitch - 60
         assert style == "up"
         assert score.key == KEYS[by % 12]
         assert [n.pitch - by for n in score.notes] == [60 + i % 12 for i in range(12)]
-        found[by] = found.get(by, 0) + 1
-    assert sorted(found) == list(range(-5, 7))
-    assert min(found.values()) > 15
+        counts[by] = counts.get(by, 0) + 1
+    assert sorted(counts) == list(range(-5, 7))
+    assert min(counts.values()) > 15
 
 
 def test_what_would_leave_the_bounds_is_moved_less_and_an_unknown_key_stays() -> None:
@@ -128,12 +128,12 @@ def test_a_crop_is_the_prefix_and_what_follows_from_a_bar_on() -> None:
     bars = (whole == bar).nonzero().flatten().tolist()
     tokens = torch.nn.functional.pad(whole, (0, 7)).repeat(200, 1)
     size = PREFIX + len(whole) - bars[2]
-    found = set()
+    firsts = set()
     for row in cropped(WORDS, tokens, size, seeded(1)):
         assert torch.equal(row[:PREFIX], whole[:PREFIX])
         (first,) = [b for b in bars if torch.equal(whole[b : b + size - PREFIX], row[PREFIX:])]
-        found.add(bars.index(first))
-    assert found == {0, 1, 2}
+        firsts.add(bars.index(first))
+    assert firsts == {0, 1, 2}
 
 
 def test_a_piece_that_has_room_is_taken_whole() -> None:
@@ -146,6 +146,6 @@ def test_a_piece_that_has_room_is_taken_whole() -> None:
 
 def test_some_pieces_do_not_tell_their_key() -> None:
     objective: Any = learner(key_dropout=0.25).objective
-    told = objective.without_some_keys(scale("up").repeat(4000, 1), seeded(1))
-    unknown = (told[:, 1] == WORDS.token("key", 0)).float().mean()
+    dropped = objective.without_some_keys(scale("up").repeat(4000, 1), seeded(1))
+    unknown = (dropped[:, 1] == WORDS.token("key", 0)).float().mean()
     assert unknown == pytest.approx(0.25, abs=0.03)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.test_recipe_file import told
+from tests.training.test_recipe_file import with_settings
 from tests.training.tiny import DIFFUSION, diffusion_recipe, labelled
 from training.errors import TrainingRefused
 from training.learners.diffusion import DiffusionObjective, DiffusionSettings
@@ -23,11 +23,11 @@ def learner(settings: DiffusionSettings) -> StandardLearner[Any]:
 
 def rates(one: StandardLearner[Any], steps: int) -> list[float]:
     """The rate of every step."""
-    batch, found = labelled(4, 8).train, []
+    batch, seen = labelled(4, 8).train, []
     for number in range(steps):
         one.step(batch, torch.Generator().manual_seed(number))
-        found.append(one.optimiser.param_groups[0]["lr"])
-    return found
+        seen.append(one.optimiser.param_groups[0]["lr"])
+    return seen
 
 
 def test_the_last_part_weighs_every_level_alike() -> None:
@@ -47,7 +47,7 @@ def test_the_rate_restarts_where_the_weights_change() -> None:
 
 @pytest.mark.parametrize("steps", [4, 8])
 def test_the_last_part_is_as_long_as_the_training_has_it(steps: int) -> None:
-    recipe = told(diffusion_recipe())
+    recipe = with_settings(diffusion_recipe())
     recipe = replace(recipe, settings=recipe.settings | {"even": 0.25, "warmup": 0, "rate": 1.0})
     shorter = changed(recipe, Change(base="x", steps=steps))
     short = shorter.learner(shorter.card, CPU)
@@ -59,7 +59,7 @@ def test_the_last_part_is_as_long_as_the_training_has_it(steps: int) -> None:
 def sized(size: int) -> None:
     """What `atelier train` does before the first step with a file that changes the net's size."""
     change = Change(base="x", net={"size": size, "attention": []})
-    adapted(changed(told(diffusion_recipe()), change), change, None, CPU)
+    adapted(changed(with_settings(diffusion_recipe()), change), change, None, CPU)
 
 
 def test_a_net_that_is_larger_than_its_pictures_draws_a_border_round_them() -> None:

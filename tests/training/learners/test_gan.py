@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import JsonValue
 
-from tests.training.test_recipe_file import told
+from tests.training.test_recipe_file import with_settings
 from tests.training.tiny import gan_recipe
 from training.learners.gan import GANLearner
 from training.optim.schedules import level_then_line
@@ -41,19 +41,19 @@ def test_shipped_recipes_keep_the_schedules_they_were_trained_by(
 
 @pytest.mark.parametrize("steps", [4, 8])
 def test_rates_fall_over_the_last_part_of_changed_steps(steps: int) -> None:
-    recipe = told(gan_recipe())
+    recipe = with_settings(gan_recipe())
     own: dict[str, JsonValue] = {"cool": 0.5, "generator_rate": 1.0, "critic_rate": 2.0}
     recipe = replace(recipe, settings=recipe.settings | own)
     shorter = changed(recipe, Change(base="x", steps=steps))
     learner = shorter.learner(shorter.card, CPU)
     assert isinstance(learner, GANLearner)
-    found = []
+    rates = []
     for number in range(steps + 1):
         learner.step((recipe.data().train[0][:4],), torch.Generator().manual_seed(number))
-        found.append(learner.generator_optimiser.param_groups[0]["lr"])
-        assert learner.critic_optimiser.param_groups[0]["lr"] == 2 * found[-1]
+        rates.append(learner.generator_optimiser.param_groups[0]["lr"])
+        assert learner.critic_optimiser.param_groups[0]["lr"] == 2 * rates[-1]
     half = steps // 2
-    assert found == pytest.approx([1.0] * half + [1 - 0.98 * i / half for i in range(half + 1)])
+    assert rates == pytest.approx([1.0] * half + [1 - 0.98 * i / half for i in range(half + 1)])
 
 
 def test_rates_that_do_not_cool_never_fall() -> None:

@@ -56,7 +56,7 @@ def pictures(count: int, size: int = 32) -> torch.Tensor:
     return x
 
 
-def told(count: int) -> tuple[torch.Tensor, ...]:
+def captions(count: int) -> tuple[torch.Tensor, ...]:
     """Concept, style, short and long texts of so many pictures."""
     words = WordTokenizer.of(WORDS, ROWS)
     concept = torch.arange(count) % len(TEXTS)
@@ -120,7 +120,7 @@ def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
     lesson = Taught(tuple(TEXTS), torch.nn.functional.normalize(torch.randn(4, 384), dim=1))
     card = Header(family="clip", net=CLIP)
     settings = CLIPSettings(steps=60, warmup=5, taught=4)
-    batch = (pictures(4), *told(4))
+    batch = (pictures(4), *captions(4))
 
     def make() -> StandardLearner[Any]:
         return StandardLearner(
@@ -138,7 +138,7 @@ def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
 
 
 @pytest.fixture
-def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def components(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of checkpoints with a tiny CLIP and autoencoder by the names of the real ones."""
     torch.manual_seed(0)
     clip = tiny_parts(tmp_path)["clip"]
@@ -152,7 +152,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None:
+def test_a_painter_learns_goes_on_exactly_and_can_be_served(components: Path) -> None:
     process = {"schedule": "cosine", "prediction": "v", "clip": False, "guidance": 2.0}
     card = Header(
         family="latent_diffusion",
@@ -160,7 +160,7 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
         process=process,  # type: ignore[arg-type]
         labels=["flat", "round"],
     )
-    data = in_latents(Data((pictures(8), *told(8)), (pictures(2),)))
+    data = in_latents(Data((pictures(8), *captions(8)), (pictures(2),)))
     assert data.train[0].shape == (8, 4, 8, 8)
     settings = LatentDiffusionSettings(steps=60, warmup=5)
     losses = goes_on_exactly(
@@ -175,14 +175,16 @@ def test_a_painter_learns_goes_on_exactly_and_can_be_served(parts: Path) -> None
         id="clip-emoji", weights=weights_sha256(load_component("clip-emoji").tensors)
     )
     served = card.model_copy(update={"net": LATENT, "requires": {"clip": need}})
-    save(parts / "painter.safetensors", served, learner.weights())
-    family = LatentDiffusion(load(parts / "painter.safetensors"), Placement(CPU))
+    save(components / "painter.safetensors", served, learner.weights())
+    family = LatentDiffusion(load(components / "painter.safetensors"), Placement(CPU))
     asked = TextToImageParams(prompt="red apple", steps=2)
     (picture,) = run_alone(family.generate(asked, seeded(1)))
     assert picture.pixels.shape == (3, 32, 32)
 
 
-def test_a_checkpoint_made_elsewhere_has_its_parts_beside_it(parts: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_made_elsewhere_has_its_parts_beside_it(
+    components: Path, tmp_path: Path
+) -> None:
     need = Requirement(
         id="clip-emoji", weights=weights_sha256(load_component("clip-emoji").tensors)
     )
@@ -203,12 +205,12 @@ def test_a_checkpoint_made_elsewhere_has_its_parts_beside_it(parts: Path, tmp_pa
         bring_parts(card, elsewhere)
 
 
-def test_a_guess_learns_what_to_expect_and_goes_on_exactly(parts: Path) -> None:
-    data = in_vectors(Data((pictures(8), *told(8)), (pictures(4), *told(4))))
+def test_a_guess_learns_what_to_expect_and_goes_on_exactly(components: Path) -> None:
+    data = in_vectors(Data((pictures(8), *captions(8)), (pictures(4), *captions(4))))
     z0, _, vectors, empty = data.train
     assert (z0.shape, vectors.shape, empty.shape) == ((8, 4, 8, 8), (8, 2, 16), (8, 16))
     text_tower = load_text_tower(CPU)
-    short = told(8)[2]
+    short = captions(8)[2]
     own = text_tower.encode(short[:, 0].long()).pooled
     assert torch.allclose(vectors[:, 0].float(), own, atol=1e-3)
     settings = GuessSettings(steps=300, warmup=5, text_dropout=0.0, style_dropout=0.0)

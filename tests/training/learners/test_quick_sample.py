@@ -20,7 +20,7 @@ def test_it_goes_the_way_of_a_plain_loop() -> None:
         asked.append(t[0].item())
         return 0.3 * noisy + t[:, None, None, None] / 1000
 
-    made = sketched(PROCESS, x, ask)
+    sketch = sketched(PROCESS, x, ask)
     times = [round(1000 * i / STEPS) - 1 for i in range(STEPS, 0, -1)]
     assert asked == times
     bars = [*(PROCESS.alpha_bar[t] for t in times), torch.tensor(1.0)]
@@ -28,4 +28,4 @@ def test_it_goes_the_way_of_a_plain_loop() -> None:
         said = 0.3 * x + t / 1000
         x0, eps = a.sqrt() * x - (1 - a).sqrt() * said, a.sqrt() * said + (1 - a).sqrt() * x
         x = b.sqrt() * x0 + (1 - b).sqrt() * eps
-    assert torch.allclose(made, x, atol=1e-5)
+    assert torch.allclose(sketch, x, atol=1e-5)

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from models.checkpoint.header import Header
 from models.nets.upscaler import Upscaler, bicubic
+from tests.training.data.images.test_emoji import fill
 from tests.training.loop.test_loop import flat, trained
-from tests.training.test_data import fill
 from training.components import checkpoints_folder, load_component
 from training.data.cache import cache_folder
 from training.data.images import emoji_large
@@ -42,8 +42,8 @@ def discs(rows: int, side: int, size: int) -> Tensor:
     rng = torch.Generator().manual_seed(3)
     middle = torch.randint(side // 3, side * 2 // 3, (rows, 2, 1, 1), generator=rng)
     colour = torch.randint(0, 200, (rows, 3, 1, 1), generator=rng)
-    place = torch.arange(side)
-    inside = (place[:, None] - middle[:, :1]) ** 2 + (place - middle[:, 1:]) ** 2 < side**2 // 14
+    index = torch.arange(side)
+    inside = (index[:, None] - middle[:, :1]) ** 2 + (index - middle[:, 1:]) ** 2 < side**2 // 14
     drawn = torch.where(inside, colour, 255).float()
     return F.avg_pool2d(drawn, side // size).round().to(torch.uint8)
 
@@ -103,10 +103,10 @@ def test_it_learns_to_be_nearer_than_bicubic() -> None:
     for number in range(249):
         after = learning.step(batch, torch.Generator().manual_seed(number))
     assert after["loss"] < before["loss"] * 0.8
-    told = measure_upscaler(CARD, learning.weights(), Data(batch, shapes(16)))
+    figures = measure_upscaler(CARD, learning.weights(), Data(batch, shapes(16)))
     for kind in ("test_", "test_soft_"):
         for figure in ("psnr", "ssim"):
-            assert told[f"{kind}{figure}"] > told[f"{kind}{figure}_bicubic"]  # type: ignore[operator]
+            assert figures[f"{kind}{figure}"] > figures[f"{kind}{figure}_bicubic"]  # type: ignore[operator]
 
 
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
@@ -173,11 +173,11 @@ def test_ssim_weighs_by_a_gaussian() -> None:
 def test_the_shipped_net_draws_what_it_never_saw_better_than_bicubic() -> None:
     if not (checkpoints_folder() / "parts" / "upscaler-emoji.safetensors").exists():
         pytest.skip("needs upscaler-emoji, which `atelier train upscaler-emoji` makes")
-    held = load_component("upscaler-emoji")
+    opened = load_component("upscaler-emoji")
     large = discs(4, side=1024, size=256)
     small = F.avg_pool2d(large.float(), 4).round().to(torch.uint8)
-    told = measure_upscaler(held.header, held.tensors, Data((), (large, small, small)))
-    assert told["test_psnr"] > told["test_psnr_bicubic"] + 1  # type: ignore[operator]
+    figures = measure_upscaler(opened.header, opened.tensors, Data((), (large, small, small)))
+    assert figures["test_psnr"] > figures["test_psnr_bicubic"] + 1  # type: ignore[operator]
 
 
 def test_soft_pictures_are_near_and_noise_takes_them_further() -> None:
@@ -204,9 +204,9 @@ def test_pairs_are_drawn_from_the_packages(tmp_path: Path, monkeypatch: pytest.M
     )
     shrunk = F.avg_pool2d(large.float(), 4)
     assert (shrunk - small.float()).abs().mean() < 1
-    with np.load(cache_folder() / "emoji256.npz") as held:
-        assert set(held["vendor"].tolist()) == {*(s.vendor for s in SVG_SETS), "fluent-3d"}
-        assert set(held["license"].tolist()) == {"Apache-2.0", "MIT", "CC-BY-4.0"}
+    with np.load(cache_folder() / "emoji256.npz") as opened:
+        assert set(opened["vendor"].tolist()) == {*(s.vendor for s in SVG_SETS), "fluent-3d"}
+        assert set(opened["license"].tolist()) == {"Apache-2.0", "MIT", "CC-BY-4.0"}
     again = emoji_large.load_pairs()  # now from the cache
     assert torch.equal(again.train[0], data.train[0])
 

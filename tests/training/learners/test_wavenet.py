@@ -105,19 +105,19 @@ def test_a_crop_is_a_part_of_the_whole() -> None:
     assert torch.equal(target, sound.long())
     assert torch.equal(previous[:, 1:], target[:, :-1])
     assert (previous[:, 0] == mulaw.encode(torch.zeros(()), 64)).all()
-    part = _crops(net, sound, torch.tensor([14, 14]), 5)
-    assert torch.equal(part[0], previous[:, 14 * HOP : 19 * HOP])
-    assert torch.equal(part[1], target[:, 14 * HOP : 19 * HOP])
+    crop = _crops(net, sound, torch.tensor([14, 14]), 5)
+    assert torch.equal(crop[0], previous[:, 14 * HOP : 19 * HOP])
+    assert torch.equal(crop[1], target[:, 14 * HOP : 19 * HOP])
     whole = net.scored(roll / 255)
     assert torch.equal(_windows(net, roll, torch.tensor([14, 14]), 5), whole[:, 14:21])
 
 
 def test_what_it_is_told_is_left_out_now_and_then() -> None:
-    made = learner(free=0.2, style_dropout=0.25, score_dropout=0.5)
+    trained = learner(free=0.2, style_dropout=0.25, score_dropout=0.5)
     style = torch.zeros(4000, dtype=torch.long)
-    objective: Any = made.objective
-    roll, told = objective.dropped(torch.ones(4000, 3, 3), style, seeded(1))
-    unscored, unstyled = (roll == 0).all((1, 2)), told == 2
+    objective: Any = trained.objective
+    roll, dropped = objective.dropped(torch.ones(4000, 3, 3), style, seeded(1))
+    unscored, unstyled = (roll == 0).all((1, 2)), dropped == 2
     assert unstyled.float().mean() == pytest.approx(0.2 + 0.8 * 0.25, abs=0.03)
     assert unscored.float().mean() == pytest.approx(0.2 + 0.8 * 0.5, abs=0.03)
     both = (unscored & unstyled).float().mean()
@@ -126,25 +126,25 @@ def test_what_it_is_told_is_left_out_now_and_then() -> None:
 
 
 def test_its_sheet_has_a_spectrogram_a_row() -> None:
-    made = learner(shown=0.2)
-    assert made.sample(3, seeded(0)).shape == (3, 1, 64, 64)  # nothing was learnt yet
-    run(made, tones(4), 0, 2)
-    sheet = made.sample(6, seeded(0))
+    trained = learner(shown=0.2)
+    assert trained.sample(3, seeded(0)).shape == (3, 1, 64, 64)  # nothing was learnt yet
+    run(trained, tones(4), 0, 2)
+    sheet = trained.sample(6, seeded(0))
     assert sheet.shape == (6, 1, 64, 64)
-    assert torch.equal(sheet, made.sample(6, seeded(0)))
+    assert torch.equal(sheet, trained.sample(6, seeded(0)))
     assert 0 <= sheet.min() < sheet.max() <= 1
 
 
 @pytest.mark.slow
 def test_it_plays_what_the_score_says_and_is_served_so() -> None:
-    made = learner(free=0.0, style_dropout=0.0, score_dropout=0.0, steps=150)
-    run(made, tones(8), 0, 150)
-    net = made.average.net
+    trained = learner(free=0.0, style_dropout=0.0, score_dropout=0.0, steps=150)
+    run(trained, tones(8), 0, 150)
+    net = trained.average.net
     _, roll, style = tones(2)
     wave = played(net, net.scored(roll / 255), style, seeded(2))[:, FRAMES * HOP // 2 + 100 :]
     loudest = torch.fft.rfft(wave).abs().argmax(1) * 4000 / wave.shape[1]
     assert loudest.tolist() == pytest.approx([200, 500], abs=40)
-    family = WaveNet(Checkpoint(CARD, made.weights(), ""), Placement(CPU))
+    family = WaveNet(Checkpoint(CARD, trained.weights(), ""), Placement(CPU))
     (audio,) = run_alone(family.generate(WaveNetParams(seconds=0.05), seeded(1)))
     assert audio.samples.shape == (1, 200)
 
@@ -152,10 +152,10 @@ def test_it_plays_what_the_score_says_and_is_served_so() -> None:
 @pytest.mark.parametrize("fault", ["hop", "pitches", "kind"])
 def test_columns_that_do_not_fit_are_refused(fault: str) -> None:
     sound, roll, style = tones(2)
-    given = {
+    columns = {
         "hop": (sound[:, :-1], roll, style),
         "pitches": (sound, roll[..., :1], style),
         "kind": (sound.float(), roll, style),
     }[fault]
     with pytest.raises(TrainingRefused):
-        learner().step(given, seeded(0))
+        learner().step(columns, seeded(0))

@@ -117,7 +117,7 @@ class Failing:
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "message"),
     [
         ("loss", "loss is nan at step 2"),
         ("weights", "weights.w is not finite at step 5"),
@@ -125,12 +125,12 @@ class Failing:
     ],
 )
 def test_what_is_not_finite_stops_the_run_and_spares_what_was_saved(
-    tmp_path: Path, what: str, told: str
+    tmp_path: Path, what: str, message: str
 ) -> None:
     recipe, run = gan_recipe(), RunFolder(tmp_path)
     learner = Failing(what)
     train(recipe, learner, recipe.data(), run, 2)
-    with pytest.raises(TrainingDiverged, match=told):
+    with pytest.raises(TrainingDiverged, match=message):
         train(recipe, learner, recipe.data(), run, 5)
     again = RunFolder(tmp_path)
     assert again.load(CPU)["steps"] == again.step == 2

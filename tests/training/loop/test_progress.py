@@ -57,10 +57,10 @@ def test_without_a_terminal_there_is_a_line_now_and_then(
         show(step, 0.5)
     said = capsys.readouterr()
     assert said.out == ""
-    told = said.err.splitlines()
-    assert told[0] == "x: step 1 of 100, loss 0.5, 8 images/s, 0:01:39 to go"
-    assert [line.split()[2] for line in told] == ["1", "31", "61", "91", "100"]
-    assert told[-1] == "x: step 100 of 100, loss 0.5, 8 images/s, 0:00:00 to go"
+    output = said.err.splitlines()
+    assert output[0] == "x: step 1 of 100, loss 0.5, 8 images/s, 0:01:39 to go"
+    assert [line.split()[2] for line in output] == ["1", "31", "61", "91", "100"]
+    assert output[-1] == "x: step 100 of 100, loss 0.5, 8 images/s, 0:00:00 to go"
 
 
 def test_speed_is_that_of_late(clock: list[float]) -> None:
@@ -83,5 +83,5 @@ def test_in_a_terminal_there_is_a_bar(
             show(step, 0.25)
     said = capsys.readouterr()
     assert said.out == ""
-    for part in ("5/5", "loss 0.25", "images/s"):
-        assert part in said.err
+    for text in ("5/5", "loss 0.25", "images/s"):
+        assert text in said.err

@@ -59,10 +59,10 @@ def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:
 def test_two_who_write_a_file_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     path = tmp_path / "features"
 
-    def meanwhile(part: Path) -> None:
-        part.write_text("first")
+    def meanwhile(temporary: Path) -> None:
+        temporary.write_text("first")
         write_whole(path, lambda own: own.write_text("second"))
-        assert part.read_text() == "first"
+        assert temporary.read_text() == "first"
 
     write_whole(path, meanwhile)
     assert path.read_text() == "first"

@@ -30,16 +30,16 @@ def first(tmp_path: Path) -> Path:
 def test_it_begins_with_the_very_weights(first: Path) -> None:
     recipe = warm_started(diffusion_recipe(), first.stem, first.parent)
     learner = recipe.learner(DIFFUSION, CPU)
-    held = load(first).tensors
-    assert all(torch.equal(w, held[name].float()) for name, w in learner.weights().items())
+    tensors = load(first).tensors
+    assert all(torch.equal(w, tensors[name].float()) for name, w in learner.weights().items())
     drawn = diffusion_recipe().learner(DIFFUSION, CPU).weights()
-    assert any(not torch.equal(w, held[name].float()) for name, w in drawn.items())
+    assert any(not torch.equal(w, tensors[name].float()) for name, w in drawn.items())
 
 
 def test_the_card_notes_what_it_was_begun_with(first: Path, tmp_path: Path) -> None:
     path = trained(warm_started(diffusion_recipe(), str(first), tmp_path), tmp_path / "second")
-    made = load(path)
-    assert made.header.recipe["begun_with_weights"] == weights_sha256(load(first).tensors)
+    checkpoint = load(path)
+    assert checkpoint.header.recipe["begun_with_weights"] == weights_sha256(load(first).tensors)
 
 
 @pytest.mark.slow
@@ -68,9 +68,9 @@ def test_the_card_of_other_data_notes_it_too(
     order = TrainOptions(
         "tiny", tmp_path / "out", tmp_path / "runs", str(folder), steps=1, start=str(first)
     )
-    told = load(run(order)).header.recipe
-    assert told["begun_with_weights"] == weights_sha256(load(first).tensors)
-    assert told["data"] == "mine"
+    recorded = load(run(order)).header.recipe
+    assert recorded["begun_with_weights"] == weights_sha256(load(first).tensors)
+    assert recorded["data"] == "mine"
 
 
 def test_a_run_is_not_resumed_from_another_beginning(first: Path, tmp_path: Path) -> None:

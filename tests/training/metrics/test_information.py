@@ -48,7 +48,7 @@ def test_divergence_from_what_calls_it_impossible_is_infinite() -> None:
 def test_divergence_of_two_binomials_has_its_closed_form() -> None:
     n, a, b = 12, 0.3, 0.6
     counts = np.arange(n + 1)
-    p, q = (torch.from_numpy(scipy.stats.binom.pmf(counts, n, part)) for part in (a, b))
+    p, q = (torch.from_numpy(scipy.stats.binom.pmf(counts, n, chance)) for chance in (a, b))
     expected = n * (a * math.log(a / b) + (1 - a) * math.log((1 - a) / (1 - b)))
     assert kl_divergence(p, q) == pytest.approx(expected, rel=1e-9)
 
@@ -84,8 +84,8 @@ def test_by_histogram_of_two_normals_it_comes_near_the_closed_form() -> None:
     rng, rho = torch.Generator().manual_seed(6), 0.8
     x, eps = torch.randn(2, 200_000, generator=rng)
     y = rho * x + math.sqrt(1 - rho**2) * eps
-    found = mutual_information(joint_counts(binned(x, 60), binned(y, 60)))
-    assert found == pytest.approx(-math.log(1 - rho**2) / 2, rel=0.05)
+    information = mutual_information(joint_counts(binned(x, 60), binned(y, 60)))
+    assert information == pytest.approx(-math.log(1 - rho**2) / 2, rel=0.05)
 
 
 def test_bins_are_those_of_numpy_and_a_constant_has_one() -> None:

@@ -13,16 +13,16 @@ def test_the_quantiles_are_students() -> None:
 @pytest.mark.parametrize("count", [2, 3, MOST])
 def test_the_interval_is_scipys(count: int) -> None:
     values = np.random.default_rng(count).normal(5, 2, count)
-    found = interval(values.tolist())
+    measured = interval(values.tolist())
     low, high = scipy.stats.t.interval(0.95, count - 1, values.mean(), scipy.stats.sem(values))
-    assert found.mean == pytest.approx(values.mean())
-    assert found.half == pytest.approx((high - low) / 2, rel=1e-3)
+    assert measured.mean == pytest.approx(values.mean())
+    assert measured.half == pytest.approx((high - low) / 2, rel=1e-3)
 
 
 def test_it_holds_the_true_mean_nineteen_times_in_twenty() -> None:
     draws = np.random.default_rng(0).normal(3, 1, (2_000, 4))
-    held = [abs(found.mean - 3) <= found.half for found in map(interval, draws.tolist())]
-    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+    covered = [abs(one.mean - 3) <= one.half for one in map(interval, draws.tolist())]
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
 
 
 def test_one_measurement_has_no_interval() -> None:

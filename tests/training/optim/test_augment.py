@@ -53,10 +53,10 @@ def test_translate_moves_a_row_as_a_whole_and_brings_in_white() -> None:
     x = torch.full((30, 1, 16, 16), -1.0)
     x[:, :, 8, 8] = 0.5
     moved = translate(x, rng())
-    found = (moved == 0.5).nonzero()
-    assert len(found) == 30
-    assert (found[:, 2:] - 8).abs().max() == 2  # an eighth of 16
-    for row, _, y, at in found.tolist():
+    corners = (moved == 0.5).nonzero()
+    assert len(corners) == 30
+    assert (corners[:, 2:] - 8).abs().max() == 2  # an eighth of 16
+    for row, _, y, at in corners.tolist():
         white = (moved[row, 0] == 1).sum().item()
         assert white == 256 - (16 - abs(y - 8)) * (16 - abs(at - 8))
 

@@ -113,9 +113,11 @@ def test_gaussian_nll_is_scipys() -> None:
 
 def test_edges_are_counted_by_what_a_pixel_differs_from_its_neighbours() -> None:
     x = torch.rand(3, 2, 5, 4)
-    wanted, made = torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3, 3)
+    target, output = torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3, 3)
     assert edges_l1(x + 0.25, x) == pytest.approx(0, abs=1e-6)  # no edge has changed
-    made[..., 2] = 0.5  # one edge of two in each of three rows, and none downwards
-    assert edges_l1(made, wanted).item() == 0.25
-    assert edges_l1(made.mT, wanted).item() == 0.25
-    assert edges_l1(-made, made).item() == 0.5  # light on dark is another edge than dark on light
+    output[..., 2] = 0.5  # one edge of two in each of three rows, and none downwards
+    assert edges_l1(output, target).item() == 0.25
+    assert edges_l1(output.mT, target).item() == 0.25
+    assert (
+        edges_l1(-output, output).item() == 0.5
+    )  # light on dark is another edge than dark on light

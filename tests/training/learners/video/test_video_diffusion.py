@@ -12,7 +12,7 @@ from models.nets.unet import UNet
 from models.nets.video_unet import VideoUNet
 from tests.models.families import LATENT, tiny_checkpoint
 from tests.training import clips as made_up
-from tests.training.learners.test_latent_diffusion import goes_on_exactly, parts, run
+from tests.training.learners.test_latent_diffusion import components, goes_on_exactly, run
 from training.learners.standard import StandardLearner
 from training.learners.video.video_diffusion import (
     VideoDiffusionObjective,
@@ -24,7 +24,7 @@ from training.learners.video.video_diffusion import (
 from training.pretrained import encode_images, load_autoencoder
 from training.recipe import Batch
 
-__all__ = ["parts"]  # a fixture
+__all__ = ["components"]  # a fixture
 
 CPU = torch.device("cpu")
 UNET = {k: v for k, v in LATENT["unet"].items() if k != "guess"}  # type: ignore[union-attr]
@@ -46,16 +46,18 @@ def batch(count: int) -> Batch:
     x = made_up.clips(count)
     both = torch.stack([x, x.flip(-1)], 1)
     z = encode_images(net, both.flatten(0, 2)).half().contiguous()
-    return z.view(count, 2, 8, 4, 8, 8), made_up.told(count).clip_texts
+    return z.view(count, 2, 8, 4, 8, 8), made_up.texts(count).clip_texts
 
 
 @pytest.mark.slow
-def test_it_learns_and_goes_on_exactly(parts: Path) -> None:
+def test_it_learns_and_goes_on_exactly(components: Path) -> None:
     rows = batch(6)
-    began = painter(parts)
+    began = painter(components)
 
     def make() -> StandardLearner[Any]:
-        return StandardLearner(VideoDiffusionObjective(CARD, began, made_up.told(6), SETTINGS, CPU))
+        return StandardLearner(
+            VideoDiffusionObjective(CARD, began, made_up.texts(6), SETTINGS, CPU)
+        )
 
     goes_on_exactly(make, rows)
     learner = make()
@@ -64,16 +66,16 @@ def test_it_learns_and_goes_on_exactly(parts: Path) -> None:
     assert learner.sample(12, torch.Generator().manual_seed(0)).shape == (12, 3, 32, 32)
 
 
-def test_it_begins_as_the_painter_of_each_frame(parts: Path) -> None:
-    began = painter(parts)
-    learner = StandardLearner(VideoDiffusionObjective(CARD, began, made_up.told(2), SETTINGS, CPU))
+def test_it_begins_as_the_painter_of_each_frame(components: Path) -> None:
+    began = painter(components)
+    learner = StandardLearner(VideoDiffusionObjective(CARD, began, made_up.texts(2), SETTINGS, CPU))
     painted = UNet(**LATENT["unet"])  # type: ignore[arg-type]
     tensors = {k.removeprefix("unet."): v for k, v in began.tensors.items() if "unet." in k}
     painted.load_state_dict(tensors)
     rng = torch.Generator().manual_seed(1)
     x = torch.randn(2, 8, 4, 8, 8, generator=rng)
     t, style = torch.tensor([10.0, 700.0]), torch.tensor([0, 2])
-    words = made_up.told(2).condition(torch.tensor([1, 2]))
+    words = made_up.texts(2).condition(torch.tensor([1, 2]))
     expected = load_guess()(words.pooled, style)
     with torch.no_grad():
         said = learner.net.eval()(x, t, style, words, expected)
@@ -82,10 +84,10 @@ def test_it_begins_as_the_painter_of_each_frame(parts: Path) -> None:
             assert torch.allclose(said[:, frame], alone, atol=1e-5)
 
 
-def test_another_net_than_the_painter_is_refused(parts: Path) -> None:
+def test_another_net_than_the_painter_is_refused(components: Path) -> None:
     wider = VideoUNet(**{**UNET, "widths": [16, 16]})
     with pytest.raises(RuntimeError, match="size mismatch"):
-        load_image_weights(wider, painter(parts))
+        load_image_weights(wider, painter(components))
 
 
 def test_frames_share_a_part_of_their_noise() -> None:

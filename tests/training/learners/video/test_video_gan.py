@@ -13,37 +13,37 @@ from models.engine.noise import seeded
 from models.params.video import VideoGANParams
 from tests.models.families import load_family, tiny_parts
 from tests.training import clips as made_up
-from tests.training.learners.test_latent_diffusion import goes_on_exactly, parts
-from tests.training.test_own_clips import animation
+from tests.training.data.video.test_own_clips import animation
+from tests.training.learners.test_latent_diffusion import components, goes_on_exactly
 from training.errors import TrainingRefused
 from training.learners.video.video_gan import VideoGANLearner, VideoGANSettings
 from training.pipeline import TrainOptions
 from training.pipeline import run as carry_out
 
-__all__ = ["parts"]  # a fixture
+__all__ = ["components"]  # a fixture
 
 CPU = torch.device("cpu")
 NET: dict[str, Any] = {"latent": 4, "width": 2, "frames": 8, "channels": 3, "size": 32}
 SETTINGS = VideoGANSettings(steps=8, r1_every=3, cool=0.5)
 
 
-def learner(told: int) -> VideoGANLearner:
-    net = {**NET, "told": told, "asked": 6}
+def learner(width: int) -> VideoGANLearner:
+    net = {**NET, "told": width, "asked": 6}
     card = Header(family="video_gan", net=net)
     return VideoGANLearner(card, {"width": 2}, SETTINGS, CPU)
 
 
 def vectors(count: int) -> torch.Tensor:
-    words = made_up.told(count)
+    words = made_up.texts(count)
     return words.pooled[words.clip_texts]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("told", [0, 16])
-def test_it_learns_and_goes_on_exactly(told: int) -> None:
+@pytest.mark.parametrize("width", [0, 16])
+def test_it_learns_and_goes_on_exactly(width: int) -> None:
     rows = (made_up.clips(4), vectors(4))
-    goes_on_exactly(lambda: learner(told), rows)
-    one = learner(told)
+    goes_on_exactly(lambda: learner(width), rows)
+    one = learner(width)
     before = {name: weight.clone() for name, weight in one.weights().items()}
     for step in range(3):
         losses = one.step(rows, torch.Generator().manual_seed(step))
@@ -62,12 +62,12 @@ def test_it_begins_from_no_checkpoint() -> None:
 
 @pytest.mark.slow
 def test_it_learns_from_a_folder_of_videos(
-    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    components: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By its own recipe, made tiny by a file; what comes out makes videos."""
     monkeypatch.setenv("ATELIER_CACHE", str(tmp_path / "cache"))
-    upscaler = tiny_parts(parts)["upscaler"]
-    here = parts / COMPONENTS
+    upscaler = tiny_parts(components)["upscaler"]
+    here = components / COMPONENTS
     (here / f"{upscaler.id}.safetensors").rename(here / "upscaler-emoji.safetensors")
     for number in range(9):
         animation(tmp_path / f"films/red-apple-{number}.gif", [number, 100, 200])

@@ -78,9 +78,9 @@ def test_faults_are_found_where_they_are() -> None:
     sound[: RATE // 4] = 0
     frames = round(1 / FRAME)
     sounding = torch.ones(frames, dtype=torch.bool)
-    found = faults(sound + 0.1, RATE, sounding)
-    assert found["clipped"] == 0
-    assert found["offset"] == pytest.approx(0.1, abs=1e-3)
+    figures = faults(sound + 0.1, RATE, sounding)
+    assert figures["clipped"] == 0
+    assert figures["offset"] == pytest.approx(0.1, abs=1e-3)
     assert faults(sound, RATE, sounding)["silent"] == pytest.approx(0.25, abs=0.01)
     sounding[: frames // 2] = False
     assert faults(sound, RATE, sounding)["silent"] == 0

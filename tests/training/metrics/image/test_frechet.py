@@ -21,9 +21,9 @@ def by_scipy(a: Gaussian, b: Gaussian) -> float:
 
 def test_mean_and_covariance_are_numpys() -> None:
     rows = drawn(0, 50, 4, 3.0)
-    found = gaussian_of(rows)
-    assert np.allclose(found.mean, rows.double().numpy().mean(0))
-    assert np.allclose(found.covariance, np.cov(rows.double().numpy().T))
+    gaussian = gaussian_of(rows)
+    assert np.allclose(gaussian.mean, rows.double().numpy().mean(0))
+    assert np.allclose(gaussian.covariance, np.cov(rows.double().numpy().T))
 
 
 @pytest.mark.parametrize("shift", [0.0, 2.0])

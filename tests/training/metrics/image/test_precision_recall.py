@@ -22,8 +22,8 @@ def test_one_mode_of_two_is_precise_and_recalls_half() -> None:
 
 
 def test_wild_pictures_beside_good_ones_cost_precision_alone() -> None:
-    made = torch.cat([cloud(1), cloud(2) * 0.1 + 60.0])
-    precision, recall = precision_recall(cloud(0), made)
+    generated = torch.cat([cloud(1), cloud(2) * 0.1 + 60.0])
+    precision, recall = precision_recall(cloud(0), generated)
     assert precision == pytest.approx(0.5, abs=0.05)
     assert recall > 0.9
 

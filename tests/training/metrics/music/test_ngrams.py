@@ -21,27 +21,27 @@ def known(*pieces: np.ndarray) -> CopyIndex:
     return CopyIndex.of([runs_of(WORDS, one) for one in pieces])
 
 
-def longest(held: CopyIndex, tokens: np.ndarray) -> int:
-    return held.longest(runs_of(WORDS, tokens))
+def longest(index: CopyIndex, tokens: np.ndarray) -> int:
+    return index.longest(runs_of(WORDS, tokens))
 
 
 TUNE = [60, 62, 64, 65, 67, 69, 71, 72, 60, 48, 55, 61]
 
 
 def test_a_copy_is_found_in_whatever_key_and_wherever_it_stands() -> None:
-    held = known(piece([50, 50, 50]), piece(TUNE))
-    assert longest(held, piece(TUNE)) == len(TUNE)
-    assert longest(held, piece([p + 5 for p in TUNE])) == len(TUNE)
-    assert longest(held, piece(TUNE, at=1.5)) == len(TUNE)
-    assert longest(held, piece(TUNE, drums=9)) == len(TUNE)
-    assert longest(held, piece([1, 3, *TUNE[2:9], 20])) == 7
+    index = known(piece([50, 50, 50]), piece(TUNE))
+    assert longest(index, piece(TUNE)) == len(TUNE)
+    assert longest(index, piece([p + 5 for p in TUNE])) == len(TUNE)
+    assert longest(index, piece(TUNE, at=1.5)) == len(TUNE)
+    assert longest(index, piece(TUNE, drums=9)) == len(TUNE)
+    assert longest(index, piece([1, 3, *TUNE[2:9], 20])) == 7
 
 
 def test_another_rhythm_is_no_copy_and_pieces_are_not_read_across_their_ends() -> None:
-    held = known(piece(TUNE[:6]), piece(TUNE[6:]))
-    assert longest(held, piece(TUNE, quarter=0.25)) == 0
-    assert longest(held, piece(TUNE)) == 6
-    assert longest(held, piece([60])) == 0
+    index = known(piece(TUNE[:6]), piece(TUNE[6:]))
+    assert longest(index, piece(TUNE, quarter=0.25)) == 0
+    assert longest(index, piece(TUNE)) == 6
+    assert longest(index, piece([60])) == 0
     assert longest(known(piece([60])), piece(TUNE)) == 0
 
 

@@ -35,9 +35,9 @@ def test_a_glide_is_smoother_than_a_flicker() -> None:
 def test_the_nearest_is_found_however_it_begins_and_mirrored() -> None:
     rng = torch.Generator().manual_seed(0)
     known = torch.randint(0, 256, (70, 4, 3, 16, 16), generator=rng, dtype=torch.uint8)
-    made = torch.stack([known[69].roll(1, 0), known[3].flip(-1).roll(2, 0), known[0]])
-    apart, place = nearest_clips(made, known)
-    assert place.tolist() == [69, 3, 0]
+    clips = torch.stack([known[69].roll(1, 0), known[3].flip(-1).roll(2, 0), known[0]])
+    apart, index = nearest_clips(clips, known)
+    assert index.tolist() == [69, 3, 0]
     assert apart.max() < 1
     other = nearest_clips(turning(4, 16).expand(-1, -1, 3, -1, -1), known)[0]
     assert other.item() > 30

@@ -77,12 +77,12 @@ BROKEN: list[tuple[str, bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "told"), BROKEN)
+@pytest.mark.parametrize(("name", "content", "message"), BROKEN)
 def test_what_can_not_be_read_is_named(
-    tmp_path: Path, name: str, content: bytes, told: str
+    tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataMissing, match=told):
+    with pytest.raises(DataMissing, match=message):
         read_clip(tmp_path / name, name, 4, 16)
 
 
@@ -126,7 +126,7 @@ def test_captions_come_from_a_table(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "message"),
     [
         ("name,text\n", "must begin with the line file,caption"),
         ("file,caption\nred_ball-0.gif,\n", "no caption for red_ball-0.gif"),
@@ -134,9 +134,9 @@ def test_captions_come_from_a_table(folder: Path) -> None:
         ("file,caption\nred_ball-0.gif,x\n", "no caption for deep/sea.mp4"),
     ],
 )
-def test_a_table_that_does_not_fit_is_told(folder: Path, table: str, told: str) -> None:
+def test_a_table_that_does_not_fit_is_told(folder: Path, table: str, message: str) -> None:
     (folder / "captions.csv").write_text(table)
-    with pytest.raises(DataMissing, match=told):
+    with pytest.raises(DataMissing, match=message):
         read_captions(folder, ["deep/sea.mp4", "red_ball-0.gif"])
 
 

@@ -103,7 +103,9 @@ def test_no_caption_is_in_both_parts(cache: Path) -> None:
         hexcode=np.array([f"{i // 3:x}" for i in range(rows)]),
     )
     data = emoji.load_faces()
-    train, test = ({int(x) // 3 for x in part[0][:, 0, 0, 0]} for part in (data.train, data.test))
+    train, test = (
+        {int(x) // 3 for x in columns[0][:, 0, 0, 0]} for columns in (data.train, data.test)
+    )
     assert train.isdisjoint(test)
     assert train | test == set(range(16))
     assert test

@@ -45,10 +45,10 @@ def test_grey_is_as_bright_as_it_was_and_black_lines_stay() -> None:
 
 
 def test_the_ground_is_white_from_the_edge_on() -> None:
-    found = ground(disc((10, 10, 10), hole=8))
-    assert found[0, 0]
-    assert not found[32, 32]  # white, but within
-    assert torch.equal(found, disc((10, 10, 10)).amin(0) == 255)
+    area = ground(disc((10, 10, 10), hole=8))
+    assert area[0, 0]
+    assert not area[32, 32]  # white, but within
+    assert torch.equal(area, disc((10, 10, 10)).amin(0) == 255)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.ways[0])

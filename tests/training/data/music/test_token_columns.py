@@ -34,11 +34,11 @@ def _style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pieces_are_kept_in_order_but_for_those_that_can_not_be_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    made, again = pieces_of("jazz"), pieces_of("jazz")
+    columns, again = pieces_of("jazz"), pieces_of("jazz")
     kept = [name for name in NAMES if name not in ("piece-3", "piece-4")]
-    assert [test for _, test in made] == [held_out(name) for name in kept]
-    assert any(test for _, test in made)
-    for (tokens, _), (same, _) in zip(made, again, strict=True):
+    assert [test for _, test in columns] == [held_out(name) for name in kept]
+    assert any(test for _, test in columns)
+    for (tokens, _), (same, _) in zip(columns, again, strict=True):
         assert tokens.tolist() == same.tolist() == vocabulary().encode(SCALE, "jazz")
     assert [record.args[0] for record in caplog.records] == ["piece-3", "piece-4"]  # type: ignore[index]
 

@@ -64,18 +64,18 @@ def test_columns_that_only_pad_are_cut_off() -> None:
 def test_a_reader_hides_what_only_pads() -> None:
     known = reader()
     tokens = known.words.table(["red apple", "dog"], 8)
-    told = known.encode(tokens)
-    assert torch.equal(torch.isinf(told.hidden), tokens == 0)
+    texts = known.encode(tokens)
+    assert torch.equal(torch.isinf(texts.hidden), tokens == 0)
     alone = known.encode(trimmed(tokens[1:]))
-    assert torch.allclose(told.pooled[1], alone.pooled[0], atol=1e-6)
+    assert torch.allclose(texts.pooled[1], alone.pooled[0], atol=1e-6)
 
 
 def test_recalls_and_what_chance_gives() -> None:
     """Six pictures of three captions; every picture is nearest to the next caption."""
-    told, right = torch.eye(3), torch.tensor([0, 0, 1, 1, 2, 2])
-    perfect = recall(told[right], told, right)
+    texts, right = torch.eye(3), torch.tensor([0, 0, 1, 1, 2, 2])
+    perfect = recall(texts[right], texts, right)
     assert set(perfect.values()) == {1.0}
-    wrong = recall(told[(right + 1) % 3], told, right)
+    wrong = recall(texts[(right + 1) % 3], texts, right)
     assert (wrong["to_text_at_1"], wrong["to_text_at_5"]) == (0.0, 1.0)
     assert (wrong["to_picture_at_1"], wrong["to_picture_at_5"]) == (0.0, 1.0)
     by_chance = chances(right, 3)
@@ -108,8 +108,8 @@ def test_a_model_that_takes_words_is_asked_for_what_was_learnt() -> None:
     assert sorted(p.prompt for p in asked.params[:2]) == ["apple", "cactus"]  # type: ignore[attr-defined]
     assert asked.label is not None
     assert [data.labels[k] for k in asked.label] == [p.prompt for p in asked.params]  # type: ignore[attr-defined]
-    told = image_requests(header, {"prompt": "dog"}, 2, data)
-    assert (told.label, told.params[1].prompt) == (None, "dog")  # type: ignore[attr-defined]
+    own = image_requests(header, {"prompt": "dog"}, 2, data)
+    assert (own.label, own.params[1].prompt) == (None, "dog")  # type: ignore[attr-defined]
     with pytest.raises(EvaluationRefused, match="no captions"):
         image_requests(header, {}, 2, Data(data.train, (), ()))
 

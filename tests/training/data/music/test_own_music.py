@@ -52,8 +52,8 @@ def test_folders_are_styles_and_one_file_at_least_is_held_out(tmp_path: Path) ->
     assert corpus.styles == ("dub", "ska")
     assert folder.parent == tmp_path / "cache"
     for style in corpus.styles:
-        held = [one.label.test for one in corpus.recordings(style)]
-        assert sorted(held) == [False, True]
+        test = [one.label.test for one in corpus.recordings(style)]
+        assert sorted(test) == [False, True]
     assert build_own(tmp_path / "songs", 60) == folder
     put(tmp_path / "songs/dub/3.wav")
     assert build_own(tmp_path / "songs", 60) != folder

@@ -52,6 +52,8 @@ def test_the_whole_set_has_its_shapes_and_no_picture_twice() -> None:
     for column, count in zip(data.train[1].T, FACTORS.values(), strict=True):
         assert column.unique().tolist() == list(range(count))
     sizes = tuple(FACTORS.values())
-    numbers = [np.ravel_multi_index(part[1].numpy().T, sizes) for part in (data.train, data.test)]
+    numbers = [
+        np.ravel_multi_index(columns[1].numpy().T, sizes) for columns in (data.train, data.test)
+    ]
     assert len(np.unique(np.concatenate(numbers))) == 65_000
     assert np.array_equal(draw(data.test[1][:50].numpy()), data.test[0][:50].numpy())

@@ -34,9 +34,9 @@ def test_noise_is_further_than_pictures_of_the_same_kind() -> None:
 
 def test_nearest_is_zero_for_a_copy_and_the_difference_for_a_shift() -> None:
     known = torch.rand(4, 3, 8, 8) / 2
-    found = nearest_rms(torch.cat([known[1:2], known[2:3] + 0.3]), known)
-    assert found[0] < 1e-3
-    assert found[1] <= 0.3 + 1e-4
+    distances = nearest_rms(torch.cat([known[1:2], known[2:3] + 0.3]), known)
+    assert distances[0] < 1e-3
+    assert distances[1] <= 0.3 + 1e-4
 
 
 def test_a_generators_figures_come_with_their_floors() -> None:

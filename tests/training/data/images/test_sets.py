@@ -114,10 +114,10 @@ def test_a_set_of_ours_is_brought_to_another_size(monkeypatch: pytest.MonkeyPatc
     rows = torch.arange(6, dtype=torch.uint8).mul(40)[:, None, None, None].expand(-1, 1, 28, 28)
     data = Data((rows, torch.arange(6)), (rows[:2], torch.arange(2)), ("a", "b"))
     source = sets._built(lambda: data, "drawn", "Drawn.", "MIT", "MIT")
-    made = source.load(16, 3)
-    assert made.train[0].shape == (6, 3, 16, 16)
-    assert made.train[0][:, 2, 5, 5].tolist() == [0, 40, 80, 120, 160, 200]
-    assert (made.train[1].tolist(), made.labels) == (list(range(6)), ("a", "b"))
+    loaded = source.load(16, 3)
+    assert loaded.train[0].shape == (6, 3, 16, 16)
+    assert loaded.train[0][:, 2, 5, 5].tolist() == [0, 40, 80, 120, 160, 200]
+    assert (loaded.train[1].tolist(), loaded.labels) == (list(range(6)), ("a", "b"))
     assert source.load(28, 1).train[0] is rows
 
 

@@ -77,12 +77,12 @@ def test_a_build_goes_on_where_it_was_broken_off(
     monkeypatch.setattr(build, "TONES", 1.0)
     folder = cache / "clips-4x8"
     whole = build.read_loop
-    made: list[str] = []
+    calls: list[str] = []
 
     def breaks(path: Path, frames: int, size: int) -> object:
-        if len(made) == 1:
+        if len(calls) == 1:
             raise KeyboardInterrupt
-        made.append(path.stem)
+        calls.append(path.stem)
         return whole(path, frames, size)
 
     monkeypatch.setattr(build, "read_loop", breaks)

@@ -22,7 +22,7 @@ def only(folder: Path, channels: int = 3) -> list[list[int]]:
     data = load_folder(draw_folder(folder), 8, channels)
     files = find_pictures(folder)
     rows = iter(data.train[0]), iter(data.test[0])
-    row = [next(rows[held]) for held in held_out_files(files)]
+    row = [next(rows[test]) for test in held_out_files(files)]
     (mine,) = (x for x, name in zip(row, files, strict=True) if name.startswith("mine"))
     return mine[:, 4].T.tolist()  # type: ignore[no-any-return]
 
@@ -110,11 +110,11 @@ def test_the_same_folder_is_the_same_data(tmp_path: Path) -> None:
 
 def test_about_one_in_ten_is_held_out_by_its_name_alone() -> None:
     names = [f"{i}.png" for i in range(500)]
-    held = held_out_files(names)
-    assert 30 < sum(held) < 70
-    assert held_out_files(names[:250]) == held[:250]
-    never = [name for name, out in zip(names, held, strict=True) if not out][:8]
-    always = [name for name, out in zip(names, held, strict=True) if out][:8]
+    test = held_out_files(names)
+    assert 30 < sum(test) < 70
+    assert held_out_files(names[:250]) == test[:250]
+    never = [name for name, out in zip(names, test, strict=True) if not out][:8]
+    always = [name for name, out in zip(names, test, strict=True) if out][:8]
     assert sum(held_out_files(never)) == 1
     assert sum(held_out_files(always)) == 7
 
@@ -126,10 +126,10 @@ def test_labels_come_from_a_table(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(text.replace(', "', ',"').replace("'", ""), "utf-8-sig")
     data = load_folder(tmp_path, 8, 3)
     assert data.labels == ("even, or none", "odd")
-    held = held_out_files(find_pictures(tmp_path))
-    train = [i % 2 for i in range(12) if not held[i]]
+    test = held_out_files(find_pictures(tmp_path))
+    train = [i % 2 for i in range(12) if not test[i]]
     assert data.train[1].tolist() == train
-    assert data.test[1].tolist() == [i % 2 for i in range(12) if held[i]]
+    assert data.test[1].tolist() == [i % 2 for i in range(12) if test[i]]
 
 
 def test_folders_are_labels_if_every_picture_lies_in_one(tmp_path: Path) -> None:
@@ -159,11 +159,11 @@ def test_other_files_are_passed_over_and_told(
 
 
 @pytest.mark.parametrize(
-    ("count", "told"),
+    ("count", "message"),
     [(0, "holds no pictures"), (1, "holds 1 picture "), (7, "holds 7 pictures ")],
 )
-def test_too_few_pictures_are_refused(tmp_path: Path, count: int, told: str) -> None:
-    with pytest.raises(DataMissing, match=rf"{told}.*at least 8 are needed"):
+def test_too_few_pictures_are_refused(tmp_path: Path, count: int, message: str) -> None:
+    with pytest.raises(DataMissing, match=rf"{message}.*at least 8 are needed"):
         load_folder(draw_folder(tmp_path, count), 8, 3)
 
 
@@ -180,7 +180,7 @@ def broken(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "spoil", "told"),
+    ("name", "spoil", "message"),
     [
         ("in/text.png", lambda p: p.write_text("text"), "in/text.png is no picture"),
         ("cut.jpg", broken, "cut.jpg is no picture, or is broken or cut short"),
@@ -190,11 +190,11 @@ def broken(path: Path) -> None:
     ],
 )
 def test_a_file_that_is_no_picture_is_named(
-    tmp_path: Path, name: str, spoil: object, told: str
+    tmp_path: Path, name: str, spoil: object, message: str
 ) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     spoil(tmp_path / name)  # type: ignore[operator]
-    with pytest.raises(DataMissing, match=told):
+    with pytest.raises(DataMissing, match=message):
         load_folder(draw_folder(tmp_path), 8, 3)
 
 
@@ -216,7 +216,7 @@ def test_more_than_memory_should_hold_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (b"", "must begin with the line file,label"),
         (b"name,kind\n00.png,a\n", "must begin with the line file,label"),
@@ -230,7 +230,9 @@ def test_more_than_memory_should_hold_is_refused(
         (b"file,label\n00.png,\xff\n", "labels.csv can't be read"),
     ],
 )
-def test_a_table_that_is_wrong_is_told_by_its_line(tmp_path: Path, text: bytes, told: str) -> None:
+def test_a_table_that_is_wrong_is_told_by_its_line(
+    tmp_path: Path, text: bytes, message: str
+) -> None:
     (draw_folder(tmp_path) / "labels.csv").write_bytes(text)
-    with pytest.raises(DataMissing, match=told):
+    with pytest.raises(DataMissing, match=message):
         load_folder(tmp_path, 8, 3)
