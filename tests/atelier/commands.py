@@ -20,11 +20,11 @@ class Said:
     err: str
 
 
-def environment_with(given: dict[str, str]) -> dict[str, str]:
+def environment_with(variables: dict[str, str]) -> dict[str, str]:
     """This environment, but with no `ATELIER_*` but the given ones; no model is taken over, which
     takes a minute."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("ATELIER_")}
-    return {**inherited, "NO_COLOR": "1", "ATELIER_PACKAGED_MODELS": "false", **given}
+    return {**inherited, "NO_COLOR": "1", "ATELIER_PACKAGED_MODELS": "false", **variables}
 
 
 def atelier(*arguments: str | Path, **environment: str) -> Said:

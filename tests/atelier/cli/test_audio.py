@@ -85,18 +85,18 @@ def test_the_name_of_the_file_says_the_format(
 
 
 @pytest.mark.parametrize(
-    ("made", "kind", "name"),
+    ("artifact", "kind", "name"),
     [(tone(), "mp3", "tiny-wavenet-1.mp3"), (TUNE, "wav", "tiny-wavenet-1.mid")],
 )
 def test_files_are_named_by_model_and_seed(
     working: Callable[..., Any],
     ask: Ask,
     tmp_path: Path,
-    made: Any,
+    artifact: Any,
     kind: str,
     name: str,
 ) -> None:
-    with working(made, kind):
+    with working(artifact, kind):
         said = ask("generate", "audio", "--output-format", kind, "--out", tmp_path)
     assert (said.status, said.out) == (0, f"{tmp_path / name}\n"), said.err
     assert facts_of(tmp_path / name) == TOLD
@@ -134,7 +134,7 @@ def test_a_job_is_heard_into_a_file_or_a_pipe(
 
 
 @pytest.mark.parametrize(
-    ("options", "told", "status"),
+    ("options", "message", "status"),
     [
         (["-o", "song.aiff"], "-o must end in .wav, .flac, .mp3, .ogg, .mid, not .aiff", 2),
         (["-o", "song"], "-o must end in", 2),
@@ -146,8 +146,10 @@ def test_a_job_is_heard_into_a_file_or_a_pipe(
         (["--seconds", "10000"], "seconds must be at most 60", 1),
     ],
 )
-def test_what_can_not_be_is_one_line(ask: Ask, options: list[str], told: str, status: int) -> None:
-    assert told in refused(ask("generate", "audio", *options), status)
+def test_what_can_not_be_is_one_line(
+    ask: Ask, options: list[str], message: str, status: int
+) -> None:
+    assert message in refused(ask("generate", "audio", *options), status)
 
 
 @pytest.mark.parametrize("data", [b"OggS and no facts", b'fLaC {"checkpoint": "cut'])

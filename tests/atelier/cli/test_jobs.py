@@ -38,7 +38,7 @@ def working(settings: Settings, connection: "redis.Redis") -> Callable[..., obje
     worker = Worker(connection)
 
     @contextmanager
-    def scope(outcome: str = "finished", **told: str) -> Iterator[None]:
+    def scope(outcome: str = "finished", **fields: str) -> Iterator[None]:
         """Within, one job is carried out as soon as it comes."""
 
         def work() -> None:
@@ -51,7 +51,7 @@ def working(settings: Settings, connection: "redis.Redis") -> Callable[..., obje
                 "sha256": sha256,
                 "content_type": "image/png",
                 "bytes": len(picture.data),
-                **told,
+                **fields,
             }
             worker.finish(jobs[0], outcome, output=None if outcome == "failed" else output)
 
@@ -183,7 +183,7 @@ def test_models_are_listed_and_shown_whole(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--model", "nonsense"], "nonsense"),
         (["--n", "0"], "n must be between 1 and"),
@@ -197,8 +197,8 @@ def test_models_are_listed_and_shown_whole(ask: Ask) -> None:
         (["--param", "temperature=warm"], "temperature must be a number"),
     ],
 )
-def test_what_the_service_refuses_is_one_line(ask: Ask, arguments: list[str], told: str) -> None:
-    assert told in refused(ask("generate", "image", *arguments))
+def test_what_the_service_refuses_is_one_line(ask: Ask, arguments: list[str], message: str) -> None:
+    assert message in refused(ask("generate", "image", *arguments))
 
 
 @pytest.mark.parametrize("command", ["job", "cancel"])
@@ -207,7 +207,7 @@ def test_an_unknown_job_is_one_line(ask: Ask, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--param", "n=3"], "option of its own: --n"),
         (["--param", "temperature"], "key=value"),
@@ -217,8 +217,8 @@ def test_an_unknown_job_is_one_line(ask: Ask, command: str) -> None:
         (["--frames", "3"], "--frames needs --interpolate-to"),
     ],
 )
-def test_options_that_cannot_be_meant_are_refused_unasked(options: list[str], told: str) -> None:
-    assert told in refused(atelier("generate", "image", *options), 2)
+def test_options_that_cannot_be_meant_are_refused_unasked(options: list[str], message: str) -> None:
+    assert message in refused(atelier("generate", "image", *options), 2)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(

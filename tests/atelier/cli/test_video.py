@@ -97,7 +97,7 @@ def test_a_picture_is_set_in_motion(ask: Ask, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "told"),
+    ("options", "status", "message"),
     [
         (("-o", "x.avi"), 2, "must end in .mp4, .webp, .gif"),
         (("-o", "x.mp4", "-n", "2"), 2, "names one file"),
@@ -108,7 +108,7 @@ def test_a_picture_is_set_in_motion(ask: Ask, tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_is_told(
-    studio: Running, options: tuple[str, ...], status: int, told: str
+    studio: Running, options: tuple[str, ...], status: int, message: str
 ) -> None:
     said = atelier("generate", "video", "a dog", *options, ATELIER_URL=studio.url)
-    assert told in refused(said, status)
+    assert message in refused(said, status)

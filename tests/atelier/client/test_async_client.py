@@ -39,11 +39,11 @@ def service(running: tuple[str, App]) -> Service:
 def tell(running: tuple[str, App], service: Service) -> Tell:
     """Runs a story with a client of the service."""
 
-    async def told(story: Story) -> None:
+    async def run(story: Story) -> None:
         async with AsyncClient(running[0]) as client:
             await story(client)
 
-    return lambda story: asyncio.run(told(story))
+    return lambda story: asyncio.run(run(story))
 
 
 def test_a_job_is_made_followed_and_saved(tell: Tell, service: Service, tmp_path: Path) -> None:

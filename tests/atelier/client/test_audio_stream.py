@@ -55,17 +55,17 @@ def test_a_job_that_is_canceled_is_told_after_what_there_was(
     hall: Running,  # noqa: F811
     worker: Worker,  # noqa: F811
 ) -> None:
-    heard: list[bytes] = []
+    received: list[bytes] = []
     with Client(hall.url) as client:
         job = client.audio()
         working = soon(hall, worker, lambda job: worker.finish(job, "canceled"))
         with pytest.raises(JobCanceled):
-            heard.extend(job.stream())
+            received.extend(job.stream())
         working.join()
         silent = client.audio().cancel()
         with pytest.raises(ConflictError, match="was canceled"):
             list(silent.stream())
-    assert b"".join(heard) == SOUND
+    assert b"".join(received) == SOUND
 
 
 def test_asyncio_hears_the_same(hall: Running, worker: Worker, tmp_path: Path) -> None:  # noqa: F811
@@ -73,7 +73,7 @@ def test_asyncio_hears_the_same(hall: Running, worker: Worker, tmp_path: Path) -
         async with AsyncClient(hall.url) as client:
             job = await client.audio("jazz", seconds=1)
             working = soon(hall, worker, worker.finish)
-            assert b"".join([piece async for piece in job.stream()]) == SOUND
+            assert b"".join([chunk async for chunk in job.stream()]) == SOUND
             working.join()
             return await job.listen(tmp_path / "song.wav")
 
@@ -86,15 +86,15 @@ def answer(status: int = 200, kind: str = "audio/wav") -> httpx.Response:
 
 
 def test_a_connection_that_broke_is_heard_on() -> None:
-    reader, heard = AudioReader(3), b""
-    for pieces in ([SOUND[:100], SOUND[100:9000]], [], [SOUND[:50]], [SOUND[:9001], SOUND[9001:]]):
+    reader, received = AudioReader(3), b""
+    for chunks in ([SOUND[:100], SOUND[100:9000]], [], [SOUND[:50]], [SOUND[:9001], SOUND[9001:]]):
         assert not reader.ended
         reader.opened(answer())
-        for piece in pieces:
-            heard += b"".join(reader.feed(piece))
+        for chunk in chunks:
+            received += b"".join(reader.feed(chunk))
         broken = httpx.RemoteProtocolError("broken", request=answer().request)
-        reader.closed(answer() if pieces and pieces[-1] == SOUND[9001:] else broken)
-    assert (heard, reader.ended) == (SOUND, True)
+        reader.closed(answer() if chunks and chunks[-1] == SOUND[9001:] else broken)
+    assert (received, reader.ended) == (SOUND, True)
 
 
 def test_connections_that_break_in_a_row_are_given_up() -> None:

@@ -41,8 +41,8 @@ def service(running: tuple[str, App]) -> Service:
 
 @pytest.fixture
 def client(running: tuple[str, App], service: Service) -> Iterator[Client]:
-    with Client(running[0]) as made:
-        yield made
+    with Client(running[0]) as client:
+        yield client
 
 
 def test_what_is_asked_for_arrives(client: Client, service: Service) -> None:

@@ -36,8 +36,8 @@ def service(running: tuple[str, App]) -> Service:
 
 @pytest.fixture
 def client(running: tuple[str, App], service: Service) -> Iterator[Client]:
-    with Client(running[0]) as made:
-        yield made
+    with Client(running[0]) as client:
+        yield client
 
 
 @pytest.fixture

@@ -86,8 +86,8 @@ class Service:
         going = {"job_id": job_id, "status": "in_progress"}
         self.log.append(("status", dict(self.jobs[job_id])))
         for step in range(1, steps + 1):
-            told = going | {"step": step, "steps": steps, "value": step / steps}
-            self.log.append(("progress", told))
+            progress = going | {"step": step, "steps": steps, "value": step / steps}
+            self.log.append(("progress", progress))
         self.log.append((status, self.ended(job_id, status)))
 
     def ended(self, job_id: str, status: str = "completed") -> dict[str, Any]:
@@ -159,11 +159,11 @@ class App:
         ends = {"first_id": first, "last_id": last, "has_more": len(jobs) > len(page)}
         return JSONResponse({"object": "list", "data": page, **ends})
 
-    def found(self, request: Request) -> dict[str, Any] | None:
+    def find(self, request: Request) -> dict[str, Any] | None:
         return self.service.jobs.get(request.path_params["id"])
 
     async def job(self, request: Request) -> Response:
-        job = self.found(request)
+        job = self.find(request)
         return JSONResponse(job) if job else refusal(404, "job_not_found")
 
     async def delete(self, request: Request) -> Response:
@@ -176,7 +176,7 @@ class App:
         return JSONResponse(self.service.ended(request.path_params["id"], "canceled"))
 
     async def events(self, request: Request) -> Response:
-        if not self.found(request):
+        if not self.find(request):
             return refusal(404, "job_not_found")
         last = request.headers.get("last-event-id")
         seen = int(last.partition("-")[0]) if last else 0

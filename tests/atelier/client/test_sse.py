@@ -12,9 +12,9 @@ from atelier import ConnectionFailed
 from atelier.client.sse import Event, EventParser, EventReader, Message
 
 
-def parsed(*pieces: bytes) -> list[Message]:
+def parsed(*chunks: bytes) -> list[Message]:
     parser = EventParser()
-    return [message for piece in pieces for message in parser.feed(piece)]
+    return [message for chunk in chunks for message in parser.feed(chunk)]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_it_reads_by_the_letter(stream: bytes, expected: list[Message]) -> None:
 def test_cuts_change_nothing(parts: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(parts)
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    pieces = [stream[a:b] for a, b in pairwise(edges)]
-    assert parsed(*pieces) == parsed(stream)
+    chunks = [stream[a:b] for a, b in pairwise(edges)]
+    assert parsed(*chunks) == parsed(stream)
 
 
 def test_an_event_that_waits_for_nothing_is_not_held_back() -> None:

@@ -85,11 +85,11 @@ def test_what_else_is_wrong_ends_the_service_with_the_reason(
     damage(log)
     left = log.read_bytes().rstrip(b"\0") if log.exists() else None
     process = supervise(folder, api="import time; time.sleep(60)")
-    status, told = ended(process, 60)
+    status, errors = ended(process, 60)
     assert status != 0
-    assert "valkey can't read what it has kept: " in told
-    assert str(folder / "valkey" / "log") in told
-    assert last_reason(folder / "valkey" / "log") in told
+    assert "valkey can't read what it has kept: " in errors
+    assert str(folder / "valkey" / "log") in errors
+    assert last_reason(folder / "valkey" / "log") in errors
     assert (log.read_bytes().rstrip(b"\0") if log.exists() else None) == left
 
 

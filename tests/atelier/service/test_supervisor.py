@@ -89,11 +89,11 @@ def descendants(pid: int) -> set[int]:
     """Every process below this one."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
     pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
-    found, fresh = set(), {pid}
+    pids, fresh = set(), {pid}
     while fresh:
-        fresh = {child for child, parent in pairs if parent in fresh} - found
-        found |= fresh
-    return found
+        fresh = {child for child, parent in pairs if parent in fresh} - pids
+        pids |= fresh
+    return pids
 
 
 def alive(pid: int) -> bool:
@@ -140,8 +140,8 @@ def began(folder: Path, workers: int) -> None:
 
 
 def ended(process: subprocess.Popen[str], seconds: float = 20) -> tuple[int, str]:
-    _, told = process.communicate(timeout=seconds)
-    return process.returncode, told
+    _, errors = process.communicate(timeout=seconds)
+    return process.returncode, errors
 
 
 @pytest.mark.slow
@@ -198,9 +198,9 @@ def test_what_a_script_reads_is_one_line(folder: Path) -> None:
     ready(process)
     began(folder, 2)
     process.terminate()
-    said, told = process.communicate(timeout=20)
+    said, errors = process.communicate(timeout=20)
     assert said == ""
-    assert "the worker began" in told
+    assert "the worker began" in errors
 
 
 def test_a_proxy_for_the_world_outside_is_not_asked(folder: Path) -> None:
@@ -251,9 +251,9 @@ def test_a_child_that_cannot_be_started_now_is_tried_later() -> None:
 
 def test_a_child_that_cannot_be_configured_stops_everything(folder: Path) -> None:
     process = supervise(folder, api="raise SystemExit(78)")
-    status, told = ended(process)
+    status, errors = ended(process)
     assert status != 0
-    assert "api can't run as configured" in told
+    assert "api can't run as configured" in errors
 
 
 def test_a_child_that_keeps_dying_is_started_ever_more_slowly() -> None:

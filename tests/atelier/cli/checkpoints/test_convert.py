@@ -32,8 +32,8 @@ def test_a_folder_becomes_a_checkpoint_that_needs_it_no_more(folder: Path, tmp_p
     path = tmp_path / "mine.safetensors"
     assert (said.status, said.out) == (0, f"{path}\n"), said.err
     shutil.rmtree(copy)
-    told = json.loads(atelier("inspect", path).out)
-    assert (told["title"], told["licence"]) == ("Mine", "CreativeML Open RAIL-M")
+    header = json.loads(atelier("inspect", path).out)
+    assert (header["title"], header["licence"]) == ("Mine", "CreativeML Open RAIL-M")
     assert not (tmp_path / COMPONENTS).exists()
     params = StableDiffusionParams(prompt="a red apple", steps=2)
     (picture,) = run_alone(load_family(path).generate(params, seeded(1)))
@@ -67,9 +67,9 @@ def test_a_model_of_open_clip_becomes_a_part(tmp_path: Path) -> None:
     said = atelier(*command, "--licence", "MIT", "--title", "Tiny")
     path = out / COMPONENTS / "tiny.safetensors"
     assert (said.status, said.out) == (0, f"{path}\n"), said.err
-    told = json.loads(atelier("inspect", path).out)
-    assert (told["family"], told["title"], told["licence"]) == ("clip", "Tiny", "MIT")
-    assert told["process"]["words"] == "all"
+    header = json.loads(atelier("inspect", path).out)
+    assert (header["family"], header["title"], header["licence"]) == ("clip", "Tiny", "MIT")
+    assert header["process"]["words"] == "all"
     assert "is there already" in refused(atelier(*command))
     assert atelier(*command, "--replace").status == 0
     unknown = atelier("import", "open-clip", "ViT-B32", source.weights, "--out", out)

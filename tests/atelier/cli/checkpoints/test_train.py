@@ -50,17 +50,17 @@ def test_foreign_weights_become_a_checkpoint(weights: Path, tmp_path: Path) -> N
     said = atelier("import", "dcgan", weights, "--key", "netG", "--out", out, *card)
     assert (said.status, said.out) == (0, f"{out / 'weights.safetensors'}\n"), said.err
     assert picture_of(out / "weights.safetensors", 0).pixels.shape == (1, 32, 32)
-    told = json.loads(atelier("inspect", out / "weights.safetensors").out)
-    assert told["net"] == {"kind": "dcgan", **NET}
-    assert (told["title"], told["licence"], told["data"]) == ("Small", "MIT", "Noise")
-    assert told["sha256"] == file_sha256(out / "weights.safetensors")
+    header = json.loads(atelier("inspect", out / "weights.safetensors").out)
+    assert header["net"] == {"kind": "dcgan", **NET}
+    assert (header["title"], header["licence"], header["data"]) == ("Small", "MIT", "Noise")
+    assert header["sha256"] == file_sha256(out / "weights.safetensors")
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_the_net_is_read_off_the_shapes(prefix: str, tmp_path: Path) -> None:
     net = {"latent": 7, "width": 2, "channels": 3, "size": 16}
-    held = Generator(**net).state_dict()
-    old = {prefix + k: v for k, v in held.items() if not k.endswith("num_batches_tracked")}
+    weights = Generator(**net).state_dict()
+    old = {prefix + k: v for k, v in weights.items() if not k.endswith("num_batches_tracked")}
     torch.save(old, tmp_path / "old.pth")
     said = atelier("import", "dcgan", tmp_path / "old.pth", ATELIER_CHECKPOINTS=str(tmp_path))
     assert said.status == 0, said.err
@@ -74,7 +74,7 @@ def test_a_checkpoint_is_never_overwritten(weights: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["dcgan"], "name its entry: epoch, netG"),
         (["dcgan", "--key", "netD"], "has no entry 'netD'"),
@@ -82,11 +82,11 @@ def test_a_checkpoint_is_never_overwritten(weights: Path, tmp_path: Path) -> Non
     ],
 )
 def test_what_cannot_be_imported_is_one_line(
-    weights: Path, tmp_path: Path, arguments: list[str], told: str
+    weights: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     family, *options = arguments
     said = atelier("import", family, weights, *options, "--out", tmp_path / "out")
-    assert told in refused(said)
+    assert message in refused(said)
     assert not (tmp_path / "out").exists()
 
 
