@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from app.core.settings import EX_CONFIG, Misconfigured, read_settings
-from atelier.cli.results import save
+from atelier.cli.results import save_output
 from atelier.cli.terminal.progress import follow
 from atelier.client.client import Client
 from atelier.client.jobs import Job
@@ -82,7 +82,7 @@ def save_all(folder: Path, title: str, jobs: list[Job]) -> list[Path]:
     for job in jobs:
         follow(job)
         job.wait()
-        paths += [save(output, folder, job.model) for output in job.outputs]
+        paths += [save_output(output, folder, job.model) for output in job.outputs]
     out.print(f"[bold]{title}[/] in {time.monotonic() - start:.1f} s")
     for path in paths:
         out.print(f"  {path}")

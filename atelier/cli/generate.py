@@ -19,7 +19,7 @@ from atelier.cli.options import (
     merge_params,
 )
 from atelier.cli.output import fail
-from atelier.cli.results import format_by_name, report, save_outputs
+from atelier.cli.results import format_by_name, print_results, save_outputs
 from models.modalities import MODALITIES
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def add_command(group: typer.Typer, modality: str) -> None:
     """Adds the command that generates a modality."""
 
     def command(**values: Any) -> None:
-        run(modality, values)
+        generate_and_save(modality, values)
 
     own = OPTIONS.get(modality, (prompt("What to generate."),))
     command.__signature__ = Signature([*own, *COMMON])  # type: ignore[attr-defined]
@@ -164,7 +164,7 @@ for name in MODALITIES:
     add_command(generate, name)
 
 
-def run(modality: str, values: dict[str, Any]) -> None:
+def generate_and_save(modality: str, values: dict[str, Any]) -> None:
     """Submits the request that the options describe. Saves and lists its outputs, or detaches."""
     file, to, detach, keep, as_json, pairs = (
         values.pop(key) for key in ("file", "to", "detach", "keep", "as_json", "param")
@@ -185,7 +185,7 @@ def run(modality: str, values: dict[str, Any]) -> None:
             if isinstance(path, Path):
                 body[param] = service.upload(path)["sha256"]
         job = service.submit(modality, body)
-        report(job, [job.id] if detach else save_outputs(job, to, keep, file), as_json)
+        print_results(job, [job.id] if detach else save_outputs(job, to, keep, file), as_json)
 
 
 def interpolation(seed: int | None, frames: int | None) -> dict[str, int] | None:

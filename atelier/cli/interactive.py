@@ -8,7 +8,7 @@ import typer
 
 from atelier.cli.options import ApiKey, Model, OutFolder, Url, client
 from atelier.cli.output import fail
-from atelier.cli.results import save
+from atelier.cli.results import save_output
 from atelier.cli.terminal.progress import cancel_on_interrupt
 
 
@@ -51,7 +51,7 @@ def write(
 
     With --story, --poem or --continue it writes one text to standard output, for scripts.
     """
-    from atelier.cli.terminal.write_repl import WriteRepl, show
+    from atelier.cli.terminal.write_repl import WriteRepl, print_text
 
     params = {
         "style": style,
@@ -75,9 +75,9 @@ def write(
             return
         job = service.submit("story", params | once[0])
         with cancel_on_interrupt(job, keep=False):
-            show(job)
+            print_text(job)
         if to is not None:
-            paths = [str(save(output, to, job.model)) for output in job.outputs]
+            paths = [str(save_output(output, to, job.model)) for output in job.outputs]
             print(*paths, sep="\n", file=sys.stderr)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from atelier.cli.options import ApiKey, AsJson, OutFolder, Url, client
 from atelier.cli.output import fail, show_json, show_rows
-from atelier.cli.results import report, save_outputs
+from atelier.cli.results import print_results, save_outputs
 
 JobId = Annotated[str, typer.Argument(metavar="JOB")]
 
@@ -76,7 +76,7 @@ def fetch(
     """Wait for a job if it still runs, and save its files. Ctrl-C leaves the job running."""
     with client(url, api_key) as service:
         job = service.job(job_id)
-        report(job, save_outputs(job, to, keep=True), as_json)
+        print_results(job, save_outputs(job, to, keep=True), as_json)
 
 
 def job(job_id: JobId, url: Url = None, api_key: ApiKey = None) -> None:

@@ -33,22 +33,22 @@ def save_outputs(job: "Job", folder: Path, keep: bool, file: Path | None = None)
         follow(job)
         job.wait()
     if file is None:
-        return [str(save(output, folder, job.model)) for output in job.outputs]
+        return [str(save_output(output, folder, job.model)) for output in job.outputs]
     file.parent.mkdir(parents=True, exist_ok=True)
     first, *others = [x for x in job.outputs if x.role not in SECONDARY] or job.outputs
     saved = [first.save(file)]
-    saved += [x.save(unused(file.with_suffix(suffix_of(x)))) for x in others]
+    saved += [x.save(unused_path(file.with_suffix(suffix_of(x)))) for x in others]
     return [str(path) for path in saved]
 
 
-def save(output: "Output", folder: Path, model: str) -> Path:
+def save_output(output: "Output", folder: Path, model: str) -> Path:
     """Saves an output as MODEL-SEED. Another file of that name is kept."""
     role = f"-{output.role}" if output.role in SECONDARY else ""
     folder.mkdir(parents=True, exist_ok=True)
-    return output.save(unused(folder / f"{model}-{output.seed}{role}{suffix_of(output)}"))
+    return output.save(unused_path(folder / f"{model}-{output.seed}{role}{suffix_of(output)}"))
 
 
-def unused(path: Path) -> Path:
+def unused_path(path: Path) -> Path:
     """Returns the path, with a number if another file has it."""
     free, count = path, 1
     while free.exists():
@@ -61,7 +61,7 @@ def suffix_of(output: "Output") -> str:
     return SUFFIXES.get(output.content_type, "." + output.content_type.rpartition("/")[2])
 
 
-def report(job: "Job", lines: list[str], as_json: bool) -> None:
+def print_results(job: "Job", lines: list[str], as_json: bool) -> None:
     """Prints the lines, or the job as JSON, and the notes of its outputs to standard error."""
     if as_json:
         show_json(job.data)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from atelier.client.drivers import AsyncDriver, Driver
-from atelier.client.flows import Query, Send, call, fetch
+from atelier.client.flows import Query, Send, call, fetch_json
 from atelier.client.jobs import AsyncJob, Job
 from atelier.client.modalities import Modalities
 from atelier.client.requests import (
@@ -37,7 +37,7 @@ class Client(Driver, Modalities[Job]):
         return Job(self, self.run(submit_job(modality, body, idempotency_key, self.max_retries)))
 
     def job(self, job_id: str) -> Job:
-        return Job(self, self.run(fetch(Send("GET", job_path(job_id)), self.max_retries)))
+        return Job(self, self.run(fetch_json(Send("GET", job_path(job_id)), self.max_retries)))
 
     def jobs(
         self,
@@ -59,7 +59,7 @@ class Client(Driver, Modalities[Job]):
 
     def model(self, model_id: str) -> Card:
         """Returns a model's card. Raises NotFoundError."""
-        card: Card = self.run(fetch(Send("GET", model_path(model_id)), self.max_retries))
+        card: Card = self.run(fetch_json(Send("GET", model_path(model_id)), self.max_retries))
         return card
 
     def upload(self, source: str | Path | bytes, content_type: str | None = None) -> Card:
@@ -88,7 +88,7 @@ class AsyncClient(AsyncDriver, Modalities[Coroutine[Any, Any, AsyncJob]]):
         return AsyncJob(self, await self.run(flow))
 
     async def job(self, job_id: str) -> AsyncJob:
-        flow = fetch(Send("GET", job_path(job_id)), self.max_retries)
+        flow = fetch_json(Send("GET", job_path(job_id)), self.max_retries)
         return AsyncJob(self, await self.run(flow))
 
     async def jobs(
@@ -105,7 +105,7 @@ class AsyncClient(AsyncDriver, Modalities[Coroutine[Any, Any, AsyncJob]]):
         return await self.run(list_models(self.max_retries))
 
     async def model(self, model_id: str) -> Card:
-        card: Card = await self.run(fetch(Send("GET", model_path(model_id)), self.max_retries))
+        card: Card = await self.run(fetch_json(Send("GET", model_path(model_id)), self.max_retries))
         return card
 
     async def upload(self, source: str | Path | bytes, content_type: str | None = None) -> Card:

@@ -164,7 +164,7 @@ def error_of(response: httpx.Response) -> APIError:
     return BY_STATUS.get(status, ServerError if status >= 500 else APIError)(response)
 
 
-def checked(outcome: Outcome) -> httpx.Response:
+def check_outcome(outcome: Outcome) -> httpx.Response:
     """Returns a successful response. Raises APIError, ConnectionFailed."""
     if isinstance(outcome, httpx.TransportError):
         what = str(outcome) or type(outcome).__name__
@@ -191,7 +191,7 @@ def advice(error: Exception) -> str:
             return ""
 
 
-def json_of(response: httpx.Response) -> Any:
+def parse_json(response: httpx.Response) -> Any:
     """Parses a response. Raises ConnectionFailed if another program than the service sent it."""
     try:
         return response.json()

@@ -12,7 +12,13 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
-from atelier.client.errors import ConnectionFailed, Outcome, checked, json_of, pause_before_retry
+from atelier.client.errors import (
+    ConnectionFailed,
+    Outcome,
+    check_outcome,
+    parse_json,
+    pause_before_retry,
+)
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -74,14 +80,14 @@ def call(request: Send, max_retries: int) -> Flow[httpx.Response]:
         outcome: Outcome = yield request
         pause = pause_before_retry(outcome, attempt, max_retries)
         if pause is None:
-            return checked(outcome)
+            return check_outcome(outcome)
         yield Pause(pause)
     raise AssertionError("unreachable")
 
 
-def fetch(request: Send, max_retries: int) -> Flow[Any]:
+def fetch_json(request: Send, max_retries: int) -> Flow[Any]:
     """Returns the parsed JSON of a call's response."""
-    return json_of((yield from call(request, max_retries)))
+    return parse_json((yield from call(request, max_retries)))
 
 
 class StreamReader(Generic[T]):
@@ -117,7 +123,7 @@ class StreamReader(Generic[T]):
         """Ends a connection. Raises APIError or ConnectionFailed where another can't help."""
         pause = pause_before_retry(outcome, self._failures, self._max_retries)
         if pause is None:
-            checked(outcome)
+            check_outcome(outcome)
             return
         self._failures += 1
         self.pause = pause

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from atelier.client.flows import Block, Emit, Flow, Send, Stream, fetch
+from atelier.client.flows import Block, Emit, Flow, Send, Stream, fetch_json
 
 PAGE = 100  # jobs in one response at most
 
@@ -22,7 +22,7 @@ def submit_job(
     """Returns the record of a new job, or of the one that was submitted with the same key."""
     content = json.dumps(dict(body), allow_nan=False).encode()
     headers = {"Content-Type": "application/json", "Idempotency-Key": key or str(uuid.uuid4())}
-    return fetch(
+    return fetch_json(
         Send("POST", f"/generate/{quote(modality, safe='')}", content, headers), max_retries
     )
 
@@ -36,7 +36,9 @@ def list_jobs(
     more = True
     while more and limit != 0:
         size = PAGE if limit is None else min(PAGE, limit)
-        page = yield from fetch(Send("GET", "/jobs", query=query | {"limit": size}), max_retries)
+        page = yield from fetch_json(
+            Send("GET", "/jobs", query=query | {"limit": size}), max_retries
+        )
         for data in page["data"]:
             yield Emit(data)
         query["after"], more = page["last_id"], page["has_more"]
@@ -45,7 +47,7 @@ def list_jobs(
 
 
 def list_models(max_retries: int) -> Flow[list[Card]]:
-    models: list[Card] = (yield from fetch(Send("GET", "/models"), max_retries))["data"]
+    models: list[Card] = (yield from fetch_json(Send("GET", "/models"), max_retries))["data"]
     return models
 
 
@@ -63,5 +65,5 @@ def upload_file(
         content = yield Block(partial(Path.read_bytes, Path(source)))
         guess = mimetypes.guess_type(source)[0]
     headers = {"Content-Type": content_type or guess or "application/octet-stream"}
-    stored: Card = yield from fetch(Send("POST", "/artifacts", content, headers), max_retries)
+    stored: Card = yield from fetch_json(Send("POST", "/artifacts", content, headers), max_retries)
     return stored

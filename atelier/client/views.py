@@ -13,7 +13,7 @@ from app.core.text_assembly import ItemTexts, TextChanged
 from atelier.client.audio_stream import AudioReader, WavFile
 from atelier.client.drivers import AsyncDriver, Driver
 from atelier.client.errors import JobCanceled, JobFailed, NotFoundError, Problem, TextChangedError
-from atelier.client.flows import Block, Flow, Send, Stream, ValueStream, call, fetch, receive
+from atelier.client.flows import Block, Flow, Send, Stream, ValueStream, call, fetch_json, receive
 from atelier.client.sse import Event, EventReader
 
 D = TypeVar("D", bound=Driver | AsyncDriver)
@@ -138,7 +138,7 @@ class JobView(Generic[D]):
             raise JobCanceled(self)
 
     def _fetch(self, method: str, path: str) -> Flow[Self]:
-        self.data = yield from fetch(Send(method, path), self._client.max_retries)
+        self.data = yield from fetch_json(Send(method, path), self._client.max_retries)
         return self
 
     def _delete(self) -> Flow[None]:

@@ -34,7 +34,7 @@ class Cut(NamedTuple):
     copy: Path
 
 
-def repair(data: Path, server: str | Path) -> Cut | None:
+def repair_log(data: Path, server: str | Path) -> Cut | None:
     """Cuts the zeros at the end of a log, and copies the end first. The server must not run."""
     log = newest_part(data)
     if log is None or not (zeros := trailing_zeros(log)):

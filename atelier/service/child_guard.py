@@ -24,7 +24,7 @@ from pathlib import Path
 
 from app.core import parent_watch
 from app.core.log import configure
-from atelier.service.append_log import is_unreadable, last_reason, repair
+from atelier.service.append_log import is_unreadable, last_reason, repair_log
 
 log = logging.getLogger("atelier.child_guard")
 
@@ -33,7 +33,7 @@ PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)  # loaded before any fork
 
 
-def claim(folder: Path, patience: float = math.inf) -> int:
+def lock_folder(folder: Path, patience: float = math.inf) -> int:
     """Returns the descriptor of a lock on the folder. Raises BlockingIOError after `patience` s."""
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     end = time.monotonic() + patience
@@ -59,9 +59,9 @@ def main() -> int:
     configure("info")
     os.umask(0o077)
     data = Path(folder)
-    lock = claim(data)
+    lock = lock_folder(data)
     try:
-        if cut := repair(data, command[0]):
+        if cut := repair_log(data, command[0]):
             log.warning("zeros cut off the end of the log", extra=cut._asdict())
     except OSError as error:
         log.error("the end of the log can't be repaired", extra={"reason": str(error)})

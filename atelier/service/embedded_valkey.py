@@ -16,8 +16,8 @@ import redis
 
 from app.core.addresses import path_url
 from app.core.settings import socket_in
-from atelier.service.append_log import last_reason, repair
-from atelier.service.child_guard import claim
+from atelier.service.append_log import last_reason, repair_log
+from atelier.service.child_guard import lock_folder
 from atelier.service.state_folder import discard_socket, prepare_socket, prepare_state
 
 START_SECONDS = 20.0
@@ -82,11 +82,11 @@ class EmbeddedServer:
         """Starts it and waits until it answers. Raises NoServer."""
         command = self.command()
         try:
-            lock = claim(self.data, PATIENCE)
+            lock = lock_folder(self.data, PATIENCE)
         except BlockingIOError:
             raise NoServer(f"another server is using {self.data}") from None
         try:
-            repair(self.data, command[0])
+            repair_log(self.data, command[0])
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, pass_fds=[lock], umask=0o077
             )

@@ -159,7 +159,7 @@ class Supervisor:
 
     def _run_in(self, state: Path) -> None:
         reading, writing = os.pipe()
-        with lock(state):
+        with lock_state(state):
             port = bindable_port(self.settings.host, self.settings.port)
             self.settings = self.settings.model_copy(update={"port": port})
             self._plan(state, reading)
@@ -269,7 +269,7 @@ def stop_together(children: Sequence[Child], grace: float) -> None:
         child.wait(max(0.0, end - time.monotonic()))
 
 
-def lock(state: Path) -> IO[str]:
+def lock_state(state: Path) -> IO[str]:
     """Locks the state folder while the file is open. Raises Refused if it is locked already."""
     file = (state / "lock").open("a+")
     try:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atelier.cli.results import save
+from atelier.cli.results import save_output
 from atelier.cli.terminal.repl import Repl
 from atelier.cli.terminal.terminal_image import JobDisplay
 
@@ -37,6 +37,6 @@ class PaintRepl:
         for output in job.outputs:
             if output.role == "picture":
                 self._display.show(output.read())
-            print(save(output, self._folder, job.model), flush=True)
+            print(save_output(output, self._folder, job.model), flush=True)
             for note in output.notes:
                 self._repl.say(f"atelier: {note}")

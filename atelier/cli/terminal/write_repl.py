@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atelier.cli.results import save
+from atelier.cli.results import save_output
 from atelier.cli.terminal.repl import LEAVING, Repl
 from atelier.client.errors import AtelierError, JobError
 
@@ -66,7 +66,7 @@ class WriteRepl:
         """Shows a text while it is written, and saves it if there is a folder for it."""
         job = self._service.submit("story", body)
         try:
-            text = show(job)
+            text = print_text(job)
         except KeyboardInterrupt:
             self._repl.say("\ncanceled")
             return
@@ -75,10 +75,10 @@ class WriteRepl:
             if output.title:
                 self._repl.say(f"({output.title})", style="dim")
             if self._folder is not None:
-                self._repl.say(str(save(output, self._folder, job.model)))
+                self._repl.say(str(save_output(output, self._folder, job.model)))
 
 
-def show(job: "Job") -> str:
+def print_text(job: "Job") -> str:
     """Prints the first text of a job while it is written, and returns it. Raises AtelierError.
 
     Ctrl-C or a closed pipe cancels the job.

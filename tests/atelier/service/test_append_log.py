@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from atelier.service.append_log import last_reason, newest_part, repair, trailing_zeros
+from atelier.service.append_log import last_reason, newest_part, repair_log, trailing_zeros
 from atelier.service.embedded_valkey import EmbeddedServer, find_server
 from tests.atelier.service.test_supervisor import ended, folder, supervise  # noqa: F401 (a fixture)
 
@@ -95,12 +95,12 @@ def test_what_else_is_wrong_ends_the_service_with_the_reason(
 
 def test_a_log_that_is_whole_is_left_alone(log: Path) -> None:
     before = log.stat().st_mtime_ns
-    assert repair(log.parents[1], find_server()) is None
+    assert repair_log(log.parents[1], find_server()) is None
     assert log.stat().st_mtime_ns == before
 
 
 def test_there_is_nothing_to_repair_before_the_first_start(tmp_path: Path) -> None:
-    assert repair(tmp_path, find_server()) is None
+    assert repair_log(tmp_path, find_server()) is None
 
 
 @pytest.mark.parametrize(
@@ -123,5 +123,5 @@ def test_zeros_are_not_cut_before_they_are_copied(
 
     monkeypatch.setattr("atelier.service.append_log._copy_end", refuse)
     with pytest.raises(OSError, match="the disk is full"):
-        repair(log.parents[1], find_server())
+        repair_log(log.parents[1], find_server())
     assert log.stat().st_size == size

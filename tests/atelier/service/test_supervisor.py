@@ -15,9 +15,9 @@ import redis
 
 from app.core.settings import Settings
 from atelier.service import embedded_valkey
-from atelier.service.child_guard import claim
+from atelier.service.child_guard import lock_folder
 from atelier.service.embedded_valkey import EmbeddedServer, NoServer
-from atelier.service.supervisor import Child, Refused, Supervisor, free_port, lock
+from atelier.service.supervisor import Child, Refused, Supervisor, free_port, lock_state
 from tests.atelier.commands import atelier, atelier_process, refused
 
 STAND_IN = """
@@ -292,9 +292,9 @@ def test_a_child_that_runs_once_is_not_started_again() -> None:
 
 
 def test_two_supervisors_never_share_a_state_folder(folder: Path) -> None:
-    with lock(folder), pytest.raises(Refused, match="another `atelier up`"):
-        lock(folder)
-    lock(folder).close()
+    with lock_state(folder), pytest.raises(Refused, match="another `atelier up`"):
+        lock_state(folder)
+    lock_state(folder).close()
 
 
 def test_the_server_keeps_what_it_acknowledged_over_kill_9(folder: Path) -> None:
@@ -328,10 +328,10 @@ def test_the_data_is_locked_for_as_long_as_the_server_lives(folder: Path) -> Non
     ready(process)
     until(lambda: answers(folder))  # the stand-in for the API is ready without it
     with pytest.raises(BlockingIOError):
-        claim(folder / "valkey", 0)
+        lock_folder(folder / "valkey", 0)
     process.kill()
     ended(process)
-    os.close(claim(folder / "valkey", 10))
+    os.close(lock_folder(folder / "valkey", 10))
 
 
 def test_a_state_folder_may_lie_too_deep_for_a_socket(tmp_path: Path) -> None:
