@@ -39,7 +39,7 @@ LABELS = {
 SORA = "ignore:The Sora API:DeprecationWarning"  # OpenAI's own
 TUNE = Score((Note(0.0, 0.4, 60), Note(0.4, 0.8, 62)))
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]  # all models are loaded first
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]  # all models are loaded first
 
 
 @pytest.fixture(scope="module")
