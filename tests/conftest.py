@@ -18,7 +18,7 @@ from models.checkpoint.weights import save
 from models.nets.vae import VAENet
 from tests.scheduling import FileScheduling
 
-NET = {"size": 28, "channels": 1, "width": 4, "latent": 4}
+NET: dict[str, Any] = {"size": 28, "channels": 1, "width": 4, "latent": 4}
 MODEL = "vae-fashion"
 
 

@@ -20,7 +20,7 @@ def tried(url: str) -> dict[str, Any]:
             prompt="a red apple",
             poll_interval_ms=20,
             seconds="4",
-            extra_body=few,  # type: ignore[arg-type]
+            extra_body=few,
         )
         variants: tuple[Any, ...] = ("video", "thumbnail", "spritesheet")
         content = [client.videos.download_content(made.id, variant=x).read() for x in variants]

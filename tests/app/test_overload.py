@@ -5,6 +5,7 @@ import itertools
 import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 import redis
@@ -54,7 +55,7 @@ class Overload:
 
     def _set_clock(self) -> None:
         seconds, micros = self.connection.time()
-        wall = {"service": self.now, "wall": seconds + micros / 1e6, "longest": 1}
+        wall: dict[Any, Any] = {"service": self.now, "wall": seconds + micros / 1e6, "longest": 1}
         self.connection.hset("atelier:clock", mapping=wall)
 
     def _work(self) -> None:

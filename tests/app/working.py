@@ -32,7 +32,7 @@ class Worker:
 
     def claim(self, room: int = 10_000) -> list[str]:
         """Start every job that waits, or as many as there is room for."""
-        queues = [q.removeprefix("rq:queue:") for q in self.connection.smembers("rq:queues")]
+        queues = [str(q).removeprefix("rq:queue:") for q in self.connection.smembers("rq:queues")]
         self._looks += 1
         args: list[Any] = [self.name, f"{self.name}-{self._looks}", room, 2, STAMP, "{}"]
         args += [len(self.running)]

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -121,12 +122,13 @@ def test_other_packages_modules_are_replaced() -> None:
 
 def test_a_net_of_diffusers_gates_evenly() -> None:
     attention = pytest.importorskip("diffusers.models.activations")
-    net = nn.Sequential(attention.GEGLU(3, 9))
+    gated: Any = attention.GEGLU(3, 9)
+    net = nn.Sequential(gated)
     x = values(5, 3)
     before = net(x)
     make_even(net)
     rows = torch.cat([net(row) for row in x.split(1)])
     torch.testing.assert_close(net(x), before)
-    linear = net[0].proj(x)
-    assert torch.equal(net[0].gelu(linear)[2:], net[0].gelu(linear[2:]))
+    linear = gated.proj(x)
+    assert torch.equal(gated.gelu(linear)[2:], gated.gelu(linear[2:]))
     torch.testing.assert_close(rows, before)

@@ -28,7 +28,7 @@ async def doubled(times: int, log: list[str], name: str) -> float:
 def drive(story: Flow[Any]) -> tuple[Any, list[int]]:
     """What it returns, and how many rows it awaited each time."""
     results: tuple[Any, ...] | None = None
-    widths = []
+    widths = list[int]()
     while True:
         try:
             steps = resume(story, results)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -50,7 +51,7 @@ def chosen(choose: Choose, logits: Tensor, *rows: Tensor, seen: Tensor | None = 
 
 def theirs(logits: Tensor, seen: Tensor, **params: float) -> Tensor:
     """The probabilities that transformers' generate draws from."""
-    made = {
+    made: dict[str, Callable[[float], Any]] = {
         "repetition_penalty": lambda x: RepetitionPenaltyLogitsProcessor(float(x)),
         "temperature": lambda x: TemperatureLogitsWarper(float(x)),
         "top_k": lambda x: TopKLogitsWarper(int(x)),
@@ -58,7 +59,8 @@ def theirs(logits: Tensor, seen: Tensor, **params: float) -> Tensor:
         "min_p": lambda x: MinPLogitsWarper(float(x)),
     }
     steps = LogitsProcessorList([make(params[k]) for k, make in made.items() if k in params])
-    return torch.softmax(steps(seen.nonzero().T, logits[None]), 1)[0]
+    tokens: Any = seen.nonzero().T
+    return torch.softmax(steps(tokens, logits[None]), 1)[0]
 
 
 @pytest.mark.parametrize(

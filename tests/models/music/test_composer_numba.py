@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.audio import wavenet_torch
+from models.kernels import categorical
 from models.kernels.simd import Floats, Weights
 from models.music.composer_numba import draw, next_logits
 from models.music.composer_weights import TILE, empty, packed

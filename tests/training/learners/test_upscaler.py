@@ -211,9 +211,13 @@ def test_pairs_are_drawn_from_the_packages(tmp_path: Path, monkeypatch: pytest.M
     assert torch.equal(again.train[0], data.train[0])
 
 
+def no_pictures() -> Any:
+    return np.zeros(0), np.zeros(0)
+
+
 def test_of_every_set_the_same_are_chosen_whatever_their_order() -> None:
     names = [Name(f"{code:x}", "", "", "", "") for code in range(emoji_large.PER_SET + 50)]
-    art: list[emoji_large.Art] = [(name, lambda: (np.zeros(0), np.zeros(0))) for name in names]
+    art: list[emoji_large.Art] = [(name, no_pictures) for name in names]
     chosen = emoji_large.chosen("noto", art)
     assert len(chosen) == emoji_large.PER_SET
     assert chosen == emoji_large.chosen("noto", art[::-1])

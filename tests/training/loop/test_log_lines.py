@@ -2,7 +2,6 @@
 
 import pytest
 
-from training.loop import log_lines
 from training.loop.log_lines import now_and_then
 
 
@@ -10,7 +9,7 @@ def test_a_line_is_told_now_and_then_and_the_last_in_any_case(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(log_lines.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     tell = now_and_then()
     for number in range(1, 71):
         tell(str(number), number in {69, 70})

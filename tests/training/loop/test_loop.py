@@ -1,4 +1,5 @@
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,9 @@ class Failing:
 
     def restore(self, state: dict[str, Any]) -> None:
         self.steps = state["steps"]
+
+    def begin(self, weights: Mapping[str, torch.Tensor]) -> None:
+        raise NotImplementedError
 
 
 @pytest.mark.parametrize(

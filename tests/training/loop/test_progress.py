@@ -5,7 +5,6 @@ import pytest
 import torch
 from PIL import Image
 
-from training.loop import progress
 from training.loop.progress import Speed, lines, sheet, showing, write_plot
 
 BLUE = (0x1F, 0x77, 0xB4)  # of the first curve
@@ -44,7 +43,7 @@ def test_a_plot_of_nothing_is_drawn_all_the_same(tmp_path: Path) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that it is said to be, for a test to change."""
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     return now
 
 

@@ -30,7 +30,7 @@ def video(frames: int = 6, height: int = 32, width: int = 32, **how: Any) -> Vid
 
 
 def decoded(data: bytes) -> np.ndarray[Any, Any]:
-    with av.open(io.BytesIO(data)) as box:
+    with av.open(io.BytesIO(data), "r") as box:
         return np.stack([f.to_ndarray(format="rgb24") for f in box.decode(video=0)])
 
 
@@ -44,7 +44,7 @@ def test_an_mp4_holds_the_frames_and_what_made_them() -> None:
     assert frames.shape == told.shape
     assert np.abs(frames - told).mean() < 4
     with av.open(io.BytesIO(file.data)) as box:
-        (stream,) = box.streams
+        (stream,) = box.streams.video
         assert (stream.codec_context.name, stream.format.name) == ("h264", "yuv420p")
         assert stream.average_rate == 8
         assert json.loads(box.metadata["comment"]) == json.loads(FACTS.text())

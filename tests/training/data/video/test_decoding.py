@@ -3,6 +3,7 @@
 import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -17,9 +18,13 @@ from training.data.video.decoding import read_clip
 LEVELS = {(-1, -1): 0, (1, -1): 80, (-1, 1): 160, (1, 1): 240}  # of each quarter, by x and y
 
 
-def film(path: Path, frames: NDArray[np.uint8], times: list[int], **how: object) -> Path:
+def film(path: Path, frames: NDArray[np.uint8], times: list[int], **how: Any) -> Path:
     """Frames (F, H, W, C) at these tenths of a second."""
-    settings = {"codec": "libx264", "pix_fmt": "yuv420p", "pixel": Fraction(1)} | how
+    settings: dict[str, Any] = {
+        "codec": "libx264",
+        "pix_fmt": "yuv420p",
+        "pixel": Fraction(1),
+    } | how
     with av.open(path, "w") as box:
         stream = box.add_stream(settings["codec"], rate=10)
         stream.height, stream.width = frames.shape[1:3]

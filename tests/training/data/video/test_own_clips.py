@@ -2,10 +2,12 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from training.data.cache import DataMissing
@@ -19,7 +21,7 @@ def film(path: Path, levels: list[int], fps: int = 10, size: tuple[int, int] = (
     path.parent.mkdir(parents=True, exist_ok=True)
     codec = "libvpx-vp9" if path.suffix == ".webm" else "libx264"
     with av.open(path, "w") as box:
-        stream = box.add_stream(codec, rate=Fraction(fps))
+        stream: Any = box.add_stream(codec, rate=Fraction(fps))
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for level in levels:
             grey = np.full((size[1], size[0], 3), level, np.uint8)
@@ -35,7 +37,7 @@ def animation(path: Path, levels: list[int], spans: int | list[int] = 100) -> Pa
     return path
 
 
-def seen(clip: np.ndarray) -> list[int]:  # type: ignore[type-arg]
+def seen(clip: NDArray[np.uint8]) -> list[int]:
     return [int(frame.mean().round()) for frame in clip]
 
 
