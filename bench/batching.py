@@ -13,12 +13,12 @@ import torch
 from bench.harness import (
     CHECKPOINTS,
     CPU,
-    measure_in_turn,
     parse_options,
-    report,
+    report_ratio,
     run_flows,
     seconds_of,
     skip,
+    time_in_turn,
 )
 from models.checkpoint.weights import load
 from models.engine.batching import BatchedFn, Placement
@@ -73,17 +73,13 @@ def measure(name: str, rounds: int, requests: int) -> None:
         for seed in range(requests):
             generate(peer, params, facts, [seed])
 
-    measured = measure_in_turn(
-        rounds,
-        together=partial(seconds_of, lambda: generate(ours, params, facts, range(requests))),
-        alone=partial(seconds_of, one_at_a_time),
-    )
-    report(
+    together = partial(generate, ours, params, facts, range(requests))
+    report_ratio(
         f"{requests} concurrent requests of {name}, against one at a time",
-        measured.ratio("alone", "together"),
+        time_in_turn(rounds, together_s=together, alone_s=one_at_a_time),
+        "alone_s",
+        "together_s",
         "2 or more",
-        together_ms=1000 * measured.median("together"),
-        alone_ms=1000 * measured.median("alone"),
         net_alone_ratio=speedup,
     )
 

@@ -65,12 +65,13 @@ class Plan:
         return self.kinds[seed % len(self.kinds)]
 
     def request(self, seed: int) -> dict[str, Any]:
-        return {
+        bodies: dict[str, dict[str, Any]] = {
             "image": {"model": self.model, "n": self.items},
             "video": {"model": "video-emoji", "prompt": "a waving hand", "output_format": "mp4"},
             "audio": {"model": "wavenet-music", "seconds": 1.0},
             "story": {"model": STORIES, "prompt": "a lighthouse", "max_tokens": 32, "n": 4},
-        }[self.kind(seed)]
+        }
+        return bodies[self.kind(seed)]
 
 
 SMOKE = Plan(jobs=40, workers=1, api=1, valkey=1, stalls=1, pause=0.2, kinds=("image", "video"))

@@ -14,6 +14,7 @@ import statistics
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,13 +24,13 @@ from bench.harness import (
     CHECKPOINTS,
     CPU,
     checked,
-    measure_in_turn,
     parse_options,
     repeat,
     report,
+    report_ratio,
     run_flows,
-    seconds_of,
     skip,
+    time_in_turn,
 )
 from models.checkpoint.weights import load
 from models.diffusion.denoiser import TICKS
@@ -82,17 +83,23 @@ def generate_by_pipeline(pipeline: Any, requests: Sequence[DiffusionParams]) -> 
     return {"peer_s": ends[-1], "latency_peer_s": statistics.mean(ends)}
 
 
+def compare(
+    model: Diffusion, pipeline: Any, requests: Sequence[DiffusionParams]
+) -> dict[str, float]:
+    return generate(model, requests) | generate_by_pipeline(pipeline, requests)
+
+
 def pipeline_of(net: UNet, dtype: torch.dtype, layout: torch.memory_format) -> Any:
     """diffusers' own pipeline and scheduler around these weights."""
-    from diffusers import ConfigMixin, DDIMPipeline, DDIMScheduler, ModelMixin
-    from diffusers.configuration_utils import register_to_config
-    from diffusers.utils import BaseOutput
+    from diffusers import DDIMPipeline, DDIMScheduler, ModelMixin
+    from diffusers.configuration_utils import ConfigMixin, register_to_config
+    from diffusers.utils.outputs import BaseOutput
 
-    class Prediction(BaseOutput):  # type: ignore[misc]
+    class Prediction(BaseOutput):
         sample: Tensor
 
-    class Net(ModelMixin, ConfigMixin):  # type: ignore[misc]
-        @register_to_config
+    class Net(ModelMixin, ConfigMixin):
+        @register_to_config  # type: ignore[untyped-decorator]
         def __init__(self, sample_size: int = 32, in_channels: int = 1) -> None:
             super().__init__()
             self.net = copy.deepcopy(net).to(dtype).to(memory_format=layout)
@@ -113,7 +120,7 @@ def pipeline_of(net: UNet, dtype: torch.dtype, layout: torch.memory_format) -> A
         timestep_spacing="trailing",
         clip_sample=True,
     )
-    pipeline = DDIMPipeline(Net(net.size, net.channels), scheduler)
+    pipeline: Any = DDIMPipeline(Net(net.size, net.channels), scheduler)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -125,10 +132,7 @@ def throughput(dtype: torch.dtype, rounds: int, requests: Sequence[DiffusionPara
     for name, layout in layouts.items():
         pipeline = pipeline_of(model.net.float(), dtype, layout)
         model.net.to(dtype).to(memory_format=torch.channels_last)
-        figures = repeat(
-            rounds,
-            lambda peer=pipeline: generate(model, requests) | generate_by_pipeline(peer, requests),
-        )
+        figures = repeat(rounds, partial(compare, model, pipeline, requests))
         report(
             f"{len(requests)} concurrent requests, DDIMPipeline {name} one at a time, "
             f"{NAMES[dtype]}",
@@ -148,9 +152,9 @@ def overhead(rounds: int, requests: int = 8, steps: int = 20) -> None:
     in_net = [0.0]
     forward = model.net.forward
 
-    def timed(x: Tensor, t: Tensor, label: Tensor) -> Tensor:
+    def timed(*args: Any) -> Tensor:
         start = time.perf_counter()
-        prediction = forward(x, t, label)
+        prediction = forward(*args)
         in_net[0] += time.perf_counter() - start
         return prediction
 
@@ -185,23 +189,18 @@ def mixed_times(rounds: int) -> None:
     model = Diffusion(load(CHECKPOINT), Placement(CPU))
     x, label = torch.randn(model.shape), torch.tensor(model.net.classes)
 
-    def seconds(times: list[int]) -> float:
+    def predict(times: list[int]) -> None:
         rows = [(x, torch.tensor(t * TICKS), label) for t in times]
-        calls = range(10 if rounds else 1)
-        return seconds_of(lambda: [run_together(model.predict, rows, CPU) for _ in calls])
+        for _ in range(10 if rounds else 1):
+            run_together(model.predict, rows, CPU)
 
-    figures = measure_in_turn(
+    measured = time_in_turn(
         rounds,
-        mixed=lambda: seconds([900, 600, 300, 10]),
-        equal=lambda: seconds([500] * 4),
+        mixed_s=lambda: predict([900, 600, 300, 10]),
+        equal_s=lambda: predict([500] * 4),
     )
-    report(
-        "rows at different times against rows at one",
-        figures.ratio("mixed", "equal"),
-        "1.05 or less",
-        mixed_ms=100 * figures.median("mixed"),
-        equal_ms=100 * figures.median("equal"),
-    )
+    claim = "rows at different times against rows at one"
+    report_ratio(claim, measured, "mixed_s", "equal_s", "1.05 or less")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,11 @@ def measure_in_turn(rounds: int, **ways: Callable[[], float]) -> Rounds:
     return repeat(rounds, lambda: {name: way() for name, way in ways.items()})
 
 
+def time_in_turn(rounds: int, **works: Callable[[], object]) -> Rounds:
+    """Repeats a round in which each work is done once; the figures are seconds."""
+    return measure_in_turn(rounds, **{k: partial(seconds_of, work) for k, work in works.items()})
+
+
 def checked(events: list[Event]) -> list[Event]:
     """Returns the same events. Raises Unfinished if a flow has failed."""
     for event in events:
@@ -98,6 +104,14 @@ def report(claim: str, ratio: float, target: str, **figures: Any) -> None:
     line = {"claim": claim, "ratio": ratio, "target": target, **figures}
     with RESULTS.open("a") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def report_ratio(
+    claim: str, measured: Rounds, a: str, b: str, target: str = "none stated", **figures: Any
+) -> None:
+    """Reports the ratio of `a` to `b`, with both figures."""
+    both = {name: measured.median(name) for name in (a, b)}
+    report(claim, measured.ratio(a, b), target, **both, **figures)
 
 
 def show_figures(figures: Mapping[str, Any]) -> str:

@@ -23,7 +23,15 @@ from time import perf_counter
 
 import torch
 
-from bench.harness import CPU, Rounds, measure_in_turn, parse_options, report, skip
+from bench.harness import (
+    CPU,
+    measure_in_turn,
+    parse_options,
+    repeat,
+    report,
+    report_ratio,
+    skip,
+)
 from bench.llama_cpp import llama_cpp_speeds
 from bench.text_generation import (
     PROMPTS,
@@ -46,14 +54,6 @@ from models.language.language import Language
 LONG = 800  # tokens of a prompt that is read while others are written
 
 
-def report_speeds(
-    claim: str, measured: Rounds, ours: str, peer: str, target: str = "none stated", **more: float
-) -> None:
-    """Reports the ratio of two ways, with the tokens a second of each."""
-    figures = {f"{name}_tokens_s": measured.median(name) for name in (ours, peer)}
-    report(claim, measured.ratio(ours, peer), target, **figures, **more)
-
-
 def measure_all_cores(checkpoint: Checkpoint, rounds: int, count: int) -> None:
     """Measures with as many threads as there are cores, in wall time."""
     torch.set_num_threads(os.cpu_count() or 1)
@@ -71,7 +71,7 @@ def measure_all_cores(checkpoint: Checkpoint, rounds: int, count: int) -> None:
         batched_8=lambda: generate_batched_by_peer(net, family, PROMPTS, count, clock),
     )
     cores, fast = torch.get_num_threads(), measured.median("int8")
-    report_speeds(
+    report_ratio(
         "one text against generate, all cores",
         measured,
         "ours",
@@ -80,7 +80,7 @@ def measure_all_cores(checkpoint: Checkpoint, rounds: int, count: int) -> None:
         cores=cores,
         int8_tokens_s=fast,
     )
-    report_speeds("eight against batched generate, all cores", measured, "ours_8", "batched_8")
+    report_ratio("eight against batched generate, all cores", measured, "ours_8", "batched_8")
 
 
 def measure(checkpoint: Checkpoint, rounds: int, count: int, smoke: bool) -> dict[str, float]:
@@ -111,13 +111,13 @@ def measure(checkpoint: Checkpoint, rounds: int, count: int, smoke: bool) -> dic
         first_beside_7=lambda: seconds_to_first_token(family, 7, seconds),
         first_after_7=lambda: seconds_to_first_token(family, 7, seconds=0.0),
     )
-    report_speeds("one text against generate", measured, "ours", "generate", "1.2", same_of_8=same)
+    report_ratio("one text against generate", measured, "ours", "generate", "1.2", same_of_8=same)
     claim = "one sampled text against generate (top_p, a penalty)"
-    report_speeds(claim, measured, "sampled", "generate_sampled")
-    report_speeds("eight against one after another", measured, "ours_8", "generate_8", "5")
-    report_speeds("eight against batched generate", measured, "ours_8", "batched_8")
+    report_ratio(claim, measured, "sampled", "generate_sampled")
+    report_ratio("eight against one after another", measured, "ours_8", "generate_8", "5")
+    report_ratio("eight against batched generate", measured, "ours_8", "batched_8")
     window, windows = (8, 1) if smoke else (256, 4)
-    report_speeds(
+    report_ratio(
         "one text of int8 against generate",
         measured,
         "int8",
@@ -128,22 +128,15 @@ def measure(checkpoint: Checkpoint, rounds: int, count: int, smoke: bool) -> dic
         perplexity_int8=perplexity(int8, window, windows),
     )
     for name, when in (("first_beside_7", "beside"), ("first_after_7", "just after")):
-        report(
-            f"first token {when} seven texts",
-            measured.ratio(name, "first_alone"),
-            "none stated",
-            alone_s=measured.median("first_alone"),
-            with_others_s=measured.median(name),
-        )
+        report_ratio(f"first token {when} seven texts", measured, name, "first_alone")
     tokens, alone = (20, 0.1) if smoke else (LONG, 5.0)
-    beside = Rounds(
-        [speeds_beside_a_prompt(family, 7, tokens, alone) for _ in range(max(1, rounds))]
-    )
-    report(
+    beside = repeat(rounds, lambda: speeds_beside_a_prompt(family, 7, tokens, alone))
+    report_ratio(
         f"seven texts while a prompt of {tokens} tokens is read",
-        beside.ratio("during_tokens_s", "before_tokens_s"),
-        "none stated",
-        **{name: beside.median(name) for name in beside.rounds[0]},
+        beside,
+        "during_tokens_s",
+        "before_tokens_s",
+        longest_wait_s=beside.median("longest_wait_s"),
     )
     return {name: measured.median(name) for name in ("int8", "ours")}
 

@@ -44,7 +44,7 @@ class Sandbox:
         """Whether a job is completed. Raises Unfinished if it has ended otherwise."""
         status, error = self.redis.hmget(f"rq:job:{job}", "status", "error")
         if status not in ("queued", "started", "finished"):
-            raise Unfinished(f"{job} is {status}: {error}")
+            raise Unfinished(f"{job} is {status!r}: {error!r}")
         return status == "finished"
 
     def wait(self, job: str, worker: "subprocess.Popen[Any]", seconds: float = TIMEOUT) -> None:

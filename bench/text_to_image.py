@@ -24,12 +24,11 @@ from torch import Tensor
 from bench.harness import (
     CHECKPOINTS,
     CPU,
-    measure_in_turn,
     parse_options,
-    report,
+    report_ratio,
     run_flows,
-    seconds_of,
     skip,
+    time_in_turn,
 )
 from models.checkpoint.weights import load
 from models.clip.clip import cutouts
@@ -47,6 +46,7 @@ from models.nets.clip import tell
 from models.nets.unet import TextCondition
 from models.params.base import Params
 from models.params.diffusion import TextToImageParams
+from tests.models import stable
 from workers.encoders.encode import encode
 from workers.encoders.types import Facts
 
@@ -67,37 +67,18 @@ def generate(model: Family[Any], requests: Sequence[Params]) -> None:
 
 def build_pipeline() -> Any:
     """A pipeline of diffusers with random weights, as many as t2i-emoji has."""
-    from diffusers import (
-        AutoencoderKL,
-        DDIMScheduler,
-        StableDiffusionPipeline,
-        UNet2DConditionModel,
-    )
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
 
-    torch.manual_seed(0)
-    marks = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>"}
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    units = [*letters, *(f"{letter}</w>" for letter in letters), *marks.values()]
-    vocab = {unit: number for number, unit in enumerate(units)}
-    tokenizer = CLIPTokenizer(
-        vocab=vocab,
-        merges=[],
-        model_max_length=64,
-        unk_token=units[-1],
-        pad_token=units[-1],
-        **marks,
-    )
-    text = CLIPTextConfig(
-        vocab_size=len(vocab),
-        hidden_size=256,
-        intermediate_size=1024,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        max_position_embeddings=64,
-        bos_token_id=len(units) - 2,
-        eos_token_id=len(units) - 1,
-    )
+    pipeline = stable.tiny_pipeline()
+    pipeline.tokenizer.model_max_length = 64
+    text: dict[str, Any] = stable.TEXT_ENCODER | {
+        "hidden_size": 256,
+        "intermediate_size": 1024,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 64,
+    }
     unet = UNet2DConditionModel(
         sample_size=SIDE // 8,
         block_out_channels=(96, 160, 160),
@@ -108,30 +89,13 @@ def build_pipeline() -> Any:
         attention_head_dim=8,
         norm_num_groups=8,
     )
-    vae = AutoencoderKL(
-        sample_size=SIDE,
-        block_out_channels=(32, 32, 64, 64),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        norm_num_groups=8,
+    vae: dict[str, Any] = stable.VAE | {"block_out_channels": (32, 32, 64, 64)}
+    pipeline.register_modules(
+        text_encoder=CLIPTextModel(CLIPTextConfig(**text)).eval(),
+        unet=unet.eval(),
+        vae=AutoencoderKL(**vae).eval(),
     )
-    return StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=CLIPTextModel(text).eval(),
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=DDIMScheduler(
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            clip_sample=False,
-            set_alpha_to_one=False,
-            steps_offset=1,
-        ),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    return pipeline
 
 
 def generate_by_pipeline(pipeline: Any, requests: Sequence[TextToImageParams]) -> None:
@@ -161,17 +125,16 @@ def throughput(pipeline: Any, rounds: int, count: int, **params: Any) -> None:
         entry.params.model_validate({"prompt": prompt, "steps": steps, **shared})
         for prompt, steps in list(zip(PROMPTS, STEPS, strict=True))[:count]
     ]
-    measured = measure_in_turn(
+    measured = time_in_turn(
         rounds,
-        ours=partial(seconds_of, lambda: generate(model, requests)),
-        peer=partial(seconds_of, lambda: generate_by_pipeline(pipeline, requests)),
+        ours_s=partial(generate, model, requests),
+        peer_s=partial(generate_by_pipeline, pipeline, requests),
     )
-    report(
+    report_ratio(
         f"{count} concurrent prompts, StableDiffusionPipeline over the same weights one at a time",
-        measured.ratio("peer", "ours"),
-        "none stated",
-        ours_s=measured.median("ours"),
-        peer_s=measured.median("peer"),
+        measured,
+        "peer_s",
+        "ours_s",
         unet_millions=sum(p.numel() for p in pipeline.unet.parameters()) / 1e6,
         determinism=determinism,
     )
@@ -223,27 +186,20 @@ def clip_guidance(rounds: int, count: int, steps: int) -> None:
             )
             for prompt in PROMPTS[:count]
         ]
-        measured = measure_in_turn(
-            rounds,
-            ours=partial(seconds_of, partial(generate, model, requests)),
-            peer=partial(seconds_of, by_textbook),
+        measured = time_in_turn(
+            rounds, ours_s=partial(generate, model, requests), peer_s=by_textbook
         )
-        report(
-            f"{count} requests guided by CLIP every {every} steps, the textbook's one at a time",
-            measured.ratio("peer", "ours"),
-            target,
-            ours_ms_a_step=measured.median("ours") * 1000 / count / steps,
-            peer_ms_a_step=measured.median("peer") * 1000 / count / steps,
+        claim = (
+            f"{count} requests of {steps} steps guided by CLIP every {every} steps, the textbook"
         )
+        report_ratio(f"{claim}'s one at a time", measured, "peer_s", "ours_s", target)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(ArgumentParser(description=__doc__), argv, rounds=3)
     logging.getLogger("diffusers").setLevel(logging.ERROR)
     if options.smoke:
-        from tests.models.stable import tiny_pipeline
-
-        throughput(tiny_pipeline(), 0, 1, steps=2)
+        throughput(stable.tiny_pipeline(), 0, 1, steps=2)
     else:
         throughput(build_pipeline(), options.rounds, len(PROMPTS))
     if not CHECKPOINT.exists():

@@ -18,11 +18,10 @@ from torch import nn
 from bench.harness import (
     CHECKPOINTS,
     CPU,
-    measure_in_turn,
     parse_options,
-    report,
-    seconds_of,
+    report_ratio,
     skip,
+    time_in_turn,
 )
 from models.artifacts import Video
 from models.checkpoint.weights import load
@@ -56,17 +55,12 @@ def build_textbook(latent: int = 100, frames: int = 16, size: int = 64) -> nn.Mo
 def compare_generators(net: VideoGenerator, rows: int, rounds: int) -> None:
     peer = build_textbook()
     z, cond = torch.randn(rows, net.latent), torch.randn(rows, net.told)
-    measured = measure_in_turn(
-        rounds,
-        ours=partial(seconds_of, partial(net, z, cond)),
-        peer=partial(seconds_of, partial(peer, z)),
-    )
-    report(
+    ours = partial(net, z, cond)
+    report_ratio(
         f"a batch of {rows} clips by the 3D GAN, the textbook's generator",
-        measured.ratio("peer", "ours"),
-        "none stated",
-        ours_ms=1000 * measured.median("ours"),
-        peer_ms=1000 * measured.median("peer"),
+        time_in_turn(rounds, ours_s=ours, peer_s=partial(peer, z)),
+        "peer_s",
+        "ours_s",
         ours_millions=sum(p.numel() for p in net.parameters()) / 1e6,
         peer_millions=sum(p.numel() for p in peer.parameters()) / 1e6,
     )
@@ -74,22 +68,13 @@ def compare_generators(net: VideoGenerator, rows: int, rounds: int) -> None:
         skip("video", "this processor has no bfloat16: single precision is its fast form")
         return
     half = partial(copy.deepcopy(net).bfloat16(), z.bfloat16(), cond.bfloat16())
-    measured = measure_in_turn(
-        rounds,
-        fast=partial(seconds_of, half),
-        plain=partial(seconds_of, partial(net, z, cond)),
-    )
-    report(
-        f"a batch of {rows} clips in bfloat16, in single precision",
-        measured.ratio("plain", "fast"),
-        "2 or more",
-        fast_ms=1000 * measured.median("fast"),
-        plain_ms=1000 * measured.median("plain"),
-    )
+    measured = time_in_turn(rounds, bfloat16_s=half, float32_s=ours)
+    claim = f"a batch of {rows} clips in bfloat16, in single precision"
+    report_ratio(claim, measured, "float32_s", "bfloat16_s", "2 or more")
 
 
 def measure_encoding(name: str, rounds: int, **params: Any) -> None:
-    """Encoding's fraction of a request."""
+    """How much encoding adds to a request."""
     checkpoint = load(CHECKPOINTS / f"{name}.safetensors")
     entry = FAMILIES[checkpoint.header.family]
     model = entry.load(checkpoint, Placement(CPU))
@@ -102,19 +87,11 @@ def measure_encoding(name: str, rounds: int, **params: Any) -> None:
         artifacts = run_alone(model.generate(request, seeded(0)))
         clips[:] = [x for x in artifacts if isinstance(x, Video)]
 
-    measured = measure_in_turn(
-        rounds,
-        making=partial(seconds_of, generate),
-        encoding=lambda: seconds_of(lambda: encode(clips[0], "mp4", FACTS)),
+    measured = time_in_turn(
+        rounds, generating_s=generate, encoding_s=lambda: encode(clips[0], "mp4", FACTS)
     )
-    making, encoding = measured.median("making"), measured.median("encoding")
-    report(
-        f"encoding's share of a clip by {name}",
-        encoding / (making + encoding),
-        "0.05 or less",
-        making_ms=1000 * making,
-        encoding_ms=1000 * encoding,
-    )
+    claim = f"encoding a clip by {name}, against generating it"
+    report_ratio(claim, measured, "encoding_s", "generating_s", "0.05 or less")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

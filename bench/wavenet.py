@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.harness import CPU, ROOT, measure_in_turn, parse_options, report, skip
+from bench.harness import CPU, ROOT, measure_in_turn, parse_options, report, report_ratio, skip
 from models.audio.wavenet import WaveNet
 from models.audio.wavenet_torch import Draws, advance
 from models.checkpoint.header import Header
@@ -211,30 +211,20 @@ def measure(family: WaveNet, theirs: Any, rounds: int, scale: float = 1.0) -> di
     )
     speeds = {name: measured.median(name) for name in measured.rounds[0]}
     peer = "wavenet_vocoder's incremental_forward"
-    report(
-        f"one stream against {peer}",
-        measured.ratio("ours", "peer"),
-        "30 or more",
-        ours_samples_s=speeds["ours"],
-        peer_samples_s=speeds["peer"],
-        logits_difference=logits_difference(net, theirs),
-    )
-    report(
-        "one stream against the naive loop",
-        measured.ratio("ours", "naive"),
+    difference = logits_difference(net, theirs)
+    claim = f"samples a second of one stream against {peer}"
+    report_ratio(claim, measured, "ours", "peer", "30 or more", logits_difference=difference)
+    report_ratio(
+        "samples a second of one stream against the naive loop",
+        measured,
+        "ours",
+        "naive",
         "1000 or more",
-        naive_samples_s=speeds["naive"],
         against_headless=measured.ratio("ours", "headless"),
         against_minimal=measured.ratio("ours", "minimal"),
-        torch_samples_s=speeds["torch"],
+        torch=speeds["torch"],
     )
-    report(
-        f"eight streams against {peer}",
-        measured.ratio("ours_8", "peer_8"),
-        "none stated",
-        ours_samples_s=speeds["ours_8"],
-        peer_samples_s=speeds["peer_8"],
-    )
+    report_ratio(f"samples a second of eight streams against {peer}", measured, "ours_8", "peer_8")
     report("one stream against real time", speeds["ours"] / RATE, "1.1 or more")
     report(
         "eight streams against real time",

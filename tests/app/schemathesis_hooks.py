@@ -10,9 +10,11 @@ IDEMPOTENCY = "Idempotency-Key"
 
 
 @schemathesis.hook
-def before_call(context: HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+def before_call(
+    context: HookContext, case: "schemathesis.Case[Any]", kwargs: dict[str, Any]
+) -> None:
     """Gives each valid idempotency key once: a second body with it is rightly refused."""
-    headers = case.headers or {}
+    headers: Any = case.headers or {}
     if case.meta and case.meta.generation.mode.is_positive and IDEMPOTENCY in headers:
         headers[IDEMPOTENCY] = str(uuid.uuid4())
 

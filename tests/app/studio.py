@@ -39,9 +39,11 @@ def a_studio(
         state=folder,
         redis_url=redis_server,
         checkpoints=folder / "checkpoints",
-        default_text_to_image_model=PAINTER,
-        default_audio_model=PLAYER,
-        default_story_model=WRITER,
+        **{
+            "default_text_to_image_model": PAINTER,
+            "default_audio_model": PLAYER,
+            "default_story_model": WRITER,
+        },
         preview_interval=0.001,
         **defaults,  # type: ignore[arg-type]
     )

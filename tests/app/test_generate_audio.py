@@ -30,7 +30,7 @@ def server_of_music(
         state=folder / "state",
         redis_url=redis_server,
         checkpoints=folder,
-        default_audio_model=PLAYER,
+        **{"default_audio_model": PLAYER},
     )
     with serving(settings) as running:
         yield running.client

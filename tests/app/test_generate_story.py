@@ -27,7 +27,7 @@ def writing(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         state=folder,
         redis_url=redis_server,
         checkpoints=folder / "none",
-        default_story_model=WRITER,
+        **{"default_story_model": WRITER},
     )
     with serving(settings) as running:
         yield running

@@ -28,7 +28,7 @@ def server_of_video(
         state=folder / "state",
         redis_url=redis_server,
         checkpoints=folder,
-        default_video_model=MOVER,
+        **{"default_video_model": MOVER},
     )
     with serving(settings) as running:
         yield running.client

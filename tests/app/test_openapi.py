@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from app.core.schemas import (
@@ -86,7 +87,9 @@ def test_examples_are_what_they_say(document: dict[str, Any]) -> None:
             if status < "300" and path in EXAMPLES and example and "deleted" not in example:
                 EXAMPLES[path].model_validate(example)
             elif example and "deleted" in example:
-                kind = VideoDeleted if path.startswith("/v1/videos") else JobDeleted
+                kind: type[BaseModel] = (
+                    VideoDeleted if path.startswith("/v1/videos") else JobDeleted
+                )
                 kind.model_validate(example)
 
 

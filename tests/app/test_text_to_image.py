@@ -27,7 +27,7 @@ def painting(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         state=folder,
         redis_url=redis_server,
         checkpoints=folder / "checkpoints",
-        default_text_to_image_model=PAINTER,
+        **{"default_text_to_image_model": PAINTER},
     )
     with serving(settings) as running:
         yield running

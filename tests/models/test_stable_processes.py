@@ -63,7 +63,7 @@ def test_stable_ddim_equals_diffusers_bit_for_bit(
     from diffusers import DDIMScheduler
 
     options = stable_options(DDIMScheduler, prediction, set_alpha_to_one=to_one)
-    oracle = DDIMScheduler(**options)
+    oracle: Any = DDIMScheduler(**options)
     oracle.set_timesteps(steps)
     process = NoiseSchedule(scaled_linear_alpha_bar(), prediction, clip=False)
     ends = ScheduleEnds(1, 1.0 if to_one else process.alpha_bar[0].item())
@@ -114,7 +114,7 @@ def test_stable_dpmpp_2m_agrees_with_diffusers_at_the_same_times(
     from diffusers import DPMSolverMultistepScheduler
 
     options = stable_options(DPMSolverMultistepScheduler, prediction)
-    oracle = DPMSolverMultistepScheduler(**options, final_sigmas_type="zero")
+    oracle: Any = DPMSolverMultistepScheduler(**options, final_sigmas_type="zero")
     process = NoiseSchedule(scaled_linear_alpha_bar(), prediction, clip=False)
     path = timesteps(process.alpha_bar, steps, "leading", ScheduleEnds(1))
     got = finish(dpmpp_2m(Asking(process, path), start(), path, start))

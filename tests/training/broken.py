@@ -25,7 +25,8 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     sys.stderr = StringIO()
     loop.SAVE_SECONDS, loop.SAVE_TIMES, loop.SAMPLE_ROWS = 0.0, 0.0, 2
-    loop.write_plot = lambda lines, path: path.touch()  # the slowest part, and not the matter
+    # the slowest part, which no test here looks at
+    vars(loop)["write_plot"] = lambda lines, path: path.touch()
     recipe, run = replace(mlp_vae_recipe(), steps=STEPS), RunFolder(folder / "run")
     try:
         carry_out(recipe, folder, run, STEPS, resume=True, device=torch.device("cpu"))

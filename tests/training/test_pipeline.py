@@ -11,8 +11,9 @@ from models.engine.batching import Placement
 from models.engine.flow import run_alone
 from models.families import FAMILIES
 from tests.training.tiny import every_recipe, vae_recipe
+from training.errors import TrainingRefused
 from training.loop.run_folder import RunFolder
-from training.pipeline import TrainingRefused, TrainOptions, carry_out, run
+from training.pipeline import TrainOptions, carry_out, run
 from training.publish import stored
 from training.recipe import Recipe
 from training.registry import recipe_named, recipes

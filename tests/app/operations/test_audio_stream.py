@@ -35,7 +35,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, redis_server: str) -> Iterat
         state=folder / "state",
         redis_url=redis_server,
         checkpoints=folder,
-        default_audio_model="tiny-wavenet",
+        **{"default_audio_model": "tiny-wavenet"},
     )
     with serving(settings) as running:
         yield running

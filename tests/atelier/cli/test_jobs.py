@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,8 @@ from workers.encoders.types import Facts
 Ask = Callable[..., Said]
 FACTS = Facts(MODEL, "ab" * 32, {"temperature": 1.0}, 1)
 
+Scope = Callable[..., AbstractContextManager[None]]
+
 
 @pytest.fixture
 def ask(settings: Settings) -> Iterator[Ask]:
@@ -34,7 +36,7 @@ def ask(settings: Settings) -> Iterator[Ask]:
 
 
 @pytest.fixture
-def working(settings: Settings, connection: "redis.Redis") -> Callable[..., object]:
+def working(settings: Settings, connection: "redis.Redis") -> Scope:
     worker = Worker(connection)
 
     @contextmanager
@@ -66,7 +68,7 @@ def working(settings: Settings, connection: "redis.Redis") -> Callable[..., obje
 
 
 def test_pictures_are_made_and_saved_by_model_and_seed(
-    ask: Ask, working: Callable[..., object], tmp_path: Path
+    ask: Ask, working: Scope, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
     command = ("generate", "image", "--seed", "1", "--out", folder, "--param", "temperature=0.5")
@@ -111,16 +113,14 @@ def test_options_become_the_params_of_the_request(ask: Ask, tmp_path: Path) -> N
     ],
 )
 def test_a_saved_file_is_named_by_its_role(
-    ask: Ask, working: Callable[..., object], tmp_path: Path, role: str, kind: str, name: str
+    ask: Ask, working: Scope, tmp_path: Path, role: str, kind: str, name: str
 ) -> None:
     with working(role=role, content_type=kind):
         said = ask("generate", "image", "--seed", "1", "--out", tmp_path)
     assert (said.status, said.out) == (0, f"{tmp_path / name}\n"), said.err
 
 
-def test_what_was_made_can_be_told_as_json(
-    ask: Ask, working: Callable[..., object], tmp_path: Path
-) -> None:
+def test_what_was_made_can_be_told_as_json(ask: Ask, working: Scope, tmp_path: Path) -> None:
     with working():
         said = ask("generate", "image", "--seed", "1", "--out", tmp_path, "--json")
     job = json.loads(said.out)
@@ -128,9 +128,7 @@ def test_what_was_made_can_be_told_as_json(
     assert (tmp_path / f"{MODEL}-1.png").is_file()
 
 
-def test_a_job_that_fails_is_one_line(
-    ask: Ask, working: Callable[..., object], tmp_path: Path
-) -> None:
+def test_a_job_that_fails_is_one_line(ask: Ask, working: Scope, tmp_path: Path) -> None:
     with working("failed"):
         said = ask("generate", "image", "--out", tmp_path)
     assert "no memory (out_of_memory)" in refused(said)
@@ -147,9 +145,7 @@ def test_a_detached_job_is_looked_at_listed_and_canceled(ask: Ask) -> None:
     assert alone.split() == heading.split()
 
 
-def test_the_files_of_a_detached_job_are_fetched(
-    ask: Ask, working: Callable[..., object], tmp_path: Path
-) -> None:
+def test_the_files_of_a_detached_job_are_fetched(ask: Ask, working: Scope, tmp_path: Path) -> None:
     with working():
         job = ask("generate", "image", "--seed", "1", "--detach").out.strip()
         said = ask("jobs", "fetch", job, "--out", tmp_path)
@@ -222,7 +218,7 @@ def test_options_that_cannot_be_meant_are_refused_unasked(options: list[str], me
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(
-    ask: Ask, working: Callable[..., object], tmp_path: Path
+    ask: Ask, working: Scope, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
     with working():

@@ -155,8 +155,8 @@ def test_what_nobody_imports_any_more_keeps_no_job_waiting(
 def import_here(state: Path) -> int:
     """What the child of the supervisor does, but for what would change this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packaged_models.signal, "signal", lambda *_: None)
-        patch.setattr(packaged_models.os, "nice", lambda _: None)
+        patch.setattr("signal.signal", lambda *_: None)
+        patch.setattr("os.nice", lambda _: None)
         patch.setattr(packaged_models, "configure", lambda _: None)
         return packaged_models.import_in_background("tiny", state / "checkpoints", state)
 

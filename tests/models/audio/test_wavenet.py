@@ -10,7 +10,6 @@ import torch
 from pydantic import ValidationError
 
 from models.artifacts import Audio, NotFinite
-from models.audio import wavenet
 from models.audio.wavenet import WaveNet, stepping
 from models.checkpoint.header import CheckpointError, Requirement
 from models.checkpoint.weights import load, save
@@ -213,7 +212,7 @@ def test_a_roll_of_other_keys_is_refused(family: WaveNet) -> None:
 def test_without_a_compiler_the_plain_steps_are_taken(
     path: Path, family: WaveNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wavenet.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     plain = WaveNet(load(path), Placement(CPU))
     assert plain.advance.pad_to == 4
     assert plain.samples < family.samples

@@ -82,7 +82,7 @@ def alpha_bar_of(kind: str) -> Tensor:
 def test_schedules_are_those_of_diffusers(kind: str) -> None:
     from diffusers import DDIMScheduler
 
-    oracle = DDIMScheduler(**oracle_options(kind, "eps"))
+    oracle: Any = DDIMScheduler(**oracle_options(kind, "eps"))
     assert torch.equal(alpha_bar_of(kind), oracle.alphas_cumprod)
 
 
@@ -98,7 +98,7 @@ def test_ddim_equals_diffusers_bit_for_bit(
 
     if steps == 1 and spacing == "linspace":
         pytest.skip("diffusers begins its one step at time 0: nothing is denoised")
-    oracle = DDIMScheduler(
+    oracle: Any = DDIMScheduler(
         **oracle_options("linear", prediction), timestep_spacing=spacing, clip_sample=clip
     )
     oracle.set_timesteps(steps)
@@ -126,7 +126,7 @@ def test_ddim_equals_diffusers_bit_for_bit(
 def test_ddpm_agrees_with_diffusers(steps: int, kind: str, prediction: Any) -> None:
     from diffusers import DDPMScheduler
 
-    oracle = DDPMScheduler(
+    oracle: Any = DDPMScheduler(
         **oracle_options(kind, prediction),
         clip_sample=False,
         variance_type="fixed_small",
@@ -170,7 +170,7 @@ def test_euler_agrees_with_diffusers(steps: int, spacing: Any, prediction: Any) 
     process = NoiseSchedule(linear_alpha_bar(), prediction, clip=False)
     path = timesteps(process.alpha_bar, steps, spacing)
     got = finish(euler(Asking(process, path), start(), path, start))
-    oracle = EulerDiscreteScheduler(**options, timestep_spacing=spacing)
+    oracle: Any = EulerDiscreteScheduler(**options, timestep_spacing=spacing)
     want = in_sigma_space(oracle, steps, path, process)
     assert (got - want).abs().max() < 1e-4
 
@@ -185,7 +185,7 @@ def test_heun_agrees_with_diffusers(steps: int, prediction: Any) -> None:
     path = timesteps(process.alpha_bar, steps, "trailing")
     asking = Asking(process, path)
     got = finish(heun(asking, start(), path, start))
-    oracle = HeunDiscreteScheduler(**options, timestep_spacing="trailing")
+    oracle: Any = HeunDiscreteScheduler(**options, timestep_spacing="trailing")
     want = in_sigma_space(oracle, steps, path, process)
     assert (got - want).abs().max() < 1e-4
     assert asking.asked == evaluations("heun", steps)
@@ -196,7 +196,7 @@ def test_heun_agrees_with_diffusers(steps: int, prediction: Any) -> None:
 def test_dpmpp_2m_agrees_with_diffusers(steps: int, prediction: Any) -> None:
     from diffusers import DPMSolverMultistepScheduler
 
-    oracle = DPMSolverMultistepScheduler(
+    oracle: Any = DPMSolverMultistepScheduler(
         **oracle_options("linear", prediction),
         algorithm_type="dpmsolver++",
         solver_order=2,
@@ -288,7 +288,7 @@ def test_even_levels_meet_end_to_end_where_steps_do_not_divide() -> None:
 def test_karras_sigmas_are_those_of_diffusers() -> None:
     from diffusers import EulerDiscreteScheduler
 
-    oracle = EulerDiscreteScheduler(
+    oracle: Any = EulerDiscreteScheduler(
         **oracle_options("linear", "eps"), use_karras_sigmas=True, sigma_max=80.0
     )
     oracle.set_timesteps(20)

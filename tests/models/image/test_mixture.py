@@ -125,7 +125,7 @@ def test_the_gradient_leads_to_the_same_likelihood(covariance: Any) -> None:
     for _ in range(900):
         loss = -by_slope.log_prob(x).mean()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
     assert -loss.item() == pytest.approx(mean_log_prob(by_rounds, x), abs=0.02)
 

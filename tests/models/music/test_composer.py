@@ -15,7 +15,6 @@ from models.engine.determinism import check_determinism
 from models.engine.engine import Advanced, Engine
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
-from models.music import composer
 from models.music.composer import SLOTS, Composer
 from models.music.composition import Composition
 from models.params.audio import ComposerParams

@@ -12,6 +12,7 @@ from models.checkpoint.header import CheckpointError, Header, read_header
 from models.checkpoint.weights import load, save
 from models.nets.classifier import Classifier
 from tests.models.families import tiny_checkpoint
+from training.data.images.sets import BUILT
 from training.evaluation import reference
 from training.evaluation.evaluate import evaluate
 from training.evaluation.evaluator import EvalOptions, EvaluationRefused, FeatureNets
@@ -238,7 +239,7 @@ def test_a_checkpoint_whose_data_is_not_known_wants_it_named() -> None:
 
 def test_a_recipe_names_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
     data = Data(real(4, 0), real(4, 1))
-    source = replace(reference.BUILT["sprites"], fixed=lambda: data)
+    source = replace(BUILT["sprites"], fixed=lambda: data)
     monkeypatch.setattr(reference, "source_of", {"sprites": source}.__getitem__)
     match = reference.reference_of(Header(family="vae", net={}), "sprites", (8, 1))
     assert (match.name, match.data) == ("sprites", data)

@@ -24,7 +24,7 @@ def only(folder: Path, channels: int = 3) -> list[list[int]]:
     rows = iter(data.train[0]), iter(data.test[0])
     row = [next(rows[test]) for test in held_out_files(files)]
     (mine,) = (x for x, name in zip(row, files, strict=True) if name.startswith("mine"))
-    return mine[:, 4].T.tolist()  # type: ignore[no-any-return]
+    return mine[:, 4].T.tolist()
 
 
 def test_mixed_sizes_and_modes_become_equal_rows(tmp_path: Path) -> None:
