@@ -2,7 +2,6 @@
 
 import json
 from itertools import pairwise
-from typing import Any
 
 import httpx
 import pytest
@@ -100,7 +99,7 @@ def answer() -> httpx.Response:
 
 def test_a_drop_at_any_byte_loses_and_repeats_nothing() -> None:
     for cut in range(len(stream_after(None))):
-        reader, seen = EventReader(3), []
+        reader, seen = EventReader(3), list[Any]()
         for length in (cut, None):
             if not reader.ended:
                 response = answer()
