@@ -37,7 +37,8 @@ def test_processes_of_a_header_are_those_of_diffusers(schedule: str, zero_snr: b
     from diffusers import DDIMScheduler
 
     options = {**STABLE, "beta_schedule": schedule, "num_train_timesteps": 500}
-    oracle = DDIMScheduler(**options, rescale_betas_zero_snr=zero_snr).alphas_cumprod
+    scheduler: Any = DDIMScheduler(**options, rescale_betas_zero_snr=zero_snr)
+    oracle = scheduler.alphas_cumprod
     values = {"schedule": schedule, "steps": 500, "first": 0.00085, "last": 0.012}
     if schedule == "squaredcos_cap_v2":
         values = {"schedule": "cosine", "steps": 500}

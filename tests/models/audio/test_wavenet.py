@@ -195,7 +195,7 @@ def test_weights_that_are_none_are_not_played(
     path: Path, monkeypatch: pytest.MonkeyPatch, compiler: bool, value: float
 ) -> None:
     if not compiler:
-        monkeypatch.setattr(wavenet.importlib.util, "find_spec", lambda _: None)
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     checkpoint = load(path)
     checkpoint.tensors["out.bias"][7] = value
     family = WaveNet(checkpoint, Placement(CPU))

@@ -242,7 +242,8 @@ def test_a_size_that_is_not_there_is_the_usual_one(folder: Path, tmp_path: Path)
 def test_betas_of_a_schedule_without_a_name_are_taken_one_by_one() -> None:
     betas = torch.linspace(1e-4, 0.02, 1000)
     config = {"_class_name": "DDIMScheduler", "trained_betas": betas.tolist()}
-    theirs = DDIMScheduler(trained_betas=betas.tolist()).alphas_cumprod
+    scheduler: Any = DDIMScheduler(trained_betas=betas.tolist())
+    theirs = scheduler.alphas_cumprod
     assert torch.equal(
         NoiseSchedule.of(DiffusionProcess.parse(process_of(config))).alpha_bar, theirs
     )

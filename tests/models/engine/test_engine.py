@@ -47,7 +47,7 @@ def ends(events: list[Event]) -> dict[Any, float | Exception]:
     for event in events:
         assert not isinstance(event, Advanced) or event.id not in results
         if isinstance(event, Finished):
-            results[event.id] = event.artifacts[0].pixels.item()
+            results[event.id] = level(event.artifacts[0])
         elif isinstance(event, Failed):
             results[event.id] = event.error
     return results
@@ -353,7 +353,7 @@ def test_random_joins_cancels_and_nan_neighbours_never_move_a_bit() -> None:
     net.requires_grad_(False)
     run: BatchedFn[Tensor] = BatchedFn(net, ROW)
     chance = random.Random(7)
-    expected = {i: run_alone(count(run, i / 7, 1 + i % 5))[0].pixels.item() for i in range(60)}
+    expected = {i: level(run_alone(count(run, i / 7, 1 + i % 5))[0]) for i in range(60)}
     engine, results, todo = Engine(CPU), {}, list(range(60))
     chance.shuffle(todo)
     while todo or len(engine):

@@ -39,7 +39,7 @@ def family(request: pytest.FixtureRequest, path: Path) -> Composer:
 def built(checkpoint: Checkpoint, way: str) -> Composer:
     with pytest.MonkeyPatch.context() as patch:
         if way == "plain":  # numba is not installed
-            patch.setattr(composer.importlib.util, "find_spec", lambda _: None)
+            patch.setattr("importlib.util.find_spec", lambda _: None)
         return Composer(checkpoint, Placement(CPU))
 
 

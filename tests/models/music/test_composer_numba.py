@@ -166,7 +166,7 @@ def test_draws_are_those_of_the_plain_steps() -> None:
     top_p[::2] = 1.0
     logits[7, 5], u[9] = torch.nan, torch.nan
     for got, want in zip(
-        draw(logits, u, heat, top_p), wavenet_torch.draw(logits, u, heat, top_p), strict=True
+        draw(logits, u, heat, top_p), categorical.draw(logits, u, heat, top_p), strict=True
     ):
         assert torch.equal(got, want)
 
