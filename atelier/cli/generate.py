@@ -154,8 +154,7 @@ def add_command(group: typer.Typer, modality: str) -> None:
     row = MODALITIES.get(modality)
     command.__doc__ = f"""{row.summary if row else f"Generate {modality}"}.
 
-    Each file is named MODEL-SEED, with the ending of its format, or as -o says. What the service
-    notes of a result goes to standard error.
+    Saves the files as MODEL-SEED, or as -o says. Prints notes on standard error.
     """
     group.command(name=modality)(command)
 
