@@ -1,5 +1,6 @@
 """The folder of fetched and built data: $ATELIER_CACHE, or ~/.cache/atelier."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -31,6 +32,13 @@ def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
     with temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
     temporary.replace(path)
+
+
+def fingerprint(folder: Path, names: list[str], prefix: str = "") -> str:
+    """Returns a hash of the sizes and times of change of files in a folder, and of `prefix`."""
+    stats = [(name, (folder / name).stat()) for name in names]
+    lines = "\n".join(f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in stats)
+    return hashlib.sha256(f"{prefix}{lines}".encode()).hexdigest()[:8]
 
 
 def require_program(name: str, why: str) -> str:

@@ -74,8 +74,9 @@ class PlayerComparison:
         }
 
 
-def evaluate_player(task: Task, model: WaveNet) -> Evaluation:
+def evaluate_player(task: Task) -> Evaluation:
     """Prepares an evaluation on held-out scores. Their recordings are what is real."""
+    model = cast(WaveNet, task.model)
     params = player_params(task.header, task.options.params)
     if model.rolls is None or model.rate != RATE:
         raise EvaluationRefused("it plays no scores, or not at the rate of the corpus")

@@ -70,8 +70,9 @@ class ComposerComparison:
             yield "in_key", share
 
 
-def evaluate_composer(task: Task, model: Composer) -> Evaluation:
+def evaluate_composer(task: Task) -> Evaluation:
     """Prepares an evaluation in all styles of the corpus."""
+    model = cast(Composer, task.model)
     params = composer_params(task.header, task.options.params)
     if list(model.tokenizer.styles) != list(STYLES):
         raise EvaluationRefused(f"its styles are not those of the corpus: {', '.join(STYLES)}")

@@ -19,6 +19,7 @@ from training.evaluation.evaluator import (
     EvalOptions,
     Evaluation,
     EvaluationRefused,
+    Evaluator,
     FeatureNets,
     Record,
     Task,
@@ -30,6 +31,7 @@ from training.metrics.interval import MOST
 
 EVALUATED = "evaluated"
 """The entry of a card's `quality` that holds one record for every evaluation."""
+MUSIC: dict[type, Evaluator] = {WaveNet: evaluate_player, Composer: evaluate_composer}
 
 
 def evaluate(path: Path, options: EvalOptions, nets: FeatureNets, device: torch.device) -> Record:
@@ -70,10 +72,9 @@ def evaluation_of(
         return evaluate_videos(task)
     if options.reference:
         raise EvaluationRefused("music is measured by held-out scores of its own corpus")
-    if isinstance(model, WaveNet):
-        return evaluate_player(task, model)
-    if isinstance(model, Composer):
-        return evaluate_composer(task, model)
+    for kind, evaluator in MUSIC.items():
+        if isinstance(model, kind):
+            return evaluator(task)
     raise EvaluationRefused(f"nothing measures the music of {checkpoint.header.family}")
 
 

@@ -20,7 +20,8 @@ from models.params.audio import ComposerParams
 from models.score import Score
 from training.data.music.score_columns import cropped, transposed
 from training.generate import generate_items
-from training.learners.standard import Objective, state_on_cpu
+from training.learners.standard import Objective
+from training.loop.state import state_on_cpu
 from training.metrics.music.ngrams import bigram_bits, unigram_bits
 from training.metrics.music.roll_images import roll_pictures
 from training.optim.amp import mixed

@@ -6,7 +6,7 @@ Taming: a lazy R1 penalty (Karras et al. 2020, 1912.04958, appendix B), a gradie
 of the generator's weights is what is served.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,9 +15,7 @@ from torch import Tensor, nn
 
 from models.checkpoint.header import Header
 from models.nets.gan import critic_of, generator_of
-from training.errors import TrainingRefused
-from training.learners.standard import state_on_cpu
-from training.loop.state import Stateful, load_state, state_of
+from training.loop.state import Resumable, Stateful, state_on_cpu
 from training.optim.amp import mixed
 from training.optim.augment import diff_augment, mirror
 from training.optim.ema import GeneratorAverage
@@ -67,8 +65,10 @@ LOSSES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], T
 }
 
 
-class GANLearner:
+class GANLearner(Resumable):
     """A generator, its critic and its average. The critic's measures follow the generator's."""
+
+    refusal = "a GAN can't begin from a checkpoint: its critic is in none"
 
     def __init__(
         self, card: Header, judge: dict[str, Any], settings: GANSettings, device: torch.device
@@ -80,7 +80,7 @@ class GANLearner:
         critic = embed_small(initialise(critic_of(**judge, **shape), rng))
         self.critic = _placed(critic, device)
         self.average = GeneratorAverage(self.generator, settings.half_life)
-        self.settings, self.device, self.steps = settings, device, 0
+        self.settings, self.device = settings, device
         self.latent, self.classes = int(net["latent"]), int(net.get("classes", 0))
         self.critic_loss, self.generator_loss = LOSSES[settings.loss]
         self.generator_optimiser = self._optimiser(self.generator, settings.generator_rate)
@@ -113,17 +113,15 @@ class GANLearner:
         self._settle()
         return state_on_cpu(self.average.net)
 
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        raise TrainingRefused("a GAN can't begin from a checkpoint: its critic is in none")
-
     def state(self) -> dict[str, Any]:
         self._settle()
-        return state_of(self.steps, self._components())
+        return super().state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = self.average.measured_at = load_state(state, self._components())
+        super().restore(state)
+        self.average.measured_at = self.steps
 
-    def _components(self) -> dict[str, Stateful]:
+    def components(self) -> dict[str, Stateful]:
         return {
             "generator": self.generator,
             "critic": self.critic,

@@ -1,6 +1,5 @@
 """Fitting Gaussian mixtures: by expectation and maximisation, or by gradient."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,9 +9,7 @@ from torch import Tensor
 
 from models.checkpoint.header import Header
 from models.nets.mixture import GaussianMixture, PrincipalMixture
-from training.errors import TrainingRefused
-from training.learners.standard import state_on_cpu
-from training.loop.state import Stateful, load_state, state_of
+from training.loop.state import Resumable, Stateful, state_on_cpu
 from training.recipe import Batch, Data
 
 ROWS = 5_000  # that the distances to all components are computed for at once
@@ -28,13 +25,15 @@ class MixtureSettings:
     seed: int = 0
 
 
-class MixtureLearner:
+class MixtureLearner(Resumable):
     """A mixture over principal components, which the first step finds in its batch."""
+
+    refusal = "a mixture can't begin from a checkpoint: it is fitted to its data in one go"
 
     def __init__(self, card: Header, settings: MixtureSettings, device: torch.device) -> None:
         net: dict[str, Any] = dict(card.net)
         self.net = PrincipalMixture(**net).to(device)
-        self.settings, self.device, self.steps = settings, device, 0
+        self.settings, self.device = settings, device
         self.optimiser = torch.optim.Adam(self.net.mixture.parameters(), settings.rate)
 
     def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
@@ -68,18 +67,7 @@ class MixtureLearner:
     def weights(self) -> dict[str, Tensor]:
         return state_on_cpu(self.net)
 
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        raise TrainingRefused(
-            "a mixture can't begin from a checkpoint: it is fitted to its data in one go"
-        )
-
-    def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._components())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.steps = load_state(state, self._components())
-
-    def _components(self) -> dict[str, Stateful]:
+    def components(self) -> dict[str, Stateful]:
         return {"net": self.net, "optimiser": self.optimiser}
 
 

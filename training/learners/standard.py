@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import TrainingRefused
-from training.loop.state import Stateful, load_state, state_of
+from training.loop.state import Resumable, Stateful, state_on_cpu
 from training.loop.warm_start import load_average
 from training.optim.ema import Average
 from training.optim.schedules import warm_cosine
@@ -69,11 +69,11 @@ class Objective(ABC, Generic[N]):
         return {}
 
 
-class StandardLearner(Generic[N]):
+class StandardLearner(Resumable, Generic[N]):
     """Minimises an objective. The average of the weights is what is served."""
 
     def __init__(self, objective: Objective[N]) -> None:
-        self.objective, self.net, self.steps = objective, objective.net, 0
+        self.objective, self.net, self.refusal = objective, objective.net, objective.refusal
         self.settings = settings = objective.settings
         groups = objective.groups()
         self.average = Average(self.net, settings.decay)
@@ -113,24 +113,14 @@ class StandardLearner(Generic[N]):
         return named | self.objective.extra_tensors()
 
     def begin(self, weights: Mapping[str, Tensor]) -> None:
-        if self.objective.refusal:
-            raise TrainingRefused(self.objective.refusal)
+        if self.refusal:
+            raise TrainingRefused(self.refusal)
         load_average(self.net, self.average, weights, self.objective.prefix)
 
-    def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._components())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.steps = load_state(state, self._components())
-
-    def _components(self) -> dict[str, Stateful]:
+    def components(self) -> dict[str, Stateful]:
         own: dict[str, Stateful] = {
             "net": self.net,
             "average": self.average.net,
             "optimiser": self.optimiser,
         }
         return {**own, **self.objective.extra_modules()}
-
-
-def state_on_cpu(net: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.contiguous().cpu() for name, tensor in net.state_dict().items()}

@@ -11,10 +11,8 @@ from torch import Tensor
 
 from models.checkpoint.header import Header
 from models.nets.vae import VAENet
-from training.errors import TrainingRefused
 from training.learners.mixture import fitted
-from training.learners.standard import state_on_cpu
-from training.loop.state import Stateful, load_state, state_of
+from training.loop.state import Resumable, Stateful, state_on_cpu
 from training.metrics.image.disentanglement import measure_disentanglement
 from training.optim.amp import mixed
 from training.optim.init import initialise
@@ -41,13 +39,15 @@ class VAESettings:
     seed: int = 0
 
 
-class VAELearner:
+class VAELearner(Resumable):
     """A VAE under the evidence lower bound (Kingma and Welling 2014, equation 10)."""
+
+    refusal = "a VAE can't begin from a checkpoint: its prior and attributes are fitted at its end"
 
     def __init__(self, card: Header, settings: VAESettings, device: torch.device) -> None:
         net = initialise(bare(card), torch.Generator().manual_seed(settings.seed))
         self.net = net.to(device).to(memory_format=torch.channels_last)
-        self.settings, self.device, self.steps = settings, device, 0
+        self.settings, self.device = settings, device
         self.optimiser = torch.optim.Adam(self.net.parameters(), settings.rate, fused=True)
 
     def step(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
@@ -75,18 +75,7 @@ class VAELearner:
     def weights(self) -> dict[str, Tensor]:
         return state_on_cpu(self.net)
 
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        raise TrainingRefused(
-            "a VAE can't begin from a checkpoint: its prior and attributes are fitted at its end"
-        )
-
-    def state(self) -> dict[str, Any]:
-        return state_of(self.steps, self._components())
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.steps = load_state(state, self._components())
-
-    def _components(self) -> dict[str, Stateful]:
+    def components(self) -> dict[str, Stateful]:
         return {"net": self.net, "optimiser": self.optimiser}
 
 

@@ -4,7 +4,6 @@ The style of a file is the topmost folder it lies in, or for files of the folder
 folder's name. What is held out follows from names alone.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,7 @@ import numpy as np
 
 from models.music.midi import read_midi
 from models.score import ScoreError
-from training.data.cache import DataMissing, cache_folder
+from training.data.cache import DataMissing, cache_folder, fingerprint
 from training.data.images.folder import files_of, held_out_files
 from training.data.music.build import EDITION, Works, build, played
 from training.data.music.rendering import RATE, Sound, Synth, find_synth
@@ -46,7 +45,7 @@ def build_own(folder: Path, minutes: float, font: Path | None = None) -> Path:
         )
         for style, names in styles.items()
     }
-    called = f"music-{folder.resolve().name}-{_print_of(folder, files)}"
+    called = f"music-{folder.resolve().name}-{fingerprint(folder, sorted(files))}"
     built = build(cache_folder() / called, works, minutes)
     for style, used in pieces_of(built).items():
         if left := len(styles[style]) - used:
@@ -125,10 +124,3 @@ def _performed(path: Path, name: str, test: bool, synth: Synth) -> Recording:
 
 def _is_score(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in SCORES
-
-
-def _print_of(folder: Path, names: list[str]) -> str:
-    """Of names, sizes and times of change."""
-    stats = [(name, (folder / name).stat()) for name in sorted(names)]
-    text = "\n".join(f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in stats)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

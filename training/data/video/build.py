@@ -45,14 +45,21 @@ def build_clips(folder: Path, frames: int, size: int) -> None:
     names = clip_names(unpack(NAMES))
     files = moving_files([unpack(package) for package in PACKAGES])
     chosen = [names[code] for code in sorted(files) if code in names and taken(names[code])]
+    write_shards(folder, chosen, lambda name: read_loop(files[name.hexcode], frames, size))
+
+
+def write_shards(
+    folder: Path, names: list[ClipName], read: Callable[[ClipName], NDArray[np.uint8]]
+) -> None:
+    """Writes the shards that are missing. A build that was broken off goes on."""
     folder.mkdir(parents=True, exist_ok=True)
-    with showing(len(chosen)) as show:
-        for number, start in enumerate(range(0, len(chosen), SHARD)):
-            path, shard = folder / f"{number:03d}.npz", chosen[start : start + SHARD]
+    with showing(len(names)) as show:
+        for number, start in enumerate(range(0, len(names), SHARD)):
+            path, shard = folder / f"{number:03d}.npz", names[start : start + SHARD]
             if not path.exists():
                 clips = []
                 for name in shard:
-                    clips.append(read_loop(files[name.hexcode], frames, size))
+                    clips.append(read(name))
                     show(start + len(clips))
                 write_shard(path, shard, np.stack(clips))
             show(start + len(shard))

@@ -6,7 +6,6 @@ augmentation (Zhao et al. 2020), as for pictures; a critic of single frames besi
 (Reed et al. 2016, 1605.05396, section 4.2). A moving average of the generator is what is served.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +15,7 @@ from torch.nn import functional as F
 
 from models.checkpoint.header import Header
 from models.nets.video_gan import FrameCritic, VideoCritic, VideoGenerator
-from training.errors import TrainingRefused
-from training.learners.standard import state_on_cpu
-from training.loop.state import Stateful, load_state, state_of
+from training.loop.state import Resumable, Stateful, state_on_cpu
 from training.optim.amp import mixed
 from training.optim.augment import diff_augment, diff_augment_clips
 from training.optim.ema import GeneratorAverage
@@ -45,8 +42,10 @@ class VideoGANSettings:
     seed: int = 0
 
 
-class VideoGANLearner:
+class VideoGANLearner(Resumable):
     """Batches: clips (B, F, 3, S, S) uint8, and their texts as vectors (B, texts, cond) float16."""
+
+    refusal = "a GAN can't begin from a checkpoint: its critics are in none"
 
     def __init__(
         self, card: Header, judge: dict[str, Any], settings: VideoGANSettings, device: torch.device
@@ -59,7 +58,7 @@ class VideoGANLearner:
         self.critic = initialise(critic, rng).to(device)
         self.frame_critic = initialise(FrameCritic(**judge, **seen), rng).to(device)
         self.average = GeneratorAverage(self.generator, settings.half_life)
-        self.settings, self.device, self.steps = settings, device, 0
+        self.settings, self.device = settings, device
         self.last_texts = torch.zeros(1, self.generator.told)
         self.generator_optimiser = self._adam([self.generator], settings.generator_rate)
         critics: list[nn.Module] = [self.critic, self.frame_critic]
@@ -176,18 +175,16 @@ class VideoGANLearner:
         self._settle()
         return state_on_cpu(self.average.net)
 
-    def begin(self, weights: Mapping[str, Tensor]) -> None:
-        raise TrainingRefused("a GAN can't begin from a checkpoint: its critics are in none")
-
     def state(self) -> dict[str, Any]:
         self._settle()
-        return state_of(self.steps, self._components()) | {"told": self.last_texts}
+        return super().state() | {"told": self.last_texts}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.steps = self.average.measured_at = load_state(state, self._components())
+        super().restore(state)
+        self.average.measured_at = self.steps
         self.last_texts = state["told"].cpu()
 
-    def _components(self) -> dict[str, Stateful]:
+    def components(self) -> dict[str, Stateful]:
         return {
             "generator": self.generator,
             "critic": self.critic,
