@@ -3,7 +3,7 @@
 TrainingError
 ├── TrainingRefused    it can't start as asked; nothing was trained
 ├── DataMissing        its pictures can't be fetched, built or read (training/data/cache.py)
-├── RunBroken          what lies in the folder of its run is none of ours, or damaged
+├── RunBroken          its run folder has files of another program, or damaged ones
 ├── TrainingDiverged   a loss or a weight is no longer finite; the last saved state is from before
 └── TrainingStopped    by a signal; its state is saved
 """

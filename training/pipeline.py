@@ -81,7 +81,7 @@ def run(order: TrainOptions) -> Path:
 def carry_out(
     recipe: Recipe, out: Path, state: RunFolder, steps: int, *, resume: bool, device: torch.device
 ) -> Path:
-    """The same for a recipe in hand and a run of its own."""
+    """Trains a recipe in this run folder; returns the checkpoint's path."""
     with state.locked():
         refuse_to_restart(state, resume)
         data = recipe.data()
@@ -144,9 +144,9 @@ def device_of(name: str) -> torch.device:
 def id_of(
     order: TrainOptions, recipe: str, change: Change | None, source: ImageSource | None
 ) -> str:
-    """The id of the checkpoint: as told, else that of the file, else RECIPE or RECIPE-DATA.
+    """Returns the id that was asked for, else that of the file, else RECIPE or RECIPE-DATA.
 
-    Raises TrainingRefused if what was told is no id.
+    Raises TrainingRefused if what was asked for is no id.
     """
     names = [recipe, *([source.name] if source else [])]
     derived = Path(order.recipe).stem if change else "-".join(names)

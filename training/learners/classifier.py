@@ -1,4 +1,4 @@
-"""Training of a classifier that is to judge generated pictures: by labels, with light changes."""
+"""Trains a classifier that judges generated images, with light augmentation."""
 
 from dataclasses import dataclass
 from typing import Any

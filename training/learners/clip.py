@@ -1,4 +1,4 @@
-"""Training of CLIP: pictures and their captions side by side, with a teacher for the language."""
+"""Trains CLIP: images and their captions, with a teacher for the language."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Training of a composer: each token of a score from those before it, on crops in other keys."""
+"""Trains a composer: each token of a score from those before it, on crops in other keys."""
 
 import math
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class ComposerSettings:
     warmup: int = 100
     clip: float = 1.0  # largest norm of a gradient
     decay: float = 0.998  # of the average
-    key_dropout: float = 0.1  # pieces whose key is not told: files often have none
+    key_dropout: float = 0.1  # pieces whose key is hidden: files often have none
     token_dropout: float = 0.1  # tokens that are not seen: of some styles there are few pieces
     shown: float = 2.0  # seconds of a piece on a sheet
     seed: int = 0
@@ -111,7 +111,7 @@ def drawn(net: Net, rng: torch.Generator) -> Net:
 
 
 def facts_at(words: MusicTokens, tokens: Tensor) -> Tensor:
-    """What is known of a piece at each of its tokens, (B, T, facts): what the prefix has told."""
+    """Returns what the prefix says of a piece, up to each of its tokens: (B, T, facts)."""
     count = tokens.shape[1]
     facts = []
     for index, kind in enumerate(FACTS):

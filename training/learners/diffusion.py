@@ -1,4 +1,4 @@
-"""Training of a diffusion model: predict the noise, or what is the same, at a random level."""
+"""Trains a diffusion model: it predicts the noise, or an equivalent, at a random level."""
 
 from dataclasses import dataclass
 from typing import Any

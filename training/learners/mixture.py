@@ -1,4 +1,4 @@
-"""Fitting Gaussian mixtures: by expectation and maximisation, or by gradient."""
+"""Fits Gaussian mixtures: by expectation and maximisation, or by gradient."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -146,7 +146,7 @@ def _responsibilities(mixture: GaussianMixture, x: Tensor) -> tuple[Tensor, floa
 def fitted(
     components: int, covariance: Literal["diagonal", "full"], x: Tensor, rounds: int, seed: int = 0
 ) -> GaussianMixture:
-    """A mixture by so many rounds of EM over rows (N, D)."""
+    """Fits a mixture to rows (N, D) by this number of rounds of EM."""
     mixture = GaussianMixture(components, x.shape[1], covariance)
     scatter(mixture, x, torch.Generator().manual_seed(seed))
     for _ in range(rounds):

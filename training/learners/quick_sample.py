@@ -1,4 +1,4 @@
-"""What a net that denoises makes so far, in a few deterministic steps."""
+"""Samples a denoising net in a few deterministic steps."""
 
 from collections.abc import Callable
 

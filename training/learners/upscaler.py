@@ -1,4 +1,4 @@
-"""Training of an upscaler: small pictures to the large ones that they were drawn beside."""
+"""Trains an upscaler: small images to the large ones that they were drawn beside."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Training of variational autoencoders, their evidence lower bound, priors and attributes."""
+"""Trains variational autoencoders, and fits their priors and attributes."""
 
 import math
 from collections.abc import Callable, Mapping

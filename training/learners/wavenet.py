@@ -1,4 +1,4 @@
-"""Training of a WaveNet: each sample's class from the true ones before it, on random crops."""
+"""Trains a WaveNet: each sample's class from the true ones before it, on random crops."""
 
 import copy
 import math

@@ -19,7 +19,7 @@ from training.loop.signals import signals_held
 from training.recipe import Batch, Data, Learner, Recipe
 
 SAVE_SECONDS = 180.0  # from one save to the next,
-SAVE_TIMES = 20.0  # or so many times as long as a save took, if that is more
+SAVE_TIMES = 20.0  # or this many times as long as a save took, if that is more
 LOG_EVERY = 20
 SAMPLE_ROWS = 96
 

@@ -32,7 +32,7 @@ POINTS = 200  # of a curve
 
 
 class Show(Protocol):
-    """Told of every step: its number from 1, and the loss."""
+    """Takes the number of every step, from 1, and the loss."""
 
     def __call__(self, step: int, loss: float) -> None: ...
 

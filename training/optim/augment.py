@@ -15,7 +15,7 @@ def diff_augment(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def diff_augment_clips(x: Tensor, rng: torch.Generator) -> Tensor:
-    """The same of clips (B, F, C, H, W) that loop: each change falls on all frames of a row alike,
+    """Augments clips (B, F, C, H, W) that loop: each change applies to all frames of a row,
     and each row begins anywhere in its loop, so that its end must lead to its beginning."""
     frames, channels = x.shape[1:3]
     first = torch.randint(frames, (len(x), 1), generator=rng)

@@ -12,7 +12,7 @@ from training.data.images.emoji_build import build
 from training.recipe import Data
 
 TEST_SHARE = 10
-"""One caption in so many is held out, with the pictures of every vendor."""
+"""One caption in ten is held out, with the pictures of every vendor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """A folder of the user's own pictures, of any sizes and modes, as a data set.
 
-A picture is a file with one of SUFFIXES, in the folder or anywhere below it. Its label is told by
-`labels.csv`, else by the folder it lies in, as torchvision's ImageFolder has it. Which pictures are
+A picture is a file with one of SUFFIXES, in the folder or anywhere below it. Its label comes
+from `labels.csv`, else from its folder, as in torchvision's ImageFolder. Which pictures are
 held out follows from their names alone, so that a new one moves no other.
 """
 

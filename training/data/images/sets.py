@@ -101,7 +101,7 @@ def source_of(text: str) -> ImageSource:
 
 
 def own(folder: Path) -> ImageSource:
-    """A folder of pictures. Only its last part is told."""
+    """A folder of pictures. The card has only the last part of its path."""
     name = folder.resolve().name or "pictures"
     about = f"The user's own pictures, from the folder {name}."
     return ImageSource(name, partial(load_folder, folder), about, OWN, OWN)

@@ -150,7 +150,7 @@ def played(score: Score, name: str, test: bool, synth: Synth) -> Recording:
 
 
 def build(folder: Path, works: Mapping[str, Works], minutes: float) -> Path:
-    """Every style's shards up to so many minutes, then `corpus.json`. Raises DataMissing."""
+    """Writes each style's shards up to `minutes`, then `corpus.json`. Raises DataMissing."""
     for style in works:
         (folder / style).mkdir(parents=True, exist_ok=True)
     with showing(minutes) as show:
@@ -162,7 +162,7 @@ def build(folder: Path, works: Mapping[str, Works], minutes: float) -> Path:
 
 
 def fill(folder: Path, work: Works, minutes: float) -> Iterator[float]:
-    """Add shards until there are so many minutes, or no more pieces; yields the minutes so far."""
+    """Adds shards up to `minutes`, or until no piece is left; yields the minutes so far."""
     done, follows, number = 0.0, 0, 0
     for number, path in enumerate(shards_of(folder), 1):  # noqa: B007 (the last is gone on from)
         shard = header_of(path)

@@ -9,12 +9,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from training.loop.log_lines import now_and_then
 
 Show = Callable[[str, float], None]
-"""Told of a style and how many minutes of it there are."""
+"""Takes a style and the number of its minutes so far."""
 
 
 @contextmanager
 def showing(minutes: float) -> Iterator[Show]:
-    """On standard error, of so many minutes a style."""
+    """Shows progress on standard error, up to `minutes` a style."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lines(minutes)

@@ -29,9 +29,9 @@ LONGEST = 3600.0
 
 
 def build_own(folder: Path, minutes: float, font: Path | None = None) -> Path:
-    """Read or play every file, to at most so many minutes a style, and return the corpus's folder.
+    """Reads or plays every file, up to `minutes` a style, and returns the corpus's folder.
 
-    It lies in the cache by the folder's name and what is in it, so a changed folder is another.
+    Its name in the cache depends on the files, so a changed folder gets another one.
     Raises DataMissing with the file at fault and what is wrong with it.
     """
     styles = find_music(folder)

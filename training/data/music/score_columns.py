@@ -17,7 +17,7 @@ PAD = 0
 def load_scored(repeats: dict[str, int]) -> Data:
     """Columns: tokens (N, longest) int16, filled up with 0, and styles (N,) int64.
 
-    A style that has few pieces comes so many times in what is learnt from.
+    `repeats` has the times that each style's training pieces are repeated.
     """
     rows: dict[bool, list[tuple[Tensor, int]]] = {False: [], True: []}
     for number, (style, times) in enumerate(repeats.items()):

@@ -1,4 +1,4 @@
-"""How music lies in the cache: a folder a style, with shards of some minutes of whole pieces.
+"""The format of music in the cache: a folder a style, with shards of whole pieces.
 
 A shard is a safetensors file, which is mapped into memory and read where it is needed:
 

@@ -59,7 +59,7 @@ def read_clip(
 
 
 def _times(spans: list[float], name: str, frames: int, rate: float | None) -> list[int]:
-    """Which of the frames, that stand for so many seconds each, are shown at the times wanted."""
+    """Returns the index of the frame that is shown at each of the times wanted."""
     ends = np.cumsum(spans)
     whole = float(ends[-1])
     step = whole / frames if rate is None else 1 / rate

@@ -52,7 +52,7 @@ BOUNDS = {
 """What is known of held-out pictures where a model has a density; from the recipe's own measure."""
 BITS = {
     "test_bits": "bits",
-    "test_bits_untold": "told nothing",
+    "test_bits_untold": "unconditioned",
     "test_bits_linear": "linear predictor",
     "test_bits_bigram": "counts of pairs",
     "test_bits_unigram": "counts",

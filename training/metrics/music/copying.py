@@ -54,7 +54,7 @@ class CopyIndex:
 
 
 def hashes(notes: Runs, length: int) -> Runs:
-    """Of every run of so many in a row (Karp and Rabin 1987), none if there are not so many."""
+    """Returns the hash of every run of `length` notes (Karp and Rabin 1987)."""
     if len(notes) < length:
         return np.empty(0, np.uint64)
     powers = np.multiply.accumulate(np.full(len(notes), BASE))

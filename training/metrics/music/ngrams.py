@@ -26,7 +26,7 @@ def unigram_bits(train: Tokens, test: Tokens, size: int, skip: int) -> float:
 
 
 def bigram_bits(train: Tokens, test: Tokens, size: int, skip: int) -> float:
-    """The same of pairs: counts smoothed by how frequent tokens are (Jelinek and Mercer 1980)."""
+    """Returns bits a token by counts of pairs, smoothed (Jelinek and Mercer 1980)."""
     share = unigram(train, size)
     before, after = train[:, :-1].ravel().astype(np.int64), train[:, 1:].ravel()
     real = after != PAD

@@ -15,7 +15,7 @@ PITCHES = range(36, 36 + SIDE - DRUM_ROWS)  # others are not shown
 
 
 def roll_pictures(scores: Sequence[Score], seconds: float) -> Tensor:
-    """(N, 1, 64, 64) in [0, 1]: so many seconds of each; what is struck is bright."""
+    """Returns the first seconds of each score, (N, 1, 64, 64) in [0, 1]; onsets are bright."""
     return torch.stack([_picture(part(score, 0, seconds), SIDE / seconds) for score in scores])
 
 
