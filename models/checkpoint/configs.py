@@ -141,6 +141,11 @@ class ClipProcess(Config):
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
 
 
+class GANNet(Config):
+    latent: int
+    classes: int = 0
+
+
 class _NetOfNets(Config, extra="forbid"):
     """Several nets in one checkpoint."""
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from models.artifacts import Artifact, Image
 from models.checkpoint.configs import DiffusionProcess, LatentDiffusionNet
 from models.checkpoint.header import GUIDE, CheckpointError
-from models.checkpoint.weights import Checkpoint, build_component, build_net, refuse_unknown_tensors
+from models.checkpoint.weights import Checkpoint, build_component, refuse_unknown_tensors
 from models.clip.clip import CLIP, SHORT, EncodedPrompt
 from models.diffusion.clip_guidance import ClipGuidance, ClipTarget, guide_of
 from models.diffusion.denoiser import TICKS, Guidance, Progress, calls, path_of
@@ -20,9 +20,9 @@ from models.diffusion.request import DiffusionRequest
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.image.preprocessing import fitted
+from models.image.upscaling import PictureUpscaler
 from models.nets.autoencoder import Autoencoder
 from models.nets.unet import TextCondition, UNet
-from models.nets.upscaler import Upscaler
 from models.params.diffusion import TextToImageParams
 
 ITEM_BYTES = 32 * 2**20  # without what CLIP holds where it guides
@@ -45,9 +45,8 @@ class LatentDiffusion:
             Autoencoder, net.autoencoder, tensors, placement, "autoencoder."
         )
         self.clip = CLIP(checkpoint.requires["clip"], placement)
-        self.upscaler = None
-        if "upscaler" in checkpoint.requires:
-            self.upscaler = build_net(Upscaler, checkpoint.requires["upscaler"], placement)
+        picture = torch.zeros(self._picture_shape)
+        self.upscaler = PictureUpscaler.of(checkpoint, picture, placement)
         self.process = DiffusionProcess.parse(header.process)
         self.schedule = NoiseSchedule.of(self.process)
         self.styles = header.labels
@@ -89,12 +88,7 @@ class LatentDiffusion:
             self.autoencoder.decode, (z,), dtype=dtype, channels_last=True
         )
         functions: list[BatchedFn[Any]] = [self.clip.encode, *self.predict.values()]
-        functions += [self.encode, self.decode, *self.clip_guidance.batched]
-        if self.upscaler is not None:
-            self.enlarge: BatchedFn[Tensor] = BatchedFn(
-                self.upscaler, (picture,), pad_to=1, dtype=dtype, channels_last=True
-            )
-            functions.append(self.enlarge)
+        functions += [self.encode, self.decode, *self.clip_guidance.batched, *self.upscaler.batched]
         return tuple(dict.fromkeys(functions))  # the CLIP that reads may guide as well
 
     @property
@@ -167,8 +161,7 @@ class LatentDiffusion:
         if init is not None:
             picture = init.kept(picture)
         if upscales:
-            row = (picture.clamp(0, 1) * 2 - 1,)
-            picture = (await Step(self.enlarge, row, (steps, steps)) + 1) / 2
+            (picture,) = await self.upscaler.upscale(picture[None], (steps, steps))
         return picture
 
     def _preview(self, z: Tensor) -> Image:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
+from models.checkpoint.configs import GANNet
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_net
 from models.engine.batching import BatchedFn, Placement
@@ -23,12 +24,12 @@ class GAN:
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         self.net = build_net(generator_of, checkpoint, placement)
         self.labels = checkpoint.header.labels
-        classes = int(checkpoint.header.net.get("classes", 0))  # type: ignore[arg-type]
-        if len(self.labels) != classes:
+        config = GANNet.parse(checkpoint.header.net)
+        if len(self.labels) != config.classes:
             raise CheckpointError(
-                f"it has {len(self.labels)} labels, and its net {classes} classes"
+                f"it has {len(self.labels)} labels, and its net {config.classes} classes"
             )
-        self.latent = int(checkpoint.header.net["latent"])  # type: ignore[arg-type]
+        self.latent = config.latent
         example = (torch.zeros(self.latent), torch.tensor(0))
         self.paint: BatchedFn[Tensor] = BatchedFn(self._paint, example, dtype=placement.dtype)
         self.batched = (self.paint,)

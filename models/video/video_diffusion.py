@@ -18,11 +18,12 @@ from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step, gather
 from models.engine.noise import normal
 from models.image.preprocessing import fitted
+from models.image.upscaling import PictureUpscaler
 from models.nets.autoencoder import Autoencoder
 from models.nets.unet import Guess, TextCondition
 from models.nets.video_unet import VideoUNet
 from models.params.video import FPS, VideoDiffusionParams
-from models.video.postprocessing import Enlarging, filmed
+from models.video.postprocessing import video_of
 
 COMPONENTS = ("clip", "guess", "autoencoder")
 PREVIEWED = 4  # frames of a preview
@@ -52,7 +53,7 @@ class VideoDiffusion:
         self.shape = (self.unet.channels, self.unet.size, self.unet.size)
         self._check_shapes(net.size)
         frame = torch.zeros(self.autoencoder.channels, *[self.autoencoder.size] * 2)
-        self.enlarging = Enlarging.of(checkpoint, frame, placement)
+        self.upscaler = PictureUpscaler.of(checkpoint, frame, placement)
         example = torch.zeros(net.frames, *self.shape)
         self.batched = self._functions(placement.dtype, example, frame)
 
@@ -88,7 +89,7 @@ class VideoDiffusion:
             self.autoencoder.decode, (clip[0],), dtype=dtype, channels_last=True
         )
         functions: list[BatchedFn[Any]] = [self.clip.encode, self.expect, *self.predict.values()]
-        return (*functions, self.encode, self.decode, *self.enlarging.batched)
+        return (*functions, self.encode, self.decode, *self.upscaler.batched)
 
     def _predict(self, z: Tensor, ticks: Tensor, style: Tensor, *condition: Tensor) -> Tensor:
         *words, expected = condition
@@ -119,7 +120,7 @@ class VideoDiffusion:
         done = (3 + count, steps)
         frames = await gather(*(Step(self.decode, (frame,), done) for frame in z))
         clip = (torch.stack(frames) + 1) / 2
-        return await filmed(params, clip, self.enlarging, (steps, steps), notes)
+        return await video_of(params, clip, self.upscaler, (steps, steps), notes)
 
     async def _guidance(
         self,

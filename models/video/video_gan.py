@@ -10,9 +10,10 @@ from models.clip.clip import CLIP
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.engine.noise import normal, truncated_normal
+from models.image.upscaling import PictureUpscaler
 from models.nets.video_gan import VideoGenerator
 from models.params.video import VideoGANParams
-from models.video.postprocessing import Enlarging, filmed
+from models.video.postprocessing import video_of
 
 MOST = 4  # clips at once
 
@@ -46,9 +47,9 @@ class VideoGAN:
             self._film, example, pad_to=1, max_batch=MOST, dtype=placement.dtype
         )
         frame = torch.zeros(self.net.channels, self.net.size, self.net.size)
-        self.enlarging = Enlarging.of(checkpoint, frame, placement)
+        self.upscaler = PictureUpscaler.of(checkpoint, frame, placement)
         readers = () if self.clip is None else (self.clip.encode,)
-        self.batched = (*readers, self.film, *self.enlarging.batched)
+        self.batched = (*readers, self.film, *self.upscaler.batched)
 
     def _film(self, z: Tensor, text: Tensor) -> Tensor:
         x: Tensor = self.net(z, text)
@@ -61,7 +62,7 @@ class VideoGAN:
         text, notes = await self._encode_prompts(params, steps)
         done = steps - (params.upscale > 1)
         clip = await Step(self.film, (self._latent(params, rng), text), (done, steps))
-        return await filmed(params, clip, self.enlarging, (steps, steps), notes)
+        return await video_of(params, clip, self.upscaler, (steps, steps), notes)
 
     def _latent(self, params: VideoGANParams, rng: torch.Generator) -> Tensor:
         if params.truncation is None:

@@ -140,8 +140,9 @@ def test_a_larger_picture_is_the_same_picture(family: LatentDiffusion) -> None:
     large = painted(family, prompt="dog", upscale=4).pixels
     assert large.shape == (3, 128, 128)
     with torch.no_grad():
-        assert family.upscaler is not None
-        again = (family.upscaler(small.clamp(0, 1)[None] * 2 - 1)[0] + 1) / 2
+        upscale = family.upscaler.run
+        assert upscale is not None
+        again = (upscale.fn(small.clamp(0, 1)[None] * 2 - 1)[0] + 1) / 2
     assert torch.allclose(large, again, atol=1e-5)
 
 
