@@ -1,6 +1,6 @@
-"""Continuous batching over flows: no Redis, no HTTP, and no clock but the one it is given.
+"""Continuous batching over flows, without Redis or HTTP; its clock is an argument.
 
-A tick runs the rows whose turn it is as one batch. Flows come and go between any two ticks.
+A tick runs one batch. Flows come and go between any two ticks.
 """
 
 import logging
@@ -25,7 +25,7 @@ HANGS_AFTER = 10.0  # times what a batch has cost
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """A step of a flow has run. `preview` draws what it looks like by now, if anyone cares."""
+    """A step of a flow has run. Calling `preview` makes a preview of the result so far."""
 
     id: Hashable
     progress: tuple[int, int]  # done, of
@@ -77,17 +77,17 @@ class Engine:
         return self._resume(state, None)
 
     def learn(self, run: BatchedFn[Any], seconds: float) -> None:
-        """What a micro-batch of this function cost at its warm-up."""
+        """Note what a micro-batch of this function cost at its warm-up."""
         self._scheduler.learn(Step(run, run.example), seconds)
 
     def cancel(self, id: Hashable) -> None:  # noqa: A002
-        """Close a flow; it gives back what it holds. One that has just ended is fine."""
+        """Close a flow, which gives back its slots. Does nothing for one that has just ended."""
         if state := self._flows.get(id):
             self._remove(state)
 
     @torch.inference_mode()
     def tick(self) -> list[Event]:
-        """Run one batch: the rows whose turn it is. Raises only when the device is lost."""
+        """Run one batch. Raises only when the device is lost."""
         rows = self._scheduler.take()
         if not rows:
             return []
@@ -101,16 +101,16 @@ class Engine:
         return events
 
     def _run(self, rows: Sequence[PendingStep]) -> list[Any]:
-        """A result or an exception for each row: a failing batch is split, so the guilty pay."""
+        """A result or an exception for each row. A failing batch is split: bad rows fail alone."""
         flows = tuple(row.state.id for row in rows)
         limit = HANGS_AFTER * self._scheduler.longest(rows)
         try:
             with self.activity.during("step", flows, limit):
                 return run_together(rows[0].step.run, [r.step.row for r in rows], self._device)
         except torch.AcceleratorError:
-            raise  # the device is lost: the process ends, and quarantine decides who was to blame
+            raise  # the device is lost: the process ends, and quarantine finds the job to blame
         except Exception as error:
-            failed = error.with_traceback(None)  # it would keep the tensors of the try alive
+            failed = error.with_traceback(None)  # a traceback would keep the tensors alive
         if len(rows) == 1:
             return [failed]
         size = len(rows) // 2 if is_out_of_memory(failed) else 1
@@ -131,7 +131,7 @@ class Engine:
         return events
 
     def _preview(self, state: FlowState, step: Step[Any], outcome: Any) -> Artifact:
-        """What a step looks like; the time that it takes is charged to its flow."""
+        """Make a preview, and charge the time to its flow."""
         assert step.preview is not None
         start = self._clock()
         try:
@@ -174,7 +174,7 @@ class Engine:
                 state.flow.close()
         except torch.AcceleratorError:
             raise
-        except Exception as error:  # the flow is out all the same
+        except Exception as error:  # the flow is removed all the same
             log.warning("a flow did not close", extra={"flow": str(state.id)}, exc_info=error)
 
 

@@ -1,4 +1,4 @@
-"""Seeded noise: every draw of a story comes from its request's own CPU generator."""
+"""Seeded noise: every draw of a flow comes from its request's own CPU generator."""
 
 import hashlib
 import math
@@ -15,8 +15,8 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def derived(rng: torch.Generator) -> torch.Generator:
-    """A generator of its own for a part of a story, so that however much that draws, what comes
-    after it is drawn alike."""
+    """A separate generator for one stage of a flow, so that the number of its draws does not change
+    the draws after it."""
     return seeded(int(torch.randint(2**62, (), generator=rng)))
 
 
@@ -39,7 +39,7 @@ def truncated_normal(rng: torch.Generator, bound: float, *shape: int) -> Tensor:
 
 
 def slerp(a: Tensor, b: Tensor, fraction: float) -> Tensor:
-    """The point at `part` of the way from a to b along a great circle (White 2016, 1609.04468).
+    """The point at `fraction` of the way from a to b along a great circle (White 2016, 1609.04468).
 
     Of normal draws it keeps the length that a straight line would lose. 0 gives a, bit for bit.
     """
@@ -52,7 +52,7 @@ def slerp(a: Tensor, b: Tensor, fraction: float) -> Tensor:
 
 
 def line(a: Tensor, b: Tensor, fraction: float) -> Tensor:
-    """The point at `part` of the straight way from a to b."""
+    """The point at `fraction` of the straight way from a to b."""
     return a + (b - a) * fraction
 
 

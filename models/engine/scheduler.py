@@ -1,16 +1,18 @@
-"""Whose turn it is: the waiting rows of every key, and what each key's batches have cost.
+"""Chooses the rows of the next batch: fair among flows, and bounded in time.
 
-The turn goes to the key with the flow of the least virtual time, its next batch counted twice: as
-time it will have had, and as time the others wait for it. A flow's virtual time grows by the device
-time of the batches it took part in, and of those it waited behind in its own key: that many rows of
-one key can't share a batch must not keep the other keys waiting for each of them. It begins where
-the schedule's own time is, which every key moves on equally (start-time fair queueing; Goyal, Vin
-and Cheng 1996), or before that by a credit of up to `CREDIT_SECONDS`, which whoever comes next has
-to wait for: so a short job is not held up by long ones, nor are they, for as long as they have run,
-by one that comes, or by many one after another.
-A key passed over for `PATIENCE` rounds goes first, and in it a row that waited for as many, so that
-none starves. A turn takes only as many rows as fit in `TURN_SECONDS`, by what the key has cost;
-where nothing else waits, as fit in `LONE_SECONDS`, so that what arrives meanwhile is soon seen.
+1. The next batch is of the key whose flow has the least virtual time. The batch itself counts
+   twice: as time that the key will have had, and as time that the others wait for it.
+2. A flow's virtual time grows by the device time of the batches it took part in, and of those it
+   waited behind in its own key. So a key with more rows than one batch holds does not keep the
+   other keys waiting for each of its batches.
+3. A new flow starts at the scheduler's own time, which every key advances equally (start-time fair
+   queueing; Goyal, Vin and Cheng 1996), minus a credit of up to `CREDIT_SECONDS`. The credit then
+   takes time to grow again. So long jobs don't hold up a short one, and many short ones don't hold
+   up the long ones.
+4. A key that was passed over for `PATIENCE` rounds goes first, and in it a row that waited as long.
+   So no row starves.
+5. A turn takes the rows that fit in `TURN_SECONDS`, by the measured cost of the key, or in
+   `LONE_SECONDS` if no other key waits. So a new arrival is soon seen.
 """
 
 import math
@@ -31,7 +33,7 @@ PATIENCE = 4  # rounds: of keys, a turn of each; of rows, all that wait together
 
 @dataclass(slots=True, eq=False)
 class FlowState:
-    """A flow in the engine, and what its current await still lacks."""
+    """A flow in the engine, and the results that its current await still lacks."""
 
     id: Hashable
     flow: Flow
@@ -46,7 +48,7 @@ class FlowState:
 @dataclass(slots=True, eq=False)
 class PendingStep:
     state: FlowState
-    index: int  # among the steps that its seat awaits together
+    index: int  # among the steps that its flow awaits together
     step: Step[Any]
     since: float  # when it began to wait
 
@@ -57,20 +59,20 @@ class Scheduler:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._groups: dict[Hashable, list[PendingStep]] = {}
-        self._turned: dict[Hashable, float] = {}  # when a key of which rows are left had its turn
-        self._time = 0.0  # what the virtual time of who comes now is
-        self._credit = CREDIT_SECONDS  # by how much it may be less
+        self._turned: dict[Hashable, float] = {}  # the last turn of each key that still has rows
+        self._time = 0.0  # the virtual time of a flow that arrives now
+        self._credit = CREDIT_SECONDS  # by how much it may start earlier
         self._least: WeakKeyDictionary[BatchedFn[Any], dict[Shapes, float]] = WeakKeyDictionary()
         self._costs: WeakKeyDictionary[BatchedFn[Any], dict[Shapes, float]] = WeakKeyDictionary()
 
     def enter(self, state: FlowState) -> None:
-        """A flow that has just come."""
+        """Set the virtual time of a flow that has just arrived."""
         state.virtual = self._time
-        if self._groups:  # else it has nobody to pass
+        if self._groups:  # else there is no other flow to pass
             state.virtual, self._credit = self._time - self._credit, 0.0
 
     def wait(self, state: FlowState) -> None:
-        """Every step that this seat awaits is now a waiting row.
+        """Queue every step that this flow awaits.
 
         In its key it goes first for `CREDIT_SECONDS` at most, however long others have been served.
         """
@@ -81,7 +83,7 @@ class Scheduler:
             self._groups.setdefault(step.key, []).append(PendingStep(state, index, step, now))
 
     def leave(self, state: FlowState) -> None:
-        """None of this seat's rows waits any longer."""
+        """Drop the rows of this flow."""
         for key in {step.key for step in state.steps} & self._groups.keys():
             if rows := [row for row in self._groups[key] if row.state is not state]:
                 self._groups[key] = rows
@@ -89,7 +91,7 @@ class Scheduler:
                 self._pop(key)
 
     def take(self) -> list[PendingStep]:
-        """The rows whose turn it is: one key's, the overdue and least served first."""
+        """The rows of the next batch, all of one key: the overdue and least served first."""
         if not self._groups:
             return []
         now = self._clock()
@@ -105,7 +107,7 @@ class Scheduler:
         return rows[:limit]
 
     def charge(self, rows: list[PendingStep], seconds: float) -> None:
-        """Note what a batch cost: to its key, and in full to every flow that took part."""
+        """Charge a batch to its key, and in full to every flow that took part."""
         step = rows[0].step
         each = seconds / -(-len(rows) // (step.run.pad_to or 1))
         known = self._costs.get(step.run, {}).get(step.shapes, each)
@@ -125,26 +127,26 @@ class Scheduler:
         self._time = max(on, min(waiting))
 
     def charge_flow(self, state: FlowState, seconds: float) -> None:
-        """Note time that was spent on one flow alone, as on a preview."""
+        """Charge time that was spent on one flow alone, as on a preview."""
         state.used += seconds
         state.served += seconds
         state.virtual += seconds
 
     def longest(self, rows: Sequence[PendingStep]) -> float:
-        """Seconds that these rows may well take in one batch: 0 where nothing is known of them.
+        """Seconds that these rows may take in one batch; 0 if nothing like them has run.
 
-        What grows may cost as much as its square, as attention does.
+        Longer rows may cost as much as their length squared, as attention does.
         """
         step = rows[0].step
         batches = -(-len(rows) // (step.run.pad_to or 1))
         return self._cost(step, power=2) * batches
 
     def learn(self, step: Step[Any], seconds: float) -> None:
-        """A micro-batch like this takes so long: measured, or known from the model's warm-up."""
+        """Note the seconds of a micro-batch like this, measured now or at the model's warm-up."""
         self._costs.setdefault(step.run, {})[step.shapes] = seconds
 
     def _note_least(self, rows: list[PendingStep]) -> None:
-        """What the least served row of a key has had; it never falls."""
+        """Note the time of the least served row of a key; it never falls."""
         step, served = rows[0].step, min(row.state.served for row in rows)
         noted = self._least.setdefault(step.run, {})
         noted[step.shapes] = max(noted.get(step.shapes, 0.0), served)
@@ -154,7 +156,7 @@ class Scheduler:
         return self._groups.pop(key)
 
     def _round(self) -> float:
-        """Seconds to run every waiting row once, by what is known."""
+        """Seconds to run every waiting row once, by the measured costs."""
         return sum(map(self._cost_of_all, self._groups.values()))
 
     def _round_of_keys(self) -> float:
@@ -188,8 +190,8 @@ class Scheduler:
     def _cost(self, step: Step[Any], power: int = 1) -> float:
         """Measured seconds of one micro-batch like this; 0 before the first has run.
 
-        Where rows of other shapes alone have run, the cost of those, as often as what grew most
-        from them to this: a first turn of large rows must not be one of too many.
+        If only other shapes have run, their cost is scaled by the tensor that grew most: a first
+        turn of large rows must not take too many of them.
         """
         known = self._costs.get(step.run, {})
         if step.shapes in known:
@@ -201,6 +203,6 @@ class Scheduler:
 
 
 def _growth(before: Shapes, after: Shapes) -> float:
-    """How much the tensor that grew most has grown. A row of another length fails when it runs."""
+    """By how much the tensor that grew most has grown. Rows of other lengths fail when they run."""
     sizes = zip(before, after, strict=False)
     return max((b.numel() / max(a.numel(), 1) for (a, _), (b, _) in sizes), default=1)

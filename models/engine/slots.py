@@ -1,4 +1,4 @@
-"""Rows of caches that are there beforehand: a flow takes one, and gives it back however it ends."""
+"""Rows of preallocated caches: a flow takes one, and gives it back however it ends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ from torch import Tensor
 from models.engine.batching import SeamError
 
 SCRATCH = 0
-"""The row that padding writes to; it is nobody's."""
+"""The row that padding writes to. No flow takes it."""
 
 
 class Slots:
     """Caches of one shape, (slots + 1, ...), whose row 0 is scratch.
 
-    A slot is zeroed when it is taken: what a masked position holds must still be a number, and a
-    story must not depend on who was there before.
+    A slot is zeroed when it is taken: masked positions must still be numbers, and a flow must not
+    depend on the one before it.
     """
 
     def __init__(self, *caches: Tensor) -> None:
@@ -34,7 +34,7 @@ class Slots:
     def take(self) -> Iterator[int]:
         """A slot for as long as the block lasts.
 
-        Raises SeamError if there is none: a family holds no more flows than it has slots.
+        Raises SeamError if none is free: a family takes no more flows than it has slots.
         """
         if not self._free:
             raise SeamError("more flows than slots: max_items must count them")
