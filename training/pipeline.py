@@ -47,35 +47,35 @@ class TrainOptions:
     """The id or path of a checkpoint whose weights are begun with; None draws them."""
 
 
-def run(order: TrainOptions) -> Path:
-    """Train and write the checkpoint into `order.out`; the checkpoint's path.
+def run(options: TrainOptions) -> Path:
+    """Train and write the checkpoint into `options.out`; the checkpoint's path.
 
-    State, snapshots and sample sheets lie in `order.runs`, in a folder called as the checkpoint.
-    Where a resumed run has already passed `order.steps`, its snapshot of that very step is
+    State, snapshots and sample sheets lie in `options.runs`, in a folder called as the checkpoint.
+    Where a resumed run has already passed `options.steps`, its snapshot of that very step is
     published. Raises TrainingRefused before anything is trained or written; DataMissing,
     RunBroken, TrainingDiverged or TrainingStopped.
     """
-    device = device_of(order.device)
-    change = read_change(Path(order.recipe)) if order.recipe.endswith(FILE) else None
-    recipe = recipe_named(change.base if change else order.recipe)
+    device = device_of(options.device)
+    change = read_change(Path(options.recipe)) if options.recipe.endswith(FILE) else None
+    recipe = recipe_named(change.base if change else options.recipe)
     origin = recipe.id
     if change:
         recipe = changed(recipe, change)
-    said = order.data or (change.data if change else None)
+    said = options.data or (change.data if change else None)
     source = source_for(recipe, said) if said else None
     if source and source.fixed is recipe.data:
         source = None  # its own
-    name = id_of(order, origin, change, source)
-    recipe, state = replace(recipe, id=name), RunFolder(order.runs / name)
-    refuse_to_restart(state, order.resume)
-    refuse_to_lose(recipe, order, state)
-    if order.start:
-        recipe = warm_started(recipe, order.start, place_of(recipe, order.out).parent)
+    name = id_of(options, origin, change, source)
+    recipe, state = replace(recipe, id=name), RunFolder(options.runs / name)
+    refuse_to_restart(state, options.resume)
+    refuse_to_lose(recipe, options, state)
+    if options.start:
+        recipe = warm_started(recipe, options.start, place_of(recipe, options.out).parent)
     if change or source:
         recipe = adapted(recipe, change, source, device)
         recipe = replace(recipe, origin={"recipe": origin, **recipe.origin})
-    steps = recipe.steps if order.steps is None else order.steps
-    return carry_out(recipe, order.out, state, steps, resume=order.resume, device=device)
+    steps = recipe.steps if options.steps is None else options.steps
+    return carry_out(recipe, options.out, state, steps, resume=options.resume, device=device)
 
 
 def carry_out(
@@ -116,17 +116,17 @@ def adapted(
     return replace(recipe, data=lambda: data)
 
 
-def source_for(recipe: Recipe, said: str) -> ImageSource:
+def source_for(recipe: Recipe, named: str) -> ImageSource:
     """What `--data` names: videos where the recipe makes them, else pictures. Raises DataMissing,
     and TrainingRefused for a recipe that takes no others."""
     family = FAMILIES.get(recipe.card.family)
     if family is None or family.modality != "video":
-        return source_of(said)
+        return source_of(named)
     frames = recipe.card.net.get("frames")
     shape_of(recipe)
     if not isinstance(frames, int):
         raise TrainingRefused(f"{recipe.id} takes no other data: its net has no number of frames")
-    return own_videos(Path(said), frames)
+    return own_videos(Path(named), frames)
 
 
 def device_of(name: str) -> torch.device:
@@ -142,25 +142,25 @@ def device_of(name: str) -> torch.device:
 
 
 def id_of(
-    order: TrainOptions, recipe: str, change: Change | None, source: ImageSource | None
+    options: TrainOptions, recipe: str, change: Change | None, source: ImageSource | None
 ) -> str:
     """Returns the id that was asked for, else that of the file, else RECIPE or RECIPE-DATA.
 
     Raises TrainingRefused if what was asked for is no id.
     """
     names = [recipe, *([source.name] if source else [])]
-    derived = Path(order.recipe).stem if change else "-".join(names)
-    wanted = order.id or (change.id if change else None)
+    derived = Path(options.recipe).stem if change else "-".join(names)
+    wanted = options.id or (change.id if change else None)
     text = wanted or re.sub(r"[^a-z0-9._]+", "-", derived.lower()).strip("-._")[:100]
     if not ID.fullmatch(text):
         raise TrainingRefused(f"{text!r} is no id: it has a-z, 0-9, dots, dashes and underscores")
     return text
 
 
-def refuse_to_lose(recipe: Recipe, order: TrainOptions, state: RunFolder) -> None:
+def refuse_to_lose(recipe: Recipe, options: TrainOptions, state: RunFolder) -> None:
     """Raises TrainingRefused if the end of this training would replace another's checkpoint."""
-    path = place_of(recipe, order.out)
-    if path.exists() and not order.replace and not came_out_of(state, path):
+    path = place_of(recipe, options.out)
+    if path.exists() and not options.replace and not came_out_of(state, path):
         raise TrainingRefused(
             f"{path} is there already and didn't come out of {state.folder}; "
             "give the new one a name by --id, or the old one up by --replace"

@@ -77,20 +77,20 @@ def load_windows(corpus: Corpus, seconds: float, rolled: Rolled, rate: int) -> D
     of a piece after its last whole window is not used. Sound has the corpus's gain; a roll is 255
     where `rolled` says 1.
     """
-    parts: dict[bool, list[tuple[NDArray[np.int16], NDArray[np.uint8], int]]]
-    parts = {False: [], True: []}
+    rows: dict[bool, list[tuple[NDArray[np.int16], NDArray[np.uint8], int]]]
+    rows = {False: [], True: []}
     frames = round(seconds * rate)
     for number, style in enumerate(corpus.styles):
         for one in corpus.recordings(style):
             for sound, score in windows(one, frames / rate):
                 loud = np.round(sound * (corpus.gain * 32767)).astype(np.int16)
                 roll = np.round(rolled(score, frames) * 255).astype(np.uint8)
-                parts[one.label.test].append((loud, roll, number))
-    if not (parts[False] and parts[True]):
+                rows[one.label.test].append((loud, roll, number))
+    if not (rows[False] and rows[True]):
         raise DataMissing(
             f"{corpus.folder} has too little music for windows of {seconds:g} seconds"
         )
-    return Data(_columns(parts[False]), _columns(parts[True]), corpus.styles)
+    return Data(_columns(rows[False]), _columns(rows[True]), corpus.styles)
 
 
 def windows(one: Recording, seconds: float) -> Iterator[tuple[NDArray[np.float32], Score]]:

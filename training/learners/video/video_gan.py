@@ -43,7 +43,7 @@ class VideoGANSettings:
 
 
 class VideoGANLearner(Resumable):
-    """Batches: clips (B, F, 3, S, S) uint8, and their texts as vectors (B, texts, cond) float16."""
+    """Batches: clips (B, F, 3, S, S) uint8, and their texts as vectors (B, texts, width)."""
 
     refusal = "a GAN can't begin from a checkpoint: its critics are in none"
 
