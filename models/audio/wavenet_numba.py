@@ -1,7 +1,7 @@
 """WaveNet's sample loop as machine code: samples as fast as the weights can be read.
 
 One sample needs every weight once, so a lone stream runs as fast as they come from the cache, and
-four streams abreast share each read. State, draws and results are those of
+four streams at a time share each read. State, draws and results are those of
 `wavenet_torch.advance`, which this is tested against; a stream's bits do not depend on its
 neighbours (`models/kernels/simd.py`), so batches need no padding.
 """

@@ -43,7 +43,7 @@ NETS = ("unet", "vae", "text_encoder")
 ABOUT = "Stable Diffusion, imported from a folder as diffusers has it."
 LIMITS = "Nothing that it makes is filtered: the safety checker is left out."
 SMALL_SIZE = re.compile(r"0\.[0-8]\.")
-"""Versions that wrote 32 for the 64 latents a side of 1.x; diffusers mends it so as well."""
+"""Versions that wrote 32 for the 64 latents a side of 1.x; diffusers corrects it so as well."""
 USUAL_SIZE = 64  # latents a side, of 1.x
 FEW = 30  # steps, if none are asked for
 PICTURES, SIDE = 8, 16  # that the colours of previews are fitted to, and latents a side of each

@@ -1,4 +1,4 @@
-"""Threads that run a kernel together: they meet, and share all there is."""
+"""Threads that run a kernel together: they wait for each other, and share the work."""
 
 import numpy as np
 import pytest
