@@ -150,7 +150,8 @@ def overhead(rounds: int, requests: int = 8, steps: int = 20) -> None:
     if rounds:
         check_determinism(model.batched, CPU)
     in_net = [0.0]
-    forward = model.net.forward
+    net: Any = model.net
+    forward = net.forward
 
     def timed(*args: Any) -> Tensor:
         start = time.perf_counter()
@@ -158,7 +159,7 @@ def overhead(rounds: int, requests: int = 8, steps: int = 20) -> None:
         in_net[0] += time.perf_counter() - start
         return prediction
 
-    model.net.forward = timed  # type: ignore[method-assign]
+    net.forward = timed
 
     def run() -> dict[str, float]:
         engine, ticks, in_net[0] = Engine(CPU), 0, 0.0

@@ -67,7 +67,7 @@ def open_gguf(tiny: bool = False) -> Iterator[Path | None]:
         yield MODEL.path()
         return
     from tests.models.convert.test_language import gguf_file
-    from tests.models.writing import saved_folder
+    from tests.models.tiny_language import saved_folder
 
     with TemporaryDirectory() as folder:
         yield gguf_file(saved_folder(Path(folder)), Path(folder) / "tiny.gguf")

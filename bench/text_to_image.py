@@ -79,7 +79,7 @@ def build_pipeline() -> Any:
         "num_attention_heads": 4,
         "max_position_embeddings": 64,
     }
-    unet = UNet2DConditionModel(
+    unet: Any = UNet2DConditionModel(
         sample_size=SIDE // 8,
         block_out_channels=(96, 160, 160),
         layers_per_block=1,
@@ -89,11 +89,12 @@ def build_pipeline() -> Any:
         attention_head_dim=8,
         norm_num_groups=8,
     )
-    vae: dict[str, Any] = stable.VAE | {"block_out_channels": (32, 32, 64, 64)}
+    sizes: dict[str, Any] = stable.VAE | {"block_out_channels": (32, 32, 64, 64)}
+    vae: Any = AutoencoderKL(**sizes)
     pipeline.register_modules(
         text_encoder=CLIPTextModel(CLIPTextConfig(**text)).eval(),
         unet=unet.eval(),
-        vae=AutoencoderKL(**vae).eval(),
+        vae=vae.eval(),
     )
     return pipeline
 

@@ -42,8 +42,8 @@ def catalog(tmp_path: Path) -> Catalog:
 
 def asked(catalog: Catalog, given: dict[str, Any]) -> Params:
     body = {"model": "tiny-diffusion", **given}
-    _, wish = read_request(catalog, Settings(), body, json.dumps(body).encode())
-    return wish.params
+    _, request = read_request(catalog, Settings(), body, json.dumps(body).encode())
+    return request.params
 
 
 @pytest.mark.parametrize(("given", "told"), GIVEN)

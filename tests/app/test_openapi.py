@@ -26,7 +26,7 @@ from app.routes.generate import generate_router
 from tests.app.serving import Running
 from tests.conftest import MODEL
 
-EXAMPLES = {
+EXAMPLES: dict[str, type[BaseModel]] = {
     "/jobs": JobList,
     "/jobs/{job_id}": Job,
     "/jobs/{job_id}/cancel": Job,

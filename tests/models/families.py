@@ -29,7 +29,7 @@ from models.nets.video_gan import VideoGenerator
 from models.nets.video_unet import VideoUNet
 from models.nets.wavenet import WaveNetModel
 from models.params.base import Params
-from tests.models import stable, writing
+from tests.models import stable, tiny_language
 
 UNET = {"size": 16, "patch": 2, "widths": [8, 16], "blocks": 1, "attention": [4]}
 
@@ -129,7 +129,7 @@ NETS: dict[str, tuple[Callable[..., nn.Module], dict[str, JsonValue]]] = {
     "video_diffusion": (Moving, VIDEO),
     "composer": (ComposerModel, COMPOSER),
     "wavenet": (WaveNetModel, WAVENET),
-    "language": (writing.Writer, writing.NET),
+    "language": (tiny_language.Writer, tiny_language.NET),
 }
 HEADERS: dict[str, dict[str, object]] = {
     "vae": {"attributes": ["bright", "wide"]},
@@ -220,7 +220,7 @@ PARAMS: dict[str, list[dict[str, object]]] = {
         {"seconds": 0.1, "temperature": 0.5},
         {"seconds": 0.1, "top_p": 0.5},
     ],
-    "language": writing.PARAMS,
+    "language": tiny_language.PARAMS,
 }
 """What every checkpoint of a family takes."""
 ABLE: dict[str, list[dict[str, object]]] = {

@@ -192,11 +192,11 @@ class RunningJobs:
                 self._begin(run)
 
     def _may_have(self, run: RunningJob) -> bool:
-        """Whether its model has a seat for one more item of this job, and of its owner."""
+        """Whether its model has a slot for one more item of this job, and of its owner."""
         active = [r for r in self._runs.values() if r.active]
         here = sum(len(r.active) for r in active if r.model is run.model)
-        seat = here < run.model.family.max_items and len(run.active) < run.most(self._limits)
-        return seat and self.shares.may_begin(run, active)
+        free = here < run.model.family.max_items and len(run.active) < run.most(self._limits)
+        return free and self.shares.may_begin(run, active)
 
     def _fits(self, run: RunningJob) -> bool:
         active = [r for r in self._runs.values() if r.active]
@@ -286,12 +286,12 @@ class RunningJobs:
 
     def _hear(self, run: RunningJob, index: int, event: Advanced, now: float) -> None:
         """Send on what is new to be heard of an item, now and then."""
-        ear = run.ears.setdefault(index, AudioChunker())
-        if event.preview is None or not ear.listens(now):
+        chunker = run.ears.setdefault(index, AudioChunker())
+        if event.preview is None or not chunker.listens(now):
             return
         so_far = self._drawn(run, event.preview)
         if isinstance(so_far, Audio):
-            for chunk in ear.hear(so_far):
+            for chunk in chunker.hear(so_far):
                 self._send(AudioChunk(run.claim, index, chunk))
 
     def _finished(self, run: RunningJob, index: int, event: Finished) -> None:

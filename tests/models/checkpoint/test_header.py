@@ -100,41 +100,41 @@ def test_foreign_weights_are_found_under_their_key(tmp_path: Path) -> None:
 
 def test_the_shelf_lists_what_is_usable_and_says_why_the_rest_is_not(tmp_path: Path) -> None:
     time = [0.0]
-    shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
-    assert shelf.entries() == {}
+    registry = CheckpointRegistry(tmp_path, clock=lambda: time[0])
+    assert registry.entries() == {}
     tiny_checkpoint(tmp_path, "vae")
     (tmp_path / "torn.safetensors").write_bytes(b"1234")
     card = json.dumps({"family": "oracle", "net": {}})
     written(tmp_path / "odd.safetensors", {"__metadata__": {"atelier": card}})
     (tmp_path / "Bad Name.safetensors").write_bytes(b"")
-    assert shelf.entries() == {}  # it looked within this second
+    assert registry.entries() == {}  # it looked within this second
     time[0] = 2.0
-    assert list(shelf.entries()) == ["tiny-vae"]
-    refused = {i: str(e) for i, e in shelf.look().items() if isinstance(e, CheckpointError)}
+    assert list(registry.entries()) == ["tiny-vae"]
+    refused = {i: str(e) for i, e in registry.look().items() if isinstance(e, CheckpointError)}
     assert set(refused) == {"torn", "odd", "Bad Name"}
     assert refused["odd"] == "its family is unknown: oracle"
 
 
 def test_the_shelf_hashes_a_replaced_file_anew(tmp_path: Path) -> None:
     time = [0.0]
-    shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
+    registry = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     tiny_checkpoint(tmp_path, "vae", seed=1)
-    before = shelf.entries()["tiny-vae"].sha256
+    before = registry.entries()["tiny-vae"].sha256
     tiny_checkpoint(tmp_path, "vae", seed=2)
     time[0] = 2.0
-    assert shelf.entries()["tiny-vae"].sha256 != before
+    assert registry.entries()["tiny-vae"].sha256 != before
 
 
 def test_the_shelf_tells_files_of_one_stem_apart(tmp_path: Path) -> None:
     time = [0.0]
-    shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
+    registry = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     good = tiny_checkpoint(tmp_path, "vae")
     good.with_suffix(".pt").write_bytes(b"foreign")
-    assert list(shelf.entries()) == ["tiny-vae"]
+    assert list(registry.entries()) == ["tiny-vae"]
     good.unlink()
     time[0] = 2.0
-    assert shelf.entries() == {}
-    assert "atelier import" in str(shelf.look()["tiny-vae"])
+    assert registry.entries() == {}
+    assert "atelier import" in str(registry.look()["tiny-vae"])
 
 
 def test_a_model_counts_the_numbers_of_its_parts_as_its_own(tmp_path: Path) -> None:
@@ -151,34 +151,34 @@ def test_a_model_counts_the_numbers_of_its_parts_as_its_own(tmp_path: Path) -> N
 
 def test_a_model_whose_part_is_gone_is_not_listed_until_it_is_back(tmp_path: Path) -> None:
     time = [0.0]
-    shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
+    registry = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     path = tiny_checkpoint(tmp_path, "latent_diffusion")
     component = component_path(path, read_header(path).requires["clip"].id)
     away = component.rename(tmp_path / "away")
-    assert shelf.entries() == {}
-    refused = shelf.look()["tiny-latent_diffusion"]
+    assert registry.entries() == {}
+    refused = registry.look()["tiny-latent_diffusion"]
     assert str(refused) == f"it needs the part {component.stem}, which is not in the folder parts"
     time[0] = 2.0
     away.rename(component)
-    assert list(shelf.entries()) == ["tiny-latent_diffusion"]
+    assert list(registry.entries()) == ["tiny-latent_diffusion"]
 
 
 def test_a_part_may_be_a_model_that_can_be_asked_for_itself(tmp_path: Path) -> None:
     time = [0.0]
-    shelf = CheckpointRegistry(tmp_path, clock=lambda: time[0])
+    registry = CheckpointRegistry(tmp_path, clock=lambda: time[0])
     path = tiny_checkpoint(tmp_path, "latent_diffusion")
     need = read_header(path).requires["clip"]
     inside = component_path(path, need.id)
     beside = tmp_path / inside.name
     away = inside.rename(tmp_path / "away")
-    assert shelf.entries() == {}
+    assert registry.entries() == {}
     time[0] = 2.0
     away.rename(beside)
-    assert list(shelf.entries()) == ["tiny-latent_diffusion"]  # which a CLIP can't be, but it is
+    assert list(registry.entries()) == ["tiny-latent_diffusion"]  # which a CLIP can't be, but it is
     assert weights_sha256(load(path).requires["clip"].tensors) == need.weights
     time[0] = 4.0
     beside.unlink()
-    assert shelf.entries() == {}
+    assert registry.entries() == {}
 
 
 def test_a_part_has_no_parts(tmp_path: Path) -> None:
@@ -203,10 +203,10 @@ def test_of_two_folders_the_first_counts(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     other = tiny_checkpoint(second, "vae", seed=1)
     tiny_checkpoint(second, "gan")
-    shelf = CheckpointRegistry(first, second, every=0)
-    assert list(shelf.entries()) == ["tiny-gan", "tiny-vae"]
-    assert shelf.entries()["tiny-vae"].path == other
+    registry = CheckpointRegistry(first, second, every=0)
+    assert list(registry.entries()) == ["tiny-gan", "tiny-vae"]
+    assert registry.entries()["tiny-vae"].path == other
     own = tiny_checkpoint(first, "vae", seed=2)
-    assert shelf.entries()["tiny-vae"].path == own
+    assert registry.entries()["tiny-vae"].path == own
     own.unlink()
-    assert shelf.entries()["tiny-vae"].path == other
+    assert registry.entries()["tiny-vae"].path == other

@@ -132,9 +132,9 @@ ODD: dict[str, Callable[[Path], object]] = {
 def test_an_odd_entry_fails_by_itself(tmp_path: Path, reason: str) -> None:
     tiny_checkpoint(tmp_path, "vae")
     ODD[reason](tmp_path / "x.safetensors")
-    shelf = CheckpointRegistry(tmp_path)
-    assert list(shelf.entries()) == ["tiny-vae"]
-    assert reason in str(shelf.look()["x"])
+    registry = CheckpointRegistry(tmp_path)
+    assert list(registry.entries()) == ["tiny-vae"]
+    assert reason in str(registry.look()["x"])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")

@@ -21,7 +21,7 @@ from models.engine.noise import seeded
 from models.language.language import Language
 from models.params.text import LanguageParams
 from tests.models.convert.test_gguf_tokenizer import mixed_texts
-from tests.models.writing import LLAMA, MARKS, MERGED, TEMPLATE, saved_folder, tokenizer
+from tests.models.tiny_language import LLAMA, MARKS, MERGED, TEMPLATE, saved_folder, tokenizer
 
 CPU = torch.device("cpu")
 

@@ -17,7 +17,7 @@ from models.checkpoint.header import CheckpointError
 from models.language import template_process
 from models.language.chat_templates import LONGEST_SOURCE, ChatTemplate, TemplateOverrun, Turn
 from models.language.tokenizer import TENSOR, TextTokens, tensor_of
-from tests.models.writing import MARKS, TEMPLATE, WORDS, tokenizer
+from tests.models.tiny_language import MARKS, TEMPLATE, WORDS, tokenizer
 
 ASK = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 

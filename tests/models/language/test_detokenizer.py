@@ -7,7 +7,7 @@ import pytest
 from models.checkpoint.configs import LanguageTokenizer
 from models.language.detokenizer import Detokenizer
 from models.language.tokenizer import TENSOR, TextTokens, tensor_of
-from tests.models.writing import WORDS, tokenizer
+from tests.models.tiny_language import WORDS, tokenizer
 
 
 @pytest.fixture(scope="module")

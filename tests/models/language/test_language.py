@@ -26,7 +26,7 @@ from models.language.tokenizer import TENSOR, tensor_of
 from models.params.base import UnsupportedRequest
 from models.params.text import LanguageParams
 from tests.models.families import tiny_checkpoint
-from tests.models.writing import LLAMA, PARAMS, TEMPLATE, tokenizer
+from tests.models.tiny_language import LLAMA, PARAMS, TEMPLATE, tokenizer
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from models.checkpoint.configs import LanguageTokenizer
 from models.language.tokenizer import TENSOR, TextTokens, tensor_of
-from tests.models.writing import WORDS, tokenizer
+from tests.models.tiny_language import WORDS, tokenizer
 
 TEXT = " the rain \ufffd 蓝\U0001f40b é\n"
 

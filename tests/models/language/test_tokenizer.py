@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 from models.checkpoint.configs import LanguageTokenizer
 from models.checkpoint.header import CheckpointError
 from models.language.tokenizer import TENSOR, TextTokens, tensor_of
-from tests.models.writing import MARKS, TEMPLATE, WORDS, tokenizer
+from tests.models.tiny_language import MARKS, TEMPLATE, WORDS, tokenizer
 
 TURNS = [
     {"role": "system", "content": "You are kind."},

@@ -37,13 +37,13 @@ def joined(chunks: list[Chunk]) -> torch.Tensor:
 @pytest.mark.parametrize("samples", [1, SIZE - 1, SIZE, SIZE + 1, 3 * SIZE, 3 * SIZE + 7])
 @pytest.mark.parametrize("looks", [[], [SIZE // 2], [SIZE], [SIZE + 3, 2 * SIZE, 3 * SIZE]])
 def test_chunks_are_the_same_however_often_one_listens(samples: int, looks: list[int]) -> None:
-    whole, ear = sound(samples), AudioChunker()
+    whole, chunker = sound(samples), AudioChunker()
     chunks = {}
     for look in looks:
         so_far = Audio(whole.samples[:, :look], RATE)
-        chunks |= {chunk.number: chunk for chunk in ear.hear(so_far)}
+        chunks |= {chunk.number: chunk for chunk in chunker.hear(so_far)}
         assert not any(chunk.last for chunk in chunks.values())
-    chunks |= {chunk.number: chunk for chunk in ear.hear_out(whole)}
+    chunks |= {chunk.number: chunk for chunk in chunker.hear_out(whole)}
     assert list(chunks) == list(range(-(-samples // SIZE)))
     assert [chunk.last for chunk in chunks.values()] == [False] * (len(chunks) - 1) + [True]
     assert torch.equal(joined(list(chunks.values())), whole.samples)
@@ -51,8 +51,8 @@ def test_chunks_are_the_same_however_often_one_listens(samples: int, looks: list
 
 
 def test_one_listens_now_and_then() -> None:
-    ear = AudioChunker()
-    assert [ear.listens(now) for now in (0.0, 0.1, 0.2, 0.3, 0.4, 0.6)] == [
+    chunker = AudioChunker()
+    assert [chunker.listens(now) for now in (0.0, 0.1, 0.2, 0.3, 0.4, 0.6)] == [
         *(True, False, False),
         *(True, False, True),
     ]

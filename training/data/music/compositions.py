@@ -127,7 +127,7 @@ def _tinted(row: int, rng: np.random.Generator) -> Composite:
 
 def _paired(a: int, b: int, rng: np.random.Generator) -> Composite:
     all_of, arrangement = captioned(), PLACES[rng.integers(len(PLACES))]
-    picture = together(all_of.pictures[a], all_of.pictures[b], arrangement)
+    picture = compose_pair(all_of.pictures[a], all_of.pictures[b], arrangement)
     first, second = (names()[all_of.hexcodes[row]] for row in (a, b))
     return Composite(picture, a, _of_two(first, second, arrangement))
 
@@ -146,7 +146,7 @@ def in_colour(picture: Tensor, colour: Colour) -> Tensor:
     return torch.where(drawn, toned, x).mul(255).round().to(torch.uint8)
 
 
-def together(a: Tensor, b: Tensor, arrangement: Arrangement) -> Tensor:
+def compose_pair(a: Tensor, b: Tensor, arrangement: Arrangement) -> Tensor:
     """Two pictures (3, S, S) uint8 on one white ground, the second over the first."""
     page = torch.full(a.shape, 255, dtype=torch.uint8)
     for picture, measures in ((a, arrangement.first), (b, arrangement.second)):

@@ -87,12 +87,12 @@ def _side_by_side(
     titles: Sequence[str], pairs: Sequence[tuple[Tensor, Tensor]], heads: tuple[str, str]
 ) -> Image.Image:
     page = Image.new("L", (2 * (WIDTH + 4), len(pairs) * (HEIGHT + LABEL + 4)), 255)
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(10)
+    canvas, font = ImageDraw.Draw(page), ImageFont.load_default(10)
     for row, (title, pair) in enumerate(zip(titles, pairs, strict=True)):
         top = row * (HEIGHT + LABEL + 4)
         for column, (head, picture) in enumerate(zip(heads, pair, strict=True)):
             left = column * (WIDTH + 4) + 2
-            pen.text((left, top + 1), f"{title}, {head}", 0, font)
+            canvas.text((left, top + 1), f"{title}, {head}", 0, font)
             pixels = picture.mul(255).round().byte().contiguous().numpy()
             page.paste(Image.fromarray(pixels), (left, top + LABEL))
     return page

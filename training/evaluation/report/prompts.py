@@ -57,13 +57,13 @@ def titled(pictures: Tensor, titles: list[str], columns: int) -> Image.Image:
     cell = max(side + 8, 112)
     rows = -(-len(titles) // columns)
     page = Image.new("RGB", (columns * cell, rows * (side + LABEL + 6)), "white")
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(10)
+    canvas, font = ImageDraw.Draw(page), ImageFont.load_default(10)
     for index, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
         left, top = index % columns * cell, index // columns * (side + LABEL + 6)
         tile = Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
         page.paste(tile, (left + (cell - side) // 2, top))
         for line, text in enumerate(folded(title)):
-            pen.text(
+            canvas.text(
                 (left + cell / 2, top + side + 2 + 12 * line), text, "black", font, anchor="ma"
             )
     return page

@@ -54,11 +54,11 @@ def rows_of(titles: list[str], clips: Tensor) -> Image.Image:
     """Clips uint8 (N, F, 3, H, W), frame by frame behind their titles; a page of few colours."""
     count, frames, _, high, wide = clips.shape
     page = Image.new("RGB", (TITLE + frames * (wide + 2), count * (high + 2)), "white")
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(11)
+    canvas, font = ImageDraw.Draw(page), ImageFont.load_default(11)
     for row, (title, clip) in enumerate(zip(titles, clips, strict=True)):
         top = row * (high + 2)
         text = SPELLED.get(title, title)[:LETTERS]
-        pen.text((4, top + high / 2), text, "black", font, anchor="lm")
+        canvas.text((4, top + high / 2), text, "black", font, anchor="lm")
         for column, frame in enumerate(clip):
             tile = Image.fromarray(frame.permute(1, 2, 0).contiguous().numpy())
             page.paste(tile, (TITLE + column * (wide + 2), top))

@@ -7,7 +7,14 @@ from torch import Tensor
 from training.data.images.captions import Captioned
 from training.data.images.lexicon import Named
 from training.data.music import compositions
-from training.data.music.compositions import COLOURS, PLACES, compose, ground, in_colour, together
+from training.data.music.compositions import (
+    COLOURS,
+    PLACES,
+    compose,
+    compose_pair,
+    ground,
+    in_colour,
+)
 
 RED, GREY = COLOURS[0], next(c for c in COLOURS if c.word == "grey")
 NAMES = {
@@ -53,7 +60,7 @@ def test_the_ground_is_white_from_the_edge_on() -> None:
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.ways[0])
 def test_two_things_are_both_there(place: compositions.Arrangement) -> None:
-    made = together(disc((220, 0, 0)), disc((0, 0, 220)), place)
+    made = compose_pair(disc((220, 0, 0)), disc((0, 0, 220)), place)
     side, left, top = place.second
     assert middle(made, left + side // 2, top + side // 2)[2] > 150
     assert ((made[0] > 150) & (made[2] < 90)).float().mean() > 0.05

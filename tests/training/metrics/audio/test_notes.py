@@ -96,5 +96,5 @@ def test_an_ear_tells_styles_that_sound_differently() -> None:
         for p in (45, 75)
     )
     style = torch.arange(2).repeat_interleave(30)
-    ear = train_style_classifier(torch.cat([low[:30], high[:30]]), style, RATE)
-    assert ear.styles(torch.cat([low[30:], high[30:]])).tolist() == [0] * 10 + [1] * 10
+    classifier = train_style_classifier(torch.cat([low[:30], high[:30]]), style, RATE)
+    assert classifier.styles(torch.cat([low[30:], high[30:]])).tolist() == [0] * 10 + [1] * 10

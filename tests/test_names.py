@@ -1,0 +1,89 @@
+"""The old names of modules, classes, functions and variables don't come back."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("app", "atelier", "bench", "models", "tests", "training", "workers")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in FILES}
+PAGES = {
+    path.name: path.read_text()
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+    if path.name != "CHANGELOG.md"  # it tells what was renamed
+}
+
+MODULES = """
+adversarial attendance autoencoding average beginning bodies calls canvas causal_net classifying
+cli_say cli_words composing contrasting cores denoising desk diffusing documented doorbell drafts
+drawing endings filming fitting floor following guessing hearing host judging keeper lanes
+language_nets lead leader leading led lens lifeline listening matching mixing moving musical pages
+painting parcel piece pieces problems proof rates reading replies resuming rolls screening shelf
+sitting slot_cache stopping submission team telling together token_draws token_kernel trial tries
+upkeep upscaling variational waiting wake watching writing
+"""
+CLASSES = """
+Author Batched Bell Desk Draft Ear Easel Ended Ending Heard Housekeeper Knobs Levels Look Made Page
+Parcel Pen Place Process Proof Pulse Room Schedule Seat Shelf Sounding Story Team Told Voice Wake
+Wish Word Written
+"""
+FUNCTIONS = "abreast desert furnish meet prove strike together"
+VARIABLES = "desk doorbell ear easel parcel pen seat shelf wish"
+FIELDS = ("read_tokens", "written_tokens", "caption right", "among five", "atelier lead")
+
+
+def names(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every name that a module gives: to variables, arguments and attributes, by line."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.Attribute(attr=name):
+                yield name, node.lineno
+            case ast.alias(asname=str(name)):
+                yield name, node.lineno
+
+
+def definitions(kind: type[ast.AST] | tuple[type[ast.AST], ...]) -> Iterator[tuple[str, str]]:
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, kind):
+                yield getattr(node, "name"), f"{path}:{getattr(node, 'lineno')}"  # noqa: B009
+
+
+def test_no_module_has_an_old_name() -> None:
+    stems = {path: Path(path).stem.removeprefix("test_") for path in TREES}
+    assert not {path for path, stem in stems.items() if stem in MODULES.split()}
+
+
+def test_no_class_has_an_old_name() -> None:
+    assert not {place for name, place in definitions(ast.ClassDef) if name in CLASSES.split()}
+
+
+def test_no_function_has_an_old_name() -> None:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    assert not {place for name, place in definitions(kinds) if name in FUNCTIONS.split()}
+
+
+@pytest.mark.parametrize("old", VARIABLES.split())
+def test_no_variable_has_an_old_name(old: str) -> None:
+    assert not [
+        f"{path}:{line}"
+        for path, tree in TREES.items()
+        for name, line in names(tree)
+        if name == old
+    ]
+
+
+def test_no_page_has_an_old_name() -> None:
+    code = {
+        (page, word)
+        for page, text in PAGES.items()
+        for span in re.findall(r"`([^`\n]+)`", text)
+        for word in re.findall(r"\w+", span)
+        if word in CLASSES.split()
+    }
+    fields = {(page, f) for page, text in PAGES.items() for f in FIELDS if f in text}
+    assert not code | fields
