@@ -153,7 +153,7 @@ def overhead(rounds: int, requests: int = 8, steps: int = 20) -> None:
     net: Any = model.net
     forward = net.forward
 
-    def timed(*args: Any) -> Tensor:
+    def timed(*args: Any) -> Any:
         start = time.perf_counter()
         prediction = forward(*args)
         in_net[0] += time.perf_counter() - start
