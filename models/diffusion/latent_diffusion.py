@@ -20,7 +20,7 @@ from models.diffusion.request import DiffusionRequest
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.image.preprocessing import fitted
-from models.image.upscaling import PictureUpscaler
+from models.image.upscale import PictureUpscaler
 from models.nets.autoencoder import Autoencoder
 from models.nets.unet import TextCondition, UNet
 from models.params.diffusion import TextToImageParams

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from models.artifacts import Video
-from models.image.upscaling import PictureUpscaler
+from models.image.upscale import PictureUpscaler
 from models.params.video import VideoParams
 
 

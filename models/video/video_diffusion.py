@@ -18,7 +18,7 @@ from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step, gather
 from models.engine.noise import normal
 from models.image.preprocessing import fitted
-from models.image.upscaling import PictureUpscaler
+from models.image.upscale import PictureUpscaler
 from models.nets.autoencoder import Autoencoder
 from models.nets.unet import Guess, TextCondition
 from models.nets.video_unet import VideoUNet

@@ -10,7 +10,7 @@ from models.clip.clip import CLIP
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.engine.noise import normal, truncated_normal
-from models.image.upscaling import PictureUpscaler
+from models.image.upscale import PictureUpscaler
 from models.nets.video_gan import VideoGenerator
 from models.params.video import VideoGANParams
 from models.video.postprocessing import video_of
