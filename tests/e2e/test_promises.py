@@ -72,6 +72,7 @@ def test_what_a_file_says_of_itself_makes_it_again(stack: Stack, tmp_path: Path)
             assert output.sha256 in [o.sha256 for o in again.outputs]
 
 
+@pytest.mark.timeout(400)
 def test_jobs_survive_kills_of_everything() -> None:
     calm, wild = run(SMOKE, deadly=False), run(SMOKE, deadly=True)
     assert verdict(SMOKE, calm, wild) == []
