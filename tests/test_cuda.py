@@ -92,7 +92,9 @@ def test_wavenets_graph_is_its_plain_steps() -> None:
     torch.manual_seed(0)
     config: dict[str, Any] = WAVENET
     weights = Stacked(WaveNetModel(**config).to(CUDA).eval().requires_grad_(False))
-    told = torch.randn(3, 2, config["blocks"] * config["layers"], 2 * config["gate"], device=CUDA)
+    condition = torch.randn(
+        3, 2, config["blocks"] * config["layers"], 2 * config["gate"], device=CUDA
+    )
     rings, length, last = (part.to(CUDA).expand(3, *part.shape) for part in weights.silence())
     ones, count = torch.ones(3, device=CUDA), 2 * config["hop"]
     captured = Captured(weights)
@@ -100,8 +102,8 @@ def test_wavenets_graph_is_its_plain_steps() -> None:
         for seed in range(2):  # recorded, then replayed with other draws
             torch.manual_seed(seed)
             draws = Draws(torch.rand(3, count, device=CUDA), ones, ones)
-            ours = captured((rings, length, last), told, draws)
-            plain = advance(weights, (rings, length, last), told, draws)
+            ours = captured((rings, length, last), condition, draws)
+            plain = advance(weights, (rings, length, last), condition, draws)
             assert all(torch.equal(a, b) for a, b in zip(ours, plain, strict=True))
 
 

@@ -15,6 +15,6 @@ def usable_cores(share: Path = SHARE) -> int:
     try:
         work, _, period = share.read_text().partition(" ")
         allowed = math.ceil(int(work) / int(period))
-    except (OSError, ValueError):  # none is told, or `max`
+    except (OSError, ValueError):  # there is none, or `max`
         return bound
     return max(1, min(bound, allowed))

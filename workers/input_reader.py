@@ -2,7 +2,7 @@
 
 What a file gives depends on its bytes alone. A job waits for its files without holding up others;
 if it is canceled meanwhile, nobody asks for what was read. A store that can't be read fails no job:
-whoever asked is told, and asks again for as long as the job waits.
+whoever asked learns of it, and asks again for as long as the job waits.
 """
 
 import json

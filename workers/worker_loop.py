@@ -181,7 +181,7 @@ class WorkerLoop:
             sha256 = entry.sha256
             if refusal := self._cache.refused.get(sha256):
                 if refusal.final:
-                    rooms.append(QueueCapacity(queue, True, 1))  # to be told so
+                    rooms.append(QueueCapacity(queue, True, 1))  # so that they fail with the reason
             elif sha256 in self._cache.loaded and sha256 not in self._closing:
                 rooms.append(self._room_of(queue, sha256))
             elif sha256 not in self._cache.loaded and sha256 not in self._cache.loading:

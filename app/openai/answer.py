@@ -56,7 +56,7 @@ class Answer:
             response = await reply(job)
         except AtelierError as error:
             response = respond(error)
-            response.headers["x-should-retry"] = "false"  # it would only be told again
+            response.headers["x-should-retry"] = "false"  # the answer would be the same
             response.headers.update(self.headers)
         response.background = BackgroundTask(self.registration.answered)
         return response

@@ -1,6 +1,6 @@
 """The posted files that a request refers to: its owner's, still there, and fit for use.
 
-What can't be used is told when it is asked for, so that no job fails for it later.
+A file that can't be used is refused with the request, so that no job fails for it later.
 """
 
 from collections.abc import Callable, Mapping

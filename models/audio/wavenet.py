@@ -38,7 +38,7 @@ class WaveNet:
     """Advances a stream by a chunk of samples a step, its state in and out.
 
     Its weights stay in single precision, whatever place they are given: half of it is not faster
-    here. Every row is told its style and score by itself, so that with the kernel its bits do not
+    here. Every row is given its style and score by itself, so that with the kernel its bits do not
     depend on its neighbours; the plain steps run in batches of four.
     """
 

@@ -179,7 +179,7 @@ def next_logits(
     """Logits of the next sample of streams `first` and on, whose inputs lie on the desk.
 
     state: rings (B, places, residual), which are written, and length (B,).
-    told (B, layers, 2 gate).
+    conditioning (B, layers, 2 gate).
     """
     rings, length = state
     residual, gate = weights.residual, weights.gate

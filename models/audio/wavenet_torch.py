@@ -63,7 +63,7 @@ class Stacked:
         self.levels = mulaw.decode(every, net.classes)  # (classes,), what each sounds like
 
     def silence(self) -> State:
-        """Nothing before the first sample, which is told that it follows a zero."""
+        """Nothing before the first sample, which follows a zero."""
         last = mulaw.encode(torch.zeros(()), len(self.levels))
         return torch.zeros(self.places, self.residual), torch.tensor(0), last
 
@@ -71,7 +71,7 @@ class Stacked:
 def advance(weights: Stacked, state: State, conditioning: Tensor, draws: Draws) -> Advanced:
     """Draw the next K samples of B streams, each from the ones before it.
 
-    told (B, frames, layers, 2 gate), as `WaveNetModel.condition` has it, K being the frames'
+    conditioning (B, frames, layers, 2 gate), as `WaveNetModel.condition` has it, K being the frames'
     samples. Gives samples (B, K) in [-1, 1], NaN where no class could be drawn, and the state after
     them; what is given stays as it was.
     """
@@ -85,7 +85,7 @@ def advance(weights: Stacked, state: State, conditioning: Tensor, draws: Draws) 
 
 
 def next_logits(weights: Stacked, state: State, conditioning: Tensor) -> Tensor:
-    """Logits (B, classes) of the next sample; the rings are written. told (B, layers, 2 gate).
+    """Logits (B, classes) of the next sample; the rings are written. conditioning (B, layers, 2 gate).
 
     What the layers' inputs of `dilation` samples ago come to is known beforehand, for all at once.
     """

@@ -59,7 +59,7 @@ def read_folder(
     if key is not None:
         raise CheckpointError("a diffusers folder has no entries: leave --key out")
     _check_pipeline(folder)
-    nets = makers()  # else it would be told of a tokenizer that can't be read
+    nets = makers()  # else the error would be of a tokenizer that can't be read
     configs = {component: read_json(folder / component / "config.json") for component in NETS}
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     marks, tensors = _tokenizer(folder / "tokenizer")

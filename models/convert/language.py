@@ -73,14 +73,14 @@ def read_language(
 
     card = {"limitations": _limitations(metadata), **card}
 
-    def told(context: int) -> Header:
+    def header_of(context: int) -> Header:
         return _header(config, words, context, card)
 
-    model = Language(Checkpoint(told(context), tensors, ""), Placement(torch.device("cpu")))
+    model = Language(Checkpoint(header_of(context), tensors, ""), Placement(torch.device("cpu")))
     most = model.runtime.net.context  # as a worker will have it
     if source.context is not None and source.context > most:
         raise CheckpointError(f"its context may be between 2 and {most}, not {source.context}")
-    return told(most), tensors
+    return header_of(most), tensors
 
 
 def _header(
@@ -196,8 +196,8 @@ def _template(template: str | Mapping[str, str] | None) -> str | None:
 def _ends(net: Any, tokenizer: Any, marks: Mapping[str, str]) -> set[int]:
     """The tokens that end a text: those that the model was taught, and every mark that stands
     around texts."""
-    told = net.generation_config.eos_token_id
-    ends = set(told if isinstance(told, list) else [] if told is None else [told])
+    eos = net.generation_config.eos_token_id
+    ends = set(eos if isinstance(eos, list) else [] if eos is None else [eos])
     turns = set(END_OF_TURN) & {str(x) for x in tokenizer.added_tokens_decoder.values()}
     return ends | {int(tokenizer.convert_tokens_to_ids(x)) for x in {*marks.values(), *turns}}
 

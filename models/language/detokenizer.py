@@ -69,7 +69,7 @@ class Letters:
     def __init__(self, tokenizer: TextTokens, prompt: Sequence[int]) -> None:
         self._words = tokenizer
         self._tokens = list(prompt[-CONTEXT:])
-        self._from, self._to = 0, len(self._tokens)  # what was decoded last, and is told
+        self._from, self._to = 0, len(self._tokens)  # what was decoded last, and is sent
 
     def add(self, token: int) -> str:
         self._tokens.append(token)

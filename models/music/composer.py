@@ -24,7 +24,7 @@ from models.params.audio import ComposerParams
 from models.score import Score
 
 SLOTS = 12
-PARTS = 100  # that progress is told in
+PARTS = 100  # of progress
 
 Stepped = Callable[[Tensor, Tensor, Tensor, Cache], Tensor]
 Progress = Callable[[int], tuple[int, int]]

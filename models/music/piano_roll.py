@@ -18,7 +18,7 @@ DRUM_GROUPS = {
     "cymbal": (49, 51, 52, 53, 55, 57, 59),
 }
 """Percussion keys that sound alike; a key of none of these belongs to one more group, the last."""
-FADE, DRUM_FADE = 0.25, 0.1  # seconds in which what was struck is told half as loudly
+FADE, DRUM_FADE = 0.25, 0.1  # seconds in which what was struck is half as loud
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Pre-norm blocks (RMSNorm), rotary positions (Su et al. 2021, 2104.09864), SwiGLU (Shazeer 2020,
 2002.05202), fewer heads of keys than of queries (Ainslie et al. 2023, 2305.13245). A token sees the
 `window` tokens up to itself and no further, so that a piece may be of any length; what a piece is
-(its style, key, tempo and meter) is therefore told at every token.
+(its style, key, tempo and meter) is therefore an input at every token.
 """
 
 from dataclasses import dataclass

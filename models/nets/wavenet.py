@@ -19,7 +19,7 @@ class WaveNetModel(nn.Module):
     `skip` channels wide, with `gate` gated units a layer. A roll has `pitches` keys, each in
     [0, 1], at a frame of `hop` samples; the net sees `around` frames to both sides of its own, so
     that it hears a note coming. Style number `styles` is none, and without `pitches` there is
-    nothing in a roll but whether it is known. What is told goes through `width` channels.
+    nothing in a roll but whether it is known. The condition goes through `width` channels.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - a checkpoint's configuration

@@ -11,7 +11,7 @@ from models.params.fields import BLANK, ILLEGIBLE, Prompt, Without, legible
 
 T = TypeVar("T")
 Kind = Literal["story", "poem", "continuation", "chat", "completion"]
-ABOUT: tuple[Kind, ...] = ("story", "poem")  # the kinds that are told what to write about
+ABOUT: tuple[Kind, ...] = ("story", "poem")  # the kinds that take what to write about
 AFTER: tuple[Kind, ...] = ("continuation", "completion")  # those that go on from a text
 LIKELIEST = 20  # tokens whose chances can be asked for beside the one that was drawn
 LONGEST_CONTEXT = 100_000  # tokens; each checkpoint has a limit of its own

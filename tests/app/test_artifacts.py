@@ -165,7 +165,7 @@ def test_bytes_come_back_with_all_that_is_known(api: httpx.Client) -> None:
     sha = store(api)
     answer = api.get(f"/artifacts/{sha}")
     assert (answer.status_code, answer.content) == (200, PNG)
-    told = {
+    fields = {
         "etag": f'"{sha}"',
         "accept-ranges": "bytes",
         "content-type": "image/png",
@@ -174,10 +174,10 @@ def test_bytes_come_back_with_all_that_is_known(api: httpx.Client) -> None:
         "cache-control": "private, max-age=31536000, immutable",
         "x-content-type-options": "nosniff",
     }
-    assert told.items() <= dict(answer.headers).items()
+    assert fields.items() <= dict(answer.headers).items()
     head = api.head(f"/artifacts/{sha}")
     assert (head.status_code, head.content) == (200, b"")
-    assert told.items() <= dict(head.headers).items()
+    assert fields.items() <= dict(head.headers).items()
 
 
 def test_large_files_come_in_pieces(api: httpx.Client) -> None:

@@ -103,14 +103,14 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("model", "asked", "told"), REFUSED)
+@pytest.mark.parametrize(("model", "asked", "message"), REFUSED)
 def test_what_does_not_go_together_is_told(
-    models: httpx.Client, model: str, asked: dict[str, object], told: str
+    models: httpx.Client, model: str, asked: dict[str, object], message: str
 ) -> None:
     answer = models.post(URL, json={"model": model, **asked})
     error = error_of(answer)
-    assert (answer.status_code, error["param"]) == (422, told.split(maxsplit=1)[0])
-    assert error["message"].startswith(told)
+    assert (answer.status_code, error["param"]) == (422, message.split(maxsplit=1)[0])
+    assert error["message"].startswith(message)
 
 
 def test_cards_tell_what_can_be_asked(models: httpx.Client) -> None:

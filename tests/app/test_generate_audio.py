@@ -73,14 +73,14 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "param", "told"), REFUSED)
+@pytest.mark.parametrize(("asked", "param", "message"), REFUSED)
 def test_what_can_not_be_made_is_told(
-    music: httpx.Client, asked: dict[str, Any], param: str, told: str
+    music: httpx.Client, asked: dict[str, Any], param: str, message: str
 ) -> None:
     answer = music.post(URL, json=asked)
     error = error_of(answer)
     assert (answer.status_code, error["param"]) == (422, param)
-    assert told in error["message"]
+    assert message in error["message"]
 
 
 @pytest.mark.parametrize(

@@ -145,8 +145,8 @@ def test_drafts_are_there_until_the_job_has_ended(api: httpx.Client, worker: Wor
     worker.claim()
     for offset, text in ((0, "Once é"), (6, " \U0001f414")):
         worker.progress(job, 1, 9, delta={"index": 1, "offset": offset, "text": text})
-    told = api.get(f"/jobs/{job}").json()
-    assert told["drafts"] == [{"index": 1, "text": "Once é \U0001f414"}]
+    job_body = api.get(f"/jobs/{job}").json()
+    assert job_body["drafts"] == [{"index": 1, "text": "Once é \U0001f414"}]
     worker.finish(job, "failed")
     assert api.get(f"/jobs/{job}").json()["drafts"] == []
     with api.stream("GET", f"/jobs/{job}/events") as events:

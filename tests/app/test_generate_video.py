@@ -44,8 +44,8 @@ def test_a_request_for_a_video_becomes_a_job(video: httpx.Client) -> None:
     assert answer.status_code == 202
     job = answer.json()
     assert (job["type"], job["model"], job["status"]) == ("video", MOVER, "queued")
-    told = {"prompt": "a red apple", "fps": 12.0, "frames": 16, "repeat": 1, "loop": True}
-    assert job["input"].items() >= {**told, "output_format": "mp4", "upscale": 1}.items()
+    fields = {"prompt": "a red apple", "fps": 12.0, "frames": 16, "repeat": 1, "loop": True}
+    assert job["input"].items() >= {**fields, "output_format": "mp4", "upscale": 1}.items()
     assert [j["id"] for j in video.get("/jobs?type=video").json()["data"]] == [job["id"]]
 
 
@@ -82,15 +82,15 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "param", "told"), REFUSED)
+@pytest.mark.parametrize(("asked", "param", "message"), REFUSED)
 def test_what_can_not_be_made_is_told(
-    video: httpx.Client, asked: dict[str, Any], param: str, told: str
+    video: httpx.Client, asked: dict[str, Any], param: str, message: str
 ) -> None:
     answer = video.post(URL, json={"prompt": "a dog", **asked})
     assert answer.status_code == 422, answer.text
     error = error_of(answer)
     assert error["param"] == param
-    assert told in error["message"]
+    assert message in error["message"]
 
 
 def test_a_prompt_is_required(video: httpx.Client) -> None:

@@ -49,7 +49,7 @@ def told_by(
     if major == "3":
         return dict(stock.tried(url, model))
     folder = request.getfixturevalue("second")
-    told = subprocess.run(
+    process_output = subprocess.run(
         [sys.executable, "-P", str(Path(stock.__file__)), url, model],
         env=os.environ | {"PYTHONPATH": folder},
         capture_output=True,
@@ -57,8 +57,8 @@ def told_by(
         timeout=90,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
-    return dict(json.loads(told.stdout))
+    assert process_output.returncode == 0, process_output.stderr
+    return dict(json.loads(process_output.stdout))
 
 
 @pytest.mark.slow

@@ -46,12 +46,12 @@ def asked(catalog: Catalog, given: dict[str, Any]) -> Params:
     return request.params
 
 
-@pytest.mark.parametrize(("given", "told"), GIVEN)
+@pytest.mark.parametrize(("given", "expected"), GIVEN)
 def test_a_kind_is_a_kind_and_other_words_are_clips(
-    given: dict[str, Any], told: dict[str, Any], catalog: Catalog
+    given: dict[str, Any], expected: dict[str, Any], catalog: Catalog
 ) -> None:
     params = dict(asked(catalog, given))
-    assert {name: params[name] for name in told} == told
+    assert {name: params[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,11 @@ def test_a_prompt_is_a_string(prompt: Any, catalog: Catalog) -> None:
 
 def test_the_document_tells_of_openais_prompt(catalog: Catalog) -> None:
     entry = catalog.find("tiny-diffusion")
-    told = in_dialect(entry, entry.schema)
-    assert told["properties"]["prompt"] == ImageRequest.model_json_schema()["properties"]["prompt"]
-    assert told["properties"]["prompt"]["type"] == "string"
-    assert "minLength" not in told["properties"]["prompt"]
-    assert "prompt" in told["required"]
-    assert "clip_guidance_scale" in told["properties"]
+    schema = in_dialect(entry, entry.schema)
+    assert (
+        schema["properties"]["prompt"] == ImageRequest.model_json_schema()["properties"]["prompt"]
+    )
+    assert schema["properties"]["prompt"]["type"] == "string"
+    assert "minLength" not in schema["properties"]["prompt"]
+    assert "prompt" in schema["required"]
+    assert "clip_guidance_scale" in schema["properties"]

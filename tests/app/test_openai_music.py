@@ -103,14 +103,14 @@ REFUSED: list[tuple[dict[str, Any], int, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "param", "told"), REFUSED)
+@pytest.mark.parametrize(("body", "status", "param", "message"), REFUSED)
 def test_what_can_not_be_is_told_by_the_names_of_this_form(
-    studio: Running, body: dict[str, Any], status: int, param: str, told: str
+    studio: Running, body: dict[str, Any], status: int, param: str, message: str
 ) -> None:
     answer = asked(studio, **body)
     error = error_of(answer)
     assert (answer.status_code, error["param"]) == (status, param)
-    assert error["message"].startswith(told)
+    assert error["message"].startswith(message)
 
 
 def test_words_are_required_but_may_be_none(studio: Running) -> None:

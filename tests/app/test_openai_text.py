@@ -110,13 +110,17 @@ def test_log_probabilities_are_told(stock: openai.OpenAI) -> None:
         found = chunk.choices[0].logprobs
         streamed += (found.content or []) if found else []
     assert streamed == content
-    (told,) = stock.completions.create(logprobs=1, **TEXT).choices
-    assert told.logprobs is not None
-    assert told.logprobs.text_offset is not None
-    assert told.logprobs.text_offset[0] == 0
-    for token, offset in zip(told.logprobs.tokens or [], told.logprobs.text_offset, strict=True):
-        assert told.text[offset:].startswith(token.rstrip("\ufffd"))
-    assert len(told.logprobs.tokens or []) == len(told.logprobs.token_logprobs or []) == 12
+    (completion,) = stock.completions.create(logprobs=1, **TEXT).choices
+    assert completion.logprobs is not None
+    assert completion.logprobs.text_offset is not None
+    assert completion.logprobs.text_offset[0] == 0
+    for token, offset in zip(
+        completion.logprobs.tokens or [], completion.logprobs.text_offset, strict=True
+    ):
+        assert completion.text[offset:].startswith(token.rstrip("\ufffd"))
+    assert (
+        len(completion.logprobs.tokens or []) == len(completion.logprobs.token_logprobs or []) == 12
+    )
 
 
 def test_a_completion_goes_on(stock: openai.OpenAI) -> None:
@@ -126,9 +130,9 @@ def test_a_completion_goes_on(stock: openai.OpenAI) -> None:
     chunks = list(stock.completions.create(stream=True, echo=True, **TEXT))
     assert "".join(x.choices[0].text for x in chunks) == "the ant ran" + plain.choices[0].text
     few = {k: v for k, v in TEXT.items() if k != "max_tokens"}
-    told = stock.completions.create(**few)
-    assert told.usage is not None
-    assert told.usage.completion_tokens == 16
+    completion = stock.completions.create(**few)
+    assert completion.usage is not None
+    assert completion.usage.completion_tokens == 16
     more: Any = {"repetition_penalty": 1.5, "top_k": 5}
     other = stock.completions.create(extra_body=more, **TEXT)
     assert other.choices[0].text != plain.choices[0].text
@@ -137,17 +141,17 @@ def test_a_completion_goes_on(stock: openai.OpenAI) -> None:
 def test_several_texts_are_gone_on_from_each_by_itself(stock: openai.OpenAI) -> None:
     prompts = ["the ant ran", "a hen", "in the rain"]
     asked = {**TEXT, "n": 2, "echo": True}
-    told = stock.completions.create(**{**asked, "prompt": prompts})
-    assert [choice.index for choice in told.choices] == list(range(6))
-    assert told.usage is not None
+    completion = stock.completions.create(**{**asked, "prompt": prompts})
+    assert [choice.index for choice in completion.choices] == list(range(6))
+    assert completion.usage is not None
     took = 0
     for number, prompt in enumerate(prompts):
         one = stock.completions.create(**{**asked, "prompt": prompt})
-        pairs = zip(one.choices, told.choices[2 * number : 2 * number + 2], strict=True)
+        pairs = zip(one.choices, completion.choices[2 * number : 2 * number + 2], strict=True)
         assert all((a.text, a.finish_reason) == (b.text, b.finish_reason) for a, b in pairs)
         assert one.usage is not None
         took += one.usage.total_tokens
-    assert told.usage.total_tokens == took
+    assert completion.usage.total_tokens == took
 
 
 def test_several_texts_are_replayed_together_and_refused_together(writing: Running) -> None:

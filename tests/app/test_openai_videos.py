@@ -47,8 +47,8 @@ def client(studio: Running) -> Iterator[openai.OpenAI]:
 
 def made(client: openai.OpenAI, prompt: str = "a red apple", **asked: Any) -> Any:
     own = {} if asked.get("model") == GAN else FAST
-    told: dict[str, Any] = {"extra_body": {**own, **asked.pop("extra_body", {})}}
-    return client.videos.create_and_poll(prompt=prompt, poll_interval_ms=20, **told, **asked)
+    fields: dict[str, Any] = {"extra_body": {**own, **asked.pop("extra_body", {})}}
+    return client.videos.create_and_poll(prompt=prompt, poll_interval_ms=20, **fields, **asked)
 
 
 def frames_of(data: bytes) -> int:
@@ -91,7 +91,7 @@ def test_both_versions_of_the_client_are_served(
         got = stock_video_client.tried(studio.url)
     else:
         environment = os.environ | {"PYTHONPATH": request.getfixturevalue("second")}
-        told = subprocess.run(
+        process_output = subprocess.run(
             [sys.executable, "-P", str(Path(stock_video_client.__file__)), studio.url],
             env=environment,
             capture_output=True,
@@ -99,8 +99,8 @@ def test_both_versions_of_the_client_are_served(
             timeout=90,
             check=False,
         )
-        assert told.returncode == 0, told.stderr
-        got = json.loads(told.stdout)
+        assert process_output.returncode == 0, process_output.stderr
+        got = json.loads(process_output.stdout)
     assert got["version"].partition(".")[0] == major
     assert got["video"] == ["completed", 100, "4", "32x32"]
     video, *pictures = (base64.b64decode(data) for data in got["content"])
@@ -179,8 +179,8 @@ def test_a_form_says_numbers_flags_and_objects_in_words(studio: Running) -> None
     answer = studio.client.post(URL, files={**form, "metadata[mine]": (None, "1")})
     assert answer.status_code == 200, answer.text
     job = studio.client.get(f"/jobs/{answer.json()['job_id']}").json()
-    told = {"prompt": "7", "steps": 2, "loop": False, "guidance_scale": 2.5, "seed": 9}
-    assert job["input"].items() >= told.items()
+    fields = {"prompt": "7", "steps": 2, "loop": False, "guidance_scale": 2.5, "seed": 9}
+    assert job["input"].items() >= fields.items()
     assert job["metadata"] == {"mine": "1"}
 
 
@@ -213,15 +213,15 @@ REFUSED: list[tuple[dict[str, Any], int, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "status", "param", "told"), REFUSED)
+@pytest.mark.parametrize(("asked", "status", "param", "message"), REFUSED)
 def test_what_can_not_be_made_is_told(
-    studio: Running, asked: dict[str, Any], status: int, param: str, told: str
+    studio: Running, asked: dict[str, Any], status: int, param: str, message: str
 ) -> None:
     answer = studio.client.post(URL, json={"prompt": "a dog", **asked})
     assert answer.status_code == status, answer.text
     error = error_of(answer)
     assert error["param"] == param
-    assert told in error["message"]
+    assert message in error["message"]
 
 
 DEEP = "[" * 60_000
@@ -253,13 +253,13 @@ def test_a_form_that_can_not_be_read_is_told(
 
 
 def test_a_form_that_is_too_large_says_where(studio: Running) -> None:
-    for form, told in (
+    for form, message in (
         ({"prompt": (None, "a" * 100_000)}, "Part exceeded maximum size of 64KB"),
         ({str(number): (None, "a") for number in range(65)}, "Maximum number of fields is 64"),
     ):
         answer = studio.client.post(URL, files=form)  # type: ignore[arg-type]
         assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_parameter")
-        assert told in error_of(answer)["message"]
+        assert message in error_of(answer)["message"]
 
 
 @pytest.mark.parametrize("charset", ["punycode", "unicode_escape", "utf-7", "zlib", "utf-16"])

@@ -64,11 +64,11 @@ UNFIT = [
 ]
 
 
-@pytest.mark.parametrize(("data", "told"), UNFIT, ids=range(len(UNFIT)))
+@pytest.mark.parametrize(("data", "message"), UNFIT, ids=range(len(UNFIT)))
 def test_what_is_no_fit_score_is_refused_at_once(
     music: httpx.Client,  # noqa: F811
     data: bytes,
-    told: str,
+    message: str,
 ) -> None:
     answer = music.post(URL, json={"score": store(music, data)})
     error = error_of(answer)
@@ -77,7 +77,7 @@ def test_what_is_no_fit_score_is_refused_at_once(
         "invalid_parameter",
         "score",
     )
-    assert error["message"].startswith(told)
+    assert error["message"].startswith(message)
 
 
 def test_a_sound_file_that_is_none_is_not_stored(music: httpx.Client) -> None:  # noqa: F811

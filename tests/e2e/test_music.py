@@ -154,7 +154,7 @@ CROWD = [mido.Message("note_on", note=60 + i % 12, channel=i // 12) for i in ran
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (written(), "the MIDI file has no notes"),
         (write_midi(TUNE)[:50], "the MIDI file is broken"),
@@ -162,21 +162,21 @@ CROWD = [mido.Message("note_on", note=60 + i % 12, channel=i // 12) for i in ran
         (b"RIFF\0\0\0\0WAVE and no sound", "score must be a MIDI file, not audio/wav"),
     ],
 )
-def test_what_can_not_be_played_is_told_at_once(service: Stack, data: bytes, told: str) -> None:
+def test_what_can_not_be_played_is_told_at_once(service: Stack, data: bytes, message: str) -> None:
     with Client(service.url) as client:
         score = client.upload(data)["sha256"]
-        with pytest.raises(BadRequestError, match=told) as refusal:
+        with pytest.raises(BadRequestError, match=message) as refusal:
             client.audio(score=score)
         assert refusal.value.param == "score"
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--style", "polka"], "style must be one of 'jazz', 'folk'"),
         (["--seconds", "0"], "seconds must be more than 0"),
         (["--seconds", "10000"], "seconds must be at most 60"),
     ],
 )
-def test_what_can_not_be_made_is_one_line(service: Stack, options: list[str], told: str) -> None:
-    assert told in refused(atelier("generate", "audio", *options, ATELIER_URL=service.url))
+def test_what_can_not_be_made_is_one_line(service: Stack, options: list[str], message: str) -> None:
+    assert message in refused(atelier("generate", "audio", *options, ATELIER_URL=service.url))

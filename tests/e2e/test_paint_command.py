@@ -75,7 +75,7 @@ def test_ctrl_c_stops_a_picture_and_not_the_sitting(terminal: Terminal, service:
 
 def test_what_is_refused_is_told_and_forgotten(terminal: Terminal) -> None:
     terminal.until(ASK)
-    for line, told in (
+    for line, message in (
         ("/steps NaN", "atelier: steps must be a whole number (422 invalid_parameter)"),
         ("/stepz 5", "atelier: stepz is not a parameter here"),
         ('/interpolate {"to_seed": 1, "frames": 1}', "atelier: interpolate.frames must be"),
@@ -85,7 +85,7 @@ def test_what_is_refused_is_told_and_forgotten(terminal: Terminal) -> None:
         terminal.press("dog\n")
         name = line[1:].split()[0]
         shown = terminal.until(f"atelier: {name} is unset\n")
-        assert told in " ".join(shown.split())
+        assert message in " ".join(shown.split())
         terminal.until(ASK)
     terminal.press("/prompt dog\n")
     terminal.until("atelier: the prompt is what is typed without /prompt\n")

@@ -114,8 +114,8 @@ def written(service: Stack, *arguments: str | Path, given: bytes = b"") -> tuple
 
 def test_write_is_one_text_for_a_script(service: Stack, tmp_path: Path) -> None:
     options = ("--seed", "4", "--max-tokens", "25")
-    status, text, told = written(service, "--story", "a hen", *options, "--out", tmp_path)
-    assert (status, told) == (0, f"{tmp_path / f'{MODEL}-4.txt'}\n")
+    status, text, message = written(service, "--story", "a hen", *options, "--out", tmp_path)
+    assert (status, message) == (0, f"{tmp_path / f'{MODEL}-4.txt'}\n")
     kept = (tmp_path / f"{MODEL}-4.txt").read_text()
     assert kept.endswith(f"{text}")
     assert written(service, "--story", "a hen", *options)[1] == text
@@ -129,16 +129,16 @@ def test_write_is_one_text_for_a_script(service: Stack, tmp_path: Path) -> None:
 
 
 def test_write_says_in_a_line_what_is_wrong(service: Stack) -> None:
-    status, out, told = written(service, "--story", "a", "--poem", "b")
+    status, out, message = written(service, "--story", "a", "--poem", "b")
     assert (status, out) == (2, "")
-    assert "give one of them" in told
+    assert "give one of them" in message
     assert "not UTF-8" in written(service, "--continue", "-", given=b"\xff")[2]
-    status, out, told = written(service, "--story", "a hen", "--max-tokens", "100000")
+    status, out, message = written(service, "--story", "a hen", "--max-tokens", "100000")
     assert (status, out) == (1, "")
-    assert told.startswith("atelier: max_tokens must be between 1 and 999")
-    status, out, told = written(service, "--continue", "x" * 990)
+    assert message.startswith("atelier: max_tokens must be between 1 and 999")
+    status, out, message = written(service, "--continue", "x" * 990)
     assert status == 1
-    assert "context has 1000" in told
+    assert "context has 1000" in message
 
 
 def test_the_assistant_writes_and_goes_on(service: Stack, tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_the_assistant_writes_and_goes_on(service: Stack, tmp_path: Path) -> Non
 
 def test_what_is_too_long_is_gone_on_from_its_end(service: Stack) -> None:
     given = b"/max_tokens 300\n/seed 3\ncontinue " + b"x y z " * 160 + b"\ncontinue\n"
-    status, out, told = written(service, given=given)
+    status, out, message = written(service, given=given)
     assert status == 0
-    assert told.count("(too long: going on from its last") >= 2
+    assert message.count("(too long: going on from its last") >= 2
     assert len(out.splitlines()) >= 2
 
 

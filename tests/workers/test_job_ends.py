@@ -145,8 +145,8 @@ def test_a_preview_that_can_not_be_drawn_is_left_out(monkeypatch: pytest.MonkeyP
         raise OSError("broken picture")
 
     monkeypatch.setattr(workers.delivery.result_builder, "preview", torn)
-    told = JobProgress(Claim("job", "execution", {}), 1, 2, (0, Image(torch.zeros(1, 2, 2))))
-    assert [name for name, _ in ResultBuilder().progress(told).events] == ["progress"]
+    progress = JobProgress(Claim("job", "execution", {}), 1, 2, (0, Image(torch.zeros(1, 2, 2))))
+    assert [name for name, _ in ResultBuilder().progress(progress).events] == ["progress"]
 
 
 def test_a_record_that_can_not_be_read_ends_its_job_alone(

@@ -80,12 +80,12 @@ def test_results_are_kept_until_the_disk_has_room(
     assert [job.status for job in jobs] == ["completed"] * 3
     assert all(bench.store.exists(job.outputs[0].sha256) for job in jobs)
     assert jobs[0].attempt == 1
-    told = [r for r in caplog.records if "the store can" in r.getMessage()]
-    assert [r.getMessage() for r in told] == [
+    records = [r for r in caplog.records if "the store can" in r.getMessage()]
+    assert [r.getMessage() for r in records] == [
         "the store can't be written",
         "the store can be written again",
     ]
-    assert vars(told[0])["reason"] == FULL
+    assert vars(records[0])["reason"] == FULL
 
 
 def test_nothing_is_claimed_and_the_lease_says_why(

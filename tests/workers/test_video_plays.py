@@ -98,8 +98,13 @@ def played(data: bytes, folder: Path) -> dict[str, Any]:
 def test_a_browser_plays_an_mp4_in_its_colours(tmp_path: Path) -> None:
     colours = torch.tensor(COLOURS).div(255).view(4, 1, 3, 1, 1)
     clip = Video(colours.expand(-1, 2, -1, 64, 64).flatten(0, 1), fps=8.0)
-    told = played(video_files(clip, "mp4", Facts("m", "ab" * 32, {}, 1))[0].data, tmp_path)
-    assert "error" not in told, told
-    assert (told["width"], told["height"], told["seconds"], told["ended"]) == (64, 64, 1.0, True)
-    for wanted, seen in zip(COLOURS, told["seen"], strict=True):
-        assert max(abs(a - b) for a, b in zip(wanted, seen, strict=True)) <= 8, told
+    seen_frames = played(video_files(clip, "mp4", Facts("m", "ab" * 32, {}, 1))[0].data, tmp_path)
+    assert "error" not in seen_frames, seen_frames
+    assert (
+        seen_frames["width"],
+        seen_frames["height"],
+        seen_frames["seconds"],
+        seen_frames["ended"],
+    ) == (64, 64, 1.0, True)
+    for wanted, seen in zip(COLOURS, seen_frames["seen"], strict=True):
+        assert max(abs(a - b) for a, b in zip(wanted, seen, strict=True)) <= 8, seen_frames

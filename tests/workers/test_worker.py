@@ -351,14 +351,14 @@ def test_rq_info_tells_the_truth_while_a_batch_runs(bench: Bench, slow: threadin
     running = [bench.submit(i) for i in range(3)]
     bench.until(lambda: all(bench.fetch(i).status == "in_progress" for i in running))
     info = [sys.executable, "-m", "rq.cli", "info", "--url", bench.settings.redis_address]
-    told = subprocess.run(info, capture_output=True, text=True, check=True).stdout
-    assert "3 executing" in told
-    assert "busy" in told
+    process_output = subprocess.run(info, capture_output=True, text=True, check=True).stdout
+    assert "3 executing" in process_output
+    assert "busy" in process_output
     slow.set()
     for i in running:
         bench.wait(i)
-    told = subprocess.run(info, capture_output=True, text=True, check=True).stdout
-    assert "0 executing, 3 finished, 0 failed" in told
+    process_output = subprocess.run(info, capture_output=True, text=True, check=True).stdout
+    assert "0 executing, 3 finished, 0 failed" in process_output
 
 
 @pytest.mark.slow

@@ -34,7 +34,9 @@ class ResultBuilder:
     """The outputs of an execution so far, and how many words were said of it."""
 
     stored: list[Stored] = field(default_factory=list)
-    chunks: dict[tuple[int, int], AudioChunkStored] = field(default_factory=dict)  # not told yet
+    chunks: dict[tuple[int, int], AudioChunkStored] = field(
+        default_factory=dict
+    )  # not reported yet
     spoiled: Exception | None = None  # why a result could not be kept
     words: int = 0
 

@@ -51,4 +51,4 @@ def preview(artifact: Artifact) -> str:
         case Score():
             return small_picture(drawn_score(artifact))
         case Text():
-            raise TypeError("text is told in pieces, it needs no picture")
+            raise TypeError("text is sent in pieces, it needs no picture")

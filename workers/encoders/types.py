@@ -46,7 +46,7 @@ class Encoded:
     fps: float | None = None  # frames a second, of a video
     rate: int | None = None  # samples a second
     channels: int | None = None
-    text: str | None = None  # what was written, and what is told of it
+    text: str | None = None  # what was written, and facts about it
     title: str | None = None
     finish_reason: str | None = None
     prompt_tokens: int | None = None

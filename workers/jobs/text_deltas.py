@@ -20,24 +20,24 @@ class Delta:
 class DeltaTracker:
     """How much of an item's text has been written here, and told, here or by an earlier execution.
 
-    That one has told the beginning of the same text, unless bits differ between workers: then
-    nothing more is told but the whole, and readers find out by that.
+    That one has sent the beginning of the same text, unless bits differ between workers: then
+    nothing more is sent but the whole, and readers find out by that.
     """
 
     index: int
-    before: str = ""  # what an earlier execution told
+    before: str = ""  # what an earlier execution sent
     sent: int = 0
     written: int = 0
     differs: bool = False
 
     @classmethod
     def after(cls, index: int, record: Mapping[str, str]) -> "DeltaTracker":
-        """Of a job's record, which keeps what readers were told."""
+        """Of a job's record, which keeps what readers were sent."""
         before = draft_of(index, record)
         return cls(index, before, sent=len(before))
 
     def say(self, piece: str) -> tuple[Delta, ...]:
-        """What is new of the next piece; nothing if it was told before."""
+        """What is new of the next piece; nothing if it was sent before."""
         offset, self.written = self.written, self.written + len(piece)
         again = self.before[offset : self.written]
         self.differs |= not piece.startswith(again)

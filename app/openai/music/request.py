@@ -1,6 +1,6 @@
 """A request for music in free words, in the form that vLLM-Omni has, read as one of ours.
 
-1. `input` is understood by a table of words; what it means is told, and what it leaves open is
+1. A table of words understands `input`. The answer says what it means; what it leaves open is
    drawn. Params that are given besides go before it.
 2. `audio_length` and `response_format` are `seconds` and `output_format` by other names.
 3. Every other field is the model's own, and refused by name if the model lacks it.
@@ -42,7 +42,7 @@ class MusicRequest(BaseModel):
 
     input: str = Field(
         max_length=1000,
-        description="Words for what to play: a style, a tempo, a key. What was understood is told "
+        description="Words for what to play: a style, a tempo, a key. What was understood is said "
         "in the header `x-understood`, and what they leave open is drawn.",
         examples=["gentle jazz for a rainy evening"],
     )

@@ -47,7 +47,7 @@ async def generate_music(
     """Makes one piece of what `input` says, and answers with its bytes.
 
     Words are understood by a table: styles and what is like them, tempos, keys. What they were
-    taken for is told in `x-understood` and in the job's `metadata`; where they mean nothing to the
+    taken for is in `x-understood` and in the job's `metadata`; where they mean nothing to the
     model, the style is drawn. A model's own params go before them. It is a job like any other
     (`Location`); a client that leaves has it canceled, unless it sent an `Idempotency-Key`.
     """

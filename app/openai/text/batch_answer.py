@@ -45,7 +45,7 @@ class SeveralAnswers:
             response = json_reply(await store.run(self._reply, jobs))
         except AtelierError as error:
             response = respond(error)
-            response.headers["x-should-retry"] = "false"  # it would only be told again
+            response.headers["x-should-retry"] = "false"  # the answer would be the same
         response.headers.update(self.answers[0].headers)
         response.background = BackgroundTask(self._each, Registration.answered)
         return response

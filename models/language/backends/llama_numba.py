@@ -1,7 +1,7 @@
 """A Llama-like net as machine code: logits as fast as its weights can be read.
 
 A lone text needs every weight once a token, so it runs as fast as they come from memory, and texts
-side by side share each read. Rows are told their slots and places, and attend over just what is
+side by side share each read. Rows have their slots and positions, and attend over just what is
 there, so a row's bits depend neither on its neighbours (`models/kernels/simd.py`) nor on how long
 its slot is: batches need no padding, and texts of any length share them. Threads share the work out
 by outputs, rows and heads, so their number changes no bit either. Results are those of

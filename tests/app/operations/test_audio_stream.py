@@ -217,11 +217,11 @@ def test_a_job_that_ended_without_sound_says_why(
     worker.finish(over, output={"sha256": sha256, "content_type": "audio/wav", "bytes": 8000})
     connection.zadd("atelier:expiry", {over: 1})
     worker.sweep()
-    told = {}
+    fields = {}
     for job in (canceled, failed, silent, over):
         answer = hall.client.get(f"/jobs/{job}/audio")
-        told[job] = (answer.status_code, error_of(answer)["code"])
-    assert told == {
+        fields[job] = (answer.status_code, error_of(answer)["code"])
+    assert fields == {
         canceled: (409, "canceled"),
         failed: (500, "out_of_memory"),
         silent: (404, "artifact_not_found"),

@@ -114,16 +114,16 @@ UNFIT = [
 ]
 
 
-@pytest.mark.parametrize(("data", "told"), UNFIT, ids=range(len(UNFIT)))
+@pytest.mark.parametrize(("data", "message"), UNFIT, ids=range(len(UNFIT)))
 def test_a_file_that_is_no_fit_picture_is_refused_at_once(
-    api: httpx.Client, connection: "redis.Redis", data: bytes, told: str
+    api: httpx.Client, connection: "redis.Redis", data: bytes, message: str
 ) -> None:
     sha256 = store(api, data)
     answer = api.post(URL, json={"init_image": sha256})
     assert answer.status_code == 422
     error = error_of(answer)
     assert (error["code"], error["param"]) == ("invalid_parameter", "init_image")
-    assert told in error["message"]
+    assert message in error["message"]
     assert references(connection, sha256) == 1
 
 

@@ -160,8 +160,8 @@ def test_there_is_a_type_of_job_for_every_route_that_makes_something(api: httpx.
     for made in MODALITIES:
         assert api.get("/jobs", params={"type": made}).status_code == 200
     parameters = api.get("/openapi.json").json()["paths"]["/jobs"]["get"]["parameters"]
-    (told,) = [p["schema"] for p in parameters if p["name"] == "type"]
-    assert told["anyOf"][0]["enum"] == list(MODALITIES)
+    (schema,) = [p["schema"] for p in parameters if p["name"] == "type"]
+    assert schema["anyOf"][0]["enum"] == list(MODALITIES)
 
 
 def test_an_empty_list_has_no_ends(api: httpx.Client) -> None:

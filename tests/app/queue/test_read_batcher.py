@@ -16,8 +16,8 @@ from app.queue.read_batcher import PendingRead, Reads
 def with_reads(settings: Settings, story: Any) -> None:
     async def run() -> None:
         async with connect_async(settings) as connection:
-            told: Coroutine[Any, Any, None] = story(Reads(connection, "view"))
-            await told
+            reading: Coroutine[Any, Any, None] = story(Reads(connection, "view"))
+            await reading
 
     asyncio.run(run())
 

@@ -317,14 +317,14 @@ WRONG: list[tuple[Callable[[Path], Any], str]] = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("harm", "told"), WRONG)
+@pytest.mark.parametrize(("harm", "message"), WRONG)
 def test_what_is_wrong_with_a_folder_is_told(
-    folder: Path, tmp_path: Path, harm: Callable[[Path], Any], told: str
+    folder: Path, tmp_path: Path, harm: Callable[[Path], Any], message: str
 ) -> None:
     harm(folder)
     with pytest.raises(CheckpointError) as caught:
         imported(folder, tmp_path / "out")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
     assert not (tmp_path / "out").exists()
 

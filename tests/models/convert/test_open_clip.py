@@ -139,8 +139,8 @@ def test_a_picture_is_shown_as_open_clips_transform_shows_it(tmp_path: Path) -> 
 
 def test_how_pictures_are_shown_is_taken_from_where_it_is_told(tmp_path: Path) -> None:
     tensors = made(TINY).state_dict()
-    told = {"model_cfg": TINY, "preprocess_cfg": {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}}
-    ours = imported(tmp_path, written(tmp_path, told, tensors))
+    fields = {"model_cfg": TINY, "preprocess_cfg": {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}}
+    ours = imported(tmp_path, written(tmp_path, fields, tensors))
     assert (ours.sight.mean, ours.sight.std) == ((0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
     from models.convert.open_clip import _configured
 
@@ -172,15 +172,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_would_work_otherwise_is_refused(kind: str, tmp_path: Path) -> None:
-    config, told = REFUSED[kind]
+    config, message = REFUSED[kind]
     source = written(tmp_path, config, {"w": torch.zeros(1)})
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=message):
         import_clip(source, tmp_path, "mine", False, {})
     assert not (tmp_path / "parts").exists()
 
 
 @pytest.mark.parametrize(
-    ("name", "tag", "told"),
+    ("name", "tag", "message"),
     [
         ("ViT-B32", None, "near to it are .*ViT-B-32"),
         ("qqqqqq", None, "list_models"),
@@ -194,14 +194,14 @@ def test_what_would_work_otherwise_is_refused(kind: str, tmp_path: Path) -> None
     ],
 )
 def test_an_unknown_name_is_told_with_near_ones(
-    name: str, tag: str | None, told: str, tmp_path: Path
+    name: str, tag: str | None, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=message):
         import_clip(OpenClipSource(name, tmp_path / "x.pt", tag), tmp_path, "mine", False, {})
 
 
 @pytest.mark.parametrize(
-    ("name", "tensor", "told"),
+    ("name", "tensor", "message"),
     [
         ("text_projection", None, "lacks the tensor text.text_projection"),
         ("ln_final.weight", None, "lacks the tensor text.ln_final.weight"),
@@ -211,7 +211,7 @@ def test_an_unknown_name_is_told_with_near_ones(
     ],
 )
 def test_weights_that_do_not_fit_are_told_by_name(
-    name: str, tensor: torch.Tensor | None, told: str, tmp_path: Path
+    name: str, tensor: torch.Tensor | None, message: str, tmp_path: Path
 ) -> None:
     config = {**TINY, "custom_text": tensor is None}
     tensors = {
@@ -219,7 +219,7 @@ def test_weights_that_do_not_fit_are_told_by_name(
     }
     if tensor is not None:
         tensors[name] = tensor
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=message):
         import_clip(written(tmp_path, config, tensors), tmp_path, "mine", False, {})
 
 

@@ -94,9 +94,9 @@ def test_the_negative_prompt_takes_the_place_of_no_words(family: LatentDiffusion
     plain = painted(family, prompt="red apple", guidance_scale=3.0).pixels
     away = painted(family, prompt="red apple", negative_prompt="dog", guidance_scale=3.0).pixels
     assert not torch.equal(plain, away)
-    told = painted(family, prompt="dog", guidance_scale=1.0).pixels
+    expected_pixels = painted(family, prompt="dog", guidance_scale=1.0).pixels
     swapped = painted(family, prompt="red apple", negative_prompt="dog", guidance_scale=0.0).pixels
-    assert torch.equal(told, swapped)
+    assert torch.equal(expected_pixels, swapped)
 
 
 def test_what_is_not_understood_is_noted(family: LatentDiffusion) -> None:

@@ -57,8 +57,8 @@ def test_sound_is_a_file_that_says_what_made_it(output_format: str, channels: in
     assert (file.role, file.content_type) == ("audio", f"audio/{kind}")
     assert (file.seconds, file.rate, file.channels) == (0.5, 16_000, channels)
     assert file.notes == ("the style is jazz",)
-    samples, told = opened(file)
-    assert told == TOLD
+    samples, facts_text = opened(file)
+    assert facts_text == TOLD
     if output_format in ("wav", "flac"):
         np.testing.assert_array_equal(samples, pcm_of(audio.samples))
     else:

@@ -82,7 +82,7 @@ def test_a_job_shows_its_wave_and_where_it_is_heard(player: Bench) -> None:  # n
     entries = player.redis.xrange(f"atelier:events:{job.id}")
     previews = [json.loads(e["data"]) for _, e in entries if e["event"] == "preview"]
     assert previews
-    for told in previews:
-        assert told["url"].startswith("data:image/png;base64,")
-        assert told["audio"] == f"/jobs/{job.id}/audio?index=0"
-        assert 0 < told["seconds"] < 5
+    for shown in previews:
+        assert shown["url"].startswith("data:image/png;base64,")
+        assert shown["audio"] == f"/jobs/{job.id}/audio?index=0"
+        assert 0 < shown["seconds"] < 5

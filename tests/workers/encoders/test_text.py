@@ -24,9 +24,9 @@ def test_markdown_has_what_made_it_in_front() -> None:
     (file,) = encode(TEXT, "md", FACTS)
     _, front, body = file.data.decode().split("---\n")
     assert body == "\n# The Hen\n\nOnce, a hen.\n\nThe end.\n"
-    name, _, told = front.partition(": ")
+    name, _, value = front.partition(": ")
     assert name == "atelier"
-    assert json.loads(told)["params"] == {"prompt": 'a "hen"\n# 3'}
+    assert json.loads(value)["params"] == {"prompt": 'a "hen"\n# 3'}
     assert (file,) == encode(TEXT, "md", FACTS)
 
 

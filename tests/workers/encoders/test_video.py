@@ -40,9 +40,9 @@ def test_an_mp4_holds_the_frames_and_what_made_them() -> None:
     assert (file.content_type, file.role) == ("video/mp4", "video")
     assert (file.width, file.height, file.frames, file.fps, file.seconds) == (32, 32, 6, 8, 0.75)
     frames = decoded(file.data)
-    told = clip.pixels.mul(255).permute(0, 2, 3, 1).numpy()
-    assert frames.shape == told.shape
-    assert np.abs(frames - told).mean() < 4
+    expected_pixels = clip.pixels.mul(255).permute(0, 2, 3, 1).numpy()
+    assert frames.shape == expected_pixels.shape
+    assert np.abs(frames - expected_pixels).mean() < 4
     with av.open(io.BytesIO(file.data)) as box:
         (stream,) = box.streams.video
         assert (stream.codec_context.name, stream.format.name) == ("h264", "yuv420p")
@@ -78,8 +78,8 @@ def test_a_webp_counts_its_own_loops(again: bool, repeat: int, loops: int) -> No
         assert (picture.n_frames, picture.info["loop"]) == (6, loops)
         assert json.loads(picture.getexif()[0x010E]) == json.loads(FACTS.text())
         picture.seek(3)
-        told = video().pixels[3].mul(255).round().permute(1, 2, 0).numpy()
-        assert (np.asarray(picture.convert("RGB")) == told).all()
+        expected_pixels = video().pixels[3].mul(255).round().permute(1, 2, 0).numpy()
+        assert (np.asarray(picture.convert("RGB")) == expected_pixels).all()
 
 
 @pytest.mark.parametrize(

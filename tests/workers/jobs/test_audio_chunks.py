@@ -71,14 +71,14 @@ def ended(bench: Bench, job: str) -> Job:
 
 def heard(bench: Bench, job: str, index: int = 0) -> bytes:
     """All chunks of an item, joined."""
-    told = bench.redis.hgetall(sound_key(job))
-    total = int(told[f"{index}/chunks"])
-    return b"".join(bench.store.get(told[f"{index}/{number}"]) for number in range(total))
+    record = bench.redis.hgetall(sound_key(job))
+    total = int(record[f"{index}/chunks"])
+    return b"".join(bench.store.get(record[f"{index}/{number}"]) for number in range(total))
 
 
 def hashes(bench: Bench, job: str) -> list[str]:
-    told: dict[str, str] = bench.redis.hgetall(sound_key(job))
-    return [x for name, x in told.items() if name.partition("/")[2].isdecimal()]
+    record: dict[str, str] = bench.redis.hgetall(sound_key(job))
+    return [x for name, x in record.items() if name.partition("/")[2].isdecimal()]
 
 
 @pytest.mark.slow

@@ -261,9 +261,9 @@ def test_progress_of_many_steps_rises_over_all_items(
     monkeypatch.setattr("workers.jobs.running_jobs.TELL_SECONDS", 0)
     steps.submit("job", n=3, steps=6, sampler="heun", class_label="bag", guidance_scale=3.0)
     steps.run()
-    told = [m for m in steps.sent if isinstance(m, JobProgress)]
-    assert all(m.steps == 3 * 11 for m in told)
-    done = [m.done for m in told]
+    sent = [m for m in steps.sent if isinstance(m, JobProgress)]
+    assert all(m.steps == 3 * 11 for m in sent)
+    done = [m.done for m in sent]
     assert done == sorted(done)
     assert len(set(done)) > 20
     assert steps.made()[-1].done == 33

@@ -54,17 +54,17 @@ def writer(bench: Bench) -> Bench:
 
 def deltas(bench: Bench, job: str, index: int = 0) -> list[dict[str, Any]]:
     entries = bench.redis.xrange(f"atelier:events:{job}")
-    told = [json.loads(e["data"]) for _, e in entries if e["event"] == "delta"]
-    return [delta for delta in told if delta["index"] == index]
+    record = [json.loads(e["data"]) for _, e in entries if e["event"] == "delta"]
+    return [delta for delta in record if delta["index"] == index]
 
 
 def check_told_once(bench: Bench, job: Job) -> None:
     for output in job.outputs:
-        told = ""
+        text_so_far = ""
         for delta in deltas(bench, job.id, output.index):
-            assert delta["offset"] == len(told)
-            told += delta["text"]
-        assert told == output.text
+            assert delta["offset"] == len(text_so_far)
+            text_so_far += delta["text"]
+        assert text_so_far == output.text
 
 
 @pytest.mark.slow

@@ -139,8 +139,8 @@ def test_one_gain_makes_the_loudest_sample_of_all_the_peak(tmp_path: Path) -> No
     peaks = [np.abs(one.sound).max() for style in corpus.styles for one in corpus.recordings(style)]
     assert max(peaks) * corpus.gain == pytest.approx(0.95, abs=1e-3)
     assert min(peaks) == pytest.approx(max(peaks) / 3, rel=1e-3)  # not each piece's own
-    told = json.loads((tmp_path / "corpus.json").read_text())
-    assert (told["gain"], told["rate"]) == (corpus.gain, 16_000)
+    record = json.loads((tmp_path / "corpus.json").read_text())
+    assert (record["gain"], record["rate"]) == (corpus.gain, 16_000)
 
 
 def test_what_a_later_build_has_added_so_far_is_not_read(tmp_path: Path) -> None:
