@@ -71,8 +71,8 @@ class Stacked:
 def advance(weights: Stacked, state: State, conditioning: Tensor, draws: Draws) -> Advanced:
     """Draw the next K samples of B streams, each from the ones before it.
 
-    conditioning (B, frames, layers, 2 gate), as `WaveNetModel.condition` has it, K being the frames'
-    samples. Gives samples (B, K) in [-1, 1], NaN where no class could be drawn, and the state after
+    `conditioning` is (B, frames, layers, 2 gate), as `WaveNetModel.condition` has it, K being the
+    frames' samples. Gives samples (B, K) in [-1, 1], NaN where no class could be drawn, and the state after
     them; what is given stays as it was.
     """
     rings, length, last = state[0].clone(memory_format=torch.contiguous_format), *state[1:]
@@ -85,7 +85,9 @@ def advance(weights: Stacked, state: State, conditioning: Tensor, draws: Draws) 
 
 
 def next_logits(weights: Stacked, state: State, conditioning: Tensor) -> Tensor:
-    """Logits (B, classes) of the next sample; the rings are written. conditioning (B, layers, 2 gate).
+    """Returns logits (B, classes) of the next sample, and writes the rings.
+
+    `conditioning` is (B, layers, 2 gate).
 
     What the layers' inputs of `dilation` samples ago come to is known beforehand, for all at once.
     """
