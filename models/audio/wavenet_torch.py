@@ -72,8 +72,8 @@ def advance(weights: Stacked, state: State, conditioning: Tensor, draws: Draws) 
     """Draw the next K samples of B streams, each from the ones before it.
 
     `conditioning` is (B, frames, layers, 2 gate), as `WaveNetModel.condition` has it, K being the
-    frames' samples. Gives samples (B, K) in [-1, 1], NaN where no class could be drawn, and the state after
-    them; what is given stays as it was.
+    frames' samples. Returns samples (B, K) in [-1, 1], NaN where no class could be drawn, and the
+    state after them. The arguments stay as they were.
     """
     rings, length, last = state[0].clone(memory_format=torch.contiguous_format), *state[1:]
     samples = []
