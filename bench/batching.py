@@ -41,7 +41,7 @@ def generate(family: Family[Params], params: Params, facts: Facts, seeds: Sequen
 def unpad(family: Family[Params]) -> Family[Params]:
     """The same model with batches that are not padded."""
     for run in family.batched:
-        object.__setattr__(run, "rows", None)
+        object.__setattr__(run, "pad_to", None)
     return family
 
 
