@@ -104,7 +104,7 @@ def test_the_document_holds(keyed: Running, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     program = Path(sys.executable).with_name("schemathesis")
     command = [str(program), "run", f"{keyed.url}/openapi.json", "--generation-deterministic"]
-    command += ["--phases", "examples,coverage,fuzzing", "--max-time", "30", "--no-color"]
+    command += ["--phases", "examples,coverage,fuzzing", "--max-time", "60", "--no-color"]
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
     )
