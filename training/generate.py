@@ -52,10 +52,18 @@ def generate_items(
     kind: type[A],
     inputs: Sequence[Inputs] = (),
 ) -> list[A]:
-    """Returns the first artifact of each request. `inputs` has the files of each, if any."""
+    """Returns the first artifact of each request. `inputs` has the files of each, if any.
+
+    Raises TypeError where an artifact is not of this kind.
+    """
     artifacts = dict(_run(model, requests, seed, device, model.max_items, inputs))
-    results = [artifacts[index] for index in range(len(requests))]
-    return [artifact for artifact in results if isinstance(artifact, kind)]
+    results = []
+    for index in range(len(requests)):
+        artifact = artifacts[index]
+        if not isinstance(artifact, kind):
+            raise TypeError(f"expected {kind.__name__}, got {type(artifact).__name__}")
+        results.append(artifact)
+    return results
 
 
 def _run(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.artifacts import Artifact, Image
+from models.artifacts import Artifact, Audio, Image
 from models.checkpoint.header import Header
 from models.checkpoint.weights import load
 from models.engine.batching import BatchedFn
@@ -18,7 +18,7 @@ from models.nets.unet import UNet
 from models.params.base import Params, item_seed
 from tests.models.families import tiny_checkpoint
 from training.evaluation.image import image_requests
-from training.generate import generate_pixels, load_model
+from training.generate import generate_items, generate_pixels, load_model
 
 CPU = torch.device("cpu")
 LABELS = ("shirt", "shoe", "bag")
@@ -90,3 +90,11 @@ def test_pictures_that_count_as_several_rows_are_made_fewer_at_a_time() -> None:
     assert model.most == 6
     model.max_items = 2  # one is always made
     assert len(generate_pixels(model, asked, 0, CPU)) == 5
+
+
+def test_an_artifact_of_another_kind_is_refused(tmp_path: Path) -> None:
+    model = load_model(load(tiny_checkpoint(tmp_path, "vae")), CPU)
+    requests = [FAMILIES["vae"].params()]
+    assert len(generate_items(model, requests, 1, CPU, Image)) == 1
+    with pytest.raises(TypeError, match="expected Audio, got Image"):
+        generate_items(model, requests, 1, CPU, Audio)
