@@ -57,7 +57,7 @@ def generate_items(
     Raises TypeError where an artifact is not of this kind.
     """
     artifacts = dict(_run(model, requests, seed, device, model.max_items, inputs))
-    results = []
+    results: list[A] = []
     for index in range(len(requests)):
         artifact = artifacts[index]
         if not isinstance(artifact, kind):
