@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from app.core import parent_watch
@@ -48,10 +49,15 @@ def lock_folder(folder: Path, patience: float = math.inf) -> int:
             time.sleep(0.02)
 
 
-def die_with_parent() -> None:
-    """Asks Linux to kill this process when its parent dies; called between fork and exec."""
+def die_with_parent(parent: int) -> None:
+    """Asks Linux to kill this process when `parent` dies; called between fork and exec.
+
+    A parent that died before the request sends no signal, so then this process ends at once.
+    """
     if sys.platform == "linux":
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def main() -> int:
@@ -71,7 +77,7 @@ def main() -> int:
         command,
         pass_fds=[lock],
         stdout=subprocess.DEVNULL,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - there are no threads yet
+        preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - there are no threads yet
     )
     os.close(lock)  # now it is the program's alone
     signal.signal(signal.SIGTERM, lambda *_: program.terminate())
