@@ -13,7 +13,7 @@ from atelier.service.child_guard import die_with_parent
 def test_a_program_whose_guard_died_before_the_request_ends_at_once() -> None:
     guard = subprocess.Popen(["true"])
     guard.wait()
-    program = subprocess.Popen(["sleep", "60"], preexec_fn=partial(die_with_parent, guard.pid))
+    program = subprocess.Popen(["sleep", "60"], preexec_fn=partial(die_with_parent, guard.pid))  # noqa: PLW1509
     try:
         assert program.wait(20) == 1
     finally:
