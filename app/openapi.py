@@ -161,9 +161,9 @@ def _music_in_openai(document: dict[str, Any], services: Services) -> dict[str, 
     entries = [x for _, x in services.catalog.of("audio")]
     for entry in entries:
         schemas[f"{entry.id}{DIALECT}"] = music_request.in_dialect(entry, schemas[entry.id])
-    words = music_request.MusicRequest.model_fields["input"].examples or [""]
+    inputs = music_request.MusicRequest.model_fields["input"].examples or [""]
     return _any_of(
-        {f"{x.id}{DIALECT}": {"model": x.id, "input": words[0], "seed": 1234} for x in entries}
+        {f"{x.id}{DIALECT}": {"model": x.id, "input": inputs[0], "seed": 1234} for x in entries}
     )
 
 

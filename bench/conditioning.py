@@ -39,7 +39,7 @@ def caption_latents() -> tuple[list[str], Tensor]:
 def clip_states(captions: list[str]) -> Tensor:
     """The mean of a text's states, then the pooled vector."""
     encoder = load_text_tower(CPU)
-    text = encoder.encode(encoder.words.table(captions, encoder.context))
+    text = encoder.encode(encoder.tokenizer.table(captions, encoder.context))
     return torch.cat([_mean(text.states, text.hidden == 0), text.pooled], 1)
 
 

@@ -54,7 +54,7 @@ def build_textbook(latent: int = 100, frames: int = 16, size: int = 64) -> nn.Mo
 @torch.inference_mode()
 def compare_generators(net: VideoGenerator, rows: int, rounds: int) -> None:
     peer = build_textbook()
-    z, cond = torch.randn(rows, net.latent), torch.randn(rows, net.told)
+    z, cond = torch.randn(rows, net.latent), torch.randn(rows, net.cond_dim)
     ours = partial(net, z, cond)
     report_ratio(
         f"a batch of {rows} clips by the 3D GAN, the textbook's generator",

@@ -111,7 +111,7 @@ def moved(score: Score, seconds: float) -> Score:
     return replace(score, notes=tuple(notes))
 
 
-def part(score: Score, start: float, end: float) -> Score:
+def trimmed(score: Score, start: float, end: float) -> Score:
     """What sounds from `start` to `end` (seconds), from 0 on. Notes that sounded before begin at 0,
     those that would sound after stop at its end."""
     notes = (

@@ -45,8 +45,8 @@ def loaded(folder: Path, name: str, placement: Placement) -> Family[Params]:
 
 
 def flow_of(name: str, family: Family[Params], seed: int) -> Flow:
-    given = PARAMS[name][seed % len(PARAMS[name])]
-    return family.generate(FAMILIES[name].params.model_validate(given), seeded(seed))
+    params = PARAMS[name][seed % len(PARAMS[name])]
+    return family.generate(FAMILIES[name].params.model_validate(params), seeded(seed))
 
 
 def alone(name: str, family: Family[Params], seed: int, device: torch.device) -> list[Tensor]:
@@ -61,7 +61,7 @@ def test_batched_is_as_alone(name: str, dtype: torch.dtype, tmp_path: Path) -> N
     bitwise = check_determinism(family.batched, CUDA).determinism == "bitwise"
     assert bitwise or dtype != torch.float32 or name in LOOSE
     expected = {seed: alone(name, family, seed, CUDA) for seed in range(10)}
-    chance, engine, todo, found = random.Random(3), Engine(CUDA), list(expected), {}
+    chance, engine, todo, results = random.Random(3), Engine(CUDA), list(expected), {}
     while todo or len(engine):
         for _ in range(min(len(todo), chance.randrange(4))):
             seed = todo.pop()
@@ -69,9 +69,9 @@ def test_batched_is_as_alone(name: str, dtype: torch.dtype, tmp_path: Path) -> N
         for event in engine.tick():
             assert not isinstance(event, Failed), event.error
             if isinstance(event, Finished):
-                found[event.id] = [values_of(artifact) for artifact in event.artifacts]
+                results[event.id] = [values_of(artifact) for artifact in event.artifacts]
     for seed, values in expected.items():
-        same = all(torch.equal(a, b) for a, b in zip(values, found[seed], strict=True))
+        same = all(torch.equal(a, b) for a, b in zip(values, results[seed], strict=True))
         assert same or not bitwise
 
 
@@ -95,7 +95,7 @@ def test_wavenets_graph_is_its_plain_steps() -> None:
     condition = torch.randn(
         3, 2, config["blocks"] * config["layers"], 2 * config["gate"], device=CUDA
     )
-    rings, length, last = (part.to(CUDA).expand(3, *part.shape) for part in weights.silence())
+    rings, length, last = (tensor.to(CUDA).expand(3, *tensor.shape) for tensor in weights.silence())
     ones, count = torch.ones(3, device=CUDA), 2 * config["hop"]
     captured = Captured(weights)
     with torch.inference_mode():

@@ -47,9 +47,9 @@ def test_every_setting_in_the_composition_exists() -> None:
 
 def test_the_packaged_model_is_there_before_whoever_serves_it() -> None:
     services = COMPOSE["services"]
-    found = re.search(r"-m (\S+) (\S+) (\S+) \|\| true", services["story-model"]["command"])
-    assert found
-    module, model, folder = found.groups()
+    match = re.search(r"-m (\S+) (\S+) (\S+) \|\| true", services["story-model"]["command"])
+    assert match
+    module, model, folder = match.groups()
     assert module == "atelier.service.packaged_models"
     assert model in {packaged.id for packaged in PACKAGED}
     for name in ("api", "worker", "worker-gpu"):

@@ -86,12 +86,12 @@ def test_commands_that_are_not_run_can_be_parsed(
                 check_command(shlex.split(line, comments=True))
 
 
-def check_command(words: list[str]) -> None:
+def check_command(command: list[str]) -> None:
     """Checks a command line as far as that goes without running it."""
-    words = words[1:] if words[:1] == ["export"] else words
-    while words and re.match(r"[A-Z_]+=", words[0]):
-        check_variable(words.pop(0).partition("=")[0])
-    match words:
+    command = command[1:] if command[:1] == ["export"] else command
+    while command and re.match(r"[A-Z_]+=", command[0]):
+        check_variable(command.pop(0).partition("=")[0])
+    match command:
         case []:
             return
         case ["make", target, *_]:
@@ -104,7 +104,7 @@ def check_command(words: list[str]) -> None:
             for extra in re.findall(r"\[([a-z,]+)\]", " ".join(packages)):
                 assert set(extra.split(",")) <= EXTRAS.keys()
         case _:
-            assert words[0] in ("apt-get", "docker", "git"), words
+            assert command[0] in ("apt-get", "docker", "git"), command
 
 
 def check_variable(name: str) -> None:

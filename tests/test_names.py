@@ -59,12 +59,12 @@ def test_no_module_has_an_old_name() -> None:
 
 
 def test_no_class_has_an_old_name() -> None:
-    assert not {place for name, place in definitions(ast.ClassDef) if name in CLASSES.split()}
+    assert not {location for name, location in definitions(ast.ClassDef) if name in CLASSES.split()}
 
 
 def test_no_function_has_an_old_name() -> None:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    assert not {place for name, place in definitions(kinds) if name in FUNCTIONS.split()}
+    assert not {location for name, location in definitions(kinds) if name in FUNCTIONS.split()}
 
 
 @pytest.mark.parametrize("old", VARIABLES.split())

@@ -20,7 +20,7 @@ from training.learners.video.video_columns import own_videos
 from training.loop.loop import train
 from training.loop.run_folder import RunFolder
 from training.loop.warm_start import warm_started
-from training.publish import place_of, publish
+from training.publish import checkpoint_path, publish
 from training.recipe import Data, Learner, Recipe
 from training.recipe_file import Change, changed, described, read_change
 from training.registry import recipe_named
@@ -70,7 +70,7 @@ def run(options: TrainOptions) -> Path:
     refuse_to_restart(state, options.resume)
     refuse_to_lose(recipe, options, state)
     if options.start:
-        recipe = warm_started(recipe, options.start, place_of(recipe, options.out).parent)
+        recipe = warm_started(recipe, options.start, checkpoint_path(recipe, options.out).parent)
     if change or source:
         recipe = adapted(recipe, change, source, device)
         recipe = replace(recipe, origin={"recipe": origin, **recipe.origin})
@@ -159,7 +159,7 @@ def id_of(
 
 def refuse_to_lose(recipe: Recipe, options: TrainOptions, state: RunFolder) -> None:
     """Raises TrainingRefused if the end of this training would replace another's checkpoint."""
-    path = place_of(recipe, options.out)
+    path = checkpoint_path(recipe, options.out)
     if path.exists() and not options.replace and not came_out_of(state, path):
         raise TrainingRefused(
             f"{path} is there already and didn't come out of {state.folder}; "

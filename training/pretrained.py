@@ -50,7 +50,7 @@ class FrozenTextTower:
     """The text tower of a CLIP; `net` has the image tower, too."""
 
     net: Any
-    words: WordTokenizer
+    tokenizer: WordTokenizer
     context: int
     device: torch.device
 

@@ -34,7 +34,7 @@ def publish(
             "versions": _versions(),
         }
     )
-    path = place_of(recipe, out)
+    path = checkpoint_path(recipe, out)
     bring_parts(header, path)
     save(path, header, done.weights)
     return path
@@ -57,7 +57,7 @@ def bring_parts(header: Header, path: Path) -> None:
             )
 
 
-def place_of(recipe: Recipe, out: Path) -> Path:
+def checkpoint_path(recipe: Recipe, out: Path) -> Path:
     """Where its checkpoint lies."""
     return out / recipe.folder / f"{recipe.id}{SUFFIX}"
 

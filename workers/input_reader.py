@@ -40,9 +40,9 @@ KEPT_PIXELS = 2**20  # a larger picture is reduced by a whole number, before a j
 class InputUnusable(Exception):
     """A file that a job refers to can't be used; `detail` is what its client is told."""
 
-    def __init__(self, param: str, code: str, words: str) -> None:
+    def __init__(self, param: str, code: str, problem: str) -> None:
         kind = "server_error" if code == "internal_error" else "invalid_request_error"
-        self.detail = ErrorDetail(message=f"{param} {words}", type=kind, param=param, code=code)
+        self.detail = ErrorDetail(message=f"{param} {problem}", type=kind, param=param, code=code)
         super().__init__(self.detail.message)
 
 

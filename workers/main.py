@@ -38,7 +38,7 @@ FAILED = 1  # exit status of a worker whose loop broke
 REDIS_TIMEOUT = 10.0  # seconds a call may hang before the server counts as away
 
 
-def place_of(settings: Settings) -> Placement:
+def placement_of(settings: Settings) -> Placement:
     """Where models go: the device and dtype asked for, or the best at hand."""
     name = settings.device
     if name == "auto":
@@ -52,8 +52,8 @@ def place_of(settings: Settings) -> Placement:
     chosen = settings.dtype
     if chosen == "auto":
         chosen = "bfloat16" if device.type == "cuda" else "float32"
-    words = None if settings.language_dtype == "auto" else DTYPES[settings.language_dtype]
-    return Placement(device, DTYPES[chosen], words, settings.model_memory)
+    language_dtype = None if settings.language_dtype == "auto" else DTYPES[settings.language_dtype]
+    return Placement(device, DTYPES[chosen], language_dtype, settings.model_memory)
 
 
 def connect(settings: Settings) -> "redis.Redis":
@@ -93,7 +93,7 @@ class WorkerProcess:
     def __init__(self, settings: Settings, name: str, alone: bool = False) -> None:
         self._settings = settings
         self._connections: list[redis.Redis] = []
-        self.place, wakeup = place_of(settings), Wakeup()
+        self.placement, wakeup = placement_of(settings), Wakeup()
         store = open_store(settings)
         watchdog = Watchdog(settings)
         writer = StoreWriter(self._client(name), self._timed(store, "store-put"), wakeup.wake)
@@ -102,12 +102,12 @@ class WorkerProcess:
         )
         cache = ModelCache(
             CheckpointRegistry(*settings.checkpoint_folders),
-            self.place,
+            self.placement,
             settings.model_memory,
             wakeup.wake,
         )
         self._reader = InputReader(self._timed(store, "store-get"), wakeup.wake, watchdog.activity)
-        engine = Engine(self.place.device, activity=watchdog.activity("main"))
+        engine = Engine(self.placement.device, activity=watchdog.activity("main"))
         parts = Parts(self._client(name), cache, engine, self._reader, self._delivery, wakeup)
         self.loop = WorkerLoop(parts, settings)
         heartbeat = Heartbeat(self._client(name), self.loop, watchdog)
@@ -152,7 +152,7 @@ def main() -> int:
         settings = read_settings()
         parent_watch.watch(settings.drain_grace)
         log.configure(settings.log_level)
-        place_of(settings)
+        placement_of(settings)
         open_store(settings)
         wait_for_redis(settings)
     except Misconfigured as error:
@@ -162,7 +162,7 @@ def main() -> int:
     each = max(1, usable_cores() // settings.workers)
     torch.set_num_threads(settings.threads or each)
     process = WorkerProcess(settings, name, alone=True)
-    logger.info("worker ready", extra={"worker": name, "device": str(process.place.device)})
+    logger.info("worker ready", extra={"worker": name, "device": str(process.placement.device)})
     status = 0
     try:
         process.work()

@@ -182,13 +182,13 @@ class QueueClient:
         seconds = self._settings.orphan_ttl + self._settings.job_deadline  # until the commit
         return bool(self._shared.run("hold", seconds, *hashes))
 
-    def say(self, words: Sequence["ProgressUpdate | AudioChunkStored | JobCommit"]) -> list[bool]:
+    def say(self, updates: Sequence["ProgressUpdate | AudioChunkStored | JobCommit"]) -> list[bool]:
         """Notes of progress, of sound and of ends of jobs, in order and one round trip.
 
         False for each that was not heard: the job is not this execution's any more. Said again
         because an answer was lost, they change nothing.
         """
-        answers = self._own.run_all([word.call() for word in words])
+        answers = self._own.run_all([update.call() for update in updates])
         for answer in answers:
             if isinstance(answer, AWAY):
                 raise answer

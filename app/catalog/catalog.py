@@ -123,15 +123,15 @@ class Catalog:
 
     def scan(self) -> None:
         """Examine what has changed in the folder. Blocks: new files are hashed."""
-        expected, found = self._expect(), self._shelf.look()  # what has arrived is there by now
-        if found is self._found and expected == self._expected:
+        expected, present = self._expect(), self._shelf.look()  # what has arrived is there by now
+        if present is self._found and expected == self._expected:
             return
         known, seen = self._examined, {**self._expected, **self._found}
         self._examined = {
             i: known[i] if seen.get(i) is x else self._examine(x)
-            for i, x in {**expected, **found}.items()
+            for i, x in {**expected, **present}.items()
         }
-        self._found, self._expected = found, expected
+        self._found, self._expected = present, expected
         results = self._examined.items()
         self.entries = {i: x for i, x in results if isinstance(x, CatalogEntry)}
         self.broken = {i: x for i, x in results if isinstance(x, str)}

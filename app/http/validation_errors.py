@@ -105,8 +105,8 @@ def _must(error: Mapping[str, Any], forms: Sequence[Schema]) -> str:
     stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
     if stem in KINDS:
         return f"must be {KINDS[stem]}"
-    words = str(error["msg"])
-    return f"is not valid: {words[:1].lower()}{words[1:]}"
+    message = str(error["msg"])
+    return f"is not valid: {message[:1].lower()}{message[1:]}"
 
 
 def _known(expected: str, numbers: str) -> str:
@@ -136,14 +136,14 @@ def _bounds(forms: Sequence[Schema], ctx: Mapping[str, Any]) -> str:
         return f"a multiple of {ctx['multiple_of']}"
     if both := _between(forms):
         return both
-    for bound, words in (
+    for bound, phrase in (
         ("ge", "at least"),
         ("le", "at most"),
         ("gt", "more than"),
         ("lt", "less than"),
     ):
         if bound in ctx:
-            return f"{words} {ctx[bound]}"
+            return f"{phrase} {ctx[bound]}"
     return "within its bounds"
 
 

@@ -65,7 +65,9 @@ class Answer:
         """Raises NotFound where the job was deleted, or what Redis says if it is away."""
         queue = self.submitter.queue
         await queue.fetch(self.submitter.owner, self.job.id)
-        words = f"{self.job.id} has not ended yet; a marked retry waits on, GET /jobs/{self.job.id}"
+        message = (
+            f"{self.job.id} has not ended yet; a marked retry waits on, GET /jobs/{self.job.id}"
+        )
         if await queue.leases():
-            return Unavailable(words, code="result_not_ready")
-        return Unavailable(f"no worker is alive; {words}", code="no_workers")
+            return Unavailable(message, code="result_not_ready")
+        return Unavailable(f"no worker is alive; {message}", code="no_workers")

@@ -29,7 +29,7 @@ class EventWriter(Protocol):
     def on_the_way(self, event: Event) -> Iterator[bytes]:
         """At an event of the job."""
 
-    def made(self, job: Job) -> Iterator[bytes]:
+    def completed(self, job: Job) -> Iterator[bytes]:
         """At its end, if it has made something. May block. Raises AtelierError, StoreError."""
 
     def failed(self, error: AtelierError) -> bytes:
@@ -95,7 +95,7 @@ class AnswerStream(EventStream):
             if job.status not in TERMINAL:
                 raise Unavailable(f"the server stops; {job.id} goes on", code="result_not_ready")
             check_made(job, self._answer.names)
-            async for text in self._answer.submitter.store.iterate(self._writer.made(job)):
+            async for text in self._answer.submitter.store.iterate(self._writer.completed(job)):
                 yield text
         except AtelierError as error:
             yield self._writer.failed(error)

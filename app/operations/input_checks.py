@@ -28,7 +28,7 @@ Size = tuple[int, int]  # width and height of a picture
 class Kind:
     """A kind of file that a param can name."""
 
-    words: str
+    description: str
     types: tuple[str, ...]
     """The content types that can be read."""
     size: Callable[[bytes, Header], Size | None]
@@ -90,7 +90,7 @@ async def _tried(
 ) -> Size | None:
     wanted = KINDS[kind]
     if note.content_type not in wanted.types:
-        message = f"{param} must be {wanted.words}, not {note.content_type}"
+        message = f"{param} must be {wanted.description}, not {note.content_type}"
         raise Unprocessable(message, param=param)
     try:
         async with store.check_slot(kind):

@@ -91,17 +91,17 @@ class Registration:
         return await self.submitter.queue.run_script("resolve", self.note, self.token, key, flag)
 
 
-async def register(submitter: Submitter, body: dict[str, Any], part: int = 0) -> Registration:
+async def register(submitter: Submitter, body: dict[str, Any], number: int = 0) -> Registration:
     """Note that a request waits; of one that makes several jobs, for one of them.
 
     Raises Unprocessable for an Idempotency-Key that can't be one.
     """
     request, owner, queue = submitter.request, submitter.owner, submitter.queue
-    own = client_key(request, owner, body, part)
+    own = client_key(request, owner, body, number)
     if own is not None:
         return Registration(submitter, own, "", None, 0.0)
     path, count = route_path(request.scope), request.headers.get(RETRY_COUNT)
-    path += f"\n{part}" if part else ""
+    path += f"\n{number}" if number else ""
     retry = "0" if count in (None, "0") else "1"
     note = f"atelier:attended:{owner}:{path}:{hash_body(body)}"
     earlier = queue.unresolved.take(note)
@@ -121,10 +121,10 @@ async def register(submitter: Submitter, body: dict[str, Any], part: int = 0) ->
 
 
 async def submit_registered(
-    submitter: Submitter, job_request: JobRequest, body: dict[str, Any], part: int = 0
+    submitter: Submitter, job_request: JobRequest, body: dict[str, Any], number: int = 0
 ) -> tuple[Accepted, Registration]:
     """Registers a request and accepts its job; a refusal is its answer."""
-    registration = await register(submitter, body, part)
+    registration = await register(submitter, body, number)
     try:
         return await submitter.accept(job_request, registration.idempotency), registration
     except AtelierError:

@@ -187,7 +187,7 @@ def _new_job(owner: str, job_request: JobRequest) -> NewJob:
 
 
 def client_key(
-    request: Request, owner: str, body: dict[str, Any], part: int = 0
+    request: Request, owner: str, body: dict[str, Any], number: int = 0
 ) -> Idempotency | None:
     """The client's Idempotency-Key, with its own body, before a seed was chosen for it; of a
     request that makes several jobs, for one of them."""
@@ -197,7 +197,9 @@ def client_key(
     if not 1 <= len(key) <= LONGEST_KEY:
         message = f"Idempotency-Key must have between 1 and {LONGEST_KEY} characters"
         raise Unprocessable(message, param="Idempotency-Key")
-    return Idempotency.of(owner, route_path(request.scope), f"{key}\n{part}" if part else key, body)
+    return Idempotency.of(
+        owner, route_path(request.scope), f"{key}\n{number}" if number else key, body
+    )
 
 
 def preferred_wait(headers: list[str]) -> int | None:

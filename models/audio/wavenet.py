@@ -105,7 +105,7 @@ class WaveNet:
         ]
         draws = Draws(uniforms, temperature, top_p)
         samples, *state = self._advance((rings, length, last), torch.cat(conditioning), draws)
-        samples, rings, length, last = (part.to(away) for part in (samples * self.gain, *state))
+        samples, rings, length, last = (t.to(away) for t in (samples * self.gain, *state))
         return samples, rings, length, last
 
     async def generate(

@@ -99,8 +99,8 @@ def next_logits(weights: Stacked, state: State, conditioning: Tensor) -> Tensor:
     taken = torch.baddbmm(conditioning.transpose(0, 1), before, weights.before)  # (L, B, 2 gate)
     x = weights.embed.index_select(0, last)  # (B, residual)
     inputs, units = [x], []
-    for layer, part in enumerate(taken.unbind(0)):
-        signal, gate = torch.addmm(part, x, weights.now[layer]).chunk(2, 1)
+    for layer, cond in enumerate(taken.unbind(0)):
+        signal, gate = torch.addmm(cond, x, weights.now[layer]).chunk(2, 1)
         units.append(torch.tanh(signal) * sigmoid(gate))
         if layer < len(weights.carry):
             x = torch.addmm(x, units[-1], weights.carry[layer]) + weights.carry_bias[layer]

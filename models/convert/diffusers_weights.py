@@ -25,10 +25,10 @@ NO_WEIGHT = "embeddings.position_ids"  # of a text encoder: older versions wrote
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """The tensors of a part, by the names of today. Raises CheckpointError."""
-    found = next((path for path in _candidates(folder) if path.is_file()), None)
-    if found is None:
+    path = next((path for path in _candidates(folder) if path.is_file()), None)
+    if path is None:
         raise CheckpointError(f"{folder.name} has no weights: {_first(folder).name} is missing")
-    files = _shards(folder, found) if found.suffix == ".json" else [found]
+    files = _shards(folder, path) if path.suffix == ".json" else [path]
     tensors: dict[str, Tensor] = {}
     for file in files:
         try:
@@ -72,7 +72,7 @@ def _shards(folder: Path, index: Path) -> list[Path]:
 
 def _name_of_today(name: str) -> str:
     """Tensors that earlier versions of transformers and diffusers called otherwise."""
-    name = ATTENTION.sub(lambda found: f"{found[1]}.{OLD_ATTENTION[found[2]]}.", name)
+    name = ATTENTION.sub(lambda match: f"{match[1]}.{OLD_ATTENTION[match[2]]}.", name)
     return name.removeprefix("text_model.")
 
 

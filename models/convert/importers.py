@@ -81,8 +81,8 @@ def _dcgan(file: Path, key: str | None, card: Card) -> tuple[Header, dict[str, T
     """The generator of the widespread DCGAN layout: transposed convolutions named main.N.weight."""
     if file.is_dir():
         raise CheckpointError(f"{file.name} is a folder; name the file of weights")
-    held = read_foreign(file, key)
-    tensors = {name.removeprefix("module."): tensor for name, tensor in held.items()}
+    weights = read_foreign(file, key)
+    tensors = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     layers = [t for n, t in sorted(tensors.items(), key=_place) if n.endswith("weight")]
     layers = [t for t in layers if t.ndim == 4]
     if not layers:

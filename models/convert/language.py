@@ -63,7 +63,7 @@ def read_language(
     tensors = {name: t for name, t in net.state_dict().items() if name not in tied}
     tensors[TENSOR] = tensor_of(_spelled(source.path, tokenizer))
     marks = {mark: str(x) for mark in MARKS if (x := tokenizer.special_tokens_map.get(mark))}
-    words = {
+    tokenizer_config = {
         "chat_template": _template(tokenizer.chat_template),
         "ends": sorted(_ends(net, tokenizer, marks) | _ends_in(metadata)),
         "marks": marks,
@@ -74,7 +74,7 @@ def read_language(
     card = {"limitations": _limitations(metadata), **card}
 
     def header_of(context: int) -> Header:
-        return _header(config, words, context, card)
+        return _header(config, tokenizer_config, context, card)
 
     model = Language(Checkpoint(header_of(context), tensors, ""), Placement(torch.device("cpu")))
     most = model.runtime.net.context  # as a worker will have it
@@ -84,14 +84,17 @@ def read_language(
 
 
 def _header(
-    config: Mapping[str, Any], words: Mapping[str, Any], context: int, card: Mapping[str, Any]
+    config: Mapping[str, Any],
+    tokenizer_config: Mapping[str, Any],
+    context: int,
+    card: Mapping[str, Any],
 ) -> Header:
     return Header.model_validate(
         {
             "family": "language",
             "net": {
                 "config": {k: v for k, v in config.items() if k not in ORIGIN},
-                "words": words,
+                "words": tokenizer_config,
                 "context": context,
             },
             "limits": {"max_tokens": (1, context - 1)},

@@ -106,13 +106,13 @@ def _near(name: str) -> str:
 def _read_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """A configuration alone, or an open_clip_config.json with how pictures are shown beside it."""
     try:
-        held = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.name} can't be read: {error}") from None
-    config = held.get("model_cfg", held) if isinstance(held, dict) else None
+    config = content.get("model_cfg", content) if isinstance(content, dict) else None
     if not isinstance(config, dict) or not config.keys() >= WANTED:
         raise CheckpointError(f"{path.name} must have {', '.join(sorted(WANTED))}")
-    return config, _sight(held.get("preprocess_cfg") or {})
+    return config, _sight(content.get("preprocess_cfg") or {})
 
 
 def _sight(preprocessing: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,9 +159,9 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     return net
 
 
-def _named(held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _named(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """By the names of a model whose text tower stands by itself, as it is built here."""
-    tensors = {name.removeprefix("module."): tensor for name, tensor in held.items()}
+    tensors = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     if "text_projection" not in tensors:
         return tensors
     return {f"text.{n}" if n.split(".")[0] in TEXT else n: t for n, t in tensors.items()}

@@ -61,6 +61,6 @@ def _reached(chances: Floats, least: Any, parts: Floats) -> Any:
         vector = chances[start : start + LANES]
         for lane in range(LANES):
             parts[lane] += vector[lane] if vector[lane] >= least else ZERO
-    for part in parts:
-        total += part
+    for partial in parts:
+        total += partial
     return total

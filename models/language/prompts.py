@@ -51,8 +51,8 @@ def _asked(templates: Mapping[str, Any], style: str | None) -> str:
 
 def _filled(template: str, params: LanguageParams) -> str:
     """In one pass, so that no word of a user's is taken for one of the template's."""
-    words = {"about": params.about or "", "style": params.style or ""}
-    return _WORD.sub(lambda word: words[word[1]].strip(), template)
+    values = {"about": params.about or "", "style": params.style or ""}
+    return _WORD.sub(lambda word: values[word[1]].strip(), template)
 
 
 @lru_cache(1)

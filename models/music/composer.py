@@ -79,7 +79,7 @@ class Composer:
     ) -> tuple[Artifact, ...]:
         primer = inputs.get("primer")
         begun = primer if isinstance(primer, Score) else None
-        score, _ = await self.compose(params, rng, begun, lambda part: (part, PARTS))
+        score, _ = await self.compose(params, rng, begun, lambda fraction: (fraction, PARTS))
         return (score,)
 
     async def compose(

@@ -54,10 +54,7 @@ def draw(logits: Tensor, u: Tensor, temperature: Tensor, top_p: Tensor) -> tuple
     chances, parts = np.zeros(padded(logits.shape[1]), np.float32), np.zeros(LANES, np.float32)
     rows = zip(*(t.numpy() for t in (logits, u, temperature, top_p)), strict=True)
     numbers = torch.tensor(
-        [
-            categorical_numba.draw(row, by, heat, part, chances, parts)
-            for row, by, heat, part in rows
-        ]
+        [categorical_numba.draw(row, by, heat, top, chances, parts) for row, by, heat, top in rows]
     )
     return numbers.clamp(min=0), numbers >= 0
 
@@ -125,8 +122,8 @@ def _norm(weights: PackedComposer, scratch: ComposerScratch, number: int, rows: 
 @compiled
 def _total(parts: Floats) -> Any:
     total = ZERO
-    for part in parts:
-        total += part
+    for value in parts:
+        total += value
     return total
 
 
@@ -222,8 +219,8 @@ def _most(near: Floats, parts: Floats) -> Any:
         for lane in range(LANES):
             parts[lane] = vector[lane] if vector[lane] > parts[lane] else parts[lane]
     most = parts[0]
-    for part in parts:
-        most = max(most, part)
+    for value in parts:
+        most = max(most, value)
     return most
 
 

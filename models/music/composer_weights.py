@@ -62,7 +62,7 @@ def packed(net: ComposerModel) -> PackedComposer:
     blocks: list[Any] = list(net.blocks)
     layers = [[b.take, b.give, b.open, b.close] for b in blocks]
     matrices = [
-        blocks_of(_plain(torch.stack([part.weight.t() for part in parts])))
+        blocks_of(_plain(torch.stack([layer.weight.t() for layer in parts])))
         for parts in zip(*layers, strict=True)
     ]
     matrices.append(blocks_of(_plain(net.embed.weight.t()[None])))

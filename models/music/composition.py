@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.music.tokenizer import STEPS, TEMPOS, WORDS, MusicTokens, State, nearest
 from models.params.audio import ComposerParams
-from models.score import KEYS, Score, ScoreError, moved, part
+from models.score import KEYS, Score, ScoreError, moved, trimmed
 
 FACTS = ("style", "key", "tempo", "meter")
 """What a composer is told at every token: the prefix of a piece."""
@@ -72,7 +72,7 @@ class Composition:
         score, _ = self.tokenizer.decode(self.tokens)
         if self.tempo is not None and self.tempo != score.tempo:
             score = paced(score, self.tempo)
-        return part(score, 0, self.seconds)
+        return trimmed(score, 0, self.seconds)
 
     def _lasting(self, bars: int, steps: int) -> float:
         if self.tempo is None:

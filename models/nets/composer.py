@@ -111,7 +111,7 @@ class CacheRow:
     slot: int
     keys: Tensor
     values: Tensor
-    place: int
+    index: int
     unseen: Tensor
 
 
@@ -138,7 +138,7 @@ class Block(nn.Module):
 
     def step(self, x: Tensor, turns: Tensor, rows: list[CacheRow]) -> Tensor:
         """x (B, width), turns (B, 1, size / 2, 2). Each row looks at its own cache alone."""
-        q, k, v = (part[:, :, 0] for part in self._taken(x[:, None], turns[:, None]))
+        q, k, v = (t[:, :, 0] for t in self._taken(x[:, None], turns[:, None]))
         attended: dict[int, Tensor] = {}
         for number, row in enumerate(rows):
             if row.slot not in attended:
@@ -148,7 +148,7 @@ class Block(nn.Module):
 
     def _found(self, q: Tensor, k: Tensor, v: Tensor, row: CacheRow) -> Tensor:
         """What one row finds, (width,); q (heads, size), k and v (groups, size)."""
-        row.keys[:, :, row.place], row.values[:, row.place] = k, v
+        row.keys[:, :, row.index], row.values[:, row.index] = k, v
         near = q.view(self.groups, -1, self.size) @ row.keys  # (groups, heads of each, window)
         weight = near.mul_(self.size**-0.5).masked_fill_(row.unseen, -torch.inf).softmax(2)
         return (weight @ row.values).flatten()

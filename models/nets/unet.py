@@ -67,12 +67,12 @@ class SelfAttention(nn.Module):
 class CrossAttention(nn.Module):
     """Every place looks at every word (Rombach et al. 2022, section 3.3), heads of 32 channels."""
 
-    def __init__(self, width: int, told: int) -> None:
+    def __init__(self, width: int, cond_dim: int) -> None:
         super().__init__()
         self.heads = max(1, width // 32)
         self.norm = nn.GroupNorm(GROUPS, width)
         self.query = nn.Conv2d(width, width, 1)
-        self.words = nn.Linear(told, 2 * width)
+        self.words = nn.Linear(cond_dim, 2 * width)
         self.project_out = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor, text: TextCondition) -> Tensor:
@@ -89,10 +89,10 @@ class CrossAttention(nn.Module):
 
 class Stage(nn.Module):
     """Residual blocks at one resolution, each followed by attention where it is asked for: to the
-    picture itself, and to words of width `told` if there are any."""
+    picture itself, and to words of width `cond_dim` if there are any."""
 
     def __init__(
-        self, widths: list[tuple[int, int]], embedding: int, attention: bool, told: int = 0
+        self, widths: list[tuple[int, int]], embedding: int, attention: bool, cond_dim: int = 0
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(ResidualBlock(a, b, embedding) for a, b in widths)
@@ -100,7 +100,7 @@ class Stage(nn.Module):
             SelfAttention(b) if attention else nn.Identity() for _, b in widths
         )
         self.readers = nn.ModuleList(
-            CrossAttention(b, told) for _, b in widths if attention and told
+            CrossAttention(b, cond_dim) for _, b in widths if attention and cond_dim
         )
 
     def __len__(self) -> int:

@@ -38,7 +38,7 @@ class VideoGenerator(nn.Module):
     ) -> None:
         super().__init__()
         check_measures(frames, size)
-        self.latent, self.told = latent, told
+        self.latent, self.cond_dim = latent, told
         self.frames, self.channels, self.size = frames, channels, size
         self.scale = told**0.5  # brings a vector of length 1 to values of about 1
         self.ask = nn.Linear(told, asked) if told else None
@@ -133,12 +133,12 @@ class FrameCritic(nn.Module):
 class DiscriminatorHead(nn.Module):
     """Features (B, width, places), their deviation over the batch, and what is asked, to (B,)."""
 
-    def __init__(self, width: int, places: int, told: int) -> None:
+    def __init__(self, width: int, places: int, cond_dim: int) -> None:
         super().__init__()
-        self.scale = told**0.5
+        self.scale = cond_dim**0.5
         self.mix = nn.Linear((width + 1) * places, width)
         self.score = nn.Linear(width, 1)
-        self.ask = nn.Linear(told, width, bias=False) if told else None
+        self.ask = nn.Linear(cond_dim, width, bias=False) if cond_dim else None
 
     def forward(self, h: Tensor, text: Tensor) -> Tensor:
         spread = (h.float().var(0, correction=0) + 1e-8).sqrt().mean()

@@ -86,9 +86,9 @@ class MovingStage(Stage):
     """
 
     def __init__(
-        self, widths: list[tuple[int, int]], embedding: int, attention: bool, told: int = 0
+        self, widths: list[tuple[int, int]], embedding: int, attention: bool, cond_dim: int = 0
     ) -> None:
-        super().__init__(widths, embedding, attention, told)
+        super().__init__(widths, embedding, attention, cond_dim)
         self.across = nn.ModuleList(AcrossFrames(b, attention) for _, b in widths)
 
     def at(self, index: int, x: Tensor, embedding: Tensor, text: TextCondition | None) -> Tensor:

@@ -96,7 +96,7 @@ def posted_fields(kind: type[BaseModel]) -> dict[str, Posted]:
 
 def _marks(annotation: Any) -> list[Any]:
     """What stands beside the types of a union."""
-    return [mark for part in get_args(annotation) for mark in get_args(part)]
+    return [mark for argument in get_args(annotation) for mark in get_args(argument)]
 
 
 def label_of(labels: Sequence[str]) -> Any:

@@ -92,8 +92,8 @@ class VideoDiffusion:
         return (*functions, self.encode, self.decode, *self.upscaler.batched)
 
     def _predict(self, z: Tensor, ticks: Tensor, style: Tensor, *condition: Tensor) -> Tensor:
-        *words, expected = condition
-        output: Tensor = self.unet(z, ticks / TICKS, style, TextCondition(*words), expected)
+        *text, expected = condition
+        output: Tensor = self.unet(z, ticks / TICKS, style, TextCondition(*text), expected)
         return output
 
     async def generate(

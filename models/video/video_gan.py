@@ -25,7 +25,7 @@ def check_frames(header: Header, frames: int) -> None:
 
 
 class VideoGAN:
-    """Draws z from a normal, reads the words if its net is told any, and films all at once."""
+    """Draws z from a normal, reads the text if its net takes one, and makes all frames at once."""
 
     max_items = 64
     item_bytes = 96 * 2**20
@@ -34,15 +34,16 @@ class VideoGAN:
         self.net = build_net(VideoGenerator, checkpoint, placement)
         check_frames(checkpoint.header, self.net.frames)
         self.clip = None
-        if self.net.told:
+        if self.net.cond_dim:
             if "clip" not in checkpoint.requires:
-                raise CheckpointError("its net is told words, and it needs no CLIP to read them")
+                raise CheckpointError("its net takes text, but it requires no CLIP")
             self.clip = CLIP(checkpoint.requires["clip"], placement)
-            if self.clip.embed != self.net.told:
+            if self.clip.embed != self.net.cond_dim:
                 raise CheckpointError(
-                    f"its net is told {self.net.told} numbers, and its CLIP says {self.clip.embed}"
+                    f"its net takes texts of {self.net.cond_dim} numbers, and its CLIP gives "
+                    f"{self.clip.embed}"
                 )
-        example = (torch.zeros(self.net.latent), torch.zeros(self.net.told))
+        example = (torch.zeros(self.net.latent), torch.zeros(self.net.cond_dim))
         self.film: BatchedFn[Tensor] = BatchedFn(
             self._film, example, pad_to=1, max_batch=MOST, dtype=placement.dtype
         )

@@ -16,9 +16,9 @@ def tried(url: str, model: str) -> dict[str, Any]:
     more = {"seed": 7, "steps": 6}
     with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
 
-        def ask(**given: Any) -> Any:
+        def ask(**fields: Any) -> Any:
             asked = {"model": model, "prompt": "a red apple", "extra_body": more}
-            return client.images.generate(**(asked | given))
+            return client.images.generate(**(asked | fields))
 
         inline, by_url = ask(n=2), ask(response_format="url")
         stream = ask(stream=True, partial_images=3)
@@ -37,9 +37,9 @@ def tried(url: str, model: str) -> dict[str, Any]:
         }
 
 
-def _error(ask: Any, **given: Any) -> list[Any]:
+def _error(ask: Any, **fields: Any) -> list[Any]:
     try:
-        ask(**given)
+        ask(**fields)
     except openai.APIStatusError as error:
         return [type(error).__name__, error.status_code, error.code, error.param]
     raise AssertionError("it was not refused")

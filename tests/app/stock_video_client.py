@@ -16,23 +16,23 @@ def tried(url: str) -> dict[str, Any]:
     """A video made, polled and fetched in each variant; listed, deleted, and gone."""
     few = {"steps": 2, "frames": 8, "seed": 7}
     with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
-        made = client.videos.create_and_poll(
+        created = client.videos.create_and_poll(
             prompt="a red apple",
             poll_interval_ms=20,
             seconds="4",
             extra_body=few,
         )
         variants: tuple[Any, ...] = ("video", "thumbnail", "spritesheet")
-        content = [client.videos.download_content(made.id, variant=x).read() for x in variants]
+        content = [client.videos.download_content(created.id, variant=x).read() for x in variants]
         listed = [video.id for video in client.videos.list()]
-        gone = client.videos.delete(made.id)
+        gone = client.videos.delete(created.id)
         return {
             "version": openai.__version__,
-            "video": [made.status, made.progress, made.seconds, made.size],
+            "video": [created.status, created.progress, created.seconds, created.size],
             "content": [base64.b64encode(data).decode() for data in content],
-            "listed": made.id in listed,
-            "deleted": [gone.id == made.id, gone.deleted, gone.object],
-            "after": _error(client, made.id),
+            "listed": created.id in listed,
+            "deleted": [gone.id == created.id, gone.deleted, gone.object],
+            "after": _error(client, created.id),
         }
 
 

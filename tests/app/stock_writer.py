@@ -40,9 +40,9 @@ def tried(url: str, model: str) -> dict[str, Any]:
         }
 
 
-def _error(ask: Any, **given: Any) -> list[Any]:
+def _error(ask: Any, **fields: Any) -> list[Any]:
     try:
-        ask(**given)
+        ask(**fields)
     except openai.APIStatusError as error:
         return [type(error).__name__, error.status_code, error.code, error.param]
     raise AssertionError("it was not refused")

@@ -188,8 +188,8 @@ def test_large_files_come_in_pieces(api: httpx.Client) -> None:
 
 def test_what_the_client_has_is_304(api: httpx.Client) -> None:
     sha = store(api)
-    for given in (f'"{sha}"', f'W/"{sha}"', "*"):
-        answer = api.get(f"/artifacts/{sha}", headers={"If-None-Match": given})
+    for etags in (f'"{sha}"', f'W/"{sha}"', "*"):
+        answer = api.get(f"/artifacts/{sha}", headers={"If-None-Match": etags})
         assert (answer.status_code, answer.content) == (304, b"")
 
 
@@ -244,7 +244,7 @@ def test_a_name_that_is_no_hash_is_not_found(running: Running) -> None:
 
 
 @pytest.fixture
-def made(running: Running, worker: Worker) -> tuple[str, str]:
+def job_output(running: Running, worker: Worker) -> tuple[str, str]:
     """A job that made a picture: its id, and the hash."""
     sha = running.services.store.backend.put(PNG + b"made")
     (job,) = make(running.client)
@@ -254,17 +254,17 @@ def made(running: Running, worker: Worker) -> tuple[str, str]:
     return job, sha
 
 
-def test_what_a_job_made_can_be_read(api: httpx.Client, made: tuple[str, str]) -> None:
-    job, sha = made
+def test_what_a_job_made_can_be_read(api: httpx.Client, job_output: tuple[str, str]) -> None:
+    job, sha = job_output
     (output,) = api.get(f"/jobs/{job}").json()["outputs"]
     assert output["url"] == f"/artifacts/{sha}"
     assert api.get(output["url"]).content == PNG + b"made"
 
 
 def test_what_has_expired_is_gone_and_not_unknown(
-    api: httpx.Client, made: tuple[str, str], worker: Worker, connection: "redis.Redis"
+    api: httpx.Client, job_output: tuple[str, str], worker: Worker, connection: "redis.Redis"
 ) -> None:
-    job, sha = made
+    job, sha = job_output
     connection.zadd("atelier:expiry", {job: 1})
     worker.sweep()
     assert api.get(f"/jobs/{job}").json()["status"] == "expired"
@@ -272,8 +272,10 @@ def test_what_has_expired_is_gone_and_not_unknown(
     assert (answer.status_code, error_of(answer)["code"]) == (410, "artifact_expired")
 
 
-def test_deleting_a_job_lets_go_of_what_it_made(api: httpx.Client, made: tuple[str, str]) -> None:
-    job, sha = made
+def test_deleting_a_job_lets_go_of_what_it_made(
+    api: httpx.Client, job_output: tuple[str, str]
+) -> None:
+    job, sha = job_output
     api.delete(f"/jobs/{job}")
     assert api.get(f"/artifacts/{sha}").status_code == 410
 

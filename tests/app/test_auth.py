@@ -33,11 +33,11 @@ def test_a_key_stands_for_its_owner(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [None, "", "Bearer", "Bearer ", "a-key", "Basic a-key", "Bearer A-KEY", "Bearer é"]
+    "header", [None, "", "Bearer", "Bearer ", "a-key", "Basic a-key", "Bearer A-KEY", "Bearer é"]
 )
-def test_nobody_else_is_let_in(file: Path, given: str | None) -> None:
+def test_nobody_else_is_let_in(file: Path, header: str | None) -> None:
     with pytest.raises(Unauthenticated):
-        Keys(file).owner(given)
+        Keys(file).owner(header)
 
 
 def test_the_file_is_read_again_when_it_changes(file: Path) -> None:

@@ -93,15 +93,15 @@ BAD: list[tuple[dict[str, Any], str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "param", "code", "words"), BAD)
+@pytest.mark.parametrize(("body", "param", "code", "message"), BAD)
 def test_what_is_refused_names_its_field(
-    api: httpx.Client, body: dict[str, Any], param: str, code: str, words: str
+    api: httpx.Client, body: dict[str, Any], param: str, code: str, message: str
 ) -> None:
     answer = api.post(URL, json=body)
     error = error_of(answer)
     assert answer.status_code == (404 if code == "model_not_found" else 422)
     assert (error["param"], error["code"]) == (param, code)
-    assert words in error["message"]
+    assert message in error["message"]
 
 
 def test_bytes_that_are_no_utf_8_are_refused(api: httpx.Client) -> None:

@@ -50,5 +50,5 @@ def test_what_was_understood_is_told() -> None:
 def test_the_table_asks_for_what_can_be_asked() -> None:
     assert all(SLOWEST <= tempo <= FASTEST for tempo in TEMPOS)
     assert set(KEYS) <= set(get_args(Key))
-    words = " ".join(STYLES.values()).split()
-    assert len(words) == len(set(words))
+    known = " ".join(STYLES.values()).split()
+    assert len(known) == len(set(known))

@@ -31,15 +31,15 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder to import openai 2 from: OPENAI2_FOLDER, or one that pip fills, if it can."""
     if folder := os.environ.get("OPENAI2_FOLDER"):
         return folder
-    made = str(tmp_path_factory.mktemp("openai2"))
+    target = str(tmp_path_factory.mktemp("openai2"))
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "0"]
-    pip += ["--disable-pip-version-check", "--no-deps", "--target", made]
+    pip += ["--disable-pip-version-check", "--no-deps", "--target", target]
     command = [*pip, "openai<3", "distro<2"]  # the rest of what it needs is here already
     try:
         subprocess.run(command, capture_output=True, timeout=90, check=True)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         pytest.skip(f"openai 2 can't be installed here: {error}; see OPENAI2_FOLDER")
-    return made
+    return target
 
 
 def told_by(

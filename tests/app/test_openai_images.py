@@ -21,8 +21,8 @@ def studio(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def client(studio: Running) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{studio.url}/v1", api_key="none", max_retries=0) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{studio.url}/v1", api_key="none", max_retries=0) as opened:
+        yield opened
 
 
 def job_of(studio: Running, answer: Any) -> dict[str, Any]:
@@ -204,13 +204,13 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "param", "code", "message"), REFUSED)
+@pytest.mark.parametrize(("fields", "param", "code", "message"), REFUSED)
 def test_what_no_model_can_do_is_refused_by_name(
-    client: openai.OpenAI, given: dict[str, Any], param: str, code: str, message: str
+    client: openai.OpenAI, fields: dict[str, Any], param: str, code: str, message: str
 ) -> None:
     expected = openai.NotFoundError if "not_found" in code else openai.UnprocessableEntityError
     with pytest.raises(expected) as caught:
-        client.images.generate(**{"prompt": "a dog", **given})
+        client.images.generate(**{"prompt": "a dog", **fields})
     assert (caught.value.param, caught.value.code) == (param, code)
     assert message in caught.value.message
     assert caught.value.response.headers["x-should-retry"] == "false"

@@ -35,35 +35,35 @@ GIVEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
     tiny_guided(tmp_path, "diffusion")
-    made = Catalog(tmp_path, max_items=4)
-    made.scan()
-    return made
+    catalog = Catalog(tmp_path, max_items=4)
+    catalog.scan()
+    return catalog
 
 
-def asked(catalog: Catalog, given: dict[str, Any]) -> Params:
-    body = {"model": "tiny-diffusion", **given}
+def asked(catalog: Catalog, fields: dict[str, Any]) -> Params:
+    body = {"model": "tiny-diffusion", **fields}
     _, request = read_request(catalog, Settings(), body, json.dumps(body).encode())
     return request.params
 
 
-@pytest.mark.parametrize(("given", "expected"), GIVEN)
+@pytest.mark.parametrize(("fields", "expected"), GIVEN)
 def test_a_kind_is_a_kind_and_other_words_are_clips(
-    given: dict[str, Any], expected: dict[str, Any], catalog: Catalog
+    fields: dict[str, Any], expected: dict[str, Any], catalog: Catalog
 ) -> None:
-    params = dict(asked(catalog, given))
+    params = dict(asked(catalog, fields))
     assert {name: params[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("fields", "message"),
     [
         ({"prompt": "", **LEAD}, "clip_guidance_scale needs prompt"),
         ({"prompt": "bag", "clip_guidance_every": 2}, "clip_guidance_every needs clip_guidance_"),
     ],
 )
-def test_a_lead_needs_words(given: dict[str, Any], message: str, catalog: Catalog) -> None:
+def test_a_lead_needs_words(fields: dict[str, Any], message: str, catalog: Catalog) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        asked(catalog, given)
+        asked(catalog, fields)
 
 
 @pytest.mark.parametrize("prompt", [None, 5])

@@ -20,8 +20,8 @@ def studio(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def client(studio: Running) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{studio.url}/v1", api_key="none", max_retries=0) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{studio.url}/v1", api_key="none", max_retries=0) as opened:
+        yield opened
 
 
 MADE: list[tuple[str, dict[str, Any], tuple[int, int], dict[str, int | None]]] = [

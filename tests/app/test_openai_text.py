@@ -107,8 +107,8 @@ def test_log_probabilities_are_told(stock: openai.OpenAI) -> None:
     assert all(likely.bytes is not None for x in content for likely in x.top_logprobs)
     streamed: list[Any] = []
     for chunk in stock.chat.completions.create(logprobs=True, top_logprobs=2, stream=True, **CHAT):
-        found = chunk.choices[0].logprobs
-        streamed += (found.content or []) if found else []
+        logprobs = chunk.choices[0].logprobs
+        streamed += (logprobs.content or []) if logprobs else []
     assert streamed == content
     (completion,) = stock.completions.create(logprobs=1, **TEXT).choices
     assert completion.logprobs is not None

@@ -112,15 +112,15 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("route", "body", "param", "words"), REFUSED)
+@pytest.mark.parametrize(("route", "body", "param", "message"), REFUSED)
 def test_what_is_refused_names_its_field(
-    writing: Running, route: str, body: dict[str, Any], param: str, words: str
+    writing: Running, route: str, body: dict[str, Any], param: str, message: str
 ) -> None:
     answer = writing.client.post(f"/v1/{route}", json={"model": WRITER, **body})
     assert answer.status_code == 422
     error = error_of(answer)
     assert error["param"] == param
-    assert words in error["message"]
+    assert message in error["message"]
 
 
 def test_an_answer_can_be_said_back(stock: openai.OpenAI) -> None:

@@ -41,11 +41,11 @@ def studio(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def client(studio: Running) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{studio.url}/v1", api_key="none", max_retries=0) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{studio.url}/v1", api_key="none", max_retries=0) as created:
+        yield created
 
 
-def made(client: openai.OpenAI, prompt: str = "a red apple", **asked: Any) -> Any:
+def created(client: openai.OpenAI, prompt: str = "a red apple", **asked: Any) -> Any:
     own = {} if asked.get("model") == GAN else FAST
     fields: dict[str, Any] = {"extra_body": {**own, **asked.pop("extra_body", {})}}
     return client.videos.create_and_poll(prompt=prompt, poll_interval_ms=20, **fields, **asked)
@@ -64,7 +64,7 @@ def picture() -> bytes:
 
 @pytest.mark.slow
 def test_a_video_is_made_polled_and_fetched(studio: Running, client: openai.OpenAI) -> None:
-    video = made(client, extra_body={"seed": 7, "sampler": "euler", "negative_prompt": "dog"})
+    video = created(client, extra_body={"seed": 7, "sampler": "euler", "negative_prompt": "dog"})
     assert (video.object, video.status, video.progress) == ("video", "completed", 100)
     assert (video.model, video.prompt, video.seconds) == (MOVER, "a red apple", "1")
     assert (video.size, video.error, video.remixed_from_video_id) == ("32x32", None, None)
@@ -77,9 +77,9 @@ def test_a_video_is_made_polled_and_fetched(studio: Running, client: openai.Open
     outputs = {o["role"]: studio.client.get(o["url"]).content for o in job["outputs"]}
     assert content.read() == outputs["video"]
     for variant, role in (("thumbnail", "poster"), ("spritesheet", "sheet")):
-        found = client.videos.download_content(video.id, variant=variant)  # type: ignore[arg-type]
-        assert found.read() == outputs[role]
-        assert found.read().startswith(b"\x89PNG")
+        variant_content = client.videos.download_content(video.id, variant=variant)  # type: ignore[arg-type]
+        assert variant_content.read() == outputs[role]
+        assert variant_content.read().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow
@@ -112,25 +112,25 @@ def test_both_versions_of_the_client_are_served(
 
 
 def test_seconds_are_whole_loops(client: openai.OpenAI) -> None:
-    video = made(client, seconds="4")
+    video = created(client, seconds="4")
     assert video.seconds == "4"
     assert frames_of(client.videos.download_content(video.id).read()) == 32
-    assert made(client, seconds="1", extra_body={"fps": 16}).seconds == "1"
+    assert created(client, seconds="1", extra_body={"fps": 16}).seconds == "1"
 
 
 def test_videos_are_larger_if_asked(client: openai.OpenAI) -> None:
-    video = made(client, model=GAN, size="128x128")
+    video = created(client, model=GAN, size="128x128")
     assert video.size == "128x128"
     data = client.videos.download_content(video.id, variant="thumbnail").read()
     assert Image.open(io.BytesIO(data)).size == (128, 128)
 
 
 def test_a_picture_is_set_in_motion(studio: Running, client: openai.OpenAI) -> None:
-    video = made(client, input_reference=("red.png", picture(), "image/png"))
+    video = created(client, input_reference=("red.png", picture(), "image/png"))
     assert video.status == "completed"
     job = studio.client.get(f"/jobs/{video.job_id}").json()
     assert len(job["input"]["init_image"]) == 64
-    other = made(client, extra_body={"seed": job["seed"]})
+    other = created(client, extra_body={"seed": job["seed"]})
     contents = [client.videos.download_content(v.id).read() for v in (video, other)]
     assert contents[0] != contents[1]
 
@@ -139,7 +139,7 @@ def test_a_picture_is_set_in_motion(studio: Running, client: openai.OpenAI) -> N
 def test_videos_are_listed_and_deleted(studio: Running, client: openai.OpenAI) -> None:
     for video in list(client.videos.list()):
         client.videos.delete(video.id)
-    one, two = made(client), made(client, model=GAN)
+    one, two = created(client), created(client, model=GAN)
     studio.client.post("/generate/image", json={"model": PLAIN})
     assert [v.id for v in client.videos.list()] == [two.id, one.id]
     assert [v.id for v in client.videos.list(order="asc", limit=1)] == [one.id, two.id]
@@ -174,8 +174,8 @@ def test_json_is_taken_as_well(studio: Running) -> None:
 
 
 def test_a_form_says_numbers_flags_and_objects_in_words(studio: Running) -> None:
-    words = {"steps": "2", "frames": "8", "loop": "false", "guidance_scale": "2.5", "seed": "9"}
-    form = {"prompt": (None, "7"), **{k: (None, v) for k, v in words.items()}}
+    strings = {"steps": "2", "frames": "8", "loop": "false", "guidance_scale": "2.5", "seed": "9"}
+    form = {"prompt": (None, "7"), **{k: (None, v) for k, v in strings.items()}}
     answer = studio.client.post(URL, files={**form, "metadata[mine]": (None, "1")})
     assert answer.status_code == 200, answer.text
     job = studio.client.get(f"/jobs/{answer.json()['job_id']}").json()
@@ -288,12 +288,12 @@ def test_a_file_that_is_no_picture_is_refused(studio: Running) -> None:
 
 
 def test_content_comes_in_ranges(studio: Running, client: openai.OpenAI) -> None:
-    video = made(client)
+    video = created(client)
     whole = client.videos.download_content(video.id).read()
     url = f"{URL}/{video.id}/content"
-    part = studio.client.get(url, headers={"Range": "bytes=10-19"})
-    assert (part.status_code, part.content) == (206, whole[10:20])
-    assert part.headers["content-range"] == f"bytes 10-19/{len(whole)}"
+    partial = studio.client.get(url, headers={"Range": "bytes=10-19"})
+    assert (partial.status_code, partial.content) == (206, whole[10:20])
+    assert partial.headers["content-range"] == f"bytes 10-19/{len(whole)}"
     assert studio.client.get(url, headers={"Range": f"bytes={len(whole)}-"}).status_code == 416
     seen = studio.client.get(url).headers["etag"]
     assert studio.client.get(url, headers={"If-None-Match": seen}).status_code == 304

@@ -32,8 +32,8 @@ HURRY = 0.3  # seconds after which an impatient client leaves
 
 @pytest.fixture
 def client(running: Running) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=2) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=2) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def meanwhile(act: Callable[[], Any]) -> Iterator[Future[Any]]:
 
 def first(worker: Worker) -> str:
     """Start the first job that comes."""
-    found: list[str] = []
-    assert eventually(lambda: found.extend(worker.claim()) or found)
-    return found[0]
+    claimed: list[str] = []
+    assert eventually(lambda: claimed.extend(worker.claim()) or claimed)
+    return claimed[0]
 
 
 def statuses(running: Running) -> list[str]:
@@ -93,10 +93,10 @@ def test_an_answer_leaves_no_note(
 ) -> None:
     with meanwhile(lambda: end(running, worker, first(worker))):
         answer = client.images.with_raw_response.generate(model=MODEL, prompt="")
-    made = answer.parse()
-    assert made.data is not None
-    assert base64.b64decode(made.data[0].b64_json or "") == picture()
-    assert answer.headers["location"] == f"/jobs/{made.job_id}"  # type: ignore[attr-defined]
+    images = answer.parse()
+    assert images.data is not None
+    assert base64.b64decode(images.data[0].b64_json or "") == picture()
+    assert answer.headers["location"] == f"/jobs/{images.job_id}"  # type: ignore[attr-defined]
     assert "idempotent-replayed" not in answer.headers
     assert eventually(lambda: not notes(connection))
 
@@ -232,8 +232,8 @@ def test_a_key_keeps_a_job_whose_client_has_left(running: Running, worker: Worke
 
 def waiting(connection: "redis.Redis") -> list[str]:
     """How many requests wait on each token, of one body."""
-    found: list[Any] = [connection.hvals(n) for n in connection.scan_iter("atelier:attended:*")]
-    return sorted(count for counts in found for count in counts)
+    tallies: list[Any] = [connection.hvals(n) for n in connection.scan_iter("atelier:attended:*")]
+    return sorted(count for counts in tallies for count in counts)
 
 
 @pytest.mark.slow
@@ -316,11 +316,11 @@ def test_pictures_are_their_keys_own(settings: Settings, tmp_path: Path, worker:
         with stock(running, "eve") as eve, pytest.raises(openai.AuthenticationError) as caught:
             eve.images.generate(model=MODEL, prompt="")
         with stock(running, "ann") as ann, meanwhile(lambda: end(running, worker, first(worker))):
-            made = ann.images.generate(model=MODEL, prompt="", response_format="url")
-        assert made.data is not None
+            images = ann.images.generate(model=MODEL, prompt="", response_format="url")
+        assert images.data is not None
         answers = []
         for name in ("ann", "ben"):
             with running.as_key(name) as client:
-                answers.append(client.get(made.data[0].url or "").status_code)
+                answers.append(client.get(images.data[0].url or "").status_code)
     assert caught.value.code == "invalid_api_key"
     assert answers == [200, 404]

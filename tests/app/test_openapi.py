@@ -110,11 +110,11 @@ def test_the_document_is_not_made_in_the_event_loop(
     """It takes most of a second, in which nobody else would be served."""
     makers = []
 
-    def made(self: Api) -> dict[str, Any]:
+    def recorded(self: Api) -> dict[str, Any]:
         makers.append(threading.current_thread().name)
         return {}
 
-    monkeypatch.setattr(Api, "openapi", made)
+    monkeypatch.setattr(Api, "openapi", recorded)
     assert running.client.get("/openapi.json").json() == {}
     assert running.client.get("/jobs", params={"limit": 0}).status_code == 422
     assert len(makers) == 1
@@ -136,10 +136,10 @@ def test_operations_are_named_for_methods_of_generated_clients(document: dict[st
 def schemas_in(node: Any, inside: str = "") -> list[tuple[str, dict[str, Any]]]:
     """Every object of a document, with the name that it stands under."""
     if isinstance(node, list):
-        return [found for part in node for found in schemas_in(part, inside)]
+        return [schema for child in node for schema in schemas_in(child, inside)]
     if not isinstance(node, dict):
         return []
-    return [(inside, node), *(x for name, part in node.items() for x in schemas_in(part, name))]
+    return [(inside, node), *(x for name, child in node.items() for x in schemas_in(child, name))]
 
 
 def test_schemas_have_no_form_that_generators_refuse(document: dict[str, Any]) -> None:

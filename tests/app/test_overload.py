@@ -128,11 +128,11 @@ def test_one_key_can_not_fill_the_queue(
 
 
 @pytest.mark.parametrize(
-    ("given", "own"),
+    ("changes", "own"),
     [({"owner_queue_limit": 7}, 7), ({}, 300), ({"keys_file": "k"}, 150)],
 )
-def test_the_limit_of_one_key(settings: Settings, given: dict[str, object], own: int) -> None:
-    assert settings.model_copy(update=given).own_queue_limit == own
+def test_the_limit_of_one_key(settings: Settings, changes: dict[str, object], own: int) -> None:
+    assert settings.model_copy(update=changes).own_queue_limit == own
 
 
 def test_a_line_is_bounded(connection: "redis.Redis", settings: Settings) -> None:

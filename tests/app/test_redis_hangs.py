@@ -86,9 +86,9 @@ def test_the_key_of_the_refusal_finds_the_job_from_any_process(hanging: Hanging)
         refused = api.post(URL, json=body)
     hanging.running.services.queue.unresolved = Unresolved()  # as in another process
     own = {"Idempotency-Key": refused.headers["idempotency-key"]}
-    found = api.post(URL, json=body, headers=own)
-    assert found.status_code == 202
-    assert hanging.jobs() == [found.json()["id"]]
+    replayed = api.post(URL, json=body, headers=own)
+    assert replayed.status_code == 202
+    assert hanging.jobs() == [replayed.json()["id"]]
 
 
 def test_other_requests_get_jobs_of_their_own(hanging: Hanging) -> None:

@@ -22,9 +22,9 @@ TUNE = Score((Note(0.0, 0.5, 60), Note(0.5, 1.25, 62), Note(0.0, 0.25, 38, progr
 def written(*messages: mido.Message) -> bytes:
     file = mido.MidiFile()
     file.tracks.append(mido.MidiTrack(messages))
-    held = io.BytesIO()
-    file.save(file=held)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    return buffer.getvalue()
 
 
 def test_a_score_is_known_by_its_bytes_named_and_held(

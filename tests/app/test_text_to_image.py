@@ -76,11 +76,11 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "param", "message"), BAD)
+@pytest.mark.parametrize(("fields", "param", "message"), BAD)
 def test_what_can_not_be_painted_is_refused_by_name(
-    api: httpx.Client, given: dict[str, Any], param: str, message: str
+    api: httpx.Client, fields: dict[str, Any], param: str, message: str
 ) -> None:
-    asked = {"prompt": "a dog", **given} if given else {}
+    asked = {"prompt": "a dog", **fields} if fields else {}
     answer = api.post(URL, json=asked)
     error = error_of(answer)
     assert (answer.status_code, error["param"]) == (422, param)
@@ -95,8 +95,8 @@ def test_words_of_any_script_are_taken_as_they_are(api: httpx.Client) -> None:
 
 
 def test_a_mask_must_be_as_large_as_its_picture(api: httpx.Client) -> None:
-    given, fitting, other = (store(api, picture(*size)) for size in ((8, 8), (8, 8), (8, 6)))
-    asked = {"prompt": "a dog", "init_image": given}
+    image, fitting, other = (store(api, picture(*size)) for size in ((8, 8), (8, 8), (8, 6)))
+    asked = {"prompt": "a dog", "init_image": image}
     assert api.post(URL, json={**asked, "mask": fitting}).status_code == 202
     answer = api.post(URL, json={**asked, "mask": other})
     error = error_of(answer)

@@ -36,8 +36,8 @@ class Worker:
         self._looks += 1
         args: list[Any] = [self.name, f"{self.name}-{self._looks}", room, 2, STAMP, "{}"]
         args += [len(self.running)]
-        args += [part for pair in self.running.items() for part in pair]
-        args += [part for q in queues for part in (q, "ready", 10_000)]
+        args += [item for pair in self.running.items() for item in pair]
+        args += [item for q in queues for item in (q, "ready", 10_000)]
         _, claims, *_ = self._own.run("tick", *args)
         self.running |= {job: execution for job, execution, _ in claims}
         return [job for job, _, _ in claims]
@@ -45,21 +45,21 @@ class Worker:
     def followed(self) -> set[str]:
         """Which of its jobs someone follows."""
         args: list[Any] = [self.name, "none", 0, 2, STAMP, "{}", len(self.running)]
-        args += [part for pair in self.running.items() for part in pair]
+        args += [item for pair in self.running.items() for item in pair]
         verdicts, *_ = self._own.run("tick", *args)
         return {job for job, word in verdicts if word == "followed"}
 
     def progress(self, job: str, done: int, steps: int, **events: dict[str, Any]) -> None:
         facts = {"job_id": job, "status": "in_progress", "step": done, "steps": steps}
         named = {"progress": {**facts, "value": done / steps}, **events}
-        flat = [part for name, data in named.items() for part in (name, json.dumps(data))]
+        flat = [item for name, data in named.items() for item in (name, json.dumps(data))]
         self._words += 1
         self._own.run("progress", job, self.running[job], self._words, done, steps, *flat)
 
     def sound(self, job: str, number: int, sha256: str, size: int, last: bool = False) -> None:
         """Tell of a chunk of item 0, of so many bytes, at 8000 samples a second."""
-        place = [0, number, int(last)]
-        self._own.run("sound", job, self.running[job], *place, sha256, size, 8000, 1)
+        position = [0, number, int(last)]
+        self._own.run("sound", job, self.running[job], *position, sha256, size, 8000, 1)
 
     def finish(
         self, job: str, outcome: str = "finished", *, output: dict[str, Any] | None = None
@@ -70,8 +70,8 @@ class Worker:
         outputs = [{"index": 0, "seed": 1, **output}] if output else []
         args: list[Any] = [job, self.running.pop(job), outcome, json.dumps(outputs), problem]
         args += [12, "bitwise", "1/1", STAMP]
-        for made in outputs:
-            args += [made["sha256"], made["content_type"], made["bytes"]]
+        for file in outputs:
+            args += [file["sha256"], file["content_type"], file["bytes"]]
         return str(self._own.run("finish", *args))
 
     def lead(self, seconds: float) -> bool:

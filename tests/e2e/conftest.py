@@ -112,5 +112,5 @@ def filming(checkpoints: Path, **changed: str) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """One service for all tests that leave it as it was; it writes, if with tiny weights."""
-    with running("smollm2-135m") as made:
-        yield made
+    with running("smollm2-135m") as started:
+        yield started

@@ -56,8 +56,8 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while text not in self._unread:
             assert self._read(deadline), self._unread
-        found, _, self._unread = self._unread.partition(text)
-        return found + text
+        before, _, self._unread = self._unread.partition(text)
+        return before + text
 
     def ended(self, seconds: float = 60) -> tuple[int, str]:
         """Its status once it is over, and what it showed after what was read before."""
@@ -77,7 +77,7 @@ class Terminal:
         piece = self._decoder.decode(data)
         self.raw += piece
         text = self._rest + piece
-        self._rest = found[0] if (found := OPEN.search(text)) else ""
+        self._rest = match[0] if (match := OPEN.search(text)) else ""
         self._unread += CONTROL.sub("", text.removesuffix(self._rest))
         return bool(data)
 

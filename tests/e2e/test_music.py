@@ -90,8 +90,8 @@ def worker_of(stack: Stack) -> int:
     )
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
     parent = str(stack.process.pid)
-    (found,) = [int(pid) for pid, ppid, args in rows if ppid == parent and "workers.main" in args]
-    return found
+    (worker,) = [int(pid) for pid, ppid, args in rows if ppid == parent and "workers.main" in args]
+    return worker
 
 
 def test_a_stream_of_a_canceled_job_ends_early(service: Stack) -> None:
@@ -145,9 +145,9 @@ def test_words_are_taken_for_style_tempo_and_key(service: Stack) -> None:
 def written(*messages: mido.Message) -> bytes:
     file = mido.MidiFile()
     file.tracks.append(mido.MidiTrack(messages))
-    held = io.BytesIO()
-    file.save(file=held)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    return buffer.getvalue()
 
 
 CROWD = [mido.Message("note_on", note=60 + i % 12, channel=i // 12) for i in range(16 * 12)]

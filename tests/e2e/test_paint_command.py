@@ -24,8 +24,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def terminal(service: Stack, tmp_path: Path) -> Iterator[Terminal]:
-    with Terminal("paint", "--out", tmp_path, ATELIER_URL=service.url) as made:
-        yield made
+    with Terminal("paint", "--out", tmp_path, ATELIER_URL=service.url) as started:
+        yield started
 
 
 def test_a_picture_forms_and_is_left_standing_with_its_name(

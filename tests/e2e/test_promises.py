@@ -55,10 +55,10 @@ def test_bytes_are_equal_after_a_restart_of_everything(stack: Stack) -> None:
 
 def test_what_a_file_says_of_itself_makes_it_again(stack: Stack, tmp_path: Path) -> None:
     with Client(stack.url) as client:
-        given = client.image(model=MODELS[1], seed=5).wait().outputs[0]
+        original = client.image(model=MODELS[1], seed=5).wait().outputs[0]
         walk = {"to_seed": 1, "frames": 9}
         jobs = [
-            client.image(model=MODELS[0], seed=99, init_image=given.sha256, strength=0.4),
+            client.image(model=MODELS[0], seed=99, init_image=original.sha256, strength=0.4),
             client.image(model=MODELS[0], seed=99, interpolate=walk, n=2),
             client.image(model=MODELS[1], seed=99, interpolate=walk),
             client.image(model=MODELS[1], seed=99, n=5, grid=True),

@@ -94,17 +94,17 @@ def test_events_tell_pieces_in_their_places(service: Stack) -> None:
             events = "".join(answer.iter_text())
         text = client.get(f"/jobs/{job}").json()["outputs"][0]["text"]
     pieces = ItemTexts(only=0)  # of the snapshot too: some may have been written before it
-    given = ""
+    stdin = ""
     for name, data in re.findall(r"event: (\w+)\ndata: (.*)\n", events):
-        given += "".join(piece for _, piece in pieces.take(name, json.loads(data)))
-    assert given == text
+        stdin += "".join(piece for _, piece in pieces.take(name, json.loads(data)))
+    assert stdin == text
 
 
-def written(service: Stack, *arguments: str | Path, given: bytes = b"") -> tuple[int, str, str]:
+def written(service: Stack, *arguments: str | Path, stdin: bytes = b"") -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "atelier", "write", *map(str, arguments)],
         env=os.environ | {"ATELIER_URL": service.url},
-        input=given,
+        input=stdin,
         capture_output=True,
         timeout=60,
         check=False,
@@ -123,7 +123,7 @@ def test_write_is_one_text_for_a_script(service: Stack, tmp_path: Path) -> None:
     assert poem[0] == 0
     assert poem[1] != text
     one = written(service, "--continue", "the ant", *options)
-    two = written(service, "--continue", "-", *options, given=b"the ant")
+    two = written(service, "--continue", "-", *options, stdin=b"the ant")
     assert one == two
     assert one[0] == 0
 
@@ -132,7 +132,7 @@ def test_write_says_in_a_line_what_is_wrong(service: Stack) -> None:
     status, out, message = written(service, "--story", "a", "--poem", "b")
     assert (status, out) == (2, "")
     assert "give one of them" in message
-    assert "not UTF-8" in written(service, "--continue", "-", given=b"\xff")[2]
+    assert "not UTF-8" in written(service, "--continue", "-", stdin=b"\xff")[2]
     status, out, message = written(service, "--story", "a hen", "--max-tokens", "100000")
     assert (status, out) == (1, "")
     assert message.startswith("atelier: max_tokens must be between 1 and 999")
@@ -162,8 +162,8 @@ def test_the_assistant_writes_and_goes_on(service: Stack, tmp_path: Path) -> Non
 
 
 def test_what_is_too_long_is_gone_on_from_its_end(service: Stack) -> None:
-    given = b"/max_tokens 300\n/seed 3\ncontinue " + b"x y z " * 160 + b"\ncontinue\n"
-    status, out, message = written(service, given=given)
+    stdin = b"/max_tokens 300\n/seed 3\ncontinue " + b"x y z " * 160 + b"\ncontinue\n"
+    status, out, message = written(service, stdin=stdin)
     assert status == 0
     assert message.count("(too long: going on from its last") >= 2
     assert len(out.splitlines()) >= 2

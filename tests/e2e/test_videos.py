@@ -44,17 +44,17 @@ def frames_of(data: bytes) -> int:
 def test_openai_makes_fetches_lists_and_deletes(service: Stack) -> None:
     few: dict[str, Any] = {"steps": 2, "frames": 8, "seed": 5}
     with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none") as client:
-        made = client.videos.create_and_poll(prompt="a dog", poll_interval_ms=50, extra_body=few)
-        assert (made.status, made.progress, made.seconds) == ("completed", 100, "1")
-        content = client.videos.download_content(made.id).read()
+        video = client.videos.create_and_poll(prompt="a dog", poll_interval_ms=50, extra_body=few)
+        assert (video.status, video.progress, video.seconds) == ("completed", 100, "1")
+        content = client.videos.download_content(video.id).read()
         assert frames_of(content) == 8
-        assert made.id in [video.id for video in client.videos.list()]
+        assert video.id in [video.id for video in client.videos.list()]
         again = client.videos.create_and_poll(prompt="a dog", poll_interval_ms=50, extra_body=few)
         assert client.videos.download_content(again.id).read() == content
-        assert client.videos.delete(made.id).deleted
+        assert client.videos.delete(video.id).deleted
         assert client.videos.download_content(again.id).read() == content  # shared, and still there
         with pytest.raises(openai.NotFoundError):
-            client.videos.retrieve(made.id)
+            client.videos.retrieve(video.id)
 
 
 def test_a_client_that_leaves_leaves_its_video_to_be_fetched(service: Stack) -> None:

@@ -48,9 +48,9 @@ def test_a_picture_is_repainted_under_a_mask(service: Stack, tmp_path: Path) -> 
         ATELIER_URL=service.url,
     )
     assert said.status == 0, said
-    made = Image.open(said.out.strip())
-    assert made.getpixel((4, 16)) == (0, 0, 255)
-    assert made.getpixel((28, 16)) != (0, 0, 255)
+    repainted = Image.open(said.out.strip())
+    assert repainted.getpixel((4, 16)) == (0, 0, 255)
+    assert repainted.getpixel((28, 16)) != (0, 0, 255)
     wrong = atelier(
         *("generate", "text-to-image", "dog", "--init-image", tmp_path / "given.png"),
         *("--mask", tmp_path / "small.png"),
@@ -67,7 +67,7 @@ def test_a_file_is_made_again_from_what_it_says(
         "--format": ["--output-format", "jpeg"],
         "--walk": ["--param", 'interpolate={"to_seed": 5, "frames": 3}'],
     }
-    chosen = [part for name in more for part in arguments.get(name, [name])]
+    chosen = [argument for name in more for argument in arguments.get(name, [name])]
     asked = ["generate", "text-to-image", "a red zyzzyva apple", "--seed", "2", "--steps", "3"]
     said = atelier(*asked, *chosen, "--out", tmp_path, ATELIER_URL=service.url)
     assert said.status == 0, said

@@ -346,11 +346,11 @@ def tiny_parts(folder: Path) -> dict[str, Requirement]:
     """Every part that a family needs in the folder's parts, and what a header says of them."""
     torch.manual_seed(0)  # the same for every family
     net = build_clip(**CLIP).eval()
-    words = WordTokenizer.of(WORDS, ROWS)
+    tokenizer = WordTokenizer.of(WORDS, ROWS)
     upscaler: dict[str, JsonValue] = {"width": 8, "blocks": 1}
     coder: dict[str, Any] = LATENT["autoencoder"]  # type: ignore[assignment]
     parts = {
-        "clip": (CLIP, net.state_dict() | words.tensors()),
+        "clip": (CLIP, net.state_dict() | tokenizer.tensors()),
         "upscaler": (upscaler, Upscaler(width=8, blocks=1).state_dict()),
         "guess": (GUESS, Guess(**GUESS).state_dict()),  # type: ignore[arg-type]
         "autoencoder": (coder, Autoencoder(**coder).state_dict()),

@@ -120,8 +120,8 @@ def tiny_pipeline(version: int = 1, channels: int = 4, narrow: bool = False) -> 
     tokenizer = CLIPTokenizer(vocab=VOCAB, merges=merges, model_max_length=16, **marks)
     ids = {"bos_token_id": VOCAB[MARKS[0]], "eos_token_id": VOCAB[MARKS[1]]}
     width = {"hidden_size": 16} if narrow else {}
-    words: dict[str, Any] = {**(TEXT_ENCODER if version == 1 else TEXT_2), **ids, **width}
-    text = CLIPTextModel(CLIPTextConfig(**words))
+    config: dict[str, Any] = {**(TEXT_ENCODER if version == 1 else TEXT_2), **ids, **width}
+    text = CLIPTextModel(CLIPTextConfig(**config))
     pipeline: Any = StableDiffusionPipeline(
         vae=AutoencoderKL(**VAE),
         text_encoder=text.eval(),

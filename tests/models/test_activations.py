@@ -82,7 +82,7 @@ def test_no_net_has_torchs_own() -> None:
 def test_torchs_own_have_not() -> None:
     """Else there would be no need for these."""
     x = values(10_000)
-    assert not torch.equal(torch.cat([F.silu(part) for part in x.split(9)]), F.silu(x))
+    assert not torch.equal(torch.cat([F.silu(chunk) for chunk in x.split(9)]), F.silu(x))
 
 
 @each

@@ -36,7 +36,7 @@ SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors
 HELPED = {"guided": (tiny_guided, GUIDED), "composing": (tiny_composing, COMPOSING)}
 SUBJECTS = [
     *NETS,
-    *(f"{family}, {how}" for how, (_, given) in HELPED.items() for family in given),
+    *(f"{family}, {how}" for how, (_, families) in HELPED.items() for family in families),
     *(pytest.param(path.stem, marks=pytest.mark.slow) for path in SHIPPED),
 ]
 
@@ -48,8 +48,8 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     name = request.param
     family, _, how = name.partition(", ")
     if family in NETS:
-        made = HELPED[how][0] if how else tiny_checkpoint
-        path = made(tmp_path_factory.mktemp(how or name), family)
+        make = HELPED[how][0] if how else tiny_checkpoint
+        path = make(tmp_path_factory.mktemp(how or name), family)
     else:
         path = next(p for p in SHIPPED if p.stem == name)
     family = read_header(path).family

@@ -39,7 +39,7 @@ def gan(folder: Path) -> GAN:
     return GAN(load(tiny_checkpoint(folder, "gan")), Placement(CPU))
 
 
-def made(model: Family[Any], family: str, seed: int = 1, **params: Any) -> Tensor:
+def pixels_of(model: Family[Any], family: str, seed: int = 1, **params: Any) -> Tensor:
     inputs = params.pop("inputs", {})
     asked = FAMILIES[family].params.model_validate(params)
     (artifact,) = run_alone(model.generate(asked, seeded(seed), inputs))
@@ -52,17 +52,19 @@ def picture() -> Image:
 
 def test_no_strength_is_the_reconstruction(vae: VAE) -> None:
     original = picture()
-    got = made(vae, "vae", init_image="a" * 64, strength=0.0, inputs={"init_image": original})
+    got = pixels_of(vae, "vae", init_image="a" * 64, strength=0.0, inputs={"init_image": original})
     expected = vae.net.decode(vae.net.encode(original.pixels[None])[0]).sigmoid()[0]
     assert torch.allclose(got, expected, atol=1e-6)
-    again = made(vae, "vae", 7, init_image="a" * 64, strength=0.0, inputs={"init_image": original})
+    again = pixels_of(
+        vae, "vae", 7, init_image="a" * 64, strength=0.0, inputs={"init_image": original}
+    )
     assert torch.equal(got, again), "no seed matters where nothing is drawn"
 
 
 def test_full_strength_is_a_draw_of_the_prior(vae: VAE) -> None:
     request = {"init_image": picture()}
-    got = made(vae, "vae", init_image="a" * 64, strength=1.0, inputs=request)
-    assert torch.allclose(got, made(vae, "vae"), atol=1e-6)
+    got = pixels_of(vae, "vae", init_image="a" * 64, strength=1.0, inputs=request)
+    assert torch.allclose(got, pixels_of(vae, "vae"), atol=1e-6)
 
 
 def test_a_mixture_prior_draws_from_the_mixture(vae: VAE) -> None:
@@ -71,7 +73,7 @@ def test_a_mixture_prior_draws_from_the_mixture(vae: VAE) -> None:
     eps, u = torch.randn(vae.net.latent, generator=rng), torch.rand((), generator=rng)
     z = vae.net.prior.draw(u[None], eps[None])
     expected = vae.net.decode(z).sigmoid()[0]
-    assert torch.allclose(made(vae, "vae", 5, prior="mixture"), expected, atol=1e-6)
+    assert torch.allclose(pixels_of(vae, "vae", 5, prior="mixture"), expected, atol=1e-6)
 
 
 def test_an_attribute_moves_the_latent_along_its_direction(vae: VAE) -> None:
@@ -79,13 +81,17 @@ def test_an_attribute_moves_the_latent_along_its_direction(vae: VAE) -> None:
     z = torch.randn(vae.net.latent, generator=seeded(2))
     z = z + 1.5 * vae.net.directions[0] - 0.5 * vae.net.directions[1]
     expected = vae.net.decode(z[None]).sigmoid()[0]
-    got = made(vae, "vae", 2, attributes={"bright": 1.5, "wide": -0.5})
+    got = pixels_of(vae, "vae", 2, attributes={"bright": 1.5, "wide": -0.5})
     assert torch.allclose(got, expected, atol=1e-6)
-    assert torch.equal(made(vae, "vae", 2, attributes={"bright": 0.0}), made(vae, "vae", 2))
+    assert torch.equal(
+        pixels_of(vae, "vae", 2, attributes={"bright": 0.0}), pixels_of(vae, "vae", 2)
+    )
 
 
 def test_temperature_0_is_the_mean_whatever_the_seed(vae: VAE) -> None:
-    assert torch.equal(made(vae, "vae", 1, temperature=0.0), made(vae, "vae", 2, temperature=0.0))
+    assert torch.equal(
+        pixels_of(vae, "vae", 1, temperature=0.0), pixels_of(vae, "vae", 2, temperature=0.0)
+    )
 
 
 @pytest.mark.parametrize("family", ["vae", "gan", "mixture"])
@@ -98,22 +104,22 @@ def test_a_walk_has_its_ends_where_its_seeds_are(folder: Path, family: str) -> N
     (walk,) = run_alone(model.generate(params, seeded(1)))
     assert isinstance(walk, Frames)
     assert len(walk.pixels) == 5
-    assert torch.equal(walk.pixels[0], made(model, family, 1, **fixed))
-    assert torch.allclose(walk.pixels[-1], made(model, family, 9, **fixed), atol=1e-5)
+    assert torch.equal(walk.pixels[0], pixels_of(model, family, 1, **fixed))
+    assert torch.allclose(walk.pixels[-1], pixels_of(model, family, 9, **fixed), atol=1e-5)
 
 
 def test_a_walk_between_given_attributes_keeps_them(vae: VAE) -> None:
     asked = {"interpolate": {"to_seed": 9, "frames": 2}, "attributes": {"wide": 2.0}}
-    walk = made(vae, "vae", 1, **asked)
-    assert torch.equal(walk[0], made(vae, "vae", 1, attributes={"wide": 2.0}))
+    walk = pixels_of(vae, "vae", 1, **asked)
+    assert torch.equal(walk[0], pixels_of(vae, "vae", 1, attributes={"wide": 2.0}))
 
 
 def test_a_class_is_drawn_where_none_is_asked_for(gan: GAN) -> None:
     by_label = {
-        label: [made(gan, "gan", seed, class_label=label) for seed in range(12)]
+        label: [pixels_of(gan, "gan", seed, class_label=label) for seed in range(12)]
         for label in gan.labels
     }
-    free = [made(gan, "gan", seed) for seed in range(12)]
+    free = [pixels_of(gan, "gan", seed) for seed in range(12)]
     drawn = {
         label
         for seed, x in enumerate(free)
@@ -149,7 +155,7 @@ def test_frames_are_no_given_picture() -> None:
 
 
 def test_a_walk_between_means_is_a_still(vae: VAE) -> None:
-    walk = made(vae, "vae", temperature=0.0, interpolate={"to_seed": 9, "frames": 3})
+    walk = pixels_of(vae, "vae", temperature=0.0, interpolate={"to_seed": 9, "frames": 3})
     assert all(torch.equal(frame, walk[0]) for frame in walk)
 
 

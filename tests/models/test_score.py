@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.score import DRUMS, KEYS, Note, Score, ScoreError, moved, part, within
+from models.score import DRUMS, KEYS, Note, Score, ScoreError, moved, trimmed, within
 
 
 def test_notes_are_put_in_order_and_a_key_struck_again_ends_the_note_before() -> None:
@@ -48,7 +48,7 @@ def test_measure_out_of_range_is_refused() -> None:
 
 def test_a_part_begins_at_0_with_what_sounds_there() -> None:
     score = Score((Note(0, 1, 60), Note(0.5, 2.5, 62), Note(2, 3, 64), Note(4, 5, 65)), tempo=90)
-    cut = part(score, 1, 3)
+    cut = trimmed(score, 1, 3)
     assert cut.notes == (Note(0, 1.5, 62), Note(1, 2, 64))
     assert cut.tempo == 90
     assert moved(cut, 1).notes == (Note(1, 2.5, 62), Note(2, 3, 64))

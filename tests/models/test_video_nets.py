@@ -26,12 +26,12 @@ def unet() -> VideoUNet:
 
 def said(net: VideoUNet, x: torch.Tensor) -> torch.Tensor:
     rng = torch.Generator().manual_seed(1)
-    words = TextCondition(
+    cond = TextCondition(
         torch.randn(2, 3, 6, generator=rng), torch.zeros(2, 3), torch.randn(2, 5, generator=rng)
     )
     expected = torch.randn(2, 4, 8, 8, generator=rng)
     with torch.no_grad():
-        return net(x, torch.tensor([3.0, 700.0]), torch.tensor([0, 2]), words, expected)
+        return net(x, torch.tensor([3.0, 700.0]), torch.tensor([0, 2]), cond, expected)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 16])

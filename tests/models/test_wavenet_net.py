@@ -31,13 +31,13 @@ def sound() -> Tensor:
     return torch.randint(16, (1, 4 * FRAMES), generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("place", [0, 7, 20, 39])
-def test_a_sample_reaches_those_after_it_as_far_as_the_field(net: WaveNetModel, place: int) -> None:
+@pytest.mark.parametrize("index", [0, 7, 20, 39])
+def test_a_sample_reaches_those_after_it_as_far_as_the_field(net: WaveNetModel, index: int) -> None:
     assert net.receptive_field == 2 * 7 + 1
     other = sound()
-    other[0, place] = (other[0, place] + 1) % 16
+    other[0, index] = (other[0, index] + 1) % 16
     reached = changed(run(net, sound()), run(net, other))
-    assert reached == list(range(place, min(place + net.receptive_field, 40)))
+    assert reached == list(range(index, min(index + net.receptive_field, 40)))
 
 
 def test_the_field_of_the_papers_size() -> None:

@@ -46,11 +46,11 @@ def tokenizer() -> Tokenizer:
     vocab = {word: number for number, word in enumerate([*MARKS, *letters, *MERGED])}
     merges = [("t", "h"), ("h", "e"), ("i", "n"), ("a", "n"), ("e", "r"), ("t", "he")]
     merges += [("Ġ", "t"), ("Ġ", "a")]
-    made = Tokenizer(models.BPE(vocab=vocab, merges=merges))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    made.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in MARKS])
-    return made
+    raw = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    raw.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in MARKS])
+    return raw
 
 
 def random_net() -> Any:
@@ -58,15 +58,15 @@ def random_net() -> Any:
     its layers add to a token is not."""
     config = cast(dict[str, Any], dict(LLAMA))
     maker: Any = AutoModelForCausalLM  # it has no types
-    made = maker.from_config(AutoConfig.for_model(config.pop("model_type"), **config))
+    net = maker.from_config(AutoConfig.for_model(config.pop("model_type"), **config))
     vocab = sorted(tokenizer().get_vocab().items())  # it comes in another order in each process
     letters = [i for word, i in vocab if word.isascii() and i > END]
     with torch.no_grad():
-        made.get_input_embeddings().weight[letters] = torch.randn(len(letters), 32) * 0.15
-        for name, parameter in made.named_parameters():
+        net.get_input_embeddings().weight[letters] = torch.randn(len(letters), 32) * 0.15
+        for name, parameter in net.named_parameters():
             if "layers" in name and parameter.ndim > 1:
                 parameter.mul_(8)
-    return made
+    return net
 
 
 def saved_folder(folder: Path) -> Path:
@@ -74,9 +74,9 @@ def saved_folder(folder: Path) -> Path:
     torch.manual_seed(0)
     random_net().save_pretrained(folder)
     names = {"bos_token": MARKS[1], "eos_token": MARKS[2], "unk_token": MARKS[0]}
-    words = PreTrainedTokenizerFast(tokenizer_object=tokenizer(), **names)
-    words.chat_template = TEMPLATE
-    words.save_pretrained(folder)
+    peer = PreTrainedTokenizerFast(tokenizer_object=tokenizer(), **names)
+    peer.chat_template = TEMPLATE
+    peer.save_pretrained(folder)
     return folder
 
 
@@ -85,9 +85,9 @@ class Writer(nn.Module):
 
     def __init__(self, **net: Any) -> None:
         super().__init__()
-        made = random_net()
-        tied = made.all_tied_weights_keys
-        for name, child in made.named_children():
+        built = random_net()
+        tied = built.all_tied_weights_keys
+        for name, child in built.named_children():
             if f"{name}.weight" not in tied:
                 self.add_module(name, child)
         self.words = nn.Module()

@@ -74,15 +74,15 @@ def test_pictures_that_count_as_several_rows_are_made_fewer_at_a_time() -> None:
     class Held:
         """How many rows of its flows are open at once."""
 
-        max_items, held, most = 7, 0, 0
+        max_items, open_rows, most = 7, 0, 0
 
         async def generate(
             self, params: Params, rng: torch.Generator, inputs: Inputs
         ) -> tuple[Artifact, ...]:
-            self.held += params.rows
-            self.most = max(self.most, self.held)
+            self.open_rows += params.rows
+            self.most = max(self.most, self.open_rows)
             images = Image(await Step(grey, (torch.rand(1, 2, 2, generator=rng),)))
-            self.held -= params.rows
+            self.open_rows -= params.rows
             return (images,)
 
     model: Any = Held()

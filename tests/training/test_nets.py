@@ -155,13 +155,13 @@ def test_a_unet_sees_its_guess_beside_the_picture() -> None:
     torch.nn.init.normal_(net.leave.weight, std=0.1)
     x, t, label = torch.randn(2, 2, 8, 8), torch.tensor([3.0, 700.0]), torch.tensor([0, 3])
     pooled = torch.nn.functional.normalize(torch.randn(2, 6), dim=1)
-    words = TextCondition(torch.randn(2, 4, 6), torch.zeros(2, 4), pooled)
+    cond = TextCondition(torch.randn(2, 4, 6), torch.zeros(2, 4), pooled)
     with torch.no_grad():
-        said = net(x, t, label, words)
+        said = net(x, t, label, cond)
         assert net.guess is not None
         own = net.guess(pooled, label)
         assert own.shape == x.shape
-        assert torch.equal(net(x, t, label, words, own), said)
-        assert not torch.allclose(net(x, t, label, words, own + 1), said)
+        assert torch.equal(net(x, t, label, cond, own), said)
+        assert not torch.allclose(net(x, t, label, cond, own + 1), said)
     with pytest.raises(ValueError, match="pooled is 0"):
         UNet(size=8, widths=[8, 16], guess=4)

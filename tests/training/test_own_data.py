@@ -182,9 +182,9 @@ def test_anothers_checkpoint_is_not_replaced_unasked(tmp_path: Path) -> None:
 def test_a_run_knows_its_checkpoint_by_the_weights_and_not_by_the_card(tmp_path: Path) -> None:
     path = tmp_path / "out/tiny-gan.safetensors"
     assert trained(tmp_path, "--steps", "1").status == 0
-    made = load(path)
-    card = made.header.model_copy(update={"quality": {"evaluated": []}})
-    save(path, card, made.tensors)  # as `atelier eval` does
+    checkpoint = load(path)
+    card = checkpoint.header.model_copy(update={"quality": {"evaluated": []}})
+    save(path, card, checkpoint.tensors)  # as `atelier eval` does
     assert trained(tmp_path, "--steps", "2", "--resume").status == 0
     others = {name: tensor + 1 for name, tensor in load(path).tensors.items()}
     save(path, load(path).header, others)

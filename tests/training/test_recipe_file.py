@@ -47,9 +47,9 @@ def test_a_file_changes_a_recipe(tmp_path: Path) -> None:
     draw_folder(tmp_path / "mine")
     path = tmp_path / "Small-ones.toml"
     path.write_text(TEXT)
-    made = train(path)
-    assert made == tmp_path / "out/small-ones.safetensors"
-    checkpoint = load(made)
+    path = train(path)
+    assert path == tmp_path / "out/small-ones.safetensors"
+    checkpoint = load(path)
     card = checkpoint.header
     base = recipe_named("wgan-gp-fashion")
     assert card.net == base.card.net | {"width": 4, "size": 16, "channels": 3}
@@ -68,9 +68,9 @@ def test_options_go_before_the_file(tmp_path: Path) -> None:
     path = tmp_path / "small.toml"
     path.write_text(TEXT)
     folder = draw_folder(tmp_path / "others")
-    made = train(path, data=str(folder), id="other")
-    assert made.name == "other.safetensors"
-    assert load(made).header.recipe["data"] == "others"
+    checkpoint = train(path, data=str(folder), id="other")
+    assert checkpoint.name == "other.safetensors"
+    assert load(checkpoint).header.recipe["data"] == "others"
 
 
 def test_a_file_may_keep_the_data_of_its_base(

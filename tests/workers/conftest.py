@@ -43,18 +43,18 @@ class Bench:
     def sha256(self, model: str) -> str:
         return CheckpointRegistry(self.settings.checkpoints).entries()[model].sha256
 
-    def new(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **given: Any) -> NewJob:
+    def new(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **params: Any) -> NewJob:
         entry = CheckpointRegistry(self.settings.checkpoints).entries()[model]
         family = FAMILIES[entry.header.family]
         kind = formats_of(entry.header, family)[0]
-        asked = {"n": n, "seed": seed, "output_format": kind, **given}
-        rows = given.get("interpolate", {}).get("frames", 1)
-        inputs = {k: v for k, v in given.items() if k in posted_fields(family.params)}
-        made = (family.modality, model, entry.sha256)
-        return NewJob("local", *made, asked, seed, n, {}, rows, inputs)
+        asked = {"n": n, "seed": seed, "output_format": kind, **params}
+        rows = params.get("interpolate", {}).get("frames", 1)
+        inputs = {k: v for k, v in params.items() if k in posted_fields(family.params)}
+        target = (family.modality, model, entry.sha256)
+        return NewJob("local", *target, asked, seed, n, {}, rows, inputs)
 
-    def submit(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **given: Any) -> str:
-        return self.jobs.submit(self.new(seed, n, model, **given)).job.id
+    def submit(self, seed: int = 1, n: int = 1, model: str = "tiny-vae", **params: Any) -> str:
+        return self.jobs.submit(self.new(seed, n, model, **params)).job.id
 
     def post(self, data: bytes, owner: str = "local") -> str:
         """Bring a file, as a client does; its hash."""
@@ -128,9 +128,9 @@ def bench(redis_server: str, connection: redis.Redis, tmp_path: Path) -> Iterato
         sweep_interval=0.2,
         drain_grace=5.0,
     )
-    made = Bench(settings)
-    yield made
-    made.close()
+    opened = Bench(settings)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

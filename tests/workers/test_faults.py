@@ -246,10 +246,10 @@ def test_a_message_that_can_not_be_worded_fails_its_job_alone(
 ) -> None:
     output = workers.delivery.result_builder.ResultBuilder.output
 
-    def torn(self: Any, made: ItemDone) -> Any:
-        if made.facts.seed == 2:
+    def torn(self: Any, item: ItemDone) -> Any:
+        if item.facts.seed == 2:
             raise KeyError("torn")
-        return output(self, made)
+        return output(self, item)
 
     monkeypatch.setattr(workers.delivery.result_builder.ResultBuilder, "output", torn)
     bench.worker()
@@ -295,11 +295,11 @@ def test_nothing_is_made_while_delivery_is_behind(
         process = bench.worker()
         ids = [bench.submit(i, n=4) for i in range(8)]
         bench.until(lambda: process._delivery.behind)
-        made = len(ticks)
+        before = len(ticks)
         for i in ids:
             bench.jobs.cancel("local", i)  # what is claimed sees it: the loop goes on
         bench.until(lambda: all(run.over for run in process.loop._runs._runs.values()))
-        assert len(ticks) <= made + 1  # one may have been under way
+        assert len(ticks) <= before + 1  # one may have been under way
     for i in ids:
         assert bench.wait(i).status in ("canceled", "completed")
 

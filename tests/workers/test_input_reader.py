@@ -56,8 +56,8 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.E
 def test_a_file_becomes_a_picture_of_its_pixels() -> None:
     image = picture_of(PNG)
     assert image.pixels.shape == (3, 40, 30)
-    found = image.pixels.mul(255).round().byte().permute(1, 2, 0)
-    np.testing.assert_array_equal(found.numpy(), COLOURS)
+    pixels = image.pixels.mul(255).round().byte().permute(1, 2, 0)
+    np.testing.assert_array_equal(pixels.numpy(), COLOURS)
     assert torch.equal(picture_of(png(COLOURS[:, :, 0])).pixels[0], image.pixels[0])
 
 
@@ -168,8 +168,8 @@ def test_a_store_that_fails_is_asked_again(
     monkeypatch.setattr(FolderStore, "_read", flaky)
     bench.worker()
     job = bench.wait(bench.submit(init_image=bench.post(PNG)))
-    found = job.error and (job.error.code, job.error.param)
-    assert found == (code and (code, "init_image"))
+    reported = job.error and (job.error.code, job.error.param)
+    assert reported == (code and (code, "init_image"))
     assert job.status == ("failed" if code else "completed")
 
 

@@ -128,10 +128,10 @@ def test_a_long_text_is_noted_by_its_place_in_its_file(
     facts = Facts("m", SHA, {}, 1)
     (file,) = text_files(Text(text, 1, 2, "stop", title), output_format, facts)
     claim = Claim("job", "execution", {})
-    made = ItemDone(claim, 0, (), output_format, facts, 1, 1)
-    output = stored_output(made, file, SHA).output
+    item = ItemDone(claim, 0, (), output_format, facts, 1, 1)
+    output = stored_output(item, file, SHA).output
     assert "text" not in output
     start = len(file.data) - 1 - output["text_bytes"]
     assert file.data[start:-1].decode() == text
     (short,) = text_files(Text("short", 1, 2, "stop", title), output_format, facts)
-    assert stored_output(made, short, SHA).output["text"] == "short"
+    assert stored_output(item, short, SHA).output["text"] == "short"

@@ -16,7 +16,7 @@ from app.core.settings import Misconfigured, Settings
 from app.core.store import open_store
 from atelier.service.embedded_valkey import find_server
 from models.engine.batching import Placement
-from workers.main import WorkerProcess, place_of, wait_for_redis
+from workers.main import WorkerProcess, placement_of, wait_for_redis
 
 CPU = torch.device("cpu")
 
@@ -38,7 +38,7 @@ def test_models_go_where_the_settings_say(
     asked: dict[str, Any], placement: Placement, tmp_path: Path
 ) -> None:
     settings = Settings(state=tmp_path, device="cpu", model_memory=2**31, **asked)
-    assert place_of(settings) == replace(placement, memory_limit=2**31)
+    assert placement_of(settings) == replace(placement, memory_limit=2**31)
 
 
 def test_a_worker_does_not_wait_for_a_redis_that_refuses_its_password(
@@ -79,4 +79,4 @@ def test_a_store_that_can_not_be_is_told(tmp_path: Path) -> None:
 
 def test_a_device_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="ATELIER_DEVICE: toaster can't be used"):
-        place_of(Settings(state=tmp_path, device="toaster"))
+        placement_of(Settings(state=tmp_path, device="toaster"))

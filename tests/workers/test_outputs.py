@@ -18,7 +18,7 @@ def picture_of(bench: Bench, sha256: str) -> Picture.Image:
     return Picture.open(io.BytesIO(bench.store.get(sha256)))
 
 
-def told(bench: Bench, job: str, name: str) -> list[dict[str, Any]]:
+def events_of(bench: Bench, job: str, name: str) -> list[dict[str, Any]]:
     entries = bench.redis.xrange(f"atelier:events:{job}")
     return [json.loads(e["data"]) for _, e in entries if e["event"] == name]
 
@@ -37,7 +37,7 @@ def test_a_walk_makes_a_sheet_and_an_animation(bench: Bench, output_format: str)
         (1, "animation", "image/webp", 5),
     ]
     events = sorted(
-        told(bench, job.id, "output"), key=lambda o: o["index"]
+        events_of(bench, job.id, "output"), key=lambda o: o["index"]
     )  # items end in any order
     assert [o["sha256"] for o in events] == [o.sha256 for o in job.outputs]
     again = bench.wait(bench.submit(3, n=2, interpolate=walk, output_format=output_format))
@@ -52,15 +52,15 @@ def test_a_grid_shows_every_picture_in_order(bench: Bench) -> None:
     assert (sheet.index, sheet.role, sheet.seed) == (5, "sheet", 7)
     assert (sheet.width, sheet.height) == (3 * 28 + 2 * GAP, 2 * 28 + GAP)
     laid_out = np.asarray(picture_of(bench, sheet.sha256))
-    for place, output in enumerate(pictures):
-        top, left = place // 3 * (28 + GAP), place % 3 * (28 + GAP)
+    for position, output in enumerate(pictures):
+        top, left = position // 3 * (28 + GAP), position % 3 * (28 + GAP)
         single = np.asarray(picture_of(bench, output.sha256))
         np.testing.assert_array_equal(laid_out[top : top + 28, left : left + 28], single)
     facts = json.loads(picture_of(bench, sheet.sha256).info["atelier"])
     assert (facts["n"], facts["grid"], facts["seed"]) == (5, True, 7)
     alone = bench.wait(bench.submit(7, n=5))
     assert [o.sha256 for o in alone.outputs] == [o.sha256 for o in pictures]
-    assert [e["index"] for e in told(bench, job.id, "output")][-1] == 5
+    assert [e["index"] for e in events_of(bench, job.id, "output")][-1] == 5
 
 
 def test_a_grid_of_one_is_a_picture_and_a_sheet(bench: Bench) -> None:
@@ -106,10 +106,10 @@ def test_the_steps_of_a_job_are_told_with_pictures_on_the_way(steps: Bench) -> N
     job = steps.wait(posted, 60)
     assert job.status == "completed"
     assert (job.progress.step, job.progress.steps) == (300, 300)
-    values = [e["value"] for e in told(steps, job.id, "progress")]
+    values = [e["value"] for e in events_of(steps, job.id, "progress")]
     assert values == sorted(values)
     assert len(values) > 3
-    previews = told(steps, job.id, "preview")
+    previews = events_of(steps, job.id, "preview")
     assert previews
     assert all(p["url"].startswith("data:image/png;base64,") for p in previews)
 

@@ -83,7 +83,7 @@ def test_positions_are_the_order_of_claims(bench: Bench) -> None:
     positions = {j: bench.jobs.fetch(owner, j).queue_position for j, owner in jobs.items()}
     client = bench.client("one")
     order = [claim.job for _ in jobs if (claim := next_claim(bench, client))]
-    assert {job: place for place, job in enumerate(order)} == positions
+    assert {job: index for index, job in enumerate(order)} == positions
 
 
 def test_a_position_is_found_without_a_scan(bench: Bench) -> None:
@@ -134,11 +134,11 @@ def test_while_others_are_about_an_owner_takes_no_more_than_its_share(bench: Ben
     submit(bench, "a", 8)
     client = bench.client("one")
     share = Share(3, {"b": 1})
-    place = rooms(bench, "tiny-vae", rows=8, share=share)
-    look = client.look([], 4, place, STAMP, Share(4, {}))
+    capacity = rooms(bench, "tiny-vae", rows=8, share=share)
+    look = client.look([], 4, capacity, STAMP, Share(4, {}))
     assert (len(look.claims), look.shared) == (4, False), "alone it takes all there is"
     client.release(look.claims)
     submit(bench, "b", 8)
-    look = client.look([], 8, place, STAMP, Share(6, {}))
+    look = client.look([], 8, capacity, STAMP, Share(6, {}))
     assert look.shared
     assert [claim.record["owner"] for claim in look.claims] == ["b", "a", "a", "a"]

@@ -293,10 +293,10 @@ def test_nobody_runs_beside_a_job_that_must_run_alone(bench: Bench, slow: thread
 def test_a_broken_model_fails_its_jobs_with_the_reason(bench: Bench, tmp_path: Path) -> None:
     from models.checkpoint.weights import save
 
-    held = load(tiny_checkpoint(tmp_path / "elsewhere", "vae"))
-    tensors = dict(held.tensors)
+    checkpoint = load(tiny_checkpoint(tmp_path / "elsewhere", "vae"))
+    tensors = dict(checkpoint.tensors)
     tensors["decoder.0.weight"] = torch.zeros(3, 3)
-    save(bench.settings.checkpoints / "bent.safetensors", held.header, tensors)
+    save(bench.settings.checkpoints / "bent.safetensors", checkpoint.header, tensors)
     bench.worker()
     job = bench.wait(bench.submit(model="bent"))
     assert job.status == "failed"

@@ -16,7 +16,7 @@ from models.checkpoint.header import Header
 from models.engine.noise import seeded
 from models.params.audio import WaveNetParams
 from models.params.base import posted_files
-from models.score import Score, part
+from models.score import Score, trimmed
 from training.data.music.audio_columns import StyleAudio, heard_of
 from training.data.music.build import STYLES
 from training.data.music.rendering import RATE
@@ -152,7 +152,7 @@ def excerpts_of(heard: StyleAudio, style: int, *, test: bool) -> Iterator[Excerp
         if held_out == test:
             sound = mulaw.decode(torch.from_numpy(classes).long())
             for number in range(len(sound) // CLIP):
-                own = part(score, number * SECONDS, (number + 1) * SECONDS)
+                own = trimmed(score, number * SECONDS, (number + 1) * SECONDS)
                 yield Excerpt(style, own, sound[number * CLIP : (number + 1) * CLIP])
 
 

@@ -14,7 +14,7 @@ from models.music.composer import Composer
 from models.music.tokenizer import MusicTokens
 from models.params.audio import ComposerParams
 from models.params.base import posted_files
-from models.score import DRUMS, TONICS, Score, part
+from models.score import DRUMS, TONICS, Score, trimmed
 from training.data.music.build import STYLES
 from training.data.music.token_columns import pieces_of
 from training.evaluation.evaluator import (
@@ -42,18 +42,20 @@ Piece = tuple[str, Score]
 class ComposerComparison:
     """Held-out pieces, styles in turn, and what could have been copied from, by style."""
 
-    words: MusicTokens
+    tokenizer: MusicTokens
     held_out: list[Piece]
     known: dict[str, CopyIndex]
 
     @classmethod
-    def of(cls, words: MusicTokens) -> "ComposerComparison":
-        held_out = [held_out_of(words, style) for style in STYLES]
+    def of(cls, tokenizer: MusicTokens) -> "ComposerComparison":
+        held_out = [held_out_of(tokenizer, style) for style in STYLES]
         known = {
-            style: CopyIndex.of([runs_of(words, p) for p, test in pieces_of(style) if not test])
+            style: CopyIndex.of([runs_of(tokenizer, p) for p, test in pieces_of(style) if not test])
             for style in STYLES
         }
-        return cls(words, [one for turn in zip_longest(*held_out) for one in turn if one], known)
+        return cls(
+            tokenizer, [one for turn in zip_longest(*held_out) for one in turn if one], known
+        )
 
     def figures(self, pieces: list[Piece]) -> Figures:
         """Means over pieces, by name."""
@@ -61,8 +63,8 @@ class ComposerComparison:
         return dict(sorted(means.items()))
 
     def _figures(self, style: str, score: Score) -> Iterator[tuple[str, float]]:
-        tokens = np.array(self.words.encode(score, style))
-        copied = self.known[style].longest(runs_of(self.words, tokens))
+        tokens = np.array(self.tokenizer.encode(score, style))
+        copied = self.known[style].longest(runs_of(self.tokenizer, tokens))
         yield "copied", copied
         yield f"copied_{style}", copied
         yield "notes_a_second", len(score.notes) / max(score.seconds, 1e-9)
@@ -81,7 +83,7 @@ def evaluate_composer(task: Task) -> Evaluation:
     count = COUNT if task.options.n is None else task.options.n
     if not 1 <= count <= held_out:
         raise EvaluationRefused(f"{count} pieces can't be compared: too few are held out")
-    real = [(style, part(s, 0, params.seconds)) for style, s in comparison.held_out[:count]]
+    real = [(style, trimmed(s, 0, params.seconds)) for style, s in comparison.held_out[:count]]
     styles = [style for style, _ in real]
     return Evaluation(
         {
@@ -110,8 +112,8 @@ def composer_params(header: Header, params: Mapping[str, JsonValue]) -> Composer
     return cast(ComposerParams, request)
 
 
-def held_out_of(words: MusicTokens, style: str) -> list[Piece]:
-    return [(style, words.decode(p.tolist())[0]) for p, test in pieces_of(style) if test]
+def held_out_of(tokenizer: MusicTokens, style: str) -> list[Piece]:
+    return [(style, tokenizer.decode(p.tolist())[0]) for p, test in pieces_of(style) if test]
 
 
 def in_key(score: Score) -> float | None:

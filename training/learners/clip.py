@@ -49,7 +49,7 @@ class CLIPObjective(Objective[Any]):
     def __init__(
         self,
         card: Header,
-        words: WordTokenizer,
+        tokenizer: WordTokenizer,
         settings: CLIPSettings,
         device: torch.device,
         lesson: Taught | None = None,
@@ -61,10 +61,15 @@ class CLIPObjective(Objective[Any]):
         placed: Any = net.to(device).to(memory_format=torch.channels_last).train()
         self.net = placed
         self.head = None if head is None else head.to(device)
-        self.words, self.settings, self.device, self.lesson = words, settings, device, lesson
+        self.tokenizer, self.settings, self.device, self.lesson = (
+            tokenizer,
+            settings,
+            device,
+            lesson,
+        )
         if lesson is not None:
             context = self.net.text.context_length
-            self.phrases = words.table(lesson.texts, context).to(torch.int16)
+            self.phrases = tokenizer.table(lesson.texts, context).to(torch.int16)
         self.last_batch = torch.zeros(1, 3, 1, 1)
 
     def groups(self) -> list[dict[str, Any]]:
@@ -83,7 +88,7 @@ class CLIPObjective(Objective[Any]):
         return {} if self.head is None else {"head": self.head}
 
     def extra_tensors(self) -> dict[str, Tensor]:
-        return self.words.tensors()
+        return self.tokenizer.tensors()
 
     def loss(self, batch: Batch, rng: torch.Generator, step: int) -> tuple[Tensor, dict[str, Any]]:
         pictures, concept, _, short, long = batch
@@ -94,12 +99,12 @@ class CLIPObjective(Objective[Any]):
         scale = self.net.logit_scale.clamp(max=LARGEST_SCALE).exp()
         same = (concept[:, None] == concept[None]).float().to(self.device)
         contrast = both_ways(scale * image @ text.T, same)
-        found = same.gather(1, (image @ text.T).argmax(1, keepdim=True)).mean()
+        top1 = same.gather(1, (image @ text.T).argmax(1, keepdim=True)).mean()
         if self.lesson is None or self.head is None:
-            return contrast, {"contrast": contrast, "found": found}
+            return contrast, {"contrast": contrast, "top1": top1}
         distance = self._distance(self.lesson, self.head, rng)
         loss = contrast + self.settings.teach * distance
-        return loss, {"contrast": contrast, "found": found, "lesson": distance}
+        return loss, {"contrast": contrast, "top1": top1, "lesson": distance}
 
     def _distance(self, lesson: Taught, head: nn.Linear, rng: torch.Generator) -> Tensor:
         """Returns 1 - cosine between the teacher's vectors of some phrases and ours."""

@@ -62,16 +62,16 @@ class ComposerObjective(Objective[Net]):
         config: dict[str, Any] = dict(card.net)
         rng = torch.Generator().manual_seed(settings.seed)
         self.net = drawn(Net(**config), rng).to(device)
-        self.words, self.card = MusicTokens(card.labels), card
+        self.tokenizer, self.card = MusicTokens(card.labels), card
         self.settings, self.device, self.max_norm = settings, device, settings.clip
 
     def loss(self, batch: Batch, rng: torch.Generator, step: int) -> tuple[Tensor, dict[str, Any]]:
-        whole = transposed(self.words, batch[0].long(), rng)
-        tokens = cropped(self.words, whole, self.settings.crop, rng)
+        whole = transposed(self.tokenizer, batch[0].long(), rng)
+        tokens = cropped(self.tokenizer, whole, self.settings.crop, rng)
         tokens = self.without_some_keys(tokens, rng)
         hidden = torch.rand(tokens.shape, generator=rng) < self.settings.token_dropout
         seen, target = (t.to(self.device) for t in (tokens.masked_fill(hidden, PAD), tokens))
-        facts = facts_at(self.words, target)
+        facts = facts_at(self.tokenizer, target)
         with mixed(self.device):
             logits = self.net(seen[:, :-1], facts[:, :-1])
         bits, counted = bits_of(logits, target[:, 1:])
@@ -81,7 +81,7 @@ class ComposerObjective(Objective[Net]):
         """Replaces the key of some pieces by the token for an unknown key."""
         hidden = torch.rand(len(tokens), generator=rng) < self.settings.key_dropout
         column = FACTS.index("key")
-        unknown = self.words.token("key", 0)
+        unknown = self.tokenizer.token("key", 0)
         tokens[:, column] = torch.where(hidden, unknown, tokens[:, column])
         return tokens
 
@@ -110,12 +110,12 @@ def drawn(net: Net, rng: torch.Generator) -> Net:
     return net
 
 
-def facts_at(words: MusicTokens, tokens: Tensor) -> Tensor:
+def facts_at(tokenizer: MusicTokens, tokens: Tensor) -> Tensor:
     """Returns what the prefix says of a piece, up to each of its tokens: (B, T, facts)."""
     count = tokens.shape[1]
     facts = []
     for index, kind in enumerate(FACTS):
-        value = tokens[:, index] - words.first[kind] + (kind != "key")
+        value = tokens[:, index] - tokenizer.first[kind] + (kind != "key")
         known = torch.arange(count, device=tokens.device) >= index
         facts.append(torch.where(known, value[:, None], 0))
     return torch.stack(facts, 2)
@@ -133,12 +133,12 @@ def measure_composer(card: Header, weights: dict[str, Tensor], data: Data) -> di
     """Bits a token over the held-out pieces, prefix aside: of all tokens, by style, and what counts
     of tokens and of pairs alone would cost."""
     config: dict[str, Any] = dict(card.net)
-    net, words = Net(**config).eval(), MusicTokens(card.labels)
+    net, tokenizer = Net(**config).eval(), MusicTokens(card.labels)
     net.load_state_dict({k: v.float() for k, v in weights.items()})
     bits, count = torch.zeros(len(card.labels)), torch.zeros(len(card.labels))
     for row, style in zip(*data.test, strict=True):
         tokens = row[: int((row != PAD).sum())].long()[None]
-        logits = net(tokens[:, :-1], facts_at(words, tokens[:, :-1]))
+        logits = net(tokens[:, :-1], facts_at(tokenizer, tokens[:, :-1]))
         own, counted = bits_of(logits, tokens[:, 1:])
         bits[style] += own[:, len(FACTS) - 1 :].sum()
         count[style] += counted[:, len(FACTS) - 1 :].sum()
@@ -146,9 +146,9 @@ def measure_composer(card: Header, weights: dict[str, Tensor], data: Data) -> di
     train, test = (columns[0].numpy() for columns in (data.train, data.test))
     figures: dict[str, JsonValue] = {
         "test_bits": round((bits.sum() / count.sum()).item(), 4),
-        "test_bits_uniform": round(math.log2(words.size), 4),
-        "test_bits_unigram": round(unigram_bits(train, test, words.size, len(FACTS)), 4),
-        "test_bits_bigram": round(bigram_bits(train, test, words.size, len(FACTS)), 4),
+        "test_bits_uniform": round(math.log2(tokenizer.size), 4),
+        "test_bits_unigram": round(unigram_bits(train, test, tokenizer.size, len(FACTS)), 4),
+        "test_bits_bigram": round(bigram_bits(train, test, tokenizer.size, len(FACTS)), 4),
     }
     for style, value in zip(card.labels, by_style, strict=True):
         figures[f"test_bits_{style}"] = round(value, 4)

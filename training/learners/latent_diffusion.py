@@ -73,7 +73,7 @@ class LatentDiffusionObjective(Objective[UNet]):
         autoencoder = load_component("autoencoder-emoji")
         self.autoencoder = build_autoencoder(autoencoder.header, autoencoder.tensors)
         self.autoencoder_tensors = {f"autoencoder.{k}": v for k, v in autoencoder.tensors.items()}
-        self.prompts = self.text_tower.words.table(prompts, self.text_tower.context)
+        self.prompts = self.text_tower.tokenizer.table(prompts, self.text_tower.context)
 
     def groups(self) -> list[dict[str, Any]]:
         return [{"params": [p for p in self.net.parameters() if p.requires_grad]}]
@@ -108,14 +108,14 @@ class LatentDiffusionObjective(Objective[UNet]):
         """Draws one text for every image, or none, (B, L)."""
         tokens = drawn_text(short, long, self.settings.long, rng)
         dropped = torch.rand(len(tokens), generator=rng) < self.settings.text_dropout
-        empty = self.text_tower.words.table([""], tokens.shape[1])
+        empty = self.text_tower.tokenizer.table([""], tokens.shape[1])
         return trimmed(torch.where(dropped[:, None], empty, tokens))
 
     def sample(self, net: UNet, rows: int, rng: torch.Generator) -> Tensor:
         """The prompts in turn, in a few deterministic steps, with guidance and without a style."""
         tokens = self.prompts[torch.arange(rows) % len(self.prompts)]
         cond = self.text_tower.encode(trimmed(tokens))
-        empty = self.text_tower.words.table([""] * rows, cond.states.shape[1])
+        empty = self.text_tower.tokenizer.table([""] * rows, cond.states.shape[1])
         uncond = self.text_tower.encode(empty)
         x = torch.randn(rows, net.channels, net.size, net.size, generator=rng).to(self.device)
         style = torch.full((rows,), net.classes, device=self.device)

@@ -88,7 +88,7 @@ def _vectors(autoencoder: Autoencoder, text_tower: FrozenTextTower, columns: Bat
     for rows in torch.split(order, ROWS):
         pooled[rows] = text_tower.encode(trimmed(unique[rows])).pooled
     vectors = pooled.half()[index].view(*texts.shape[:2], -1)
-    empty = text_tower.encode(text_tower.words.table([""], 2)).pooled
+    empty = text_tower.encode(text_tower.tokenizer.table([""], 2)).pooled
     latents = encode_images(autoencoder, pictures)
     return (latents, style, vectors, empty.expand(len(style), -1).contiguous())
 

@@ -131,7 +131,7 @@ class Delivery:
 
     def _deliver(self, batch: list[Message | FilesStored | None]) -> bool:
         """Deliver a batch. False when all is delivered and there will be no more."""
-        words: list[ProgressUpdate | AudioChunkStored | JobCommit] = []
+        updates: list[ProgressUpdate | AudioChunkStored | JobCommit] = []
         files: list[File] = []
         for message in batch:
             if message is None:
@@ -142,13 +142,13 @@ class Delivery:
                     self._backlog.add(entry)
                     files += [file for _, file in entry.files]
                 elif entry is not None:
-                    words += self._worded(entry)
+                    updates += self._worded(entry)
         self._writer.write(files)
         for entry in self._backlog.take_done():
-            words += self._worded(entry)
-        for word, committed in zip(words, self._say(words), strict=True):
-            if isinstance(word, JobCommit):
-                self._settle(word, committed)
+            updates += self._worded(entry)
+        for update, committed in zip(updates, self._say(updates), strict=True):
+            if isinstance(update, JobCommit):
+                self._settle(update, committed)
         return not self._closing or len(self._backlog) > 0
 
     def _waits(self, message: Message) -> bool:
@@ -226,22 +226,22 @@ class Delivery:
             case JobDone():
                 return [builder.ending(message, self._stamp())]
 
-    def _say(self, words: list[ProgressUpdate | AudioChunkStored | JobCommit]) -> list[bool]:
+    def _say(self, updates: list[ProgressUpdate | AudioChunkStored | JobCommit]) -> list[bool]:
         """Whether each was heard. Where one can't be said, each is said alone, so it fails alone:
         words that are said again change nothing."""
-        if not words:
+        if not updates:
             return []
         try:
-            return until_reached(lambda: self._client.say(words))
+            return until_reached(lambda: self._client.say(updates))
         except Exception as error:
-            if len(words) > 1:
-                return [result for word in words for result in self._say([word])]
-            (word,) = words
-            log.error("a message can't be sent", extra={"job": word.claim.job}, exc_info=error)
-            if not isinstance(word, JobCommit):
+            if len(updates) > 1:
+                return [result for update in updates for result in self._say([update])]
+            (update,) = updates
+            log.error("a message can't be sent", extra={"job": update.claim.job}, exc_info=error)
+            if not isinstance(update, JobCommit):
                 return [False]
-            bare = replace(word, outcome="failed", outputs=(), error=describe(RuntimeError()))
-            if word == bare:
+            bare = replace(update, outcome="failed", outputs=(), error=describe(RuntimeError()))
+            if update == bare:
                 raise  # nothing of the job is in it, so the fault is this worker's
             return self._say([bare])
 

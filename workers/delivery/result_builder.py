@@ -38,7 +38,7 @@ class ResultBuilder:
         default_factory=dict
     )  # not reported yet
     spoiled: Exception | None = None  # why a result could not be kept
-    words: int = 0
+    updates: int = 0
 
     def keep(self, message: ItemDone | AudioChunk, file: Encoded, sha256: str) -> None:
         """A file of this message is in the store."""
@@ -105,8 +105,8 @@ class ResultBuilder:
     def _word(
         self, message: JobProgress | ItemDone, events: list[tuple[str, Any]]
     ) -> ProgressUpdate:
-        self.words += 1
-        return ProgressUpdate(message.claim, self.words, message.done, message.steps, events)
+        self.updates += 1
+        return ProgressUpdate(message.claim, self.updates, message.done, message.steps, events)
 
 
 def previewed(job: str, index: int, artifact: Artifact) -> dict[str, Any]:

@@ -127,12 +127,12 @@ class RunningJobs:
 
         Raises whatever is wrong with a record that should not be there.
         """
-        given = json.loads(claim.record["input"])
+        record = json.loads(claim.record["input"])
         kind = FAMILIES[model.entry.header.family].params
         items, seed = int(claim.record["items"]), int(claim.record["seed"])
-        params = kind.model_validate({k: v for k, v in given.items() if k not in ENVELOPE})
+        params = kind.model_validate({k: v for k, v in record.items() if k not in ENVELOPE})
         inputs = None if posted_files(params) else NOTHING
-        run = RunningJob(claim, model, params, given, items, seed, inputs)
+        run = RunningJob(claim, model, params, record, items, seed, inputs)
         log.info("job started", extra={"job": claim.job, "attempt": claim.record["attempt"]})
         self._runs[claim.job] = run
         return params

@@ -72,7 +72,7 @@ class Pictures:
     def _is_due(self) -> bool:
         return self.value * self.wanted >= self.sent
 
-    def made(self, job: Job) -> Iterator[bytes]:
+    def completed(self, job: Job) -> Iterator[bytes]:
         for output in job.outputs:
             yield _event(completed_image(job, output, self.store))
 

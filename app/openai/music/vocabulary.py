@@ -70,8 +70,8 @@ def _first(said: str, table: Mapping[Any, str]) -> Any:
     """What the first of the words that are known stands for, or None."""
     places = [
         (position, meant)
-        for meant, words in table.items()
-        for word in words.casefold().split()
+        for meant, names in table.items()
+        for word in names.casefold().split()
         if (position := _place(said, word)) is not None
     ]
     return min(places, key=lambda pair: pair[0])[1] if places else None

@@ -143,7 +143,7 @@ class Writing:
         except TextChanged:
             self.broken = True
 
-    def made(self, job: Job) -> Iterator[bytes]:
+    def completed(self, job: Job) -> Iterator[bytes]:
         if self.broken:
             message = f"its worker was lost, and another wrote other words: {job.id} has them"
             raise AtelierError(message, code="worker_lost")

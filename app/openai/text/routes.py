@@ -130,9 +130,9 @@ async def _accept(
     job_request: JobRequest,
     body: dict[str, Any],
     wording: InChat | InCompletion,
-    part: int = 0,
+    number: int = 0,
 ) -> TextAnswer:
-    accepted, registration = await submit_registered(submitter, job_request, body, part)
+    accepted, registration = await submit_registered(submitter, job_request, body, number)
     return TextAnswer(submitter, accepted, registration, wording)
 
 
@@ -146,9 +146,9 @@ async def _accept_all(
     another try makes them anew."""
     answers: list[TextAnswer] = []
     try:
-        for part, job_request in enumerate(job_requests):
-            wording = InCompletion(asked, number=part)
-            answers.append(await _accept(submitter, job_request, body, wording, part))
+        for number, job_request in enumerate(job_requests):
+            wording = InCompletion(asked, number=number)
+            answers.append(await _accept(submitter, job_request, body, wording, number))
     except (AtelierError, StoreError, redis.RedisError):
         try:
             for answer in answers:

@@ -133,7 +133,7 @@ def pack(
     def layers(*names: str) -> list[list[Tensor]]:
         return [[tensors[f"model.layers.{i}.{n}"] for n in names] for i in range(shape.layers)]
 
-    attention = [f"self_attn.{part}_proj" for part in "qkv"]
+    attention = [f"self_attn.{letter}_proj" for letter in "qkv"]
     weights = layers(*(f"{name}.weight" for name in attention))
     biases = layers(*(f"{name}.bias" for name in attention)) if shape.biased else None
     norms = layers("input_layernorm.weight", "post_attention_layernorm.weight")

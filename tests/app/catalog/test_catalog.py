@@ -125,8 +125,8 @@ def request_of(**changes: object) -> type[Params]:
 
 
 def test_a_request_has_the_params_and_the_common_fields() -> None:
-    made = request_of().model_validate({})
-    assert made.model_dump() == {
+    validated = request_of().model_validate({})
+    assert validated.model_dump() == {
         "model": MODEL,
         "n": 1,
         "seed": None,
@@ -245,11 +245,11 @@ def test_steps_are_no_more_than_the_process_has_levels() -> None:
         request.model_validate({"steps": 31})
 
 
-@pytest.mark.parametrize(("given", "label"), [("1", "1"), (1, "2"), ("0", "1"), ("x", None)])
-def test_digits_are_a_name_first_and_then_a_number(given: Any, label: str | None) -> None:
+@pytest.mark.parametrize(("value", "label"), [("1", "1"), (1, "2"), ("0", "1"), ("x", None)])
+def test_digits_are_a_name_first_and_then_a_number(value: Any, label: str | None) -> None:
     request = diffusion_request(labels=["1", "2"])
     if label is None:
         with pytest.raises(ValidationError):
-            request.model_validate({"class_label": given})
+            request.model_validate({"class_label": value})
     else:
-        assert request.model_validate({"class_label": given}).class_label == label  # type: ignore[attr-defined]
+        assert request.model_validate({"class_label": value}).class_label == label  # type: ignore[attr-defined]

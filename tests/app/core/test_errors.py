@@ -96,12 +96,12 @@ def test_a_script_that_fails_is_an_error_of_ours(
     assert not any(word in answer.text for word in SECRETS)
 
 
-@pytest.mark.parametrize("words", ["MISCONF Errors writing to the AOF file", "BUSY Redis is busy"])
+@pytest.mark.parametrize("reply", ["MISCONF Errors writing to the AOF file", "BUSY Redis is busy"])
 def test_a_server_that_cant_write_is_away(
-    running: Running, monkeypatch: pytest.MonkeyPatch, words: str
+    running: Running, monkeypatch: pytest.MonkeyPatch, reply: str
 ) -> None:
     def fail(*_: Any) -> Any:
-        raise redis.ResponseError(words)
+        raise redis.ResponseError(reply)
 
     monkeypatch.setattr(Jobs, "submit", fail)
     answer = running.client.post(URL, json={})
@@ -134,8 +134,8 @@ def test_after_acceptance_a_retry_is_discouraged(
 
 
 def test_a_sane_request_id_is_kept(api: httpx.Client) -> None:
-    def id_for(given: str) -> str:
-        headers = {b"x-request-id": given.encode()}
+    def id_for(request_id: str) -> str:
+        headers = {b"x-request-id": request_id.encode()}
         return str(api.get("/livez", headers=headers).headers["x-request-id"])
 
     assert id_for("mine-1.2_3") == "mine-1.2_3"

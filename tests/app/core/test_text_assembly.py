@@ -58,7 +58,7 @@ def test_a_text_that_was_begun_anew_with_other_words_is_found_out() -> None:
                 text_of(*begun, event)
     one = ItemTexts(only=1)
     owl = {"index": 0, "text": "One owl", "role": "text"}
-    given = [one.take(*event) for event in [*begun, ("output", owl), late, delta(1, 3, "!")]]
-    assert "".join(text for pieces in given for _, text in pieces) == "Une!", "of no other item"
+    texts = [one.take(*event) for event in [*begun, ("output", owl), late, delta(1, 3, "!")]]
+    assert "".join(text for pieces in texts for _, text in pieces) == "Une!", "of no other item"
     with pytest.raises(TextChanged):
         text_of(*begun, job("status", drafts=[{"index": 0, "text": "One owl"}]))

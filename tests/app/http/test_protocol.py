@@ -71,10 +71,10 @@ async def clients_of_a_server() -> AsyncIterator[Clients]:
     state, loop = ServerState(), asyncio.get_running_loop()
 
     def protocol() -> asyncio.Protocol:
-        made: asyncio.Protocol = connections.protocol(
+        instance: asyncio.Protocol = connections.protocol(
             config=config, server_state=state, app_state={}, _loop=loop
         )
-        return made
+        return instance
 
     server = await loop.create_server(protocol, "127.0.0.1", 0)
     clients = Clients(connections, server.sockets[0].getsockname()[1])

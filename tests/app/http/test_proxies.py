@@ -98,9 +98,11 @@ def test_the_key_of_a_refusal_names_its_request_behind_the_proxy(
         refused = behind.client.post(URL, json={}, headers=OUTSIDE)
     assert refused.status_code == 503
     key = {"Idempotency-Key": refused.headers["idempotency-key"]}
-    found = behind.client.post(URL, json={}, headers={**key, **OUTSIDE})
-    assert found.headers["idempotent-replayed"] == "true"
-    assert [job["id"] for job in behind.client.get("/jobs").json()["data"]] == [found.json()["id"]]
+    replayed = behind.client.post(URL, json={}, headers={**key, **OUTSIDE})
+    assert replayed.headers["idempotent-replayed"] == "true"
+    assert [job["id"] for job in behind.client.get("/jobs").json()["data"]] == [
+        replayed.json()["id"]
+    ]
 
 
 def test_a_page_served_by_the_proxy_is_its_own(behind: Running) -> None:

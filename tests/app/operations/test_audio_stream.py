@@ -71,16 +71,16 @@ def listening(running: Running, job: str) -> Iterator[Iterator[bytes]]:
 
 
 def pieces(raw: Iterator[bytes]) -> Iterator[bytes]:
-    held = b""
+    buffer = b""
     for size in [len(HEAD)] + [8000] * 10:
-        while len(held) < size:
+        while len(buffer) < size:
             try:
-                held += next(raw)
+                buffer += next(raw)
             except StopIteration:
-                assert not held
+                assert not buffer
                 return
-        yield held[:size]
-        held = held[size:]
+        yield buffer[:size]
+        buffer = buffer[size:]
 
 
 def whole(running: Running, job: str) -> bytes:

@@ -13,8 +13,8 @@ from tests.app.working import Worker
 
 
 def mark(connection: "redis.Redis", job: str) -> str | None:
-    found: str | None = connection.hget(job_key(job), "followed")  # type: ignore[assignment]
-    return found
+    value: str | None = connection.hget(job_key(job), "followed")  # type: ignore[assignment]
+    return value
 
 
 def test_a_job_is_marked_while_its_events_are_read(

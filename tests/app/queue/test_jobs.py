@@ -58,8 +58,8 @@ def test_a_job_is_looked_at_as_it_goes(api: httpx.Client, worker: Worker) -> Non
 def test_a_job_that_has_not_changed_is_304(api: httpx.Client, worker: Worker) -> None:
     (job,) = make(api)
     tag = api.get(f"/jobs/{job}").headers["etag"]
-    for given in (tag, f"W/{tag}", f'"other", {tag}', "*"):
-        same = api.get(f"/jobs/{job}", headers={"If-None-Match": given})
+    for etags in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        same = api.get(f"/jobs/{job}", headers={"If-None-Match": etags})
         assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
     worker.claim()
     assert api.get(f"/jobs/{job}", headers={"If-None-Match": tag}).status_code == 200
@@ -157,8 +157,8 @@ def test_a_bad_query_is_named(running: Running, query: str, param: str) -> None:
 
 
 def test_there_is_a_type_of_job_for_every_route_that_makes_something(api: httpx.Client) -> None:
-    for made in MODALITIES:
-        assert api.get("/jobs", params={"type": made}).status_code == 200
+    for modality in MODALITIES:
+        assert api.get("/jobs", params={"type": modality}).status_code == 200
     parameters = api.get("/openapi.json").json()["paths"]["/jobs"]["get"]["parameters"]
     (schema,) = [p["schema"] for p in parameters if p["name"] == "type"]
     assert schema["anyOf"][0]["enum"] == list(MODALITIES)

@@ -37,7 +37,9 @@ def family(path: Path) -> WaveNet:
     return WaveNet(load(path), Placement(CPU))
 
 
-def made(family: WaveNet, seed: int = 1, roll: torch.Tensor | None = None, **asked: Any) -> Audio:
+def audio_of(
+    family: WaveNet, seed: int = 1, roll: torch.Tensor | None = None, **asked: Any
+) -> Audio:
     params = WaveNetParams(**{"seconds": 0.1, **asked})
     (audio,) = run_alone(family.perform(params, seeded(seed), roll))
     assert isinstance(audio, Audio)
@@ -48,21 +50,21 @@ def made(family: WaveNet, seed: int = 1, roll: torch.Tensor | None = None, **ask
 def test_it_is_as_long_as_asked_and_no_louder_than_its_gain(
     family: WaveNet, seconds: float
 ) -> None:
-    audio = made(family, seconds=seconds)
+    audio = audio_of(family, seconds=seconds)
     assert audio.samples.shape == (1, max(1, round(seconds * 8000)))
     assert audio.rate == 8000
     assert audio.samples.abs().max() <= 0.5
 
 
 def test_a_longer_one_begins_as_a_shorter_one(family: WaveNet) -> None:
-    short, long = made(family, style="jazz"), made(family, style="jazz", seconds=0.3)
+    short, long = audio_of(family, style="jazz"), audio_of(family, style="jazz", seconds=0.3)
     assert torch.equal(long.samples[:, : short.samples.shape[1]], short.samples)
 
 
 def test_a_style_that_was_drawn_is_told(family: WaveNet) -> None:
-    notes = {made(family, seed).notes for seed in range(12)}
+    notes = {audio_of(family, seed).notes for seed in range(12)}
     assert notes == {("the style is jazz",), ("the style is folk",)}
-    assert made(family, style="folk").notes == made(family, unconditioned=True).notes == ()
+    assert audio_of(family, style="folk").notes == audio_of(family, unconditioned=True).notes == ()
 
 
 def test_a_roll_is_heard_and_where_it_ends_there_is_silence(family: WaveNet) -> None:
@@ -70,12 +72,12 @@ def test_a_roll_is_heard_and_where_it_ends_there_is_silence(family: WaveNet) -> 
     note = silent.clone()
     note[4:, 1] = 1.0
     hop, around = family.net.hop, family.net.around
-    plays = [made(family, roll=roll, style="jazz").samples[0] for roll in (silent, note)]
+    plays = [audio_of(family, roll=roll, style="jazz").samples[0] for roll in (silent, note)]
     first = int((plays[0] != plays[1]).nonzero()[0])
     assert first >= (4 - around) * hop
-    short = made(family, roll=silent[:2], style="jazz").samples[0]
+    short = audio_of(family, roll=silent[:2], style="jazz").samples[0]
     assert torch.equal(short, plays[0])
-    assert not torch.equal(short, made(family, style="jazz").samples[0])
+    assert not torch.equal(short, audio_of(family, style="jazz").samples[0])
 
 
 def test_a_score_is_played_as_its_roll_and_for_as_long_as_it_lasts(family: WaveNet) -> None:
@@ -104,9 +106,9 @@ def test_a_score_that_can_not_be_played_is_refused(family: WaveNet, path: Path) 
 
 
 def test_a_style_asked_for_is_the_same_as_one_drawn(family: WaveNet) -> None:
-    drawn = made(family, seed=4)
+    drawn = audio_of(family, seed=4)
     style = drawn.notes[0].removeprefix("the style is ")
-    assert torch.equal(made(family, seed=4, style=style).samples, drawn.samples)
+    assert torch.equal(audio_of(family, seed=4, style=style).samples, drawn.samples)
 
 
 @pytest.fixture(scope="module")
@@ -161,9 +163,9 @@ def test_a_composer_must_fit(tmp_path: Path) -> None:
 
 
 def test_unconditioned_hears_no_roll(family: WaveNet) -> None:
-    free = made(family, unconditioned=True)
+    free = audio_of(family, unconditioned=True)
     assert torch.equal(
-        free.samples, made(family, roll=torch.ones(8, 31), unconditioned=True).samples
+        free.samples, audio_of(family, roll=torch.ones(8, 31), unconditioned=True).samples
     )
 
 
@@ -201,12 +203,12 @@ def test_weights_that_are_none_are_not_played(
     family = WaveNet(checkpoint, Placement(CPU))
     assert family.advance.pad_to == (None if compiler else 4)
     with pytest.raises(NotFinite):
-        made(family, seconds=0.01)
+        audio_of(family, seconds=0.01)
 
 
 def test_a_roll_of_other_keys_is_refused(family: WaveNet) -> None:
     with pytest.raises(ValueError, match=r"\(frames, 31\), not \(8, 4\)"):
-        made(family, roll=torch.zeros(8, 4))
+        audio_of(family, roll=torch.zeros(8, 4))
 
 
 def test_without_a_compiler_the_plain_steps_are_taken(
@@ -216,13 +218,13 @@ def test_without_a_compiler_the_plain_steps_are_taken(
     plain = WaveNet(load(path), Placement(CPU))
     assert plain.advance.pad_to == 4
     assert plain.samples < family.samples
-    ours, theirs = (made(f, style="jazz", seconds=0.05).samples for f in (family, plain))
+    ours, theirs = (audio_of(f, style="jazz", seconds=0.05).samples for f in (family, plain))
     assert torch.equal(ours, theirs)
 
 
 def test_half_precision_changes_nothing(path: Path, family: WaveNet) -> None:
     other = WaveNet(load(path), Placement(CPU, torch.bfloat16))
-    assert torch.equal(made(other).samples, made(family).samples)
+    assert torch.equal(audio_of(other).samples, audio_of(family).samples)
 
 
 @pytest.mark.parametrize(

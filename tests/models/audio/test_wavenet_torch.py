@@ -192,8 +192,8 @@ def test_two_chunks_are_one(net: WaveNetModel, advance: Advance) -> None:
     for frames in (slice(0, 2), slice(2, FRAMES)):
         chunk = slice(frames.start * net.hop, frames.stop * net.hop)
         chunk_draws = Draws(draws.uniforms[:, chunk], draws.temperature, draws.top_p)
-        made, *after = advance(state, conditioning[:, frames], chunk_draws)
-        samples.append(made)
+        advanced, *after = advance(state, conditioning[:, frames], chunk_draws)
+        samples.append(advanced)
         state = (after[0], after[1], after[2])
     assert torch.equal(torch.cat(samples, 1), whole[0])
     assert all(torch.equal(a, b) for a, b in zip(state, whole[1:], strict=True))
@@ -212,8 +212,10 @@ def test_what_is_no_number_makes_none(net: WaveNetModel, advance: Advance, broke
     places = {"uniforms": draws.uniforms, "temperature": draws.temperature, "rings": state[0]}
     places[broken][1] = torch.nan
     samples, _, _, last = advance(state, conditioning, draws)
-    made = samples[1, :1] if broken == "rings" else samples[1]  # they are left behind in time
-    assert made.isnan().all()
+    broken_samples = (
+        samples[1, :1] if broken == "rings" else samples[1]
+    )  # they are left behind in time
+    assert broken_samples.isnan().all()
     assert samples[0].isfinite().all()
     assert 0 <= last[1] < net.classes
 
@@ -253,13 +255,13 @@ def drawn_by_the_kernel(logits: Tensor) -> int:
 
 
 @pytest.mark.parametrize("drawn", [drawn_plainly, drawn_by_the_kernel])
-@pytest.mark.parametrize("place", [0, 1, 3, 8])
-def test_a_logit_that_is_none_makes_none(drawn: Callable[[Tensor], int], place: int) -> None:
+@pytest.mark.parametrize("index", [0, 1, 3, 8])
+def test_a_logit_that_is_none_makes_none(drawn: Callable[[Tensor], int], index: int) -> None:
     logits = torch.linspace(1, 2, 9)
     assert drawn(logits) >= 0
     for value in (torch.nan, torch.inf):
-        logits[place] = value
+        logits[index] = value
         assert drawn(logits) == -1
-    logits[place] = -torch.inf
-    assert drawn(logits) not in (-1, place)
+    logits[index] = -torch.inf
+    assert drawn(logits) not in (-1, index)
     assert drawn(torch.full((9,), -torch.inf)) == -1

@@ -13,10 +13,10 @@ def known() -> WordTokenizer:
 def test_a_text_begins_and_ends_and_its_words_have_open_clips_tokens() -> None:
     from open_clip.tokenizer import SimpleTokenizer
 
-    words = known()
-    read = words.read_text("A red Apple", 32)
+    tokenizer = known()
+    read = tokenizer.read_text("A red Apple", 32)
     assert (read.rows[0], read.rows[-1]) == (ROWS - 2, ROWS - 1)
-    tokens = [int(words.kept[row - 1]) for row in read.rows[1:-1]]
+    tokens = [int(tokenizer.kept[row - 1]) for row in read.rows[1:-1]]
     assert tokens == SimpleTokenizer().encode("a red apple")
     assert not read.unknown
     assert not read.beyond
@@ -52,10 +52,10 @@ def test_a_table_pads() -> None:
 
 
 def test_words_come_back_from_their_tensors() -> None:
-    words = known()
-    back = WordTokenizer.from_tensors(words.tensors())
-    assert back.known == words.known
-    assert back.read_text("a red dog", 32) == words.read_text("a red dog", 32)
+    tokenizer = known()
+    back = WordTokenizer.from_tensors(tokenizer.tensors())
+    assert back.known == tokenizer.known
+    assert back.read_text("a red dog", 32) == tokenizer.read_text("a red dog", 32)
 
 
 def test_a_table_that_its_words_do_not_fill_is_refused() -> None:

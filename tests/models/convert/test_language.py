@@ -34,15 +34,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(path: Path, text: str) -> str:
     family = Language(load(path), Placement(CPU))
     params = LanguageParams(kind="completion", text=text, max_tokens=20, temperature=0.0)
-    (made,) = run_alone(family.generate(params, seeded(1)))
-    return str(cast(Any, made).text)
+    (artifact,) = run_alone(family.generate(params, seeded(1)))
+    return str(cast(Any, artifact).text)
 
 
 def generated(folder: Path, text: str, **named: str) -> str:
     maker: Any = AutoModelForCausalLM  # it has no types
     net = maker.from_pretrained(folder, dtype=torch.float32, **named)
-    words = PreTrainedTokenizerFast(tokenizer_object=tokenizer())
-    ids = torch.tensor([words.encode(text)])
+    peer = PreTrainedTokenizerFast(tokenizer_object=tokenizer())
+    ids = torch.tensor([peer.encode(text)])
     out = net.generate(
         ids,
         attention_mask=torch.ones_like(ids),
@@ -51,7 +51,7 @@ def generated(folder: Path, text: str, **named: str) -> str:
         pad_token_id=2,
         eos_token_id=[0, 1, 2],
     )
-    return words.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+    return peer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
 
 
 def test_a_folder_becomes_a_checkpoint_that_writes_as_it_does(folder: Path, tmp_path: Path) -> None:
@@ -86,16 +86,16 @@ def test_what_is_no_language_model_is_refused(folder: Path, tmp_path: Path) -> N
 
 def test_of_several_chat_templates_the_usual_one_is_taken(tmp_path: Path) -> None:
     folder = saved_folder(tmp_path / "several")
-    words = PreTrainedTokenizerFast.from_pretrained(folder)
-    words.chat_template = {"default": TEMPLATE, "tool_use": "{{ tools }}"}
-    words.save_pretrained(folder)
+    peer = PreTrainedTokenizerFast.from_pretrained(folder)
+    peer.chat_template = {"default": TEMPLATE, "tool_use": "{{ tools }}"}
+    peer.save_pretrained(folder)
     assert isinstance(PreTrainedTokenizerFast.from_pretrained(folder).chat_template, dict)
     checkpoint = load(import_language(folder, None, tmp_path, "several", {}))
     assert cast(Any, checkpoint.header.net)["words"]["chat_template"] == TEMPLATE
-    words.chat_template = {"rag": TEMPLATE, "tool_use": "{{ tools }}"}
+    peer.chat_template = {"rag": TEMPLATE, "tool_use": "{{ tools }}"}
     shutil.rmtree(folder / "additional_chat_templates")
     (folder / "chat_template.jinja").unlink()
-    words.save_pretrained(folder)
+    peer.save_pretrained(folder)
     with pytest.raises(CheckpointError, match=r"templates \(rag, tool_use\), and none called"):
         import_language(folder, None, tmp_path, "neither", {})
 
@@ -115,15 +115,15 @@ def test_a_folders_own_tokenizer_is_taken(tmp_path: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     assert read(folder, "12") != source.encode("12").ids  # as transformers has it
     path = import_language(folder, None, tmp_path, "digits", {})
-    words = Language(load(path), Placement(CPU)).runtime.tokenizer
+    text_tokens = Language(load(path), Placement(CPU)).runtime.tokenizer
     source.encode_special_tokens = True
     for text in mixed_texts():
-        assert words.of_text(text) == source.encode(text).ids
+        assert text_tokens.of_text(text) == source.encode(text).ids
 
 
 def read(folder: Path, text: str) -> list[int]:
-    words: Any = AutoTokenizer.from_pretrained(folder)
-    return list(words(text)["input_ids"])
+    peer: Any = AutoTokenizer.from_pretrained(folder)
+    return list(peer(text)["input_ids"])
 
 
 def ends_of(path: Path) -> list[int]:
@@ -133,25 +133,25 @@ def ends_of(path: Path) -> list[int]:
 def test_the_token_that_ends_a_turn_ends_a_text(tmp_path: Path) -> None:
     """It is not the end mark of this folder: its template alone writes it."""
     folder = saved_folder(tmp_path / "turns")
-    words = PreTrainedTokenizerFast.from_pretrained(folder)
-    words.add_tokens(["<turn>"], special_tokens=True)
-    words.chat_template = TEMPLATE.replace("<|im_end|>", "<turn>")
-    words.save_pretrained(folder)
+    peer = PreTrainedTokenizerFast.from_pretrained(folder)
+    peer.add_tokens(["<turn>"], special_tokens=True)
+    peer.chat_template = TEMPLATE.replace("<|im_end|>", "<turn>")
+    peer.save_pretrained(folder)
     path = import_language(folder, None, tmp_path, "turns", {})
-    turn = words.convert_tokens_to_ids("<turn>")
+    turn = peer.convert_tokens_to_ids("<turn>")
     assert turn in Language(load(path), Placement(CPU)).runtime.tokenizer.ends
-    words.add_tokens(["<|eot_id|>"], special_tokens=True)
-    words.save_pretrained(folder)
-    named = words.convert_tokens_to_ids("<|eot_id|>")
+    peer.add_tokens(["<|eot_id|>"], special_tokens=True)
+    peer.save_pretrained(folder)
+    named = peer.convert_tokens_to_ids("<|eot_id|>")
     assert named in ends_of(import_language(folder, None, tmp_path, "named", {}))
 
 
 def test_a_chat_template_that_never_ends_is_not_imported(tmp_path: Path) -> None:
     folder = saved_folder(tmp_path / "loop")
-    words = PreTrainedTokenizerFast.from_pretrained(folder)
+    peer = PreTrainedTokenizerFast.from_pretrained(folder)
     loop = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
-    words.chat_template = loop + TEMPLATE
-    words.save_pretrained(folder)
+    peer.chat_template = loop + TEMPLATE
+    peer.save_pretrained(folder)
     with pytest.raises(CheckpointError, match="chat template can't be used: it takes too long"):
         import_language(folder, None, tmp_path, "loop", {})
     assert not list(tmp_path.glob("*.safetensors"))
@@ -180,15 +180,15 @@ def gguf_file(folder: Path, path: Path, pre: str | None = "smollm", **more: int)
     out.add_rope_freq_base(10000.0)
     out.add_vocab_size(config["vocab_size"])
     vocab = sorted(tokenizer().get_vocab().items(), key=lambda pair: pair[1])
-    words = [word for word, _ in vocab]
-    words += [f"<unused{i}>" for i in range(config["vocab_size"] - len(words))]
+    tokens = [word for word, _ in vocab]
+    tokens += [f"<unused{i}>" for i in range(config["vocab_size"] - len(tokens))]
     out.add_tokenizer_model("gpt2")
     if pre is not None:
         out.add_tokenizer_pre(pre)
     for name, value in more.items():
         out.add_uint32(name.replace("__", "."), value)
-    out.add_token_list(words)
-    out.add_token_types([3 if word in MARKS else 1 for word in words])
+    out.add_token_list(tokens)
+    out.add_token_types([3 if word in MARKS else 1 for word in tokens])
     pairs = ["t h", "h e", "i n", "a n", "e r", "t he", "Ġ t", "Ġ a"]
     assert len(pairs) == len(MERGED)
     out.add_token_merges(pairs)

@@ -65,7 +65,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def made(config: dict[str, Any]) -> Any:
+def net_of(config: dict[str, Any]) -> Any:
     """The model as open_clip makes it, with random weights."""
     torch.manual_seed(0)
     own = {name: value for name, value in config.items() if name != "custom_text"}
@@ -103,7 +103,7 @@ def compare(ours: CLIP, theirs: nn.Module, context: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_tells_and_sees_as_open_clip_does(kind: str, tmp_path: Path) -> None:
-    theirs = made(KINDS[kind])
+    theirs = net_of(KINDS[kind])
     source = written(tmp_path, KINDS[kind], theirs.state_dict())
     compare(imported(tmp_path, source), theirs, 12)
 
@@ -112,7 +112,7 @@ def test_it_tells_and_sees_as_open_clip_does(kind: str, tmp_path: Path) -> None:
 def test_a_stock_model_by_its_name(tmp_path: Path) -> None:
     """The smallest there is, in half precision, as a training run saves it."""
     name = "ViT-S-32-alt"
-    theirs = made(get_model_config(name)).half()
+    theirs = net_of(get_model_config(name)).half()
     tensors = {f"module.{k}": t for k, t in theirs.state_dict().items()}
     torch.save({"epoch": 3, "state_dict": tensors}, tmp_path / "epoch_3.pt")
     ours = imported(tmp_path, OpenClipSource(name, tmp_path / "epoch_3.pt"))
@@ -123,7 +123,7 @@ def test_a_stock_model_by_its_name(tmp_path: Path) -> None:
 
 def test_a_picture_is_shown_as_open_clips_transform_shows_it(tmp_path: Path) -> None:
     """Theirs works on bytes, so that it rounds, and once on the way: each by 0.015 at most."""
-    ours = imported(tmp_path, written(tmp_path, TINY, made(TINY).state_dict()))
+    ours = imported(tmp_path, written(tmp_path, TINY, net_of(TINY).state_dict()))
     rng = torch.Generator().manual_seed(0)
     smooth = torch.nn.functional.interpolate(
         torch.rand(1, 3, 6, 6, generator=rng), (90, 90), mode="bicubic"
@@ -138,7 +138,7 @@ def test_a_picture_is_shown_as_open_clips_transform_shows_it(tmp_path: Path) -> 
 
 
 def test_how_pictures_are_shown_is_taken_from_where_it_is_told(tmp_path: Path) -> None:
-    tensors = made(TINY).state_dict()
+    tensors = net_of(TINY).state_dict()
     fields = {"model_cfg": TINY, "preprocess_cfg": {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}}
     ours = imported(tmp_path, written(tmp_path, fields, tensors))
     assert (ours.sight.mean, ours.sight.std) == ((0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
@@ -215,7 +215,7 @@ def test_weights_that_do_not_fit_are_told_by_name(
 ) -> None:
     config = {**TINY, "custom_text": tensor is None}
     tensors = {
-        k: t for k, t in made(config).state_dict().items() if k.removeprefix("text.") != name
+        k: t for k, t in net_of(config).state_dict().items() if k.removeprefix("text.") != name
     }
     if tensor is not None:
         tensors[name] = tensor
@@ -224,7 +224,7 @@ def test_weights_that_do_not_fit_are_told_by_name(
 
 
 def test_a_file_cut_short_or_with_code_in_it_is_refused(tmp_path: Path) -> None:
-    source = written(tmp_path, TINY, made(TINY).state_dict())
+    source = written(tmp_path, TINY, net_of(TINY).state_dict())
     source.weights.write_bytes(source.weights.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match=r"mine\.safetensors holds no plain weights"):
         import_clip(source, tmp_path, "mine", False, {})
@@ -237,7 +237,7 @@ def test_a_file_cut_short_or_with_code_in_it_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_id_is_taken_until_it_is_given_up(tmp_path: Path) -> None:
-    source = written(tmp_path, TINY, made(TINY).state_dict())
+    source = written(tmp_path, TINY, net_of(TINY).state_dict())
     first = import_clip(source, tmp_path, "mine", False, {"licence": "MIT"})
     assert first == tmp_path / "parts" / "mine.safetensors"
     with pytest.raises(CheckpointError, match="is there already"):
@@ -249,7 +249,7 @@ def test_an_id_is_taken_until_it_is_given_up(tmp_path: Path) -> None:
 
 
 def test_what_is_beyond_the_context_is_noted(tmp_path: Path) -> None:
-    ours = imported(tmp_path, written(tmp_path, TINY, made(TINY).state_dict()))
+    ours = imported(tmp_path, written(tmp_path, TINY, net_of(TINY).state_dict()))
     read = ours.tokenizer.read_text(TEXTS[-1], 6)
     assert (len(read.rows), read.unknown, read.beyond) == (
         6,

@@ -180,10 +180,10 @@ def test_only_what_is_led_takes_what_leads(tmp_path: Path) -> None:
 
 
 def refused(header: Header, asked: dict[str, Any]) -> str:
-    made = request_class("m", header, FAMILIES[header.family], 4)
+    pixels_of = request_class("m", header, FAMILIES[header.family], 4)
     with pytest.raises(ValidationError) as error:
-        made.model_validate(asked)
-    return explain_details(error.value.errors(), made.model_json_schema()).message
+        pixels_of.model_validate(asked)
+    return explain_details(error.value.errors(), pixels_of.model_json_schema()).message
 
 
 def test_only_diffusion_models_are_led_and_only_by_a_clip(tmp_path: Path) -> None:
@@ -240,7 +240,9 @@ def test_real_pictures_come_nearer_to_the_text(text: str, tmp_path: Path) -> Non
     asked: list[dict[str, Any]] = [{}, {"prompt": text, "clip_guidance_scale": 100.0}]
     free, guided = (
         similarity(
-            family.clip_guidance.clip, text, [made(family, DiffusionParams, s, a) for s in range(3)]
+            family.clip_guidance.clip,
+            text,
+            [pixels_of(family, DiffusionParams, s, a) for s in range(3)],
         )
         for a in asked
     )
@@ -248,7 +250,7 @@ def test_real_pictures_come_nearer_to_the_text(text: str, tmp_path: Path) -> Non
     assert (guided - free).mean() > 0.05
 
 
-def made(family: Any, kind: Any, seed: int, asked: dict[str, Any]) -> Tensor:
+def pixels_of(family: Any, kind: Any, seed: int, asked: dict[str, Any]) -> Tensor:
     params = kind.model_validate({"steps": 8, "sampler": "dpmpp_2m", **asked})
     (picture,) = run_alone(family.generate(params, seeded(seed)))
     return picture.pixels
@@ -262,7 +264,7 @@ def test_an_unconditional_painter_is_led_by_clip_alone() -> None:
         similarity(
             family.clip_guidance.clip,
             "a red apple",
-            [made(family, TextToImageParams, s, base | more) for s in range(3)],
+            [pixels_of(family, TextToImageParams, s, base | more) for s in range(3)],
         )
         for more in ({}, {"clip_guidance_scale": 100.0})
     )

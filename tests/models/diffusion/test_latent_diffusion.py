@@ -109,7 +109,7 @@ def test_what_is_not_understood_is_noted(family: LatentDiffusion) -> None:
     assert painted(family, prompt="red apple").notes == ()
 
 
-def given() -> Image:
+def input_image() -> Image:
     return Image(torch.rand(3, 40, 40, generator=torch.Generator().manual_seed(5)))
 
 
@@ -117,10 +117,10 @@ def test_only_what_the_mask_shows_is_repainted(family: LatentDiffusion) -> None:
     mask = torch.zeros(1, 40, 40)
     mask[:, :, 20:] = 1
     asked = {"init_image": "ab" * 32, "mask": "cd" * 32, "strength": 1.0, "prompt": "dog"}
-    inputs = {"init_image": given(), "mask": Image(mask)}
+    inputs = {"init_image": input_image(), "mask": Image(mask)}
     result = painted(family, inputs=inputs, **asked).pixels
     small = torch.nn.functional.interpolate(
-        given().pixels[None], (32, 32), mode="bilinear", antialias=True, align_corners=False
+        input_image().pixels[None], (32, 32), mode="bilinear", antialias=True, align_corners=False
     )[0]
     assert torch.equal(result[:, :, :15], small[:, :, :15])
     assert not torch.allclose(result[:, :, 17:], small[:, :, 17:], atol=0.05)
@@ -128,7 +128,7 @@ def test_only_what_the_mask_shows_is_repainted(family: LatentDiffusion) -> None:
 
 def test_no_strength_gives_the_picture_as_the_autoencoder_has_it(family: LatentDiffusion) -> None:
     asked = {"init_image": "ab" * 32, "strength": 0.0, "prompt": "dog"}
-    inputs = {"init_image": Image(given().pixels[:, :32, :32])}
+    inputs = {"init_image": Image(input_image().pixels[:, :32, :32])}
     result = painted(family, inputs=inputs, **asked).pixels
     with torch.no_grad():
         back = family.autoencoder(inputs["init_image"].pixels[None] * 2 - 1)[0]

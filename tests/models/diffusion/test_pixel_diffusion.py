@@ -37,7 +37,7 @@ def model(path: Path) -> Diffusion:
     return built
 
 
-def made(model: Diffusion, seed: int = 1, **params: Any) -> Tensor:
+def pixels_of(model: Diffusion, seed: int = 1, **params: Any) -> Tensor:
     inputs = params.pop("inputs", {})
     flow = model.generate(DiffusionParams.model_validate(params), seeded(seed), inputs)
     (artifact,) = run_alone(flow)
@@ -72,7 +72,7 @@ def test_any_samplers_step_counts_and_scales_share_their_batches(
         batches.append(len(x))
         return forward(x, t, label)
 
-    alone = [made(model, seed, **r) for seed, r in enumerate(REQUESTS)]
+    alone = [pixels_of(model, seed, **r) for seed, r in enumerate(REQUESTS)]
     monkeypatch.setattr(model.net, "forward", counted)
     engine = Engine(CPU, clock=lambda: 0.0)  # a slow machine would take fewer rows a turn
     for seed, request in enumerate(REQUESTS):
@@ -134,14 +134,14 @@ def test_guidance_goes_on_from_without_through_with_the_label(model: Diffusion) 
     a = model.schedule.alpha_bar[-1]
     output = free + 3.0 * (labelled - free)
     expected = model.schedule.denoised(x, output, a**0.5, (1 - a) ** 0.5).x0
-    got = made(model, class_label="shoe", guidance_scale=3.0, steps=1)
+    got = pixels_of(model, class_label="shoe", guidance_scale=3.0, steps=1)
     assert torch.allclose(got, (expected + 1) / 2, atol=1e-6)
 
 
 def test_the_checkpoints_own_guidance_counts_where_none_is_asked_for(model: Diffusion) -> None:
-    own = made(model, class_label="bag", steps=3)
-    assert torch.equal(own, made(model, class_label="bag", guidance_scale=2.0, steps=3))
-    assert not torch.equal(own, made(model, class_label="bag", guidance_scale=4.0, steps=3))
+    own = pixels_of(model, class_label="bag", steps=3)
+    assert torch.equal(own, pixels_of(model, class_label="bag", guidance_scale=2.0, steps=3))
+    assert not torch.equal(own, pixels_of(model, class_label="bag", guidance_scale=4.0, steps=3))
 
 
 def picture() -> Image:
@@ -150,10 +150,12 @@ def picture() -> Image:
 
 def test_a_given_picture_is_kept_the_more_the_less_the_strength(model: Diffusion) -> None:
     original = picture()
-    kept = made(model, init_image="a" * 64, strength=0.0, inputs={"init_image": original})
+    kept = pixels_of(model, init_image="a" * 64, strength=0.0, inputs={"init_image": original})
     distances = [
         (
-            made(model, init_image="a" * 64, strength=s, steps=20, inputs={"init_image": original})
+            pixels_of(
+                model, init_image="a" * 64, strength=s, steps=20, inputs={"init_image": original}
+            )
             - kept
         )
         .abs()
@@ -188,11 +190,13 @@ def test_a_walk_begins_at_its_own_seed_and_ends_at_the_other(
     (walk,) = run_alone(model.generate(params, seeded(1)))
     assert isinstance(walk, Frames)
     assert walk.pixels.shape == (4, *model.shape)
-    assert torch.equal(walk.pixels[0], made(model, 1, sampler=sampler, steps=4))
+    assert torch.equal(walk.pixels[0], pixels_of(model, 1, sampler=sampler, steps=4))
     steps = walk.pixels.diff(dim=0).flatten(1).norm(dim=1)
     assert steps.max() < (walk.pixels[-1] - walk.pixels[0]).norm()
     if sampler != "ddpm":  # which draws more noise on its way, another with the other seed
-        assert torch.allclose(walk.pixels[-1], made(model, 9, sampler=sampler, steps=4), atol=1e-4)
+        assert torch.allclose(
+            walk.pixels[-1], pixels_of(model, 9, sampler=sampler, steps=4), atol=1e-4
+        )
 
 
 def test_previews_are_pictures_of_what_was_predicted(model: Diffusion) -> None:

@@ -106,8 +106,8 @@ def test_ddim_equals_diffusers_bit_for_bit(
     path = timesteps(process.alpha_bar, steps, spacing)
     assert path.t.long().tolist() == oracle.timesteps.tolist()
     fresh, x = noises(steps), start()
-    given = iter(fresh)
-    got = finish(ddim(Asking(process, path), x, path, lambda: next(given), eta))
+    draws = iter(fresh)
+    got = finish(ddim(Asking(process, path), x, path, lambda: next(draws), eta))
     for t, noise in zip(oracle.timesteps, fresh, strict=True):
         x = oracle.step(
             net(x, t.double(), process),
@@ -239,9 +239,9 @@ def test_every_sampler_turns_noise_into_the_data(
     rng = torch.Generator().manual_seed(0)
     x = torch.randn(50_000, generator=rng)
     noise = lambda: torch.randn(50_000, generator=rng)  # noqa: E731
-    made = finish(SAMPLERS[sampler](Gaussian(path), x, path, noise))
-    assert made.mean().item() == pytest.approx(MEAN, abs=0.01)
-    assert made.std().item() == pytest.approx(DEVIATION, rel=0.05)
+    samples = finish(SAMPLERS[sampler](Gaussian(path), x, path, noise))
+    assert samples.mean().item() == pytest.approx(MEAN, abs=0.01)
+    assert samples.std().item() == pytest.approx(DEVIATION, rel=0.05)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "euler", "heun", "dpmpp_2m"])
@@ -249,9 +249,9 @@ def test_deterministic_samplers_follow_the_known_way_to_its_end(sampler: str) ->
     """The probability flow of Gaussian data is a line: x0 = MEAN + DEVIATION * its noise."""
     path = timesteps(cosine_alpha_bar(), 1000)
     x = torch.linspace(-2, 2, 9)
-    made = finish(SAMPLERS[sampler](Gaussian(path), x, path, lambda: torch.zeros(9)))
+    samples = finish(SAMPLERS[sampler](Gaussian(path), x, path, lambda: torch.zeros(9)))
     tolerance = {"heun": 2e-3, "dpmpp_2m": 2e-3}.get(sampler, 2e-2)
-    assert torch.allclose(made, MEAN + DEVIATION * x, atol=tolerance)
+    assert torch.allclose(samples, MEAN + DEVIATION * x, atol=tolerance)
 
 
 def test_heun_errs_less_than_euler() -> None:

@@ -57,7 +57,7 @@ def model(models: dict[int, StableDiffusion]) -> StableDiffusion:
     return models[1]
 
 
-def made(model: StableDiffusion, seed: int = 3, **asked: Any) -> Image:
+def image_of(model: StableDiffusion, seed: int = 3, **asked: Any) -> Image:
     inputs = asked.pop("inputs", {})
     params = StableDiffusionParams.model_validate({"prompt": PROMPT, "steps": STEPS, **asked})
     (artifact,) = run_alone(model.generate(params, seeded(seed), inputs))
@@ -82,7 +82,7 @@ def test_ddim_paints_what_diffusers_paints(
 ) -> None:
     pipeline = tiny_pipeline(version)
     want = oracle(pipeline, 3, size, negative_prompt=NEGATIVE)
-    got = made(models[version], negative_prompt=NEGATIVE, height=size[0], width=size[1])
+    got = image_of(models[version], negative_prompt=NEGATIVE, height=size[0], width=size[1])
     assert got.pixels.shape == (3, *size)
     assert (got.pixels - want).abs().max() < 1e-4
 
@@ -100,7 +100,7 @@ def test_euler_paints_what_diffusers_paints_at_the_same_spacing(
         pipeline.scheduler.config, timestep_spacing="leading"
     )
     want = oracle(pipeline, 3, (64, 64))
-    assert (made(models[version], sampler="euler").pixels - want).abs().max() < 1e-4
+    assert (image_of(models[version], sampler="euler").pixels - want).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -113,7 +113,7 @@ def test_dpmpp_2m_paints_what_diffusers_paints_at_the_same_times(
     times = [int(t) for t in pipeline_times(pipeline)]
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     want = oracle(pipeline, 3, (64, 64), timesteps=times, num_inference_steps=None)
-    assert (made(models[version], sampler="dpmpp_2m").pixels - want).abs().max() < 1e-4
+    assert (image_of(models[version], sampler="dpmpp_2m").pixels - want).abs().max() < 1e-4
 
 
 def pipeline_times(pipeline: Any) -> list[int]:
@@ -124,7 +124,7 @@ def pipeline_times(pipeline: Any) -> list[int]:
 
 def test_without_guidance_it_paints_what_diffusers_paints(model: StableDiffusion) -> None:
     want = oracle(tiny_pipeline(), 4, (64, 64), guidance_scale=1.0)
-    assert (made(model, 4, guidance_scale=1.0).pixels - want).abs().max() < 1e-4
+    assert (image_of(model, 4, guidance_scale=1.0).pixels - want).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -145,21 +145,21 @@ def test_the_words_of_clip_are_read_as_open_clip_reads_them() -> None:
     vocab |= {MARKS[0]: begin, MARKS[1]: end}
     merges = [" ".join(pair) for pair in sorted(theirs.bpe_ranks, key=theirs.bpe_ranks.get)]
     tensors = tensors_of(vocab, "\n".join(["#version: 0.2", *merges, ""]))
-    words = PromptTokenizer.of(TOKENIZER, tensors, 77)
+    tokenizer = PromptTokenizer.of(TOKENIZER, tensors, 77)
     for text in ("a red apple, 4k; it's good!", "Ein Gemälde von Zürich", "一个红苹果 🍎"):
         rows = [begin, *theirs.encode(text), end]
-        assert words.encode(text).tokens.tolist() == rows + [end] * (77 - len(rows))
-    assert words.encode("apple " * 80).beyond == "apple apple apple apple apple"
+        assert tokenizer.encode(text).tokens.tolist() == rows + [end] * (77 - len(rows))
+    assert tokenizer.encode("apple " * 80).beyond == "apple apple apple apple apple"
 
 
 def test_what_is_beyond_the_context_is_noted_with_the_output(model: StableDiffusion) -> None:
-    short = made(model, steps=1)
+    short = image_of(model, steps=1)
     assert short.notes == ()
-    long = made(model, steps=1, prompt="apple " * 14 + "red red dog")
+    long = image_of(model, steps=1, prompt="apple " * 14 + "red red dog")
     assert long.notes == ("beyond the 16 tokens that are read: red red dog",)
-    image = made(model, steps=1, prompt="apple " * 14, negative_prompt="x " * 15)
+    image = image_of(model, steps=1, prompt="apple " * 14, negative_prompt="x " * 15)
     assert image.notes == ("beyond the 16 tokens that are read: x",)
-    assert torch.equal(long.pixels, made(model, steps=1, prompt="apple " * 14).pixels)
+    assert torch.equal(long.pixels, image_of(model, steps=1, prompt="apple " * 14).pixels)
 
 
 class Spied:
@@ -169,9 +169,9 @@ class Spied:
         self.shapes: list[tuple[int, ...]] = []
         ask = model.nets.predict
 
-        def predict(z: Tensor, t: Tensor, words: Tensor) -> Tensor:
+        def predict(z: Tensor, t: Tensor, states: Tensor) -> Tensor:
             self.shapes.append(tuple(z.shape))
-            return ask(z, t, words)
+            return ask(z, t, states)
 
         patch.setattr(model.nets, "predict", predict)
 
@@ -188,7 +188,7 @@ def test_requests_of_one_size_share_their_steps_whatever_else_they_ask(
         {"steps": 2, "width": 32, "height": 48},
     ]
     assert check_determinism(model.batched, CPU).determinism == "bitwise"
-    alone = [made(model, i, **a).pixels for i, a in enumerate(asked)]
+    alone = [image_of(model, i, **a).pixels for i, a in enumerate(asked)]
     spied = Spied(model, monkeypatch)
     engine = Engine(CPU, lambda: 0.0)  # no time passes, so that none is short
     for i, a in enumerate(asked):
@@ -214,12 +214,12 @@ def drawn(height: int = 64, width: int = 64) -> Image:
 def test_no_strength_is_what_the_autoencoder_keeps(model: StableDiffusion) -> None:
     original = drawn()
     asked = {"init_image": NAMED, "inputs": {"init_image": original}}
-    got = made(model, strength=0.0, **asked)
+    got = image_of(model, strength=0.0, **asked)
     with torch.no_grad():
         z = model.nets.encode(original.pixels[None] * 2 - 1)
         want = (model.nets.decode(z)[0] + 1) / 2
     assert torch.allclose(got.pixels, want, atol=1e-5)
-    less, more = (made(model, strength=s, **asked).pixels for s in (0.3, 1.0))
+    less, more = (image_of(model, strength=s, **asked).pixels for s in (0.3, 1.0))
     assert (less - want).abs().mean() < (more - want).abs().mean()
 
 
@@ -227,7 +227,7 @@ def test_what_is_not_masked_stays_as_it_was(model: StableDiffusion) -> None:
     original, mask = drawn(48, 96), torch.zeros(1, 48, 96)
     mask[:, 10:30, 40:70] = 1
     asked = {"init_image": NAMED, "mask": NAMED, "height": 48, "width": 96, "strength": 0.8}
-    got = made(model, inputs={"init_image": original, "mask": Image(mask)}, **asked).pixels
+    got = image_of(model, inputs={"init_image": original, "mask": Image(mask)}, **asked).pixels
     kept = mask[0] == 0
     assert torch.equal(got[:, kept], original.pixels[:, kept])
     assert (got[:, ~kept] - original.pixels[:, ~kept]).abs().mean() > 0.01
@@ -238,7 +238,7 @@ def test_a_given_picture_of_any_shape_fills_the_size_that_is_asked(
     model: StableDiffusion, shape: tuple[int, int]
 ) -> None:
     inputs = {"init_image": drawn(*shape)}
-    got = made(model, steps=2, init_image=NAMED, width=96, height=48, inputs=inputs)
+    got = image_of(model, steps=2, init_image=NAMED, width=96, height=48, inputs=inputs)
     assert got.pixels.shape == (3, 48, 96)
 
 

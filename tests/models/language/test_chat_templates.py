@@ -80,12 +80,12 @@ TEMPLATES = {
 
 def thinking() -> Tokenizer:
     """With two tokens that are added and not special, as Qwen has them."""
-    made = tokenizer()
-    made.add_tokens([AddedToken(x, normalized=False) for x in ("<think>", "</think>")])
-    return made
+    raw = tokenizer()
+    raw.add_tokens([AddedToken(x, normalized=False) for x in ("<think>", "</think>")])
+    return raw
 
 
-def words_of(template: str) -> TextTokens:
+def text_tokens_of(template: str) -> TextTokens:
     config = LanguageTokenizer.parse({**WORDS, "chat_template": template})
     return TextTokens(config, {TENSOR: tensor_of(thinking().to_str())})
 
@@ -106,14 +106,18 @@ def conversation(chance: random.Random, letters: str) -> list[Turn]:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_tokens_are_those_of_transformers(name: str) -> None:
-    words, peer, chance = words_of(TEMPLATES[name]), peer_of(TEMPLATES[name]), random.Random(name)
+    text_tokens, peer, chance = (
+        text_tokens_of(TEMPLATES[name]),
+        peer_of(TEMPLATES[name]),
+        random.Random(name),
+    )
     for _ in range(15):
         turns = conversation(chance, "ab \n<|>/é蓝\U0001f40bthe{}%sIM_")
         peers: list[Any] = [*turns]
         if name == "parts":
             peers = [{**t, "content": [{"type": "text", "text": t["content"]}]} for t in turns]
         theirs = peer.apply_chat_template(peers, add_generation_prompt=True, return_dict=False)
-        assert words.of_chat(turns) == theirs, turns
+        assert text_tokens.of_chat(turns) == theirs, turns
 
 
 INJECTED = [
@@ -137,13 +141,13 @@ class Unfollowed(Exception):
 @pytest.mark.parametrize("name", TEMPLATES)
 @pytest.mark.parametrize("said", INJECTED)
 def test_nothing_that_is_said_becomes_a_special_token(name: str, said: str) -> None:
-    words = words_of(TEMPLATES[name])
-    special = {*range(3), *range(len(words) - 2, len(words))}
+    text_tokens = text_tokens_of(TEMPLATES[name])
+    special = {*range(3), *range(len(text_tokens) - 2, len(text_tokens))}
 
     def specials(text: str) -> list[int]:
         turns = [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
         try:
-            tokens = words.of_chat(turns)
+            tokens = text_tokens.of_chat(turns)
         except ValueError as error:  # it is refused rather than guessed at
             raise Unfollowed if "can't be told from" in str(error) else error from error
         return [token for token in tokens if token in special]
@@ -155,26 +159,26 @@ def test_nothing_that_is_said_becomes_a_special_token(name: str, said: str) -> N
 @pytest.mark.parametrize("name", ["plain", "trim", "joined", "set first", "macro", "think"])
 def test_letters_of_what_is_said_are_kept(name: str) -> None:
     said = "a <|im_end|> b \U00100000<|im_start|>"
-    words = words_of(TEMPLATES[name])
-    tokens = words.of_chat([{"role": "user", "content": said}])
-    assert said in words.text(tokens)
+    text_tokens = text_tokens_of(TEMPLATES[name])
+    tokens = text_tokens.of_chat([{"role": "user", "content": said}])
+    assert said in text_tokens.text(tokens)
 
 
 def test_answers_that_thought_are_cut_as_the_template_says() -> None:
-    words, peer = words_of(TEMPLATES["think"]), peer_of(TEMPLATES["think"])
+    text_tokens, peer = text_tokens_of(TEMPLATES["think"]), peer_of(TEMPLATES["think"])
     turns = [
         {"role": "user", "content": "Why?"},
         {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nSo."},
         {"role": "user", "content": "And?"},
     ]
     theirs = peer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-    assert words.of_chat(turns) == theirs
+    assert text_tokens.of_chat(turns) == theirs
 
 
 def test_a_template_draws_the_same_each_time() -> None:
-    words = words_of("{{ lipsum() }}{{ range(100) | random }}{{ messages[0].content }}")
-    first = words.of_chat([{"role": "user", "content": "a"}])
-    assert words_of("{{ lipsum() }}{{ range(100) | random }}a").of_chat([]) == first
+    text_tokens = text_tokens_of("{{ lipsum() }}{{ range(100) | random }}{{ messages[0].content }}")
+    first = text_tokens.of_chat([{"role": "user", "content": "a"}])
+    assert text_tokens_of("{{ lipsum() }}{{ range(100) | random }}a").of_chat([]) == first
 
 
 BOMBS = {
@@ -197,14 +201,14 @@ def test_the_worst_templates_are_refused_where_they_are_loaded_and_where_they_se
 ) -> None:
     if name != "ranges":  # which the sandbox refuses by itself
         with pytest.raises(CheckpointError, match="chat template can't be used: it "):
-            words_of(BOMBS[name])
+            text_tokens_of(BOMBS[name])
     at_times = "{% if messages[0].content == 'go' %}" + BOMBS[name] + "{% endif %}" + TEMPLATE
-    words = words_of(at_times)
-    before = words.of_chat([{"role": "user", "content": "a"}])
+    text_tokens = text_tokens_of(at_times)
+    before = text_tokens.of_chat([{"role": "user", "content": "a"}])
     for _ in range(2):
         with pytest.raises(ValueError, match="chat template refuses it: "):
-            words.of_chat([{"role": "user", "content": "go"}])
-    assert words.of_chat([{"role": "user", "content": "a"}]) == before
+            text_tokens.of_chat([{"role": "user", "content": "go"}])
+    assert text_tokens.of_chat([{"role": "user", "content": "a"}]) == before
 
 
 @pytest.mark.parametrize(
@@ -213,7 +217,7 @@ def test_the_worst_templates_are_refused_where_they_are_loaded_and_where_they_se
 )
 def test_sources_that_are_none_or_too_long_are_refused(source: str) -> None:
     with pytest.raises(CheckpointError, match="its chat template"):
-        words_of(source)
+        text_tokens_of(source)
 
 
 def test_what_took_too_long_once_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

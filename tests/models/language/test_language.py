@@ -45,9 +45,9 @@ def family(path: Path, request: pytest.FixtureRequest) -> Language:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "transformers":
             patch.setattr(selection, "find_spec", lambda name: None)
-        made = Language(load(path), Placement(CPU))
-    assert type(made.runtime.net) is NETS[request.param]
-    return made
+        text_of = Language(load(path), Placement(CPU))
+    assert type(text_of.runtime.net) is NETS[request.param]
+    return text_of
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def asked(**params: object) -> LanguageParams:
     return LanguageParams.model_validate(params)
 
 
-def made(family: Language, seed: int = 1, **params: object) -> Text:
+def text_of(family: Language, seed: int = 1, **params: object) -> Text:
     (text,) = run_alone(family.generate(asked(**params), seeded(seed)))
     assert isinstance(text, Text)
     return text
@@ -92,7 +92,7 @@ def test_it_writes_what_transformers_writes(
     peer: Any, family: Language, text: str, how: dict[str, float]
 ) -> None:
     request = {"kind": "completion", "text": text, "max_tokens": 40, "temperature": 0.0, **how}
-    assert made(family, **request).text == generated(peer, family, text, 40, **how)
+    assert text_of(family, **request).text == generated(peer, family, text, 40, **how)
 
 
 def test_cached_logits_are_those_of_the_whole_text(peer: Any, family: Language) -> None:
@@ -141,10 +141,10 @@ def test_a_hundred_requests_that_come_and_go_leave_every_slot_free(family: Langu
 
 
 def test_a_slot_keeps_nothing_for_the_next(family: Language) -> None:
-    before = made(family, **PARAMS[4])
+    before = text_of(family, **PARAMS[4])
     for cache in family.runtime.net.caches:
         cache.fill_(torch.nan)
-    again = made(family, **PARAMS[4])
+    again = text_of(family, **PARAMS[4])
     assert (again.text, again.written) == (before.text, before.written)
 
 
@@ -185,11 +185,11 @@ def test_a_story_is_told_whole_before_its_title_is_found(family: Language) -> No
 
 def test_it_stops_before_a_stop_string_and_says_why(family: Language) -> None:
     request = {"kind": "completion", "text": "ant", "max_tokens": 40, "temperature": 0.0}
-    whole = made(family, **request)
+    whole = text_of(family, **request)
     assert (whole.finish, whole.written, whole.read) == ("length", 40, 2)
     parts = [whole.text[i : i + 3] for i in range(len(whole.text) - 2)]
-    cut = next(part for part in parts if whole.text.index(part) > 5)
-    short = made(family, **request, stop=[cut], logprobs=0)
+    cut = next(piece for piece in parts if whole.text.index(piece) > 5)
+    short = text_of(family, **request, stop=[cut], logprobs=0)
     assert short.finish == "stop"
     assert short.text == whole.text[: whole.text.index(cut)]
     assert short.drawn
@@ -200,8 +200,8 @@ def test_it_stops_before_a_stop_string_and_says_why(family: Language) -> None:
 
 def test_nothing_but_the_likeliest_is_drawn_where_nothing_else_may_be(family: Language) -> None:
     request = {"kind": "completion", "text": "ant", "max_tokens": 20}
-    likeliest = made(family, **request, temperature=0.0)
-    assert made(family, **request, temperature=2.0, top_p=0).text == likeliest.text
+    likeliest = text_of(family, **request, temperature=0.0)
+    assert text_of(family, **request, temperature=2.0, top_p=0).text == likeliest.text
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -221,30 +221,30 @@ def test_what_is_far_too_long_is_refused_before_it_is_read_whole(
     with pytest.raises(
         UnsupportedRequest, match="has more than 1000 tokens; this model's context has 1000"
     ):
-        made(family, **request, max_tokens=4)
+        text_of(family, **request, max_tokens=4)
     assert sum(read) < len(long) / 10
     fits = {"kind": "completion", "text": "a" * 900, "max_tokens": 4}
-    assert made(family, **fits).read == 900
+    assert text_of(family, **fits).read == 900
 
 
 def test_log_probabilities_are_told_of_every_token(family: Language) -> None:
     request = {"kind": "completion", "text": "ant", "max_tokens": 12, "temperature": 0.0}
-    text = made(family, **request, logprobs=3)
+    text = text_of(family, **request, logprobs=3)
     assert text.drawn is not None
     assert len(text.drawn) == text.written == 12
     for drawn in text.drawn:
         assert len(drawn.likeliest) == 3
         assert drawn.chance == drawn.likeliest[0]  # it takes the likeliest
         assert drawn.chance.logprob <= 0
-    assert made(family, **request).drawn is None
+    assert text_of(family, **request).drawn is None
 
 
 def test_a_story_gets_a_title_that_is_part_of_no_text(family: Language) -> None:
     request = {"prompt": "the hen", "max_tokens": 20}
-    untitled, titled = made(family, **request), made(family, **request, title="A Hen")
+    untitled, titled = text_of(family, **request), text_of(family, **request, title="A Hen")
     assert titled.title == "A Hen"
     assert untitled.text == titled.text
-    assert made(family, kind="completion", text="the hen", max_tokens=2).title is None
+    assert text_of(family, kind="completion", text="the hen", max_tokens=2).title is None
 
 
 @pytest.mark.parametrize(
@@ -270,48 +270,48 @@ def test_titles_are_found_in_what_a_model_answers(said: str, ended: bool, title:
 
 def test_a_story_is_asked_for_where_there_is_no_place_for_the_system(path: Path) -> None:
     checkpoint = load(path)
-    words: Any = checkpoint.header.net["words"]
+    config: Any = checkpoint.header.net["words"]
     strict = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
-    net = {**checkpoint.header.net, "words": {**words, "chat_template": strict + TEMPLATE}}
+    net = {**checkpoint.header.net, "words": {**config, "chat_template": strict + TEMPLATE}}
     header = checkpoint.header.model_copy(update={"net": net})
     family = Language(type(checkpoint)(header, checkpoint.tensors, ""), Placement(CPU))
-    assert made(family, prompt="the hen", max_tokens=4).written <= 4
+    assert text_of(family, prompt="the hen", max_tokens=4).written <= 4
 
 
 def test_words_beyond_the_net_are_refused(path: Path) -> None:
     checkpoint, more = load(path), tokenizer()
     more.add_tokens([f"<x{number}>" for number in range(8)])
     template = "{{ messages[0].content }}<x7>"
-    words: Any = checkpoint.header.net["words"]
-    net = {**checkpoint.header.net, "words": {**words, "chat_template": template}}
+    config: Any = checkpoint.header.net["words"]
+    net = {**checkpoint.header.net, "words": {**config, "chat_template": template}}
     header = checkpoint.header.model_copy(update={"net": net})
     tensors = {**checkpoint.tensors, TENSOR: tensor_of(more.to_str())}
     family = Language(type(checkpoint)(header, tensors, ""), Placement(CPU))
     with pytest.raises(UnsupportedRequest, match="its net does not"):
-        made(family, kind="chat", messages=[{"role": "user", "content": "x"}], max_tokens=3)
+        text_of(family, kind="chat", messages=[{"role": "user", "content": "x"}], max_tokens=3)
 
 
 def test_without_a_limit_it_may_fill_the_context(family: Language) -> None:
-    text = made(family, kind="completion", text="x" * 980, max_tokens=None)
+    text = text_of(family, kind="completion", text="x" * 980, max_tokens=None)
     assert text.written <= 20
     assert (text.finish == "length") == (text.written == 20)
     with pytest.raises(UnsupportedRequest, match="which leave no room"):
-        made(family, kind="completion", text="x" * 1000, max_tokens=None)
+        text_of(family, kind="completion", text="x" * 1000, max_tokens=None)
 
 
 def test_next_to_no_temperature_takes_the_likeliest(family: Language) -> None:
     request = {"kind": "completion", "text": "ant", "max_tokens": 12}
-    coldest = made(family, **request, temperature=0)
-    assert made(family, **request, temperature=1e-40).text == coldest.text
+    coldest = text_of(family, **request, temperature=0)
+    assert text_of(family, **request, temperature=1e-40).text == coldest.text
 
 
 def test_what_is_beyond_the_context_is_refused_with_the_numbers(family: Language) -> None:
     with pytest.raises(
         UnsupportedRequest, match=r"text has 841 tokens, .* 1041; .* context has 1000"
     ) as refused:
-        made(family, kind="completion", text="x" * 841, max_tokens=200)
+        text_of(family, kind="completion", text="x" * 841, max_tokens=200)
     assert (refused.value.param, refused.value.code) == ("text", "context_length_exceeded")
-    assert made(family, kind="completion", text="x" * 990, max_tokens=10).written == 10
+    assert text_of(family, kind="completion", text="x" * 990, max_tokens=10).written == 10
 
 
 def test_a_net_that_keeps_other_things_is_refused(path: Path) -> None:

@@ -51,14 +51,14 @@ def chosen(choose: Choose, logits: Tensor, *rows: Tensor, seen: Tensor | None = 
 
 def theirs(logits: Tensor, seen: Tensor, **params: float) -> Tensor:
     """The probabilities that transformers' generate draws from."""
-    made: dict[str, Callable[[float], Any]] = {
+    makers: dict[str, Callable[[float], Any]] = {
         "repetition_penalty": lambda x: RepetitionPenaltyLogitsProcessor(float(x)),
         "temperature": lambda x: TemperatureLogitsWarper(float(x)),
         "top_k": lambda x: TopKLogitsWarper(int(x)),
         "top_p": lambda x: TopPLogitsWarper(float(x)),
         "min_p": lambda x: MinPLogitsWarper(float(x)),
     }
-    steps = LogitsProcessorList([make(params[k]) for k, make in made.items() if k in params])
+    steps = LogitsProcessorList([make(params[k]) for k, make in makers.items() if k in params])
     tokens: Any = seen.nonzero().T
     return torch.softmax(steps(tokens, logits[None]), 1)[0]
 

@@ -9,35 +9,35 @@ from tests.models.tiny_language import WORDS, tokenizer
 TEXT = " the rain \ufffd 蓝\U0001f40b é\n"
 
 
-def words_of(made: Tokenizer) -> TextTokens:
+def text_tokens_of(raw: Tokenizer) -> TextTokens:
     config = {**WORDS, "ends": [0]}
-    return TextTokens(LanguageTokenizer.parse(config), {TENSOR: tensor_of(made.to_str())})
+    return TextTokens(LanguageTokenizer.parse(config), {TENSOR: tensor_of(raw.to_str())})
 
 
 def test_bytes_of_a_byte_level_tokenizer_are_the_texts() -> None:
-    words = words_of(tokenizer())
-    tokens = words.of_text(TEXT)
-    assert b"".join(words.bytes_of(token) for token in tokens) == TEXT.encode()
-    half = words.of_text("蓝")[0]
-    assert (words.piece(half), words.bytes_of(half)) == ("\ufffd", "蓝".encode()[:1])
+    text_tokens = text_tokens_of(tokenizer())
+    tokens = text_tokens.of_text(TEXT)
+    assert b"".join(text_tokens.bytes_of(token) for token in tokens) == TEXT.encode()
+    half = text_tokens.of_text("蓝")[0]
+    assert (text_tokens.piece(half), text_tokens.bytes_of(half)) == ("\ufffd", "蓝".encode()[:1])
 
 
 def test_bytes_of_a_tokenizer_with_a_fallback_are_the_texts() -> None:
     vocab = {"<unk>": 0, **{f"<0x{byte:02X}>": byte + 1 for byte in range(256)}, "▁": 257, "a": 258}
-    made = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token="<unk>", byte_fallback=True))
-    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
-    made.decoder = decoders.Sequence(
+    raw = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token="<unk>", byte_fallback=True))
+    raw.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
+    raw.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
     )
-    made.add_special_tokens([AddedToken("<unk>", special=True, normalized=False)])
-    words = words_of(made)
-    tokens = words.of_text(TEXT)
-    assert b"".join(words.bytes_of(token) for token in tokens) == TEXT.encode()
+    raw.add_special_tokens([AddedToken("<unk>", special=True, normalized=False)])
+    text_tokens = text_tokens_of(raw)
+    tokens = text_tokens.of_text(TEXT)
+    assert b"".join(text_tokens.bytes_of(token) for token in tokens) == TEXT.encode()
 
 
 def test_a_special_token_adds_no_bytes_and_an_added_one_its_own() -> None:
-    made = tokenizer()
-    made.add_tokens([AddedToken("<think é>", normalized=False)])
-    words = words_of(made)
-    assert words.bytes_of(2) == b""
-    assert words.bytes_of(made.token_to_id("<think é>")) == "<think é>".encode()
+    raw = tokenizer()
+    raw.add_tokens([AddedToken("<think é>", normalized=False)])
+    text_tokens = text_tokens_of(raw)
+    assert text_tokens.bytes_of(2) == b""
+    assert text_tokens.bytes_of(raw.token_to_id("<think é>")) == "<think é>".encode()

@@ -43,7 +43,7 @@ def built(checkpoint: Checkpoint, way: str) -> Composer:
         return Composer(checkpoint, Placement(CPU))
 
 
-def made(family: Composer, seed: int = 1, primer: Score | None = None, **asked: Any) -> Score:
+def score_of(family: Composer, seed: int = 1, primer: Score | None = None, **asked: Any) -> Score:
     params = ComposerParams(**{"seconds": 3.0, **asked})
     inputs = {} if primer is None else {"primer": primer}
     (score,) = run_alone(family.generate(params, seeded(seed), inputs))
@@ -55,28 +55,30 @@ def made(family: Composer, seed: int = 1, primer: Score | None = None, **asked: 
 @pytest.mark.slow
 def test_it_is_as_asked(family: Composer) -> None:
     for seed in range(5):
-        score = made(family, seed, key="Eb minor", tempo=77.7)
+        score = score_of(family, seed, key="Eb minor", tempo=77.7)
         assert (score.key, score.tempo) == ("Eb minor", 77.7)
         assert score.seconds <= 3.0
-        assert made(family, seed).key is not None
+        assert score_of(family, seed).key is not None
 
 
 @pytest.mark.slow
 def test_asking_for_what_was_drawn_gives_the_same(family: Composer) -> None:
-    drawn = made(family, 3)
-    same = [made(family, 3, key=drawn.key, tempo=drawn.tempo, style=s) for s in ("jazz", "folk")]
+    drawn = score_of(family, 3)
+    same = [
+        score_of(family, 3, key=drawn.key, tempo=drawn.tempo, style=s) for s in ("jazz", "folk")
+    ]
     assert drawn in same
 
 
 def test_a_primer_is_gone_on_from_at_its_own_tempo(family: Composer) -> None:
-    score = made(family, primer=PRIMER)
+    score = score_of(family, primer=PRIMER)
     assert (score.tempo, score.key, score.meter) == (110.5, "A minor", (4, 4))
     for had, has in zip(PRIMER.notes, score.notes, strict=False):
         assert (had.pitch, had.velocity, had.program) == (has.pitch, has.velocity, has.program)
         assert has.onset == pytest.approx(had.onset, abs=60 / 110.5 / 12)
     assert len(score.notes) > 2
     with pytest.raises(ScoreError, match="the primer lasts 1 seconds"):
-        made(family, primer=PRIMER, seconds=0.5)
+        score_of(family, primer=PRIMER, seconds=0.5)
     assert family.slots.free == SLOTS
 
 
@@ -93,7 +95,7 @@ def test_what_is_drawn_through_the_cache_is_what_the_whole_gives(
         return row(piece, slot)
 
     monkeypatch.setattr(family, "_row", noting)
-    made(family, 2, seconds=20, top_p=1e-6)
+    score_of(family, 2, seconds=20, top_p=1e-6)
     tokens = torch.tensor(seen[-1][0])[None]
     assert tokens.shape[1] > 3 * family.net.window
     logits = family.net(tokens, facts_at(family.tokenizer, tokens))[0]
@@ -107,7 +109,7 @@ def test_without_a_compiler_the_plain_steps_are_taken(path: Path) -> None:
     assert (plain.next.pad_to, kernel.next.pad_to) == (4, None)
     assert check_determinism(plain.batched, CPU).determinism == "bitwise"
     for seed in range(3):
-        assert begun(made(plain, seed)) == begun(made(kernel, seed))
+        assert begun(score_of(plain, seed)) == begun(score_of(kernel, seed))
 
 
 @pytest.mark.parametrize("way", ["kernel", "plain"])
@@ -116,7 +118,7 @@ def test_weights_that_are_none_compose_nothing(path: Path, way: str, value: floa
     checkpoint = load(path)
     checkpoint.tensors["norm.weight"][7] = value
     with pytest.raises(NotFinite):
-        made(built(checkpoint, way))
+        score_of(built(checkpoint, way))
 
 
 def test_previews_are_the_piece_so_far(family: Composer) -> None:
@@ -126,7 +128,7 @@ def test_previews_are_the_piece_so_far(family: Composer) -> None:
         events = [e for e in engine.tick() if isinstance(e, Advanced)]
         previews = [e.preview() for e in events if e.preview]
         parts += [p for p in previews if isinstance(p, Score)]
-    whole = made(family, 3)
+    whole = score_of(family, 3)
     assert len(parts[-1].notes) > 3
     for preview in parts:
         assert begun(preview) <= begun(whole)

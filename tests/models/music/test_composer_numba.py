@@ -124,11 +124,13 @@ def test_a_row_keeps_its_bits_in_any_company(half: bool) -> None:
     net = net_of("odd", TILE + 3)
     weights, rows = packed(halved(net) if half else net), asked(net, 9)
     rng = torch.Generator().manual_seed(2)
-    begun = Cache(*(torch.randn(part.shape, generator=rng) for part in _parts(empty(weights, 10))))
+    begun = Cache(
+        *(torch.randn(tensor.shape, generator=rng) for tensor in _parts(empty(weights, 10)))
+    )
     begun.values[4] = torch.nan
 
     def run(chosen: list[int]) -> tuple[Tensor, Cache]:
-        cache = Cache(*(part.clone() for part in _parts(begun)))
+        cache = Cache(*(tensor.clone() for tensor in _parts(begun)))
         x, at, slot = (column[chosen] for column in rows)
         return next_logits(weights, x, at, slot, cache), cache
 
@@ -140,7 +142,9 @@ def test_a_row_keeps_its_bits_in_any_company(half: bool) -> None:
             assert torch.equal(logits[index].nan_to_num(9.0), want[0].nan_to_num(9.0))
             for got, own in zip(_parts(cache), _parts(kept), strict=True):
                 assert torch.equal(got[row + 1].nan_to_num(9.0), own[row + 1].nan_to_num(9.0))
-    assert [found.isnan().any().item() for found, _ in alone] == [row == 3 for row in range(9)]
+    assert [row_logits.isnan().any().item() for row_logits, _ in alone] == [
+        row == 3 for row in range(9)
+    ]
 
 
 def _parts(cache: Cache) -> tuple[Tensor, Tensor]:

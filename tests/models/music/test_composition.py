@@ -89,14 +89,14 @@ def test_a_primer_is_moved_to_the_front_by_whole_bars() -> None:
 
 
 @pytest.mark.parametrize(
-    ("primer", "words"),
+    ("primer", "message"),
     [
         (SCORE, "the primer lasts 3 seconds, and the piece is to last no more than 3"),
         (Score(SCORE.notes[:1], meter=(7, 8)), "no tokens for the meter 7/8"),
         (Score(()), "the primer has no notes"),
     ],
 )
-def test_a_primer_that_can_not_be_gone_on_from_is_told(primer: Score, words: str) -> None:
+def test_a_primer_that_can_not_be_gone_on_from_is_told(primer: Score, message: str) -> None:
     asked: Any = ComposerParams(seconds=3)
-    with pytest.raises(ScoreError, match=words):
+    with pytest.raises(ScoreError, match=message):
         given_tokens(WORDS, asked, "jazz", primer)

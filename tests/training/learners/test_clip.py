@@ -63,7 +63,7 @@ def test_columns_that_only_pad_are_cut_off() -> None:
 
 def test_a_reader_hides_what_only_pads() -> None:
     known = reader()
-    tokens = known.words.table(["red apple", "dog"], 8)
+    tokens = known.tokenizer.table(["red apple", "dog"], 8)
     texts = known.encode(tokens)
     assert torch.equal(torch.isinf(texts.hidden), tokens == 0)
     alone = known.encode(trimmed(tokens[1:]))

@@ -58,10 +58,10 @@ def pictures(count: int, size: int = 32) -> torch.Tensor:
 
 def captions(count: int) -> tuple[torch.Tensor, ...]:
     """Concept, style, short and long texts of so many pictures."""
-    words = WordTokenizer.of(WORDS, ROWS)
+    tokenizer = WordTokenizer.of(WORDS, ROWS)
     concept = torch.arange(count) % len(TEXTS)
-    short = words.table([TEXTS[i] for i in concept.tolist()], 8)[:, None]
-    long = words.table(["红苹果" for _ in range(count)], 32)[:, None]
+    short = tokenizer.table([TEXTS[i] for i in concept.tolist()], 8)[:, None]
+    long = tokenizer.table(["红苹果" for _ in range(count)], 32)[:, None]
     return concept, concept % 2, short.to(torch.int16), long.to(torch.int16)
 
 
@@ -116,7 +116,7 @@ def test_latents_have_deviation_one_and_come_back() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("teacher", [False, True])
 def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
-    words = WordTokenizer.of(WORDS, ROWS)
+    tokenizer = WordTokenizer.of(WORDS, ROWS)
     lesson = Taught(tuple(TEXTS), torch.nn.functional.normalize(torch.randn(4, 384), dim=1))
     card = Header(family="clip", net=CLIP)
     settings = CLIPSettings(steps=60, warmup=5, taught=4)
@@ -124,7 +124,7 @@ def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
 
     def make() -> StandardLearner[Any]:
         return StandardLearner(
-            CLIPObjective(card, words, settings, CPU, lesson if teacher else None)
+            CLIPObjective(card, tokenizer, settings, CPU, lesson if teacher else None)
         )
 
     goes_on_exactly(make, batch)
@@ -134,7 +134,7 @@ def test_clip_learns_which_words_are_whose(teacher: bool) -> None:
     losses = run(learner, batch, 0, 60)
     assert losses[-1] < losses[0]
     again = WordTokenizer.from_tensors(learner.weights())
-    assert again.known == words.known
+    assert again.known == tokenizer.known
 
 
 @pytest.fixture

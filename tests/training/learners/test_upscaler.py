@@ -120,13 +120,13 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
 def test_a_part_becomes_the_same_part_of_the_large_picture() -> None:
     small = torch.randint(0, 256, (40, 3, 9, 9), dtype=torch.uint8)
     large = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    given, wanted = crops((large, small, 255 - small), 5, 0.5, torch.Generator().manual_seed(0))
-    assert given.shape == (40, 3, 5, 5)
-    as_drawn = (wanted[:, :, ::2, ::2] == given).flatten(1).all(1)
-    soft = (wanted[:, :, ::2, ::2] == 255 - given).flatten(1).all(1)
+    low, wanted = crops((large, small, 255 - small), 5, 0.5, torch.Generator().manual_seed(0))
+    assert low.shape == (40, 3, 5, 5)
+    as_drawn = (wanted[:, :, ::2, ::2] == low).flatten(1).all(1)
+    soft = (wanted[:, :, ::2, ::2] == 255 - low).flatten(1).all(1)
     assert bool((as_drawn ^ soft).all())
     assert 0 < int(soft.sum()) < 40
-    assert not torch.equal(given[as_drawn], small[as_drawn, :, :5, :5])  # moved and turned
+    assert not torch.equal(low[as_drawn], small[as_drawn, :, :5, :5])  # moved and turned
 
 
 def test_a_sheet_shows_what_it_learnt_from_last() -> None:
@@ -140,8 +140,8 @@ def test_a_sheet_shows_what_it_learnt_from_last() -> None:
 
 def test_psnr_is_that_of_the_error_in_every_picture() -> None:
     wanted = torch.full((2, 3, 4, 4), 0.5)
-    given = wanted + torch.tensor([0.1, -0.01])[:, None, None, None]
-    assert psnr(given, wanted) == pytest.approx((20 + 40) / 2, abs=1e-4)
+    predicted = wanted + torch.tensor([0.1, -0.01])[:, None, None, None]
+    assert psnr(predicted, wanted) == pytest.approx((20 + 40) / 2, abs=1e-4)
     assert psnr(wanted, wanted) == pytest.approx(100)
 
 

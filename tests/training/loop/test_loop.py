@@ -29,9 +29,9 @@ def trained(recipe: Recipe, folder: Path, stops: list[int]) -> RunFolder:
 
 def flat(state: Any) -> list[Any]:
     if isinstance(state, dict):
-        return [part for key in state for part in (key, *flat(state[key]))]
+        return [leaf for key in state for leaf in (key, *flat(state[key]))]
     if isinstance(state, list | tuple):
-        return [part for item in state for part in flat(item)]
+        return [leaf for item in state for leaf in flat(item)]
     return [state.tolist()] if isinstance(state, torch.Tensor) else [state]
 
 

@@ -135,8 +135,8 @@ def test_another_process_makes_the_same_bytes() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
-    made = [only(tone(), name) for name in SOUND_FORMATS] + [only(TUNE)]
-    assert done.stdout.split() == [hashlib.sha256(file.data).hexdigest() for file in made]
+    files = [only(tone(), name) for name in SOUND_FORMATS] + [only(TUNE)]
+    assert done.stdout.split() == [hashlib.sha256(file.data).hexdigest() for file in files]
 
 
 def test_pages_of_ogg_are_numbered_anew_and_stay_whole() -> None:

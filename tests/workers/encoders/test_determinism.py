@@ -41,7 +41,7 @@ def test_no_encoder_is_at_fault(specimen: Specimen) -> None:
 def test_every_thread_and_every_process_writes_the_same_bytes() -> None:
     expected = digests()
     with ThreadPoolExecutor(4) as threads:
-        assert all(found == expected for found in threads.map(lambda _: digests(), range(4)))
+        assert all(digest == expected for digest in threads.map(lambda _: digests(), range(4)))
     code = "from tests.workers.encoders.test_determinism import digests; print(*digests())"
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -90,7 +90,7 @@ def test_an_encoder_is_tried_once_a_size(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("header", "made"),
+    ("header", "kinds"),
     [
         (Header(family="vae", net={"size": 28, "channels": 1}), {"picture", "sheet", "frames"}),
         (Header(family="video_gan", net={"size": 64, "frames": 8}), {"video", "animation"}),
@@ -99,8 +99,8 @@ def test_an_encoder_is_tried_once_a_size(monkeypatch: pytest.MonkeyPatch) -> Non
         (Header(family="language", net={}), {"text"}),
     ],
 )
-def test_what_a_model_makes_follows_from_its_header(header: Header, made: set[str]) -> None:
-    assert {specimen.kind for specimen in specimens(header)} == made
+def test_what_a_model_makes_follows_from_its_header(header: Header, kinds: set[str]) -> None:
+    assert {specimen.kind for specimen in specimens(header)} == kinds
 
 
 def test_specimens_have_the_sizes_that_a_model_makes() -> None:

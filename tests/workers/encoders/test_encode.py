@@ -31,7 +31,7 @@ def opened(file: Encoded) -> Picture.Image:
     return picture
 
 
-def told(file: Encoded) -> dict[str, Any]:
+def metadata_of(file: Encoded) -> dict[str, Any]:
     picture = opened(file)
     return dict(json.loads(picture.info.get("atelier") or picture.getexif()[0x010E]))
 
@@ -53,7 +53,7 @@ def test_a_picture_is_one_file_that_says_what_made_it(output_format: str, channe
     (file,) = encode(image, output_format, FACTS)
     assert (file,) == encode(image, output_format, FACTS)
     assert (file.role, file.frames, file.width, file.height) == ("picture", None, 20, 12)
-    assert told(file) == {
+    assert metadata_of(file) == {
         "model": "m",
         "checkpoint": "ab" * 32,
         "params": {"temperature": 1.0},
@@ -81,12 +81,12 @@ def test_frames_are_a_sheet_and_an_animation(output_format: str, channels: int) 
     assert (sheet.width, sheet.height) == (3 * 10 + 2 * 2, 2 * 8 + 2)
     assert (animation.role, animation.content_type) == ("animation", "image/webp")
     assert (animation.frames, animation.width, animation.height) == (5, 10, 8)
-    assert told(sheet) == told(animation)
+    assert metadata_of(sheet) == metadata_of(animation)
     moving = opened(animation)
     assert (moving.n_frames, moving.info["loop"]) == (5, 0)  # type: ignore[attr-defined]
-    for place in range(5):
-        moving.seek(place)
-        np.testing.assert_array_equal(rgb(moving), whole(frames.pixels[place]))
+    for frame in range(5):
+        moving.seek(frame)
+        np.testing.assert_array_equal(rgb(moving), whole(frames.pixels[frame]))
         assert moving.info["duration"] == 125
 
 
@@ -94,7 +94,7 @@ def test_a_sheet_has_its_pictures_in_order_on_white() -> None:
     pictures = tuple(Image(x) for x in noise(3, 1, 4, 6))
     (file,) = encode(Sheet(pictures), "png", OF_SHEET)
     assert (file.role, file.frames) == ("sheet", None)
-    assert told(file).items() >= {"n": 3, "grid": True, "seed": 7}.items()
+    assert metadata_of(file).items() >= {"n": 3, "grid": True, "seed": 7}.items()
     pixels = rgb(opened(file))
     assert pixels.shape == (4 + 2 + 4, 6 + 2 + 6, 3)
     for picture, (top, left) in zip(pictures, [(0, 0), (0, 8), (6, 0)], strict=True):

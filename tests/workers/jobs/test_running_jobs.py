@@ -44,9 +44,9 @@ class Floor:
         seed: int = 7,
         followed: bool = True,
         owner: str = "local",
-        **given: Any,
+        **params: Any,
     ) -> Claim:
-        asked = {"n": n, "seed": seed, "output_format": "png", **given}
+        asked = {"n": n, "seed": seed, "output_format": "png", **params}
         record = {"input": json.dumps(asked), "items": str(n), "seed": str(seed), "attempt": "1"}
         record |= {"owner": owner} | ({"followed": "1"} if followed else {})
         claim = Claim(job, f"{job}-1", record | {"model": self.model.entry.id})
@@ -63,7 +63,7 @@ class Floor:
             self.runs.sort(self.engine.tick())
             self.runs.admit()
 
-    def made(self) -> list[ItemDone]:
+    def items_done(self) -> list[ItemDone]:
         return [m for m in self.sent if isinstance(m, ItemDone)]
 
 
@@ -83,7 +83,7 @@ def test_a_walk_weighs_as_many_rows_as_it_has_frames(path: Path) -> None:
     assert loop.active() == {"a": 1, "b": 1, "c": 0, "d": 0}
     assert loop.runs.rows_taken() == 24
     loop.run()
-    assert [m.claim.job for m in loop.made()] == ["a", "b", "c", "d"]
+    assert [m.claim.job for m in loop.items_done()] == ["a", "b", "c", "d"]
 
 
 def test_a_walk_longer_than_half_of_all_lets_others_by(path: Path) -> None:
@@ -101,8 +101,8 @@ def test_a_job_of_many_items_lets_others_by(path: Path, monkeypatch: pytest.Monk
     assert loop.active() == {"many": 12, "short": 2}
     assert loop.runs.items == 14
     loop.run()
-    assert {m.claim.job for m in loop.made()[12:16]} >= {"short"}
-    assert len(loop.made()) == 66
+    assert {m.claim.job for m in loop.items_done()[12:16]} >= {"short"}
+    assert len(loop.items_done()) == 66
     monkeypatch.setattr(VAE, "max_items", 4)  # as of a language model with four slots
     loop.submit("stories", n=9)
     assert loop.runs.items_of(loop.model.entry.sha256) == 3
@@ -138,8 +138,8 @@ def test_a_job_that_has_nothing_yet_goes_before_the_next_item_of_another(path: P
     loop.submit("walk", **walk(8))
     assert loop.active() == {"many": 12, "walk": 0}
     loop.run()
-    made = [m.claim.job for m in loop.made()]
-    assert made.index("walk") < 12 + 12, "as soon as the first of them are done"
+    jobs = [m.claim.job for m in loop.items_done()]
+    assert jobs.index("walk") < 12 + 12, "as soon as the first of them are done"
 
 
 def test_a_walk_takes_the_memory_of_its_frames(path: Path) -> None:
@@ -159,7 +159,7 @@ def test_small_items_do_not_starve_a_large_one(path: Path) -> None:
     loop.submit("later", n=4)
     assert loop.active() == {"first": 6, "large": 0, "later": 0}
     loop.run()
-    assert {m.claim.job for m in loop.made()[:7]} == {"first", "large"}
+    assert {m.claim.job for m in loop.items_done()[:7]} == {"first", "large"}
 
 
 def test_a_job_waits_for_its_files_and_holds_up_nobody(path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_job_waits_for_its_files_and_holds_up_nobody(path: Path) -> None:
     assert loop.active()["waiting"] == 1
     assert loop.runs.bytes_taken() == 2 * ITEM + picture.pixels.nbytes
     loop.run()
-    assert {m.claim.job for m in loop.made()} == {"waiting", "other"}
+    assert {m.claim.job for m in loop.items_done()} == {"waiting", "other"}
 
 
 def test_files_that_come_too_late_change_nothing(path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_grid_is_one_more_output_of_all_pictures_in_order(path: Path) -> None:
     loop = Floor(path, capacity=2)
     loop.submit("job", n=5, grid=True)
     loop.run()
-    *items, sheet = loop.made()
+    *items, sheet = loop.items_done()
     assert [m.index for m in items] == [0, 1, 2, 3, 4]
     assert sheet.index == 5
     (laid_out,) = sheet.artifacts
@@ -223,7 +223,7 @@ def test_a_grid_with_an_item_that_fails_is_not_made(
     monkeypatch.setattr(VAE, "generate", fragile)
     loop.submit("job", n=3, grid=True)
     loop.run()
-    assert [m.index for m in loop.made()] == [0]
+    assert [m.index for m in loop.items_done()] == [0]
     (end,) = (m for m in loop.sent if isinstance(m, JobDone))
     assert end.outcome == "failed"
 
@@ -233,10 +233,10 @@ def test_each_item_of_a_walk_starts_from_its_own_seed(path: Path) -> None:
     loop.submit("job", n=2, **walk(3))
     loop.run()
     family = load_family(path)
-    for made in sorted(loop.made(), key=lambda m: m.index):
-        (frames,) = made.artifacts
+    for item in sorted(loop.items_done(), key=lambda m: m.index):
+        (frames,) = item.artifacts
         assert isinstance(frames, Frames)
-        (alone,) = run_alone(family.generate(VAEParams(), seeded(made.facts.seed), NOTHING))
+        (alone,) = run_alone(family.generate(VAEParams(), seeded(item.facts.seed), NOTHING))
         assert torch.equal(frames.pixels[0], alone.pixels)
 
 
@@ -244,8 +244,8 @@ def test_what_made_a_file_is_told_in_params_that_its_model_takes(tmp_path: Path)
     loop = Floor(save_vae(tmp_path / "plain.safetensors"))
     loop.submit("job")
     loop.run()
-    (made,) = loop.made()
-    assert set(made.facts.params) == {"interpolate", "init_image", "strength", "temperature"}
+    (item,) = loop.items_done()
+    assert set(item.facts.params) == {"interpolate", "init_image", "strength", "temperature"}
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ def test_progress_of_many_steps_rises_over_all_items(
     done = [m.done for m in sent]
     assert done == sorted(done)
     assert len(set(done)) > 20
-    assert steps.made()[-1].done == 33
+    assert steps.items_done()[-1].done == 33
 
 
 def test_previews_are_pictures_on_the_way(steps: Floor) -> None:

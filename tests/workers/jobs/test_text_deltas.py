@@ -93,9 +93,9 @@ def test_a_job_that_begins_anew_tells_nothing_twice(
         if count[0] > 20 and not go_on.is_set():
             reached.set()
             go_on.wait(20)
-        return made(self, *columns)
+        return next_token(self, *columns)
 
-    count, made = [0], Language._next
+    count, next_token = [0], Language._next
     monkeypatch.setattr(Language, "_next", slowed)
     first = writer.worker("one", drain_grace=0.0)
     job = writer.submit(3, 1, MODEL, **ASKED)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from training.data.images.emoji import held_out, load_emoji
-from training.data.images.lexicon import STYLES, names, words
+from training.data.images.lexicon import STYLES, names, word_tokenizer
 from training.recipe import Data
 
 CONTEXT = 64
@@ -97,7 +97,7 @@ def load_named() -> Data:
 @lru_cache(1)
 def _texts() -> tuple[Tensor, Tensor]:
     """The token rows of every picture's texts: (N, SHORTS, SHORT) and (N, LONGS, CONTEXT)."""
-    all_of, known = captioned(), words()
+    all_of, known = captioned(), word_tokenizer()
     shorts, longs = [], []
     for code, style in zip(all_of.hexcodes, all_of.style.tolist(), strict=True):
         seed = hashlib.sha256(f"{code} {style}".encode()).digest()[:8]

@@ -132,7 +132,7 @@ def read_names(package: Path) -> list[Name]:
 
 def plain_hexcode(code: str) -> str:
     """1F600-FE0F -> 1f600: small letters, without the sign that asks for a coloured picture."""
-    return "-".join(part for part in code.lower().split("-") if part != "fe0f")
+    return "-".join(point for point in code.lower().split("-") if point != "fe0f")
 
 
 def plain_name(text: str) -> str:

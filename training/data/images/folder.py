@@ -73,7 +73,9 @@ def files_of(folder: Path, suffixes: Set[str], what: str, besides: str = "") -> 
     if not folder.is_dir():
         raise DataMissing(f"{folder} is {'a file' if folder.exists() else 'not there'}: no folder")
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-    seen = sorted(n for n in names if not any(part.startswith(".") for part in n.split("/")))
+    seen = sorted(
+        n for n in names if not any(component.startswith(".") for component in n.split("/"))
+    )
     files = [name for name in seen if PurePosixPath(name).suffix.lower() in suffixes]
     others = [name for name in seen if name not in {*files, besides}]
     if others:

@@ -63,7 +63,7 @@ def names() -> dict[str, Named]:
 
 
 @lru_cache(1)
-def words() -> WordTokenizer:
+def word_tokenizer() -> WordTokenizer:
     """All words of the emoji's names, then the commonest English ones until the table is full."""
     own: dict[str, None] = dict.fromkeys(words_in(GLUE))
     for text in [*COLOURS, *LOOKS, *(style.replace("-", " ") for style in STYLES)]:
@@ -115,7 +115,9 @@ def phrases() -> tuple[list[str], list[str]]:
         pairs += [(named.caption, named.caption), *((k, k) for k in named.keywords)]
         if named.chinese:
             pairs.append((named.chinese, named.caption))
-    pairs += [(word, word) for word in sorted(words().known) if word.isascii() and word.isalpha()]
+    pairs += [
+        (word, word) for word in sorted(word_tokenizer().known) if word.isascii() and word.isalpha()
+    ]
     pairs += [(text, text) for text in composed(COMPOSED)]
     unique = dict(pairs)
     return list(unique), list(unique.values())

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.data.images.captions import CONTEXT, LONGS, SHORT, SHORTS, captioned
-from training.data.images.lexicon import Named, names, words
+from training.data.images.lexicon import Named, names, word_tokenizer
 
 WHITE = 244  # the least of the three of a pixel that counts as white
 PALE = 0.93  # as bright as this without a colour: what is white in a picture stays so
@@ -201,7 +201,7 @@ def _tokens(texts: list[Texts], rng: np.random.Generator) -> tuple[Tensor, Tenso
         short += [english[i] for i in rng.integers(len(english), size=SHORTS)]
         other = chinese or english
         long += [other[i] for i in rng.integers(len(other), size=LONGS)]
-    known, count = words(), len(texts)
+    known, count = word_tokenizer(), len(texts)
     return (
         known.table(short, SHORT).view(count, SHORTS, SHORT).to(torch.int16),
         known.table(long, CONTEXT).view(count, LONGS, CONTEXT).to(torch.int16),

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.score import Score, part
+from models.score import Score, trimmed
 from training.data.cache import DataMissing
 from training.data.music.build import MINUTES, STYLES, build_music
 from training.data.music.rendering import RATE
@@ -99,7 +99,7 @@ def windows(one: Recording, seconds: float) -> Iterator[tuple[NDArray[np.float32
     heard = Score(one.notes, one.label.tempo)
     for number in range(len(one.sound) // samples):
         first, last = number * seconds, (number + 1) * seconds
-        yield one.sound[number * samples : (number + 1) * samples], part(heard, first, last)
+        yield one.sound[number * samples : (number + 1) * samples], trimmed(heard, first, last)
 
 
 def _columns(

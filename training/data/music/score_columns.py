@@ -33,9 +33,9 @@ def _columns(rows: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
     return filled, torch.tensor(styles)
 
 
-def transposed(words: MusicTokens, tokens: Tensor, rng: torch.Generator) -> Tensor:
+def transposed(tokenizer: MusicTokens, tokens: Tensor, rng: torch.Generator) -> Tensor:
     """Each piece (B, T) some semitones up or down, all within bounds alike, its key with it."""
-    first = words.first["pitch"]
+    first = tokenizer.first["pitch"]
     pitch = tokens - first
     pitched = (pitch >= 0) & (pitch < 128)
     low = torch.where(pitched, pitch, 127).amin(1)
@@ -45,14 +45,14 @@ def transposed(words: MusicTokens, tokens: Tensor, rng: torch.Generator) -> Tens
     by = down + (torch.rand(len(tokens), generator=rng) * room).long()
     moved = torch.where(pitched, tokens + by[:, None], tokens)
     column = FACTS.index("key")
-    key = tokens[:, column] - words.token("key", 1)  # below 0 if it is not known
+    key = tokens[:, column] - tokenizer.token("key", 1)  # below 0 if it is not known
     tonics = len(TONICS)
     other = key // tonics * tonics + (key + by) % tonics
-    moved[:, column] = torch.where(key >= 0, words.token("key", 1) + other, tokens[:, column])
+    moved[:, column] = torch.where(key >= 0, tokenizer.token("key", 1) + other, tokens[:, column])
     return moved
 
 
-def cropped(words: MusicTokens, tokens: Tensor, size: int, rng: torch.Generator) -> Tensor:
+def cropped(tokenizer: MusicTokens, tokens: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """Of each piece (B, T) its prefix and what follows from some bar on, (B, size).
 
     From the first bar if all of it has room, and from none so late that there would be room for the
@@ -60,7 +60,7 @@ def cropped(words: MusicTokens, tokens: Tensor, size: int, rng: torch.Generator)
     """
     start, whole = len(FACTS), tokens.shape[1]
     room = size - start
-    bars = tokens == words.token("bar", 0)
+    bars = tokens == tokenizer.token("bar", 0)
     length = (tokens != PAD).sum(1)
     index = torch.arange(whole)
     enough = bars & (index >= (length - room)[:, None])  # bars from which the rest has room

@@ -65,12 +65,12 @@ def composed(style: str, most: int | None = None) -> TokenColumns:
     tokens."""
     kept: list[list[int]] = []
     test: list[bool] = []
-    words, tell = vocabulary(), now_and_then()
+    tokenizer, tell = vocabulary(), now_and_then()
     names = STYLES[style].names()[: most or MOST.get(style)]
     for number, name in enumerate(names, 1):
         try:
             piece = STYLES[style].compose(name)
-            kept.append(words.encode(piece.score, style))
+            kept.append(tokenizer.encode(piece.score, style))
             test.append(held_out(piece.kin))
         except (tunes.UnreadableTune, ScoreError) as error:
             log.warning("left out: %s: %s", name, error)

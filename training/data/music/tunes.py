@@ -116,8 +116,8 @@ def _score(name: str, parsed: Any, program: int, pace: tuple[int, int] | None) -
 
 def _notes(parsed: Any) -> Iterator[tuple[float, float, int]]:
     """Onset and length in quarter notes, and pitch; grace notes, without length, are left out."""
-    for part in parsed.parts:
-        for note in part.stripTies().flatten().notes:
+    for voice in parsed.parts:
+        for note in voice.stripTies().flatten().notes:
             length = float(note.duration.quarterLength)
             if length > 0 and "ChordSymbol" not in note.classes:
                 for pitch in note.pitches:

@@ -71,5 +71,5 @@ def read_captions(folder: Path, files: list[str]) -> dict[str, str]:
 
 
 def _said(name: str) -> str:
-    words = PurePosixPath(name).stem.replace("_", " ").replace("-", " ").split()
-    return " ".join(word for word in words if not word.isdigit()) or PurePosixPath(name).stem
+    names = PurePosixPath(name).stem.replace("_", " ").replace("-", " ").split()
+    return " ".join(word for word in names if not word.isdigit()) or PurePosixPath(name).stem

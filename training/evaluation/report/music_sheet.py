@@ -11,7 +11,7 @@ from models.audio.wavenet import WaveNet
 from models.checkpoint.header import Header
 from models.engine.flow import Family
 from models.music.composer import Composer
-from models.score import Score, part
+from models.score import Score, trimmed
 from training.data.music.audio_columns import heard_of
 from training.data.music.build import STYLES
 from training.evaluation.audio_player import (
@@ -80,7 +80,7 @@ def _spectrogram(sound: Tensor, rate: int) -> Tensor:
 
 
 def _notes(score: Score, seconds: float) -> Tensor:
-    return whole_picture(part(score, 0, seconds), seconds, HEIGHT, WIDTH)
+    return whole_picture(trimmed(score, 0, seconds), seconds, HEIGHT, WIDTH)
 
 
 def _side_by_side(

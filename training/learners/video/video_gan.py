@@ -59,7 +59,7 @@ class VideoGANLearner(Resumable):
         self.frame_critic = initialise(FrameCritic(**judge, **seen), rng).to(device)
         self.average = GeneratorAverage(self.generator, settings.half_life)
         self.settings, self.device = settings, device
-        self.last_texts = torch.zeros(1, self.generator.told)
+        self.last_texts = torch.zeros(1, self.generator.cond_dim)
         self.generator_optimiser = self._adam([self.generator], settings.generator_rate)
         critics: list[nn.Module] = [self.critic, self.frame_critic]
         self.critic_optimiser = self._adam(critics, settings.critic_rate)
@@ -88,7 +88,7 @@ class VideoGANLearner(Resumable):
     def _drawn_texts(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """One of its texts for every clip."""
         rows = len(batch[0])
-        if not self.generator.told:
+        if not self.generator.cond_dim:
             return torch.empty(rows, 0, device=self.device)
         pick = torch.randint(batch[1].shape[1], (rows,), generator=rng)
         self.last_texts = batch[1][torch.arange(rows), pick].float()
@@ -126,7 +126,7 @@ class VideoGANLearner(Resumable):
         on_real, on_fake = self._judge(real, cond, rng), self._judge(fake, cond, rng)
         pairs = zip(on_real, on_fake, strict=True)
         loss = sum((logistic_discriminator(r, f).mean() for r, f in pairs), torch.zeros(()))
-        if self.generator.told:
+        if self.generator.cond_dim:
             wrong = self._judge(real, cond.roll(1, 0), rng)
             loss = loss + sum(F.softplus(w).mean() for w in wrong) / 2
         self.critic_optimiser.zero_grad(set_to_none=True)

@@ -115,7 +115,7 @@ def _encode(texts: list[str]) -> dict[str, Tensor]:
     text_tower = load_text_tower(torch.device("cpu"))
     states, pooled, length = [], [], []
     for start in range(0, len(texts), 256):
-        tokens = text_tower.words.table(texts[start : start + 256], LONGEST)
+        tokens = text_tower.tokenizer.table(texts[start : start + 256], LONGEST)
         cond = text_tower.encode(tokens)
         inside = tokens != 0
         states.append(cond.states[inside].half())

@@ -62,7 +62,7 @@ def embed_images(clip: FrozenTextTower, images: Tensor) -> Tensor:
 
 def embed_texts(clip: FrozenTextTower, texts: list[str]) -> Tensor:
     """Returns (N, embed_dim), of length 1."""
-    tokens = clip.words.table(texts, clip.context)
+    tokens = clip.tokenizer.table(texts, clip.context)
     return torch.cat([clip.encode(batch).pooled for batch in torch.split(tokens, ROWS)])
 
 

@@ -64,12 +64,12 @@ def hashes(notes: Runs, length: int) -> Runs:
     return runs
 
 
-def runs_of(words: MusicTokens, tokens: NDArray[np.integer]) -> Runs:
+def runs_of(tokenizer: MusicTokens, tokens: NDArray[np.integer]) -> Runs:
     """A piece's pitched notes after the first, each as one number."""
-    first = np.array(list(words.first.values()))
+    first = np.array(list(tokenizer.first.values()))
     kind = np.searchsorted(first, tokens, side="right") - 1
     value = tokens.astype(np.int64) - first[kind]
-    names = list(words.first)
+    names = list(tokenizer.first)
     over, under = METERS[int(value[names.index("meter") == kind][0])]
     bars = np.cumsum(kind == names.index("bar"))
     start = (bars - 1) * (STEPS * 4 * over // under)

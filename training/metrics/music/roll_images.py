@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.music.piano_roll import DRUM_GROUPS, drum_roll, piano_roll
-from models.score import DRUMS, Score, part
+from models.score import DRUMS, Score, trimmed
 
 SIDE = 64
 DRUM_ROWS = len(DRUM_GROUPS) + 1
@@ -16,7 +16,7 @@ PITCHES = range(36, 36 + SIDE - DRUM_ROWS)  # others are not shown
 
 def roll_pictures(scores: Sequence[Score], seconds: float) -> Tensor:
     """Returns the first seconds of each score, (N, 1, 64, 64) in [0, 1]; onsets are bright."""
-    return torch.stack([_picture(part(score, 0, seconds), SIDE / seconds) for score in scores])
+    return torch.stack([_picture(trimmed(score, 0, seconds), SIDE / seconds) for score in scores])
 
 
 def whole_picture(score: Score, seconds: float, height: int, width: int) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 
 from models.checkpoint.header import COMPONENTS, Header
 from training.data.images.captions import CONTEXT, load_captioned
-from training.data.images.lexicon import ROWS, taught, words
+from training.data.images.lexicon import ROWS, taught, word_tokenizer
 from training.learners.clip import CLIPObjective, CLIPSettings
 from training.learners.standard import StandardLearner
 from training.metrics.image.clip_retrieval import measure_retrieval
@@ -51,7 +51,7 @@ RECIPE = Recipe(
     folder=COMPONENTS,
     data=load,
     learner=lambda card, device: StandardLearner(
-        CLIPObjective(card, words(), SETTINGS, device, taught())
+        CLIPObjective(card, word_tokenizer(), SETTINGS, device, taught())
     ),
     card=CARD,
     settings=asdict(SETTINGS),

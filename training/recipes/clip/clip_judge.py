@@ -5,7 +5,7 @@ from typing import Any
 
 from models.checkpoint.header import Header
 from training.data.images.captions import load_captioned
-from training.data.images.lexicon import words
+from training.data.images.lexicon import word_tokenizer
 from training.learners.clip import CLIPObjective, CLIPSettings
 from training.learners.standard import StandardLearner
 from training.metrics.image.clip_retrieval import measure_retrieval
@@ -41,7 +41,9 @@ RECIPE = Recipe(
     id="clip-judge",
     folder=JUDGES,
     data=load,
-    learner=lambda card, device: StandardLearner(CLIPObjective(card, words(), SETTINGS, device)),
+    learner=lambda card, device: StandardLearner(
+        CLIPObjective(card, word_tokenizer(), SETTINGS, device)
+    ),
     card=CARD,
     settings=asdict(SETTINGS),
     steps=STEPS,

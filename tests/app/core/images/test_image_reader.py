@@ -300,7 +300,7 @@ def deep(kind: int, rows: list[list[int]], clear: list[int]) -> bytes:
     size = struct.pack(">IIBBBBB", len(rows[0]) // channels, len(rows), 16, kind, 0, 0, 0)
     parts = [(b"IHDR", size), (b"tRNS", struct.pack(f">{channels}H", *clear))]
     parts += [(b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in parts)
 
 
 def test_of_16_bits_just_the_clear_colour_lies_on_white() -> None:

@@ -11,7 +11,7 @@ from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.params.diffusion import StableDiffusionParams
 from tests.atelier.commands import Said, atelier, refused
-from tests.models.convert.test_open_clip import TINY, made, written
+from tests.models.convert.test_open_clip import TINY, net_of, written
 from tests.models.families import load_family, tiny_checkpoint, tiny_guided
 from tests.models.stable import tiny_folder
 
@@ -61,7 +61,7 @@ def test_what_can_not_be_imported_is_one_line(folder: Path, tmp_path: Path) -> N
 
 
 def test_a_model_of_open_clip_becomes_a_part(tmp_path: Path) -> None:
-    source = written(tmp_path, TINY, made(TINY).state_dict())
+    source = written(tmp_path, TINY, net_of(TINY).state_dict())
     out = tmp_path / "checkpoints"
     command = ("import", "open-clip", source.name, source.weights, "--out", out, "--id", "tiny")
     said = atelier(*command, "--licence", "MIT", "--title", "Tiny")

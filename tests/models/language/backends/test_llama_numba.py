@@ -43,21 +43,21 @@ def peer_of(config: dict[str, Any], dtype: torch.dtype = torch.float32) -> Any:
     """transformers' net, its weights such that nothing is silent, of this precision at most."""
     options, maker = dict(config), AutoModelForCausalLM
     torch.manual_seed(2)
-    made: Any = maker.from_config(AutoConfig.for_model(options.pop("model_type"), **options))
+    peer: Any = maker.from_config(AutoConfig.for_model(options.pop("model_type"), **options))
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in peer.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.15)
             parameter.copy_(parameter.to(dtype))
-    return made.eval()
+    return peer.eval()
 
 
-def net_of(peer: Any, dtype: torch.dtype = torch.float32, **place: Any) -> LlamaNet:
+def net_of(peer: Any, dtype: torch.dtype = torch.float32, **placement: Any) -> LlamaNet:
     options = peer.config.to_dict()
     shape = Shape.of(options)
     assert shape is not None
     tied = peer.all_tied_weights_keys
     weights = {n: t.to(dtype) for n, t in peer.state_dict().items() if n not in tied}
-    net = LlamaNet(shape, weights, Placement(torch.device("cpu"), **place), 90)
+    net = LlamaNet(shape, weights, Placement(torch.device("cpu"), **placement), 90)
     net.allocate(3)
     return net
 
@@ -105,10 +105,12 @@ def test_bytes_are_near_and_each_output_has_a_scale() -> None:
     assert 0 < (got - want).abs().mean() < 0.05 * want.std()
 
 
-@pytest.mark.parametrize("words", [None, torch.int8])
+@pytest.mark.parametrize("language_dtype", [None, torch.int8])
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 8, 9])
-def test_a_row_has_the_same_bits_in_any_batch(rows: int, words: torch.dtype | None) -> None:
-    net = net_of(peer_of({**SMALL, **KINDS["shared by five"]}), language_dtype=words)
+def test_a_row_has_the_same_bits_in_any_batch(
+    rows: int, language_dtype: torch.dtype | None
+) -> None:
+    net = net_of(peer_of({**SMALL, **KINDS["shared by five"]}), language_dtype=language_dtype)
     with torch.inference_mode():
         alone = logits_of(net, TOKENS[:20], slot=2)
         many, slots = TOKENS[:1].repeat(rows), torch.zeros(rows, dtype=torch.int64)

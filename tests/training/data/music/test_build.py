@@ -28,8 +28,8 @@ class Stopped(Exception):
     pass
 
 
-def works(record: Callable[[str], Recording] = hummed, made: str = "by a test") -> Works:
-    return Works(NAMES, record, made)
+def works(record: Callable[[str], Recording] = hummed, synth: str = "by a test") -> Works:
+    return Works(NAMES, record, synth)
 
 
 def put_program(folder: Path, name: str, script: str = "") -> None:
@@ -125,7 +125,7 @@ def test_a_piece_that_can_not_be_read_is_told_and_left_out(
 def test_shards_that_were_made_otherwise_are_not_gone_on_with(tmp_path: Path) -> None:
     build(tmp_path, {"jazz": works()}, 0.1)
     with pytest.raises(DataMissing, match="made with by a test, not another font; delete"):
-        build(tmp_path, {"jazz": works(made="another font")}, 0.1)
+        build(tmp_path, {"jazz": works(synth="another font")}, 0.1)
     (shard,) = shards_of(tmp_path / "jazz")
     shard.write_bytes(shard.read_bytes()[:100])
     with pytest.raises(DataMissing, match="is damaged, delete it"):
@@ -217,17 +217,17 @@ def played_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("played_silence")
 def test_what_a_corpus_lacks_of_what_is_asked_for_is_built(tmp_path: Path) -> None:
     build_music(0.05, ["jazz"])
-    place = tmp_path / "cache/music"
-    assert summary(place)[1:] == [("jazz", "0.1", "1", "0")]
+    folder = tmp_path / "cache/music"
+    assert summary(folder)[1:] == [("jazz", "0.1", "1", "0")]
     with pytest.raises(DataMissing, match="music has no folk; there are jazz"):
-        open_corpus(place, ["folk", "jazz"])
+        open_corpus(folder, ["folk", "jazz"])
     whole = built_corpus(minutes=0.15)
     assert whole.styles == ("folk", "jazz")
     assert [len(list(whole.recordings(style))) for style in whole.styles] == [3, 3]
-    before = {path: path.stat().st_mtime_ns for path in place.rglob("*.safetensors")}
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
     assert built_corpus(["jazz"], 0.1).styles == ("jazz",)
     assert built_corpus(minutes=0.1) == whole
-    assert {path: path.stat().st_mtime_ns for path in place.rglob("*.safetensors")} == before
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == before
 
 
 @pytest.mark.usefixtures("played_silence")

@@ -38,9 +38,9 @@ def middle(picture: Tensor, x: int = 32, y: int = 32) -> list[int]:
 
 
 def test_white_stays_white_and_what_is_drawn_takes_the_colour() -> None:
-    made = in_colour(disc((40, 90, 220), hole=5), RED)
-    assert torch.equal(made.amin(0) == 255, disc((0, 0, 0), hole=5).amin(0) == 255)
-    r, g, b = middle(made, x=42)
+    picture = in_colour(disc((40, 90, 220), hole=5), RED)
+    assert torch.equal(picture.amin(0) == 255, disc((0, 0, 0), hole=5).amin(0) == 255)
+    r, g, b = middle(picture, x=42)
     assert r > 180
     assert max(g, b) < 90
 
@@ -58,13 +58,13 @@ def test_the_ground_is_white_from_the_edge_on() -> None:
     assert torch.equal(area, disc((10, 10, 10)).amin(0) == 255)
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.ways[0])
-def test_two_things_are_both_there(place: compositions.Arrangement) -> None:
-    made = compose_pair(disc((220, 0, 0)), disc((0, 0, 220)), place)
-    side, left, top = place.second
-    assert middle(made, left + side // 2, top + side // 2)[2] > 150
-    assert ((made[0] > 150) & (made[2] < 90)).float().mean() > 0.05
-    assert middle(made, 63, 0) == [255, 255, 255]
+@pytest.mark.parametrize("arrangement", PLACES, ids=lambda arrangement: arrangement.ways[0])
+def test_two_things_are_both_there(arrangement: compositions.Arrangement) -> None:
+    picture = compose_pair(disc((220, 0, 0)), disc((0, 0, 220)), arrangement)
+    side, left, top = arrangement.second
+    assert middle(picture, left + side // 2, top + side // 2)[2] > 150
+    assert ((picture[0] > 150) & (picture[2] < 90)).float().mean() > 0.05
+    assert middle(picture, 63, 0) == [255, 255, 255]
 
 
 def test_columns_are_those_of_captions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,18 +81,18 @@ def test_columns_are_those_of_captions(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(compositions, "captioned", lambda: all_of)
     monkeypatch.setattr(compositions, "names", lambda: NAMES)
-    monkeypatch.setattr(compositions, "words", Table)
-    made = compose(torch.tensor([0, 1, 2, 4]), 5, 7)  # the abacus and the last dog are held out
-    assert [tuple(c.shape) for c in made] == [
+    monkeypatch.setattr(compositions, "word_tokenizer", Table)
+    columns = compose(torch.tensor([0, 1, 2, 4]), 5, 7)  # the abacus and the last dog are held out
+    assert [tuple(c.shape) for c in columns] == [
         (12, 3, 64, 64),
         (12,),
         (12,),
         (12, 12, 24),
         (12, 8, 64),
     ]
-    assert [c.dtype for c in made[3:]] == [torch.int16, torch.int16]
-    assert set(made[1].tolist()) <= {0, 1, 4}
+    assert [c.dtype for c in columns[3:]] == [torch.int16, torch.int16]
+    assert set(columns[1].tolist()) <= {0, 1, 4}
     assert not any("Malawi" in text or "abacus" in text for text in asked)
     assert any("苹果" in text for text in asked)
     again = compose(torch.tensor([0, 1, 2, 4]), 5, 7)
-    assert all(torch.equal(a, b) for a, b in zip(made, again, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(columns, again, strict=True))

@@ -75,12 +75,12 @@ def test_it_begins_as_the_painter_of_each_frame(components: Path) -> None:
     rng = torch.Generator().manual_seed(1)
     x = torch.randn(2, 8, 4, 8, 8, generator=rng)
     t, style = torch.tensor([10.0, 700.0]), torch.tensor([0, 2])
-    words = made_up.texts(2).condition(torch.tensor([1, 2]))
-    expected = load_guess()(words.pooled, style)
+    cond = made_up.texts(2).condition(torch.tensor([1, 2]))
+    expected = load_guess()(cond.pooled, style)
     with torch.no_grad():
-        said = learner.net.eval()(x, t, style, words, expected)
+        said = learner.net.eval()(x, t, style, cond, expected)
         for frame in range(8):
-            alone = painted.eval()(x[:, frame], t, style, words, expected)
+            alone = painted.eval()(x[:, frame], t, style, cond, expected)
             assert torch.allclose(said[:, frame], alone, atol=1e-5)
 
 

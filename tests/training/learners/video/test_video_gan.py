@@ -34,8 +34,8 @@ def learner(width: int) -> VideoGANLearner:
 
 
 def vectors(count: int) -> torch.Tensor:
-    words = made_up.texts(count)
-    return words.pooled[words.clip_texts]
+    texts = made_up.texts(count)
+    return texts.pooled[texts.clip_texts]
 
 
 @pytest.mark.slow
