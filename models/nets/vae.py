@@ -20,7 +20,7 @@ class VAENet(nn.Module):
 
     def __init__(  # noqa: PLR0913, PLR0917 - as many measures as a net has
         self,
-        kind: Literal["conv", "mlp"] = "conv",
+        kind: Literal["conv", "mlp", "broadcast"] = "conv",
         size: int = 28,
         channels: int = 1,
         width: int = 32,
@@ -32,13 +32,15 @@ class VAENet(nn.Module):
         attributes: int = 0,
     ) -> None:
         super().__init__()
-        if kind not in ("conv", "mlp"):
-            raise ValueError(f"kind must be conv or mlp, not {kind}")
+        if kind not in ("conv", "mlp", "broadcast"):
+            raise ValueError(f"kind must be conv, mlp or broadcast, not {kind}")
         if likelihood not in ("bernoulli", "gaussian"):
             raise ValueError(f"likelihood must be bernoulli or gaussian, not {likelihood}")
         self.latent, self.shape = latent, (channels, size, size)
         if kind == "conv":
             self.encoder, self.decoder = _convolutional(size, channels, width, latent, halvings)
+        elif kind == "broadcast":
+            self.encoder, self.decoder = _broadcast(size, channels, width, latent)
         else:
             self.encoder, self.decoder = _connected(size, channels, width, latent)
         self.logvar = nn.Parameter(torch.zeros(())) if likelihood == "gaussian" else None
@@ -115,3 +117,60 @@ def _connected(
         nn.Unflatten(1, (channels, size, size)),
     )
     return encoder, decoder
+
+
+FOLD = 4
+"""The side, in pixels, of the patches that a broadcast net works on."""
+
+
+class BroadcastDecoder(nn.Module):
+    """Latents (B, latent) to logits (B, channels, size, size), one patch of 4x4 pixels at a time.
+
+    Every patch gets the same latents and its own place, and the same layers draw it: the spatial
+    broadcast decoder of Watters et al. 2019 (1901.07017), with patches for pixels.
+    """
+
+    def __init__(self, size: int, channels: int, width: int, latent: int) -> None:
+        super().__init__()
+        self.side = size // FOLD
+        steps = torch.arange(self.side, dtype=torch.float32) - (self.side - 1) / 2
+        down, across = torch.meshgrid(steps, steps, indexing="ij")
+        self.register_buffer("grid", torch.stack([across, down], 2).flatten(0, 1))
+        self.latents = nn.Linear(latent, width)
+        self.position = nn.Linear(2, width, bias=False)
+        self.layers = nn.Sequential(
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, channels * FOLD * FOLD),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        patches = self.layers(self.latents(z)[:, None] + self.position(self.grid))
+        rows = patches.transpose(1, 2).unflatten(2, (self.side, self.side))
+        return nn.functional.pixel_shuffle(rows, FOLD)
+
+
+def _broadcast(
+    size: int, channels: int, width: int, latent: int
+) -> tuple[nn.Sequential, BroadcastDecoder]:
+    """Two strided convolutions over patches inwards; outwards, the same layers for every patch."""
+    if size < 1 or size % (4 * FOLD):
+        raise ValueError(f"size must be a multiple of {4 * FOLD}, not {size}")
+    side = size // (4 * FOLD)
+    encoder = nn.Sequential(
+        nn.PixelUnshuffle(FOLD),
+        nn.Conv2d(channels * FOLD * FOLD, width, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(width, width, 3, 2, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(width * side * side, 4 * width),
+        nn.ReLU(),
+        nn.Linear(4 * width, 2 * latent),
+    )
+    return encoder, BroadcastDecoder(size, channels, width, latent)

@@ -4,7 +4,7 @@ import torch
 from models.nets.dcgan import Discriminator, Generator
 from models.nets.gan import critic_of, generator_of
 from models.nets.unet import TextCondition, UNet, sinusoids
-from models.nets.vae import VAENet
+from models.nets.vae import BroadcastDecoder, VAENet
 
 TUTORIAL = {  # the generator of the PyTorch DCGAN tutorial, at nz=100, ngf=64, nc=3
     "main.0.weight": (100, 512, 4, 4),
@@ -63,11 +63,30 @@ def test_vae_refuses_a_size_it_cannot_halve_twice() -> None:
         VAENet(size=30)
 
 
-@pytest.mark.parametrize("kind", ["conv", "mlp"])
+@pytest.mark.parametrize("size", [0, 24, 60])
+def test_a_broadcast_vae_refuses_a_size_that_its_patches_do_not_fill(size: int) -> None:
+    with pytest.raises(ValueError, match=f"a multiple of 16, not {size}"):
+        VAENet(kind="broadcast", size=size)
+
+
+def test_a_broadcast_decoder_draws_each_patch_from_the_latents_and_its_place() -> None:
+    decoder = VAENet(kind="broadcast", size=32, channels=3, width=8, latent=5).decoder
+    assert isinstance(decoder, BroadcastDecoder)
+    z = torch.randn(2, 5)
+    whole = decoder(z)
+    assert whole.shape == (2, 3, 32, 32)
+    for row, down, across in ((0, 0, 0), (1, 2, 5), (0, 7, 3)):
+        place = torch.tensor([across - 3.5, down - 3.5])
+        patch = decoder.layers(decoder.latents(z[row]) + decoder.position(place))
+        expected = whole[row, :, 4 * down : 4 * down + 4, 4 * across : 4 * across + 4]
+        assert torch.allclose(patch.unflatten(0, (3, 4, 4)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["conv", "mlp", "broadcast"])
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
-def test_both_forms_of_vae_under_both_likelihoods(kind: str, likelihood: str) -> None:
-    net = VAENet(kind=kind, size=12, channels=3, width=8, latent=5, likelihood=likelihood)  # type: ignore[arg-type]
-    x = torch.rand(2, 3, 12, 12)
+def test_all_forms_of_vae_under_both_likelihoods(kind: str, likelihood: str) -> None:
+    net = VAENet(kind=kind, size=16, channels=3, width=8, latent=5, likelihood=likelihood)  # type: ignore[arg-type]
+    x = torch.rand(2, 3, 16, 16)
     assert net(x).shape == x.shape
     assert (net.logvar is not None) == (likelihood == "gaussian")
 

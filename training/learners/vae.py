@@ -16,7 +16,13 @@ from training.loop.state import Resumable, Stateful, state_on_cpu
 from training.metrics.image.disentanglement import measure_disentanglement
 from training.optim.amp import mixed
 from training.optim.init import initialise
-from training.optim.losses import bernoulli_nll, gaussian_nll, kl_to_standard_normal, pixel_entropy
+from training.optim.losses import (
+    bernoulli_nll,
+    gaussian_nll,
+    kl_to_standard_normal,
+    pixel_entropy,
+    total_correlation,
+)
 from training.optim.schedules import set_rate, warm_cosine
 from training.recipe import Batch, Data, TrainedWeights
 
@@ -29,12 +35,15 @@ class VAESettings:
     """The rate is Adam's; it falls along a cosine to nothing over `steps`.
 
     The KL term is weighed by beta (Higgins et al. 2017), rising in a line over the first `warmup`
-    steps (Bowman et al. 2016, 1511.06349, section 3.1).
+    steps (Bowman et al. 2016, 1511.06349, section 3.1). A `correlation` above 1 weighs the part of
+    the KL term that is the latents' total correlation by so much (Chen et al. 2018, 1802.04942,
+    equation 4); it rises in the same way.
     """
 
     steps: int
     rate: float = 1e-3
     beta: float = 1.0
+    correlation: float = 1.0
     warmup: int = 0
     seed: int = 0
 
@@ -55,17 +64,22 @@ class VAELearner(Resumable):
         with mixed(self.device):
             mu, logvar = (output.float() for output in self.net.encode(x))
             eps = torch.randn(mu.shape, generator=rng).to(self.device)
-            logits = self.net.decode(mu + eps * (logvar / 2).exp()).float()
+            z = mu + eps * (logvar / 2).exp()
+            logits = self.net.decode(z).float()
         reconstruction = reconstruction_nll(self.net, logits, x).mean()
         kl = kl_to_standard_normal(mu, logvar).mean()
-        weight = self.settings.beta * min(1.0, (self.steps + 1) / max(1, self.settings.warmup))
+        penalty = self.settings.beta * kl
+        if self.settings.correlation > 1:
+            excess = total_correlation(z, mu, logvar).mean()
+            penalty = penalty + (self.settings.correlation - 1) * excess
+        loss = reconstruction + min(1.0, (self.steps + 1) / max(1, self.settings.warmup)) * penalty
         self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(reconstruction + weight * kl)
+        torch.autograd.backward(loss)
         factor = warm_cosine(self.steps, self.settings.steps)
         set_rate(self.optimiser, self.settings.rate * factor)
         self.optimiser.step()
         self.steps += 1
-        return {"loss": (reconstruction + weight * kl).item(), "kl": kl.item()}
+        return {"loss": loss.item(), "kl": kl.item()}
 
     @torch.no_grad()
     def sample(self, rows: int, rng: torch.Generator) -> Tensor:

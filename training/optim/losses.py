@@ -16,6 +16,18 @@ def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
 
 
+def total_correlation(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """An estimate of KL(q(z) || prod_i q(z_i)) in nats at each row: three of (B, latent) -> (B,).
+
+    q(z) is the mean of N(mu, exp logvar) over the batch. Chen et al. 2018 (1802.04942), equation
+    S3, weigh it by the size of the data set, which changes the value by a constant and no gradient.
+    """
+    apart = (z[:, None] - mu).square() * (-logvar).exp()
+    densities = -0.5 * (apart + logvar + math.log(2 * math.pi))  # (B, B, latent)
+    joint = densities.sum(2).logsumexp(1) - math.log(len(z))
+    return joint - (densities.logsumexp(1) - math.log(len(z))).sum(1)
+
+
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
     """-log p(x|z) in nats, summed over the picture: (B, C, H, W) -> (B,).
 

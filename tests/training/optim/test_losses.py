@@ -14,6 +14,7 @@ from training.optim.losses import (
     nonsaturating_generator,
     pixel_entropy,
     r1_penalty,
+    total_correlation,
     wasserstein_critic,
     wasserstein_generator,
 )
@@ -27,6 +28,32 @@ def test_kl_equals_that_of_torch_distributions() -> None:
 
 def test_kl_of_the_prior_is_zero() -> None:
     assert torch.equal(kl_to_standard_normal(torch.zeros(2, 3), torch.zeros(2, 3)), torch.zeros(2))
+
+
+def test_total_correlation_is_what_the_densities_give() -> None:
+    mu, logvar, z = (torch.randn(4, 3, dtype=torch.float64) for _ in range(3))
+    normals = [
+        [Normal(m, (v / 2).exp()) for m, v in zip(*row, strict=True)]
+        for row in zip(mu, logvar, strict=True)
+    ]
+    expected = []
+    for row in z:
+        density = torch.stack(
+            [
+                torch.stack([n.log_prob(x).exp() for n, x in zip(rest, row, strict=True)])
+                for rest in normals
+            ]
+        )
+        expected.append(density.prod(1).mean().log() - density.mean(0).log().sum())
+    assert torch.allclose(total_correlation(z, mu, logvar), torch.stack(expected))
+
+
+def test_total_correlation_is_that_of_latents_that_agree_or_ignore_each_other() -> None:
+    rng = torch.Generator().manual_seed(0)
+    a, b = (torch.randint(2, (4000,), generator=rng).float() for _ in range(2))
+    logvar = torch.full((4000, 2), -8.0)
+    for z, expected in ((torch.stack([a, b], 1), 0.0), (torch.stack([a, a], 1), math.log(2))):
+        assert abs(total_correlation(z, z, logvar).mean().item() - expected) < 0.01
 
 
 def test_reconstruction_is_the_likelihood_of_binary_pixels() -> None:

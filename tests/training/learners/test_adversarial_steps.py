@@ -1,0 +1,224 @@
+"""A whole step of each adversarial recipe, beside the same step written by hand.
+
+The hand-written step takes gradients with `torch.autograd.grad`, and moves the weights by the
+formulas of Adam (Kingma and Ba 2015, algorithm 1) and RMSprop (Hinton's lecture 6e).
+"""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.checkpoint.header import Header
+from tests.training import clips as made_up
+from training.learners.gan import GANLearner, GANSettings
+from training.learners.video.video_gan import VideoGANLearner, VideoGANSettings
+from training.optim.augment import diff_augment, diff_augment_clips
+from training.recipes.image import (
+    cgan_fashion,
+    dcgan_emoji,
+    gan_fashion,
+    wgan_fashion,
+    wgan_gp_fashion,
+)
+
+CPU = torch.device("cpu")
+RECIPES = [gan_fashion, cgan_fashion, wgan_fashion, wgan_gp_fashion, dcgan_emoji]
+SMALL = {"mlp": {"hidden": 8, "size": 8}, "conv": {"width": 4, "size": 8}}
+SMALL["dcgan"] = {"width": 4, "size": 16}
+
+
+class Adam:
+    """Adam without weight decay, for a list of weights."""
+
+    def __init__(self, rate: float, beta1: float, beta2: float) -> None:
+        self.rate, self.beta1, self.beta2 = rate, beta1, beta2
+        self.count, self.mean, self.square = 0, [0.0], [0.0]
+
+    def move(self, weights: list[Tensor], gradients: list[Tensor]) -> None:
+        if not self.count:
+            self.mean, self.square = [0.0] * len(weights), [0.0] * len(weights)
+        self.count += 1
+        for i, (weight, g) in enumerate(zip(weights, gradients, strict=True)):
+            self.mean[i] = self.beta1 * self.mean[i] + (1 - self.beta1) * g  # type: ignore[call-overload]
+            self.square[i] = self.beta2 * self.square[i] + (1 - self.beta2) * g * g  # type: ignore[call-overload]
+            mean = self.mean[i] / (1 - self.beta1**self.count)
+            square = torch.as_tensor(self.square[i] / (1 - self.beta2**self.count))
+            weight.data -= self.rate * mean / (square.sqrt() + 1e-8)
+
+
+class RMSprop:
+    """RMSprop with torch's smoothing constant."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate, self.square = rate, [0.0]
+
+    def move(self, weights: list[Tensor], gradients: list[Tensor]) -> None:
+        if len(self.square) != len(weights):
+            self.square = [0.0] * len(weights)
+        for i, (weight, g) in enumerate(zip(weights, gradients, strict=True)):
+            self.square[i] = 0.99 * self.square[i] + 0.01 * g * g  # type: ignore[call-overload]
+            weight.data -= self.rate * g / (torch.as_tensor(self.square[i]).sqrt() + 1e-8)
+
+
+def optimiser(settings: GANSettings, rate: float) -> Adam | RMSprop:
+    if settings.optimiser == "rmsprop":
+        return RMSprop(rate)
+    return Adam(rate, settings.beta1, settings.beta2)
+
+
+def weights_of(net: nn.Module) -> list[Tensor]:
+    return list(net.parameters())
+
+
+def critic_loss(settings: GANSettings, real: Tensor, fake: Tensor) -> Tensor:
+    if settings.loss == "wasserstein":
+        return fake.mean() - real.mean()
+    return -(real.sigmoid().log() + (1 - fake.sigmoid()).log()).mean()
+
+
+def slope(critic: nn.Module, x: Tensor, label: Tensor) -> Tensor:
+    """The length of each row's gradient."""
+    x = x.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x, label).sum(), x, create_graph=True)
+    return (gradient**2).flatten(1).sum(1).sqrt()
+
+
+class ByHand:
+    """The nets of a learner, trained by hand."""
+
+    def __init__(self, learner: GANLearner) -> None:
+        self.settings, self.latent = learner.settings, learner.latent
+        self.generator = copy.deepcopy(learner.generator)
+        self.critic = copy.deepcopy(learner.critic)
+        self.average = [weight.detach().clone() for weight in self.generator.parameters()]
+        self.for_generator = optimiser(self.settings, self.settings.generator_rate)
+        self.for_critic = optimiser(self.settings, self.settings.critic_rate)
+        self.count = 0
+
+    def step(self, pictures: Tensor, label: Tensor, rng: torch.Generator) -> None:
+        s = self.settings
+        real = pictures.float() / 127.5 - 1
+        if s.mirror:
+            flip = torch.rand(len(real), 1, 1, 1, generator=rng) < 0.5
+            real = torch.where(flip, real.flip(3), real)
+        rows = len(real) // s.critic_steps
+        for i in range(s.critic_steps):
+            x, y = real[i * rows : (i + 1) * rows], label[i * rows : (i + 1) * rows]
+            fake = self.generator(torch.randn(rows, self.latent, generator=rng), y)
+            self.improve_critic(x, fake.detach(), y, rng)
+        verdict = self.critic(self.seen(fake, rng), y)
+        loss = -verdict.mean() if s.loss == "wasserstein" else -verdict.sigmoid().log().mean()
+        weights = weights_of(self.generator)
+        self.for_generator.move(weights, list(torch.autograd.grad(loss, weights)))
+        self.count += 1
+        half_life = min(s.half_life, 0.05 * self.count * rows)
+        kept = 0.5 ** (rows / half_life)
+        self.average = [
+            kept * a + (1 - kept) * w for a, w in zip(self.average, weights, strict=True)
+        ]
+
+    def seen(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        return diff_augment(x, rng) if self.settings.augment else x
+
+    def improve_critic(self, x: Tensor, fake: Tensor, y: Tensor, rng: torch.Generator) -> None:
+        s = self.settings
+        on_real = self.critic(self.seen(x, rng), y)
+        loss = critic_loss(s, on_real, self.critic(self.seen(fake, rng), y))
+        if s.r1 and self.count % s.r1_every == 0:
+            half = len(x) // 2
+            steepness = slope(self.critic, self.seen(x[:half], rng), y[:half])
+            loss = loss + s.r1 / 2 * s.r1_every * (steepness**2).mean()
+        if s.penalty:
+            share = torch.rand(len(x), 1, 1, 1, generator=rng)
+            between = share * x + (1 - share) * fake
+            loss = loss + s.penalty * ((slope(self.critic, between, y) - 1) ** 2).mean()
+        weights = weights_of(self.critic)
+        self.for_critic.move(weights, list(torch.autograd.grad(loss, weights)))
+        if s.clip:
+            for weight in weights:
+                weight.data = weight.data.clip(-s.clip, s.clip)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.RECIPE.id)
+def test_a_step_equals_the_one_by_hand(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.optim.amp.has_bfloat16", lambda device: False)
+    kind = recipe.CARD.net["kind"]
+    net = dict(recipe.CARD.net) | {"latent": 4} | SMALL[kind]
+    judge = {k: 4 if k in ("hidden", "width") else v for k, v in recipe.JUDGE.items()}
+    settings = replace(recipe.SETTINGS, steps=100, cool=0.0, r1_every=2)
+    learner = GANLearner(Header(family="gan", net=net), judge, settings, CPU)
+    shape = (12 * settings.critic_steps, int(net.get("channels", 3)), net["size"], net["size"])
+    pictures = torch.randint(0, 256, shape, dtype=torch.uint8)
+    label = (
+        torch.arange(len(pictures)) % 10 if learner.classes else torch.zeros(len(pictures)).long()
+    )
+    by_hand = ByHand(learner)
+    for step in range(3):
+        learner.step((pictures, label), torch.Generator().manual_seed(step))
+        by_hand.step(pictures, label, torch.Generator().manual_seed(step))
+    for one, other in ((learner.generator, by_hand.generator), (learner.critic, by_hand.critic)):
+        for (name, weight), expected in zip(
+            one.named_parameters(), other.parameters(), strict=True
+        ):
+            torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4, msg=name)
+    for weight, expected in zip(learner.average.net.parameters(), by_hand.average, strict=True):
+        torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_step_of_the_video_gan_equals_the_one_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.optim.amp.has_bfloat16", lambda device: False)
+    settings = VideoGANSettings(steps=100, r1_every=2, cool=0.0)
+    net = {"latent": 4, "width": 2, "frames": 8, "channels": 3, "size": 32, "told": 16, "asked": 6}
+    learner = VideoGANLearner(Header(family="video_gan", net=net), {"width": 2}, settings, CPU)
+    texts = made_up.texts(4)
+    clips, cond = made_up.clips(4), texts.pooled[texts.clip_texts]
+    generator = copy.deepcopy(learner.generator)
+    critics = [copy.deepcopy(learner.critic), copy.deepcopy(learner.frame_critic)]
+    for_generator = Adam(settings.generator_rate, settings.beta1, settings.beta2)
+    for_critics = Adam(settings.critic_rate, settings.beta1, settings.beta2)
+
+    def judged(x: Tensor, text: Tensor, rng: torch.Generator) -> list[Tensor]:
+        """Logits of whole clips and of two frames of each, both augmented."""
+        which = torch.randint(8, (4, 2), generator=rng)
+        frames = torch.stack([x[i, f] for i in range(4) for f in which[i]])
+        frames, moving = diff_augment(frames, rng), diff_augment_clips(x, rng)
+        each = torch.stack([text[i] for i in range(4) for _ in range(2)])
+        return [critics[0](moving, text), critics[1](frames, each)]
+
+    for step in range(3):
+        learner.step((clips, cond), torch.Generator().manual_seed(step))
+        rng = torch.Generator().manual_seed(step)
+        real = clips.float() / 127.5 - 1
+        flip = torch.rand(4, 1, 1, 1, 1, generator=rng) < 0.5
+        real = torch.where(flip, real.flip(4), real)
+        pick = torch.randint(cond.shape[1], (4,), generator=rng)
+        text = torch.stack([cond[i, pick[i]] for i in range(4)]).float()
+        fake = generator(torch.randn(4, 4, generator=rng), text)
+        on_real, on_fake = judged(real, text, rng), judged(fake.detach(), text, rng)
+        on_wrong = judged(real, text[[3, 0, 1, 2]], rng)
+        loss = torch.zeros(())
+        for right, drawn, wrong in zip(on_real, on_fake, on_wrong, strict=True):
+            loss = loss - F.logsigmoid(right).mean() - F.logsigmoid(-drawn).mean()
+            loss = loss - F.logsigmoid(-wrong).mean() / 2
+        if step % settings.r1_every == 0:
+            seen = diff_augment_clips(real[:2], rng)
+            steepness = slope(critics[0], seen, text[:2]) ** 2 / 8
+            steepness = steepness + slope(critics[1], seen[:, 0], text[:2]) ** 2
+            loss = loss + settings.r1 / 2 * settings.r1_every * steepness.mean()
+        weights = [*critics[0].parameters(), *critics[1].parameters()]
+        for_critics.move(weights, list(torch.autograd.grad(loss, weights)))
+        loss = torch.stack([-F.logsigmoid(v).mean() for v in judged(fake, text, rng)]).sum()
+        weights = weights_of(generator)
+        for_generator.move(weights, list(torch.autograd.grad(loss, weights)))
+    pairs = [(learner.generator, generator), (learner.critic, critics[0])]
+    pairs.append((learner.frame_critic, critics[1]))
+    for one, other in pairs:
+        for (name, weight), expected in zip(
+            one.named_parameters(), other.parameters(), strict=True
+        ):
+            torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4, msg=name)
