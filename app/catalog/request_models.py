@@ -51,7 +51,9 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
         if name in missing:
             fields[name] = _unknown(field)
         elif name in {*header.defaults, *header.limits, *labelled, ATTRIBUTES}:
-            fields[name] = _joined(name, field, header, name in labelled)
+            reader = family.params.label_reader
+            label = label_of(header.labels, reader) if name in labelled else None
+            fields[name] = _joined(name, field, header, label)
     request = create_model(model, __base__=family.params, __doc__=header.description, **fields)
     _check_defaults(request)
     if MODALITIES[family.modality].has_pictures:
@@ -123,14 +125,15 @@ _OF_PICTURES: dict[str, Any] = {
 }
 
 
-def _joined(name: str, field: FieldInfo, header: Header, is_label: bool) -> tuple[Any, FieldInfo]:
+def _joined(name: str, field: FieldInfo, header: Header, label: Any) -> tuple[Any, FieldInfo]:
+    """A field as a header changes it; `label` is its type where it takes one of the labels."""
     annotation: Any = field.annotation
     metadata, examples = list(field.metadata), field.examples
     if name in header.limits:
         low, high = (_whole(x) for x in header.limits[name])
         metadata = _tightened(metadata, low, high)
-    if is_label:
-        annotation, examples = label_of(header.labels), header.labels[:1]
+    if label is not None:
+        annotation, examples = label, header.labels[:1]
     if name == ATTRIBUTES:
         annotation, examples = amounts_of(header.attributes), [{header.attributes[0]: 1.5}]
         metadata = []  # they came with the names

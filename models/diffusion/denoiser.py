@@ -130,8 +130,7 @@ def path_of(
     path = spaced(schedule, params.sampler, params.steps, ends)
     if params.init_image is None:
         return path
-    strength = 0.5 if params.strength is None else params.strength
-    return path.last(math.ceil(strength * len(path)))
+    return path.last(math.ceil(params.used_strength * len(path)))
 
 
 def noised(x0: Tensor, noise: Tensor, path: Timesteps) -> Tensor:

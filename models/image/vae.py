@@ -68,7 +68,7 @@ class VAE:
         if params.init_image is not None:
             x = fitted(inputs["init_image"], *self.net.shape[:2])
             mu = await Step(self.encode, (x,), progress=(1, 2))
-            share = 0.5 if params.strength is None else params.strength
+            share = params.used_strength
             kept: float = (1 - share**2) ** 0.5
             return kept * mu + share * eps
         if params.prior == "mixture":

@@ -1,44 +1,17 @@
 """The params of families that make music, as sound or as scores. No torch."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from models.params.base import Params
 from models.params.conflicts import GIVEN, Conflict, one_of
-from models.params.fields import PostedScore
+from models.params.fields import LabelReader, PostedScore
+from models.params.music_terms import SpelledKey, read_style, style_schema
 
 LONGEST = 60.0  # seconds
 SHORT = 10.0  # seconds, where neither they nor a score say how long
 SLOWEST, FASTEST = 40.0, 240.0  # quarter notes a minute
-
-Key = Literal[
-    "C major",
-    "Db major",
-    "D major",
-    "Eb major",
-    "E major",
-    "F major",
-    "F# major",
-    "G major",
-    "Ab major",
-    "A major",
-    "Bb major",
-    "B major",
-    "C minor",
-    "Db minor",
-    "D minor",
-    "Eb minor",
-    "E minor",
-    "F minor",
-    "F# minor",
-    "G minor",
-    "Ab minor",
-    "A minor",
-    "Bb minor",
-    "B minor",
-]
-"""`models.score.KEYS`, for whoever checks types."""
 
 
 class ComposedParams(Params):
@@ -46,9 +19,12 @@ class ComposedParams(Params):
 
     dependent_fields = frozenset({"key", "tempo"})
     label_fields = frozenset({"style"})
+    label_reader = LabelReader(read_style, style_schema)
 
     style: str | None = Field(
-        default=None, description="The kind of music; null draws one, each as likely."
+        default=None,
+        description="The kind of music, by name or number, or any text that names one, such as "
+        "`gentle swing`; null draws one, each as likely.",
     )
     tempo: float | None = Field(
         default=None,
@@ -58,8 +34,11 @@ class ComposedParams(Params):
         "style.",
         examples=[120],
     )
-    key: Key | None = Field(
-        default=None, description="The key of what is composed; null draws one."
+    key: SpelledKey = Field(
+        default=None,
+        description="The key of what is composed, in any spelling: `Bb minor`, `b-flat minor` and "
+        "`Bbm` are one. A tonic alone means major, whatever its case. Null draws one.",
+        examples=["C minor"],
     )
 
 

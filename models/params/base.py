@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from models.params.conflicts import ABSENT, GIVEN, Conflict, forbid, one_of
-from models.params.fields import Amounts, PostedPicture, posted_fields
+from models.params.fields import Amounts, LabelReader, PostedPicture, posted_fields
 
 MAX_SEED = 2**53 - 1  # what JSON and JavaScript keep exactly
 
@@ -56,6 +56,8 @@ class Params(BaseModel):
     would clash with requests."""
     label_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that take one of the checkpoint's labels, where it has any."""
+    label_reader: ClassVar[LabelReader | None] = None
+    """What reads a label from other texts than its name, if anything does."""
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -128,6 +130,11 @@ class VariableParams(PictureParams):
         "next to nothing. Null is 0.5. Only with `init_image`.",
         examples=[0.5],
     )
+
+    @property
+    def used_strength(self) -> float:
+        """How far to leave `init_image`, where the request may not say so."""
+        return 0.5 if self.strength is None else self.strength
 
     @field_validator("init_image")
     @classmethod

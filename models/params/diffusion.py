@@ -167,9 +167,15 @@ class PaintingParams(SampledParams):
     mask: PostedMask | None = Field(
         default=None,
         description="Repaint `init_image` only where this picture is white: the hash of a file "
-        "posted to /artifacts, of the same size. Only with `init_image`.",
+        "posted to /artifacts, of the same size. Only with `init_image`. With it, `strength` is 1 "
+        "if it is null.",
         examples=["cd34" * 16],
     )
+
+    @property
+    def used_strength(self) -> float:
+        """What is under a mask is painted anew, unless the request says otherwise."""
+        return 1.0 if self.strength is None and self.mask is not None else super().used_strength
 
     @field_validator("negative_prompt")
     @classmethod

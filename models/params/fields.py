@@ -1,9 +1,9 @@
 """Types of params that need more than a bound: posted files, labels, amounts by name. No torch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import (
     AfterValidator,
@@ -99,20 +99,34 @@ def _marks(annotation: Any) -> list[Any]:
     return [mark for argument in get_args(annotation) for mark in get_args(argument)]
 
 
-def label_of(labels: Sequence[str]) -> Any:
-    """The type of a label, given by its name or its number; it holds the name.
+class LabelReader(NamedTuple):
+    """Understands other texts than the names of labels."""
 
-    A string of digits is a number only where no label is called so.
+    read: Callable[[str, Sequence[str]], str | None]
+    """The label that a text means among these, or None."""
+    schema: Callable[[Sequence[str]], dict[str, Any]]
+    """The JSON schema of the texts that mean one of these labels."""
+
+
+def label_of(labels: Sequence[str], reader: LabelReader | None = None) -> Any:
+    """The type of a label, by its name, its number or a text; it holds the name.
+
+    A string of digits is a number only where no label is called so. `reader` reads other texts.
     """
 
     def named(value: Any) -> Any:
-        if isinstance(value, str) and value not in labels and value.isdecimal():
-            value = int(value)
+        if isinstance(value, str) and value not in labels:
+            if value.isdecimal():
+                value = int(value)
+            elif reader is not None:
+                return reader.read(value, labels) or value
         number = isinstance(value, int) and not isinstance(value, bool)
         return labels[value] if number and 0 <= value < len(labels) else value
 
     numbers = {"type": "integer", "minimum": 0, "maximum": len(labels) - 1}
-    schema = {"anyOf": [{"type": "string", "enum": list(labels)}, numbers, {"type": "null"}]}
+    texts = [] if reader is None else [reader.schema(labels)]
+    names = {"type": "string", "enum": list(labels)}
+    schema = {"anyOf": [names, *texts, numbers, {"type": "null"}]}
     known: Any = Literal[tuple(labels)]
     return Annotated[known | None, BeforeValidator(named), WithJsonSchema(schema)]
 

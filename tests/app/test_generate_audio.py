@@ -6,11 +6,14 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from pydantic import ValidationError
 
 from app.catalog.request_models import formats_of, request_class
 from app.core.settings import Settings
+from app.http.validation_errors import explain_details
 from models.checkpoint.header import Header
 from models.families import FAMILIES
+from models.params.music_terms import WRONG_KEY
 from tests.app.serving import serving
 from tests.app.test_generate import error_of
 from tests.conftest import MODEL, save_vae
@@ -49,6 +52,23 @@ def test_a_request_for_music_becomes_a_job(music: httpx.Client) -> None:
     assert job["input"].items() >= {"style": "folk", "seconds": 0.5, "output_format": "wav"}.items()
     assert "grid" not in job["input"]
     assert [j["id"] for j in music.get("/jobs?type=audio").json()["data"]] == [job["id"]]
+
+
+@pytest.mark.parametrize("text", ["jazz", "some gentle Swing", "0", 0, "蓝调"])
+def test_a_style_is_any_text_that_names_one(music: httpx.Client, text: str | int) -> None:
+    job = music.post(URL, json={"style": text, "seconds": 0.5}).json()
+    assert job["input"]["style"] == "jazz"
+
+
+def test_a_key_may_be_spelled_in_any_way() -> None:
+    header = Header.model_validate({"family": "composer", "net": {}, "labels": ["jazz"]})
+    request = request_class("c", header, FAMILIES["composer"], max_items=8)
+    asked = request.model_validate({"key": "b-flat minor", "style": "bebop"})
+    assert dict(asked).items() >= {"key": "Bb minor", "style": "jazz"}.items()
+    with pytest.raises(ValidationError) as refused:
+        request.model_validate({"key": "H dur"})
+    error = explain_details(refused.value.errors(include_url=False), request.model_json_schema())
+    assert (error.param, str(error)) == ("key", f"key {WRONG_KEY.removeprefix('it ')}")
 
 
 def test_music_is_on_its_card(music: httpx.Client) -> None:

@@ -4,8 +4,9 @@ from typing import Any, get_args
 
 import pytest
 
-from app.openai.music.vocabulary import KEYS, STYLES, TEMPOS, understand
-from models.params.audio import FASTEST, SLOWEST, Key
+from app.openai.music.vocabulary import KEYS, TEMPOS, understand
+from models.params.audio import FASTEST, SLOWEST
+from models.params.music_terms import STYLES, Key
 
 ALL = ("style", "tempo", "key")
 TEXTS: list[tuple[str, dict[str, Any]]] = [
@@ -18,6 +19,8 @@ TEXTS: list[tuple[str, dict[str, Any]]] = [
     ("c sharp major", {"key": "Db major"}),
     ("in e-flat major", {"key": "Eb major"}),
     ("B♭ minor blues", {"style": "jazz", "key": "Bb minor"}),
+    ("in Gb maj, 90 bpm", {"tempo": 90.0, "key": "F# major"}),
+    ("降B小调的古典", {"style": "classical", "key": "Bb minor"}),
     ("something sad", {"key": "A minor"}),
     ("慢的爵士, 小调", {"style": "jazz", "tempo": 76.0, "key": "A minor"}),
     ("9 bpm", {}),

@@ -7,20 +7,11 @@ counts; a param that the model lacks is not asked for.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
-from models.params.audio import FASTEST, SLOWEST, Key
+from models.params.audio import FASTEST, SLOWEST
+from models.params.music_terms import Key, Terms, first_term, key_of, style_terms
 
-STYLES: Mapping[str, str] = {
-    "classical": "classic baroque bach chorale choral choir hymn church organ chamber orchestral "
-    "symphonic sonata 古典 巴洛克",
-    "folk": "folky traditional celtic irish scottish fiddle jig reel hornpipe waltz country "
-    "acoustic ballad pub 民谣 民歌",
-    "jazz": "jazzy swing swinging bebop bop blues bluesy bossa ragtime lounge saxophone sax 爵士 "
-    "蓝调",
-    "electronic": "electro electronica techno house trance edm dance disco club rave synth "
-    "synthwave chiptune 电子 舞曲",
-}
 TEMPOS: Mapping[int, str] = {  # quarter notes a minute
     60: "largo lento solemn sleepy lullaby 缓慢",
     76: "adagio slow slowly gentle calm quiet relaxing relaxed peaceful soft dreamy rainy 慢 轻柔",
@@ -36,9 +27,9 @@ KEYS: Mapping[Key, str] = {
 }
 """Where no tonic is named, the one without sharps and flats."""
 NAMED_TEMPO = re.compile(r"\b(\d{2,3})\s*bpm\b")
-NAMED_KEY = re.compile(r"\b([a-g])[ -]?(#|♯|sharp|b|♭|flat)?[ -]?(major|minor)\b")
-SAME = {"C#": "Db", "D#": "Eb", "Gb": "F#", "G#": "Ab", "A#": "Bb", "Cb": "B", "Fb": "E"}
-SAME |= {"E#": "F", "B#": "C"}
+NAMED_KEY = re.compile(
+    r"\b([a-g])[ -]?(#|♯|sharp|b|♭|flat)?[ -]?(major|minor|maj|min)\b|([升降]?)([a-g])(大调|小调)"
+)
 
 
 @dataclass(frozen=True)
@@ -59,44 +50,28 @@ def understand(text: str, styles: Iterable[str], takes: Iterable[str]) -> Unders
     """What a text means to a model of these styles, which takes these params."""
     said = text.casefold()
     terms = {
-        "style": _first(said, {name: f"{name} {STYLES.get(name, '')}" for name in styles}),
+        "style": first_term(said, style_terms(styles)),
         "tempo": _tempo(said),
         "key": _key(said),
     }
     return Understood({k: v for k, v in terms.items() if v is not None and k in takes})
 
 
-def _first(said: str, table: Mapping[Any, str]) -> Any:
-    """What the first of the words that are known stands for, or None."""
-    places = [
-        (position, meant)
-        for meant, names in table.items()
-        for word in names.casefold().split()
-        if (position := _place(said, word)) is not None
-    ]
-    return min(places, key=lambda pair: pair[0])[1] if places else None
-
-
-def _place(said: str, word: str) -> int | None:
-    """Where a text has a word: a whole one, of letters that are written with spaces between."""
-    ends = r"(?<![a-z])", r"(?![a-z])"
-    match = re.search(re.escape(word).join(ends) if word.isascii() else re.escape(word), said)
-    return match and match.start()
+def _split(table: Mapping[Any, str]) -> Terms:
+    return {meaning: terms.split() for meaning, terms in table.items()}
 
 
 def _tempo(said: str) -> float | None:
     named = NAMED_TEMPO.search(said)
     if named and SLOWEST <= float(named[1]) <= FASTEST:
         return float(named[1])
-    meant = _first(said, TEMPOS)
+    meant = first_term(said, _split(TEMPOS))
     return None if meant is None else float(meant)
 
 
 def _key(said: str) -> Any:
     named = NAMED_KEY.search(said)
     if named is None:
-        return _first(said, KEYS)
-    sign = {"sharp": "#", "♯": "#", "flat": "b", "♭": "b"}.get(named[2] or "", named[2] or "")
-    tonic = named[1].upper() + sign
-    key = f"{SAME.get(tonic, tonic)} {named[3]}"
-    return key if key in get_args(Key) else None
+        return first_term(said, _split(KEYS))
+    tonic, sign, mode, chinese_sign, chinese_tonic, chinese_mode = named.groups("")
+    return key_of(tonic or chinese_tonic, sign or chinese_sign, mode or chinese_mode)

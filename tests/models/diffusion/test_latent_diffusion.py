@@ -126,6 +126,20 @@ def test_only_what_the_mask_shows_is_repainted(family: LatentDiffusion) -> None:
     assert not torch.allclose(result[:, :, 17:], small[:, :, 17:], atol=0.05)
 
 
+def test_a_mask_repaints_unless_a_strength_is_given(family: LatentDiffusion) -> None:
+    mask = torch.ones(1, 40, 40)
+    asked = {"init_image": "ab" * 32, "mask": "cd" * 32, "prompt": "dog"}
+    inputs = {"init_image": given(), "mask": Image(mask)}
+    repainted, whole, half = (
+        painted(family, inputs=inputs, **asked, **strength).pixels
+        for strength in ({}, {"strength": 1.0}, {"strength": 0.5})
+    )
+    assert torch.equal(repainted, whole)
+    assert not torch.equal(repainted, half)
+    without = TextToImageParams(prompt="dog", init_image="ab" * 32)
+    assert without.used_strength == 0.5
+
+
 def test_no_strength_gives_the_picture_as_the_autoencoder_has_it(family: LatentDiffusion) -> None:
     asked = {"init_image": "ab" * 32, "strength": 0.0, "prompt": "dog"}
     inputs = {"init_image": Image(input_image().pixels[:, :32, :32])}
