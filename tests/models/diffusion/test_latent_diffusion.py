@@ -129,7 +129,7 @@ def test_only_what_the_mask_shows_is_repainted(family: LatentDiffusion) -> None:
 def test_a_mask_repaints_unless_a_strength_is_given(family: LatentDiffusion) -> None:
     mask = torch.ones(1, 40, 40)
     asked = {"init_image": "ab" * 32, "mask": "cd" * 32, "prompt": "dog"}
-    inputs = {"init_image": given(), "mask": Image(mask)}
+    inputs = {"init_image": input_image(), "mask": Image(mask)}
     repainted, whole, half = (
         painted(family, inputs=inputs, **asked, **strength).pixels
         for strength in ({}, {"strength": 1.0}, {"strength": 0.5})
