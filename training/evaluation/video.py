@@ -24,7 +24,7 @@ from training.evaluation.evaluator import (
 from training.evaluation.feature_lens import Lens, lens_over
 from training.evaluation.judges import CaptionJudge, judge_of_captions
 from training.generate import generate_pixels
-from training.metrics.video.motion import jerkiness, motion_energy, nearest_clips
+from training.metrics.video.motion import jerkiness, loop_seam, motion_energy, nearest_clips
 
 REFERENCE = "moving emoji"
 CLIPS = 48  # a seed: half of them known by name
@@ -58,6 +58,7 @@ class ClipComparison:
             "motion": float(energy.mean()),
             "motion_spread": float(energy.std()),
             "jerkiness": float(jerkiness(clips).mean()),
+            "seam": float(loop_seam(clips).median()),
             "nearest": self._nearest(clips),
         }
         if self.judge is not None:

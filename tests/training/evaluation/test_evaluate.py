@@ -15,12 +15,12 @@ from tests.models.families import tiny_checkpoint
 from training.data.images.sets import BUILT
 from training.evaluation import reference
 from training.evaluation.evaluate import evaluate
-from training.evaluation.evaluator import EvalOptions, EvaluationRefused, FeatureNets
+from training.evaluation.evaluator import EvalOptions, EvaluationRefused, FeatureNets, Record
 from training.evaluation.image import image_requests
 from training.evaluation.judges import judge_of
 from training.evaluation.reference import Reference, cropped
 from training.evaluation.report.report import write_report
-from training.evaluation.report.tables import BOUNDS, LATENTS, side_by_side
+from training.evaluation.report.tables import BOUNDS, LATENTS, comparisons, side_by_side
 from training.metrics.image.features import Described
 from training.recipe import Data
 
@@ -255,7 +255,8 @@ def test_the_page_tells_what_the_cards_know_and_is_the_same_again(tmp_path: Path
     assert page == out / "quality.md"
     text = page.read_text()
     fed = record["fed"]
-    assert f"{fed['mean']:.3f} ± {fed['ci95']:.3f}" in text  # type: ignore[index, call-overload]
+    assert f" {fed['mean']:.3f} " in text  # type: ignore[index, call-overload]
+    assert "±" not in text  # of two seeds
     assert "6 pictures for each of 2 seeds, against 30 held-out ones; seen by means." in text
     for family in families:
         assert f"## tiny-{family}\n" in text
@@ -264,6 +265,33 @@ def test_the_page_tells_what_the_cards_know_and_is_the_same_again(tmp_path: Path
     first = {p: p.read_bytes() for p in out.rglob("*.*")}
     write_report(folder, out)
     assert {p: p.read_bytes() for p in out.rglob("*.*")} == first
+    earlier = out / "quality" / "tiny-vae-before.png"
+    earlier.write_bytes((out / "quality" / "tiny-vae.png").read_bytes())
+    assert write_report(folder, out).read_text().count("-before.png") == 1
+
+
+def record_of(seeds: int, noise: float) -> Record:
+    figure: JsonValue = {"mean": 0.5, "ci95": 0.1}
+    floor: JsonValue = {"fed": {"mean": 9.0, "ci95": 0.2}, "precision": {"mean": noise, "ci95": 0}}
+    about: Record = {
+        "reference": "dots",
+        "held_out": 9,
+        "n": 5,
+        "seeds": seeds,
+        "features": "means",
+    }
+    figures: Record = dict.fromkeys(("fed", "precision", "recall"), figure)
+    return about | figures | {"params": {}, "real": {}, "noise": floor}
+
+
+def test_a_table_shows_intervals_only_of_five_seeds() -> None:
+    assert "| 0.500 ± 0.100 |" in comparisons([("one", record_of(5, 0.0))])
+    assert "±" not in comparisons([("one", record_of(4, 0.0))])
+
+
+def test_a_table_leaves_out_a_precision_that_noise_reaches() -> None:
+    assert "| FED | precision | recall |" in comparisons([("one", record_of(3, 0.98))])
+    assert "| FED |\n" in comparisons([("one", record_of(3, 1.0))])
 
 
 def test_bounds_and_disentanglement_stand_side_by_side() -> None:

@@ -49,8 +49,8 @@ def test_a_checkpoint_is_measured_beside_its_floors(tmp_path: Path, family: str)
     assert (record["n"], record["seeds"], record["reference"]) == (2, 2, "moving emoji")
     for side in (record, record["real"], record["noise"]):
         assert isinstance(side, dict)
-        assert {"fed", "motion", "motion_spread", "jerkiness", "nearest"} <= side.keys()
-    assert {"unseen_fed", "unseen_motion", "unseen_nearest"} <= record.keys()
+        assert {"fed", "motion", "motion_spread", "jerkiness", "seam", "nearest"} <= side.keys()
+    assert {"unseen_fed", "unseen_motion", "unseen_seam", "unseen_nearest"} <= record.keys()
     noise, known = (record[side]["motion"]["mean"] for side in ("noise", "real"))  # type: ignore[index, call-overload]
     assert noise > known > 0  # type: ignore[operator]
 

@@ -41,10 +41,11 @@ writes this page from the checkpoints' own cards, and `atelier eval CHECKPOINT` 
 the cards. [metrics.md](metrics.md) tells what each figure means. FED is a Fréchet distance by \
 EfficientNet-Lite0: it is no FID, and can't be compared with one.
 
-A figure is a mean with its 95 % interval over seeds. Beside the models stand two floors: \
-*training pictures*, what as many of those reach against the same held-out pictures, and *noise*, \
-what uniform noise does. Where noise does well the figure says little. Only figures of one table \
-can be compared.
+A figure is a mean over seeds, with its 95 % interval where there are at least five. Beside the \
+models stand two floors: *training pictures*, what as many of those reach against the same \
+held-out pictures, and *noise*, what uniform noise does. Where noise does well the figure says \
+little; precision and recall are left out where noise has a precision of 1. Only figures of one \
+table can be compared.
 """
 
 
@@ -69,8 +70,8 @@ def write_report(checkpoints: Path, out: Path) -> Path:
         side_by_side(cards, LATENTS, "Disentanglement"),
         side_by_side(cards, BITS, "Bits of held-out sequences"),
     ]
-    sections = [_section(name, card, shown=True) for name, card in cards.items()]
-    sections += [_section(name, card, shown=False) for name, card in judges.items()]
+    sections = [_section(name, card, out, shown=True) for name, card in cards.items()]
+    sections += [_section(name, card, out, shown=False) for name, card in judges.items()]
     texts = [INTRODUCTION, *tables, *sections]
     page.write_text("\n".join(text for text in texts if text), encoding="utf-8")
     return page
@@ -103,7 +104,7 @@ def _beside(picture: Path) -> Path:
     return picture.with_stem(f"{picture.stem}-nearest")
 
 
-def _section(name: str, card: Header, *, shown: bool) -> str:
+def _section(name: str, card: Header, out: Path, *, shown: bool) -> str:
     paragraphs = [f"## {name}", card.description, card.limitations]
     if shown and FAMILIES[card.family].modality == "audio":
         paragraphs += [f"![Music of {name}](quality/{name}.png)", "Seed 0, default params."]
@@ -124,6 +125,11 @@ def _section(name: str, card: Header, *, shown: bool) -> str:
         paragraphs += [
             f"![Pictures of {name}](quality/{name}.png)",
             f"Seed 0, default params{order}.",
+        ]
+    if (out / "quality" / f"{name}-before.png").exists():
+        paragraphs += [
+            f"![Earlier pictures of {name}](quality/{name}-before.png)",
+            "The same from the checkpoint before it was trained anew.",
         ]
     if sweep_of(card):
         paragraphs.append(f"![Guidance of {name}](quality/{name}-guidance.png)")

@@ -16,21 +16,23 @@ FIGURES = {
     "is": "IS",
     "precision": "precision",
     "recall": "recall",
-    "class_accuracy": "kind right",
-    "caption_at_1": "top-1",
-    "caption_at_5": "top-5",
+    "class_accuracy": "label accuracy",
+    "caption_at_1": "caption top-1",
+    "caption_at_5": "caption top-5",
     "caption_likeness": "CLIP similarity",
     "motion": "motion",
-    "motion_spread": "its deviation",
-    "jerkiness": "jerks",
-    "nearest": "to the nearest",
+    "motion_spread": "motion, deviation",
+    "jerkiness": "jerkiness",
+    "seam": "seam",
+    "nearest": "RMS to nearest",
     "unseen_fed": "FED, unseen",
-    "unseen_caption_at_5": "top-5, unseen",
+    "unseen_caption_at_5": "caption top-5, unseen",
     "unseen_caption_likeness": "CLIP similarity, unseen",
     "unseen_motion": "motion, unseen",
-    "unseen_nearest": "to the nearest, unseen",
-    "style_right": "style right",
-    "pitches_right": "pitches right",
+    "unseen_seam": "seam, unseen",
+    "unseen_nearest": "RMS to nearest, unseen",
+    "style_right": "instruments recognized",
+    "pitches_right": "chroma precision",
     "onsets": "onset F1",
     "loudness": "dB",
     "clipped": "clipped",
@@ -38,7 +40,7 @@ FIGURES = {
     "offset": "offset",
     "in_key": "in key",
     "notes_a_second": "notes a second",
-    "copied": "notes copied",
+    "copied": "longest copy, notes",
 }
 """The figures of an evaluation with what they are called, in the order of the columns."""
 SAME = ("reference", "held_out", "n", "seeds", "features", "inception", "judge")
@@ -77,6 +79,11 @@ KINDS = {
 """What was measured and what it stands beside, by what it was held against or seen by, where that
 is no picture."""
 NONE = "-"
+LEAST_SEEDS = 5
+"""With fewer the interval of a mean says little, and a table shows none."""
+UNTELLING = 0.99
+"""Where noise has such a precision, the held-out pictures are too few to tell it from a picture,
+and a table shows neither precision nor recall."""
 
 
 def evaluations(cards: Mapping[str, Header]) -> list[tuple[str, Record]]:
@@ -97,20 +104,26 @@ def comparisons(records: Iterable[tuple[str, Record]]) -> str:
 
 def _comparison(records: list[tuple[str, Record]]) -> str:
     first = records[0][1]
-    shown = [key for key in FIGURES if any(key in record for _, record in records)]
     floors: dict[str, Record] = {"real": {}, "noise": {}}
     for _, record in records:
         for kind, floor in floors.items():
             figures = record.get(kind)
             floor.update(figures if isinstance(figures, dict) else {})
+    known = set(FIGURES) - ({"precision", "recall"} if _is_untelling(floors["noise"]) else set())
+    shown = [k for k in FIGURES if k in known and any(k in record for _, record in records)]
+    seeds = first["seeds"]
+    intervals = isinstance(seeds, int) and seeds >= LEAST_SEEDS
     kinds = (KINDS.get(str(first[key])) for key in ("reference", "features"))
     what, real = next(filter(None, kinds), ("pictures", "*training pictures*"))
     rows = [
-        (real, "", *_cells(floors["real"], shown)),
-        *((f"[{n}](#{n})", _params(record), *_cells(record, shown)) for n, record in records),
+        (real, "", *_cells(floors["real"], shown, intervals)),
+        *(
+            (f"[{n}](#{n})", _params(record), *_cells(record, shown, intervals))
+            for n, record in records
+        ),
     ]
     if floors["noise"]:
-        rows.append(("*noise*", "", *_cells(floors["noise"], shown)))
+        rows.append(("*noise*", "", *_cells(floors["noise"], shown, intervals)))
     judges = sorted({str(record["judge"]) for _, record in records if "judge" in record})
     judged_by = [
         first["features"],
@@ -155,18 +168,24 @@ def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _cells(record: Record, shown: Sequence[str]) -> list[str]:
-    return [_cell(record.get(key)) for key in shown]
+def _is_untelling(noise: Record) -> bool:
+    precision = noise.get("precision")
+    mean = precision["mean"] if isinstance(precision, dict) else None
+    return isinstance(mean, int | float) and mean >= UNTELLING
 
 
-def _cell(figure: JsonValue) -> str:
-    """A mean with its interval, to as many digits as the interval allows for."""
+def _cells(record: Record, shown: Sequence[str], intervals: bool) -> list[str]:
+    return [_cell(record.get(key), intervals) for key in shown]
+
+
+def _cell(figure: JsonValue, interval: bool) -> str:
+    """A mean, with its interval where there is one to show."""
     if not isinstance(figure, dict):
         return NONE
     mean, half = figure["mean"], figure["ci95"]
     assert isinstance(mean, int | float)
     digits = 1 if mean >= 10 else 3
-    if not isinstance(half, int | float):
+    if not interval or not isinstance(half, int | float):
         return f"{mean:.{digits}f}"
     return f"{mean:.{digits}f} ± {half:.{digits}f}"
 
@@ -182,4 +201,5 @@ def _number(value: JsonValue) -> str:
 
 
 def _spelled(name: str) -> str:
-    return name.replace("_", " ")
+    """Returns a figure's name in a card as words."""
+    return name.replace("_untold", "_unconditioned").replace("_", " ")

@@ -25,6 +25,17 @@ def jerkiness(clips: Tensor) -> Tensor:
     return ratio
 
 
+def loop_seam(clips: Tensor) -> Tensor:
+    """The change from the last frame to the first over the mean change within the clip, (N,).
+
+    A clip that loops has about 1, and one that stands still has 1.
+    """
+    change = _changes(clips).abs().flatten(2).mean(2)
+    within = change[:, :-1].mean(1).clamp(min=1e-3)  # the seam may be all that moves
+    ratio: Tensor = torch.where(change.sum(1) > 0, change[:, -1] / within, 1.0)
+    return ratio
+
+
 def nearest_clips(clips: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """For each clip the root mean square difference, of 255, to the most similar known one, which
     may be mirrored and begin anywhere in its loop; and which that is, (N,) each."""

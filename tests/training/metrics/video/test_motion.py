@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.metrics.video.motion import jerkiness, motion_energy, nearest_clips
+from training.metrics.video.motion import jerkiness, loop_seam, motion_energy, nearest_clips
 
 
 def turning(frames: int = 8, side: int = 16) -> torch.Tensor:
@@ -30,6 +30,12 @@ def test_a_glide_is_smoother_than_a_flicker() -> None:
     assert jerkiness(turning(16)).item() < 0.6
     assert 1.4 < jerkiness(noise).item() < 1.8
     assert jerkiness(back_and_forth).item() == 2
+
+
+def test_the_seam_is_the_last_change_over_the_mean_of_the_others() -> None:
+    clips = torch.tensor([[0, 10, 40], [0, 10, 20], [5, 5, 5]], dtype=torch.uint8)
+    assert loop_seam(clips.view(3, 3, 1, 1, 1)).tolist() == pytest.approx([40 / 20, 20 / 10, 1])
+    assert loop_seam(turning(16)).item() == pytest.approx(1, abs=0.05)
 
 
 def test_the_nearest_is_found_however_it_begins_and_mirrored() -> None:
