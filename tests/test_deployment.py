@@ -1,6 +1,7 @@
 """What can be checked of the containers where no engine runs."""
 
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -73,6 +74,48 @@ def test_every_installation_uses_the_pinned_versions() -> None:
     installs = [line for line in DOCKERFILE.splitlines() if "pip install" in line]
     assert len(installs) == 3
     assert all("--constraint constraints.txt" in line for line in installs)
+
+
+LISTING = """:env:.cert='/certs.pem'
+:env:.find-links='/wheels'
+global.cert='/other.pem'
+global.constraint='/limits.txt'
+global.default-timeout='180'
+global.extra-index-url='file:///one file:///two'
+global.index-url='https://mirror/simple'
+install.find-links='/elsewhere'
+list.index-url='https://nobody'
+"""
+
+
+def test_uv_installs_by_pips_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "UV_HTTP_TIMEOUT"):
+        monkeypatch.delenv(name, raising=False)
+    script = runpy.run_path(str(ROOT / ".ci" / "install.py"))
+    settings = script["pip_settings"](LISTING)
+    options = script["uv_options"](settings)
+    assert options[:4] == [
+        *("--index-strategy", "unsafe-best-match"),
+        *("--index-url", "https://mirror/simple"),
+    ]
+    assert options[4:] == [
+        *("--extra-index-url", "file:///one", "--extra-index-url", "file:///two"),
+        *("--find-links", "/wheels", "--constraint", "/limits.txt"),
+    ]
+    environment = script["uv_environment"](settings)
+    assert (environment["SSL_CERT_FILE"], environment["UV_HTTP_TIMEOUT"]) == ("/certs.pem", "180")
+    assert "--no-index" in script["uv_options"](script["pip_settings"](":env:.no-index='1'\n"))
+
+
+def test_pip_installs_where_uv_fails(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    install = runpy.run_path(str(ROOT / ".ci" / "install.py"))["install"]
+    pytest.importorskip("uv", reason="uv is not installed")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("UV_OFFLINE", "nonsense")  # uv refuses it
+    install(["--no-deps", "pytest"])  # it is here
+    assert "pip installs" in capfd.readouterr().err
 
 
 def test_the_server_forgets_nothing() -> None:
