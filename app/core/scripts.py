@@ -6,6 +6,7 @@ A server that answers, but can't write or read just now, counts as away: `Server
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,9 @@ SHARED = (
 )
 
 
+@cache
 def source(name: str, folder: Path = FOLDER) -> str:
-    """The text of a script, after the words that all scripts share."""
+    """The text of a script, after the words that all scripts share. Its files are read once."""
     files = [*(FOLDER / f"{shared}.lua" for shared in SHARED), folder / f"{name}.lua"]
     return "".join(file.read_text() for file in files)
 
