@@ -16,7 +16,7 @@ import pytest
 from atelier.service.supervisor import free_port
 from tests.models.families import tiny_checkpoint, tiny_composing
 
-PAINTER = "tiny-latent_diffusion"
+PAINTER, WRITER = "tiny-latent_diffusion", "tiny-language"
 
 
 class Stack:
@@ -28,7 +28,8 @@ class Stack:
         self.log = state / "log"
         command = [sys.executable, "-m", "atelier", "up", "--port", str(self.port)]
         command += ["--state", str(state)]
-        changed = {"ATELIER_PACKAGED_MODELS": "false"} | changed  # it takes a minute
+        # Importing a packaged model takes a minute. The other cores have tests of their own.
+        changed = {"ATELIER_PACKAGED_MODELS": "false", "ATELIER_THREADS": "1"} | changed
         self._out = self.log.open("w")
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self._out, env=os.environ | changed, text=True
@@ -83,33 +84,49 @@ def running(writer: str | None = None, patience: float = 100, **changed: str) ->
             stack.stop()
 
 
-@contextmanager
-def painting(checkpoints: Path) -> Iterator[Stack]:
-    """A service with a tiny model that reads, which shows previews as often as it can."""
-    tiny_checkpoint(checkpoints, "latent_diffusion")
+FAST = {"ATELIER_LEASE": "1", "ATELIER_HEARTBEAT": "0.2", "ATELIER_SWEEP_INTERVAL": "0.2"}
+"""A worker that was killed is missed soon."""
+
+
+def save_makers(folder: Path) -> None:
+    """Saves tiny models of music, with a composer, and of videos, under the names of the defaults,
+    and one of texts."""
+    tiny_composing(folder, "wavenet").rename(folder / "wavenet-music.safetensors")
+    film = tiny_checkpoint(folder, "video_diffusion")
+    film.rename(folder / "video-diffusion-emoji.safetensors")
+    tiny_checkpoint(folder, "language")
+
+
+@pytest.fixture(scope="package")
+def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One service for all tests of painting. It shows previews as often as it can."""
+    folder = tmp_path_factory.mktemp("painter")
+    tiny_checkpoint(folder, "latent_diffusion")
     settings = {"ATELIER_DEFAULT_TEXT_TO_IMAGE_MODEL": PAINTER, "ATELIER_PREVIEW_INTERVAL": "0.01"}
-    with running(ATELIER_CHECKPOINTS=str(checkpoints), **settings) as stack:
-        yield stack
+    with running(ATELIER_CHECKPOINTS=str(folder), **settings) as service:
+        yield service
 
 
-@contextmanager
-def playing(checkpoints: Path, **changed: str) -> Iterator[Stack]:
-    """A service with a tiny model of music that has a composer, under the name of the default."""
-    tiny_composing(checkpoints, "wavenet").rename(checkpoints / "wavenet-music.safetensors")
-    with running(ATELIER_CHECKPOINTS=str(checkpoints), **changed) as stack:
-        yield stack
+@pytest.fixture(scope="package")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One service for all tests of music, videos and texts."""
+    folder = tmp_path_factory.mktemp("studio")
+    save_makers(folder)
+    settings = {"ATELIER_DEFAULT_STORY_MODEL": WRITER}
+    with running(ATELIER_CHECKPOINTS=str(folder), **settings) as service:
+        yield service
 
 
-@contextmanager
-def filming(checkpoints: Path, **changed: str) -> Iterator[Stack]:
-    """A service with a tiny model of videos, under the name of the one that is the default."""
-    path = tiny_checkpoint(checkpoints, "video_diffusion")
-    path.rename(checkpoints / "video-diffusion-emoji.safetensors")
-    with running(ATELIER_CHECKPOINTS=str(checkpoints), **changed) as stack:
-        yield stack
+@pytest.fixture(scope="package")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The same service for tests that kill its worker."""
+    folder = tmp_path_factory.mktemp("mortal")
+    save_makers(folder)
+    with running(ATELIER_CHECKPOINTS=str(folder), **FAST) as service:
+        yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """One service for all tests that leave it as it was; it writes, if with tiny weights."""
     with running("smollm2-135m") as started:

@@ -8,7 +8,7 @@ import pytest
 
 from atelier import Client
 from atelier.cli.terminal.paint_repl import HELP
-from tests.e2e.conftest import PAINTER, Stack, painting
+from tests.e2e.conftest import PAINTER, Stack
 from tests.e2e.terminal import CTRL_C, CTRL_D, CTRL_U, UP, Terminal
 
 pytestmark = pytest.mark.stack
@@ -16,15 +16,9 @@ pytestmark = pytest.mark.stack
 ASK = "paint> "
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with painting(tmp_path_factory.mktemp("checkpoints")) as stack:
-        yield stack
-
-
 @pytest.fixture
-def terminal(service: Stack, tmp_path: Path) -> Iterator[Terminal]:
-    with Terminal("paint", "--out", tmp_path, ATELIER_URL=service.url) as started:
+def terminal(painter: Stack, tmp_path: Path) -> Iterator[Terminal]:
+    with Terminal("paint", "--out", tmp_path, ATELIER_URL=painter.url) as started:
         yield started
 
 
@@ -34,15 +28,15 @@ def test_a_picture_forms_and_is_left_standing_with_its_name(
     greeting = terminal.until(ASK)
     assert HELP in greeting
     assert max(map(len, greeting.splitlines())) < 80
-    terminal.press("/seed 4\n/steps 120\n")  # enough for the painter to see it form
+    terminal.press("/seed 4\n/steps 40\n")  # enough for the painter to see it form
     terminal.until(ASK)
     terminal.until(ASK)
     terminal.press("a red zyzzyva apple\n")
     shown = terminal.until(f"{PAINTER}-4.png\n")
     assert "\x1b[38;2;" in terminal.raw  # colours
-    assert "/122" in shown  # how many steps were done, with those of words and picture
+    assert "/42" in shown  # how many steps were done, with those of words and picture
     assert "..." not in shown  # all fits on 24 lines
-    *_, last = shown.split("/122")
+    *_, last = shown.split("/42")
     left = [line for line in last.splitlines() if line.startswith("▀")]
     assert [len(line) for line in left[-21:]] == [42] * 21
     assert terminal.until(ASK).splitlines()[0] == "atelier: not understood: zyzzyva"
@@ -51,7 +45,7 @@ def test_a_picture_forms_and_is_left_standing_with_its_name(
     assert terminal.ended()[0] == 0
 
 
-def test_ctrl_c_stops_a_picture_and_not_the_sitting(terminal: Terminal, service: Stack) -> None:
+def test_ctrl_c_stops_a_picture_and_not_the_sitting(terminal: Terminal, painter: Stack) -> None:
     terminal.until(ASK)
     terminal.press("/steps 1000\n")
     terminal.until(ASK)
@@ -60,7 +54,7 @@ def test_ctrl_c_stops_a_picture_and_not_the_sitting(terminal: Terminal, service:
     terminal.press("/steps")  # waits for the next line, and is not seen before
     terminal.press(CTRL_C)
     assert "/steps" not in terminal.until("canceled\n")
-    with Client(service.url) as client:
+    with Client(painter.url) as client:
         (job,) = client.jobs(limit=1)
         assert job.data["status"] in ("canceling", "canceled")
     terminal.until(ASK)
@@ -101,7 +95,7 @@ def test_what_is_refused_is_told_and_forgotten(terminal: Terminal) -> None:
     assert "Traceback" not in shown
 
 
-def test_nobody_is_asked_for_words_where_nobody_would_paint_them(service: Stack) -> None:
+def test_nobody_is_asked_for_words_where_nobody_would_paint_them(painter: Stack) -> None:
     with Terminal("paint", ATELIER_URL="http://127.0.0.1:1") as terminal:
         status, shown = terminal.ended()
         assert status == 1
@@ -109,7 +103,7 @@ def test_nobody_is_asked_for_words_where_nobody_would_paint_them(service: Stack)
         assert shown.endswith(
             "start it with `atelier up`, or name its address by --url or ATELIER_URL\n"
         )
-    with Terminal("paint", "--model", "nobody", ATELIER_URL=service.url) as terminal:
+    with Terminal("paint", "--model", "nobody", ATELIER_URL=painter.url) as terminal:
         status, shown = terminal.ended()
         assert status == 1
         assert "there is no model 'nobody'" in shown

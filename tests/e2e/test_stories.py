@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,9 +14,8 @@ import pytest
 from app.core.text_assembly import ItemTexts
 from atelier import AsyncClient, Client, JobCanceled
 from atelier.service.packaged_models import PACKAGED
-from tests.e2e.conftest import Stack, running
+from tests.e2e.conftest import WRITER, Stack, running
 from tests.e2e.terminal import CTRL_C, Terminal
-from tests.models.families import tiny_checkpoint
 
 pytestmark = pytest.mark.stack
 
@@ -37,20 +35,12 @@ COMMON = {
     "that",
     "had",
 }
-MODEL, ASK = "tiny-language", "write> "
+ASK = "write> "
 MANY = {"kind": "continuation", "text": "the ant ran", "max_tokens": 300, "temperature": 1.2}
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("checkpoints")
-    tiny_checkpoint(folder, "language")
-    with running(ATELIER_CHECKPOINTS=str(folder), ATELIER_DEFAULT_STORY_MODEL=MODEL) as stack:
-        yield stack
-
-
-def test_a_text_comes_in_pieces_and_is_whole_in_the_end(service: Stack) -> None:
-    with Client(service.url) as client:
+def test_a_text_comes_in_pieces_and_is_whole_in_the_end(studio: Stack) -> None:
+    with Client(studio.url) as client:
         job = client.story(seed=3, **MANY)
         pieces = list(job.deltas())
         (output,) = job.outputs
@@ -66,9 +56,9 @@ def test_a_text_comes_in_pieces_and_is_whole_in_the_end(service: Stack) -> None:
         assert "".join(two.deltas(1)) == two.outputs[1].text != output.text
 
 
-def test_the_same_awaited(service: Stack) -> None:
+def test_the_same_awaited(studio: Stack) -> None:
     async def story() -> None:
-        async with AsyncClient(service.url) as client:
+        async with AsyncClient(studio.url) as client:
             job = await client.story("a hen", kind="poem", style="haiku", seed=1, max_tokens=30)
             text = "".join([piece async for piece in job.deltas()])
             assert text == job.outputs[0].text
@@ -76,8 +66,8 @@ def test_the_same_awaited(service: Stack) -> None:
     asyncio.run(story())
 
 
-def test_a_text_that_is_canceled_ends_where_it_was(service: Stack) -> None:
-    with Client(service.url) as client:
+def test_a_text_that_is_canceled_ends_where_it_was(studio: Stack) -> None:
+    with Client(studio.url) as client:
         job = client.story(seed=5, n=16, **MANY)  # so many that it is not done before
         pieces = job.deltas()
         assert next(pieces)
@@ -87,8 +77,8 @@ def test_a_text_that_is_canceled_ends_where_it_was(service: Stack) -> None:
         assert job.data["drafts"] == job.data["outputs"] == []
 
 
-def test_events_tell_pieces_in_their_places(service: Stack) -> None:
-    with httpx.Client(base_url=service.url) as client:
+def test_events_tell_pieces_in_their_places(studio: Stack) -> None:
+    with httpx.Client(base_url=studio.url) as client:
         job = client.post("/generate/story", json={"seed": 2, **MANY}).json()["id"]
         with client.stream("GET", f"/jobs/{job}/events", timeout=60) as answer:
             events = "".join(answer.iter_text())
@@ -100,10 +90,10 @@ def test_events_tell_pieces_in_their_places(service: Stack) -> None:
     assert stdin == text
 
 
-def written(service: Stack, *arguments: str | Path, stdin: bytes = b"") -> tuple[int, str, str]:
+def written(studio: Stack, *arguments: str | Path, stdin: bytes = b"") -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "atelier", "write", *map(str, arguments)],
-        env=os.environ | {"ATELIER_URL": service.url},
+        env=os.environ | {"ATELIER_URL": studio.url},
         input=stdin,
         capture_output=True,
         timeout=60,
@@ -112,45 +102,45 @@ def written(service: Stack, *arguments: str | Path, stdin: bytes = b"") -> tuple
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-def test_write_is_one_text_for_a_script(service: Stack, tmp_path: Path) -> None:
+def test_write_is_one_text_for_a_script(studio: Stack, tmp_path: Path) -> None:
     options = ("--seed", "4", "--max-tokens", "25")
-    status, text, message = written(service, "--story", "a hen", *options, "--out", tmp_path)
-    assert (status, message) == (0, f"{tmp_path / f'{MODEL}-4.txt'}\n")
-    kept = (tmp_path / f"{MODEL}-4.txt").read_text()
+    status, text, message = written(studio, "--story", "a hen", *options, "--out", tmp_path)
+    assert (status, message) == (0, f"{tmp_path / f'{WRITER}-4.txt'}\n")
+    kept = (tmp_path / f"{WRITER}-4.txt").read_text()
     assert kept.endswith(f"{text}")
-    assert written(service, "--story", "a hen", *options)[1] == text
-    poem = written(service, "--poem", "rain", "--style", "haiku", *options)
+    assert written(studio, "--story", "a hen", *options)[1] == text
+    poem = written(studio, "--poem", "rain", "--style", "haiku", *options)
     assert poem[0] == 0
     assert poem[1] != text
-    one = written(service, "--continue", "the ant", *options)
-    two = written(service, "--continue", "-", *options, stdin=b"the ant")
+    one = written(studio, "--continue", "the ant", *options)
+    two = written(studio, "--continue", "-", *options, stdin=b"the ant")
     assert one == two
     assert one[0] == 0
 
 
-def test_write_says_in_a_line_what_is_wrong(service: Stack) -> None:
-    status, out, message = written(service, "--story", "a", "--poem", "b")
+def test_write_says_in_a_line_what_is_wrong(studio: Stack) -> None:
+    status, out, message = written(studio, "--story", "a", "--poem", "b")
     assert (status, out) == (2, "")
     assert "give one of them" in message
-    assert "not UTF-8" in written(service, "--continue", "-", stdin=b"\xff")[2]
-    status, out, message = written(service, "--story", "a hen", "--max-tokens", "100000")
+    assert "not UTF-8" in written(studio, "--continue", "-", stdin=b"\xff")[2]
+    status, out, message = written(studio, "--story", "a hen", "--max-tokens", "100000")
     assert (status, out) == (1, "")
     assert message.startswith("atelier: max_tokens must be between 1 and 999")
-    status, out, message = written(service, "--continue", "x" * 990)
+    status, out, message = written(studio, "--continue", "x" * 990)
     assert status == 1
     assert "context has 1000" in message
 
 
-def test_the_assistant_writes_and_goes_on(service: Stack, tmp_path: Path) -> None:
-    with Terminal("write", "--out", tmp_path, ATELIER_URL=service.url) as terminal:
+def test_the_assistant_writes_and_goes_on(studio: Stack, tmp_path: Path) -> None:
+    with Terminal("write", "--out", tmp_path, ATELIER_URL=studio.url) as terminal:
         terminal.until(ASK)
         for line in ("/seed 4\n", "/max_tokens 20\n", "/style haiku\n"):
             terminal.press(line)
             terminal.until(ASK)
         terminal.press("poem rain\n")
-        assert f"{MODEL}-4.txt" in terminal.until(ASK).replace("\n", "")
+        assert f"{WRITER}-4.txt" in terminal.until(ASK).replace("\n", "")
         terminal.press("continue\n")
-        assert f"{MODEL}-4-2.txt" in terminal.until(ASK).replace("\n", "")
+        assert f"{WRITER}-4-2.txt" in terminal.until(ASK).replace("\n", "")
         terminal.press("sing\n")
         assert "sing is none of these" in terminal.until(ASK)
         terminal.press("/max_tokens 0\n")
@@ -161,33 +151,33 @@ def test_the_assistant_writes_and_goes_on(service: Stack, tmp_path: Path) -> Non
         assert terminal.ended()[0] == 0
 
 
-def test_what_is_too_long_is_gone_on_from_its_end(service: Stack) -> None:
+def test_what_is_too_long_is_gone_on_from_its_end(studio: Stack) -> None:
     stdin = b"/max_tokens 300\n/seed 3\ncontinue " + b"x y z " * 160 + b"\ncontinue\n"
-    status, out, message = written(service, stdin=stdin)
+    status, out, message = written(studio, stdin=stdin)
     assert status == 0
     assert message.count("(too long: going on from its last") >= 2
     assert len(out.splitlines()) >= 2
 
 
-def test_a_closed_pipe_cancels_the_text(service: Stack) -> None:
+def test_a_closed_pipe_cancels_the_text(studio: Stack) -> None:
     ask = [sys.executable, "-m", "atelier", "write", "--continue", "x", "--max-tokens", "900"]
     with subprocess.Popen(
-        ask, env=os.environ | {"ATELIER_URL": service.url}, stdout=subprocess.PIPE
+        ask, env=os.environ | {"ATELIER_URL": studio.url}, stdout=subprocess.PIPE
     ) as writing:
         assert writing.stdout is not None
         assert writing.stdout.read(1)
         writing.stdout.close()
         writing.wait(60)
-    with Client(service.url) as client:
+    with Client(studio.url) as client:
         (job,) = client.jobs(limit=1)
-    assert f"/jobs/{job.id}/cancel" in service.log.read_text()  # the job may have ended by then
+    assert f"/jobs/{job.id}/cancel" in studio.log.read_text()  # the job may have ended by then
 
 
-def test_ctrl_c_stops_a_text_and_not_the_sitting(service: Stack) -> None:
-    with Terminal("write", "--max-tokens", "900", ATELIER_URL=service.url) as terminal:
+def test_ctrl_c_stops_a_text_and_not_the_sitting(studio: Stack) -> None:
+    with Terminal("write", "--max-tokens", "900", ATELIER_URL=studio.url) as terminal:
         terminal.until(ASK)
         terminal.press("continue x\n")
-        with Client(service.url) as client:
+        with Client(studio.url) as client:
             while not (jobs := list(client.jobs(status="in_progress"))):
                 continue
             terminal.press(CTRL_C)

@@ -4,7 +4,6 @@ import io
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,13 @@ import pytest
 from PIL import Image
 
 from atelier import Client
-from tests.e2e.conftest import Stack, filming
+from tests.e2e.conftest import Stack
 from tests.e2e.test_music import worker_of
 
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning"),  # OpenAI's own
 ]
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with filming(tmp_path_factory.mktemp("checkpoints")) as stack:
-        yield stack
 
 
 @pytest.fixture
@@ -41,9 +34,9 @@ def frames_of(data: bytes) -> int:
         return len(list(box.decode(video=0)))
 
 
-def test_openai_makes_fetches_lists_and_deletes(service: Stack) -> None:
+def test_openai_makes_fetches_lists_and_deletes(studio: Stack) -> None:
     few: dict[str, Any] = {"steps": 2, "frames": 8, "seed": 5}
-    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none") as client:
+    with openai.OpenAI(base_url=f"{studio.url}/v1", api_key="none") as client:
         video = client.videos.create_and_poll(prompt="a dog", poll_interval_ms=50, extra_body=few)
         assert (video.status, video.progress, video.seconds) == ("completed", 100, "1")
         content = client.videos.download_content(video.id).read()
@@ -57,12 +50,12 @@ def test_openai_makes_fetches_lists_and_deletes(service: Stack) -> None:
             client.videos.retrieve(video.id)
 
 
-def test_a_client_that_leaves_leaves_its_video_to_be_fetched(service: Stack) -> None:
-    with Client(service.url) as client:
-        job = client.video("a dog", steps=200, frames=16)
+def test_a_client_that_leaves_leaves_its_video_to_be_fetched(studio: Stack) -> None:
+    with Client(studio.url) as client:
+        job = client.video("a dog", steps=100, frames=16)
 
         def follow() -> None:
-            with httpx.stream("GET", f"{service.url}{job.path}/events", timeout=30) as answer:
+            with httpx.stream("GET", f"{studio.url}{job.path}/events", timeout=30) as answer:
                 next(answer.iter_bytes())
 
         leaving = threading.Thread(target=follow)
@@ -72,12 +65,11 @@ def test_a_client_that_leaves_leaves_its_video_to_be_fetched(service: Stack) -> 
         assert frames_of(job.outputs[0].read()) == 16
 
 
-def test_a_video_outlives_the_worker(tmp_path: Path) -> None:
-    fast = {"LEASE": "1", "HEARTBEAT": "0.2", "SWEEP_INTERVAL": "0.2"}
-    changed = {f"ATELIER_{name}": value for name, value in fast.items()}
-    with filming(tmp_path, **changed) as stack, Client(stack.url, timeout=60) as client:
-        once = client.video("a dog", steps=50, seed=6).wait(100)
-        job = client.video("a dog", steps=50, seed=6)
+def test_a_video_outlives_the_worker(mortal: Stack) -> None:
+    with Client(mortal.url, timeout=60) as client:
+        once = client.video("a dog", steps=50, frames=4, seed=6).wait(100)
+        worker = worker_of(mortal)
+        job = client.video("a dog", steps=50, frames=4, seed=6)
         next(event for event in job.events() if event.name == "progress")
-        os.kill(worker_of(stack), signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
         assert job.wait(100).outputs[0].sha256 == once.outputs[0].sha256
