@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,35 @@ SUBJECTS = [
     *(pytest.param(path.stem, marks=pytest.mark.slow) for path in SHIPPED),
 ]
 
-Subject = tuple[Family[Params], list[Params], Path]
+JOINS, SHIPPED_JOINS = 20, 8
+"""Flows that join at random: with shipped weights, of each of the params one or two."""
+
+
+@dataclass
+class Subject:
+    """A checkpoint under test, and what its flows make alone."""
+
+    family: Family[Params]
+    params: list[Params]
+    path: Path
+    joins: int = JOINS
+    _alone: dict[int, list[torch.Tensor]] = field(default_factory=dict)
+
+    def flow(self, seed: int) -> Flow:
+        return self.family.generate(self.params[seed % len(self.params)], seeded(seed))
+
+    def alone(self, seed: int) -> list[torch.Tensor]:
+        """The values of the flow of a seed, run once without neighbours."""
+        if seed not in self._alone:
+            self._alone[seed] = values(run_alone(self.flow(seed)))
+        return self._alone[seed]
 
 
 @pytest.fixture(scope="module", params=SUBJECTS)
 def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     name = request.param
     family, _, how = name.partition(", ")
+    joins = JOINS if family in NETS else SHIPPED_JOINS
     if family in NETS:
         make = HELPED[how][0] if how else tiny_checkpoint
         path = make(tmp_path_factory.mktemp(how or name), family)
@@ -59,7 +82,7 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     loaded = load_family(path)
     assert check_determinism(loaded.batched, CPU).determinism == "bitwise"  # as a worker does it
     assert not unrepeatable(read_header(path))
-    return loaded, params, path
+    return Subject(loaded, params, path, joins)
 
 
 KINDS = ("picture", "sheet", "frames", "video", "animation", "sound", "score", "text")
@@ -97,11 +120,6 @@ def test_families_with_caches_are_seen_to_have_slots(name: str, tmp_path: Path) 
     assert free_slots(family) == family.max_items
 
 
-def flow(subject: Subject, seed: int) -> Flow:
-    family, params, _ = subject
-    return family.generate(params[seed % len(params)], seeded(seed))
-
-
 def values(artifacts: tuple[Artifact, ...]) -> list[torch.Tensor]:
     return [values_of(artifact).clone() for artifact in artifacts]
 
@@ -111,7 +129,7 @@ def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
 
 
 def test_the_same_seed_gives_the_same_and_the_next_another(subject: Subject) -> None:
-    family, params, _ = subject
+    family, params = subject.family, subject.params
     one, again, other = (
         values(run_alone(family.generate(params[0], seeded(s)))) for s in (5, 5, 6)
     )
@@ -120,14 +138,14 @@ def test_the_same_seed_gives_the_same_and_the_next_another(subject: Subject) -> 
 
 
 def test_params_matter(subject: Subject) -> None:
-    family, params, _ = subject
+    family, params = subject.family, subject.params
     results = [values(run_alone(family.generate(p, seeded(1)))) for p in params]
     assert all(not same(results[0], other) for other in results[1:])
 
 
 def test_alone_equals_batched_with_random_joins(subject: Subject) -> None:
-    family, _, _ = subject
-    expected = {seed: values(run_alone(flow(subject, seed))) for seed in range(20)}
+    family = subject.family
+    expected = {seed: subject.alone(seed) for seed in range(subject.joins)}
     chance, engine = random.Random(3), Engine(CPU)
     todo, results = list(expected), {}
     chance.shuffle(todo)
@@ -135,7 +153,7 @@ def test_alone_equals_batched_with_random_joins(subject: Subject) -> None:
         for _ in range(chance.randrange(5)):
             if todo and len(engine) < family.max_items:
                 seed = todo.pop()
-                engine.add(seed, flow(subject, seed))
+                engine.add(seed, subject.flow(seed))
         for event in engine.tick():
             assert not isinstance(event, Failed)
             if isinstance(event, Finished):
@@ -147,7 +165,7 @@ def test_progress_rises_and_previews_are_artifacts(subject: Subject) -> None:
     from models.engine.engine import Advanced
 
     engine = Engine(CPU)
-    engine.add("x", flow(subject, 1))
+    engine.add("x", subject.flow(1))
     last = 0.0
     while len(engine):
         for event in engine.tick():
@@ -167,7 +185,7 @@ def free_slots(family: Any) -> int:
 def steps_of(subject: Subject) -> int:
     """How many ticks the flow takes alone."""
     engine, count = Engine(CPU), 0
-    engine.add("x", flow(subject, 2))
+    engine.add("x", subject.flow(2))
     while len(engine):
         engine.tick()
         count += 1
@@ -177,11 +195,11 @@ def steps_of(subject: Subject) -> int:
 def test_closing_at_every_step_leaves_the_rest_as_it_was_and_leaks_no_slot(
     subject: Subject,
 ) -> None:
-    expected, free = values(run_alone(flow(subject, 2))), free_slots(subject[0])
+    expected, free = subject.alone(2), free_slots(subject.family)
     for ticks in range(steps_of(subject)):
         engine = Engine(CPU)
-        engine.add("closed", flow(subject, 1))
-        engine.add("kept", flow(subject, 2))
+        engine.add("closed", subject.flow(1))
+        engine.add("kept", subject.flow(2))
         for _ in range(ticks):
             engine.tick()
         engine.cancel("closed")
@@ -191,7 +209,7 @@ def test_closing_at_every_step_leaves_the_rest_as_it_was_and_leaks_no_slot(
         (end,) = [e for e in events if isinstance(e, Finished)]
         assert end.id == "kept"
         assert same(values(end.artifacts), expected)
-        assert free_slots(subject[0]) == free
+        assert free_slots(subject.family) == free
 
 
 async def poisoned(inner: Flow) -> tuple[Artifact, ...]:
@@ -215,22 +233,22 @@ async def poisoned(inner: Flow) -> tuple[Artifact, ...]:
 
 
 def test_a_bad_row_fails_alone_and_leaks_no_slot(subject: Subject) -> None:
-    engine, free = Engine(CPU), free_slots(subject[0])
-    engine.add("bad", poisoned(flow(subject, 1)))
+    engine, free = Engine(CPU), free_slots(subject.family)
+    engine.add("bad", poisoned(subject.flow(1)))
     expected = {}
     for seed in range(2, 8):
-        engine.add(seed, flow(subject, seed))
-        expected[seed] = values(run_alone(flow(subject, seed)))
+        engine.add(seed, subject.flow(seed))
+        expected[seed] = subject.alone(seed)
     ends: dict[Any, Any] = {}
     while len(engine):
         ends |= {e.id: e for e in engine.tick() if isinstance(e, Finished | Failed)}
     assert isinstance(ends.pop("bad"), Failed)
-    assert free_slots(subject[0]) == free
+    assert free_slots(subject.family) == free
     assert all(same(values(ends[seed].artifacts), expected[seed]) for seed in expected)
 
 
 def test_a_checkpoint_comes_back_as_it_went(subject: Subject, tmp_path: Path) -> None:
-    _, _, path = subject
+    path = subject.path
     checkpoint = load(path)
     save(tmp_path / path.name, checkpoint.header, checkpoint.tensors)
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
@@ -240,7 +258,7 @@ def test_a_checkpoint_comes_back_as_it_went(subject: Subject, tmp_path: Path) ->
 def test_a_checkpoint_that_does_not_fit_is_refused(
     subject: Subject, tmp_path: Path, fault: str
 ) -> None:
-    _, _, path = subject
+    path = subject.path
     checkpoint = load(path)
     tensors, header = dict(checkpoint.tensors), checkpoint.header
     name = next(n for n, t in sorted(tensors.items()) if t.ndim > 1)
