@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from models.engine.engine import Advanced, Engine
 from models.engine.flow import Step
 from tests.models.engine.test_engine import CPU, ROW, count, drain
 from tests.models.engine.test_scheduler import Clock
+from tests.processes import running_process
 from tests.workers.conftest import Bench
 from tests.workers.test_worker import claim_as, die, reap
 from workers.heartbeat import HUNG, Heartbeat
@@ -174,7 +177,8 @@ WorkerProcess(Settings(), "hanging", alone=sys.argv[1] == "interpreter").work()
 """
 
 
-def hanging(bench: Bench, where: str, **changed: str) -> "subprocess.Popen[bytes]":
+@contextmanager
+def hanging(bench: Bench, where: str, **changed: str) -> Iterator["subprocess.Popen[bytes]"]:
     settings = bench.settings
     environment = {
         "ATELIER_STATE": str(settings.state),
@@ -185,17 +189,14 @@ def hanging(bench: Bench, where: str, **changed: str) -> "subprocess.Popen[bytes
         "PYTHONPATH": str(Path(__file__).parents[2]),
         **changed,
     }
-    return subprocess.Popen(
-        [sys.executable, "-c", HANGING, where], env=environment, stderr=subprocess.PIPE
-    )
+    command = [sys.executable, "-c", HANGING, where]
+    with running_process(command, env=environment, stderr=subprocess.PIPE) as process:
+        yield process
 
 
 def ended(process: "subprocess.Popen[bytes]", status: int = HUNG) -> str:
     """What a process wrote that its watchdog has ended."""
-    try:
-        _, errors = process.communicate(timeout=100)
-    finally:
-        process.kill()
+    _, errors = process.communicate(timeout=100)
     assert process.returncode == status, errors.decode()[-2000:]
     return errors.decode()
 
@@ -206,7 +207,8 @@ def test_a_job_that_hangs_in_any_phase_ends_the_worker_and_is_charged(
     bench: Bench, where: str
 ) -> None:
     job = bench.submit()
-    said = ended(hanging(bench, where))
+    with hanging(bench, where) as process:
+        said = ended(process)
     assert "in hang" in said, "where it hung is logged"
     assert not bench.redis.exists("atelier:lease:hanging")
     assert [(lost, fate) for _, lost, fate in reap(bench)] == [(job, "put back")]
@@ -216,16 +218,17 @@ def test_a_job_that_hangs_in_any_phase_ends_the_worker_and_is_charged(
 @pytest.mark.slow
 def test_a_thread_that_never_lets_go_of_the_interpreter_ends_the_worker(bench: Bench) -> None:
     bench.submit()
-    assert "in generate" in ended(hanging(bench, "interpreter"), status=1)
+    with hanging(bench, "interpreter") as process:
+        assert "in generate" in ended(process, status=1)
 
 
 @pytest.mark.slow
 def test_a_cancel_frees_a_worker_that_is_stuck_in_the_job(bench: Bench) -> None:
     job = bench.submit()
-    process = hanging(bench, "begin", ATELIER_HANG_TIMEOUT="8")
-    bench.until(lambda: bench.record(job).get("status") == "started", 60)
-    bench.jobs.cancel("local", job)
-    assert "is stuck in a job" in ended(process)
+    with hanging(bench, "begin", ATELIER_HANG_TIMEOUT="8") as process:
+        bench.until(lambda: bench.record(job).get("status") == "started", 60)
+        bench.jobs.cancel("local", job)
+        assert "is stuck in a job" in ended(process)
     reap(bench)
     assert bench.fetch(job).status == "canceled"
 
@@ -275,13 +278,10 @@ def test_a_worker_that_loads_a_model_ends_at_sigterm(bench: Bench) -> None:
         "ATELIER_HEARTBEAT": "0.1",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
-    process = subprocess.Popen([sys.executable, "-c", LOADING], env=environment)
-    try:
+    with running_process([sys.executable, "-c", LOADING], env=environment) as process:
         bench.until(lambda: loading(bench), 60)
         process.terminate()
         assert process.wait(60) == 0
-    finally:
-        process.kill()
 
 
 def loading(bench: Bench) -> bool:

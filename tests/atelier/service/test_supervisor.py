@@ -8,7 +8,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -19,6 +21,7 @@ from atelier.service.child_guard import lock_folder
 from atelier.service.embedded_valkey import EmbeddedServer, NoServer
 from atelier.service.supervisor import Child, Refused, Supervisor, free_port, lock_state
 from tests.atelier.commands import atelier, atelier_process, refused
+from tests.processes import running_process
 
 STAND_IN = """
 import http.server, os, sys
@@ -65,9 +68,11 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
+@contextmanager
 def supervise(
     folder: Path, api: str = STAND_IN, worker: str = SLEEPER, **changed: str
-) -> subprocess.Popen[str]:
+) -> Iterator[subprocess.Popen[str]]:
+    """A supervisor of two workers."""
     environment = os.environ | {
         "ATELIER_STATE": str(folder),
         "ATELIER_PORT": str(free_port("127.0.0.1")),
@@ -76,13 +81,9 @@ def supervise(
         **changed,
     }
     command = [sys.executable, "-c", SUPERVISE, api, worker]
-    return subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with running_process(command, env=environment, **pipes) as process:
+        yield process
 
 
 def descendants(pid: int) -> set[int]:
@@ -146,69 +147,70 @@ def ended(process: subprocess.Popen[str], seconds: float = 20) -> tuple[int, str
 
 @pytest.mark.slow
 def test_it_says_ready_restarts_what_dies_and_stops_cleanly(folder: Path) -> None:
-    process = supervise(folder)
-    ready(process)
-    until(lambda: len(descendants(process.pid)) == 5)  # guard, server, api, two workers
-    for victim in descendants(process.pid):
-        before = descendants(process.pid)
-        if victim not in before:
-            continue  # it went with the one before
-        os.kill(victim, signal.SIGKILL)
-        until(lambda gone=victim: gone not in descendants(process.pid))  # type: ignore[misc]
-        until(lambda: len(descendants(process.pid)) == 5)
-        assert descendants(process.pid) != before
-    children = descendants(process.pid)
-    process.send_signal(signal.SIGTERM)
-    assert ended(process)[0] == 0
-    assert not any(alive(pid) for pid in children)
+    with supervise(folder) as process:
+        ready(process)
+        until(lambda: len(descendants(process.pid)) == 5)  # guard, server, api, two workers
+        for victim in descendants(process.pid):
+            before = descendants(process.pid)
+            if victim not in before:
+                continue  # it went with the one before
+            os.kill(victim, signal.SIGKILL)
+            until(lambda gone=victim: gone not in descendants(process.pid))  # type: ignore[misc]
+            until(lambda: len(descendants(process.pid)) == 5)
+            assert descendants(process.pid) != before
+        children = descendants(process.pid)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process)[0] == 0
+        assert not any(alive(pid) for pid in children)
 
 
 @pytest.mark.slow
 def test_ctrl_c_stops_it_just_as_cleanly(folder: Path) -> None:
-    process = supervise(folder)
-    ready(process)
-    process.send_signal(signal.SIGINT)
-    assert ended(process)[0] == 0
+    with supervise(folder) as process:
+        ready(process)
+        process.send_signal(signal.SIGINT)
+        assert ended(process)[0] == 0
 
 
 def test_kill_9_of_the_supervisor_leaves_no_orphan(folder: Path) -> None:
-    process = supervise(folder)
-    ready(process)
-    until(lambda: len(descendants(process.pid)) == 5)
-    children = descendants(process.pid)
-    process.kill()
-    ended(process)
-    until(lambda: not any(alive(pid) for pid in children))
+    with supervise(folder) as process:
+        ready(process)
+        until(lambda: len(descendants(process.pid)) == 5)
+        children = descendants(process.pid)
+        process.kill()
+        ended(process)
+        until(lambda: not any(alive(pid) for pid in children))
 
 
 @pytest.mark.slow
 def test_workers_drain_while_the_server_still_answers(folder: Path) -> None:
-    process = supervise(folder, worker=DRAINER)
-    ready(process)
-    began(folder, 2)
-    process.send_signal(signal.SIGTERM)
-    assert ended(process)[0] == 0
-    with EmbeddedServer(folder) as server, redis.Redis.from_url(server.url) as client:
-        assert set(client.lrange("ended", 0, -1)) == set(client.lrange("began", 0, -1))
+    with supervise(folder, worker=DRAINER) as process:
+        ready(process)
+        began(folder, 2)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process)[0] == 0
+        with EmbeddedServer(folder) as server, redis.Redis.from_url(server.url) as client:
+            assert set(client.lrange("ended", 0, -1)) == set(client.lrange("began", 0, -1))
 
 
 @pytest.mark.slow
 def test_what_a_script_reads_is_one_line(folder: Path) -> None:
-    process = supervise(folder, worker=DRAINER)
-    ready(process)
-    began(folder, 2)
-    process.terminate()
-    said, errors = process.communicate(timeout=20)
-    assert said == ""
-    assert "the worker began" in errors
+    with supervise(folder, worker=DRAINER) as process:
+        ready(process)
+        began(folder, 2)
+        process.terminate()
+        said, errors = process.communicate(timeout=20)
+        assert said == ""
+        assert "the worker began" in errors
 
 
 def test_a_proxy_for_the_world_outside_is_not_asked(folder: Path) -> None:
     nowhere = f"http://127.0.0.1:{free_port('127.0.0.1')}"
-    process = supervise(folder, http_proxy=nowhere, HTTP_PROXY=nowhere, no_proxy="", NO_PROXY="")
-    ready(process)
-    process.terminate()
-    assert ended(process)[0] == 0
+    proxies = {"http_proxy": nowhere, "HTTP_PROXY": nowhere, "no_proxy": "", "NO_PROXY": ""}
+    with supervise(folder, **proxies) as process:
+        ready(process)
+        process.terminate()
+        assert ended(process)[0] == 0
 
 
 @pytest.mark.slow
@@ -250,10 +252,10 @@ def test_a_child_that_cannot_be_started_now_is_tried_later() -> None:
 
 
 def test_a_child_that_cannot_be_configured_stops_everything(folder: Path) -> None:
-    process = supervise(folder, api="raise SystemExit(78)")
-    status, errors = ended(process)
-    assert status != 0
-    assert "api can't run as configured" in errors
+    with supervise(folder, api="raise SystemExit(78)") as process:
+        status, errors = ended(process)
+        assert status != 0
+        assert "api can't run as configured" in errors
 
 
 def test_a_child_that_keeps_dying_is_started_ever_more_slowly() -> None:
@@ -324,14 +326,14 @@ def test_two_servers_never_write_the_same_data(
 
 
 def test_the_data_is_locked_for_as_long_as_the_server_lives(folder: Path) -> None:
-    process = supervise(folder)
-    ready(process)
-    until(lambda: answers(folder))  # the stand-in for the API is ready without it
-    with pytest.raises(BlockingIOError):
-        lock_folder(folder / "valkey", 0)
-    process.kill()
-    ended(process)
-    os.close(lock_folder(folder / "valkey", 10))
+    with supervise(folder) as process:
+        ready(process)
+        until(lambda: answers(folder))  # the stand-in for the API is ready without it
+        with pytest.raises(BlockingIOError):
+            lock_folder(folder / "valkey", 0)
+        process.kill()
+        ended(process)
+        os.close(lock_folder(folder / "valkey", 10))
 
 
 def test_a_state_folder_may_lie_too_deep_for_a_socket(tmp_path: Path) -> None:

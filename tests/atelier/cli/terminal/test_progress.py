@@ -13,6 +13,7 @@ from atelier.cli.terminal.progress import cancel_on_interrupt, describe
 from atelier.client.jobs import Job
 from tests.app.serving import Running, eventually, serving
 from tests.atelier.commands import environment_with
+from tests.processes import running_process
 
 
 class InterruptedJob:
@@ -57,15 +58,13 @@ def test_an_interrupt_cancels_the_job_or_leaves_it(
 ) -> None:
     with serving(settings) as running:
         command = [sys.executable, "-m", "atelier", "generate", "image", *options]
-        process = subprocess.Popen(
-            command,
-            env=environment_with({"ATELIER_URL": running.url}),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert eventually(lambda: jobs_of(running) and followed(running), 60)
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
+        environment = environment_with({"ATELIER_URL": running.url})
+        with running_process(
+            command, env=environment, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert eventually(lambda: jobs_of(running) and followed(running), 60)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=60)
         (job,) = jobs_of(running)
     assert process.returncode == 130
     assert job["status"] == status
