@@ -6,10 +6,12 @@ The peer is the same process with the same validation and replies; only `Jobs.su
 
 import asyncio
 import json
+import subprocess
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import httpx
 
@@ -18,9 +20,9 @@ from app.core.settings import read_settings
 from app.main import Server, create_app
 from app.queue.jobs import Accepted, Idempotency, JobReader, Jobs, NewJob
 from atelier.service.supervisor import free_port
-from bench.harness import Rounds, parse_options, report
+from bench.harness import Rounds, Unfinished, parse_options, report
 from bench.noop import register
-from bench.sandbox import Sandbox, open_sandbox
+from bench.sandbox import TIMEOUT, Sandbox, open_sandbox
 
 BODY = json.dumps({"model": "noop", "n": 1, "seed": 5}).encode()
 
@@ -82,8 +84,9 @@ def measure(sandbox: Sandbox, peer: bool, seconds: float) -> dict[str, float]:
     """POST and GET rates of one process, by the method and whether it is the peer."""
     port = free_port("127.0.0.1")
     kind = "noop" if peer else "atelier"
-    with sandbox.running("-c", f"import bench.api; bench.api.serve({port}, in_memory={peer})"):
-        job = submit_first_job(f"http://127.0.0.1:{port}")
+    program = f"import bench.api; bench.api.serve({port}, in_memory={peer})"
+    with sandbox.running("-c", program) as server:
+        job = submit_first_job(f"http://127.0.0.1:{port}", server)
         post = raw_request("POST", "/generate/image", BODY)
         get = raw_request("GET", f"/jobs/{job}")
         return {
@@ -92,16 +95,17 @@ def measure(sandbox: Sandbox, peer: bool, seconds: float) -> dict[str, float]:
         }
 
 
-def submit_first_job(url: str) -> str:
-    """Waits for the server, and posts one job."""
-    for _ in range(200):
+def submit_first_job(url: str, server: "subprocess.Popen[Any]") -> str:
+    """Waits for the server, and posts one job. Raises Unfinished if no job is accepted."""
+    end = time.monotonic() + TIMEOUT
+    while server.poll() is None and time.monotonic() < end:
         with suppress(httpx.TransportError, KeyError):
             reply = httpx.post(
                 f"{url}/generate/image", content=BODY, headers={"Content-Type": "application/json"}
             )
             return str(reply.json()["id"])
         time.sleep(0.1)
-    raise RuntimeError("the server does not answer")
+    raise Unfinished(f"the server accepts no job; its exit status is {server.returncode}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

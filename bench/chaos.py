@@ -74,7 +74,9 @@ class Plan:
         return bodies[self.kind(seed)]
 
 
-SMOKE = Plan(jobs=40, workers=1, api=1, valkey=1, stalls=1, pause=0.2, kinds=("image", "video"))
+SMOKE = Plan(
+    jobs=24, items=8, workers=1, api=1, valkey=1, stalls=1, pause=0.2, kinds=("image", "video")
+)
 
 
 @dataclass
