@@ -16,7 +16,7 @@ from atelier.service.embedded_valkey import EmbeddedServer
 from models.checkpoint.header import Header
 from models.checkpoint.weights import save
 from models.nets.vae import VAENet
-from tests.scheduling import FileScheduling
+from tests.scheduling import FileScheduling, rank
 
 NET: dict[str, Any] = {"size": 28, "channels": 1, "width": 4, "latent": 4}
 MODEL = "vae-fashion"
@@ -41,8 +41,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the tests that start the whole service, since they take longest."""
-    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
+    """Begins with the tests that take longest."""
+    items.sort(key=lambda item: rank(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -53,11 +53,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduli
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
-    """The URL of a Valkey that lives as long as the tests; in a short path, for its socket."""
+    """The URL of a Valkey that lives as long as the tests; in a short path, for its socket.
+
+    Most time of a test would go to `fsync`. Tests of what outlives a kill start their own server.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="atelier-") as folder,
         EmbeddedServer(Path(folder)) as server,
     ):
+        with redis.Redis.from_url(server.url) as client:
+            client.config_set("appendfsync", "no")
         yield server.url
 
 

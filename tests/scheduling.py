@@ -3,6 +3,20 @@
 from xdist.scheduler import LoadFileScheduling
 
 STACK = "tests/e2e/"
+LONGEST = (
+    STACK,
+    "tests/models/test_contract.py",
+    "tests/generators/",
+    "tests/app/test_schemathesis.py",
+    "tests/bench/test_smoke.py",
+    "tests/workers/",
+)
+"""The tests that take longest come first, so that no process works alone at the end."""
+
+
+def rank(nodeid: str) -> int:
+    """The place of a test in the order of LONGEST; all others come after these."""
+    return next((i for i, path in enumerate(LONGEST) if nodeid.startswith(path)), len(LONGEST))
 
 
 class FileScheduling(LoadFileScheduling):

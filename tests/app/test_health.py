@@ -146,11 +146,13 @@ def test_a_server_that_would_forget_is_warned_of(
         async with connect_async(settings) as reader:
             await warn_of_settings(reader)
 
-    asyncio.run(check())
-    assert caplog.records == []
-    connection.config_set("appendfsync", "everysec")
+    (before,) = connection.config_get("appendfsync").values()
     try:
+        connection.config_set("appendfsync", "always")
+        asyncio.run(check())
+        assert caplog.records == []
+        connection.config_set("appendfsync", "everysec")
         asyncio.run(check())
     finally:
-        connection.config_set("appendfsync", "always")
+        connection.config_set("appendfsync", before)
     assert "ACCEPTED JOBS MAY BE LOST: Redis has appendfsync everysec" in caplog.text
