@@ -30,19 +30,19 @@ def samples(data: bytes) -> bytes:
 
 def test_music_is_heard_as_it_is_made_and_is_the_file(studio: Stack) -> None:
     with Client(studio.url, timeout=60) as client:
-        job = client.audio(unconditioned=True, seconds=20, seed=3)
+        job = client.audio(unconditioned=True, seconds=8, seed=3)
         heard = [b"".join(job.stream()), b"".join(job.stream())]
         (output, *_) = job.wait().outputs
-        assert (output.role, output.data["seconds"], output.data["rate"]) == ("audio", 20.0, 8000)
+        assert (output.role, output.data["seconds"], output.data["rate"]) == ("audio", 8.0, 8000)
         assert heard[0] == heard[1]
         assert heard[0][HEAD:] == samples(output.read())
-        again = client.audio(unconditioned=True, seconds=20, seed=3).wait()
+        again = client.audio(unconditioned=True, seconds=8, seed=3).wait()
         assert again.outputs[0].sha256 == output.sha256
 
 
 def test_listeners_that_hang_up_leave_the_job_as_it_is(studio: Stack) -> None:
     with Client(studio.url, timeout=60) as client:
-        job = client.audio(unconditioned=True, seconds=30, seed=4, n=4)
+        job = client.audio(unconditioned=True, seconds=10, seed=4, n=4)
 
         def listen() -> None:
             with httpx.stream("GET", f"{studio.url}{job.path}/audio", timeout=60) as answer:
