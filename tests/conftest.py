@@ -1,14 +1,17 @@
 """What many tests share: a real Valkey, settings of their own, and tiny checkpoints."""
 
+import gc
 import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+import redis.utils
 import torch
 
 from app.core.settings import Settings
@@ -38,11 +41,20 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if IN_PARALLEL:
         torch.set_num_threads(1)  # the other cores have tests of their own
+    # redis-py reads the version of its package from disk for every connection.
+    redis.utils.get_lib_version = cache(redis.utils.get_lib_version)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with the tests that take longest."""
     items.sort(key=lambda item: rank(item.nodeid))
+
+
+def pytest_collection_finish() -> None:
+    """Leaves torch and all tests out of garbage collections, of which every load of a model has
+    one."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
