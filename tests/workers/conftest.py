@@ -77,7 +77,7 @@ class Bench:
         """Be someone who follows a job, for longer than a test lasts."""
         Scripts(self.redis).run("follow", job, 1000)
 
-    def wait(self, job: str, seconds: float = 20) -> Job:
+    def wait(self, job: str, seconds: float = 60) -> Job:
         self.until(lambda: self.fetch(job).status in TERMINAL, seconds)
         return self.fetch(job)
 
