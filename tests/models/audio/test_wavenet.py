@@ -20,7 +20,8 @@ from models.engine.noise import derived, seeded
 from models.families import FAMILIES
 from models.music.composer import SLOTS
 from models.music.piano_roll import Rolled
-from models.params.audio import Key, WaveNetParams
+from models.params.audio import WaveNetParams
+from models.params.music_terms import Key
 from models.score import DRUMS, KEYS, Note, Score
 from tests.models.families import tiny_checkpoint, tiny_composing
 
