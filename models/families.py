@@ -80,7 +80,7 @@ class FamilyEntry:
 
     def load(self, checkpoint: "Checkpoint", placement: "Placement") -> "Family[Any]":
         """Build the model. Raises CheckpointError if its weights don't fit."""
-        build: Callable[..., Family[Any]] = _found(self.where)
+        build: Callable[..., Family[Any]] = _imported(self.where)
         return build(checkpoint, placement)
 
     def loaded_bytes(
@@ -89,7 +89,7 @@ class FamilyEntry:
         """What a checkpoint of so many numbers takes in memory, once it is loaded."""
         if not self.weighed:
             return elements * placement.dtype.itemsize
-        weigh: Callable[..., int] = _found(self.weighed)
+        weigh: Callable[..., int] = _imported(self.weighed)
         return weigh(header, elements, precisions, placement)
 
 
@@ -109,7 +109,7 @@ def _of_unet(header: Header) -> object:
     return None if side is None else 8 * side
 
 
-def _found(where: str) -> Any:
+def _imported(where: str) -> Any:
     module, name = where.split(":")
     return vars(import_module(module))[name]
 

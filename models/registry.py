@@ -59,7 +59,7 @@ class CheckpointRegistry:
     ) -> None:
         self._folders, self._every, self._clock = folders, every, clock
         self._opened: dict[Path, tuple[Stamp, CheckpointEntry | CheckpointError]] = {}
-        self._found: Found = {}
+        self._entries: Found = {}
         self._looked: float | None = None
 
     def entries(self) -> dict[str, CheckpointEntry]:
@@ -68,7 +68,7 @@ class CheckpointRegistry:
         if self._looked is None or now - self._looked >= self._every:
             self._looked = now
             self.look()
-        return {i: e for i, e in self._found.items() if isinstance(e, CheckpointEntry)}
+        return {i: e for i, e in self._entries.items() if isinstance(e, CheckpointEntry)}
 
     def look(self) -> Found:
         """Every file by id, usable or not; the same object as before if nothing has changed."""
@@ -81,8 +81,8 @@ class CheckpointRegistry:
                 for path, stamp in stamps.items()
             }
             entries = {path.stem: entries for path, (_, entries) in self._opened.items()}
-            self._found = dict(sorted(entries.items()))
-        return self._found
+            self._entries = dict(sorted(entries.items()))
+        return self._entries
 
     def _listing(self) -> list[tuple[Path, Stamp]]:
         return [file for folder in reversed(self._folders) for file in self._files_in(folder)]
@@ -149,7 +149,7 @@ def _entry(path: Path) -> CheckpointEntry:
     header, stat = read_header(path), path.stat()
     if header.family not in FAMILIES:
         raise CheckpointError(f"its family is unknown: {header.family}")
-    files = [path, *(_part(path, header, role) for role in header.requires)]
+    files = [path, *(_component(path, header, role) for role in header.requires)]
     tensors = [tensor for file in files for tensor in read_table(file).tensors.values()]
     elements, precisions = sum(t.elements for t in tensors), frozenset(t.dtype for t in tensors)
     sha256, modified = file_sha256(path), int(stat.st_mtime)
@@ -158,7 +158,7 @@ def _entry(path: Path) -> CheckpointEntry:
     )
 
 
-def _part(path: Path, header: Header, role: str) -> Path:
+def _component(path: Path, header: Header, role: str) -> Path:
     """Whether it is the very one, its weights are asked when they are loaded."""
     component = component_path(path, header.requires[role].id)
     if not component.exists():

@@ -69,7 +69,8 @@ class ModelCache:
         budget: int,
         wake: Callable[[], None],
     ) -> None:
-        self._registry, self._place, self._budget, self._wake = registry, placement, budget, wake
+        self._registry, self._placement = registry, placement
+        self._budget, self._wake = budget, wake
         self._wanted: queue.SimpleQueue[tuple[CheckpointEntry, int] | None] = queue.SimpleQueue()
         self._closed = False
         # A daemon: the process may end while a model is loading.
@@ -128,7 +129,7 @@ class ModelCache:
         """The bytes that it takes. Raises CheckpointError where it never fits, or where nobody can
         tell: a header is a stranger's, and must not end the worker."""
         try:
-            need = loaded_bytes(entry, self._place)
+            need = loaded_bytes(entry, self._placement)
         except CheckpointError:
             raise
         except Exception:
@@ -175,8 +176,8 @@ class ModelCache:
         checkpoint = load(entry.path)
         if checkpoint.sha256 != entry.sha256:
             raise CheckpointError(f"{entry.path.name} has just been replaced")
-        family = FAMILIES[checkpoint.header.family].load(checkpoint, self._place)
-        proof = check_determinism(family.batched, self._place.device)
+        family = FAMILIES[checkpoint.header.family].load(checkpoint, self._placement)
+        proof = check_determinism(family.batched, self._placement.device)
         fault = unrepeatable(checkpoint.header)
         loaded = Loaded(entry, family, proof, need, time.monotonic(), fault)
         seconds = round(time.perf_counter() - start, 3)

@@ -16,7 +16,7 @@ from app.catalog.request_models import request_class
 from app.core.errors import NotFound
 from app.core.imports import IMPORTING, Imports, ImportStatus
 from app.core.schemas import ModelCard
-from app.queue.worker_leases import Lease, held_state
+from app.queue.worker_leases import Lease, model_state
 from models.checkpoint.header import SUFFIX, CheckpointError, Header
 from models.families import FAMILIES, FamilyEntry, OutputFacts
 from models.modalities import MODALITIES
@@ -66,7 +66,7 @@ class CatalogEntry:
 
     def card(self, leases: list[Lease], progress: float | None = None) -> ModelCard:
         """What clients see of it; `progress` is that of its import."""
-        state, determinism = held_state(leases, self.sha256)
+        state, determinism = model_state(leases, self.sha256)
         return ModelCard(
             id=self.id,
             modality=self.family.modality,
@@ -106,7 +106,7 @@ class Catalog:
         self._expected: Found = {}  # what is being imported, as if it were there
         self.progress: dict[str, float] = {}  # of imports
         self._max_items = max_items
-        self._found: Found = {}
+        self._present: Found = {}
         self._examined: dict[str, CatalogEntry | str] = {}
         self._looking = asyncio.Lock()
         self._due = 0.0
@@ -124,14 +124,14 @@ class Catalog:
     def scan(self) -> None:
         """Examine what has changed in the folder. Blocks: new files are hashed."""
         expected, present = self._expect(), self._shelf.look()  # what has arrived is there by now
-        if present is self._found and expected == self._expected:
+        if present is self._present and expected == self._expected:
             return
-        known, seen = self._examined, {**self._expected, **self._found}
+        known, seen = self._examined, {**self._expected, **self._present}
         self._examined = {
             i: known[i] if seen.get(i) is x else self._examine(x)
             for i, x in {**expected, **present}.items()
         }
-        self._found, self._expected = present, expected
+        self._present, self._expected = present, expected
         results = self._examined.items()
         self.entries = {i: x for i, x in results if isinstance(x, CatalogEntry)}
         self.broken = {i: x for i, x in results if isinstance(x, str)}

@@ -15,7 +15,7 @@ def wav_header(rate: int, channels: int, size: int | None, comment: str = "") ->
     """
     frame = SAMPLE * channels
     sound = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * frame, frame, 16)
-    chunks = sound + (_told(comment) if comment else b"")
+    chunks = sound + (_comment_chunk(comment) if comment else b"")
     whole = UNKNOWN if size is None else len(b"WAVE") + len(chunks) + 8 + size
     data = UNKNOWN if size is None else size
     return (
@@ -23,7 +23,7 @@ def wav_header(rate: int, channels: int, size: int | None, comment: str = "") ->
     )
 
 
-def _told(comment: str) -> bytes:
+def _comment_chunk(comment: str) -> bytes:
     """A LIST of the kind INFO with one entry, ICMT: text that ends in a zero, of an even length."""
     text = comment.encode("ascii") + b"\0"
     text += b"\0" * (len(text) % 2)

@@ -44,8 +44,8 @@ async def read_note(connection: "redis.asyncio.Redis", owner: str, sha256: str) 
     if not NAME.fullmatch(sha256):
         raise NotFound("no such artifact", code="artifact_not_found")
     fields = ["content_type", "bytes", f"owner:{owner}", f"was:{owner}"]
-    fields_found: list[Any] = await connection.hmget(artifact_key(sha256), fields)
-    kind, size, count, was = fields_found
+    values: list[Any] = await connection.hmget(artifact_key(sha256), fields)
+    kind, size, count, was = values
     if kind and size and int(count or 0) > 0:
         return ArtifactRecord(sha256, kind, int(size))
     if was:
@@ -64,7 +64,7 @@ async def send(request: Request, store: ArtifactStore, note: ArtifactRecord) -> 
     }
     if matches(request.headers.get("if-none-match"), note.tag):
         return Response(status_code=304, headers=headers)
-    wanted = wanted_part(request, note)
+    wanted = requested_range(request, note)
     if wanted is None:
         refusal = respond(OutOfRange(f"the artifact has {note.bytes} bytes", param="Range"))
         refusal.headers["Content-Range"] = f"bytes */{note.bytes}"
@@ -82,7 +82,7 @@ async def send(request: Request, store: ArtifactStore, note: ArtifactRecord) -> 
     return StreamingResponse(body, status, headers, media_type=note.content_type)
 
 
-def wanted_part(request: Request, note: ArtifactRecord) -> range | None:
+def requested_range(request: Request, note: ArtifactRecord) -> range | None:
     """The bytes asked for: all of them without a Range that holds and can be read (RFC 9110,
     14.2), None where it lies beyond the end."""
     everything = range(note.bytes)

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from app.core.errors import AtelierError, Unavailable
 from app.core.schemas import TERMINAL, Job
 from app.http.exception_handlers import respond
-from app.operations.job_errors import NO_OTHERS, check_made
+from app.operations.job_errors import NO_OTHERS, check_outputs
 from app.operations.retries import Registration
 from app.operations.submit import Submitter
 from app.queue.jobs import Accepted
@@ -52,7 +52,7 @@ class Answer:
             await self.registration.abandon()
             raise await self.not_ready()
         try:
-            check_made(job, self.names)
+            check_outputs(job, self.names)
             response = await reply(job)
         except AtelierError as error:
             response = respond(error)

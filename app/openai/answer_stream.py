@@ -14,7 +14,7 @@ from app.core.schemas import TERMINAL, Job
 from app.core.store import StoreError
 from app.openai.answer import Answer
 from app.operations.event_stream import COMMENT, EventStream, Follower
-from app.operations.job_errors import check_made
+from app.operations.job_errors import check_outputs
 from app.queue.event_log import Event
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class AnswerStream(EventStream):
         try:
             if job.status not in TERMINAL:
                 raise Unavailable(f"the server stops; {job.id} goes on", code="result_not_ready")
-            check_made(job, self._answer.names)
+            check_outputs(job, self._answer.names)
             async for text in self._answer.submitter.store.iterate(self._writer.completed(job)):
                 yield text
         except AtelierError as error:

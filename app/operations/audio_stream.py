@@ -21,7 +21,7 @@ from app.core.schemas import TERMINAL, Job
 from app.core.store import Missing
 from app.core.wav import wav_header
 from app.files.artifact_store import ArtifactStore
-from app.operations.job_errors import check_made
+from app.operations.job_errors import check_outputs
 from app.queue.follow_marks import FollowMark
 from app.queue.notifications import RECHECK, Notifier, Subscription
 from app.queue.queue import Queue
@@ -58,7 +58,7 @@ class Listener:
     async def check(self) -> None:
         """Raises what is told of a job that has ended without a sound."""
         if self.job.status in TERMINAL and not (await self._hear()).chunks:
-            check_made(self.job)
+            check_outputs(self.job)
             raise NotFound(f"{self.job.id} made no sound", code="artifact_not_found")
 
     async def sound(self) -> AsyncGenerator[bytes]:

@@ -16,7 +16,7 @@ KINDS: Mapping[str, type[AtelierError]] = {
 """How some errors of a request are told that only its model could find."""
 
 
-def check_made(job: Job, names: Mapping[str, str] = NO_OTHERS) -> None:
+def check_outputs(job: Job, names: Mapping[str, str] = NO_OTHERS) -> None:
     """Raises what a client is told of a job that ended without its outputs, or lost them since.
 
     `names` are what the client calls some of the model's own fields.

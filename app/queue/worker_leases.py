@@ -51,7 +51,7 @@ def _parsed(worker: str, text: str) -> Lease | None:
         return None
 
 
-def held_state(leases: Iterable[Lease], sha256: str) -> tuple[State, Determinism | None]:
+def model_state(leases: Iterable[Lease], sha256: str) -> tuple[State, Determinism | None]:
     """How a model stands over all workers: ready if one has it ready, else loading, else failed."""
     loaded: Sequence[HeldModel] = [x.models[sha256] for x in leases if sha256 in x.models]
     for state in ("ready", "loading", "failed"):

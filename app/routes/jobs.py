@@ -73,12 +73,12 @@ async def list_jobs(
     Long texts are left out, and `omitted` names them; `full=true` includes them.
     """
     page = JobFilter(**wanted.model_dump(exclude={"full"}))
-    page_found = await queue.list(owner, page)
+    listed = await queue.list(owner, page)
     if wanted.full:
-        data = await asyncio.gather(*(whole(store, job) for job in page_found.data))
+        data = await asyncio.gather(*(whole(store, job) for job in listed.data))
     else:
-        data = [shortened(job) for job in page_found.data]
-    return json_reply(page_found.model_copy(update={"data": data}))
+        data = [shortened(job) for job in listed.data]
+    return json_reply(listed.model_copy(update={"data": data}))
 
 
 @router.get(

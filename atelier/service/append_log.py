@@ -36,7 +36,7 @@ class Cut(NamedTuple):
 
 def repair_log(data: Path, server: str | Path) -> Cut | None:
     """Cuts the zeros at the end of a log, and copies the end first. The server must not run."""
-    log = newest_part(data)
+    log = newest_file(data)
     if log is None or not (zeros := trailing_zeros(log)):
         return None
     size = log.stat().st_size
@@ -49,7 +49,7 @@ def repair_log(data: Path, server: str | Path) -> Cut | None:
     return Cut(zeros, copy)
 
 
-def newest_part(data: Path) -> Path | None:
+def newest_file(data: Path) -> Path | None:
     """Returns the file that the server appends to, by its manifest; None before its first start."""
     try:
         manifest = (data / FOLDER / MANIFEST).read_text(errors="replace")

@@ -119,12 +119,12 @@ class WaveNet:
             return await self.perform(timed, rng, self.rolled(score, lasting))
         if self.composer is None or params.unconditioned:
             return await self.perform(params, rng, None)
-        made_up, style = await self._composed(self.composer, params, composing)
+        composed, style = await self._composed(self.composer, params, composing)
         composed_params = params.model_copy(update={"style": style})
-        roll = self.rolled(made_up, params.seconds or SHORT)
+        roll = self.rolled(composed, params.seconds or SHORT)
         (audio,) = await self.perform(composed_params, rng, roll, COMPOSED)
         number = torch.tensor(self.labels.index(style))
-        return replace(audio, notes=self._notes(params, number)), made_up
+        return replace(audio, notes=self._notes(params, number)), composed
 
     async def _composed(
         self, composer: Composer, params: WaveNetParams, rng: torch.Generator

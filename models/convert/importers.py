@@ -83,7 +83,7 @@ def _dcgan(file: Path, key: str | None, card: Card) -> tuple[Header, dict[str, T
         raise CheckpointError(f"{file.name} is a folder; name the file of weights")
     weights = read_foreign(file, key)
     tensors = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
-    layers = [t for n, t in sorted(tensors.items(), key=_place) if n.endswith("weight")]
+    layers = [t for n, t in sorted(tensors.items(), key=_position) if n.endswith("weight")]
     layers = [t for t in layers if t.ndim == 4]
     if not layers:
         raise CheckpointError("these weights have no convolutions: not a DCGAN generator")
@@ -110,7 +110,7 @@ def _whole(net: Mapping[str, JsonValue]) -> dict[str, int]:
     return {name: value for name, value in net.items() if isinstance(value, int)}
 
 
-def _place(item: tuple[str, Tensor]) -> tuple[int, str]:
+def _position(item: tuple[str, Tensor]) -> tuple[int, str]:
     parts = item[0].split(".")
     return (int(parts[1]) if len(parts) > 2 and parts[1].isdigit() else -1, item[0])
 

@@ -79,8 +79,8 @@ class NoiseSchedule:
             alpha_bar = torch.cumprod(1.0 - betas, dim=0)
         else:
             ends = {"first": process.first, "last": process.last}
-            betas_given = {name: beta for name, beta in ends.items() if beta is not None}
-            alpha_bar = ALPHA_BARS[process.schedule](process.steps, **betas_given)
+            named = {name: beta for name, beta in ends.items() if beta is not None}
+            alpha_bar = ALPHA_BARS[process.schedule](process.steps, **named)
         if process.zero_snr:
             alpha_bar = ending_in_noise(alpha_bar)
         return NoiseSchedule(alpha_bar, process.prediction, process.clip, process.spacing)

@@ -114,15 +114,15 @@ class Scheduler:
         self.learn(step, 0.7 * known + 0.3 * each)
         for row in rows:
             row.state.used += seconds / len(rows)
-        took_part = {row.state for row in rows}
-        for state in took_part:
+        stepped = {row.state for row in rows}
+        for state in stepped:
             state.served += seconds
-        for state in took_part | {row.state for row in self._groups.get(step.key, ())}:
+        for state in stepped | {row.state for row in self._groups.get(step.key, ())}:
             state.virtual += seconds
         self._credit = min(CREDIT_SECONDS, self._credit + CREDIT_SHARE * seconds)
         keys = len(self._groups.keys() | {step.key})
         waiting = [row.state.virtual for rows in self._groups.values() for row in rows]
-        waiting += [state.virtual for state in took_part]
+        waiting += [state.virtual for state in stepped]
         on = min(self._time + seconds / keys, max(self._time, *waiting))
         self._time = max(on, min(waiting))
 

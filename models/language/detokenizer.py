@@ -20,8 +20,8 @@ class Detokenizer:
     """One text that is written after a prompt, up to the stop string that is complete first."""
 
     def __init__(self, tokenizer: TextTokens, prompt: Sequence[int], stops: Sequence[str]) -> None:
-        self._words, self._letters, self._stops = tokenizer, Letters(tokenizer, prompt), stops
-        self._held = ""
+        self._tokenizer, self._letters, self._stops = tokenizer, Letters(tokenizer, prompt), stops
+        self._withheld = ""
         self._shown: list[bool] = []  # of each letter that is held back: whether it is text
         self.text = ""  # what is final
         self.stopped = False
@@ -33,26 +33,26 @@ class Detokenizer:
 
     def add(self, token: int) -> str:
         """What is final now and was not before."""
-        return self._take(self._letters.add(token), self._words.special(token))
+        return self._take(self._letters.add(token), self._tokenizer.special(token))
 
     def end(self, token: int | None = None) -> str:
         """What was held back, since no more comes; half a letter is left out. `token` is the one
         that ended it, if one did."""
-        special = "" if token is None else self._words.special(token)
+        special = "" if token is None else self._tokenizer.special(token)
         piece = self._take(self._letters.rest(), special)
-        pending = "".join(compress(self._held, self._shown))
-        self._held, self._shown = "", []
+        pending = "".join(compress(self._withheld, self._shown))
+        self._withheld, self._shown = "", []
         self.text += pending
         return piece + pending
 
     def _take(self, piece: str, special: str) -> str:
-        pending = self._held + piece + special
+        pending = self._withheld + piece + special
         shown = self._shown + [True] * len(piece) + [False] * len(special)
         ends = [(at + len(stop), at) for stop in self._stops if (at := pending.find(stop)) >= 0]
         self.stopped = bool(ends)
         final = min(ends)[1] if ends else len(pending) - self._begun(pending)
         said = "".join(compress(pending[:final], shown))
-        self._held, self._shown = ("", []) if ends else (pending[final:], shown[final:])
+        self._withheld, self._shown = ("", []) if ends else (pending[final:], shown[final:])
         self.text += said
         return said
 
@@ -67,7 +67,7 @@ class Letters:
     """Tokens to text, a whole letter at a time."""
 
     def __init__(self, tokenizer: TextTokens, prompt: Sequence[int]) -> None:
-        self._words = tokenizer
+        self._tokenizer = tokenizer
         self._tokens = list(prompt[-CONTEXT:])
         self._from, self._to = 0, len(self._tokens)  # what was decoded last, and is sent
 
@@ -92,4 +92,4 @@ class Letters:
     def _decoded(self) -> tuple[str, str]:
         """The text up to what was told, and up to now, both from a little before."""
         tokens = self._tokens[self._from :]
-        return self._words.text(tokens[: self._to - self._from]), self._words.text(tokens)
+        return self._tokenizer.text(tokens[: self._to - self._from]), self._tokenizer.text(tokens)

@@ -16,7 +16,7 @@ from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step
 from models.engine.slots import SCRATCH, Slots
 from models.kernels.categorical import draw
-from models.music.composition import FACTS, Composition, facts_of, given_tokens
+from models.music.composition import FACTS, Composition, facts_of, fixed_tokens
 from models.music.tokenizer import MusicTokens
 from models.nets.composer import Cache
 from models.nets.composer import ComposerModel as Net
@@ -94,7 +94,7 @@ class Composer:
         style = self.tokenizer.styles[int(drawn)] if params.style is None else params.style
         tempo = params.tempo if primer is None else primer.tempo
         piece = Composition(self.tokenizer, params.seconds, tempo)
-        fixed = given_tokens(self.tokenizer, params, style, primer)
+        fixed = fixed_tokens(self.tokenizer, params, style, primer)
         piece.add(fixed[0] or 0)
         with self.slots.take() as slot:
             while not piece.over:

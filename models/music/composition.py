@@ -80,7 +80,7 @@ class Composition:
         return (bars * self.state.length + steps) / STEPS * 60 / self.tempo / self.seconds
 
 
-def given_tokens(
+def fixed_tokens(
     tokenizer: MusicTokens, params: ComposerParams, style: str, primer: Score | None
 ) -> Sequence[int | None]:
     """How a piece must begin; None where it is free. Raises ScoreError for a primer that has no

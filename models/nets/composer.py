@@ -65,7 +65,7 @@ class ComposerModel(nn.Module):
         x = self.begun(tokens, facts)
         for block in self.blocks:
             x = block(x, turns, seen)
-        return self._told(x)
+        return self._with_facts(x)
 
     def step(self, x: Tensor, at: Tensor, slot: Tensor, cache: Cache) -> Tensor:
         """Logits (B, vocabulary) after one more token of each row, which is written to the cache.
@@ -84,7 +84,7 @@ class ComposerModel(nn.Module):
                 for s, positions, hidden in where
             ]
             x = block.step(x, turns, rows)
-        return self._told(x)
+        return self._with_facts(x)
 
     def begun(self, tokens: Tensor, facts: Tensor) -> Tensor:
         """Tokens (...) and facts (..., facts) as the first block takes them, (..., width)."""
@@ -99,7 +99,7 @@ class ComposerModel(nn.Module):
         keys = weight.new_zeros(*slot, self.size, self.window)
         return Cache(keys, weight.new_zeros(*slot, self.window, self.size))
 
-    def _told(self, x: Tensor) -> Tensor:
+    def _with_facts(self, x: Tensor) -> Tensor:
         return F.linear(self.norm(x), self.embed.weight)
 
 
@@ -131,7 +131,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, turns: Tensor, seen: Tensor) -> Tensor:
         """x (B, T, width), turns (T, size / 2, 2), seen (T, T)."""
         q, k, v = self._taken(x, turns)
-        k, v = (x_part.repeat_interleave(self.heads // self.groups, 1) for x_part in (k, v))
+        k, v = (heads.repeat_interleave(self.heads // self.groups, 1) for heads in (k, v))
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
         x = x + self.give(attended.transpose(1, 2).flatten(2))
         return x + self._perceived(x)
@@ -142,11 +142,11 @@ class Block(nn.Module):
         attended: dict[int, Tensor] = {}
         for number, row in enumerate(rows):
             if row.slot not in attended:
-                attended[row.slot] = self._found(q[number], k[number], v[number], row)
+                attended[row.slot] = self._attended(q[number], k[number], v[number], row)
         x = x + self.give(torch.stack([attended[row.slot] for row in rows]))
         return x + self._perceived(x)
 
-    def _found(self, q: Tensor, k: Tensor, v: Tensor, row: CacheRow) -> Tensor:
+    def _attended(self, q: Tensor, k: Tensor, v: Tensor, row: CacheRow) -> Tensor:
         """What one row finds, (width,); q (heads, size), k and v (groups, size)."""
         row.keys[:, :, row.index], row.values[:, row.index] = k, v
         near = q.view(self.groups, -1, self.size) @ row.keys  # (groups, heads of each, window)

@@ -36,7 +36,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(installed(*packages, to=tmp_path_factory.mktemp("openai2"), dependencies=False))
 
 
-def told_by(
+def answers_of(
     major: str, stock: Any, url: str, model: str, request: pytest.FixtureRequest
 ) -> dict[str, Any]:
     """What a module of this folder got by the client of this version."""
@@ -60,7 +60,7 @@ def told_by(
 def test_both_versions_of_the_client_are_served(
     studio: Running, major: str, request: pytest.FixtureRequest
 ) -> None:
-    got = told_by(major, stock_client, studio.url, PAINTER, request)
+    got = answers_of(major, stock_client, studio.url, PAINTER, request)
     assert got["version"].partition(".")[0] == major
     assert [opened(x).size for x in got["pictures"]] == [(32, 32)] * 2
     assert got["facts"] == ["32x32", "png", 0]

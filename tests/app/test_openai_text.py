@@ -15,8 +15,8 @@ from tests.app import stock_writer
 from tests.app.serving import Running
 from tests.app.studio import WRITER
 from tests.app.test_openai_clients import (
+    answers_of,
     second,  # noqa: F401 (a fixture)
-    told_by,
 )
 from tests.app.written import CHAT, TEXT
 
@@ -217,7 +217,7 @@ def test_the_document_refers_to_nothing_that_is_not_there(writing: Running) -> N
 def test_both_versions_of_the_client_are_served(
     writing: Running, major: str, request: pytest.FixtureRequest
 ) -> None:
-    got = told_by(major, stock_writer, writing.url, WRITER, request)
+    got = answers_of(major, stock_writer, writing.url, WRITER, request)
     assert got["version"].partition(".")[0] == major
     assert got["streamed"] == got["whole"]
     assert got["again"] == got["whole"]

@@ -23,7 +23,7 @@ class Worker:
     def __post_init__(self) -> None:
         self._own = Scripts(self.connection, folder=LUA)
         self._shared = Scripts(self.connection)
-        self._looks = self._words = 0
+        self._looks = self._updates = 0
 
     def lease(self, **models: dict[str, Any]) -> None:
         """Say that it lives, and what it holds: state and determinism by sha256."""
@@ -53,8 +53,8 @@ class Worker:
         facts = {"job_id": job, "status": "in_progress", "step": done, "steps": steps}
         named = {"progress": {**facts, "value": done / steps}, **events}
         flat = [item for name, data in named.items() for item in (name, json.dumps(data))]
-        self._words += 1
-        self._own.run("progress", job, self.running[job], self._words, done, steps, *flat)
+        self._updates += 1
+        self._own.run("progress", job, self.running[job], self._updates, done, steps, *flat)
 
     def sound(self, job: str, number: int, sha256: str, size: int, last: bool = False) -> None:
         """Tell of a chunk of item 0, of so many bytes, at 8000 samples a second."""

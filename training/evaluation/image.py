@@ -124,7 +124,7 @@ def _lenses(reference: Reference, nets: FeatureNets) -> list[Lens]:
 def _judge_for(task: Task, data: Data) -> Judge | None:
     """Only where the model, its data and the judge mean the same by a label, or by a caption."""
     header = task.header
-    if takes_words(header):
+    if takes_prompt(header):
         return judge_of_captions(list(data.labels), task.checkpoints)
     if not header.labels or list(data.labels) != header.labels:
         return None
@@ -145,7 +145,7 @@ def _about(comparison: ImageComparison, nets: FeatureNets, count: int) -> Record
     return about
 
 
-def takes_words(header: Header) -> bool:
+def takes_prompt(header: Header) -> bool:
     """Whether it makes nothing without them."""
     prompt = FAMILIES[header.family].params.model_fields.get("prompt")
     return prompt is not None and prompt.is_required()
@@ -167,7 +167,7 @@ def image_requests(
         kinds = [_label_index(params["class_label"], labels)]
     number = [kinds[i % len(kinds)] for i in range(count)] if kinds else []
     own: list[Record] = [{"class_label": labels[k]} for k in number] or [{}] * count
-    if takes_words(header) and "prompt" not in params:
+    if takes_prompt(header) and "prompt" not in params:
         number = _captions(data, count)
         own = [{"prompt": data.labels[k]} for k in number]
     requests = requests_of(header, params, own)

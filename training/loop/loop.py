@@ -15,7 +15,7 @@ from training.errors import TrainingDiverged, TrainingStopped
 from training.loop.finite import not_finite
 from training.loop.progress import sheet, showing, write_plot
 from training.loop.run_folder import RunFolder, write_whole
-from training.loop.signals import signals_held
+from training.loop.signals import deferred_signals
 from training.recipe import Batch, Data, Learner, Recipe
 
 SAVE_SECONDS = 180.0  # from one save to the next,
@@ -30,7 +30,7 @@ def train(recipe: Recipe, learner: Learner, data: Data, run: RunFolder, steps: i
     A signal ends it after the step it is at: the state is saved, and TrainingStopped raised.
     """
     batch = min(recipe.batch, len(data.train[0]))
-    with showing(recipe.id, run.step, steps, batch) as show, signals_held() as signal:
+    with showing(recipe.id, run.step, steps, batch) as show, deferred_signals() as signal:
         saved, took = time.monotonic(), 0.0
         while run.step < steps and signal() is None:
             loss = _advance(recipe, learner, data, run)

@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def signals_held() -> Iterator[Callable[[], int | None]]:
+def deferred_signals() -> Iterator[Callable[[], int | None]]:
     """Within, the first signal is only noted; calling what is given tells its number.
 
     A second one does what it does elsewhere: who is in a hurry is not kept. Signals reach the main

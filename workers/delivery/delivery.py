@@ -195,7 +195,7 @@ class Delivery:
         try:
             with self._activity.during("wording", (message.claim.job,)):
                 self._keep(entry)
-                return self._words(message)
+                return self._updates(message)
         except Exception as error:
             self._spoil(message, error)
             if isinstance(message, JobDone):
@@ -207,14 +207,14 @@ class Delivery:
 
     def _keep(self, entry: BacklogItem) -> None:
         message = entry.message
-        for file_made, file in entry.files:
+        for item, file in entry.files:
             if file.error:
                 self._spoil(message, file.error)
             elif isinstance(message, ItemDone | AudioChunk):
                 builder = self._builders.setdefault(message.claim.execution, ResultBuilder())
-                builder.keep(message, file_made, file.sha256)
+                builder.keep(message, item, file.sha256)
 
-    def _words(self, message: Message) -> list[ProgressUpdate | AudioChunkStored | JobCommit]:
+    def _updates(self, message: Message) -> list[ProgressUpdate | AudioChunkStored | JobCommit]:
         builder = self._builders.setdefault(message.claim.execution, ResultBuilder())
         match message:
             case JobProgress():

@@ -303,7 +303,7 @@ class RunningJobs:
         for text in [a for a in event.artifacts if isinstance(a, Text)]:
             if deltas := run.voice(index).say_rest(text.text):
                 self._send(JobProgress(run.claim, *run.totals(), None, deltas, due=False))
-        self._made(run, index, event.artifacts, run.facts(item_seed(run.seed, index)))
+        self._item_done(run, index, event.artifacts, run.facts(item_seed(run.seed, index)))
         if run.input.get("grid"):
             run.pictures[index] = [a for a in event.artifacts if isinstance(a, Image)]
         if run.left:
@@ -311,10 +311,10 @@ class RunningJobs:
         if run.pictures:
             sheet = Sheet(tuple(a for i in sorted(run.pictures) for a in run.pictures[i]))
             facts = replace(run.facts(run.seed), n=run.items, grid=True)
-            self._made(run, run.items, (sheet,), facts)
+            self._item_done(run, run.items, (sheet,), facts)
         self.end(run.claim.job, "finished")
 
-    def _made(
+    def _item_done(
         self, run: RunningJob, index: int, artifacts: tuple[Artifact | Sheet, ...], facts: Facts
     ) -> None:
         output_format = run.input["output_format"]

@@ -108,9 +108,9 @@ def read_request(
     model = named_model(body, settings.default_model("text-to-image"))
     entry = _picture_model(catalog, model)
     asked = read_as(ImageRequest, text, lambda: in_dialect(entry, entry.schema))
-    params_given = _translated(asked, entry, catalog)
+    fields = _translated(asked, entry, catalog)
     try:
-        params = validated(entry, json.dumps(params_given), in_dialect(entry, entry.schema))
+        params = validated(entry, json.dumps(fields), in_dialect(entry, entry.schema))
     except InvalidRequest as error:
         raise refused_as_size(error, asked.size) from None
     streamed = bool(asked.stream and asked.partial_images)

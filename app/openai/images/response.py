@@ -101,7 +101,7 @@ def images_reply(job: Job, store: Store, origin: str | None) -> ImagesReply:
 def completed_image(job: Job, output: Output, store: Store) -> CompletedImage:
     """The event of one file. Blocks. Raises StoreError."""
     return CompletedImage(
-        **_made(job, output).model_dump(),
+        **_facts(job, output).model_dump(),
         b64_json=_inline(output, store),
         index=output.index,
         created_at=job.completed_at or job.created_at,
@@ -126,13 +126,13 @@ def partial_image(number: int, preview: dict[str, Any]) -> PartialImage:
     )
 
 
-def _made(job: Job, output: Output) -> ImageFacts:
+def _facts(job: Job, output: Output) -> ImageFacts:
     kind = None if "prompt" in job.input else job.input.get("class_label")
     return ImageFacts(revised_prompt=kind, seed=output.seed, role=output.role, notes=output.notes)
 
 
 def _data(job: Job, output: Output, store: Store, origin: str | None) -> ImageData:
-    facts = _made(job, output).model_dump()
+    facts = _facts(job, output).model_dump()
     if origin is not None:
         return ImageData(url=f"{origin}{output.url}", **facts)
     return ImageData(b64_json=_inline(output, store), **facts)

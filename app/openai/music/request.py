@@ -63,7 +63,7 @@ def read_request(
     entry = catalog.find(named_model(body, settings.default_model("audio")), "audio")
     schema = in_dialect(entry, entry.schema)
     asked = read_as(MusicRequest, text, lambda: schema)
-    fields = _given(asked)
+    fields = _fields(asked)
     understood = understand(asked.input, entry.header.labels, _open(entry, fields))
     whole = {**understood.params, **fields, "model": entry.id}
     try:
@@ -82,7 +82,7 @@ def _noted(params: Params, asked: MusicRequest, understood: Understood) -> Param
     return params.model_copy(update={"metadata": {**said, **own}})
 
 
-def _given(asked: MusicRequest) -> dict[str, Any]:
+def _fields(asked: MusicRequest) -> dict[str, Any]:
     """The model's own params that a body gives. Raises Unprocessable for those by another name."""
     extra = {k: v for k, v in (asked.model_extra or {}).items() if v is not None}
     for name in NOT_HERE:

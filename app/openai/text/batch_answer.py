@@ -16,7 +16,7 @@ from app.http.responses import json_reply
 from app.openai.answer import PATIENCE
 from app.openai.text.answer import TextAnswer
 from app.openai.text.response import CompletionReply, completion_reply, joined
-from app.operations.job_errors import check_made
+from app.operations.job_errors import check_outputs
 from app.operations.retries import Registration
 
 
@@ -40,7 +40,7 @@ class SeveralAnswers:
                 raise await answer.not_ready()
         try:
             for job in jobs:
-                check_made(job, self.answers[0].names)
+                check_outputs(job, self.answers[0].names)
             store = self.answers[0].submitter.store
             response = json_reply(await store.run(self._reply, jobs))
         except AtelierError as error:

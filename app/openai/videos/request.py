@@ -142,16 +142,14 @@ def read_request(entry: CatalogEntry, body: Mapping[str, Any], picture: str | No
 
 
 def _repeats(
-    seconds: str | float | None, fields_given: Mapping[str, Any], entry: CatalogEntry
+    seconds: str | float | None, form: Mapping[str, Any], entry: CatalogEntry
 ) -> dict[str, int]:
     """What `seconds` adds to the params. Raises InvalidRequest where no number of loops lasts so
     long, or `repeat` says another."""
     if seconds is None:
         return {}
     fields = entry.schema["properties"]
-    frames, fps = (
-        _float(fields_given.get(name, fields[name]["default"])) for name in ("frames", "fps")
-    )
+    frames, fps = (_float(form.get(name, fields[name]["default"])) for name in ("frames", "fps"))
     if not (0 < frames < math.inf and 0 < fps < math.inf):
         return {}  # refused by name, later
     loops = _float(seconds) * fps / frames
@@ -162,7 +160,7 @@ def _repeats(
         once = f"{frames / fps:g}"
         message = f"seconds must be a multiple of {once}: {entry.id} makes loops of {once} s"
         raise InvalidRequest(message, param="seconds")
-    if fields_given.get("repeat", count) != count:
+    if form.get("repeat", count) != count:
         message = f"seconds {seconds} and repeat don't go together"
         raise InvalidRequest(message, param="seconds")
     return {"repeat": count}

@@ -43,7 +43,7 @@ from app.openai.videos.response import (
     video_id,
     video_of,
 )
-from app.operations.job_errors import check_made
+from app.operations.job_errors import check_outputs
 from app.operations.retries import submit_registered
 from app.operations.submit import Submitter, SubmitterDep
 from app.queue.jobs import JobFilter, known
@@ -176,7 +176,7 @@ async def get_content(
     job = await _job(queue, owner, video)
     if job.status not in TERMINAL:
         raise NotReady(f"{video} is not done yet; its status is {job.status}")
-    check_made(job)
+    check_outputs(job)
     files = [output for output in job.outputs if output.role == ROLES[variant]]
     if not files:
         raise NotFound(f"{video} has no {variant}", code="artifact_not_found", param="variant")

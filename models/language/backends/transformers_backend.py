@@ -47,7 +47,7 @@ class CausalNet:
         """Raises CheckpointError where it can't be built, or keeps more than keys and values."""
         placement = replace(placement, dtype=placement.language_dtype or placement.dtype)
         self._net = _built(config, tensors, placement)
-        self._place, self.context = placement, min(context, _window(self._net.config))
+        self._placement, self.context = placement, min(context, _window(self._net.config))
         self.vocabulary = int(self._net.config.vocab_size)
         cuda = placement.device.type == "cuda"
         self.chunk = CHUNK_ON_CUDA if cuda else CHUNK
@@ -55,7 +55,8 @@ class CausalNet:
         self.max_batch: int | None = None if cuda else MOST
         if _has_experts(self._net.config):  # whoever shares one shares its bits
             self.pad_to, self.max_batch = 1, None
-        self._last = int(_told(self._net.config, "max_position_embeddings") or self.places) - 1
+        last = _config_value(self._net.config, "max_position_embeddings") or self.places
+        self._last = int(last) - 1
         self._shapes = _cached_shapes(self._net, placement)
         self.slot_bytes = sum(
             2 * heads * width * self.places * placement.dtype.itemsize
@@ -72,7 +73,7 @@ class CausalNet:
 
     def allocate(self, slots: int) -> None:
         """Make the caches of so many slots, and of the one that padding writes to."""
-        options: dict[str, Any] = {"dtype": self._place.dtype, "device": self._place.device}
+        options: dict[str, Any] = {"dtype": self._placement.dtype, "device": self._placement.device}
         self.caches = tuple(
             torch.zeros(slots + 1, heads, self.places, width, **options)
             for heads, width in self._shapes
@@ -103,8 +104,8 @@ class CausalNet:
 
     def _run(self, net: Any, tokens: Tensor, places: Tensor, slot: Tensor, bucket: Tensor) -> Any:
         seen = bucket[:, None, None, :] <= places[:, None, :, None]  # (B, 1, C, L)
-        lowest = torch.finfo(self._place.dtype).min
-        mask = torch.zeros(seen.shape, dtype=self._place.dtype, device=seen.device)
+        lowest = torch.finfo(self._placement.dtype).min
+        mask = torch.zeros(seen.shape, dtype=self._placement.dtype, device=seen.device)
         rows = Rows(slot, places, bucket.shape[1])
         return net(
             input_ids=tokens,
@@ -117,9 +118,9 @@ class CausalNet:
     def _try(self) -> None:
         """Raises CheckpointError for a net that makes something else of a text over a cache."""
         count = min(TRIED, self.context)
-        tokens = torch.arange(1, count + 1, device=self._place.device) % self.vocabulary
-        at = torch.zeros(1, dtype=torch.int64, device=self._place.device)
-        everywhere = torch.arange(self.places, device=self._place.device)[None]
+        tokens = torch.arange(1, count + 1, device=self._placement.device) % self.vocabulary
+        at = torch.zeros(1, dtype=torch.int64, device=self._placement.device)
+        everywhere = torch.arange(self.places, device=self._placement.device)[None]
         self.allocate(0)
         try:
             with torch.inference_mode():
@@ -129,7 +130,7 @@ class CausalNet:
         except (RuntimeError, IndexError) as error:
             raise CheckpointError(f"it can't be run over a cache: {error}") from None
         self.caches = ()
-        if (got - want).abs().max() > NEAR[self._place.dtype] * want.std():
+        if (got - want).abs().max() > NEAR[self._placement.dtype] * want.std():
             raise CheckpointError(
                 "it attends by a rule of its own: over a cache it says other things"
             )
@@ -155,7 +156,7 @@ def _built(config: Mapping[str, Any], tensors: Mapping[str, Tensor], placement: 
     return net.to(placement.device).eval().requires_grad_(False)
 
 
-def _told(config: Any, name: str) -> int | None:
+def _config_value(config: Any, name: str) -> int | None:
     """A number of a configuration, by whichever name its architecture has for it."""
     text = config.get_text_config()
     return int(getattr(text, name)) if getattr(text, name, None) else None
@@ -164,13 +165,13 @@ def _told(config: Any, name: str) -> int | None:
 def _window(config: Any) -> int:
     """Places that every layer can look back over: within them, a window is no limit."""
     names = ("max_position_embeddings", "sliding_window", "window_size")
-    limits = [limit for name in names if (limit := _told(config, name)) is not None]
+    limits = [limit for name in names if (limit := _config_value(config, name)) is not None]
     return min(limits, default=LONGEST_CONTEXT)
 
 
 def _has_experts(config: Any) -> bool:
     names = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
-    return any((_told(config, name) or 0) > 1 for name in names)
+    return any((_config_value(config, name) or 0) > 1 for name in names)
 
 
 def _forget_masks(net: Any, places: int) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from app.catalog.catalog import Catalog, CatalogEntry
 from app.catalog.request_models import request_class
 from app.core.errors import NotFound
-from app.queue.worker_leases import HeldModel, Lease, held_state
+from app.queue.worker_leases import HeldModel, Lease, model_state
 from models.checkpoint.header import CheckpointError, Header, file_sha256
 from models.families import FAMILIES, FamilyEntry
 from models.params.base import Params
@@ -199,7 +199,7 @@ def test_a_model_is_as_its_best_worker_has_it(states: list[Any], expected: objec
         Lease(models={"a": HeldModel(state=s, determinism="bitwise" if s == "ready" else None)})
         for s in states
     ]
-    assert held_state(leases, "a") == expected
+    assert model_state(leases, "a") == expected
 
 
 def test_a_card_shows_header_and_state(checkpoints: Path) -> None:

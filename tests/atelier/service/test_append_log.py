@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from atelier.service.append_log import last_reason, newest_part, repair_log, trailing_zeros
+from atelier.service.append_log import last_reason, newest_file, repair_log, trailing_zeros
 from atelier.service.embedded_valkey import EmbeddedServer, find_server
 from tests.atelier.service.test_supervisor import ended, folder, supervise  # noqa: F401 (a fixture)
 
@@ -25,7 +25,7 @@ def log(folder: Path) -> Path:  # noqa: F811
             client.rpush("jobs", i)
         client.eval("redis.call('set', 'a', 1) redis.call('set', 'b', 2)", 0)
     server.kill()
-    path = newest_part(server.data)
+    path = newest_file(server.data)
     assert path is not None
     return path
 

@@ -122,7 +122,7 @@ def by_old_names(folder: Path) -> None:
     save_file(tensors, path)
 
 
-def in_old_words(folder: Path, pad: str = MARKS[1]) -> None:
+def with_old_names(folder: Path, pad: str = MARKS[1]) -> None:
     """As tokenizers were saved by earlier versions of transformers."""
     tokenizer_folder = folder / "tokenizer"
     (tokenizer_folder / "tokenizer.json").unlink()
@@ -138,7 +138,7 @@ def in_old_words(folder: Path, pad: str = MARKS[1]) -> None:
     )
 
 
-def in_few_words(folder: Path) -> None:
+def with_short_names(folder: Path) -> None:
     """With no more in their configurations than versions of 1.x and 2.x were published with."""
     kept = {*UNET_CONFIG, *VAE_CONFIG, *TEXT_CONFIG, "_class_name", "_diffusers_version"}
     kept |= {"beta_start", "beta_end", "beta_schedule", "set_alpha_to_one", "prediction_type"}
@@ -188,8 +188,8 @@ FORMS = [
     in_shards,
     as_pickles,
     by_old_names,
-    in_old_words,
-    in_few_words,
+    with_old_names,
+    with_short_names,
     half_beside_whole,
 ]
 
@@ -213,7 +213,7 @@ def test_a_folder_of_any_make_becomes_the_same(
 
 def test_what_pads_is_told_by_the_map_of_marks(folder: Path, tmp_path: Path) -> None:
     """2.x pads with another token than its tokenizer's configuration says."""
-    in_old_words(folder, pad="!")
+    with_old_names(folder, pad="!")
     header = load(import_weights("diffusers", folder, None, tmp_path, "sd", {})).header
     assert header.net["tokenizer"] == {  # type: ignore[comparison-overlap]
         "bos_token": MARKS[0],

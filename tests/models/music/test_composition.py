@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from models.music.composition import MOST, Composition, given_tokens, paced
+from models.music.composition import MOST, Composition, fixed_tokens, paced
 from models.music.tokenizer import METERS, MusicTokens, snapped
 from models.params.audio import ComposerParams
 from models.score import KEYS, Note, Score, ScoreError, moved
@@ -76,15 +76,15 @@ def test_a_tempo_that_has_no_token_is_kept() -> None:
 
 
 def test_a_piece_begins_as_it_is_asked_to() -> None:
-    free = given_tokens(WORDS, ComposerParams(), "folk", None)
+    free = fixed_tokens(WORDS, ComposerParams(), "folk", None)
     assert free == [WORDS.token("style", 1), None, None]
-    asked = given_tokens(WORDS, ComposerParams(key="Db major", tempo=41.9), "jazz", None)
+    asked = fixed_tokens(WORDS, ComposerParams(key="Db major", tempo=41.9), "jazz", None)
     assert asked[1:] == [WORDS.token("key", 2), WORDS.token("tempo", 0)]
 
 
 def test_a_primer_is_moved_to_the_front_by_whole_bars() -> None:
     late = moved(SCORE, 4.5)
-    tokens = given_tokens(WORDS, ComposerParams(), "jazz", late)
+    tokens = fixed_tokens(WORDS, ComposerParams(), "jazz", late)
     assert tokens == WORDS.encode(moved(SCORE, 0.5), "jazz")[:-1]
 
 
@@ -99,4 +99,4 @@ def test_a_primer_is_moved_to_the_front_by_whole_bars() -> None:
 def test_a_primer_that_can_not_be_gone_on_from_is_told(primer: Score, message: str) -> None:
     asked: Any = ComposerParams(seconds=3)
     with pytest.raises(ScoreError, match=message):
-        given_tokens(WORDS, asked, "jazz", primer)
+        fixed_tokens(WORDS, asked, "jazz", primer)

@@ -16,7 +16,7 @@ from tests.training.tiny import gan_recipe
 from training.errors import TrainingDiverged, TrainingStopped
 from training.loop import loop
 from training.loop.run_folder import RunFolder
-from training.loop.signals import signals_held
+from training.loop.signals import deferred_signals
 from training.recipe import Batch, Learner
 
 CPU = torch.device("cpu")
@@ -123,7 +123,7 @@ def heard() -> Iterator[None]:
 
 @pytest.mark.usefixtures("heard")
 def test_a_second_signal_is_not_held_back() -> None:
-    with signals_held() as noted:
+    with deferred_signals() as noted:
         os.kill(os.getpid(), signal.SIGINT)
         assert noted() == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
@@ -132,6 +132,6 @@ def test_a_second_signal_is_not_held_back() -> None:
 
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with signals_held() as noted:
+    with deferred_signals() as noted:
         assert noted() is None
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

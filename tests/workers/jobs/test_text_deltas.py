@@ -58,7 +58,7 @@ def deltas(bench: Bench, job: str, index: int = 0) -> list[dict[str, Any]]:
     return [delta for delta in record if delta["index"] == index]
 
 
-def check_told_once(bench: Bench, job: Job) -> None:
+def check_deltas_once(bench: Bench, job: Job) -> None:
     for output in job.outputs:
         text_so_far = ""
         for delta in deltas(bench, job.id, output.index):
@@ -72,7 +72,7 @@ def test_what_is_told_on_the_way_is_the_text(writer: Bench) -> None:
     writer.worker()
     job = writer.wait(writer.submit(3, 2, MODEL, **ASKED), 60)
     assert (job.status, job.type, len(job.outputs)) == ("completed", "story", 2)
-    check_told_once(writer, job)
+    check_deltas_once(writer, job)
     assert job.drafts == []
     for output in job.outputs:
         assert output.role == "text"
@@ -113,7 +113,7 @@ def test_a_job_that_begins_anew_tells_nothing_twice(
     assert (ended.status, ended.attempt) == ("completed", 2)
     assert ended.outputs[0].text is not None
     assert ended.outputs[0].text.startswith(draft)
-    check_told_once(writer, ended)
+    check_deltas_once(writer, ended)
 
 
 def test_what_a_model_refuses_is_told_with_its_numbers(writer: Bench) -> None:

@@ -77,11 +77,11 @@ def rows_of(styles: Sequence[str], split: Split) -> tuple[Tensor, Tensor]:
     all_of = captioned()
     wanted = torch.tensor([STYLES.index(name) for name in styles])
     rows = torch.isin(all_of.style, wanted).nonzero().flatten()
-    held_rows = torch.tensor([_is_held(all_of, row, split) for row in rows.tolist()])
-    return rows[~held_rows], rows[held_rows]
+    test_rows = torch.tensor([_is_test(all_of, row, split) for row in rows.tolist()])
+    return rows[~test_rows], rows[test_rows]
 
 
-def _is_held(all_of: Captioned, row: int, split: Split) -> bool:
+def _is_test(all_of: Captioned, row: int, split: Split) -> bool:
     if split == "caption":
         return held_out(all_of.captions[int(all_of.concept[row])])
     return held_out(f"{all_of.hexcodes[row]} {STYLES[int(all_of.style[row])]}")

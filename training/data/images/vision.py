@@ -25,9 +25,9 @@ def load_cifar10(root: Path | None, size: int, channels: int) -> Data:
     """
     from torchvision.datasets import CIFAR10
 
-    def columns(train_part: bool) -> tuple[tuple[Tensor, Tensor], list[str]]:
+    def columns(is_train: bool) -> tuple[tuple[Tensor, Tensor], list[str]]:
         dataset = _opened(
-            lambda root_, fetch: CIFAR10(root_, train_part, download=fetch), root, FOLDERS[0]
+            lambda root_, fetch: CIFAR10(root_, is_train, download=fetch), root, FOLDERS[0]
         )
         pictures = torch.from_numpy(dataset.data).permute(0, 3, 1, 2)  # (N, 3, 32, 32)
         return (squares(pictures, size, channels), torch.tensor(dataset.targets)), dataset.classes

@@ -91,7 +91,7 @@ def heard_of(style: str, minutes: float) -> StyleAudio:
     """From the cache, or made of the corpus and put there. Raises DataMissing."""
     path = cache_folder() / "heard" / f"{style}-{EDITION}-{minutes:g}.npz"
     if not path.exists():
-        keep(path, made_of(built_corpus(STYLES, minutes), style))
+        keep(path, render_audio(built_corpus(STYLES, minutes), style))
     try:
         with path.open("rb") as file, np.load(file) as table:
             return StyleAudio(**table)
@@ -99,7 +99,7 @@ def heard_of(style: str, minutes: float) -> StyleAudio:
         raise DataMissing(f"{path} is damaged, delete it: {error}") from None
 
 
-def made_of(corpus: Corpus, style: str) -> StyleAudio:
+def render_audio(corpus: Corpus, style: str) -> StyleAudio:
     recordings = list(corpus.recordings(style))
     notes = [note for one in recordings for note in one.notes]
     loud = (torch.from_numpy(one.sound) * corpus.gain for one in recordings)

@@ -13,7 +13,7 @@ from models.checkpoint.header import SUFFIX, Header, read_header
 from models.checkpoint.weights import Checkpoint, load
 from models.families import FAMILIES
 from training.evaluation.evaluator import requests_of
-from training.evaluation.image import image_requests, takes_words
+from training.evaluation.image import image_requests, takes_prompt
 from training.evaluation.report.music_sheet import music_sheet
 from training.evaluation.report.prompts import KNOWN, MOVING, NOT_MOVING, STANDING, UNSEEN, titled
 from training.evaluation.report.sweeps import draw, sweep_of
@@ -82,7 +82,7 @@ def contact_sheet(checkpoint: Checkpoint) -> Image.Image:
     header, model = checkpoint.header, load_model(checkpoint, CPU)
     if FAMILIES[header.family].modality == "audio":
         return music_sheet(header, model)
-    if takes_words(header):
+    if takes_prompt(header):
         prompts = [*KNOWN, *UNSEEN]
         requests = requests_of(header, {}, [{"prompt": prompt} for prompt in prompts])
         return titled(generate_pixels(model, requests, 0, CPU), prompts, 8)
@@ -120,7 +120,7 @@ def _section(name: str, card: Header, out: Path, *, shown: bool) -> str:
         ]
     elif shown:
         order = ", a row for each label" if card.labels else ""
-        if takes_words(card):
+        if takes_prompt(card):
             order = f": {len(KNOWN)} names of emoji, then {len(UNSEEN)} things that no set has"
         paragraphs += [
             f"![Pictures of {name}](quality/{name}.png)",

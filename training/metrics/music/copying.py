@@ -73,8 +73,8 @@ def runs_of(tokenizer: MusicTokens, tokens: NDArray[np.integer]) -> Runs:
     over, under = METERS[int(value[names.index("meter") == kind][0])]
     bars = np.cumsum(kind == names.index("bar"))
     start = (bars - 1) * (STEPS * 4 * over // under)
-    step = start + _held(kind == names.index("position"), value, bars, 0)
-    length = _held(kind == names.index("duration"), value, bars, DEFAULTS["duration"])
+    step = start + _held_values(kind == names.index("position"), value, bars, 0)
+    length = _held_values(kind == names.index("duration"), value, bars, DEFAULTS["duration"])
     note = kind == names.index("pitch")
     table = np.stack([np.diff(step[note]), np.diff(value[note]), length[note][1:]])
     mixed = (table + 512).astype(np.uint64) * np.array([[1], [1 << 16], [1 << 32]], np.uint64)
@@ -82,7 +82,7 @@ def runs_of(tokenizer: MusicTokens, tokens: NDArray[np.integer]) -> Runs:
     return number ^ (number >> np.uint64(29))
 
 
-def _held(
+def _held_values(
     mask: NDArray[np.bool_], value: NDArray[np.int64], bars: NDArray[np.int64], default: int
 ) -> NDArray[np.int64]:
     """At each token the last value given in its bar."""

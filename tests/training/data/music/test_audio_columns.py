@@ -12,7 +12,7 @@ from models.music.piano_roll import Rolled
 from models.score import Note, Score
 from tests.training.music import hummed
 from training.data.cache import DataMissing
-from training.data.music.audio_columns import Windows, heard_of, keep, load_heard, made_of
+from training.data.music.audio_columns import Windows, heard_of, keep, load_heard, render_audio
 from training.data.music.build import EDITION, STYLES, Works, build
 from training.data.music.corpus import open_corpus
 
@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ATELIER_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", "")
     for style in STYLES:
-        keep(tmp_path / "heard" / f"{style}-{EDITION}-1.npz", made_of(corpus, style))
+        keep(tmp_path / "heard" / f"{style}-{EDITION}-1.npz", render_audio(corpus, style))
     return tmp_path
 
 
