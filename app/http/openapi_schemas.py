@@ -7,7 +7,6 @@ What a schema allows stays the same. The forms that pydantic writes and generato
 from typing import Any
 
 STRING_LIMITS = ("enum", "pattern", "minLength", "maxLength")
-NULL = {"type": "null"}
 TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 

@@ -32,7 +32,6 @@ router = APIRouter(tags=["jobs"])
 log = logging.getLogger("atelier.jobs")
 
 JobId = Annotated[str, Path(description="The id of a job.", examples=[JOB_ID])]
-JOB_REPLY = reply("The job.", JOB_EXAMPLE)
 
 
 class JobListQuery(BaseModel):

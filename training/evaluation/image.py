@@ -3,7 +3,7 @@
 Real images are training images, which no model that has learnt from them can hope to beat.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,9 +34,6 @@ from training.recipe import Data
 IMAGES = 2_000  # a seed, where there are so many to compare with
 A_WORD = Data((torch.zeros(1), torch.zeros(1).long()), (), ("face",))
 """Captions for images whose content doesn't matter."""
-
-Make = Callable[[int], Tensor]
-"""From a seed to uint8 images (N, C, H, W)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from training.data.images.emoji_build import NAMES, on_white, plain_hexcode, rea
 from training.loop.log_lines import now_and_then
 
 PACKAGES = tuple(f"@lobehub/fluent-emoji-anim-{number}@1.0.0" for number in range(1, 5))
-LICENCE = "MIT"
 TONES = 0.3
 """Part of the clips with a skin tone that is taken: they move as the plain ones do."""
 SHARD = 128  # clips

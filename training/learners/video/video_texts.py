@@ -28,7 +28,6 @@ from training.pretrained import in_latents, load_text_tower
 from training.recipe import Data
 
 LONGEST = 24  # tokens
-TEXTS = 4
 STYLE = STYLES.index("fluent-3d")
 """The set of emoji that moves."""
 

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from models.music.piano_roll import piano_roll
-from models.score import Score
 from tests.training.music import SCALE, hummed, tone
 from training.data.cache import DataMissing
 from training.data.music import build as music_build
 from training.data.music import rendering
 from training.data.music.build import Style, Works, build, build_music
-from training.data.music.corpus import built_corpus, load_windows, open_corpus
+from training.data.music.corpus import built_corpus, open_corpus
 from training.data.music.shards import Label, Recording, read_shard, shards_of, summary, write_shard
 from training.data.music.tunes import Tune, UnreadableTune
 
@@ -149,31 +146,6 @@ def test_what_a_later_build_has_added_so_far_is_not_read(tmp_path: Path) -> None
     write_shard(tmp_path / "jazz/001.safetensors", "by a test", 9, [loud])
     (one,) = open_corpus(tmp_path).recordings("jazz")
     assert one.label.name == "piece-0"
-
-
-def rolled(score: Score, frames: int) -> NDArray[np.float32]:
-    sounding: NDArray[np.float32] = piano_roll(score, 10, range(60, 72), frames)[0]
-    return sounding
-
-
-def test_windows_are_rows_with_their_notes_and_style(tmp_path: Path) -> None:
-    corpus = open_corpus(build(tmp_path, {"jazz": works(), "folk": works()}, MINUTES))
-    data = load_windows(corpus, 2.5, rolled, 10)
-    sound, roll, style = data.train
-    assert data.labels == ("folk", "jazz")
-    assert (sound.shape, roll.shape, style.shape) == ((24, 40_000), (24, 25, 12), (24,))
-    assert (len(data.test[0]), style.tolist()) == (8, [0] * 12 + [1] * 12)
-    assert int(sound.max()) == round(0.95 * 32767)
-    assert roll[0, :, 0].tolist() == [0, *[round(90 / 127 * 255)] * 9, *[0] * 15]  # 0.1 to 1 s
-    assert roll[1, :, 7].min() == round(70 / 127 * 255)
-
-
-def test_scores_are_told_apart_by_what_is_held_out(tmp_path: Path) -> None:
-    corpus = open_corpus(build(tmp_path, {"jazz": works()}, MINUTES))
-    assert len(list(corpus.scores(test=True))) == 2
-    assert {style for style, _ in corpus.scores(test=False)} == {"jazz"}
-    with pytest.raises(DataMissing, match="too little music for windows of 7 seconds"):
-        load_windows(corpus, 7, rolled, 10)
 
 
 def test_what_is_missing_is_told_before_anything_is_made(
