@@ -8,12 +8,10 @@ from typing import Annotated, Any, Literal, Optional
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     create_model,
 )
 from pydantic.fields import FieldInfo
@@ -106,16 +104,10 @@ def _common(model: str, formats: tuple[str, ...], max_items: int) -> dict[str, A
     }
 
 
-def _items_on_a_sheet(grid: bool, info: ValidationInfo) -> bool:
-    if grid and info.data.get("interpolate") is not None:
-        raise ValueError("grid and interpolate don't go together: each walk has a sheet of its own")
-    return grid
-
-
 ONE_SHEET = {"grid": one_of(True), "interpolate": GIVEN}
 _OF_PICTURES: dict[str, Any] = {
     "grid": (
-        Annotated[bool, AfterValidator(_items_on_a_sheet)],
+        bool,
         Field(
             False,
             description="Lay all n pictures out on one sheet besides: it is one more output.",

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from models.params.base import Params
 from models.params.conflicts import GIVEN, Conflict, one_of
@@ -93,22 +93,6 @@ class WaveNetParams(ComposedParams):
         "anything that it has heard. Not with `style`, `score`, `tempo` or `key`.",
     )
 
-    @field_validator("score")
-    @classmethod
-    def _as_written(cls, value: str | None, info: ValidationInfo) -> str | None:
-        for other in ("tempo", "key"):
-            if value is not None and info.data.get(other) is not None:
-                raise ValueError(f"score and {other} don't go together: a score has its own")
-        return value
-
-    @field_validator("unconditioned")
-    @classmethod
-    def _of_no_kind(cls, value: bool, info: ValidationInfo) -> bool:
-        for other in ("style", "tempo", "key", "score"):
-            if value and info.data.get(other) is not None:
-                raise ValueError(f"unconditioned and {other} don't go together")
-        return value
-
 
 class ComposerParams(ComposedParams):
     """Parameters of a composer, which makes scores."""
@@ -149,11 +133,3 @@ class ComposerParams(ComposedParams):
         "`key`.",
         examples=["ab12" * 16],
     )
-
-    @field_validator("primer")
-    @classmethod
-    def _as_begun(cls, value: str | None, info: ValidationInfo) -> str | None:
-        for other in ("tempo", "key"):
-            if value is not None and info.data.get(other) is not None:
-                raise ValueError(f"primer and {other} don't go together: a primer has its own")
-        return value

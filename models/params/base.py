@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from models.params.conflicts import ABSENT, GIVEN, Conflict, forbid, one_of
+from models.params.conflicts import ABSENT, GIVEN, Conflict, check, forbid, one_of
 from models.params.fields import Amounts, LabelReader, PostedPicture, posted_fields
 
 MAX_SEED = 2**53 - 1  # what JSON and JavaScript keep exactly
@@ -50,7 +50,7 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     conflicts: ClassVar[tuple[Conflict, ...]] = ()
-    """What its validators refuse of several fields together, for its JSON schema."""
+    """What is refused of several fields together: by the validator, and in the JSON schema."""
     dependent_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that only go with some values of others. A checkpoint may give them no default, which
     would clash with requests."""
@@ -58,6 +58,12 @@ class Params(BaseModel):
     """Fields that take one of the checkpoint's labels, where it has any."""
     label_reader: ClassVar[LabelReader | None] = None
     """What reads a label from other texts than its name, if anything does."""
+
+    @field_validator("*")
+    @classmethod
+    def _without_conflict(cls, value: Any, info: ValidationInfo) -> Any:
+        check(cls.conflicts, info.field_name, value, info.data)
+        return value
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -136,20 +142,6 @@ class VariableParams(PictureParams):
         """How far to leave `init_image`, where the request may not say so."""
         return 0.5 if self.strength is None else self.strength
 
-    @field_validator("init_image")
-    @classmethod
-    def _one_way(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("interpolate") is not None:
-            raise ValueError("init_image and interpolate don't go together")
-        return value
-
-    @field_validator("strength")
-    @classmethod
-    def _of_a_picture(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and info.data.get("init_image") is None:
-            raise ValueError("strength needs init_image")
-        return value
-
 
 class MixtureParams(PictureParams):
     """Parameters of a Gaussian mixture."""
@@ -184,13 +176,6 @@ class VAEParams(VariableParams):
         "fitted to the latents of the training pictures.",
         examples=["mixture"],
     )
-
-    @field_validator("prior")
-    @classmethod
-    def _of_a_draw(cls, value: str, info: ValidationInfo) -> str:
-        if value != "normal" and info.data.get("init_image") is not None:
-            raise ValueError("prior and init_image don't go together: it starts from the picture")
-        return value
 
     attributes: Amounts = Field(
         default={},

@@ -1,13 +1,15 @@
 """Combinations of params that a request can't have, as data: the API's document says them too.
 
 A conflict names params and what each must be for it to hold. `{"mask": GIVEN, "init_image":
-ABSENT}` says that a mask without a picture is refused. Validators refuse; this module only writes
-the conflicts of a class into its JSON schema, as one `if` whose `then` nothing matches:
+ABSENT}` says that a mask without a picture is refused. `check` refuses a request, and `forbid`
+writes the conflicts of a class into its JSON schema, as one `if` whose `then` nothing matches:
 generators of clients make models of a `not`, and ignore an `if`. No torch: the API imports this.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+
+from pydantic_core import PydanticKnownError
 
 
 class Condition(NamedTuple):
@@ -56,6 +58,32 @@ def explicitly(*values: Any) -> Condition:
 
 ABSENT = one_of(None)
 GIVEN = other_than(None)
+
+
+def check(
+    conflicts: Iterable[Conflict], name: str | None, value: Any, before: Mapping[str, Any]
+) -> None:
+    """Raises ValueError if a value has a conflict with the fields that were validated before.
+
+    So the last field of a conflict is at fault. One that can't be absent is reported as missing.
+    """
+    known = {**before, name: value}
+    for conflict in conflicts:
+        if name in conflict and all(n in known and x.holds(known[n]) for n, x in conflict.items()):
+            if conflict[name] == ABSENT and name == next(iter(conflict)):
+                raise PydanticKnownError("missing")
+            raise ValueError(_message(conflict))
+
+
+def _message(conflict: Conflict) -> str:
+    (first, _), (second, condition) = conflict.items()
+    if not isinstance(condition, Condition) or condition == GIVEN:
+        return f"{first} and {second} don't go together"
+    if condition == ABSENT:
+        return f"{first} needs {second}"
+    choices = " or ".join(map(str, condition.values))
+    other = "a" if condition.is_among else "the"
+    return f"{first} needs {other} {second} {'other than ' * condition.is_among}{choices}"
 
 
 def forbid(schema: dict[str, Any], conflicts: Iterable[Conflict]) -> dict[str, Any]:

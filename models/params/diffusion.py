@@ -3,7 +3,7 @@
 import math
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from models.params.base import VariableParams
 from models.params.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
@@ -73,20 +73,6 @@ class SampledParams(VariableParams):
         examples=[2],
     )
 
-    @field_validator("clip_guidance_every")
-    @classmethod
-    def _of_a_lead(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is not None and info.data.get("clip_guidance_scale") is None:
-            raise ValueError("clip_guidance_every needs clip_guidance_scale")
-        return value
-
-    @field_validator("eta")
-    @classmethod
-    def _of_ddim(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and info.data.get("sampler") != "ddim":
-            raise ValueError("eta needs the sampler ddim")
-        return value
-
 
 class DiffusionParams(SampledParams):
     """Parameters of a diffusion model."""
@@ -110,13 +96,6 @@ class DiffusionParams(SampledParams):
         examples=[2.0],
     )
 
-    @field_validator("guidance_scale")
-    @classmethod
-    def _towards_a_class(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and info.data.get("class_label") is None:
-            raise ValueError("guidance_scale needs class_label")
-        return value
-
     prompt: Prompt | None = Field(
         default=None,
         validate_default=True,
@@ -124,13 +103,6 @@ class DiffusionParams(SampledParams):
         "output. Null is no lead.",
         examples=["shoe"],
     )
-
-    @field_validator("prompt")
-    @classmethod
-    def _to_be_led_to(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None and info.data.get("clip_guidance_scale") is not None:
-            raise ValueError("clip_guidance_scale needs prompt")
-        return value
 
 
 class PaintingParams(SampledParams):
@@ -176,20 +148,6 @@ class PaintingParams(SampledParams):
     def used_strength(self) -> float:
         """What is under a mask is painted anew, unless the request says otherwise."""
         return 1.0 if self.strength is None and self.mask is not None else super().used_strength
-
-    @field_validator("negative_prompt")
-    @classmethod
-    def _led_from(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("guidance_scale") == 1.0:
-            raise ValueError("negative_prompt needs a guidance_scale other than 1")
-        return value
-
-    @field_validator("mask")
-    @classmethod
-    def _on_a_picture(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("init_image") is None:
-            raise ValueError("mask needs init_image")
-        return value
 
 
 class TextToImageParams(PaintingParams):

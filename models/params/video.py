@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from models.params.base import Params
 from models.params.conflicts import GIVEN, Conflict, one_of
@@ -116,13 +116,6 @@ class VideoDiffusionParams(VideoParams):
         description="Set this picture in motion: the hash of a file posted to /artifacts.",
         examples=["ab12" * 16],
     )
-
-    @field_validator("negative_prompt")
-    @classmethod
-    def _led_from(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("guidance_scale") == 1.0:
-            raise ValueError("negative_prompt needs a guidance_scale other than 1")
-        return value
 
     @property
     def rows(self) -> int:

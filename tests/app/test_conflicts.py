@@ -8,12 +8,13 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticKnownError
 
 from app.catalog.catalog import Catalog, CatalogEntry
 from app.openai.images.request import ImageRequest, in_dialect
 from app.openai.text.chat_request import ChatRequest
 from app.openai.text.completion_request import CompletionRequest
-from models.params.conflicts import ABSENT, GIVEN, forbid
+from models.params.conflicts import ABSENT, GIVEN, Conflict, check, forbid, one_of, other_than
 from tests.models.families import NETS, tiny_checkpoint
 
 
@@ -125,3 +126,28 @@ def test_a_conflict_with_a_param_that_is_lacking() -> None:
     conflict = {"strength": GIVEN, "init_image": ABSENT}
     assert "if" in forbid(schema, [conflict])  # the picture can't be given
     assert forbid(schema, [{"strength": GIVEN, "interpolate": GIVEN}]) == schema
+
+
+@pytest.mark.parametrize(
+    ("conflict", "message"),
+    [
+        ({"a": GIVEN, "b": GIVEN}, "a and b don't go together"),
+        ({"a": GIVEN, "b": ABSENT}, "a needs b"),
+        ({"a": GIVEN, "b": other_than("x", "y")}, "a needs the b x or y"),
+        ({"a": GIVEN, "b": one_of(3)}, "a needs a b other than 3"),
+    ],
+)
+def test_a_conflict_says_what_its_first_param_needs(conflict: Conflict, message: str) -> None:
+    other = {"b": None if conflict["b"] == ABSENT else 3}
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        check([conflict], "a", 1, other)
+    check([conflict], "a", None, other)
+    check([conflict], "a", 1, {})  # b was refused itself, or comes later
+    check([conflict], "c", 1, {"a": 1, **other})
+
+
+def test_what_can_not_be_absent_is_missing() -> None:
+    conflict = {"a": ABSENT, "b": one_of("x")}
+    with pytest.raises(PydanticKnownError, match="Field required"):
+        check([conflict], "a", None, {"b": "x"})
+    check([conflict], "a", None, {"b": "y"})
