@@ -62,7 +62,7 @@ class Params(BaseModel):
     @field_validator("*")
     @classmethod
     def _without_conflict(cls, value: Any, info: ValidationInfo) -> Any:
-        check(cls.conflicts, info.field_name, value, info.data)
+        check(cls.conflicts, str(info.field_name), value, info.data)
         return value
 
     @classmethod

@@ -60,9 +60,7 @@ ABSENT = one_of(None)
 GIVEN = other_than(None)
 
 
-def check(
-    conflicts: Iterable[Conflict], name: str | None, value: Any, before: Mapping[str, Any]
-) -> None:
+def check(conflicts: Iterable[Conflict], name: str, value: Any, before: Mapping[str, Any]) -> None:
     """Raises ValueError if a value has a conflict with the fields that were validated before.
 
     So the last field of a conflict is at fault. One that can't be absent is reported as missing.
