@@ -18,7 +18,8 @@ import httpx
 from app.core.schemas import Job
 from app.core.settings import read_settings
 from app.main import Server, create_app
-from app.queue.jobs import Accepted, Idempotency, JobReader, Jobs, NewJob
+from app.queue.job_reader import JobReader
+from app.queue.jobs import Accepted, Idempotency, Jobs, NewJob
 from atelier.service.supervisor import free_port
 from bench.harness import Rounds, Unfinished, parse_options, report
 from bench.noop import register

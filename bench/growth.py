@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import redis.asyncio
 
 from app.core.job_record import queue_name
-from app.queue.jobs import JobFilter, JobReader
+from app.queue.job_reader import JobFilter, JobReader
 from bench.harness import measure_in_turn, parse_options, report, seconds_of
 from bench.sandbox import Sandbox, open_sandbox
 from workers.queue_client import JobCommit, QueueCapacity, QueueClient

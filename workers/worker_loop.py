@@ -9,19 +9,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.core.imports import IMPORTING, Imports
-from app.core.job_record import queue_name
+from app.core.imports import Imports
 from app.core.settings import Settings
 from app.core.store import StoreError
 from models.engine.engine import Engine
 from models.params.base import posted_files
-from models.registry import CheckpointEntry
 from workers.delivery.delivery import Delivery
 from workers.delivery.result_builder import ModelUnusable
 from workers.input_reader import Arrived, InputReader, LongFields, no_longer_stored
 from workers.jobs.messages import DeadlineExceeded
 from workers.jobs.running_jobs import RunningJobs
 from workers.model_cache import ModelCache
+from workers.model_queues import ModelQueues
 from workers.queue_client import AWAY, Claim, PollResult, QueueCapacity, QueueClient
 from workers.wakeup import Wakeup
 
@@ -54,8 +53,7 @@ class WorkerLoop:
         self._reader, self._delivery = parts.reader, parts.delivery
         self._settings = settings
         self._runs = RunningJobs(self._engine, settings, self._delivery.send)
-        self._queues: dict[str, CheckpointEntry] = {}
-        self._imports = Imports(settings.state)
+        self._queues = ModelQueues(self._cache, Imports(settings.state))
         self._closing: set[str] = set()  # models that take no more jobs, to make room for another
         self._looked = 0.0
         self._redis_problem: str | None = None  # why the last look failed
@@ -70,7 +68,7 @@ class WorkerLoop:
         return bool(self._cache.loading)
 
     def queue_names(self) -> list[str]:
-        return list(self._queues)
+        return list(self._queues.entries)
 
     def facts(self) -> dict[str, object]:
         """What the lease tells of this worker."""
@@ -111,7 +109,7 @@ class WorkerLoop:
         self._looked = time.monotonic()
         self._engine.activity.enter("look", limit=TURN_LIMIT)
         self._collect()
-        self._queues = self._readable_queues()
+        self._queues.refresh()
         room = self._settings.capacity - self._runs.rows_taken()
         self._obey_store()
         if not claiming or self._runs.alone or not self._delivery.takes_more:
@@ -146,18 +144,6 @@ class WorkerLoop:
         if self._delivery.store_problem is not None:
             self._put_back(self._runs.not_begun)
 
-    def _readable_queues(self) -> dict[str, CheckpointEntry]:
-        """The queues of every checkpoint at hand, and of what waited for its import."""
-        entries, imports = self._cache.entries(), self._imports.read()
-        queues = {queue_name(e.id, e.sha256): e for e in entries}
-        return queues | {queue_name(e.id, IMPORTING): e for e in entries if e.id in imports}
-
-    def _failed_imports(self) -> dict[str, str]:
-        """The queues that wait for a model that won't come, and why it won't."""
-        imports = self._imports.read().items()
-        failed = {queue_name(model, IMPORTING): status.error for model, status in imports}
-        return {q: error for q, error in failed.items() if error and q not in self._queues}
-
     def _collect(self) -> None:
         for model in self._cache.collect():
             for run, seconds in model.proof.seconds.items():
@@ -177,7 +163,7 @@ class WorkerLoop:
     def _rooms(self) -> list[QueueCapacity]:
         """The queues to read, and for how many rows each."""
         rooms = []
-        for queue, entry in self._queues.items():
+        for queue, entry in self._queues.entries.items():
             sha256 = entry.sha256
             if refusal := self._cache.refused.get(sha256):
                 if refusal.final:
@@ -186,7 +172,7 @@ class WorkerLoop:
                 rooms.append(self._room_of(queue, sha256))
             elif sha256 not in self._cache.loaded and sha256 not in self._cache.loading:
                 rooms.append(QueueCapacity(queue, False, 1))
-        return rooms + [QueueCapacity(queue, True, 1) for queue in self._failed_imports()]
+        return rooms + [QueueCapacity(queue, True, 1) for queue in self._queues.failed_imports()]
 
     def _room_of(self, queue: str, sha256: str) -> QueueCapacity:
         model = self._cache.loaded[sha256]
@@ -209,7 +195,7 @@ class WorkerLoop:
         """Load what is wanted; models in its way take no more jobs until it is there."""
         self._closing = set()
         for queue in wanted:
-            self._closing |= self._cache.want(self._queues[queue], self._runs.busy())
+            self._closing |= self._cache.want(self._queues.entries[queue], self._runs.busy())
 
     def _read_again(self, arrived: Arrived | LongFields) -> None:
         """The store could not be read: try later, unless the job is over by now."""
@@ -235,10 +221,10 @@ class WorkerLoop:
         self._start(replace(claim, record=record | {"input": whole}))
 
     def _start(self, claim: Claim) -> None:
-        sha256 = self._checkpoint_of(claim)
+        sha256 = self._queues.checkpoint_of(claim)
         model = self._cache.loaded.get(sha256)
         if model is None:
-            self._runs.refuse(claim, ModelUnusable(self._why_unusable(claim, sha256)))
+            self._runs.refuse(claim, ModelUnusable(self._queues.why_unusable(claim, sha256)))
             return
         if "input_sha256" in claim.record:
             self._runs.await_input(claim, sha256)
@@ -255,19 +241,6 @@ class WorkerLoop:
             return
         if posted_files(params):
             self._reader.read(claim, params)
-
-    def _checkpoint_of(self, claim: Claim) -> str:
-        """The hash of what a job is to run with; of one that waited for an import, what came."""
-        sha256 = claim.record.get("sha256", "")
-        entry = self._queues.get(claim.record.get("origin", ""))
-        return entry.sha256 if sha256 == IMPORTING and entry else sha256
-
-    def _why_unusable(self, claim: Claim, sha256: str) -> str:
-        if refusal := self._cache.refused.get(sha256):
-            return refusal.reason
-        if error := self._failed_imports().get(claim.record.get("origin", "")):
-            return f"its import failed: {error}"
-        return "it is no longer there"
 
     def release(self) -> None:
         """Put what is not finished back for others."""

@@ -1,4 +1,4 @@
-"""The URLs among the settings: a Redis server's and an artifact store's, read strictly.
+"""The addresses of Redis and of the artifact store: URLs, read strictly, and the socket.
 
 A URL of a wrong form raises ValueError. The message never repeats the URL, which may hold a
 password.
@@ -14,6 +14,8 @@ REDIS_FORM = "it must be redis://host:port/db, rediss://host:port/db or unix:///
 STORE_FORM = "a store is file:///folder or s3://bucket/prefix"
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")  # urlsplit drops some of them without a word
 HOST = re.compile(r"[A-Za-z0-9._~:%-]+")
+SOCKET = "valkey.sock"
+SOCKET_LINK = "socket"  # in the state folder, to the folder of the socket where that is another
 
 
 class StoreAddress(NamedTuple):
@@ -97,3 +99,10 @@ def _check_options(text: str) -> None:
         pool.connection_class(**pool.connection_kwargs)
     except Exception:  # redis-py raises whatever its options' types raise
         raise ValueError("redis-py can't use one of the options after its ?") from None
+
+
+def socket_in(state: Path) -> Path:
+    """Where the embedded server listens: in its state folder, or where a link there leads."""
+    folder = state.resolve()
+    link = folder / SOCKET_LINK
+    return (link.readlink() if link.is_symlink() else folder) / SOCKET

@@ -5,36 +5,23 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     Field,
     ValidationError,
     ValidationInfo,
     create_model,
     field_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.core.addresses import check_redis_url, path_url, read_store_address
-from app.core.sites import checked_host, checked_network, checked_origin
+from app.core.addresses import check_redis_url, path_url, read_store_address, socket_in
+from app.core.sites import Hosts, Networks, Origins
 from models.modalities import MODALITIES
 
 ROOT = Path(__file__).resolve().parents[2]
-SOCKET = "valkey.sock"
-SOCKET_LINK = "socket"  # in the state folder, to the folder of the socket where that is another
-
-
-def socket_in(state: Path) -> Path:
-    """Where the embedded server listens: in its state folder, or where a link there leads."""
-    folder = state.resolve()
-    link = folder / SOCKET_LINK
-    return (link.readlink() if link.is_symlink() else folder) / SOCKET
-
-
 EX_CONFIG = 78  # exit status of a process whose settings can't be used: starting again won't help
 PREFIX = "ATELIER_"
 OTHERS = frozenset(
@@ -47,22 +34,6 @@ OTHERS = frozenset(
     }
 )
 """Variables that are read elsewhere: they are no settings of the service, and not unknown."""
-
-
-def _listed(text: Any) -> Any:
-    """The entries of a list with commas."""
-    return [x.strip() for x in text.split(",") if x.strip()] if isinstance(text, str) else text
-
-
-Hosts = Annotated[
-    tuple[Annotated[str, AfterValidator(checked_host)], ...], NoDecode, BeforeValidator(_listed)
-]
-Origins = Annotated[
-    tuple[Annotated[str, AfterValidator(checked_origin)], ...], NoDecode, BeforeValidator(_listed)
-]
-Networks = Annotated[
-    tuple[Annotated[str, AfterValidator(checked_network)], ...], NoDecode, BeforeValidator(_listed)
-]
 
 
 class Misconfigured(ValueError):
@@ -266,18 +237,12 @@ class Settings(DefaultModels):
         default="info", description="Least severe lines that are logged."
     )
 
-    @field_validator("redis_url")
+    @field_validator("redis_url", "store")
     @classmethod
-    def _redis_url_has_its_form(cls, value: str) -> str:
+    def _has_its_form(cls, value: str, info: ValidationInfo) -> str:
+        check = check_redis_url if info.field_name == "redis_url" else read_store_address
         if value:
-            check_redis_url(value)
-        return value
-
-    @field_validator("store")
-    @classmethod
-    def _store_has_its_form(cls, value: str) -> str:
-        if value:
-            read_store_address(value)
+            check(value)
         return value
 
     @field_validator("heartbeat")

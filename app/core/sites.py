@@ -2,7 +2,11 @@
 
 import ipaddress
 import re
+from typing import Annotated, Any
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?")
 ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[^/?#@\s,*]+)", re.IGNORECASE)
@@ -68,3 +72,19 @@ def same_host(origin: str, host: str, scheme: str) -> bool:
     if default is None or (scheme, parts.scheme) == ("https", "http"):
         return False
     return (page[0], page[1] or default) == (served[0], served[1] or default)
+
+
+def _listed(text: Any) -> Any:
+    """The entries of a list with commas."""
+    return [x.strip() for x in text.split(",") if x.strip()] if isinstance(text, str) else text
+
+
+Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(checked_host)], ...], NoDecode, BeforeValidator(_listed)
+]
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(checked_origin)], ...], NoDecode, BeforeValidator(_listed)
+]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(checked_network)], ...], NoDecode, BeforeValidator(_listed)
+]

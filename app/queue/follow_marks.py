@@ -11,7 +11,7 @@ import time
 import redis
 
 from app.core.schemas import TERMINAL, Job
-from app.queue.jobs import JobReader
+from app.queue.job_reader import JobReader
 
 log = logging.getLogger(__name__)
 

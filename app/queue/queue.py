@@ -10,7 +10,8 @@ from app.core.settings import Settings
 from app.core.thread_pool import ThreadPool
 from app.queue.connections import connect, connect_async
 from app.queue.event_log import EventLog
-from app.queue.jobs import Accepted, Idempotency, JobReader, Jobs, NewJob
+from app.queue.job_reader import JobReader
+from app.queue.jobs import Accepted, Idempotency, Jobs, NewJob
 from app.queue.unresolved import Unresolved
 from app.queue.worker_leases import Lease, read_leases
 

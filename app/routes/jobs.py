@@ -26,7 +26,8 @@ from app.http.responses import job_reply, job_reply_if_changed, json_reply
 from app.http.streaming import LiveStream
 from app.operations.audio_stream import Listener
 from app.operations.event_stream import EventStream, Follower
-from app.queue.jobs import PATTERN, JobFilter, known
+from app.queue.job_reader import JobFilter
+from app.queue.jobs import PATTERN, known
 
 router = APIRouter(tags=["jobs"])
 log = logging.getLogger("atelier.jobs")

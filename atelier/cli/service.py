@@ -37,8 +37,9 @@ def up(
     """Run the whole service here: embedded Valkey, API and workers, until Ctrl-C."""
     from app.core import log
     from app.core.settings import EX_CONFIG, Misconfigured
+    from atelier.service.child import Refused
     from atelier.service.embedded_valkey import NoServer
-    from atelier.service.supervisor import Refused, Supervisor
+    from atelier.service.supervisor import Supervisor
 
     settings = settings_with(host=host, port=port, state=state, workers=workers)
     need_worker_packages(embedded=not settings.redis_url)

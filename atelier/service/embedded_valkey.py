@@ -14,8 +14,7 @@ from pathlib import Path
 
 import redis
 
-from app.core.addresses import path_url
-from app.core.settings import socket_in
+from app.core.addresses import path_url, socket_in
 from atelier.service.append_log import last_reason, repair_log
 from atelier.service.child_guard import lock_folder
 from atelier.service.state_folder import discard_socket, prepare_socket, prepare_state

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.core.settings import SOCKET, SOCKET_LINK, Misconfigured, socket_in
+from app.core.addresses import SOCKET, SOCKET_LINK, socket_in
+from app.core.settings import Misconfigured
 
 FOLDERS = ("artifacts", "checkpoints", "imports", "valkey")
 FILES = ("lock",)

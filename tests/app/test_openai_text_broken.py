@@ -46,12 +46,12 @@ def test_words_that_are_not_the_texts_any_more_are_not_left_standing(
     writing: Running, stock: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a worker dies that has told its readers what the next one would not write."""
-    say = DeltaTracker.say
+    add = DeltaTracker.add
 
     def otherwise(self: DeltaTracker, piece: str) -> tuple[Delta, ...]:
-        return tuple(replace(delta, text=delta.text.swapcase()) for delta in say(self, piece))
+        return tuple(replace(delta, text=delta.text.swapcase()) for delta in add(self, piece))
 
-    monkeypatch.setattr(DeltaTracker, "say", otherwise)
+    monkeypatch.setattr(DeltaTracker, "add", otherwise)
     with pytest.raises(openai.APIError, match="another wrote other words: job_") as failed:
         list(stock.completions.create(stream=True, **TEXT))
     assert failed.value.code == "worker_lost"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from models.artifacts import Audio
 
 CHUNK_SECONDS = 0.5
-LISTEN_SECONDS = 0.25  # between two looks at what there is to hear of an item, at least
+CHECK_SECONDS = 0.25  # between two checks for new sound of an item, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +25,22 @@ class AudioChunker:
     """How much of an item's sound has been heard, in chunks."""
 
     chunks: int = 0
-    listened: float = -math.inf
+    checked_at: float = -math.inf
 
-    def listens(self, now: float) -> bool:
-        """Whether it is time to listen again; if so, it is noted."""
-        if now - self.listened < LISTEN_SECONDS:
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to check for new sound; if so, the time is noted."""
+        if now - self.checked_at < CHECK_SECONDS:
             return False
-        self.listened = now
+        self.checked_at = now
         return True
 
-    def hear(self, so_far: Audio) -> Iterator[Chunk]:
+    def add(self, so_far: Audio) -> Iterator[Chunk]:
         """The whole chunks that are new."""
         size = _size(so_far)
         while (self.chunks + 1) * size <= so_far.samples.shape[1]:
             yield self._next(so_far, last=False)
 
-    def hear_out(self, whole: Audio) -> Iterator[Chunk]:
+    def finish(self, whole: Audio) -> Iterator[Chunk]:
         """All that is new, and the last in any case, since nobody knew that it was."""
         total = math.ceil(whole.samples.shape[1] / _size(whole))
         self.chunks = min(self.chunks, total - 1)

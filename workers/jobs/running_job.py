@@ -44,13 +44,11 @@ class RunningJob:
     seconds: float = 0.0
     active: set[int] = field(default_factory=set)
     progress: dict[int, tuple[int, int]] = field(default_factory=dict)
-    progress_sent_at: float = 0.0  # when progress was last sent
-    drawn: float = 0.0  # when a preview was last sent
-    pictures: dict[int, list[Image]] = field(
-        default_factory=dict
-    )  # for the sheet, if one is wanted
-    ears: dict[int, AudioChunker] = field(default_factory=dict)  # by item, of what makes sound
-    voices: dict[int, DeltaTracker] = field(default_factory=dict)  # by item, of what is written
+    progress_sent_at: float = 0.0
+    preview_sent_at: float = 0.0
+    pictures: dict[int, list[Image]] = field(default_factory=dict)  # by item, for a sheet
+    chunkers: dict[int, AudioChunker] = field(default_factory=dict)  # by item
+    delta_trackers: dict[int, DeltaTracker] = field(default_factory=dict)  # by item
     over: bool = False
     withdrawn: bool = False  # its end waits for no results
     followed: bool = field(init=False)  # whether someone wants to see it on its way
@@ -76,15 +74,18 @@ class RunningJob:
         return "alone" in self.claim.record
 
     @property
-    def sounds(self) -> bool:
-        """Whether there may be something to hear of it."""
+    def makes_sound(self) -> bool:
         return MODALITIES[FAMILIES[self.model.entry.header.family].modality].preview == "audio"
 
-    def voice(self, index: int) -> DeltaTracker:
-        """Of an item; it goes on where an earlier execution broke off."""
-        if index not in self.voices:
-            self.voices[index] = DeltaTracker.after(index, self.claim.record)
-        return self.voices[index]
+    def chunker(self, index: int) -> AudioChunker:
+        """Returns the chunker of an item's sound."""
+        return self.chunkers.setdefault(index, AudioChunker())
+
+    def delta_tracker(self, index: int) -> DeltaTracker:
+        """Returns an item's tracker, which goes on where an earlier execution broke off."""
+        if index not in self.delta_trackers:
+            self.delta_trackers[index] = DeltaTracker.after(index, self.claim.record)
+        return self.delta_trackers[index]
 
     @property
     def left(self) -> int:

@@ -1,4 +1,4 @@
-"""Jobs in flight: their items go into the engine as room allows, and what comes out is sorted.
+"""Jobs in flight: their items go into the engine as room allows, and its events come back.
 
 No Redis and no threads here: claims go in, and messages for delivery come out.
 """
@@ -8,20 +8,18 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 
 from app.core.settings import Settings
-from models.artifacts import Artifact, Audio, Image, Text
 from models.engine.engine import Advanced, Engine, Event, Failed, Finished
 from models.engine.flow import NOTHING, Inputs
 from models.families import FAMILIES
-from models.params.base import Params, UnsupportedRequest, item_seed, posted_files
-from workers.encoders.types import Facts, Sheet
-from workers.jobs.audio_chunks import AudioChunker
-from workers.jobs.messages import AudioChunk, ItemDone, JobDone, JobProgress, Message
+from models.params.base import Params, UnsupportedRequest, posted_files
+from workers.jobs.item_reporter import ItemReporter
+from workers.jobs.messages import JobDone, Message
 from workers.jobs.owner_shares import OwnerShares
 from workers.jobs.running_job import ItemLimits, RunningJob
 from workers.model_cache import Loaded
@@ -30,7 +28,6 @@ from workers.queue_client import Claim, Share
 log = logging.getLogger("atelier.worker")
 
 ENVELOPE = {"n", "seed", "output_format", "grid"}  # of a request; the rest is its family's
-TELL_SECONDS = 0.1  # between two notes of a job's progress, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class RunningJobs:
         self._engine, self._send = engine, send
         self._limits = ItemLimits(settings.capacity, settings.run_memory)
         self.shares = OwnerShares(self._limits)
-        self._preview_interval = settings.preview_interval
+        self._reporter = ItemReporter(send, settings.preview_interval)
         self._runs: dict[str, RunningJob] = {}
         self._refused: dict[str, Claim] = {}
         self._awaiting: dict[str, Awaiting] = {}
@@ -228,7 +225,7 @@ class RunningJobs:
     def _sort(self, run: RunningJob, index: int, event: Event) -> None:
         match event:
             case Advanced():
-                self._advanced(run, index, event)
+                self._reporter.advanced(run, index, event)
             case Finished():
                 self._finished(run, index, event)
             case Failed():
@@ -251,74 +248,13 @@ class RunningJobs:
         failure = error if isinstance(error, Exception) else RuntimeError(repr(error))
         self.end(run.claim.job, "failed", failure)
 
-    def _advanced(self, run: RunningJob, index: int, event: Advanced) -> None:
-        run.note(index, event.progress)
-        now = time.monotonic()
-        if run.sounds and run.followed:
-            self._hear(run, index, event, now)
-        preview = self._preview(run, index, event, now)
-        deltas = run.voice(index).say(event.delta) if event.delta else ()
-        last = event.progress[0] >= event.progress[1]  # then its output tells
-        due = preview is not None or (not last and now - run.progress_sent_at >= TELL_SECONDS)
-        if due or deltas:
-            run.progress_sent_at = now if due else run.progress_sent_at
-            self._send(JobProgress(run.claim, *run.totals(), preview, deltas, due))
-
-    def _preview(
-        self, run: RunningJob, index: int, event: Advanced, now: float
-    ) -> tuple[int, Artifact] | None:
-        last = event.progress[0] >= event.progress[1]
-        early = now - run.drawn < self._preview_interval
-        if event.preview is None or last or early or not run.followed:
-            return None
-        run.drawn = now
-        drawn = self._drawn(run, event.preview)
-        return None if drawn is None else (index, drawn)
-
-    def _drawn(self, run: RunningJob, preview: Callable[[], Artifact]) -> Artifact | None:
-        try:
-            return preview()
-        except torch.AcceleratorError:
-            raise
-        except Exception:
-            log.exception("preview failed", extra={"job": run.claim.job})
-            return None
-
-    def _hear(self, run: RunningJob, index: int, event: Advanced, now: float) -> None:
-        """Send on what is new to be heard of an item, now and then."""
-        chunker = run.ears.setdefault(index, AudioChunker())
-        if event.preview is None or not chunker.listens(now):
-            return
-        so_far = self._drawn(run, event.preview)
-        if isinstance(so_far, Audio):
-            for chunk in chunker.hear(so_far):
-                self._send(AudioChunk(run.claim, index, chunk))
-
     def _finished(self, run: RunningJob, index: int, event: Finished) -> None:
         run.active.discard(index)
         run.seconds += event.seconds
-        for sound in [a for a in event.artifacts if isinstance(a, Audio)][:1]:
-            for chunk in run.ears.setdefault(index, AudioChunker()).hear_out(sound):
-                self._send(AudioChunk(run.claim, index, chunk))
-        for text in [a for a in event.artifacts if isinstance(a, Text)]:
-            if deltas := run.voice(index).say_rest(text.text):
-                self._send(JobProgress(run.claim, *run.totals(), None, deltas, due=False))
-        self._item_done(run, index, event.artifacts, run.facts(item_seed(run.seed, index)))
-        if run.input.get("grid"):
-            run.pictures[index] = [a for a in event.artifacts if isinstance(a, Image)]
-        if run.left:
-            return
-        if run.pictures:
-            sheet = Sheet(tuple(a for i in sorted(run.pictures) for a in run.pictures[i]))
-            facts = replace(run.facts(run.seed), n=run.items, grid=True)
-            self._item_done(run, run.items, (sheet,), facts)
-        self.end(run.claim.job, "finished")
-
-    def _item_done(
-        self, run: RunningJob, index: int, artifacts: tuple[Artifact | Sheet, ...], facts: Facts
-    ) -> None:
-        output_format = run.input["output_format"]
-        self._send(ItemDone(run.claim, index, artifacts, output_format, facts, *run.totals()))
+        self._reporter.finished(run, index, event)
+        if not run.left:
+            self._reporter.sheet(run)
+            self.end(run.claim.job, "finished")
 
     def end(self, job: str, outcome: str, error: Exception | None = None) -> None:
         """Close what still runs of a job and have its end committed; once is enough, but that a

@@ -36,7 +36,7 @@ class DeltaTracker:
         before = draft_of(index, record)
         return cls(index, before, sent=len(before))
 
-    def say(self, piece: str) -> tuple[Delta, ...]:
+    def add(self, piece: str) -> tuple[Delta, ...]:
         """What is new of the next piece; nothing if it was sent before."""
         offset, self.written = self.written, self.written + len(piece)
         again = self.before[offset : self.written]
@@ -47,6 +47,6 @@ class DeltaTracker:
         self.sent = self.written
         return (Delta(self.index, self.written - len(new), new),)
 
-    def say_rest(self, whole: str) -> tuple[Delta, ...]:
+    def finish(self, whole: str) -> tuple[Delta, ...]:
         """What has not been said of a text that is complete."""
-        return self.say(whole[self.written :])
+        return self.add(whole[self.written :])

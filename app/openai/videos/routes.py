@@ -46,7 +46,8 @@ from app.openai.videos.response import (
 from app.operations.job_errors import check_outputs
 from app.operations.retries import submit_registered
 from app.operations.submit import Submitter, SubmitterDep
-from app.queue.jobs import JobFilter, known
+from app.queue.job_reader import JobFilter
+from app.queue.jobs import known
 from app.queue.queue import Queue
 
 router = APIRouter(tags=["openai"])

@@ -13,7 +13,8 @@ import redis
 from app.core import errors, log
 from app.core.schemas import ErrorBody
 from app.http.openapi_examples import ERRORS
-from app.queue.jobs import JobReader, Jobs
+from app.queue.job_reader import JobReader
+from app.queue.jobs import Jobs
 from tests.app.queue.test_jobs import make
 from tests.app.serving import Running
 from tests.app.test_generate import URL, error_of

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.core.settings import SOCKET, SOCKET_LINK, Misconfigured, Settings, socket_in
+from app.core.addresses import SOCKET, SOCKET_LINK, socket_in
+from app.core.settings import Misconfigured, Settings
 from app.core.store import open_store
 from atelier.service.embedded_valkey import EmbeddedServer
 from atelier.service.state_folder import discard_socket, is_private, prepare_socket, prepare_state

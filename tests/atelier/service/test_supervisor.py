@@ -17,9 +17,10 @@ import redis
 
 from app.core.settings import Settings
 from atelier.service import embedded_valkey
+from atelier.service.child import Child, Refused
 from atelier.service.child_guard import lock_folder
 from atelier.service.embedded_valkey import EmbeddedServer, NoServer
-from atelier.service.supervisor import Child, Refused, Supervisor, free_port, lock_state
+from atelier.service.supervisor import Supervisor, free_port, lock_state
 from tests.atelier.commands import atelier, atelier_process, refused
 from tests.processes import running_process
 

@@ -41,18 +41,18 @@ def test_chunks_are_the_same_however_often_one_listens(samples: int, looks: list
     chunks = {}
     for look in looks:
         so_far = Audio(whole.samples[:, :look], RATE)
-        chunks |= {chunk.number: chunk for chunk in chunker.hear(so_far)}
+        chunks |= {chunk.number: chunk for chunk in chunker.add(so_far)}
         assert not any(chunk.last for chunk in chunks.values())
-    chunks |= {chunk.number: chunk for chunk in chunker.hear_out(whole)}
+    chunks |= {chunk.number: chunk for chunk in chunker.finish(whole)}
     assert list(chunks) == list(range(-(-samples // SIZE)))
     assert [chunk.last for chunk in chunks.values()] == [False] * (len(chunks) - 1) + [True]
     assert torch.equal(joined(list(chunks.values())), whole.samples)
-    assert list(AudioChunker().hear_out(whole))[-1].number == len(chunks) - 1
+    assert list(AudioChunker().finish(whole))[-1].number == len(chunks) - 1
 
 
 def test_one_listens_now_and_then() -> None:
     chunker = AudioChunker()
-    assert [chunker.listens(now) for now in (0.0, 0.1, 0.2, 0.3, 0.4, 0.6)] == [
+    assert [chunker.is_due(now) for now in (0.0, 0.1, 0.2, 0.3, 0.4, 0.6)] == [
         *(True, False, False),
         *(True, False, True),
     ]
@@ -161,7 +161,7 @@ def test_a_job_that_begins_anew_makes_the_same_chunks(player: Bench) -> None:
 def halfway(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Makes a WaveNet one that has made two seconds of four, and goes on when the event is set."""
     go_on = threading.Event()
-    monkeypatch.setattr("workers.jobs.audio_chunks.LISTEN_SECONDS", 0.0)
+    monkeypatch.setattr("workers.jobs.audio_chunks.CHECK_SECONDS", 0.0)
 
     async def story(self: WaveNet, params: Params, rng: torch.Generator, inputs: Inputs) -> Any:
         whole = torch.rand(1, 4 * RATE, generator=rng)

@@ -258,7 +258,7 @@ def steps(tmp_path: Path) -> Floor:
 def test_progress_of_many_steps_rises_over_all_items(
     steps: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.jobs.running_jobs.TELL_SECONDS", 0)
+    monkeypatch.setattr("workers.jobs.item_reporter.PROGRESS_SECONDS", 0)
     steps.submit("job", n=3, steps=6, sampler="heun", class_label="bag", guidance_scale=3.0)
     steps.run()
     sent = [m for m in steps.sent if isinstance(m, JobProgress)]

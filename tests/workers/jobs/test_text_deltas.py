@@ -21,29 +21,29 @@ ASKED: dict[str, Any] = {
 }
 
 
-def test_a_voice_says_where_its_pieces_stand() -> None:
-    voice = DeltaTracker(2)
-    assert voice.say("Once") == (Delta(2, 0, "Once"),)
-    assert voice.say(" upon") == (Delta(2, 4, " upon"),)
-    assert voice.say_rest("Once upon a hen") == (Delta(2, 9, " a hen"),)
-    assert voice.say_rest("Once upon a hen") == ()
+def test_a_delta_says_where_its_piece_stands() -> None:
+    tracker = DeltaTracker(2)
+    assert tracker.add("Once") == (Delta(2, 0, "Once"),)
+    assert tracker.add(" upon") == (Delta(2, 4, " upon"),)
+    assert tracker.finish("Once upon a hen") == (Delta(2, 9, " a hen"),)
+    assert tracker.finish("Once upon a hen") == ()
 
 
-def test_a_voice_goes_on_where_another_broke_off() -> None:
-    voice = DeltaTracker.after(
+def test_a_tracker_goes_on_where_another_broke_off() -> None:
+    tracker = DeltaTracker.after(
         0, {"draft:0:000000": "Once ", "draft:0:000001": "u", "draft:1:000000": "x"}
     )
-    assert voice.say("Once") == ()
-    assert voice.say(" upon") == (Delta(0, 6, "pon"),)
-    assert voice.say(" é") == (Delta(0, 9, " é"),)
+    assert tracker.add("Once") == ()
+    assert tracker.add(" upon") == (Delta(0, 6, "pon"),)
+    assert tracker.add(" é") == (Delta(0, 9, " é"),)
 
 
 @pytest.mark.parametrize("pieces", [["Once", " a hen"], ["O", "ne hen"], ["On", "e", " hen"]])
-def test_a_voice_that_says_other_words_says_no_more(pieces: list[str]) -> None:
-    voice = DeltaTracker.after(0, {"draft:0:000000": "Once u"})
+def test_a_tracker_of_another_text_sends_no_more(pieces: list[str]) -> None:
+    tracker = DeltaTracker.after(0, {"draft:0:000000": "Once u"})
     for piece in pieces:
-        assert voice.say(piece) == ()
-    assert voice.say_rest("".join(pieces) + " and an owl") == ()
+        assert tracker.add(piece) == ()
+    assert tracker.finish("".join(pieces) + " and an owl") == ()
 
 
 @pytest.fixture
