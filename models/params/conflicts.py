@@ -9,8 +9,6 @@ generators of clients make models of a `not`, and ignore an `if`. No torch: the 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from pydantic_core import PydanticKnownError
-
 
 class Condition(NamedTuple):
     """Whether a param has one of these values, or none of them."""
@@ -63,13 +61,11 @@ GIVEN = other_than(None)
 def check(conflicts: Iterable[Conflict], name: str, value: Any, before: Mapping[str, Any]) -> None:
     """Raises ValueError if a value has a conflict with the fields that were validated before.
 
-    So the last field of a conflict is at fault. One that can't be absent is reported as missing.
+    So the last field of a conflict is at fault. Conflicts have two fields here.
     """
     known = {**before, name: value}
     for conflict in conflicts:
         if name in conflict and all(n in known and x.holds(known[n]) for n, x in conflict.items()):
-            if conflict[name] == ABSENT and name == next(iter(conflict)):
-                raise PydanticKnownError("missing")
             raise ValueError(_message(conflict))
 
 

@@ -1,13 +1,15 @@
 """The params of families that write. No torch."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from models.params.base import Params
 from models.params.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
 from models.params.fields import BLANK, ILLEGIBLE, Prompt, Without, legible
 
+T = TypeVar("T")
 Kind = Literal["story", "poem", "continuation", "chat", "completion"]
 ABOUT: tuple[Kind, ...] = ("story", "poem")  # the kinds that take what to write about
 AFTER: tuple[Kind, ...] = ("continuation", "completion")  # those that go on from a text
@@ -157,7 +159,56 @@ class LanguageParams(Params):
         examples=[2],
     )
 
+    @field_validator("*")
+    @classmethod
+    def _without_conflict(cls, value: Any, info: ValidationInfo) -> Any:
+        """Nothing is refused here: the validators below have messages of their own."""
+        return value
+
+    @field_validator("theme", "prompt", "style")
+    @classmethod
+    def _of_something_new(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return _only_with(value, info, ABOUT)
+
+    @field_validator("prompt")
+    @classmethod
+    def _by_one_name(cls, value: str | None, info: ValidationInfo) -> str | None:
+        theme, kind = info.data.get("theme"), info.data.get("kind")
+        if value is not None and theme is not None:
+            raise ValueError("prompt and theme are two names of one: give either")
+        if value is None and theme is None and kind in ABOUT and "theme" in info.data:
+            raise PydanticKnownError("missing")
+        return value
+
+    @field_validator("title")
+    @classmethod
+    def _of_a_work(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return _only_with(value, info, (*ABOUT, "continuation"))
+
+    @field_validator("text")
+    @classmethod
+    def _before_it(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return _just_with(value, info, AFTER)
+
+    @field_validator("messages")
+    @classmethod
+    def _answered(cls, value: list[Message] | None, info: ValidationInfo) -> list[Message] | None:
+        return _just_with(value, info, ("chat",))
+
     @property
     def about(self) -> str | None:
         """What a story or poem is about, by whichever name it was given."""
         return self.theme if self.prompt is None else self.prompt
+
+
+def _only_with(value: T, info: ValidationInfo, kinds: tuple[Kind, ...]) -> T:
+    if value is not None and info.data.get("kind", kinds[0]) not in kinds:
+        raise ValueError(f"{info.field_name} needs the kind {' or '.join(kinds)}")
+    return value
+
+
+def _just_with(value: T, info: ValidationInfo, kinds: tuple[Kind, ...]) -> T:
+    """A field that these kinds alone take, and can't do without."""
+    if value is None and info.data.get("kind") in kinds:
+        raise PydanticKnownError("missing")
+    return _only_with(value, info, kinds)

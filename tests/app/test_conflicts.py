@@ -8,7 +8,6 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticKnownError
 
 from app.catalog.catalog import Catalog, CatalogEntry
 from app.openai.images.request import ImageRequest, in_dialect
@@ -144,10 +143,3 @@ def test_a_conflict_says_what_its_first_param_needs(conflict: Conflict, message:
     check([conflict], "a", None, other)
     check([conflict], "a", 1, {})  # b was refused itself, or comes later
     check([conflict], "c", 1, {"a": 1, **other})
-
-
-def test_what_can_not_be_absent_is_missing() -> None:
-    conflict = {"a": ABSENT, "b": one_of("x")}
-    with pytest.raises(PydanticKnownError, match="Field required"):
-        check([conflict], "a", None, {"b": "x"})
-    check([conflict], "a", None, {"b": "y"})
