@@ -7,7 +7,7 @@ from pydantic import Field
 
 from models.params.base import VariableParams
 from models.params.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
-from models.params.fields import PostedMask, Prompt, Upscale
+from models.params.fields import GuidanceScale, NegativePrompt, PostedMask, Prompt, Upscale
 
 FEW = 50  # steps, if none are asked for
 AREA = 512 * 512  # pixels that a picture may have and still count as one row
@@ -121,21 +121,8 @@ class PaintingParams(SampledParams):
         "what it reads, are noted with the output.",
         examples=["a red apple"],
     )
-    guidance_scale: float | None = Field(
-        default=None,
-        ge=0.0,
-        le=20.0,
-        description="How much to exaggerate what the words change (Ho and Salimans 2022): 1 is not "
-        "at all, 0 leaves the words out, and both run in half the time. Null is the checkpoint's "
-        "own.",
-        examples=[3.0],
-    )
-    negative_prompt: Prompt | None = Field(
-        default=None,
-        description="What to stay away from: guidance leads from here to the prompt. Not with a "
-        "`guidance_scale` of 1, which leads nowhere.",
-        examples=["text"],
-    )
+    guidance_scale: GuidanceScale = None
+    negative_prompt: NegativePrompt = None
     mask: PostedMask | None = Field(
         default=None,
         description="Repaint `init_image` only where this picture is white: the hash of a file "

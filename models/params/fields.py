@@ -75,6 +75,25 @@ Prompt = Annotated[
     str, Field(min_length=1, max_length=1000), AfterValidator(legible), Without(ILLEGIBLE)
 ]
 """Words that say what to make."""
+GuidanceScale = Annotated[
+    float | None,
+    Field(
+        ge=0.0,
+        le=20.0,
+        description="How much to exaggerate what the words change (Ho and Salimans 2022): 1 is not "
+        "at all, 0 leaves the words out, and both run in half the time. Null is the checkpoint's "
+        "own.",
+        examples=[3.0],
+    ),
+]
+NegativePrompt = Annotated[
+    Prompt | None,
+    Field(
+        description="What to stay away from: guidance leads from here to the prompt. Not with a "
+        "`guidance_scale` of 1, which leads nowhere.",
+        examples=["text"],
+    ),
+]
 
 
 PostedMask = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("image", like="init_image")]

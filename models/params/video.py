@@ -6,7 +6,7 @@ from pydantic import Field
 
 from models.params.base import Params
 from models.params.conflicts import GIVEN, Conflict, one_of
-from models.params.fields import PostedPicture, Prompt, Upscale
+from models.params.fields import GuidanceScale, NegativePrompt, PostedPicture, Prompt, Upscale
 
 FPS = 8.0
 
@@ -93,21 +93,8 @@ class VideoDiffusionParams(VideoParams):
         description="Steps; heun asks the net twice in each.",
         examples=[12],
     )
-    guidance_scale: float | None = Field(
-        default=None,
-        ge=0.0,
-        le=20.0,
-        description="How much to exaggerate what the words change (Ho and Salimans 2022): 1 is not "
-        "at all, 0 leaves the words out, and both run in half the time. Null is the checkpoint's "
-        "own.",
-        examples=[3.0],
-    )
-    negative_prompt: Prompt | None = Field(
-        default=None,
-        description="What to stay away from: guidance leads from here to the prompt. Not with a "
-        "`guidance_scale` of 1, which leads nowhere.",
-        examples=["text"],
-    )
+    guidance_scale: GuidanceScale = None
+    negative_prompt: NegativePrompt = None
     style: str | None = Field(
         default=None, description="The set of pictures to make in the manner of; null is any."
     )

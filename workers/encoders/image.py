@@ -88,6 +88,16 @@ def still_file(pixels: Pixels, role: Role, output_format: str, facts: Facts) -> 
 
 
 def _animation(frames: Sequence[Pixels], facts: Facts) -> Encoded:
+    data = animated_webp(frames, FRAME_MS, 0, facts)
+    high, wide = frames[0].shape[:2]
+    return Encoded(data, "image/webp", "animation", wide, high, len(frames))
+
+
+def animated_webp(
+    frames: Sequence[Pixels], duration: int | list[int], loop: int, facts: Facts
+) -> bytes:
+    """A lossless animation. `duration` is in milliseconds, of each frame or of all; `loop` is how
+    often it plays, 0 for ever."""
     first, *rest = (picture_of(frame).convert("RGB") for frame in frames)
     out = io.BytesIO()
     first.save(
@@ -95,13 +105,12 @@ def _animation(frames: Sequence[Pixels], facts: Facts) -> Encoded:
         "WEBP",
         save_all=True,
         append_images=rest,
-        duration=FRAME_MS,
-        loop=0,  # for ever
+        duration=duration,
+        loop=loop,
         lossless=True,
         exif=exif_of(facts),
     )
-    size = first.width, first.height
-    return Encoded(out.getvalue(), "image/webp", "animation", *size, len(frames))
+    return out.getvalue()
 
 
 def exif_of(facts: Facts) -> Picture.Exif:

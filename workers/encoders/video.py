@@ -18,7 +18,14 @@ from av.video.stream import VideoStream
 
 from models.artifacts import Video
 from models.modalities import VIDEO_FORMATS
-from workers.encoders.image import Pixels, eight_bits, exif_of, laid_out, picture_of, still_file
+from workers.encoders.image import (
+    Pixels,
+    animated_webp,
+    eight_bits,
+    laid_out,
+    picture_of,
+    still_file,
+)
 from workers.encoders.types import Encoded, Facts
 
 CODING = {
@@ -105,19 +112,8 @@ def _even(frame: Pixels) -> Pixels:
 
 
 def _webp(frames: Sequence[Pixels], video: Video, facts: Facts) -> Written:
-    first, *rest = (picture_of(frame).convert("RGB") for frame in frames)
-    out = io.BytesIO()
-    first.save(
-        out,
-        "WEBP",
-        save_all=True,
-        append_images=rest,
-        duration=_durations(len(frames), video.fps, 1000),
-        loop=0 if video.again else video.repeat,
-        lossless=True,
-        exif=exif_of(facts),
-    )
-    return out.getvalue(), ()
+    durations = _durations(len(frames), video.fps, 1000)
+    return animated_webp(frames, durations, 0 if video.again else video.repeat, facts), ()
 
 
 def _gif(frames: Sequence[Pixels], video: Video, facts: Facts) -> Written:
