@@ -76,8 +76,8 @@ def test_a_broadcast_decoder_draws_each_patch_from_the_latents_and_its_place() -
     whole = decoder(z)
     assert whole.shape == (2, 3, 32, 32)
     for row, down, across in ((0, 0, 0), (1, 2, 5), (0, 7, 3)):
-        place = torch.tensor([across - 3.5, down - 3.5])
-        patch = decoder.layers(decoder.latents(z[row]) + decoder.position(place))
+        offset = torch.tensor([across - 3.5, down - 3.5])
+        patch = decoder.layers(decoder.latents(z[row]) + decoder.position(offset))
         expected = whole[row, :, 4 * down : 4 * down + 4, 4 * across : 4 * across + 4]
         assert torch.allclose(patch.unflatten(0, (3, 4, 4)), expected, atol=1e-6)
 
