@@ -75,7 +75,7 @@ def test_previews_are_pictures() -> None:
 
 @pytest.mark.slow
 def test_a_job_shows_its_wave_and_where_it_is_heard(player: Bench) -> None:  # noqa: F811
-    posted = player.submit(3, model=MODEL, seconds=5.0)
+    posted = player.submit(3, model=MODEL, seconds=2.0)
     player.follow(posted)
     player.worker(preview_interval=0.001)
     job = ended(player, posted)
@@ -85,4 +85,4 @@ def test_a_job_shows_its_wave_and_where_it_is_heard(player: Bench) -> None:  # n
     for shown in previews:
         assert shown["url"].startswith("data:image/png;base64,")
         assert shown["audio"] == f"/jobs/{job.id}/audio?index=0"
-        assert 0 < shown["seconds"] < 5
+        assert 0 < shown["seconds"] < 2
