@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 PIP = [sys.executable, "-m", "pip"]
 INSTALL = ["install", "--quiet", "--constraint", "constraints.txt"]
@@ -59,7 +60,8 @@ def install(packages: Sequence[str]) -> None:
     settings = pip_settings(listing.stdout)
     uv = [sys.executable, "-m", "uv", "pip", *INSTALL, "--python", sys.executable]
     try:
-        subprocess.run([*PIP, *INSTALL, "uv"], check=True)
+        if find_spec("uv") is None:
+            subprocess.run([*PIP, *INSTALL, "uv"], check=True)
         command = [*uv, *uv_options(settings), *packages]
         subprocess.run(command, env=uv_environment(settings), check=True)
     except subprocess.CalledProcessError as error:
