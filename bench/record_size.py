@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.core.job_record import queue_name
-from app.core.store import open_store
+from app.core.stores.store_factory import open_store
 from app.files.long_fields import split
 from app.files.uploads import Uploads
 from app.queue.jobs import LongInput, NewJob

@@ -13,7 +13,8 @@ import torch
 from app.core import log, parent_watch
 from app.core.scripts import away_raised
 from app.core.settings import EX_CONFIG, Misconfigured, Settings, credentials_refused, read_settings
-from app.core.store import Store, open_store
+from app.core.store import Store
+from app.core.stores.store_factory import open_store
 from models.engine.batching import Placement
 from models.engine.device import prepare
 from models.engine.engine import Engine

@@ -10,7 +10,8 @@ import redis
 from app.core.errors import Unavailable
 from app.core.schemas import StoredArtifact
 from app.core.settings import Settings
-from app.core.store import NO_ANSWER, Unreachable, open_store
+from app.core.store import NO_ANSWER, Unreachable
+from app.core.stores.store_factory import open_store
 from app.core.thread_pool import ThreadPool
 from app.files.uploads import Uploads, UploadSpace
 

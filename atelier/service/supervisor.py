@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import IO
 
 from app.core.settings import Misconfigured, Settings
-from app.core.store import StoreError, open_store
+from app.core.store import StoreError
+from app.core.stores.store_factory import open_store
 from app.queue.connections import check_credentials
 from atelier.service.child import Child, Refused, stop_together
 from atelier.service.embedded_valkey import EmbeddedServer

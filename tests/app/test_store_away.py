@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from app.core.settings import Settings
-from app.core.store import FolderStore, Store
+from app.core.store import Store
+from app.core.stores.folder_store import FolderStore
 from tests.app.serving import Running, serving
 from tests.app.test_generate import URL, error_of
 from tests.conftest import MODEL, save_vae

@@ -15,7 +15,7 @@ from app.catalog.request_models import formats_of
 from app.core.schemas import TERMINAL, Job
 from app.core.scripts import Scripts
 from app.core.settings import Settings
-from app.core.store import Store
+from app.core.stores.store_factory import store_at
 from app.files.uploads import Uploads
 from app.queue.jobs import Jobs, NewJob
 from models.artifacts import Image
@@ -37,7 +37,7 @@ class Bench:
         self.settings = settings
         self.redis: redis.Redis = connect(settings)
         self.jobs = Jobs(self.redis, settings)
-        self.store = Store.open(settings.store_address)
+        self.store = store_at(settings.store_address)
         self._running: list[tuple[WorkerProcess, threading.Thread]] = []
 
     def sha256(self, model: str) -> str:

@@ -14,7 +14,8 @@ from rq.serializers import JSONSerializer
 
 import workers.retry
 from app.core.errors import Gone
-from app.core.store import FolderStore, Missing, Unreachable
+from app.core.store import Missing, Unreachable
+from app.core.stores.folder_store import FolderStore
 from app.queue.jobs import Idempotency, Jobs
 from models.engine.flow import run_alone
 from models.engine.noise import seeded

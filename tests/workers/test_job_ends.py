@@ -14,7 +14,7 @@ import workers.delivery.delivery
 import workers.delivery.result_builder
 import workers.worker_loop
 from app.core.job_record import queue_name
-from app.core.store import FolderStore
+from app.core.stores.folder_store import FolderStore
 from models.artifacts import Image
 from models.engine.engine import Engine
 from tests.workers.conftest import Bench

@@ -9,7 +9,8 @@ import redis
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
-from app.core.store import FolderStore, Unreachable
+from app.core.store import Unreachable
+from app.core.stores.folder_store import FolderStore
 from app.files.uploads import Uploads
 from app.queue.jobs import LongInput, NewJob
 from models.artifacts import Text

@@ -13,7 +13,7 @@ import torch
 
 from app.core.addresses import path_url
 from app.core.settings import Misconfigured, Settings
-from app.core.store import open_store
+from app.core.stores.store_factory import open_store
 from atelier.service.embedded_valkey import find_server
 from models.engine.batching import Placement
 from workers.main import WorkerProcess, placement_of, wait_for_redis

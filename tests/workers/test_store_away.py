@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 import pytest
 
-from app.core.store import FileTooLarge, FolderStore, Full, Unreachable
+from app.core.store import FileTooLarge, Full, Unreachable
+from app.core.stores.folder_store import FolderStore
 from app.queue.worker_leases import Lease
 from tests.workers.conftest import Bench
 from tests.workers.test_input_reader import PNG

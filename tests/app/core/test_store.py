@@ -15,7 +15,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 from werkzeug.serving import make_server
 
-from app.core.store import PIECE, FileTooLarge, FolderStore, Full, Missing, Store, Unreachable
+from app.core.store import PIECE, FileTooLarge, Full, Missing, Store, Unreachable
+from app.core.stores.folder_store import FolderStore
+from app.core.stores.store_factory import store_at
 
 DATA = b"a picture" * 1000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -47,8 +49,8 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(params=["file", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "s3":
-        return Store.open(request.getfixturevalue("bucket"))
-    return Store.open(f"file://{tmp_path}/with%20space")
+        return store_at(request.getfixturevalue("bucket"))
+    return store_at(f"file://{tmp_path}/with%20space")
 
 
 class Counted(io.BytesIO):
@@ -96,7 +98,8 @@ def test_what_is_deleted_is_missing(store: Store) -> None:
 def test_all_that_is_stored_is_listed_in_pages(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.core.store.PAGE", 4)
+    monkeypatch.setattr("app.core.stores.folder_store.PAGE", 4)
+    monkeypatch.setattr("app.core.stores.bucket_store.PAGE", 4)
     start = time.time()
     hashes = sorted(store.put(f"{number}".encode()) for number in range(11))
     listed: list[tuple[str, float]] = []
@@ -110,7 +113,7 @@ def test_all_that_is_stored_is_listed_in_pages(
 
 
 def test_files_of_others_are_not_listed(tmp_path: Path) -> None:
-    store = Store.open(f"file://{tmp_path}")
+    store = store_at(f"file://{tmp_path}")
     store.put(DATA)
     (tmp_path / SHA[:2] / "notes.txt").write_text("mine")
     (tmp_path / "drafts" / SHA).write_text("a draft")
@@ -133,7 +136,7 @@ def test_only_hashes_are_names(store: Store, name: str) -> None:
 @pytest.mark.parametrize("address", ["", "/tmp/x", "file://host/x", "http://x/y", "s3:///x"])
 def test_an_address_names_a_folder_or_a_bucket(address: str) -> None:
     with pytest.raises(ValueError, match="a store is"):
-        Store.open(address)
+        store_at(address)
 
 
 def test_a_put_of_known_bytes_refreshes_their_time(tmp_path: Path) -> None:
@@ -236,7 +239,7 @@ def failing(bucket: str) -> Iterator[Callable[[int], Store]]:
 
         def open_store(answer: int) -> Store:
             status[0] = answer
-            return Store.open("s3://atelier", timeout=0.5)
+            return store_at("s3://atelier", timeout=0.5)
 
         yield open_store
         over.set()
@@ -267,4 +270,4 @@ def test_what_a_server_refuses_is_told_by_its_reason(
 
 def test_a_bucket_that_is_not_there_is_unreachable(bucket: str) -> None:
     with pytest.raises(Unreachable):
-        Store.open("s3://another").put(DATA)
+        store_at("s3://another").put(DATA)

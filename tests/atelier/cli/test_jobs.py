@@ -13,7 +13,7 @@ import torch
 from PIL import Image as Picture
 
 from app.core.settings import Settings
-from app.core.store import Store
+from app.core.stores.store_factory import store_at
 from models.artifacts import Image
 from tests.app.serving import eventually, serving
 from tests.app.working import Worker
@@ -48,7 +48,7 @@ def working(settings: Settings, connection: "redis.Redis") -> Scope:
             eventually(lambda: jobs.extend(worker.claim()) or jobs, 20)
             worker.progress(jobs[0], 1, 2)
             (picture,) = encode(Image(torch.zeros(1, 8, 8)), "png", FACTS)
-            sha256 = Store.open(settings.store_address).put(picture.data)
+            sha256 = store_at(settings.store_address).put(picture.data)
             output = {
                 "sha256": sha256,
                 "content_type": "image/png",

@@ -10,7 +10,7 @@ import redis
 
 from app.core.addresses import SOCKET, SOCKET_LINK, socket_in
 from app.core.settings import Misconfigured, Settings
-from app.core.store import open_store
+from app.core.stores.store_factory import open_store
 from atelier.service.embedded_valkey import EmbeddedServer
 from atelier.service.state_folder import discard_socket, is_private, prepare_socket, prepare_state
 from tests.app.core.test_settings import NAMES
