@@ -38,6 +38,7 @@ LEASE = 4.0  # seconds
 POLL_SECONDS = 0.05
 KINDS = ("image", "video", "image", "audio", "story")  # of the jobs, in turn
 STORIES = "tiny-language"  # of random weights: importing the packaged model takes minutes
+VIDEOS = "tiny-video_gan"  # of random weights as well, for the smoke form
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Plan:
     valkey: int = 2
     stalls: int = 2  # workers that are stopped past their lease, and then go on
     model: str = "dcgan-emoji"  # of the pictures
+    video_model: str = "video-emoji"
     kinds: tuple[str, ...] = KINDS
     pause: float = 0.5  # seconds after a post that a kill comes, at most
     window: int = 16  # jobs that are open at once
@@ -67,7 +69,11 @@ class Plan:
     def request(self, seed: int) -> dict[str, Any]:
         bodies: dict[str, dict[str, Any]] = {
             "image": {"model": self.model, "n": self.items},
-            "video": {"model": "video-emoji", "prompt": "a waving hand", "output_format": "mp4"},
+            "video": {
+                "model": self.video_model,
+                "prompt": "a waving hand",
+                "output_format": "mp4",
+            },
             "audio": {"model": "wavenet-music", "seconds": 1.0},
             "story": {"model": STORIES, "prompt": "a lighthouse", "max_tokens": 32, "n": 4},
         }
@@ -75,7 +81,15 @@ class Plan:
 
 
 SMOKE = Plan(
-    jobs=24, items=8, workers=1, api=1, valkey=1, stalls=1, pause=0.2, kinds=("image", "video")
+    jobs=24,
+    items=8,
+    workers=1,
+    api=1,
+    valkey=1,
+    stalls=1,
+    video_model=VIDEOS,
+    pause=0.2,
+    kinds=("image", "video"),
 )
 
 
@@ -101,7 +115,8 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         self.state = state
         self.stalls: list[threading.Timer] = []
-        tiny_checkpoint(state / "checkpoints", "language")
+        for family in ("language", "video_gan"):
+            tiny_checkpoint(state / "checkpoints", family)
         environment = os.environ | {
             "ATELIER_LEASE": f"{LEASE:g}",
             "ATELIER_HEARTBEAT": "1",

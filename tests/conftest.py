@@ -42,7 +42,7 @@ def pytest_configure() -> None:
     if IN_PARALLEL:
         torch.set_num_threads(1)  # the other cores have tests of their own
     # redis-py reads the version of its package from disk for every connection.
-    redis.utils.get_lib_version = cache(redis.utils.get_lib_version)
+    vars(redis.utils)["get_lib_version"] = cache(redis.utils.get_lib_version)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
