@@ -30,14 +30,6 @@ def uniform_parts(rng: torch.Generator, parts: int) -> Tensor:
     return (torch.rand((), generator=rng) * parts).long()
 
 
-def truncated_normal(rng: torch.Generator, bound: float, *shape: int) -> Tensor:
-    """Normal values given that |z| <= bound, by the inverse CDF: a uniform each, float32."""
-    u = torch.rand(shape, generator=rng, dtype=torch.float64)
-    low = torch.special.ndtr(torch.tensor(-bound, dtype=torch.float64))
-    z: Tensor = torch.special.ndtri(low + u * (1 - 2 * low))
-    return z.clamp(-bound, bound).float()  # rounding may pass the bound by an ulp
-
-
 def slerp(a: Tensor, b: Tensor, fraction: float) -> Tensor:
     """The point at `fraction` of the way from a to b along a great circle (White 2016, 1609.04468).
 

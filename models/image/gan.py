@@ -9,14 +9,15 @@ from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_net
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step, gather
-from models.engine.noise import normal, seeded, slerp, truncated_normal, walk
+from models.engine.noise import normal, seeded, slerp, walk
 from models.image.preprocessing import shown
+from models.image.truncation import first_typical
 from models.nets.gan import generator_of
-from models.params.base import GANParams
+from models.params.base import POOL, GANParams
 
 
 class GAN:
-    """Draws z from a normal, cut if asked (Brock et al. 2019), and maps it to a picture."""
+    """Draws z from a normal, of many the first with a typical picture if that is asked for."""
 
     max_items = 256
     item_bytes = 16 * 2**20
@@ -41,17 +42,25 @@ class GAN:
     async def generate(
         self, params: GANParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
-        stops, label = [self._latent(params, rng)], self._label(params, rng)
+        z, label = normal(rng, self.latent), self._label(params, rng)
+        total = 1 if params.truncation is None else 2
+        stops = [await self._truncated(params, z, label, rng)]
         if params.interpolate:
-            end = self._latent(params, seeded(params.interpolate.to_seed))
+            other = seeded(params.interpolate.to_seed)
+            end = await self._truncated(params, normal(other, self.latent), label, other)
             stops = walk(slerp, stops[0], end, params.interpolate.frames)
-        steps = [Step(self.paint, (z, label), progress=(1, 1)) for z in stops]
+        steps = [Step(self.paint, (z, label), progress=(total, total)) for z in stops]
         return shown(await gather(*steps), params.interpolate is not None)
 
-    def _latent(self, params: GANParams, rng: torch.Generator) -> Tensor:
+    async def _truncated(
+        self, params: GANParams, z: Tensor, label: Tensor, rng: torch.Generator
+    ) -> Tensor:
+        """The first of `z` and further draws whose picture is typical, where that is asked for."""
         if params.truncation is None:
-            return normal(rng, self.latent)
-        return truncated_normal(rng, params.truncation, self.latent)
+            return z
+        pool = [z, *(normal(rng, self.latent) for _ in range(POOL - 1))]
+        steps = [Step(self.paint, (z, label), progress=(1, 2)) for z in pool]
+        return pool[first_typical(await gather(*steps), params.truncation)]
 
     def _label(self, params: GANParams, rng: torch.Generator) -> Tensor:
         """The number of the class asked for, or of one drawn; 0 where there are none."""

@@ -184,6 +184,16 @@ class VAEParams(VariableParams):
     )
 
 
+POOL = 32
+"""Draws of a GAN that truncation chooses from."""
+TRUNCATION = (
+    "Choose among {pool} draws, so that no {kind} is atypical. The share of them stays that a "
+    "normal distribution has within this many standard deviations: 38 % at 0.5, 68 % at 1. "
+    "Those stay whose {kind} is most like others of its brightness, and the first of them is the "
+    "result. Smaller is more typical, and less varied. Null draws once."
+)
+
+
 class GANParams(PictureParams):
     """Parameters of a generative adversarial network."""
 
@@ -193,10 +203,14 @@ class GANParams(PictureParams):
         default=None,
         ge=0.1,
         le=3.0,
-        description="Draw latents from a normal cut at plus and minus this many standard "
-        "deviations (Brock et al. 2019): smaller is more typical, less varied. Null draws freely.",
+        description=TRUNCATION.format(kind="picture", pool=POOL),
         examples=[0.7],
     )
     class_label: str | None = Field(
         default=None, description="What to draw; null draws a kind, each as likely."
     )
+
+    @property
+    def rows(self) -> int:
+        """The draws that truncation chooses from run four at a time."""
+        return super().rows if self.truncation is None else max(super().rows, 4)

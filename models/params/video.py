@@ -4,11 +4,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from models.params.base import Params
+from models.params.base import TRUNCATION, Params
 from models.params.conflicts import GIVEN, Conflict, one_of
 from models.params.fields import GuidanceScale, NegativePrompt, PostedPicture, Prompt, Upscale
 
 FPS = 8.0
+POOL = 16
+"""Draws of a video GAN that truncation chooses from."""
 
 
 class VideoParams(Params):
@@ -63,10 +65,14 @@ class VideoGANParams(VideoParams):
         default=None,
         ge=0.1,
         le=3.0,
-        description="Draw latents from a normal cut at plus and minus this many standard "
-        "deviations (Brock et al. 2019): smaller is more typical, less varied. Null draws freely.",
+        description=TRUNCATION.format(kind="clip", pool=POOL),
         examples=[0.7],
     )
+
+    @property
+    def rows(self) -> int:
+        """The draws that truncation chooses from run four at a time."""
+        return super().rows if self.truncation is None else max(super().rows, 4)
 
 
 class VideoDiffusionParams(VideoParams):

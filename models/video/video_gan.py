@@ -8,11 +8,12 @@ from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint, build_net
 from models.clip.clip import CLIP
 from models.engine.batching import BatchedFn, Placement
-from models.engine.flow import NOTHING, Inputs, Step
-from models.engine.noise import normal, truncated_normal
+from models.engine.flow import NOTHING, Inputs, Step, gather
+from models.engine.noise import normal
+from models.image.truncation import first_typical
 from models.image.upscale import PictureUpscaler
 from models.nets.video_gan import VideoGenerator
-from models.params.video import VideoGANParams
+from models.params.video import POOL, VideoGANParams
 from models.video.postprocessing import video_of
 
 MOST = 4  # clips at once
@@ -59,16 +60,22 @@ class VideoGAN:
     async def generate(
         self, params: VideoGANParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
-        steps = 1 + (self.clip is not None) + (params.upscale > 1)
+        steps = 1 + (self.clip is not None) + (params.upscale > 1) + (params.truncation is not None)
         text, notes = await self._encode_prompts(params, steps)
         done = steps - (params.upscale > 1)
-        clip = await Step(self.film, (self._latent(params, rng), text), (done, steps))
+        z = await self._latent(params, text, rng, (done - 1, steps))
+        clip = await Step(self.film, (z, text), (done, steps))
         return await video_of(params, clip, self.upscaler, (steps, steps), notes)
 
-    def _latent(self, params: VideoGANParams, rng: torch.Generator) -> Tensor:
+    async def _latent(
+        self, params: VideoGANParams, text: Tensor, rng: torch.Generator, progress: tuple[int, int]
+    ) -> Tensor:
+        """A draw: of many the first whose clip is typical, where that is asked for."""
         if params.truncation is None:
             return normal(rng, self.net.latent)
-        return truncated_normal(rng, params.truncation, self.net.latent)
+        pool = [normal(rng, self.net.latent) for _ in range(POOL)]
+        clips = await gather(*(Step(self.film, (z, text), progress) for z in pool))
+        return pool[first_typical(clips, params.truncation)]
 
     async def _encode_prompts(
         self, params: VideoGANParams, steps: int

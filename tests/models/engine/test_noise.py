@@ -1,11 +1,9 @@
-"""Noise is the request's own, and the truncated normal is what scipy says it is."""
-
-import math
+"""Noise is the request's own."""
 
 import pytest
 import torch
 
-from models.engine.noise import normal, seeded, truncated_normal
+from models.engine.noise import normal, seeded
 from models.params.base import MAX_SEED, item_seed
 
 
@@ -22,17 +20,6 @@ def test_all_bits_of_a_seed_matter(seed: int) -> None:
     draws = [normal(seeded(seed ^ (1 << bit)), 4).tolist() for bit in range(53)]
     assert normal(seeded(seed), 4).tolist() not in draws
     assert len({tuple(draw) for draw in draws}) == 53
-
-
-@pytest.mark.parametrize("bound", [0.1, 0.7, 2.0])
-def test_the_truncated_normal_has_its_closed_form_moments(bound: float) -> None:
-    z = truncated_normal(seeded(0), bound, 200_000).double()
-    phi = math.exp(-bound * bound / 2) / math.sqrt(2 * math.pi)
-    mass = math.erf(bound / math.sqrt(2))
-    variance = 1 - 2 * bound * phi / mass
-    assert z.abs().max() <= bound
-    assert abs(z.mean()) < 0.01
-    assert z.var().item() == pytest.approx(variance, rel=0.02)
 
 
 def test_item_seeds_are_in_range_apart_and_repeat_alone() -> None:
