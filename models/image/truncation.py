@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from models.artifacts import NotFinite
+
 NEIGHBOURS = 3  # as in the estimate of a manifold by Kynkäänniemi et al. 2019 (1904.06991)
 
 
@@ -28,9 +30,11 @@ def first_typical(results: Sequence[Tensor], bound: float) -> int:
     distance to their third nearest neighbour: where the results are densest. Distances grow with
     brightness, so each is compared with what results of its brightness have, by a regression of
     the logarithms; otherwise dark results would be chosen. `results` has more than 3 tensors of
-    one shape, with values in [0, 1].
+    one shape, with values in [0, 1]. Raises NotFinite.
     """
     x = torch.stack(tuple(results)).flatten(1).double()
+    if not x.isfinite().all():
+        raise NotFinite
     distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
     reach = distance.kthvalue(NEIGHBOURS + 1, dim=1).values  # the first is the result itself
     brightness = x.mean(1).clamp_min(BLACK)

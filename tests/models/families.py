@@ -169,7 +169,7 @@ HEADERS: dict[str, dict[str, object]] = {
 PARAMS: dict[str, list[dict[str, object]]] = {
     "mixture": [{}, {"temperature": 0.5}, {"interpolate": {"to_seed": 3, "frames": 3}}],
     "vae": [{}, {"temperature": 0.5}, {"interpolate": {"to_seed": 3, "frames": 3}}],
-    "gan": [{}, {"truncation": 0.7}, {"interpolate": {"to_seed": 3, "frames": 3}}],
+    "gan": [{}, {"truncation": 0.2}, {"interpolate": {"to_seed": 3, "frames": 3}}],
     "diffusion": [
         {"steps": 3},
         {"steps": 5, "eta": 1.0},
@@ -197,7 +197,7 @@ PARAMS: dict[str, list[dict[str, object]]] = {
     ],
     "video_gan": [
         {"prompt": "a red apple", "frames": 8},
-        {"prompt": "a dog", "truncation": 0.7, "fps": 12.0, "frames": 8},
+        {"prompt": "a dog", "truncation": 0.2, "fps": 12.0, "frames": 8},
     ],
     "video_diffusion": [
         {"prompt": "a red apple", "steps": 2, "frames": 3},

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.artifacts import Image
+from models.artifacts import Image, NotFinite
 from models.checkpoint.weights import load
 from models.engine.batching import Placement
 from models.engine.flow import run_alone
@@ -54,6 +54,11 @@ def test_an_outlier_is_rejected_and_a_wide_bound_rejects_nothing() -> None:
 
 def test_results_that_are_all_alike_are_all_typical() -> None:
     assert first_typical([torch.full((2, 2), 0.5)] * 8, 0.1) == 0
+
+
+def test_results_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(NotFinite):
+        first_typical([*torch.rand(7, 4), torch.full((4,), torch.nan)], 1.0)
 
 
 def test_the_residual_of_a_line_is_nothing() -> None:
