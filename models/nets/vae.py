@@ -37,6 +37,8 @@ class VAENet(nn.Module):
         if likelihood not in ("bernoulli", "gaussian"):
             raise ValueError(f"likelihood must be bernoulli or gaussian, not {likelihood}")
         self.latent, self.shape = latent, (channels, size, size)
+        self.encoder: nn.Module
+        self.decoder: nn.Module
         if kind == "conv":
             self.encoder, self.decoder = _convolutional(size, channels, width, latent, halvings)
         elif kind == "broadcast":
