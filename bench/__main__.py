@@ -17,6 +17,7 @@ SCRIPTS = (
     "video",
     "wavenet",
     "language",
+    "poems",
     "queue_cpu",
     "start",
     "api",

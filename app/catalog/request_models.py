@@ -4,6 +4,7 @@ The header overrides defaults and tightens bounds; nothing it says can widen wha
 allows. Common: model, n, seed, output_format, metadata, and of pictures grid.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Optional
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -22,9 +23,9 @@ from models.checkpoint.header import CheckpointError, Header
 from models.families import FamilyEntry
 from models.modalities import MODALITIES, MP3_RATES
 from models.params.base import Params, Seed
-from models.params.conflicts import GIVEN, one_of
+from models.params.conflicts import GIVEN, Matching, one_of
 from models.params.diffusion import FEW
-from models.params.fields import amounts_of, label_of
+from models.params.fields import FOREIGN, LATIN, amounts_of, label_of, latin_of
 
 ATTRIBUTES = "attributes"  # the one that takes amounts of its attributes
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
@@ -45,9 +46,13 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
             raise CheckpointError(f"its header gives {name} a default, and it depends on others")
     missing, header = family.lacks(header), _bounded(header, family)
     labelled = family.params.label_fields if header.labels else frozenset()
+    is_latin = bool(header.languages) and LATIN.issuperset(header.languages)
+    latin = family.params.latin_fields if is_latin else frozenset()
     for name, field in own.items():
         if name in missing:
             fields[name] = _unknown(field)
+        elif name in latin:
+            fields[name] = _latin(field, header.languages)
         elif name in {*header.defaults, *header.limits, *labelled, ATTRIBUTES}:
             reader = family.params.label_reader
             label = label_of(header.labels, reader) if name in labelled else None
@@ -56,6 +61,7 @@ def request_class(model: str, header: Header, family: FamilyEntry, max_items: in
     _check_defaults(request)
     if MODALITIES[family.modality].has_pictures:
         request.conflicts = (*request.conflicts, ONE_SHEET)
+    request.conflicts += tuple({name: Matching(FOREIGN)} for name in sorted(latin))
     return request
 
 
@@ -133,6 +139,13 @@ def _joined(name: str, field: FieldInfo, header: Header, label: Any) -> tuple[An
         annotation = Annotated[(annotation, *metadata)]
     default = header.defaults.get(name, field.get_default(call_default_factory=True))
     return annotation, Field(default, description=field.description, examples=examples)
+
+
+def _latin(field: FieldInfo, languages: Sequence[str]) -> tuple[Any, FieldInfo]:
+    """A field that takes Latin letters alone."""
+    annotation: Any = Annotated[(field.annotation, *field.metadata, latin_of(languages))]
+    about: dict[str, Any] = {"description": field.description, "examples": field.examples}
+    return annotation, Field(field.default, validate_default=field.validate_default, **about)
 
 
 def _unknown(field: FieldInfo) -> tuple[Any, FieldInfo]:

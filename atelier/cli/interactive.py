@@ -37,8 +37,16 @@ def write(
         typer.Option("--continue", help="Go on from this text (-: standard input), and end."),
     ] = None,
     style: Annotated[
-        str | None, typer.Option(help="haiku, sonnet, fairy tale, or any other words.")
+        str | None, typer.Option(help="ode, fable, fairy tale, or any other words.")
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(help="A poem's: haiku, limerick, sonnet, couplet, acrostic, free verse."),
+    ] = None,
+    acrostic: Annotated[
+        str | None, typer.Option(help="The word that an acrostic's first letters spell.")
+    ] = None,
+    lines: Annotated[int | None, typer.Option(help="Of a couplet or free verse.")] = None,
     model: Model = None,
     seed: Annotated[int | None, typer.Option(help="A seed repeats its text.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Tokens to write at most.")] = None,
@@ -55,6 +63,9 @@ def write(
 
     params = {
         "style": style,
+        "form": form,
+        "acrostic": acrostic,
+        "lines": lines,
         "model": model,
         "seed": seed,
         "max_tokens": max_tokens,

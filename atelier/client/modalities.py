@@ -117,7 +117,7 @@ class Modalities(Generic[R]):
         """Writes a story about a prompt. `kind="poem"` writes a poem, `kind="continuation"`
         continues `text`, and `kind="chat"` answers `messages`.
 
-        Params are style, title, max_tokens, temperature, top_p, stop and others. An output's
+        Params are style, form, title, max_tokens, temperature, top_p, stop and others. An output's
         `text` is the result. `Job.deltas` yields it while it is written.
         """,
     )

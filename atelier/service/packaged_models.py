@@ -46,6 +46,7 @@ class Packaged:
     licence: str
     data: str
     defaults: Mapping[str, float] = field(default_factory=dict)  # of params, if other
+    languages: tuple[str, ...] = ("en",)  # that it writes, by ISO 639-1
     context: int = 2048  # tokens of a text at most
     max_tokens: int = 400  # that a request asks for, if it doesn't say
 
@@ -64,6 +65,7 @@ class Packaged:
             "licence": self.licence,
             "data": self.data,
             "defaults": dict(self.defaults),
+            "languages": list(self.languages),
         }
 
     @property

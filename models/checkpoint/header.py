@@ -48,6 +48,9 @@ class Header(BaseModel):
     limitations: str = Field(default="", description="What it can't do.")
     defaults: dict[str, JsonValue] = Field(default={}, description="Defaults of params, if other.")
     limits: dict[str, tuple[float, float]] = Field(default={}, description="Tighter bounds.")
+    languages: list[str] = Field(
+        default=[], description="What it writes, by ISO 639-1; empty if nobody said."
+    )
     labels: list[str] = Field(
         default=[], max_length=MOST_NAMES, description="Kinds that can be asked for, by number."
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,11 +16,16 @@ from models.engine.flow import NOTHING, Inputs
 from models.engine.slots import SCRATCH, Slots
 from models.language.backends.precision import precisions_of
 from models.language.backends.selection import draw_of, net_of, slots_of, weight_bytes
+from models.language.poems.constraint import PoemConstraint
+from models.language.poems.dictionary import DictionaryMissing, english
+from models.language.poems.lexicon import Lexicon, spelling_of
+from models.language.poems.writer import PoemWriter, expected_steps
 from models.language.prompts import asking_for_a_title, text_of, turns_of
 from models.language.sampling import Choice, choose, sampling_row
 from models.language.sequence import LanguageRuntime, TokenSequence
 from models.language.tokenizer import TextTokens
 from models.params.base import UnsupportedRequest
+from models.params.poem_forms import FormRequest
 from models.params.text import ABOUT, LanguageParams
 
 TITLE_TOKENS = 12
@@ -63,10 +69,11 @@ class Language:
         )
         policy: dict[str, Any] = {"pad_to": net.pad_to, "max_batch": net.max_batch}
         prefill: BatchedFn[Tensor] = BatchedFn(self._prefill, (chunk, *at), **policy)
+        no_bias = torch.zeros(net.vocabulary)
         following: BatchedFn[Choice] = BatchedFn(
-            self._next, (torch.tensor(0), *at, draws), **policy
+            self._next, (torch.tensor(0), *at, draws, no_bias), **policy
         )
-        self.runtime = LanguageRuntime(tokenizer, net, prefill, following)
+        self.runtime = LanguageRuntime(tokenizer, net, prefill, following, no_bias)
         self.batched = (prefill, following)
 
     def _prefill(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> Tensor:
@@ -75,27 +82,71 @@ class Language:
         return torch.zeros(len(tokens), device=tokens.device)
 
     def _next(
-        self, token: Tensor, position: Tensor, slot: Tensor, bucket: Tensor, draws: Tensor
+        self,
+        token: Tensor,
+        position: Tensor,
+        slot: Tensor,
+        bucket: Tensor,
+        draws: Tensor,
+        bias: Tensor,
     ) -> Choice:
         self._seen[slot, token] = True
         logits = self.runtime.net.logits(token, position, slot, bucket)
-        return choose(logits, [self._seen[one] for one in slot.tolist()], draws, self._draw)
+        seen = [self._seen[one] for one in slot.tolist()]
+        return choose(logits, seen, draws, self._draw, bias)
 
     async def generate(
         self, params: LanguageParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
         prompt = self._prompt(params)
         most = params.max_tokens or self.runtime.net.context - len(prompt)
-        steps = -(-len(prompt) // self.runtime.net.chunk) + most
+        form = params.form_request
+        poem = None if form is None else self._poem(form, most)
+        steps = most if form is None else expected_steps(form)
+        steps += -(-len(prompt) // self.runtime.net.chunk)
         with self.slots.take() as slot:
             page = TokenSequence(self.runtime, slot, steps)
-            written = await page.write(prompt, params.model_copy(update={"max_tokens": most}), rng)
+            how = params.model_copy(update={"max_tokens": most})
+            if poem is None:
+                written = await page.write(prompt, how, rng)
+            else:
+                written = await PoemWriter(page, self.runtime.tokenizer, how, rng).write(
+                    prompt, poem
+                )
             text, title = written.draft.text, params.title
             if title is None and params.kind in ABOUT:
                 title = await self._title(page, params, text, rng)
         drawn = None if params.logprobs is None else tuple(written.drawn)
         finish = written.finish or "length"
         return (Text(text, len(prompt), written.count, finish, title, drawn),)
+
+    def _poem(self, form: FormRequest, most: int) -> PoemConstraint:
+        """A poem of at most so many tokens. Raises UnsupportedRequest where it can't be written."""
+        if most < form.least_tokens:
+            why = f"must be at least {form.least_tokens} for this poem"
+            raise UnsupportedRequest("max_tokens", why)
+        try:
+            lexicon = self._lexicon
+        except DictionaryMissing as error:
+            raise UnsupportedRequest("form", f"can't be kept: {error}") from None
+        if not lexicon.can_spell:
+            raise UnsupportedRequest("form", "can't be kept by this model's tokenizer")
+        missing = {rule.initial for rule in form.rules} - lexicon.capitals - {""}
+        if missing:
+            why = (
+                f"has letters that no line of this model begins with: {', '.join(sorted(missing))}"
+            )
+            raise UnsupportedRequest("acrostic", why)
+        ends, vocabulary = self.runtime.tokenizer.ends, self.runtime.net.vocabulary
+        return PoemConstraint(lexicon, form.rules, ends, vocabulary)
+
+    @cached_property
+    def _lexicon(self) -> Lexicon:
+        """Read once, for the first poem in a form: it takes a second. Raises DictionaryMissing."""
+        dictionary, tokenizer = english(), self.runtime.tokenizer
+        known = range(min(len(tokenizer), self.runtime.net.vocabulary))
+        pieces = (tokenizer.whole_piece(token) for token in known)
+        return Lexicon([x and spelling_of(x) for x in pieces], dictionary)
 
     def _prompt(self, params: LanguageParams) -> list[int]:
         """The tokens of what is asked. Raises Refused where there are none, or too many."""

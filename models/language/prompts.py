@@ -20,7 +20,7 @@ def turns_of(params: LanguageParams, system: bool = True) -> list[Turn]:
     if params.messages is not None:
         return [dict(message) for message in params.messages]
     templates = _templates()[params.kind]
-    question = _filled(_asked(templates, params.style), params)
+    question = _filled(_asked(templates, params), params)
     if not system:
         return [{"role": "user", "content": f"{templates['system']}\n\n{question}"}]
     return [
@@ -34,7 +34,9 @@ def text_of(params: LanguageParams) -> str:
     if params.text is not None:
         return params.text
     templates = _templates()[params.kind]
-    return _filled(templates["plain" if params.style is None else "plain_styled"], params)
+    style = params.form if params.style is None else params.style
+    plain = templates["plain" if style is None else "plain_styled"]
+    return _filled(plain, params.model_copy(update={"style": style}))
 
 
 def asking_for_a_title(params: LanguageParams) -> str:
@@ -43,7 +45,11 @@ def asking_for_a_title(params: LanguageParams) -> str:
     return question
 
 
-def _asked(templates: Mapping[str, Any], style: str | None) -> str:
+def _asked(templates: Mapping[str, Any], params: LanguageParams) -> str:
+    style, forms = params.style, templates.get("forms", {})
+    if params.form is not None:
+        manner = "" if style is None else templates["manner"]
+        return str(forms[params.form]) + manner
     if style is None:
         return str(templates["ask"])
     return str(templates["styles"].get(style.strip().lower(), templates["styled"]))

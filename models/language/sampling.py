@@ -51,18 +51,30 @@ Draw = Callable[[Tensor, Tensor, SamplingParams], tuple[Tensor, Tensor]]
 
 
 def choose(
-    logits: Tensor, seen: Iterable[Tensor], rows: Tensor, draw: Draw | None = None
+    logits: Tensor,
+    seen: Iterable[Tensor],
+    rows: Tensor,
+    draw: Draw | None = None,
+    bias: Tensor | None = None,
 ) -> Choice:
-    """Of logits (B, V), tokens seen before (B, V) and sampling rows (B, 7): a choice a row."""
+    """Of logits (B, V), tokens seen before (B, V) and sampling rows (B, 7): a choice a row.
+
+    `bias` (B, V) is added to the logits of the draw; -inf forbids a token. Log-probabilities stay
+    those of the logits.
+    """
+    logits = logits.float()
     turned = [SamplingParams(*row) for row in rows.tolist()]
+    biased = logits if bias is None else logits + bias
     drawing = draw or drawn
-    each = [_choose(*row, drawing) for row in zip(logits.float(), seen, turned, strict=True)]
+    each = [_choose(*row, drawing) for row in zip(logits, biased, seen, turned, strict=True)]
     token, chance, likeliest, chances = (torch.stack(x) for x in zip(*each, strict=True))
     return token, chance, likeliest, chances
 
 
-def _choose(logits: Tensor, seen: Tensor, turned: SamplingParams, draw: Draw) -> Choice:
-    token, sound = draw(logits, seen, turned)
+def _choose(
+    logits: Tensor, biased: Tensor, seen: Tensor, turned: SamplingParams, draw: Draw
+) -> Choice:
+    token, sound = draw(biased, seen, turned)
     if not turned.with_logprobs:
         none = torch.zeros(LIKELIEST, device=logits.device)
         return token, torch.where(sound, 0.0, torch.nan), none.long(), none

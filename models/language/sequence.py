@@ -25,7 +25,8 @@ class LanguageRuntime:
     tokenizer: TextTokens
     net: Net
     prefill: BatchedFn[Any]  # of a chunk of tokens, their first place, the slot, the span
-    next: BatchedFn[Choice]  # of a token, its place, the slot, the span, and how to draw
+    next: BatchedFn[Choice]  # of a token, its place, the slot, the span, how to draw, the bias
+    no_bias: Tensor  # (V,) zeros: every token may come
 
 
 @dataclass
@@ -57,6 +58,12 @@ class Generated:
         elif self.count == how.max_tokens:
             self.finish = "length"
             piece += self.draft.end()
+        return piece
+
+    def end(self) -> str:
+        """Ends the text where it is, if it has not ended; gives what was held back."""
+        piece = "" if self.finish else self.draft.end()
+        self.finish = "stop"
         return piece
 
     def _leave_out_stop(self) -> None:
@@ -95,32 +102,44 @@ class TokenSequence:
 
         One uniform a token is drawn, whether it is used or not.
         """
-        await self._prefill(prompt)
+        await self.read(prompt[:-1])
         written, last = (
             Generated(Detokenizer(self._runtime.tokenizer, prompt, how.stop)),
             prompt[-1],
         )
         while written.finish is None:
             draws = sampling_row(how, torch.rand((), generator=rng))
-            row = (torch.tensor(last), *self._at(len(self._tokens), 1), draws)
-            choice = await Step(self._runtime.next, row, self._progress(), delta=self._said())
-            self._tokens.append(last)
+            choice = await self.draw(last, draws)
             last = int(choice[0])
             piece = written.take(choice, self._runtime.tokenizer, how)
-            self._unsaid = piece if piece and aloud else None
+            if aloud:
+                self.say(piece)
         return written
 
-    async def _prefill(self, tokens: Sequence[int]) -> None:
-        """Have all of these but the last in the slot; what it holds of them already is kept."""
-        last, size = len(tokens) - 1, self._runtime.net.chunk
-        pairs = zip(self._tokens, tokens[:last], strict=False)
+    async def draw(self, last: int, draws: Tensor, bias: Tensor | None = None) -> Choice:
+        """A token after `last`, which the slot gets; `draws` is a sampling row, and `bias` (V,) is
+        added to the logits."""
+        at = self._at(len(self._tokens), 1)
+        row = (torch.tensor(last), *at, draws, self._runtime.no_bias if bias is None else bias)
+        choice = await Step(self._runtime.next, row, self._progress(), delta=self._said())
+        self._tokens.append(last)
+        return choice
+
+    async def read(self, tokens: Sequence[int]) -> None:
+        """Have just these in the slot; what it holds of them already is kept."""
+        size = self._runtime.net.chunk
+        pairs = zip(self._tokens, tokens, strict=False)
         start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        for begin in range(start, last, size):
-            chunk = list(tokens[begin : min(begin + size, last)])
+        for begin in range(start, len(tokens), size):
+            chunk = list(tokens[begin : begin + size])
             chunk += chunk[-1:] * (size - len(chunk))  # written over by what follows
             row = (torch.tensor(chunk), *self._at(begin, size))
             await Step(self._runtime.prefill, row, self._progress(), delta=self._said())
-        self._tokens = list(tokens[:last])
+        self._tokens = list(tokens)
+
+    def say(self, piece: str) -> None:
+        """Sends a piece of text with the next step."""
+        self._unsaid = (self._unsaid or "") + piece or None
 
     def _at(self, position: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
         return torch.tensor(position), self._slot, self._runtime.net.bucket(position + count)

@@ -27,14 +27,19 @@ class TokenBytes:
 
     def bytes_of(self, token: int, text: str) -> bytes:
         """The bytes of a token that reads as `text` between others."""
+        own = self.own_bytes(token)
+        return text.encode() if own is None else own
+
+    def own_bytes(self, token: int) -> bytes | None:
+        """The bytes that a token's name spells; None where only its text tells them."""
         name = self._tokenizer.id_to_token(token)
         if name is None or token in self._added:
-            return text.encode()
+            return None
         if self._byte_fallback and (byte := _BYTE.fullmatch(name)):
             return bytes([int(byte[1], 16)])
         if self._byte_level and all(letter in BYTES for letter in name):
             return bytes(BYTES[letter] for letter in name)
-        return text.encode()
+        return None
 
 
 def _steps(decoder: Any) -> Iterator[Mapping[str, Any]]:

@@ -153,7 +153,17 @@ class TextTokens:
 
     def bytes_of(self, token: int) -> bytes:
         """The bytes that a token adds to a text; a special token adds none."""
-        return self._bytes.bytes_of(token, self.piece(token))
+        own = self._bytes.own_bytes(token)  # to read a piece takes ten times as long
+        return self.piece(token).encode() if own is None else own
+
+    def whole_piece(self, token: int) -> str | None:
+        """What a token says within a text; None if it is special, or no whole letters."""
+        if token in self._unsaid:
+            return None
+        try:
+            return self.bytes_of(token).decode()
+        except UnicodeDecodeError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

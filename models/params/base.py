@@ -56,6 +56,8 @@ class Params(BaseModel):
     would clash with requests."""
     label_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that take one of the checkpoint's labels, where it has any."""
+    latin_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that take Latin letters alone, if the checkpoint writes no language of others."""
     label_reader: ClassVar[LabelReader | None] = None
     """What reads a label from other texts than its name, if anything does."""
 

@@ -6,6 +6,7 @@ writes the conflicts of a class into its JSON schema, as one `if` whose `then` n
 generators of clients make models of a `not`, and ignore an `if`. No torch: the API imports this.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -38,7 +39,33 @@ class Several(NamedTuple):
         return {"type": "array", "minItems": 2}
 
 
-Conflict = Mapping[str, Condition | Several]
+class Below(NamedTuple):
+    """Whether a param is a number below a limit."""
+
+    limit: int
+    is_explicit: bool = True
+
+    def holds(self, value: Any) -> bool:
+        return value is not None and value < self.limit
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "exclusiveMaximum": self.limit}
+
+
+class Matching(NamedTuple):
+    """Whether a param is a text that has a match of a pattern."""
+
+    pattern: str
+    is_explicit: bool = True
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, str) and re.search(self.pattern, value) is not None
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": self.pattern}
+
+
+Conflict = Mapping[str, Condition | Several | Below | Matching]
 
 
 def one_of(*values: Any) -> Condition:

@@ -1,5 +1,6 @@
 """Types of params that need more than a bound: posted files, labels, amounts by name. No torch."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,6 +55,15 @@ def legible(text: str) -> str:
 
 BLANK = r"^\s*$"
 ILLEGIBLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|" + BLANK
+
+
+FOREIGN = (
+    r"[\u0370-\u1dbf\u1f00-\u1fff\u2c00-\u2dff\u2e80-\ua71f\ua800-\uabff\uac00-\ud7ff"
+    r"\uf900-\ufaff\ufb13-\ufdff\ufe70-\ufeff\uff66-\uffdc]"
+)
+"""A letter of another script than Latin."""
+LATIN = frozenset({"cs", "da", "de", "en", "es", "fi", "fr", "it", "nl", "no", "pl", "pt", "sv"})
+"""Languages that are written in Latin letters, by ISO 639-1."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +158,20 @@ def label_of(labels: Sequence[str], reader: LabelReader | None = None) -> Any:
     schema = {"anyOf": [names, *texts, numbers, {"type": "null"}]}
     known: Any = Literal[tuple(labels)]
     return Annotated[known | None, BeforeValidator(named), WithJsonSchema(schema)]
+
+
+def latin_of(languages: Sequence[str]) -> AfterValidator:
+    """What refuses text in a script that a model of these languages doesn't write."""
+    known = ", ".join(languages)
+
+    def check(text: str | None) -> str | None:
+        if re.search(FOREIGN, text or ""):
+            raise ValueError(
+                f"it has letters of a script that this model can't write: it knows {known}"
+            )
+        return text
+
+    return AfterValidator(check)
 
 
 def _sorted(value: dict[str, float]) -> dict[str, float]:

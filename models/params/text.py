@@ -2,12 +2,24 @@
 
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
 from models.params.base import Params
 from models.params.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
 from models.params.fields import BLANK, ILLEGIBLE, Prompt, Without, legible
+from models.params.poem_forms import (
+    COUNTED,
+    MOST_LINES,
+    FormRequest,
+    Letters,
+    PoemForm,
+    check_form,
+    check_lines,
+    check_max_tokens,
+    conflicts_of_forms,
+    with_form_of_style,
+)
 
 T = TypeVar("T")
 Kind = Literal["story", "poem", "continuation", "chat", "completion"]
@@ -46,6 +58,8 @@ class Message(Params):
 class LanguageParams(Params):
     """Parameters of a language model."""
 
+    latin_fields = frozenset({"theme", "prompt"})
+
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *({name: GIVEN, "kind": other_than(*ABOUT)} for name in ("theme", "prompt", "style")),
         {"prompt": GIVEN, "theme": GIVEN},
@@ -55,6 +69,7 @@ class LanguageParams(Params):
         {"text": ABSENT, "kind": one_of(*AFTER)},
         {"messages": GIVEN, "kind": other_than("chat")},
         {"messages": ABSENT, "kind": one_of("chat")},
+        *conflicts_of_forms(),
     )
 
     kind: Kind = Field(
@@ -74,9 +89,32 @@ class LanguageParams(Params):
     )
     style: Line | None = Field(
         default=None,
-        description="The manner of a story or poem, such as haiku, sonnet, free verse, fairy tale; "
-        "any words are taken.",
+        description="The manner of a story or poem, such as ballad, ode, fable, fairy tale; any "
+        "words are taken. A poem's style that names a `form` is that form.",
+        examples=["ode"],
+    )
+    form: PoemForm | None = Field(
+        default=None,
+        description="The form that a poem keeps, in English: a haiku has 5, 7 and 5 syllables, a "
+        "limerick 5 lines that rhyme AABBA, a sonnet 14 lines that rhyme ABAB CDCD EFEF GG; the "
+        "lines of a couplet rhyme in pairs, and those of an acrostic begin with its letters. Null "
+        "leaves the form to the model.",
         examples=["haiku"],
+    )
+    acrostic: Letters | None = Field(
+        default=None,
+        validate_default=True,
+        description="The word that the first letters of an acrostic spell.",
+        examples=["STARS"],
+    )
+    lines: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_LINES,
+        strict=True,
+        description="How many lines a couplet (an even number; null is 2) or free verse has (null "
+        "is 8).",
+        examples=[4],
     )
     title: Line | None = Field(
         default=None,
@@ -180,6 +218,48 @@ class LanguageParams(Params):
             raise PydanticKnownError("missing")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _form_of_style(cls, values: Any) -> Any:
+        return with_form_of_style(values)
+
+    @field_validator("form")
+    @classmethod
+    def _of_a_poem(cls, value: PoemForm | None, info: ValidationInfo) -> PoemForm | None:
+        if value is not None:
+            check_form(info.data)
+        return _only_with(value, info, ("poem",))
+
+    @field_validator("acrostic")
+    @classmethod
+    def _of_an_acrostic(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("form") == "acrostic":
+            raise PydanticKnownError("missing")
+        if value is not None and info.data.get("form", "acrostic") != "acrostic":
+            raise ValueError("acrostic needs the form acrostic")
+        return value
+
+    @field_validator("lines")
+    @classmethod
+    def _of_as_many(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None:
+            check_lines(value, info.data.get("form", next(iter(COUNTED))))
+        return value
+
+    @field_validator("max_tokens")
+    @classmethod
+    def _enough_for_its_form(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None:
+            check_max_tokens(value, info.data.get("form"))
+        return value
+
+    @field_validator("stop")
+    @classmethod
+    def _of_no_form(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if value and info.data.get("form") is not None:
+            raise ValueError("stop and form don't go together: a form ends by itself")
+        return value
+
     @field_validator("title")
     @classmethod
     def _of_a_work(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -194,6 +274,11 @@ class LanguageParams(Params):
     @classmethod
     def _answered(cls, value: list[Message] | None, info: ValidationInfo) -> list[Message] | None:
         return _just_with(value, info, ("chat",))
+
+    @property
+    def form_request(self) -> FormRequest | None:
+        """The form that a poem is to keep, if any."""
+        return self.form and FormRequest(self.form, self.acrostic, self.lines)
 
     @property
     def about(self) -> str | None:

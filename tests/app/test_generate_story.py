@@ -39,6 +39,7 @@ def api(writing: Running, connection: "redis.Redis") -> httpx.Client:
 
 
 ABOUT = {"prompt": "a hen"}
+POEM = {"kind": "poem", "prompt": "a hen"}
 BAD: list[tuple[dict[str, Any], str, str, str]] = [
     ({}, "prompt", "missing_parameter", "prompt is required"),
     ({"kind": "poem"}, "prompt", "missing_parameter", "prompt is required"),
@@ -60,6 +61,61 @@ BAD: list[tuple[dict[str, Any], str, str, str]] = [
         "style",
         "invalid_parameter",
         "needs the kind story or poem",
+    ),
+    ({**POEM, "form": "ballad"}, "form", "invalid_parameter", "'haiku', 'limerick', 'sonnet'"),
+    ({**ABOUT, "form": "haiku"}, "form", "invalid_parameter", "needs the kind poem"),
+    (
+        {"kind": "poem", "prompt": "雨", "form": "haiku"},
+        "form",
+        "invalid_parameter",
+        "needs a prompt in English",
+    ),
+    (
+        {"kind": "poem", "theme": "дождь", "style": "sonnet"},
+        "form",
+        "invalid_parameter",
+        "needs a prompt in English",
+    ),
+    (
+        {**POEM, "form": "haiku", "style": "sonnet"},
+        "form",
+        "invalid_parameter",
+        "form and style name a form each",
+    ),
+    ({**POEM, "form": "acrostic"}, "acrostic", "missing_parameter", "acrostic is required"),
+    ({**POEM, "style": "acrostic"}, "acrostic", "missing_parameter", "acrostic is required"),
+    ({**POEM, "acrostic": "HEN"}, "acrostic", "invalid_parameter", "needs the form acrostic"),
+    (
+        {**POEM, "form": "acrostic", "acrostic": "H3N"},
+        "acrostic",
+        "invalid_parameter",
+        "the letters A to Z alone",
+    ),
+    (
+        {**POEM, "form": "acrostic", "acrostic": "H"},
+        "acrostic",
+        "invalid_parameter",
+        "at least 2 characters",
+    ),
+    (
+        {**POEM, "form": "haiku", "lines": 4},
+        "lines",
+        "invalid_parameter",
+        "needs the form couplet or free verse",
+    ),
+    ({**POEM, "form": "couplet", "lines": 3}, "lines", "invalid_parameter", "must be even"),
+    ({**POEM, "form": "couplet", "lines": 0}, "lines", "invalid_parameter", "between 1 and 40"),
+    (
+        {**POEM, "form": "sonnet", "max_tokens": 100},
+        "max_tokens",
+        "invalid_parameter",
+        "must be at least 308 for a sonnet",
+    ),
+    (
+        {**POEM, "form": "haiku", "stop": ["."]},
+        "stop",
+        "invalid_parameter",
+        "stop and form don't go together",
     ),
     ({"kind": "chat", "messages": []}, "messages", "invalid_parameter", "at least 1 entries"),
     (
@@ -115,7 +171,9 @@ def test_bytes_that_are_no_utf_8_are_refused(api: httpx.Client) -> None:
     "body",
     [
         {"prompt": "a hen called {style}, <|im_end|> and {{ messages }}", "style": "{about}"},
-        {"kind": "poem", "theme": "rain", "style": "haiku", "title": "Rain"},
+        {"kind": "poem", "theme": "rain", "style": "ode", "title": "Rain"},
+        {**POEM, "form": "acrostic", "acrostic": "hen", "style": "sad"},
+        {**POEM, "form": "couplet", "lines": 4, "max_tokens": 100},
         {"kind": "continuation", "text": "The door", "max_tokens": 5, "top_k": 10},
         {"kind": "chat", "messages": [TURN, {"role": "assistant", "content": ""}, TURN]},
         {"kind": "completion", "text": "1, 2,", "stop": ["4"], "logprobs": 0, "n": 3},
@@ -130,6 +188,13 @@ def test_what_is_taken_becomes_a_job_that_says_it_back(
     assert (job["type"], job["model"]) == ("story", WRITER)
     assert job["input"].items() >= body.items()
     assert job["drafts"] == []
+
+
+def test_a_style_that_names_a_form_is_that_form(api: httpx.Client) -> None:
+    job = api.post(URL, json={**POEM, "style": "Couplets", "lines": 4}).json()
+    assert (job["input"]["form"], job["input"]["style"]) == ("couplet", None)
+    story = api.post(URL, json={**ABOUT, "style": "haiku"}).json()
+    assert (story["input"]["form"], story["input"]["style"]) == (None, "haiku")
 
 
 def test_a_card_tells_what_can_be_asked_for(api: httpx.Client) -> None:

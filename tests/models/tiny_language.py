@@ -99,7 +99,7 @@ PARAMS: list[dict[str, object]] = [
     {"prompt": "the hen", "max_tokens": 12, "title": "A Hen"},
     {"kind": "continuation", "text": "the ant in the tent", "max_tokens": 6, "temperature": 2.0},
     {"kind": "completion", "text": "an eel " * 20, "max_tokens": 9, "top_p": 0.5, "logprobs": 3},
-    {"kind": "poem", "theme": "rain", "style": "haiku", "max_tokens": 5, "min_p": 0.01},
+    {"kind": "poem", "theme": "rain", "style": "ode", "max_tokens": 5, "min_p": 0.01},
     {
         "kind": "chat",
         "messages": [{"role": "user", "content": "Tell me of the sea."}],

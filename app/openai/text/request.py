@@ -36,7 +36,20 @@ from models.params.text import Stop
 
 NO_EFFECT = "Taken without effect: "
 SAID_OTHERWISE = frozenset(
-    {"kind", "prompt", "theme", "style", "title", "text", "messages", "output_format", "logprobs"}
+    {
+        "kind",
+        "prompt",
+        "theme",
+        "style",
+        "form",
+        "acrostic",
+        "lines",
+        "title",
+        "text",
+        "messages",
+        "output_format",
+        "logprobs",
+    }
 )
 """The model's own fields that are given here by other names, or not at all."""
 LIMITS = {"max_tokens", "max_completion_tokens"}

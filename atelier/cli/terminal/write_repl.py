@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 PROMPT = "write> "
 HELP = """story a clock that runs backwards    poem autumn    continue The door was open, but
 continue alone goes on with what was written last; Ctrl-C stops a text, quit leaves
-/style haiku sets a param (or /max_tokens, /temperature, /seed, ...), /style unsets it, / lists
+/style fable sets a param (or /form, /max_tokens, /temperature, ...), /style unsets it, / lists
 them"""
 QUITTING = (*LEAVING, "quit", "exit")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal would obey them
 TOO_LONG, SHORT = "context_length_exceeded", 200  # letters that always fit, with some to write
 CUT_WORD = re.compile(r"\A\S{0,30}\s")  # the rest of a word that was cut
-OF_WORKS = {"style", "title"}  # params that only stories and poems take
+OF_POEMS = {"form", "acrostic", "lines"}  # params that only poems take
+OF_WORKS = OF_POEMS | {"style", "title"}  # those that only stories and poems take
 
 
 class WriteRepl:
@@ -40,7 +41,10 @@ class WriteRepl:
         command, _, rest = line.partition(" ")
         rest = rest.strip()
         if command in ("story", "poem") and rest:
-            self._write({**self._repl.params, "kind": command, "prompt": rest})
+            params = dict(self._repl.params)
+            if command == "story":
+                params = {k: v for k, v in params.items() if k not in OF_POEMS}
+            self._write({**params, "kind": command, "prompt": rest})
         elif command == "continue" and (rest or self._text):
             self._continue(rest or self._text)
         else:

@@ -253,3 +253,18 @@ def test_digits_are_a_name_first_and_then_a_number(value: Any, label: str | None
             request.model_validate({"class_label": value})
     else:
         assert request.model_validate({"class_label": value}).class_label == label  # type: ignore[attr-defined]
+
+
+def test_a_model_of_latin_letters_refuses_a_prompt_in_others() -> None:
+    header = Header(family="language", net={}, languages=["en"])
+    request = request_class("m", header, FAMILIES["language"], max_items=8)
+    assert request.model_validate({"prompt": "ein Käfer — 🐞"})
+    for field, text in (("prompt", "一个故事"), ("theme", "о море")):
+        with pytest.raises(ValidationError, match="can't write: it knows en") as error:
+            request.model_validate({field: text})
+        assert error.value.errors()[0]["loc"] == (field,)
+    chat = {"kind": "chat", "messages": [{"role": "user", "content": "你好"}]}
+    assert request.model_validate(chat)
+    chinese = header.model_copy(update={"languages": ["en", "zh"]})
+    both = request_class("m", chinese, FAMILIES["language"], max_items=8)
+    assert both.model_validate({"prompt": "一个故事"})
