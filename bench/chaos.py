@@ -9,15 +9,12 @@ that a calm run gives.
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,13 +25,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from app.core.settings import Settings
-from atelier.service.supervisor import free_port
 from bench.harness import parse_options
-from tests.models.families import tiny_checkpoint
+from bench.killable_service import Service
 
 ORDER = {"queued": 0, "in_progress": 1, "completed": 2, "failed": 2, "canceled": 2}
 ENDED = 2
-LEASE = 4.0  # seconds
 POLL_SECONDS = 0.05
 KINDS = ("image", "video", "image", "audio", "story")  # of the jobs, in turn
 STORIES = "tiny-language"  # of random weights: importing the packaged model takes minutes
@@ -105,75 +100,6 @@ class Outcome:
     attempts: int = 0
     seconds: float = 0.0
     last: dict[str, tuple[int, int]] = field(default_factory=dict)  # rank and attempt by job
-
-
-class Service:
-    """An `atelier up` in a temporary folder, and its children by name."""
-
-    def __init__(self, state: Path) -> None:
-        self.port = free_port("127.0.0.1")
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.state = state
-        self.stalls: list[threading.Timer] = []
-        for family in ("language", "video_gan"):
-            tiny_checkpoint(state / "checkpoints", family)
-        environment = os.environ | {
-            "ATELIER_LEASE": f"{LEASE:g}",
-            "ATELIER_HEARTBEAT": "1",
-            "ATELIER_SWEEP_INTERVAL": "1",
-            "ATELIER_DRAIN_GRACE": "2",
-            "ATELIER_THREADS": "1",
-            "ATELIER_PACKAGED_MODELS": "false",  # each takes a minute to be taken over
-        }
-        command = [sys.executable, "-m", "atelier", "up", "--workers", "2"]
-        command += ["--port", str(self.port), "--state", str(state)]
-        self.log = (state / "log").open("w")
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True
-        )
-        assert self.process.stdout is not None
-        if not self.process.stdout.readline().startswith("ready"):
-            raise RuntimeError(f"the service did not start: {(state / 'log').read_text()[-2000:]}")
-
-    def find(self, kind: str) -> list[int]:
-        """The processes of a kind, below this service."""
-        word = {"worker": "workers.main", "api": "app.main", "valkey": "valkey-server"}[kind]
-        listed = subprocess.run(
-            ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
-        )
-        rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-        below = {self.process.pid}
-        for _ in range(3):
-            below |= {int(pid) for pid, parent, *_ in rows if int(parent) in below}
-        return [
-            int(r[0])
-            for r in rows
-            if int(r[0]) in below
-            and len(r) > 2
-            and word in r[2]
-            and "atelier.service.child_guard" not in r[2]
-        ]
-
-    def stall(self, process: int) -> None:
-        """Stops a process until its lease has ended; meanwhile the others work."""
-        os.kill(process, signal.SIGSTOP)
-
-        def go_on() -> None:
-            with suppress(ProcessLookupError):  # it was killed meanwhile
-                os.kill(process, signal.SIGCONT)
-
-        timer = threading.Timer(2 * LEASE, go_on)
-        timer.start()
-        self.stalls.append(timer)
-
-    def stop(self) -> None:
-        for stall in self.stalls:
-            stall.join()
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self.log.close()
 
 
 def request_until_answered(

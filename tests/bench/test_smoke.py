@@ -20,7 +20,16 @@ from bench.__main__ import SCRIPTS
 from models.families import FAMILIES
 
 ELSEWHERE = {"chaos", "output_hashes"}
-SHARED = {"empty_job", "harness", "llama_cpp", "noop", "poem_checker", "sandbox", "text_generation"}
+SHARED = {
+    "empty_job",
+    "harness",
+    "killable_service",
+    "llama_cpp",
+    "noop",
+    "poem_checker",
+    "sandbox",
+    "text_generation",
+}
 MODULES = {path.stem for path in Path(harness.__file__).parent.glob("[a-z]*.py")}
 BENCHES = sorted(MODULES - ELSEWHERE - SHARED)
 NOT_MEASURED = {"samples"}  # it writes a page
