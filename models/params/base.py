@@ -181,8 +181,8 @@ class VAEParams(VariableParams):
 
     attributes: Amounts = Field(
         default={},
-        description="Move along these directions of the latent space, in standard deviations of "
-        "the training pictures.",
+        description="Move along these directions of the latent space. Each is at most one standard "
+        "deviation of the training pictures long; by 2, few pictures become another kind of thing.",
     )
 
 

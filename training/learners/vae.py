@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models.checkpoint.header import Header
 from models.nets.vae import VAENet
+from training.learners.attributes import attribute_directions, kinds_of
 from training.learners.mixture import fitted
 from training.loop.state import Resumable, Stateful, state_on_cpu
 from training.metrics.image.disentanglement import measure_disentanglement
@@ -172,19 +173,18 @@ def fit_latents(
         covariance: Any = config.get("covariance", "full")
         prior = fitted(int(components), covariance, z, EM_ROUNDS)  # type: ignore[arg-type]
         whole |= {f"prior.{k}": v.detach() for k, v in prior.state_dict().items()}
+    return fit_attributes(TrainedWeights(card, whole), mu, data, tags)
+
+
+def fit_attributes(
+    trained: TrainedWeights, mu: Tensor, data: Data, tags: Tags | None
+) -> TrainedWeights:
+    """Puts a direction for each tag in place of those that there are; `mu` is (N, latent)."""
     named = tags(data) if tags else {}
+    config = {name: value for name, value in trained.card.net.items() if name != "attributes"}
+    whole = {name: value for name, value in trained.weights.items() if name != "directions"}
     if named:
-        whole["directions"] = torch.stack([direction(mu, tag) for tag in named.values()])
+        whole["directions"] = attribute_directions(mu, named, kinds_of(data.train))
         config["attributes"] = len(named)
-    return TrainedWeights(card.model_copy(update={"net": config, "attributes": list(named)}), whole)
-
-
-def direction(mu: Tensor, tag: Tensor) -> Tensor:
-    """From the mean latent of pictures without a tag to that of those with it, (latent,).
-
-    Larsen et al. 2016 (1512.09300), section 4.2. Its length is one standard deviation of all
-    latents along it, so that an amount means the same for every attribute.
-    """
-    apart = mu[tag].mean(0) - mu[~tag].mean(0)
-    unit: Tensor = apart / apart.norm()
-    return unit * (mu @ unit).std()
+    card = trained.card.model_copy(update={"net": config, "attributes": list(named)})
+    return TrainedWeights(card, whole)

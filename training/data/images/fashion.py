@@ -99,26 +99,23 @@ def _fetch_by_torchvision(folder: Path) -> None:
 
 
 def fashion_tags(data: Data) -> dict[str, Tensor]:
-    """What is true of each training picture, by its label or by its pixels, (N,) bool each.
+    """What is true of each training picture among those of its kind, by its pixels, (N,) bool each.
 
     Of other pictures than garments nothing is known.
     """
     if data.labels != LABELS:
         return {}
-    pictures, label = data.train
+    pictures, kind = data.train
     lit = pictures > 0
-    brightness = pictures.float().sum((1, 2, 3)) / lit.sum((1, 2, 3)).clamp(min=1)
-    height, width = lit.any(3).sum((1, 2)).float(), lit.any(2).sum((1, 2)).float()
-    kinds = {
-        "footwear": ("Sandal", "Sneaker", "Ankle boot"),
-        "long sleeves": ("Pullover", "Coat"),
-        "dress": ("Dress",),
-        "trousers": ("Trouser",),
-        "bag": ("Bag",),
-    }
-    tags = {
-        name: torch.isin(label, torch.tensor([LABELS.index(kind) for kind in members]))
-        for name, members in kinds.items()
-    }
-    slim = width / height.clamp(min=1)
-    return tags | {"bright": brightness > brightness.median(), "wide": slim > slim.median()}
+    area = lit.sum((1, 2, 3)).clamp(min=1)
+    values = {"bright": pictures.float().sum((1, 2, 3)) / area, "large": area.float()}
+    return {name: _high_within_kind(value, kind) for name, value in values.items()}
+
+
+def _high_within_kind(values: Tensor, kind: Tensor) -> Tensor:
+    """Which values (N,) are above the median of their kind (N,)."""
+    high = torch.zeros(len(values), dtype=torch.bool)
+    for k in kind.unique():
+        rows = kind == k
+        high[rows] = values[rows] > values[rows].median()
+    return high

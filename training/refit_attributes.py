@@ -1,0 +1,45 @@
+"""Fits the attributes of a VAE's checkpoint anew, without training it.
+
+    python -m training.refit_attributes checkpoints/vae-fashion.safetensors --out out
+
+The checkpoint's recipe has the pictures and the tags. Its weights stay as they are.
+"""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from models.checkpoint.header import CheckpointError
+from models.checkpoint.weights import Checkpoint, load, save
+from training.data.images.fashion import fashion_tags
+from training.learners.vae import Tags, bare, fit_attributes, latents
+from training.recipe import Data, TrainedWeights
+from training.registry import recipe_named
+
+TAGS: dict[str, Tags] = {"vae-fashion": fashion_tags}
+"""What fits the attributes of a checkpoint, by the id of its recipe."""
+
+
+def refit_attributes(checkpoint: Checkpoint, data: Data, tags: Tags) -> TrainedWeights:
+    """Returns the card and the tensors of a VAE with attributes fitted to these tags."""
+    card, tensors = checkpoint.header, dict(checkpoint.tensors)
+    mu, _ = latents(bare(card, tensors), data.train[0])
+    return fit_attributes(TrainedWeights(card, tensors), mu, data, tags)
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the new file")
+    options = parser.parse_args()
+    checkpoint = load(options.checkpoint)
+    recipe = str(checkpoint.header.recipe.get("id"))
+    if recipe not in TAGS:
+        raise CheckpointError(f"{options.checkpoint.name}: no tags are known for {recipe}")
+    card, tensors = refit_attributes(checkpoint, recipe_named(recipe).data(), TAGS[recipe])
+    options.out.mkdir(parents=True, exist_ok=True)
+    save(options.out / options.checkpoint.name, card, tensors)
+    print(f"{options.out / options.checkpoint.name}: {', '.join(card.attributes)}")
+
+
+if __name__ == "__main__":
+    main()
