@@ -35,10 +35,11 @@ def main() -> None:
     recipe = str(checkpoint.header.recipe.get("id"))
     if recipe not in TAGS:
         raise CheckpointError(f"{options.checkpoint.name}: no tags are known for {recipe}")
-    card, tensors = refit_attributes(checkpoint, recipe_named(recipe).data(), TAGS[recipe])
+    trained = refit_attributes(checkpoint, recipe_named(recipe).data(), TAGS[recipe])
     options.out.mkdir(parents=True, exist_ok=True)
-    save(options.out / options.checkpoint.name, card, tensors)
-    print(f"{options.out / options.checkpoint.name}: {', '.join(card.attributes)}")
+    path = options.out / options.checkpoint.name
+    save(path, trained.card, trained.weights)
+    print(f"{path}: {', '.join(trained.card.attributes)}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ def test_only_the_directions_change(tmp_path: Path) -> None:
     pictures = torch.randint(0, 256, (60, 1, size, size), generator=seeded(1), dtype=torch.uint8)
     columns = (pictures, torch.arange(60) % 3)
     tags = {"light": pictures.float().mean((1, 2, 3)) > 127}
-    card, tensors = refit_attributes(checkpoint, Data(columns, columns), lambda _: tags)
+    trained = refit_attributes(checkpoint, Data(columns, columns), lambda _: tags)
+    card, tensors = trained.card, trained.weights
     assert (card.attributes, card.net["attributes"]) == (["light"], 1)
     others = checkpoint.tensors.keys() - {"directions"}
     assert tensors.keys() == {*others, "directions"}
