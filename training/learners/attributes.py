@@ -43,7 +43,7 @@ def attribute_directions(mu: Tensor, tags: Mapping[str, Tensor], kind: Tensor) -
     Raises ValueError for a tag that all pictures have, or none, and for one that changes only
     with the kind.
     """
-    numbers, kind = kind.unique(return_inverse=True)
+    numbers, kind = kind.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     means = torch.stack([mu[kind == k].mean(0) for k in range(len(numbers))])
     within = mu - means[kind]
     classify = KindClassifier.fitted(means, within)

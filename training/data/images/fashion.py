@@ -115,7 +115,8 @@ def fashion_tags(data: Data) -> dict[str, Tensor]:
 def _high_within_kind(values: Tensor, kind: Tensor) -> Tensor:
     """Which values (N,) are above the median of their kind (N,)."""
     high = torch.zeros(len(values), dtype=torch.bool)
-    for k in kind.unique():
-        rows = kind == k
-        high[rows] = values[rows] > values[rows].median()
+    for number in range(len(LABELS)):
+        rows = kind == number
+        if rows.any():
+            high[rows] = values[rows] > values[rows].median()
     return high
