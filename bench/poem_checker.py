@@ -32,9 +32,9 @@ def faults_of(text: str, asked: Form) -> list[str]:
     rhyming = form in ("limerick", "sonnet", "couplet")
     for letter in sorted(set(scheme)) if rhyming else ():
         lines_of_letter = [line for line, x in zip(lines, scheme, strict=True) if x == letter]
-        first, *others = [words_of(line)[-1] for line in lines_of_letter]
+        first, *others = [(words_of(line) or [""])[-1] for line in lines_of_letter]
         faults += [f"{first} and {end} don't rhyme" for end in others if not rhyme(first, end)]
-    if form == "acrostic" and "".join(x[0] for x in lines) != asked["acrostic"].upper():
+    if form == "acrostic" and "".join(x[:1] for x in lines) != asked["acrostic"].upper():
         faults.append("its lines begin otherwise")
     return faults
 

@@ -146,7 +146,7 @@ class Language:
         dictionary, tokenizer = english(), self.runtime.tokenizer
         known = range(min(len(tokenizer), self.runtime.net.vocabulary))
         pieces = (tokenizer.whole_piece(token) for token in known)
-        return Lexicon([x and spelling_of(x) for x in pieces], dictionary)
+        return Lexicon([spelling_of(x) if x else None for x in pieces], dictionary)
 
     def _prompt(self, params: LanguageParams) -> list[int]:
         """The tokens of what is asked. Raises Refused where there are none, or too many."""

@@ -106,9 +106,9 @@ class PoemConstraint:
         if ended := self._rhymes.get(rule.rhyme):
             known = np.isin(lexicon.sounds, lexicon.sounds[ended])
             fits = (lexicon.rhymes == lexicon.rhymes[ended[0]]) & ~known
-            return lexicon.is_common * fits.astype(np.uint16)
+            return np.where(fits, lexicon.is_common, np.uint16(0))
         taken = [lexicon.rhymes[ended[0]] for ended in self._rhymes.values()]
-        return lexicon.leads * np.isin(lexicon.rhymes, taken, invert=True).astype(np.uint16)
+        return np.where(np.isin(lexicon.rhymes, taken), np.uint16(0), lexicon.leads)
 
     def _end_line(self) -> None:
         if letter := self._line.rule.rhyme:

@@ -132,3 +132,17 @@ def test_reach_is_the_union_over_all_words_behind_a_token(vocabulary: Vocabulary
 def test_a_tokenizer_without_letters_can_not_spell() -> None:
     assert not Vocabulary(["the", " moon", "\n", "."]).lexicon.can_spell
     assert not Vocabulary(["蓝", None]).lexicon.can_spell
+
+
+def test_the_judge_of_poems_finds_faults() -> None:
+    haiku = "The moon's silver glow,\nAs leaves fall, they're lost in time.\nA moment I'll hold."
+    assert not faults_of(haiku, {"form": "haiku"})
+    assert faults_of(haiku.replace("silver ", ""), {"form": "haiku"})
+    assert faults_of(haiku.replace("hold", "xyzzy"), {"form": "haiku"})
+    assert faults_of("One line alone.", {"form": "haiku"}) == ["1 lines instead of 3"]
+    pair = "A story of bread that was baked by the sea,\nA story of salt that was sent home to me."
+    assert not faults_of(pair, {"form": "couplet"})
+    assert faults_of(pair.replace("to me", "to us"), {"form": "couplet"}) == [
+        "sea and us don't rhyme"
+    ]
+    assert faults_of("\n\n", {"form": "acrostic", "acrostic": "AB"})
