@@ -153,6 +153,7 @@ def check_errors(folder: Path, printed: str) -> None:
 
 
 def check_images(folder: Path, printed: str) -> None:
+    assert len(job_in(folder / "typical.json")["outputs"]) == 4 + 1
     boots = job_in(folder / "boots.json")
     assert (boots["input"]["class_label"], len(boots["outputs"])) == ("Ankle boot", 4)
     varied = job_in(folder / "varied.json")
