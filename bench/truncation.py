@@ -1,11 +1,13 @@
 """Brightness, precision and recall of a GAN's results under truncation, beside those without it."""
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from bench.harness import parse_options
 from models.checkpoint.header import SUFFIX
 from models.checkpoint.weights import load
 from training.evaluation.image import image_requests
@@ -15,6 +17,7 @@ from training.metrics.image.features import EfficientNetLite0, remembered
 from training.metrics.image.precision_recall import precision_recall
 
 CPU = torch.device("cpu")
+MODELS = ["gan-fashion", "cgan-fashion", "wgan-fashion", "wgan-gp-fashion", "dcgan-emoji"]
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 
 
@@ -24,7 +27,7 @@ def measure(model: str, bounds: list[float], count: int) -> None:
     header, family = checkpoint.header, load_model(checkpoint, CPU)
     net, features = header.net, EfficientNetLite0()
     reference = reference_of(header, None, (int(str(net["size"])), int(str(net["channels"]))))
-    real = remembered(features, reference.data.test[0]).features[:count]
+    real = remembered(features, reference.data.test[0][:count]).features
     plain = 0.0
     for bound in (None, *bounds):
         params = {} if bound is None else {"truncation": bound}
@@ -44,12 +47,14 @@ def as_pictures(pixels: Tensor) -> Tensor:
     return pixels if pixels.dim() == 4 else pixels[:, pixels.shape[1] // 2]
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="+")
+    parser.add_argument("model", nargs="*", default=MODELS)
     parser.add_argument("--bounds", type=float, nargs="+", default=[1.0, 0.5, 0.2])
     parser.add_argument("--count", type=int, default=1000)
-    options = parser.parse_args()
+    options = parse_options(parser, argv)
+    if options.smoke:
+        options.model, options.bounds, options.count = MODELS[:1], [0.5], 8
     for model in options.model:
         measure(model, options.bounds, options.count)
 

@@ -89,9 +89,8 @@ def save(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         draft = Path(folder) / path.name
-        card = header.model_dump_json(
-            exclude=None if header.requires else {"requires"}, by_alias=True
-        )
+        unsaid = {name for name in ("requires", "languages") if not getattr(header, name)}
+        card = header.model_dump_json(exclude=unsaid, by_alias=True)
         with utf8_path(draft) as named:
             save_file(whole, named, metadata={"atelier": card})
         draft.chmod(0o644)  # others may serve what one has trained

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from atelier.service.supervisor import free_port
+from models.checkpoint.weights import load, save
 from tests.models.families import tiny_checkpoint, tiny_composing
 
 PAINTER, WRITER = "tiny-latent_diffusion", "tiny-language"
@@ -74,8 +75,10 @@ def running(writer: str | None = None, patience: float = 100, **changed: str) ->
     with tempfile.TemporaryDirectory(prefix="e2e-") as folder:
         state = Path(folder)
         if writer:
-            written = tiny_checkpoint(state / "checkpoints", "language")
-            written.rename(written.with_name(f"{writer}.safetensors"))
+            path = tiny_checkpoint(state / "checkpoints", "language")
+            path = path.rename(path.with_name(f"{writer}.safetensors"))
+            tiny, room = load(path), {"defaults": {"max_tokens": 400}}  # for a poem of bytes
+            save(path, tiny.header.model_copy(update=room), tiny.tensors)
         stack = Stack(state, **changed)
         try:
             stack.wait_until_ready(patience)

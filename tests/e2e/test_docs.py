@@ -205,7 +205,7 @@ def check_audio(folder: Path, printed: str) -> None:
 def check_stories(folder: Path, printed: str) -> None:
     story, poem, more = (job_in(folder / f"{name}.json") for name in ("story", "poem", "more"))
     assert story["outputs"][0]["content_type"].startswith("text/markdown")
-    assert poem["input"]["style"] == "haiku"
+    assert poem["input"]["form"] == "haiku"
     assert more["outputs"][0]["completion_tokens"] <= 60
     assert len(printed.splitlines()) >= 3
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from atelier import AsyncClient, Client, JobCanceled
 from atelier.service.packaged_models import PACKAGED
 from tests.e2e.conftest import WRITER, Stack, running
 from tests.e2e.terminal import CTRL_C, Terminal
+from tests.e2e.test_music import worker_of
 
 pytestmark = pytest.mark.stack
 
@@ -59,7 +61,7 @@ def test_a_text_comes_in_pieces_and_is_whole_in_the_end(studio: Stack) -> None:
 def test_the_same_awaited(studio: Stack) -> None:
     async def story() -> None:
         async with AsyncClient(studio.url) as client:
-            job = await client.story("a hen", kind="poem", style="haiku", seed=1, max_tokens=30)
+            job = await client.story("a hen", kind="poem", style="ode", seed=1, max_tokens=30)
             text = "".join([piece async for piece in job.deltas()])
             assert text == job.outputs[0].text
 
@@ -109,7 +111,7 @@ def test_write_is_one_text_for_a_script(studio: Stack, tmp_path: Path) -> None:
     kept = (tmp_path / f"{WRITER}-4.txt").read_text()
     assert kept.endswith(f"{text}")
     assert written(studio, "--story", "a hen", *options)[1] == text
-    poem = written(studio, "--poem", "rain", "--style", "haiku", *options)
+    poem = written(studio, "--poem", "rain", "--style", "ode", *options)
     assert poem[0] == 0
     assert poem[1] != text
     one = written(studio, "--continue", "the ant", *options)
@@ -134,7 +136,7 @@ def test_write_says_in_a_line_what_is_wrong(studio: Stack) -> None:
 def test_the_assistant_writes_and_goes_on(studio: Stack, tmp_path: Path) -> None:
     with Terminal("write", "--out", tmp_path, ATELIER_URL=studio.url) as terminal:
         terminal.until(ASK)
-        for line in ("/seed 4\n", "/max_tokens 20\n", "/style haiku\n"):
+        for line in ("/seed 4\n", "/max_tokens 20\n", "/style ode\n"):
             terminal.press(line)
             terminal.until(ASK)
         terminal.press("poem rain\n")
@@ -180,9 +182,14 @@ def test_ctrl_c_stops_a_text_and_not_the_sitting(studio: Stack) -> None:
         with Client(studio.url) as client:
             while not (jobs := list(client.jobs(status="in_progress"))):
                 continue
-            terminal.press(CTRL_C)
-            assert "canceled" in terminal.until(ASK)
-            assert jobs[0].refresh().status in ("canceled", "canceling")
+            worker = worker_of(studio)
+            os.kill(worker, signal.SIGSTOP)  # so that the text can't end before it is canceled
+            try:
+                terminal.press(CTRL_C)
+                assert "canceled" in terminal.until(ASK)
+                assert jobs[0].refresh().status in ("canceled", "canceling")
+            finally:
+                os.kill(worker, signal.SIGCONT)
         terminal.press("quit\n")
         assert terminal.ended()[0] == 0
 

@@ -96,7 +96,11 @@ def as_text(data: bytes, columns: int, lines: int) -> Text | None:
 
 @contextmanager
 def unechoed() -> Iterator[None]:
-    """Within, keys that are pressed wait for the next line, and don't show in the image."""
+    """Within, keys that are pressed wait for the next line, and don't show in the image.
+
+    Ctrl-C discards them. By itself a terminal would discard the output too, and Linux then leaves
+    a thread that waits to write asleep for ever.
+    """
     try:
         import termios
     except ModuleNotFoundError:  # a system without terminals of this kind
@@ -107,9 +111,12 @@ def unechoed() -> Iterator[None]:
         return
     stdin = sys.stdin.fileno()
     before, quiet = termios.tcgetattr(stdin), termios.tcgetattr(stdin)
-    quiet[3] &= ~termios.ECHO
+    quiet[3] = quiet[3] & ~termios.ECHO | termios.NOFLSH
     termios.tcsetattr(stdin, termios.TCSADRAIN, quiet)
     try:
         yield
+    except KeyboardInterrupt:
+        termios.tcflush(stdin, termios.TCIFLUSH)
+        raise
     finally:
         termios.tcsetattr(stdin, termios.TCSADRAIN, before)

@@ -84,8 +84,8 @@ def test_what_else_is_wrong_ends_the_service_with_the_reason(
 ) -> None:
     damage(log)
     left = log.read_bytes().rstrip(b"\0") if log.exists() else None
-    process = supervise(folder, api="import time; time.sleep(60)")
-    status, errors = ended(process, 60)
+    with supervise(folder, api="import time; time.sleep(60)") as process:
+        status, errors = ended(process, 60)
     assert status != 0
     assert "valkey can't read what it has kept: " in errors
     assert str(folder / "valkey" / "log") in errors

@@ -5,6 +5,7 @@ formulas of Adam (Kingma and Ba 2015, algorithm 1) and RMSprop (Hinton's lecture
 """
 
 import copy
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -73,6 +74,17 @@ def optimiser(settings: GANSettings, rate: float) -> Adam | RMSprop:
 
 def weights_of(net: nn.Module) -> list[Tensor]:
     return list(net.parameters())
+
+
+def shifted_away(net: nn.Module) -> set[str]:
+    """The names of biases before a batch norm, which subtracts them: their gradients are noise."""
+    names = set()
+    for path, chain in net.named_modules():
+        layers = list(chain.named_children()) if isinstance(chain, nn.Sequential) else []
+        for (name, _), (_, following) in itertools.pairwise(layers):
+            if isinstance(following, nn.BatchNorm1d | nn.BatchNorm2d):
+                names.add(f"{path}.{name}.bias")
+    return names
 
 
 def critic_loss(settings: GANSettings, real: Tensor, fake: Tensor) -> Tensor:
@@ -165,7 +177,8 @@ def test_a_step_equals_the_one_by_hand(recipe: Any, monkeypatch: pytest.MonkeyPa
         for (name, weight), expected in zip(
             one.named_parameters(), other.parameters(), strict=True
         ):
-            torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4, msg=name)
+            if name not in shifted_away(one):
+                torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4, msg=name)
     for weight, expected in zip(learner.average.net.parameters(), by_hand.average, strict=True):
         torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4)
 
