@@ -110,7 +110,7 @@ class ByHand:
         self.average = [weight.detach().clone() for weight in self.generator.parameters()]
         self.for_generator = optimiser(self.settings, self.settings.generator_rate)
         self.for_critic = optimiser(self.settings, self.settings.critic_rate)
-        self.count = 0
+        self.count = learner.steps
 
     def step(self, pictures: Tensor, label: Tensor, rng: torch.Generator) -> None:
         s = self.settings
@@ -162,8 +162,9 @@ def test_a_step_equals_the_one_by_hand(recipe: Any, monkeypatch: pytest.MonkeyPa
     kind = recipe.CARD.net["kind"]
     net = dict(recipe.CARD.net) | {"latent": 4} | SMALL[kind]
     judge = {k: 4 if k in ("hidden", "width") else v for k, v in recipe.JUDGE.items()}
-    settings = replace(recipe.SETTINGS, steps=100, cool=0.0, r1_every=2)
+    settings = replace(recipe.SETTINGS, steps=2000, cool=0.0, r1_every=2, half_life=12)
     learner = GANLearner(Header(family="gan", net=net), judge, settings, CPU)
+    learner.steps = 1000  # the average follows at once in the first steps
     shape = (12 * settings.critic_steps, int(net.get("channels", 3)), net["size"], net["size"])
     pictures = torch.randint(0, 256, shape, dtype=torch.uint8)
     label = (
