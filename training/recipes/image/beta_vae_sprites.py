@@ -6,21 +6,14 @@ from models.checkpoint.header import Header
 from training.data.images.sprites import ABOUT, LICENCE, load_sprites
 from training.learners.vae import VAELearner, VAESettings, fit_latents, measure_sprites
 from training.recipe import Recipe
+from training.recipes.image.vae_sprites import NET
 
 STEPS = 24_000
 SETTINGS = VAESettings(steps=STEPS, rate=2e-3, correlation=4.0, warmup=4_000)
 
 CARD = Header(
     family="vae",
-    net={
-        "kind": "broadcast",
-        "size": 64,
-        "channels": 1,
-        "width": 96,
-        "latent": 10,
-        "components": 200,
-        "covariance": "full",
-    },
+    net=NET,
     title="Sprites (beta-VAE)",
     description="White squares, ellipses and hearts of any size, turn and place on black, 64x64.",
     limitations="Hearts are rounded triangles, and about one picture in ten has a ragged edge "

@@ -2,6 +2,8 @@
 
 from dataclasses import asdict
 
+from pydantic import JsonValue
+
 from models.checkpoint.header import Header
 from training.data.images.sprites import ABOUT, LICENCE, load_sprites
 from training.learners.vae import VAELearner, VAESettings, fit_latents, measure_sprites
@@ -10,17 +12,20 @@ from training.recipe import Recipe
 STEPS = 20_000
 SETTINGS = VAESettings(steps=STEPS, rate=2e-3, warmup=2_000)
 
+NET: dict[str, JsonValue] = {
+    "kind": "broadcast",
+    "size": 64,
+    "channels": 1,
+    "width": 96,
+    "latent": 10,
+    "components": 200,
+    "covariance": "full",
+}
+"""Of both models, so that only their losses differ."""
+
 CARD = Header(
     family="vae",
-    net={
-        "kind": "broadcast",
-        "size": 64,
-        "channels": 1,
-        "width": 96,
-        "latent": 10,
-        "components": 200,
-        "covariance": "full",
-    },
+    net=NET,
     title="Sprites (VAE)",
     description="White squares, ellipses and hearts of any size, turn and place on black, 64x64.",
     limitations="Its latents are entangled: it is here to be compared with beta-vae-sprites. "
