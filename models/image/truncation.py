@@ -13,8 +13,6 @@ from torch import Tensor
 from models.artifacts import NotFinite
 
 NEIGHBOURS = 3  # as in the estimate of a manifold by Kynkäänniemi et al. 2019 (1904.06991)
-
-
 BLACK = 1e-3  # a mean value below which results count as black
 
 
