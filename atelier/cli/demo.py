@@ -29,7 +29,13 @@ MOVING = ("crying face", "waving hand")
 IMAGES = ("image", "text-to-image")
 STORIES: tuple[dict[str, Any], ...] = (
     {"prompt": "a lighthouse keeper who befriends a whale", "max_tokens": 600},
-    {"kind": "poem", "prompt": "the first snow", "form": "acrostic", "acrostic": "WINTER"},
+    {
+        "kind": "poem",
+        "prompt": "the first snow",
+        "form": "acrostic",
+        "acrostic": "WINTER",
+        "max_tokens": 400,
+    },
 )
 SERVED_STATE = Path("state")  # of `make serve`, which has the same models
 
