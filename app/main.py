@@ -161,14 +161,27 @@ def read_served_settings() -> Settings:
     return settings
 
 
+def check_aliases(services: Services) -> None:
+    """Raises Misconfigured for an alias of no model, or one that has a model's name.
+
+    Blocks: it looks at the checkpoints. One whose file can't be used counts as a model.
+    """
+    if services.settings.aliases:
+        services.catalog.scan()
+        if problem := services.catalog.problem_of_aliases():
+            raise Misconfigured(f"ATELIER_ALIASES: {problem}")
+
+
 def main() -> None:
     """Serve until a signal comes; exit code 78 where the settings can't be served."""
     try:
         settings = read_served_settings()
         log.configure(settings.log_level)
         parent_watch.watch()
+        app = create_app(settings)
+        check_aliases(app.state.services)
         check_credentials(settings)
-        server = Server(create_app(settings), settings)
+        server = Server(app, settings)
     except Misconfigured as error:
         print(f"atelier: {error}", file=sys.stderr)
         raise SystemExit(EX_CONFIG) from None

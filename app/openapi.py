@@ -127,7 +127,7 @@ def _body(document: dict[str, Any], services: Services, modality: str) -> dict[s
         [(x.request, "validation") for x in entries], ref_template=REFS
     )
     schemas = definitions.get("$defs", {})
-    default = services.settings.default_model(modality)
+    default = _default(services, modality)
     for entry in entries:
         schema = schemas[entry.id]
         if entry.id != default:
@@ -136,10 +136,14 @@ def _body(document: dict[str, Any], services: Services, modality: str) -> dict[s
     return _any_of({x.id: _example(x) for x in entries})
 
 
+def _default(services: Services, modality: str) -> str:
+    return services.catalog.id_of(services.settings.default_model(modality))
+
+
 def _body_in_openai(document: dict[str, Any], services: Services) -> dict[str, Any]:
     """The same for OpenAI's dialect, made of the native requests of all models of pictures."""
     schemas = document["components"]["schemas"]
-    default = services.settings.default_model("text-to-image")
+    default = _default(services, "text-to-image")
     entries = [x for _, x in services.catalog.of() if MODALITIES[x.family.modality].has_pictures]
     for entry in entries:
         schema = in_dialect(entry, schemas[entry.id])
@@ -170,7 +174,7 @@ def _music_in_openai(document: dict[str, Any], services: Services) -> dict[str, 
 def _videos_in_openai(document: dict[str, Any], services: Services) -> dict[str, Any]:
     """The same for videos, which are asked for by a form as well."""
     schemas = document["components"]["schemas"]
-    default = services.settings.default_model("video")
+    default = _default(services, "video")
     entries = [x for _, x in services.catalog.of("video")]
     for entry in entries:
         schema = video_request.in_dialect(entry, schemas[entry.id])

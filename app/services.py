@@ -36,6 +36,7 @@ class Services:
             *settings.checkpoint_folders,
             max_items=settings.max_items,
             imports=Imports(settings.state),
+            aliases=settings.aliases,
         )
         self.keys = Keys(settings.keys_file)
         self.metrics = Metrics()

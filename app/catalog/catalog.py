@@ -7,9 +7,11 @@ used is logged once, with its reason, and asking for it tells the reason.
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from app.catalog.request_models import request_class
@@ -100,12 +102,19 @@ def expected_entry(
 class Catalog:
     """The models of some folders. `refresh` before use; looking up is then only a dictionary."""
 
-    def __init__(self, *folders: Path, max_items: int, imports: Imports | None = None) -> None:
+    def __init__(
+        self,
+        *folders: Path,
+        max_items: int,
+        imports: Imports | None = None,
+        aliases: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._shelf = CheckpointRegistry(*folders)
         self._imports = imports
         self._expected: Found = {}  # what is being imported, as if it were there
         self.progress: dict[str, float] = {}  # of imports
         self._max_items = max_items
+        self._aliases = aliases
         self._present: Found = {}
         self._examined: dict[str, CatalogEntry | str] = {}
         self._looking = asyncio.Lock()
@@ -155,7 +164,8 @@ class Catalog:
         if family.modality not in MODALITIES:
             return f"there is no route for {family.modality} yet"
         try:
-            request = request_class(shelved.id, shelved.header, family, self._max_items)
+            names = tuple(alias for alias, model in self._aliases.items() if model == shelved.id)
+            request = request_class(shelved.id, shelved.header, family, self._max_items, names)
             entry = CatalogEntry(shelved, family, request)
             entry.card([]).model_dump_json()  # what a listing would otherwise fail at for all
         except CheckpointError as error:
@@ -167,18 +177,44 @@ class Catalog:
         return entry
 
     def find(self, model: str, modality: str | None = None) -> CatalogEntry:
-        """The model of this id. Raises NotFound, with the reason or the known ids."""
-        entry = self.entries.get(model)
+        """The model of this id or alias. Raises NotFound, with the reason or the known ids."""
+        id_ = self.id_of(model)
+        entry = self.entries.get(id_)
         if entry and modality in (None, entry.family.modality):
             return entry
-        if reason := self.broken.get(model):
-            message = f"the file of the model {model} can't be used: {reason}"
+        if reason := self.broken.get(id_):
+            message = f"the file of the model {id_} can't be used: {reason}"
         elif entry:
             message = f"{model} makes {entry.family.modality}, not {modality}"
         else:
             known = ", ".join(i for i, _ in self.of(modality)) or "none"
-            message = f"there is no model {model[:100]!r}; known models: {known}"
+            message = f"there is no model {id_[:100]!r}; known models: {known}"
+            message = f"{model} is an alias: {message}" if id_ != model else message
         raise NotFound(message, code="model_not_found", param="model")
+
+    def id_of(self, model: str) -> str:
+        """The id that an alias stands for; any other name is returned as it is."""
+        return model if model in self.entries else self._aliases.get(model, model)
+
+    def aliases_of(self, modality: str | None = None) -> list[tuple[str, CatalogEntry]]:
+        """The models of a modality, or all, by those of their aliases that no model has as id."""
+        known = [(alias, self.entries.get(self.id_of(alias))) for alias in sorted(self._aliases)]
+        return [
+            (alias, entry)
+            for alias, entry in known
+            if entry and entry.id != alias and modality in (None, entry.family.modality)
+        ]
+
+    def problem_of_aliases(self) -> str | None:
+        """What is wrong with the aliases, beside the models that are here now, if anything is."""
+        known = {**self.entries, **self.broken}
+        for alias, model in self._aliases.items():
+            if alias in known:
+                return f"{alias} is a model here, and no alias may have its name"
+            if model not in known:
+                models = ", ".join(sorted(known)) or "none"
+                return f"{alias} stands for {model[:100]!r}, which is no model; known: {models}"
+        return None
 
     def of(self, modality: str | None = None) -> list[tuple[str, CatalogEntry]]:
         """The models of a modality, or all, by id."""

@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    WithJsonSchema,
     create_model,
 )
 from pydantic.fields import FieldInfo
@@ -32,10 +33,20 @@ MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, Field(max_length=512)]
 
 
-def request_class(model: str, header: Header, family: FamilyEntry, max_items: int) -> type[Params]:
-    """The class that validates a request to this model. Raises CheckpointError for a header
-    whose defaults or limits don't fit its family."""
+def request_class(
+    model: str,
+    header: Header,
+    family: FamilyEntry,
+    max_items: int,
+    aliases: Sequence[str] = (),
+) -> type[Params]:
+    """The class that validates a request to this model, by its id or an alias.
+
+    Raises CheckpointError for a header whose defaults or limits don't fit its family.
+    """
     fields: dict[str, Any] = _common(model, formats_of(header, family), max_items)
+    if aliases:
+        fields["model"] = _by_any_name(model, aliases)
     if MODALITIES[family.modality].has_pictures:
         fields |= _OF_PICTURES
     own = family.params.model_fields
@@ -108,6 +119,17 @@ def _common(model: str, formats: tuple[str, ...], max_items: int) -> dict[str, A
             Field({}, max_length=16, description="Your own notes, given back with the job."),
         ),
     }
+
+
+def _by_any_name(model: str, aliases: Sequence[str]) -> tuple[Any, FieldInfo]:
+    """The model's id, which its aliases are read as."""
+
+    def read(value: Any) -> Any:
+        return model if isinstance(value, str) and value in aliases else value
+
+    schema = WithJsonSchema({"type": "string", "enum": [model, *aliases]})
+    annotation: Any = Annotated[Literal[model], BeforeValidator(read), schema]
+    return annotation, Field(model, description="The checkpoint to use, by its id or an alias.")
 
 
 ONE_SHEET = {"grid": one_of(True), "interpolate": GIVEN}

@@ -240,6 +240,7 @@ class OpenAIModel(Schema):
     created: int
     owned_by: str = "atelier"
     modality: ModalityName = Field(description="What it makes; a chat is with those of `story`.")
+    alias_of: str | None = Field(default=None, description="The model that this alias stands for.")
 
 
 class OpenAIModelList(Schema):

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.addresses import check_redis_url, path_url, read_store_address, socket_in
-from app.core.sites import Hosts, Networks, Origins
+from app.core.sites import Aliases, Hosts, Networks, Origins
 from models.modalities import MODALITIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,6 +163,11 @@ class Settings(DefaultModels):
         description="Jobs of one key that may wait for one model; 0: half of all.",
     )
     max_items: int = Field(default=64, ge=1, le=1024, description="Largest n of one request.")
+
+    aliases: Aliases = Field(
+        default={},
+        description="Other names of models, with commas, as `dall-e-3=t2i-emoji`.",
+    )
 
     # jobs and results
     result_ttl: float = Field(default=86_400, gt=0, description="How long artifacts are kept.")

@@ -1,7 +1,8 @@
-"""Names of hosts, origins and networks: how settings and headers write them."""
+"""What settings list with commas: hosts, origins, networks, and aliases of models."""
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from pydantic_settings import NoDecode
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?")
 ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[^/?#@\s,*]+)", re.IGNORECASE)
+ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -79,6 +81,26 @@ def _listed(text: Any) -> Any:
     return [x.strip() for x in text.split(",") if x.strip()] if isinstance(text, str) else text
 
 
+def _aliases(text: Any) -> Any:
+    """Models by their other names, of a list as `dall-e-3=t2i-emoji`. Raises ValueError."""
+    if not isinstance(text, str):
+        return text
+    aliases: dict[str, str] = {}
+    for pair in _listed(text):
+        alias, sign, model = (x.strip() for x in pair.partition("="))
+        if not sign or not model:
+            raise ValueError(f"{pair!r} is not ALIAS=MODEL")
+        if not ALIAS.fullmatch(alias):
+            raise ValueError(f"{alias[:100]!r} must be of letters, digits and . _ : -")
+        if alias in aliases:
+            raise ValueError(f"{alias} is there twice")
+        aliases[alias] = model
+    for alias, model in aliases.items():
+        if model in aliases:
+            raise ValueError(f"{alias} must stand for a model, and {model} is an alias")
+    return aliases
+
+
 Hosts = Annotated[
     tuple[Annotated[str, AfterValidator(checked_host)], ...], NoDecode, BeforeValidator(_listed)
 ]
@@ -88,3 +110,4 @@ Origins = Annotated[
 Networks = Annotated[
     tuple[Annotated[str, AfterValidator(checked_network)], ...], NoDecode, BeforeValidator(_listed)
 ]
+Aliases = Annotated[Mapping[str, str], NoDecode, BeforeValidator(_aliases)]

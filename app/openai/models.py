@@ -25,6 +25,7 @@ EXAMPLE: dict[str, Any] = {
     "created": 1790000000,
     "owned_by": "atelier",
     "modality": "image",
+    "alias_of": None,
 }
 OfModality = Annotated[
     ModalityName | None, Query(description="Only models that make this.", examples=["story"])
@@ -43,8 +44,10 @@ OfModality = Annotated[
 async def list_models_openai(
     owner: OwnerDep, catalog: CatalogDep, modality: OfModality = None
 ) -> Response:
-    """The same models in the shape that OpenAI's clients read, or those of one modality."""
-    return json_reply(OpenAIModelList(data=[_openai(x) for _, x in catalog.of(modality)]))
+    """The same models in the shape that OpenAI's clients read, or those of one modality; then the
+    aliases."""
+    named = [*catalog.of(modality), *catalog.aliases_of(modality)]
+    return json_reply(OpenAIModelList(data=[_openai(i, x) for i, x in named]))
 
 
 @router.get(
@@ -55,7 +58,7 @@ async def list_models_openai(
 )
 async def get_model_openai(owner: OwnerDep, catalog: CatalogDep, model_id: ModelId) -> Response:
     """One model in the shape that OpenAI's clients read."""
-    return json_reply(_openai(catalog.find(model_id)))
+    return json_reply(_openai(model_id, catalog.find(model_id)))
 
 
 @text_only.get("/v1/models")
@@ -67,11 +70,16 @@ async def list_text_models(owner: OwnerDep, catalog: CatalogDep) -> Response:
 @text_only.get("/v1/models/{model_id}")
 async def get_text_model(owner: OwnerDep, catalog: CatalogDep, model_id: ModelId) -> Response:
     """A model that writes text."""
-    return json_reply(_openai(catalog.find(model_id, "story")))
+    return json_reply(_openai(model_id, catalog.find(model_id, "story")))
 
 
 text_only.include_router(openai_text.router)
 
 
-def _openai(entry: CatalogEntry) -> OpenAIModel:
-    return OpenAIModel(id=entry.id, created=entry.file.modified, modality=entry.family.modality)
+def _openai(name: str, entry: CatalogEntry) -> OpenAIModel:
+    return OpenAIModel(
+        id=name,
+        created=entry.file.modified,
+        modality=entry.family.modality,
+        alias_of=None if name == entry.id else entry.id,
+    )

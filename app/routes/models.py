@@ -69,4 +69,4 @@ async def get_model(
     """The card of one model. A file that can't be used is 404, with the reason."""
     entry = catalog.find(model_id)
     leases = await queue.leases()
-    return json_reply(entry.card(leases, catalog.progress.get(model_id)))
+    return json_reply(entry.card(leases, catalog.progress.get(entry.id)))

@@ -28,7 +28,7 @@ def a_studio(
     redis_server: str,
     folder: Path,
     families: Sequence[str] = ("latent_diffusion", "diffusion"),
-    **defaults: str,
+    **defaults: Any,
 ) -> Iterator[Running]:
     """It has a model that reads and one with labels, or those of other families, and one with
     neither. Every step previews."""
@@ -45,7 +45,7 @@ def a_studio(
             "default_story_model": WRITER,
         },
         preview_interval=0.001,
-        **defaults,  # type: ignore[arg-type]
+        **defaults,
     )
     with redis.Redis.from_url(redis_server) as connection:
         connection.flushall()

@@ -48,7 +48,7 @@ class InChat:
     before: str = ""  # what an answer begins with
 
     def whole(self, job: Job, store: Store) -> BaseModel:
-        return chat_reply(job, store)
+        return chat_reply(self.asked.named(job), store)
 
     def opening(self) -> dict[str, Any]:
         return {"delta": {"role": "assistant", "content": ""}}
@@ -74,7 +74,7 @@ class InCompletion:
         return self.asked.texts[self.number] if self.asked.echo else ""
 
     def whole(self, job: Job, store: Store) -> BaseModel:
-        return completion_reply(job, self.before, store)
+        return completion_reply(self.asked.named(job), self.before, store)
 
     def opening(self) -> dict[str, Any] | None:
         return self.piece(self.before) if self.before else None
@@ -166,6 +166,7 @@ class Writing:
 
     def _sent(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
         usage = {"usage": None} if self.wording.asked.wants_usage else {}
-        chunk = {**front(self.job, self.wording.prefix), "object": self.wording.kind}
+        named = self.wording.asked.named(self.job)
+        chunk = {**front(named, self.wording.prefix), "object": self.wording.kind}
         chunk |= {"choices": choices, **usage, **more}
         return format_sse_event(data_str=json.dumps(chunk))

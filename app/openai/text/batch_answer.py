@@ -62,4 +62,9 @@ class SeveralAnswers:
 
     def _reply(self, jobs: Sequence[Job]) -> CompletionReply:
         answers = zip(self.answers, jobs, strict=True)
-        return joined([completion_reply(job, a.wording.before, a.store) for a, job in answers])
+        return joined(
+            [
+                completion_reply(a.wording.asked.named(job), a.wording.before, a.store)
+                for a, job in answers
+            ]
+        )

@@ -25,6 +25,7 @@ from pydantic_core import CoreSchema
 
 from app.catalog.catalog import Catalog
 from app.core.errors import InvalidRequest, Unprocessable
+from app.core.schemas import Job
 from app.core.settings import Settings
 from app.http.validation_errors import MANY, ONE
 from app.openai.json_schema import or_null
@@ -124,6 +125,11 @@ class TextRequest(BaseModel):
     def names(self) -> Mapping[str, str]:
         """What some of the model's own fields are called here."""
         return {}
+
+    def named(self, job: Job) -> Job:
+        """The job with its model under the name that the client asked for."""
+        asked = (self.model_extra or {}).get("model") or job.model
+        return job.model_copy(update={"model": asked})
 
     @property
     def wants_usage(self) -> bool:

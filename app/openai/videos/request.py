@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import from_json
 
-from app.catalog.catalog import CatalogEntry
+from app.catalog.catalog import Catalog, CatalogEntry
 from app.core.errors import InvalidRequest, NotFound, Unprocessable
 from app.http.validation_errors import ECHO, explain_details
 from app.openai.images.size import refused_as_size, size_conflicts, size_params, size_schema
@@ -105,10 +105,11 @@ def _value(text: str, schema: Mapping[str, Any]) -> Any:
         return text
 
 
-def video_model(entry: CatalogEntry) -> CatalogEntry:
-    """The same, if it makes videos. Raises NotFound."""
+def video_model(catalog: Catalog, model: str) -> CatalogEntry:
+    """The model of this name, if it makes videos. Raises NotFound."""
+    entry = catalog.find(model)
     if entry.family.modality != "video":
-        message = f"{entry.id} makes {entry.family.modality}, not video"
+        message = f"{model} makes {entry.family.modality}, not video"
         raise NotFound(message, code="model_not_found", param="model")
     return entry
 

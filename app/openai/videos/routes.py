@@ -238,4 +238,4 @@ async def _read(
 
 def _entry(submitter: Submitter, body: Mapping[str, Any]) -> CatalogEntry:
     model = named_model(body, submitter.settings.default_model("video"))
-    return video_model(submitter.catalog.find(model))
+    return video_model(submitter.catalog, model)
