@@ -17,6 +17,8 @@ from app.http.middleware import BodyLimit, BodyLimits, HeadRequests, RequestCont
 from app.http.origins import Cors, Hosts, Origins
 from app.http.protocol import BACKLOG, ConnectionLimits, Connections, affordable
 from app.http.proxies import Proxies
+from app.mcp import routes as mcp
+from app.mcp.endpoint import McpEndpoint
 from app.openai import models as openai_models
 from app.openai.images import routes as openai_images
 from app.openai.music import routes as openai_music
@@ -42,6 +44,7 @@ ROUTERS = (
     openai_videos.router,
     openai_music.router,
     openai_text.router,
+    mcp.router,
     health.router,
 )
 
@@ -49,11 +52,13 @@ ROUTERS = (
 def create_app(settings: Settings) -> Api:
     """The API over these settings. Redis may be away; it is found when it comes."""
     services = Services(settings)
+    endpoint = McpEndpoint(services, VERSION)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with services.running():
             yield
+            await endpoint.close()
 
     app = Api(
         title="Atelier",
@@ -66,6 +71,7 @@ def create_app(settings: Settings) -> Api:
         generate_unique_id_function=lambda route: route.name,  # a generated client's method
     )
     app.state.services = services
+    app.state.mcp = endpoint
     app.include_router(generate_router())
     for router in ROUTERS:
         app.include_router(router)

@@ -54,6 +54,8 @@ class Modality:
     """The model of a request that names none."""
     preview: Literal["picture", "audio", "text"]
     """What a running job shows of an item."""
+    tool: str = ""
+    """The name of its tool for agents; `generate_{name}` if it is empty."""
     example_input: Mapping[str, Any] = field(default_factory=dict)
     """Params of an example in the API's document."""
     example_output: Mapping[str, Any] = field(default_factory=dict)
@@ -62,6 +64,10 @@ class Modality:
     @property
     def path(self) -> str:
         return f"/generate/{self.name}"
+
+    @property
+    def tool_name(self) -> str:
+        return self.tool or f"generate_{self.name.replace('-', '_')}"
 
     @property
     def setting(self) -> str:
@@ -110,6 +116,7 @@ MODALITIES: dict[str, Modality] = {
             kinds=("picture", "sheet", "frames"),
             default_model="t2i-emoji",
             preview="picture",
+            tool="paint",
             example_input={"prompt": "a red apple"},
             example_output={
                 "content_type": "image/png",
@@ -128,6 +135,7 @@ MODALITIES: dict[str, Modality] = {
             kinds=("sound", "score"),
             default_model="wavenet-music",
             preview="audio",
+            tool="generate_music",
             example_input={"style": "jazz", "seconds": 5.0},
             example_output={
                 "content_type": "audio/wav",
@@ -171,6 +179,7 @@ MODALITIES: dict[str, Modality] = {
             kinds=("text",),
             default_model="smollm2-135m",
             preview="text",
+            tool="write",
             example_input={
                 "kind": "story",
                 "prompt": "a lighthouse keeper who befriends a whale",

@@ -30,19 +30,19 @@ async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:
         raise InvalidRequest(f"the body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
-    whole = _with_integers(body)
+    whole = with_integers(body)
     return (body, text) if whole is body else (whole, json.dumps(whole).encode())
 
 
-def _with_integers(value: Any) -> Any:
+def with_integers(value: Any) -> Any:
     """The value with 51.0 as 51, at any depth; the same object where it has no such number."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT:
         return int(value)
     if isinstance(value, dict):
-        members = {name: _with_integers(member) for name, member in value.items()}
+        members = {name: with_integers(member) for name, member in value.items()}
         return members if any(members[name] is not value[name] for name in value) else value
     if isinstance(value, list):
-        items = [_with_integers(item) for item in value]
+        items = [with_integers(item) for item in value]
         return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
     return value
 

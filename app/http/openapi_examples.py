@@ -228,7 +228,10 @@ Prefer = Annotated[
         examples=["wait=10"],
     ),
 ]
-LOCATION = {"Location": header("Where the job is.", f"/jobs/{JOB_ID}")}
+LOCATION = {
+    "Location": header("Where the job is.", f"/jobs/{JOB_ID}"),
+    "x-job-id": header("The id of the job.", JOB_ID),
+}
 REPLAYED = {"Idempotent-Replayed": header("`true`: this key made the job before.", "true")}
 APPLIED = {"Preference-Applied": header("The wait that was granted.", "wait=10")}
 RANGES = {

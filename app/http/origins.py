@@ -34,6 +34,7 @@ EXPOSED = (
     "Preference-Applied",
     "Retry-After",
     "WWW-Authenticate",
+    "x-job-id",
     "x-request-id",
     "x-should-retry",
     "x-understood",

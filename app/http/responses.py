@@ -17,17 +17,28 @@ def json_reply(
 
 
 def job_reply(job: Job, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return json_reply(job, status, {**_retry_after(job), **(headers or {})})
+    return json_reply(job, status, {**job_header(job), **_retry_after(job), **(headers or {})})
 
 
 def job_reply_if_changed(request: Request, job: Job) -> Response:
     """The job with its ETag, or 304 where the client has it as it is."""
     text = job.model_dump_json().encode()
     tag = f'"{hashlib.blake2b(text, digest_size=16).hexdigest()}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", **_retry_after(job)}
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    headers |= job_header(job) | _retry_after(job)
     if matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(text, 200, headers, media_type="application/json")
+
+
+def accepted_headers(job: Job, replayed: bool) -> dict[str, str]:
+    """What an answer to a request for a job says of the job: where it is, and its id."""
+    headers = {"Location": job.urls.self, **job_header(job)}
+    return {**headers, "Idempotent-Replayed": "true"} if replayed else headers
+
+
+def job_header(job: Job) -> dict[str, str]:
+    return {"x-job-id": job.id}
 
 
 def matches(condition: str | None, tag: str) -> bool:

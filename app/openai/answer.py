@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from app.core.errors import AtelierError, Unavailable
 from app.core.schemas import TERMINAL, Job
 from app.http.exception_handlers import respond
+from app.http.responses import accepted_headers
 from app.operations.job_errors import NO_OTHERS, check_outputs
 from app.operations.retries import Registration
 from app.operations.submit import Submitter
@@ -37,8 +38,7 @@ class Answer:
 
     @property
     def headers(self) -> dict[str, str]:
-        replayed = {"Idempotent-Replayed": "true"} if self.accepted.replayed else {}
-        return {"Location": self.job.urls.self, **replayed}
+        return accepted_headers(self.job, self.accepted.replayed)
 
     async def once_ended(self, reply: Callable[[Job], Awaitable[Response]]) -> Response:
         """The reply to a job that has made something. Raises Unavailable where that takes too long;

@@ -17,7 +17,7 @@ from app.deps import CatalogDep, NotifierDep, OwnerDep, QueueDep, SettingsDep, S
 from app.files.long_fields import split, whole
 from app.http.body_parsing import read_json
 from app.http.proxies import route_path
-from app.http.responses import job_reply
+from app.http.responses import accepted_headers, job_reply
 from app.http.validation_errors import Schema, explain_details
 from app.operations.input_checks import check_inputs
 from app.operations.wait import JobWaiter
@@ -31,6 +31,7 @@ from app.queue.jobs import (
     hash_body,
 )
 from app.queue.unresolved import KEPT_SECONDS
+from models.modalities import MODALITIES, Modality
 from models.params.base import MAX_SEED, Params, posted_files
 
 log = logging.getLogger("atelier.jobs")
@@ -66,20 +67,9 @@ class Submitter:
         """Validates the body, accepts a job and answers: 202, or 200 where the client waits and the
         job ends in time."""
         body, text = await read_json(self.request)
-        model = body.get("model", self.settings.default_model(modality))
-        if not isinstance(model, str):
-            raise Unprocessable("model must be a string", param="model")
-        entry = self.catalog.find(model, modality)
-        job_request = JobRequest(modality, entry, validated(entry, text, entry.schema))
-        key = client_key(self.request, self.owner, body) or self._service_key(body)
-        try:
-            accepted = await self.accept(job_request, key)
-        except OutcomeUnknown as error:
-            error.key = key.token.text if key.token else ""
-            raise
-        headers = {"Location": accepted.job.urls.self}
-        if accepted.replayed:
-            headers["Idempotent-Replayed"] = "true"
+        key = client_key(self.request, self.owner, body)
+        accepted = await self.accept_native(MODALITIES[modality], body, text, key)
+        headers = accepted_headers(accepted.job, accepted.replayed)
         seconds = preferred_wait(self.request.headers.getlist("prefer"))
         if seconds is None:
             return job_reply(accepted.job, 202, headers)
@@ -87,6 +77,22 @@ class Submitter:
         if job.status in TERMINAL:
             return job_reply(job, 200, {**headers, "Preference-Applied": f"wait={seconds}"})
         return job_reply(job, 202, headers)
+
+    async def accept_native(
+        self, modality: Modality, body: dict[str, Any], text: bytes, key: Idempotency | None
+    ) -> Accepted:
+        """Validates a model's own request and accepts its job, as `accept` does."""
+        model = body.get("model", self.settings.default_model(modality.name))
+        if not isinstance(model, str):
+            raise Unprocessable("model must be a string", param="model")
+        entry = self.catalog.find(model, modality.name)
+        job_request = JobRequest(modality.name, entry, validated(entry, text, entry.schema))
+        key = key or self._service_key(modality.path, body)
+        try:
+            return await self.accept(job_request, key)
+        except OutcomeUnknown as error:
+            error.key = key.token.text if key.token else ""
+            raise
 
     async def accept(self, job_request: JobRequest, idempotency: Idempotency) -> Accepted:
         """Makes a job, or finds the one that this key made before.
@@ -134,13 +140,12 @@ class Submitter:
         sha256 = await self.store.keep_input(data)
         return replace(new, input=short, long_input=LongInput(list(long), sha256, len(data)))
 
-    def _service_key(self, body: dict[str, Any]) -> Idempotency:
+    def _service_key(self, path: str, body: dict[str, Any]) -> Idempotency:
         """Returns a key for a request without one: that of its earlier try, if that try's outcome
         is unknown.
 
         The server forgets it after a while; it is only of use to a client that tries again.
         """
-        path = route_path(self.request.scope)
         asked = f"{self.owner}:{path}:{hash_body(body)}"
         earlier = self.queue.unresolved.take(asked)
         token = Token(earlier or secrets.token_hex(16), asked, first=earlier is None)

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import redis
@@ -54,18 +55,35 @@ class JobWaiter:
         async with self.notifier.listen(job.id) as subscription:
             return await self._wait(subscription, job, seconds, has_begun)
 
+    async def states(self, job: Job, seconds: float) -> AsyncGenerator[Job]:
+        """Yields the job as it is now and after each change, until it ends or the time is up."""
+        async with self.notifier.listen(job.id) as subscription:
+            async for state in self._states(subscription, job, seconds):
+                yield state
+
     async def _wait(
         self, subscription: Subscription, job: Job, seconds: float, until: Callable[[Job], bool]
     ) -> Job:
+        async with aclosing(self._states(subscription, job, seconds)) as states:
+            async for state in states:
+                job = state
+                if until(job):
+                    break
+        return job
+
+    async def _states(
+        self, subscription: Subscription, job: Job, seconds: float
+    ) -> AsyncGenerator[Job]:
         deadline = time.monotonic() + seconds
         while True:
             try:
                 job = await self.queue.fetch(self.owner, job.id)
             except (NotFound, redis.RedisError):
-                return job
+                return
+            yield job
             left = deadline - time.monotonic()
-            if until(job) or left <= 0 or self.notifier.closing:
-                return job
+            if job.status in TERMINAL or left <= 0 or self.notifier.closing:
+                return
             await subscription.sleep(left)
 
 

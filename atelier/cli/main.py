@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from atelier.cli import file_facts, interactive, jobs, service
+from atelier.cli import file_facts, interactive, jobs, mcp_command, service
 from atelier.cli.checkpoints import convert, data, evaluate, train
 from atelier.cli.generate import generate
 
@@ -23,6 +23,7 @@ app.add_typer(generate, name="generate")
 app.command()(jobs.listen)
 app.command()(interactive.paint)
 app.command()(interactive.write)
+app.command()(mcp_command.mcp)
 app.command()(file_facts.regenerate)
 app.command()(jobs.models)
 app.add_typer(jobs.jobs, name="jobs")

@@ -1,10 +1,12 @@
 """A further modality is one row of a table: its route, jobs, document, SDK and command follow."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from mcp import Client as Agent
 
 from atelier import Client
 from models.checkpoint.header import Header
@@ -58,6 +60,18 @@ def test_the_document_describes_it(running: Running) -> None:
     assert operation["responses"]["202"]["content"]["application/json"]["example"]["type"] == (
         "riddle"
     )
+
+
+def test_agents_have_a_tool_for_it(running: Running) -> None:
+    async def ask() -> tuple[list[str], str]:
+        async with Agent(f"{running.url}/mcp") as agent:
+            names = [tool.name for tool in (await agent.list_tools()).tools]
+            result = await agent.call_tool("generate_riddle", {"legs": 3, "seed": 7})
+            return names, result.structured_content["outputs"][0]["text"]
+
+    names, text = asyncio.run(ask())
+    assert "generate_riddle" in names
+    assert text.startswith("What has 3 legs and ")
 
 
 def test_the_client_and_the_command_generate_it(running: Running, tmp_path: Path) -> None:

@@ -18,13 +18,14 @@ from app.http.body_parsing import read_json
 from app.http.openapi_examples import (
     DOWNLOAD,
     JOB_ID,
+    LOCATION,
     RANGE,
     REPLAYED,
     IdempotencyKey,
     errors,
     reply,
 )
-from app.http.responses import json_reply
+from app.http.responses import accepted_headers, json_reply
 from app.openai.parsing import named_model
 from app.openai.videos.request import (
     PICTURE,
@@ -100,7 +101,7 @@ class VideoListQuery(BaseModel):
     summary="Make a video, as OpenAI does",
     response_model=VideoResponse,
     responses={
-        200: reply("Accepted.", QUEUED, REPLAYED),
+        200: reply("Accepted.", QUEUED, LOCATION | REPLAYED),
         **errors(400, 401, 404, 410, 413, 415, 422, 429, 503),
     },
 )
@@ -114,7 +115,7 @@ async def create_video(submitter: SubmitterDep, idempotency_key: IdempotencyKey 
     job_request = read_request(entry, body, picture)
     whole_body = {**body, REFERENCE: picture}
     accepted, registration = await submit_registered(submitter, job_request, whole_body)
-    headers = {"Idempotent-Replayed": "true"} if accepted.replayed else {}
+    headers = accepted_headers(accepted.job, accepted.replayed)
     answer = json_reply(_video(submitter.catalog, accepted.job), headers=headers)
     answer.background = BackgroundTask(registration.answered)
     return answer

@@ -1,0 +1,1 @@
+"""The service's tools for agents, by the Model Context Protocol: `/mcp`."""
