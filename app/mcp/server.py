@@ -30,8 +30,8 @@ from app.core.errors import AtelierError
 from app.core.schemas import ErrorBody
 from app.core.store import StoreError
 from app.http.exception_handlers import on_redis, on_store
-from app.mcp.tool_calls import Caller, call
 from app.mcp.results import SCHEME, error_result
+from app.mcp.tool_calls import Caller, call
 from app.mcp.tools import tools_of
 from app.services import Services
 
