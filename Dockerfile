@@ -9,6 +9,7 @@ RUN useradd --create-home --uid 10001 atelier
 COPY pyproject.toml constraints.txt README.md ./
 COPY app app
 COPY atelier atelier
+COPY distributions distributions
 COPY models models
 COPY training training
 COPY workers workers
@@ -32,6 +33,7 @@ ENV PATH=/opt/venv/bin:$PATH
 COPY pyproject.toml constraints.txt README.md ./
 COPY app app
 COPY atelier atelier
+COPY distributions distributions
 COPY models models
 COPY training training
 COPY workers workers

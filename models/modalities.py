@@ -1,7 +1,7 @@
 """MODALITIES: what the service can make. Routes, jobs, settings and the document follow this table.
 
 A further modality is one row here, and a family that has its name in `models/families.py`. No
-torch: the API and the client import this.
+torch: the API and the commands import this.
 """
 
 from collections.abc import Mapping

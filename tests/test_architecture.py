@@ -16,6 +16,7 @@ PACKAGES = ("app", "atelier", "models", "training", "workers")
 # What the modules of a package may import, besides their own package.
 ALLOWED = {
     "app": {
+        "atelier.client.text_assembly",
         "models.checkpoint.header",
         "models.families",
         "models.modalities",
@@ -85,6 +86,15 @@ def test_a_package_imports_only_what_it_may(package: str) -> None:
         if not within(source, {package} | ALLOWED[package])
     }
     assert not over
+
+
+def test_the_client_needs_httpx_alone() -> None:
+    """It is a distribution of its own."""
+    for module in (m for m in MODULES if m == "atelier" or within(m, {"atelier.client"})):
+        for source in imports(module):
+            top = source.partition(".")[0]
+            known = top == "httpx" or top in sys.stdlib_module_names
+            assert known or within(source, {"atelier.client"}), (module, source)
 
 
 def test_the_engine_knows_nothing_of_families_and_transports() -> None:

@@ -25,7 +25,7 @@ LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 NAMED = re.compile(r"`((?:app|atelier|bench|docs|models|tests|training|workers)/[\w./-]+)`")
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
@@ -100,7 +100,12 @@ def check_command(command: list[str]) -> None:
             parse(arguments)
         case ["python" | ".venv/bin/python", "-m", module, *_]:
             assert importlib.util.find_spec(module), module
-        case [".venv/bin/pip" | "pip", "install", *packages]:
+        case [".venv/bin/pip" | "pip" | "pipx", "install", *packages] | [
+            "uv",
+            "tool",
+            "install",
+            *packages,
+        ]:
             for extra in re.findall(r"\[([a-z,]+)\]", " ".join(packages)):
                 assert set(extra.split(",")) <= EXTRAS.keys()
         case _:

@@ -25,7 +25,7 @@ def _modules() -> dict[str, str]:
     """Returns the module of each recipe: a file in a folder of `training/recipes`."""
     folders = [str(folder) for folder in Path(__file__).with_name("recipes").iterdir()]
     return {
-        module.name.replace("_", "-"): f"training.recipes.{Path(folder).name}.{module.name}"
+        module.name.replace("_", "-"): f"{__package__}.recipes.{Path(folder).name}.{module.name}"
         for folder in folders
         for module in pkgutil.iter_modules([folder])
     }

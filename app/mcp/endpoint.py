@@ -48,7 +48,7 @@ class McpEndpoint:
             if not (error.name or "").startswith("mcp"):
                 raise
             message = "the package of the Model Context Protocol is not installed here"
-            raise NotInstalled(f"{message}: pip install 'atelier[mcp]'") from None
+            raise NotInstalled(f"{message}: pip install 'atelier-service[mcp]'") from None
         return session_manager(self._services, self._version)
 
     async def _run(self, manager: "StreamableHTTPSessionManager", started: asyncio.Event) -> None:

@@ -125,7 +125,16 @@ def main() -> None:
             import_missing((settings.checkpoints, imported))
         if imported.is_dir():
             (Path(state) / "checkpoints").symlink_to(imported)
-        command = [sys.executable, "-m", "atelier", "up", "--port", str(port), "--state", state]
+        command = [
+            sys.executable,
+            "-m",
+            "atelier.__main__",
+            "up",
+            "--port",
+            str(port),
+            "--state",
+            state,
+        ]
         with (FOLDER / "service.log").open("w") as log:
             out.print("starting the service ...")
             service = subprocess.Popen(

@@ -1,16 +1,17 @@
-"""The packages of an extra that are missing: `pip install atelier` alone runs only the API."""
+"""The packages of an extra that are missing: without extras, only the API runs."""
 
 import re
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from importlib.util import find_spec
 
+DISTRIBUTION = "atelier-service"
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def missing_packages(extra: str) -> list[str]:
-    """Returns the distributions that an extra of atelier requires and that are not installed."""
+    """Returns the distributions that an extra requires and that are not installed."""
     try:
-        lines = requires("atelier") or []
+        lines = requires(DISTRIBUTION) or []
     except PackageNotFoundError:  # run from a folder of sources
         return [] if find_spec("torch") else ["torch"]
     marker = re.compile(rf"""extra\s*==\s*['"]{re.escape(extra)}['"]""")

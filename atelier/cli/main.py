@@ -42,7 +42,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        print(f"atelier {version('atelier')}")
+        print(f"atelier {version('atelier-service')}")
         raise typer.Exit
 
 

@@ -14,7 +14,7 @@ def mcp(url: Url = None, api_key: ApiKey = None) -> None:
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("mcp"):
             raise
-        raise fail("pip install 'atelier[mcp]' brings what this command needs") from None
+        raise fail("pip install 'atelier-service[mcp]' brings what this command needs") from None
     address = url or LOCAL
     try:
         asyncio.run(serve_stdio(address, api_key))

@@ -27,7 +27,7 @@ def failing_in_one_line(extra: str, interrupted: str = "stopped") -> Iterator[No
     try:
         yield
     except ModuleNotFoundError as error:
-        hint = f"pip install 'atelier[{extra}]' brings what this command needs"
+        hint = f"pip install 'atelier-service[{extra}]' brings what this command needs"
         raise fail(f"{hint} ({error.name} is missing)") from None
     except (CheckpointError, TrainingError) as error:
         raise fail(str(error)) from None

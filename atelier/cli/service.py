@@ -69,7 +69,7 @@ def need_worker_packages(embedded: bool) -> None:
     except NoServer:
         extras = ["embedded", "worker"]
     message = f"workers need packages that are not installed ({', '.join(missing)})"
-    raise fail(f"{message}: pip install 'atelier[{','.join(extras)}]'")
+    raise fail(f"{message}: pip install 'atelier-service[{','.join(extras)}]'")
 
 
 def api(host: Host = None, port: Port = None) -> None:

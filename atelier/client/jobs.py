@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Self
 
+from atelier.client.display import is_png, job_html, output_html
 from atelier.client.drivers import AsyncDriver, Driver
 from atelier.client.errors import WaitTimeout
 from atelier.client.sse import Event
@@ -11,6 +12,8 @@ from atelier.client.views import JobView, OutputView
 
 
 class Output(OutputView[Driver]):
+    """An artifact of a job. A notebook shows it: a picture, a text, or a player."""
+
     def read(self) -> bytes:
         """Returns its bytes. Raises GoneError once its time to live has passed."""
         return self._client.run(self._read())
@@ -19,8 +22,17 @@ class Output(OutputView[Driver]):
         """Writes it to a file, whole or not at all."""
         return self._client.run(self._save(path))
 
+    def _repr_png_(self) -> bytes | None:
+        return self.read() if is_png(self) else None
+
+    def _repr_html_(self) -> str | None:
+        """Returns None for a PNG, which `_repr_png_` shows."""
+        return None if is_png(self) else output_html(self, self.read)
+
 
 class Job(JobView[Driver]):
+    """A job. A notebook shows its status and outputs."""
+
     @property
     def outputs(self) -> list[Output]:
         return [Output(self._client, x) for x in self.data["outputs"]]
@@ -73,6 +85,9 @@ class Job(JobView[Driver]):
     def listen(self, path: str | Path, index: int = 0) -> Path:
         """Writes an item's audio to a WAV file while it is made, so that a player can follow."""
         return self._client.run(self._listen(path, index))
+
+    def _repr_html_(self) -> str:
+        return job_html(self, [(output, output.read) for output in self.outputs])
 
 
 class AsyncOutput(OutputView[AsyncDriver]):

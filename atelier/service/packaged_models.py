@@ -27,6 +27,7 @@ from models.checkpoint.header import Header
 
 log = logging.getLogger("atelier.packaged_models")
 
+MODULE = "atelier.service.packaged_models"  # this one, which runs as a program too
 SUFFIX = ".safetensors"
 ATTENDED = "attended"  # says that the parent has the other end of standard input
 LOADED, READ = 0.2, 0.8  # progress when the libraries are loaded, and when the file is read
@@ -103,8 +104,7 @@ def import_missing(folders: Sequence[Path]) -> None:
         if exists_in(folders, model) or model.path() is None:
             continue
         log.info("importing a model, once", extra={"model": model.id})
-        module = "atelier.service.packaged_models"
-        command = [sys.executable, "-m", module, model.id, str(folders[-1]), ATTENDED]
+        command = [sys.executable, "-m", MODULE, model.id, str(folders[-1]), ATTENDED]
         quiet = {} if sys.stderr.isatty() else SILENT
         with subprocess.Popen(
             command, env=os.environ | quiet, stdin=subprocess.PIPE, stdout=sys.stderr
@@ -147,8 +147,7 @@ def remove_drafts(folder: Path) -> None:
 
 def import_command(model: Packaged, state: Path) -> tuple[str | Path, ...]:
     """Returns the command that imports a model in the background, for the supervisor."""
-    module = "atelier.service.packaged_models"
-    return (sys.executable, "-m", module, model.id, state / "checkpoints", state)
+    return (sys.executable, "-m", MODULE, model.id, state / "checkpoints", state)
 
 
 def end_with_parent() -> None:
@@ -256,7 +255,7 @@ def run(arguments: Sequence[str]) -> int:
             return main(name, folder)
         case [name, folder, state]:
             return import_in_background(name, Path(folder), Path(state))
-    print("usage: python -m atelier.service.packaged_models NAME FOLDER", file=sys.stderr)
+    print(f"usage: python -m {MODULE} NAME FOLDER", file=sys.stderr)
     return 1
 
 

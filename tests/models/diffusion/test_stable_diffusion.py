@@ -299,5 +299,5 @@ def test_what_to_install_is_told_where_it_is_missing(
         "transformers": "transformers",
     }
     monkeypatch.setitem(sys.modules, absent[name], None)
-    with pytest.raises(CheckpointError, match=r"missing\): pip install 'atelier\[sd\]'"):
+    with pytest.raises(CheckpointError, match=r"missing\): pip install 'atelier-service\[sd\]'"):
         StableDiffusion(load(checkpoints[1]), Placement(CPU))

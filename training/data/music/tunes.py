@@ -81,7 +81,9 @@ def _corpus() -> Any:
     try:
         from music21 import corpus
     except ModuleNotFoundError:
-        raise DataMissing("music21 is not installed: pip install 'atelier[train]'") from None
+        raise DataMissing(
+            "music21 is not installed: pip install 'atelier-service[train]'"
+        ) from None
     return corpus
 
 
