@@ -91,8 +91,8 @@ def _imports(tree: ast.Module, tops: Collection[str], lines: list[bytes]) -> Ite
 
 
 def _strings(tree: ast.Module, modules: Collection[str], lines: list[bytes]) -> Iterator[Edit]:
-    for node in _plain_strings(tree):
-        match = REFERENCE.fullmatch(node.value)
+    for node, text in _plain_strings(tree):
+        match = REFERENCE.fullmatch(text)
         if match is None or match[1] not in modules:
             continue
         name = NAMED.search(lines[node.lineno - 1], node.col_offset)
@@ -101,10 +101,10 @@ def _strings(tree: ast.Module, modules: Collection[str], lines: list[bytes]) -> 
         yield Edit(node.lineno - 1, *name.span(), new_name(match[1]).encode())
 
 
-def _plain_strings(node: ast.AST) -> Iterator[ast.Constant]:
+def _plain_strings(node: ast.AST) -> Iterator[tuple[ast.Constant, str]]:
     """Yields the strings of a tree. Those inside f-strings have no exact place in Python 3.11."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Constant) and isinstance(child.value, str):
-            yield child
+            yield child, child.value
         elif not isinstance(child, ast.JoinedStr):
             yield from _plain_strings(child)
