@@ -146,7 +146,7 @@ def _body_in_openai(document: dict[str, Any], services: Services) -> dict[str, A
     default = _default(services, "text-to-image")
     entries = [x for _, x in services.catalog.of() if MODALITIES[x.family.modality].has_pictures]
     for entry in entries:
-        schema = in_dialect(entry, schemas[entry.id])
+        schema = in_dialect(entry, schemas[entry.id], services.settings.sizes)
         schemas[f"{entry.id}{DIALECT}"] = _named(schema, entry.id != default)
     return _any_of({f"{x.id}{DIALECT}": {"prompt": "", **_example(x)} for x in entries})
 
@@ -177,7 +177,7 @@ def _videos_in_openai(document: dict[str, Any], services: Services) -> dict[str,
     default = _default(services, "video")
     entries = [x for _, x in services.catalog.of("video")]
     for entry in entries:
-        schema = video_request.in_dialect(entry, schemas[entry.id])
+        schema = video_request.in_dialect(entry, schemas[entry.id], services.settings.sizes)
         if entry.id != default:
             schema["required"] = list(dict.fromkeys(["model", *schema["required"]]))
         schemas[f"{entry.id}{DIALECT}"] = schema

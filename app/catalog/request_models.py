@@ -1,7 +1,8 @@
 """The request of a model: its family's params joined with its header and the common fields.
 
 The header overrides defaults and tightens bounds; nothing it says can widen what the family
-allows. Common: model, n, seed, output_format, metadata, and of pictures grid.
+allows. Common: model, n, seed, output_format, metadata, of pictures grid, of pictures and videos
+output_size.
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,18 @@ from models.checkpoint.header import CheckpointError, Header
 from models.families import FamilyEntry
 from models.modalities import MODALITIES, MP3_RATES
 from models.params.base import Params, Seed
-from models.params.conflicts import GIVEN, Matching, one_of
+from models.params.conflicts import GIVEN, Above, Conflict, Matching, one_of
 from models.params.diffusion import FEW
-from models.params.fields import FOREIGN, LATIN, amounts_of, label_of, latin_of
+from models.params.fields import (
+    FOREIGN,
+    LATIN,
+    LONG_SIDE,
+    SIDE_OVER_512,
+    OutputSize,
+    amounts_of,
+    label_of,
+    latin_of,
+)
 
 ATTRIBUTES = "attributes"  # the one that takes amounts of its attributes
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
@@ -47,8 +57,8 @@ def request_class(
     fields: dict[str, Any] = _common(model, formats_of(header, family), max_items)
     if aliases:
         fields["model"] = _by_any_name(model, aliases)
-    if MODALITIES[family.modality].has_pictures:
-        fields |= _OF_PICTURES
+    has_pictures, resizes = MODALITIES[family.modality].has_pictures, _resizes(family.modality)
+    fields |= (_OF_PICTURES if has_pictures else {}) | (_RESIZED if resizes else {})
     own = family.params.model_fields
     for name in sorted({*header.defaults, *header.limits}):
         if name not in own:
@@ -70,8 +80,10 @@ def request_class(
             fields[name] = _joined(name, field, header, label)
     request = create_model(model, __base__=family.params, __doc__=header.description, **fields)
     _check_defaults(request)
-    if MODALITIES[family.modality].has_pictures:
-        request.conflicts = (*request.conflicts, ONE_SHEET)
+    if has_pictures:
+        request.conflicts = (*request.conflicts, ONE_SHEET, ONE_SIZE, FEW_LARGE)
+    elif resizes:
+        request.conflicts = (*request.conflicts, *SHORT_LARGE)
     request.conflicts += tuple({name: Matching(FOREIGN)} for name in sorted(latin))
     return request
 
@@ -129,10 +141,41 @@ def _by_any_name(model: str, aliases: Sequence[str]) -> tuple[Any, FieldInfo]:
 
     schema = WithJsonSchema({"type": "string", "enum": [model, *aliases]})
     annotation: Any = Annotated[Literal[model], BeforeValidator(read), schema]
-    return annotation, Field(model, description="The checkpoint to use, by its id or an alias.")
+    default: Any = model
+    return annotation, Field(default, description="The checkpoint to use, by its id or an alias.")
 
 
-ONE_SHEET = {"grid": one_of(True), "interpolate": GIVEN}
+ONE_SHEET: Conflict = {"grid": one_of(True), "interpolate": GIVEN}
+ONE_SIZE: Conflict = {"output_size": GIVEN, "interpolate": GIVEN}
+FEW_LARGE: Conflict = {"n": Above(10), "output_size": Matching(LONG_SIDE)}
+SHORT_LARGE: tuple[Conflict, ...] = (
+    {"repeat": Above(6), "output_size": GIVEN},
+    {"frames": Above(32), "output_size": Matching(SIDE_OVER_512)},
+    {"frames": Above(16), "output_size": Matching(LONG_SIDE)},
+    {"n": Above(8), "output_size": Matching(LONG_SIDE)},
+    {"output_format": one_of("webp", "gif"), "output_size": Matching(SIDE_OVER_512)},
+)
+"""What bounds the pixels of a request: one thread of a worker writes the files of all jobs."""
+
+
+def _resizes(modality: str) -> bool:
+    """Whether what is made can be resized: pictures and videos."""
+    return not {"picture", "video"}.isdisjoint(MODALITIES[modality].roles)
+
+
+_RESIZED: dict[str, Any] = {
+    "output_size": (
+        Optional[OutputSize],  # noqa: UP045 (a runtime expression)
+        Field(
+            None,
+            description="Resize the result to WIDTHxHEIGHT, 8 to 1792 pixels a side (Lanczos). The "
+            "whole of it shows, and what is left beside it has the colour of its edge. Large sizes "
+            "limit `n`, and of videos `frames`, `repeat` and `output_format`. Null leaves it as it "
+            "is made.",
+            examples=["512x512"],
+        ),
+    ),
+}
 _OF_PICTURES: dict[str, Any] = {
     "grid": (
         bool,

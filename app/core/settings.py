@@ -8,13 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    Field,
-    ValidationError,
-    ValidationInfo,
-    create_model,
-    field_validator,
-)
+from pydantic import Field, ValidationError, ValidationInfo, create_model, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.addresses import check_redis_url, path_url, read_store_address, socket_in
@@ -165,8 +159,12 @@ class Settings(DefaultModels):
     max_items: int = Field(default=64, ge=1, le=1024, description="Largest n of one request.")
 
     aliases: Aliases = Field(
-        default={},
-        description="Other names of models, with commas, as `dall-e-3=t2i-emoji`.",
+        default={}, description="Other names of models, with commas, as `dall-e-3=t2i-emoji`."
+    )
+
+    sizes: Literal["exact", "nearest"] = Field(
+        default="exact",
+        description="nearest: on OpenAI's routes, a `size` that the model can't make is resized.",
     )
 
     # jobs and results

@@ -110,5 +110,5 @@ def request_of(file: Path, facts: dict[str, Any]) -> dict[str, Any]:
     fixed = suffix == ".mid" or (suffix == ".png" and "fps" in params)
     fixed |= suffix == ".webp" and "interpolate" in params
     common = {"model": facts["model"], "seed": facts["seed"]}
-    common |= {k: facts[k] for k in ("n", "grid") if k in facts}
+    common |= {k: facts[k] for k in ("n", "grid", "output_size") if k in facts}
     return params | common | ({} if fixed else {"output_format": FORMATS[suffix]})

@@ -52,6 +52,19 @@ class Below(NamedTuple):
         return {"type": "integer", "exclusiveMaximum": self.limit}
 
 
+class Above(NamedTuple):
+    """Whether a param is a number above a limit."""
+
+    limit: int
+    is_explicit: bool = True
+
+    def holds(self, value: Any) -> bool:
+        return value is not None and value > self.limit
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "exclusiveMinimum": self.limit}
+
+
 class Matching(NamedTuple):
     """Whether a param is a text that has a match of a pattern."""
 
@@ -65,7 +78,7 @@ class Matching(NamedTuple):
         return {"type": "string", "pattern": self.pattern}
 
 
-Conflict = Mapping[str, Condition | Several | Below | Matching]
+Conflict = Mapping[str, Condition | Several | Below | Above | Matching]
 
 
 def one_of(*values: Any) -> Condition:
@@ -97,7 +110,9 @@ def check(conflicts: Iterable[Conflict], name: str, value: Any, before: Mapping[
 
 
 def _message(conflict: Conflict) -> str:
-    (first, _), (second, condition) = conflict.items()
+    (first, limited), (second, condition) = conflict.items()
+    if isinstance(limited, Above):
+        return f"{first} must be at most {limited.limit} with this {second}"
     if not isinstance(condition, Condition) or condition == GIVEN:
         return f"{first} and {second} don't go together"
     if condition == ABSENT:

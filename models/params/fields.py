@@ -106,6 +106,17 @@ NegativePrompt = Annotated[
 ]
 
 
+SHORTEST_SIDE, LONGEST_SIDE = 8, 1792
+"""Pixels that a side of an `output_size` may have; DALL-E 3 has none that is longer."""
+_SIDE = r"([89]|[1-9][0-9]{1,2}|1[0-6][0-9]{2}|17[0-8][0-9]|179[0-2])"  # 8 to LONGEST_SIDE
+OutputSize = Annotated[str, Field(pattern=f"^{_SIDE}x{_SIDE}$")]
+"""WIDTHxHEIGHT in pixels."""
+SIDE_OVER_512 = "51[3-9]|5[2-9][0-9]|[6-9][0-9]{2}|[0-9]{4}"
+"""Matches an output size with a side of more than 512 pixels."""
+LONG_SIDE = "[0-9]{4}"
+"""Matches an output size with a side of 1,000 pixels or more."""
+
+
 PostedMask = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("image", like="init_image")]
 """The SHA-256 of a picture of the same size as `init_image`."""
 PostedScore = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Posted("audio/midi")]

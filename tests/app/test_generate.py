@@ -32,7 +32,7 @@ def test_a_request_becomes_a_job(api: httpx.Client, connection: "redis.Redis") -
     assert answer.status_code == 202
     assert answer.headers["location"] == f"/jobs/{job['id']}" == job["urls"]["self"]
     assert answer.headers["retry-after"] == "1"
-    common = {"n": 2, "seed": 7, "output_format": "png", "grid": False}
+    common = {"n": 2, "seed": 7, "output_format": "png", "grid": False, "output_size": None}
     nothing = {"interpolate": None, "init_image": None, "strength": None}
     assert job["input"] == {"temperature": 1.0, **nothing, **common}
     assert (job["status"], job["seed"], job["metadata"]) == ("queued", 7, {"mine": "yes"})

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from models.artifacts import Artifact, Text, values_of
+from models.artifacts import Artifact, Image, Text, Video, values_of
 from models.engine.activity import Activity
 from models.score import Score
 from workers.delivery.backlog import Backlog, BacklogItem
@@ -24,7 +24,8 @@ from workers.delivery.result_builder import ResultBuilder, describe, failed_endi
 from workers.delivery.store_writer import File, StoreWriter
 from workers.encoders.audio import chunk_file
 from workers.encoders.encode import encode
-from workers.encoders.types import Encoded, Sheet
+from workers.encoders.resize import read_size
+from workers.encoders.types import Encoded, Facts, Sheet
 from workers.jobs.messages import (
     AudioChunk,
     DeadlineExceeded,
@@ -269,7 +270,17 @@ def size_of(message: ItemDone | AudioChunk) -> int:
     """Pixels or samples to encode."""
     if isinstance(message, AudioChunk):
         return message.chunk.audio.samples.numel()
-    return sum(values_in(artifact) for artifact in message.artifacts)
+    own = sum(values_in(artifact) for artifact in message.artifacts)
+    return max(own, sum(resized_values(a, message.facts) for a in message.artifacts))
+
+
+def resized_values(artifact: Artifact | Sheet, facts: Facts) -> int:
+    """Pixels of an artifact in the size that was asked for; 0 if none was."""
+    if facts.output_size is None or not isinstance(artifact, Image | Video):
+        return 0
+    width, height = read_size(facts.output_size)
+    frames = len(artifact.pixels) if isinstance(artifact, Video) else 1
+    return 3 * width * height * frames
 
 
 def values_in(artifact: Artifact | Sheet) -> int:

@@ -73,7 +73,7 @@ class ResultBuilder:
         if message.preview:
             index, artifact = message.preview
             try:
-                events.append(("preview", previewed(job, index, artifact)))
+                events.append(("preview", previewed(job, index, artifact, message.output_size)))
             except Exception as error:  # a picture on the way is no reason to fail
                 log.warning("preview not drawn", extra={"job": job}, exc_info=error)
         events += [("delta", {"job_id": job, **asdict(delta)}) for delta in message.deltas]
@@ -109,9 +109,11 @@ class ResultBuilder:
         return ProgressUpdate(message.claim, self.updates, message.done, message.steps, events)
 
 
-def previewed(job: str, index: int, artifact: Artifact) -> dict[str, Any]:
+def previewed(
+    job: str, index: int, artifact: Artifact, output_size: str | None = None
+) -> dict[str, Any]:
     """A picture of an item on its way; of sound, how much there is and where it is heard."""
-    data: dict[str, Any] = {"job_id": job, "index": index, "url": preview(artifact)}
+    data: dict[str, Any] = {"job_id": job, "index": index, "url": preview(artifact, output_size)}
     if isinstance(artifact, Audio):
         data["audio"] = f"/jobs/{job}/audio?index={index}"
         data["seconds"] = round(artifact.samples.shape[1] / artifact.rate, 4)

@@ -33,15 +33,15 @@ def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tupl
             files = (sound_file(artifact, output_format, facts),)
         case Text():
             files = text_files(artifact, output_format, facts)
-    return tuple(replace(file, notes=artifact.notes) for file in files)
+    return tuple(replace(file, notes=(*artifact.notes, *file.notes)) for file in files)
 
 
-def preview(artifact: Artifact) -> str:
+def preview(artifact: Artifact, output_size: str | None = None) -> str:
     """A small picture as a data URI: of frames the last, of a video a strip of some, of sound its
-    wave, of scores the notes."""
+    wave, of scores the notes. A picture has the proportions that its output will have."""
     match artifact:
         case Image():
-            return small_picture(artifact.pixels)
+            return small_picture(artifact.pixels, output_size)
         case Frames():
             return small_picture(artifact.pixels[-1])
         case Video():

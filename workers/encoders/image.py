@@ -5,15 +5,16 @@ import base64
 import io
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from models.artifacts import Frames, Image
 from models.modalities import PICTURE_FORMATS, Role
+from workers.encoders.resize import Pixels, Size, note_of, read_size, resized
 from workers.encoders.types import Encoded, Facts, Sheet
 
 KEY = "atelier"  # of the PNG text chunk
@@ -23,11 +24,22 @@ STRIP = 4  # frames of a video side by side in a preview
 GAP = 2  # white pixels between the pictures of a sheet
 FRAME_MS = 125  # how long an animation shows each frame: 8 a second
 
-Pixels = NDArray[np.uint8]  # (H, W, C)
-
 
 def picture_file(image: Image, output_format: str, facts: Facts) -> Encoded:
-    return still_file(eight_bits(image.pixels), "picture", output_format, facts)
+    pixels = eight_bits(image.pixels)
+    (shown,), notes = in_output_size([pixels], facts)
+    return replace(still_file(shown, "picture", output_format, facts), notes=notes)
+
+
+def in_output_size(frames: list[Pixels], facts: Facts) -> tuple[list[Pixels], tuple[str, ...]]:
+    """Frames in the size that was asked for, if one was, and what to note of that."""
+    if facts.output_size is None:
+        return frames, ()
+    height, width = frames[0].shape[:2]
+    size = read_size(facts.output_size)
+    if size == (width, height):
+        return frames, ()
+    return resized(frames, size), (note_of((width, height), size),)
 
 
 def sheet_file(sheet: Sheet, output_format: str, facts: Facts) -> Encoded:
@@ -41,13 +53,24 @@ def frame_files(moving: Frames, output_format: str, facts: Facts) -> tuple[Encod
     return sheet, _animation(frames, facts)
 
 
-def small_picture(pixels: Tensor) -> str:
-    """Pixels (C, H, W) in [0, 1], reduced where they are many, as a data URI."""
-    picture = picture_of(eight_bits(pixels))
+def small_picture(pixels: Tensor, output_size: str | None = None) -> str:
+    """Pixels (C, H, W) in [0, 1], reduced where they are many, as a data URI; in the proportions of
+    an `output_size`."""
+    shown = eight_bits(pixels)
+    if output_size is not None:
+        (shown,) = resized([shown], _reduced(read_size(output_size)))
+    picture = picture_of(shown)
     picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     out = io.BytesIO()
     picture.save(out, "PNG", compress_level=6)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def _reduced(size: Size) -> Size:
+    """The same proportions, of at most PREVIEW_SIDE a side."""
+    scale = min(1.0, PREVIEW_SIDE / max(size))
+    width, height = (max(1, round(side * scale)) for side in size)
+    return width, height
 
 
 def strip(pixels: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ class Facts:
     checkpoint: str  # sha256
     params: dict[str, Any]
     seed: int
+    output_size: str | None = None
     n: int | None = None
     grid: bool | None = None
 

@@ -19,13 +19,14 @@ from av.video.stream import VideoStream
 from models.artifacts import Video
 from models.modalities import VIDEO_FORMATS
 from workers.encoders.image import (
-    Pixels,
     animated_webp,
     eight_bits,
+    in_output_size,
     laid_out,
     picture_of,
     still_file,
 )
+from workers.encoders.resize import Pixels
 from workers.encoders.types import Encoded, Facts
 
 CODING = {
@@ -41,8 +42,12 @@ Written = tuple[bytes, tuple[str, ...]]
 
 
 def video_files(video: Video, output_format: str, facts: Facts) -> tuple[Encoded, ...]:
-    """In one of VIDEO_FORMATS; the poster and the sheet are PNG whatever it is."""
-    frames = [eight_bits(pixels) for pixels in video.pixels]
+    """In one of VIDEO_FORMATS; the poster and the sheet are PNG whatever it is.
+
+    The sheet has the frames as the model made them; the others have the size that was asked for.
+    """
+    own = [eight_bits(pixels) for pixels in video.pixels]
+    frames, resizing = in_output_size(own, facts)
     content_type, write = WRITERS[output_format]
     data, notes = write(frames, video, facts)
     shown = len(frames) * video.repeat
@@ -56,10 +61,10 @@ def video_files(video: Video, output_format: str, facts: Facts) -> tuple[Encoded
         frames=shown,
         seconds=round(shown / video.fps, 4),
         fps=video.fps,
-        notes=(*video.notes, *notes),
+        notes=(*video.notes, *resizing, *notes),
     )
     poster = still_file(frames[0], "poster", "png", facts)
-    return whole, poster, still_file(laid_out(frames), "sheet", "png", facts)
+    return whole, poster, still_file(laid_out(own), "sheet", "png", facts)
 
 
 def _mp4(frames: Sequence[Pixels], video: Video, facts: Facts) -> Written:

@@ -37,7 +37,8 @@ class ItemReporter:
         due = preview is not None or (not last and now - run.progress_sent_at >= PROGRESS_SECONDS)
         if due or deltas:
             run.progress_sent_at = now if due else run.progress_sent_at
-            self._send(JobProgress(run.claim, *run.totals(), preview, deltas, due))
+            size = run.input.get("output_size")
+            self._send(JobProgress(run.claim, *run.totals(), preview, deltas, due, size))
 
     def finished(self, run: RunningJob, index: int, event: Finished) -> None:
         """Report the results of an item, after the rest of its sound and text."""

@@ -24,6 +24,7 @@ class JobProgress:
     preview: tuple[int, Artifact] | None = None
     deltas: tuple[Delta, ...] = ()
     due: bool = True
+    output_size: str | None = None  # that a preview is shown in
 
 
 @dataclass(frozen=True, slots=True)

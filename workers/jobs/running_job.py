@@ -140,4 +140,5 @@ class RunningJob:
         entry = self.model.entry
         lacking = FAMILIES[entry.header.family].lacks(entry.header)
         params = self.params.model_dump(mode="json", exclude=lacking)
-        return Facts(self.claim.record["model"], entry.sha256, params, seed)
+        size = self.input.get("output_size")
+        return Facts(self.claim.record["model"], entry.sha256, params, seed, output_size=size)

@@ -19,7 +19,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from app.catalog.catalog import Catalog, CatalogEntry
 from app.core.errors import InvalidRequest, NotFound, Unprocessable
 from app.core.settings import Settings
-from app.openai.images.size import refused_as_size, size_conflicts, size_params, size_schema
+from app.openai.images.size import (
+    Sizes,
+    refused_as_size,
+    size_conflicts,
+    size_params,
+    size_schema,
+)
 from app.openai.json_schema import NULL, either, or_null
 from app.openai.parsing import named_model, read_as
 from app.operations.submit import JobRequest, validated
@@ -107,10 +113,12 @@ def read_request(
     """Returns what is OpenAI's of a body, and its job. Raises NotFound, InvalidRequest."""
     model = named_model(body, settings.default_model("text-to-image"))
     entry = _picture_model(catalog, model)
-    asked = read_as(ImageRequest, text, lambda: in_dialect(entry, entry.schema))
+    sizes = settings.sizes
+    asked = read_as(ImageRequest, text, lambda: in_dialect(entry, entry.schema, sizes))
     fields = _translated(asked, entry, catalog)
+    fields |= size_params(asked.size, fields, entry, sizes)
     try:
-        params = validated(entry, json.dumps(fields), in_dialect(entry, entry.schema))
+        params = validated(entry, json.dumps(fields), in_dialect(entry, entry.schema, sizes))
     except InvalidRequest as error:
         raise refused_as_size(error, asked.size) from None
     streamed = bool(asked.stream and asked.partial_images)
@@ -133,7 +141,7 @@ def _translated(asked: ImageRequest, entry: CatalogEntry, catalog: Catalog) -> d
     if fields.get("style") in VIVID and fields["style"] not in entry.header.labels:
         del fields["style"]
     _put_words(asked.prompt, fields, entry, catalog)
-    return fields | size_params(asked.size, fields, entry)
+    return fields
 
 
 def _put_words(prompt: str, fields: dict[str, Any], entry: CatalogEntry, catalog: Catalog) -> None:
@@ -160,10 +168,10 @@ def _put_words(prompt: str, fields: dict[str, Any], entry: CatalogEntry, catalog
         raise Unprocessable(message, param="prompt")
 
 
-def in_dialect(entry: CatalogEntry, native: Mapping[str, Any]) -> dict[str, Any]:
+def in_dialect(entry: CatalogEntry, native: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
     own, fields = ImageRequest.model_json_schema()["properties"], native["properties"]
-    properties = {**own, **fields, "size": own["size"] | size_schema(entry)}
+    properties = {**own, **fields, "size": own["size"] | size_schema(entry, sizes)}
     for name in ("n", "output_format"):
         properties[name] = or_null(properties[name])
     style = {"enum": list(VIVID), "description": f"{NO_EFFECT}OpenAI's styles."}

@@ -19,7 +19,13 @@ from pydantic_core import from_json
 from app.catalog.catalog import Catalog, CatalogEntry
 from app.core.errors import InvalidRequest, NotFound, Unprocessable
 from app.http.validation_errors import ECHO, explain_details
-from app.openai.images.size import refused_as_size, size_conflicts, size_params, size_schema
+from app.openai.images.size import (
+    Sizes,
+    refused_as_size,
+    size_conflicts,
+    size_params,
+    size_schema,
+)
 from app.openai.json_schema import NULL
 from app.openai.parsing import named_model
 from app.operations.submit import JobRequest, validated
@@ -114,12 +120,14 @@ def video_model(catalog: Catalog, model: str) -> CatalogEntry:
     return entry
 
 
-def read_request(entry: CatalogEntry, body: Mapping[str, Any], picture: str | None) -> JobRequest:
+def read_request(
+    entry: CatalogEntry, body: Mapping[str, Any], picture: str | None, sizes: Sizes
+) -> JobRequest:
     """Returns the job that a body asks for; `picture` is the hash of the one that came with it.
 
     Raises InvalidRequest with the field as the client knows it.
     """
-    schema = in_dialect(entry, entry.schema)
+    schema = in_dialect(entry, entry.schema, sizes)
     named_model(body, entry.id)
     plain = {k: v for k, v in body.items() if v is not None or k not in OPTIONAL}
     if REFERENCE in plain:
@@ -133,7 +141,7 @@ def read_request(entry: CatalogEntry, body: Mapping[str, Any], picture: str | No
     fields: dict[str, Any] = {**(asked.model_extra or {}), "prompt": asked.prompt}
     if picture is not None:
         fields |= {PICTURE: picture}
-    fields |= {"model": entry.id} | size_params(asked.size, fields, entry)
+    fields |= {"model": entry.id} | size_params(asked.size, fields, entry, sizes)
     repeats = _repeats(asked.seconds, fields, entry)
     try:
         params = validated(entry, json.dumps(fields | repeats), schema)
@@ -184,10 +192,10 @@ def _as_seconds(error: InvalidRequest, seconds: str | float | None) -> InvalidRe
     return InvalidRequest(f"seconds {seconds} is too long: {error.message}", param="seconds")
 
 
-def in_dialect(entry: CatalogEntry, native: Mapping[str, Any]) -> dict[str, Any]:
+def in_dialect(entry: CatalogEntry, native: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
     own = VideoRequest.model_json_schema()["properties"]
-    properties = {**own, **native["properties"], "size": own["size"] | size_schema(entry)}
+    properties = {**own, **native["properties"], "size": own["size"] | size_schema(entry, sizes)}
     properties["seconds"] = own["seconds"] | _seconds_schema(native["properties"])
     if PICTURE in native["properties"]:
         properties[REFERENCE] = {

@@ -102,6 +102,8 @@ def _size(job: Job, side: int | None) -> str:
     for output in job.outputs:
         if output.role == "video":
             return f"{output.width}x{output.height}"
+    if job.input.get("output_size"):
+        return str(job.input["output_size"])
     if side is None:
         return "auto"
     large = side * int(job.input.get("upscale", 1))

@@ -112,7 +112,7 @@ async def create_video(submitter: SubmitterDep, idempotency_key: IdempotencyKey 
     parameters besides OpenAI's. `input_reference`, a picture, is set in motion.
     """
     entry, body, picture = await _read(submitter)
-    job_request = read_request(entry, body, picture)
+    job_request = read_request(entry, body, picture, submitter.settings.sizes)
     whole_body = {**body, REFERENCE: picture}
     accepted, registration = await submit_registered(submitter, job_request, whole_body)
     headers = accepted_headers(accepted.job, accepted.replayed)

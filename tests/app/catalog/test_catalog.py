@@ -132,6 +132,7 @@ def test_a_request_has_the_params_and_the_common_fields() -> None:
         "seed": None,
         "output_format": "png",
         "grid": False,
+        "output_size": None,
         "metadata": {},
         "interpolate": None,
         "init_image": None,
