@@ -28,12 +28,15 @@ from app.openapi import Api
 from app.queue.connections import check_credentials
 from app.routes import artifacts, health, jobs, models
 from app.routes.generate import generate_router
+from app.sdapi import routes as sdapi
 from app.services import Services
 
 VERSION = "0.1.0"
 TICKS = 10  # of uvicorn's loop a second
 FORM = 2**16  # bytes that a form may add to the file in it
 WITH_FILES = ("/artifacts", "/v1/videos")
+WITH_PICTURES = ("/sdapi/v1/img2img", "/sdapi/v1/png-info")
+PICTURES = 2**24  # bytes of a JSON body that holds pictures, at most
 ROUTERS = (
     jobs.router,
     artifacts.router,
@@ -73,7 +76,7 @@ def create_app(settings: Settings) -> Api:
     app.state.services = services
     app.state.mcp = endpoint
     app.include_router(generate_router())
-    for router in ROUTERS:
+    for router in (*ROUTERS, *([sdapi.router] if settings.sdapi else [])):
         app.include_router(router)
     exception_handlers.install(app)
     _surround(app, services)
@@ -87,7 +90,9 @@ def _surround(app: Api, services: Services) -> None:
     was rebound to this machine can send a proxy's headers too.
     """
     settings = services.settings
-    limits = BodyLimits(settings.max_body, dict.fromkeys(WITH_FILES, settings.max_upload + FORM))
+    largest = dict.fromkeys(WITH_FILES, settings.max_upload + FORM)
+    pictures = max(settings.max_body, min(PICTURES, settings.max_upload))
+    limits = BodyLimits(settings.max_body, largest | dict.fromkeys(WITH_PICTURES, pictures))
     app.add_middleware(HeadRequests)
     app.add_middleware(BodyLimit, limits=limits)
     if settings.allowed_origins:

@@ -162,6 +162,9 @@ class Settings(DefaultModels):
         default={}, description="Other names of models, with commas, as `dall-e-3=t2i-emoji`."
     )
 
+    sdapi: bool = Field(
+        default=False, description="Whether to serve AUTOMATIC1111's API under /sdapi/v1."
+    )
     sizes: Literal["exact", "nearest"] = Field(
         default="exact",
         description="nearest: on OpenAI's routes, a `size` that the model can't make is resized.",

@@ -62,16 +62,7 @@ class Caller:
         body = dict(arguments)
         seconds = _seconds(body.pop("wait_seconds", USUAL_WAIT))
         key = self._key(modality, body.pop("idempotency_key", None), body)
-        services = self.services
-        submitter = Submitter(
-            self.request,
-            self.owner,
-            services.settings,
-            services.catalog,
-            services.queue,
-            services.notifier,
-            services.store,
-        )
+        submitter = Submitter.of(self.request, self.owner, self.services)
         accepted = await submitter.accept_native(modality, body, json.dumps(body).encode(), key)
         self.request.state.job_id = accepted.job.id
         return await self._result(await self._follow(accepted.job, seconds))

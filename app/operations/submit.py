@@ -31,6 +31,7 @@ from app.queue.jobs import (
     hash_body,
 )
 from app.queue.unresolved import KEPT_SECONDS
+from app.services import Services
 from models.modalities import MODALITIES, Modality
 from models.params.base import MAX_SEED, Params, posted_files
 
@@ -62,6 +63,19 @@ class Submitter:
     queue: QueueDep
     notifier: NotifierDep
     store: StoreDep
+
+    @classmethod
+    def of(cls, request: Request, owner: str, services: Services) -> "Submitter":
+        """Returns one for routes that find the owner in a way of their own."""
+        return cls(
+            request,
+            owner,
+            services.settings,
+            services.catalog,
+            services.queue,
+            services.notifier,
+            services.store,
+        )
 
     async def generate(self, modality: str) -> Response:
         """Validates the body, accepts a job and answers: 202, or 200 where the client waits and the

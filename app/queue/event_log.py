@@ -44,3 +44,9 @@ class EventLog:
         if not rows or rows[0][0] != last:
             return None
         return [Event(i, fields["event"], fields["data"]) for i, fields in rows[1:]]
+
+    async def newest(self, job_id: str, name: str) -> Event | None:
+        """The last event of this name among the newest; None where there is none."""
+        rows: Any = await self._redis.xrevrange(events_key(job_id), count=BATCH)
+        named = (x for x in rows if x[1]["event"] == name)
+        return next((Event(i, name, fields["data"]) for i, fields in named), None)

@@ -140,11 +140,11 @@ def _translated(asked: ImageRequest, entry: CatalogEntry, catalog: Catalog) -> d
     fields["model"] = entry.id
     if fields.get("style") in VIVID and fields["style"] not in entry.header.labels:
         del fields["style"]
-    _put_words(asked.prompt, fields, entry, catalog)
+    put_words(asked.prompt, fields, entry, catalog)
     return fields
 
 
-def _put_words(prompt: str, fields: dict[str, Any], entry: CatalogEntry, catalog: Catalog) -> None:
+def put_words(prompt: str, fields: dict[str, Any], entry: CatalogEntry, catalog: Catalog) -> None:
     """To the model as its prompt, or as the kind that they name where it can do without words."""
     takes = entry.schema["properties"]
     if "prompt" in entry.schema.get("required", ()):

@@ -1,0 +1,90 @@
+"""How routes of this dialect differ from others: the shape of errors, and Basic authentication."""
+
+import base64
+import binascii
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import redis
+from fastapi import Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from app.core.errors import AtelierError
+from app.core.store import StoreError
+from app.deps import ServicesDep
+from app.http.exception_handlers import on_invalid, on_own, on_redis, on_store
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+HANDLERS: tuple[tuple[type[Exception], Handler], ...] = (
+    (AtelierError, on_own),
+    (RequestValidationError, on_invalid),
+    (redis.RedisError, on_redis),
+    (StoreError, on_store),
+)
+
+
+class DialectRoute(APIRoute):
+    """A route whose errors have the shape of AUTOMATIC1111's."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        handle = super().get_route_handler()
+
+        async def in_dialect(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except Exception as error:
+                for kind, handler in HANDLERS:
+                    if isinstance(error, kind):
+                        return as_dialect(await handler(request, error))
+                raise
+            return as_dialect(response) if response.status_code >= 400 else response
+
+        return in_dialect
+
+
+def as_dialect(response: Response) -> Response:
+    """Returns an error of the service with the web UI's fields: `detail` says what is wrong."""
+    error = json.loads(bytes(response.body))["error"]
+    body = {
+        "error": error["code"],
+        "detail": error["message"],
+        "body": error["param"] or "",
+        "errors": error["message"],
+    }
+    headers = {k: v for k, v in response.headers.items() if not k.startswith("content-")}
+    translated = Response(
+        json.dumps(body), response.status_code, headers, media_type="application/json"
+    )
+    translated.background = response.background
+    return translated
+
+
+async def get_caller(request: Request, services: ServicesDep) -> str:
+    """Returns the owner of a key: a Bearer, or the password of Basic authentication.
+
+    Raises Unauthenticated.
+    """
+    owner = services.keys.owner(bearer_of(request.headers.get("authorization")))
+    request.state.owner = owner
+    return owner
+
+
+def bearer_of(authorization: str | None) -> str | None:
+    """Returns an Authorization header with the password of Basic as a Bearer's key.
+
+    The web UI's clients know no other: `--api-auth user:password`.
+    """
+    scheme, _, encoded = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return authorization
+    try:
+        pair = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return authorization
+    user, _, password = pair.partition(":")
+    return f"Bearer {password or user}"
+
+
+CallerDep = Annotated[str, Depends(get_caller)]
