@@ -1,7 +1,8 @@
 """Poems in a form by SmolLM2: how many of 20 keep it, how they read, and what it costs.
 
 The 20 poems are those of `bench.samples`. The peer is the same model with the same instruction and
-seed, without the constraint. `bench.poem_checker` judges both, by another reader of the dictionary.
+seed, without the constraint. `training.metrics.text.poem_checker` judges both, by another reader of
+the dictionary.
 
 - Perplexity is the model's own, of what it drew: how unlikely it finds the text.
 - Repeated is the share of three words in a row that came before in the text.
@@ -10,17 +11,14 @@ seed, without the constraint. `bench.poem_checker` judges both, by another reade
   one poem by itself.
 """
 
-import math
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from statistics import fmean
 from time import process_time
 
 from bench.harness import CPU, checked, parse_options, report, skip
-from bench.poem_checker import faults_of, repeated_trigrams
-from bench.samples import POEMS, STORIES, all_requests, as_params, write_texts
+from bench.samples import all_requests, as_params, write_texts
 from bench.text_generation import open_checkpoint
-from models.artifacts import Text
 from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Placement
 from models.engine.engine import Advanced, Engine
@@ -28,6 +26,10 @@ from models.engine.noise import seeded
 from models.language.language import Language
 from models.language.prompts import turns_of
 from models.params.text import LanguageParams
+from training.evaluation.text_prompts import POEMS, STORIES
+from training.metrics.text.perplexity import perplexity_of_written
+from training.metrics.text.poem_checker import faults_of
+from training.metrics.text.repetition import repeated_ngrams
 
 CLAIM = "poems that keep their form, against the model alone"
 TIMED = 3  # the poem that is timed: a couplet of four lines
@@ -51,10 +53,6 @@ def ms_a_step(family: Language, params: LanguageParams) -> float:
     return 1000 * (process_time() - start) / steps
 
 
-def perplexity(texts: Sequence[Text]) -> float:
-    return math.exp(-fmean(drawn.chance.logprob for text in texts for drawn in text.drawn or ()))
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(ArgumentParser(description=__doc__), argv)
     kept: dict[str, int] = {}
@@ -73,8 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             for text, (prompt, form), fault in zip(texts, POEMS, faults, strict=False):
                 if in_form and not options.smoke:
                     print(f"{form['form']}, {prompt}: {'; '.join(fault) or 'kept'}\n{text.text}\n")
-            figures[f"{way}_perplexity"] = perplexity(texts)
-            figures[f"{way}_repeated"] = fmean(repeated_trigrams(text.text) for text in texts)
+            figures[f"{way}_perplexity"] = perplexity_of_written(texts)
+            figures[f"{way}_repeated"] = fmean(repeated_ngrams(text.text, 3) for text in texts)
             timed = requests[len(STORIES) + (0 if options.smoke else TIMED)]
             figures[f"{way}_ms_a_step"] = ms_a_step(family, timed)
     target = f"{len(numbers)} of {len(numbers)}"

@@ -19,52 +19,9 @@ from models.engine.engine import Engine, Finished
 from models.engine.noise import seeded
 from models.language.language import Language
 from models.params.text import LanguageParams
+from training.evaluation.text_prompts import POEMS, STORIES
 
 PAGE = ROOT / "docs/samples.md"
-STORIES = (
-    ("a lighthouse keeper who befriends a whale", None),
-    ("a clock that runs backwards", None),
-    ("a fox and a baker", "fable"),
-    ("the last library in the city", None),
-    ("a girl who can talk to rivers", "fairy tale"),
-    ("a robot that learns to paint", "science fiction"),
-    ("two brothers and an old boat", None),
-    ("the missing bell of the village church", "mystery"),
-    ("a house with one door too many", "horror"),
-    ("a small bear who can't fall asleep", "bedtime"),
-    ("a postman in the mountains", None),
-    ("a letter that arrives forty years late", "letter"),
-    ("the gardener of the moon", "science fiction"),
-    ("a wolf who is afraid of the dark", "fable"),
-    ("a violin found in the snow", None),
-    ("a king who gave away his crown", "fairy tale"),
-    ("the night train to the sea", None),
-    ("a map drawn by a child", "mystery"),
-    ("a bakery that sells dreams", None),
-    ("an astronaut who comes home", "science fiction"),
-)
-POEMS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("autumn", {"form": "haiku"}),
-    ("a clumsy knight", {"form": "limerick"}),
-    ("time", {"form": "sonnet"}),
-    ("the sea at night", {"form": "couplet", "lines": 4}),
-    ("the stars", {"form": "acrostic", "acrostic": "STARS"}),
-    ("silence", {"form": "free verse", "lines": 6}),
-    ("rain", {"form": "haiku"}),
-    ("an old sailor", {"form": "limerick"}),
-    ("the moon", {"form": "sonnet"}),
-    ("an old bridge", {"form": "couplet"}),
-    ("the river", {"form": "acrostic", "acrostic": "river"}),
-    ("a cat at the window", {"form": "free verse"}),
-    ("a crow", {"form": "haiku"}),
-    ("a cat who loves tea", {"form": "limerick"}),
-    ("leaving home", {"form": "sonnet"}),
-    ("a storm", {"form": "couplet", "lines": 6}),
-    ("my grandmother's garden", {"form": "acrostic", "acrostic": "ROSE"}),
-    ("a frog", {"form": "haiku"}),
-    ("a baker", {"form": "limerick"}),
-    ("bread", {"form": "couplet"}),
-)
 CHOSEN = (0, 1, 2, 20, 21, 22, 23, 24)  # the first three stories and the first five poems
 HEAD = """# Samples
 

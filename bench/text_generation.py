@@ -1,6 +1,5 @@
 """Texts as a worker writes them and as transformers does, for `bench.language`."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from models.engine.engine import Advanced, Engine, Event, Finished
 from models.engine.noise import seeded
 from models.language.language import Language
 from models.params.text import LanguageParams
+from training.metrics.text.perplexity import perplexity_of_read
 
 MODEL = PACKAGED[0]
 PAGE = ROOT / "docs/architecture.md"  # text that no model has read
@@ -217,15 +217,6 @@ def count_tokens(events: list[Event]) -> int:
 
 def perplexity(family: Language, window: int, windows: int) -> float:
     """Perplexity of one of the project's own pages, in windows of so many tokens."""
-    net = family.runtime.net
     tokens = family.runtime.tokenizer.of_text(PAGE.read_text())
-    total = 0.0
-    with torch.inference_mode(), family.slots.take() as slot:
-        slots = torch.tensor([slot])
-        for first in range(0, window * windows, window):
-            row = torch.tensor(tokens[first : first + window])
-            for i, token in enumerate(row[:-1]):
-                bucket = net.bucket(i + 1)[None]
-                logits = net.logits(token[None], torch.tensor([i]), slots, bucket)
-                total -= float(torch.log_softmax(logits[0], 0)[row[i + 1]])
-    return math.exp(total / (windows * (window - 1)))
+    firsts = range(0, window * windows, window)
+    return perplexity_of_read(family, [tokens[first : first + window] for first in firsts])

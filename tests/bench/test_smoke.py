@@ -26,7 +26,6 @@ SHARED = {
     "killable_service",
     "llama_cpp",
     "noop",
-    "poem_checker",
     "sandbox",
     "text_generation",
 }

@@ -15,6 +15,7 @@ from models.modalities import MODALITIES
 from models.music.composer import Composer
 from training.evaluation.audio_player import evaluate_player
 from training.evaluation.composer import evaluate_composer
+from training.evaluation.emoji_prompts import PROMPTS, evaluate_prompts
 from training.evaluation.evaluator import (
     EvalOptions,
     Evaluation,
@@ -24,23 +25,35 @@ from training.evaluation.evaluator import (
     Record,
     Task,
 )
+from training.evaluation.figure_file import EVALUATED, FigureFile, records_of, replaced
 from training.evaluation.image import evaluate_images
+from training.evaluation.language import evaluate_language
+from training.evaluation.scales import SCALES, evaluate_scales
 from training.evaluation.video import evaluate_videos
 from training.generate import load_model
 from training.metrics.interval import MOST
 
-EVALUATED = "evaluated"
-"""The entry of a card's `quality` that holds one record for every evaluation."""
 MUSIC: dict[type, Evaluator] = {WaveNet: evaluate_player, Composer: evaluate_composer}
 
 
-def evaluate(path: Path, options: EvalOptions, nets: FeatureNets, device: torch.device) -> Record:
-    """Measures a checkpoint and writes the figures into its card. Returns the new record.
+def evaluate(
+    path: Path,
+    options: EvalOptions,
+    nets: FeatureNets,
+    device: torch.device,
+    out: Path | None = None,
+) -> Record:
+    """Measures a checkpoint and writes the figures into its card, or into a figure file `out`.
 
-    Raises EvaluationRefused, DataMissing or CheckpointError.
+    Returns the new record. Raises EvaluationRefused, FiguresUnreadable, DataMissing or
+    CheckpointError.
     """
     checkpoint = load(path)
+    figures = None if out is None else FigureFile.for_checkpoint(path.stem, checkpoint, out)
     record = evaluation_of(checkpoint, options, nets, path.parent, device).record(options)
+    if figures is not None and out is not None:
+        figures.with_record(record).write(out)
+        return record
     now = load(path)  # others may have measured it, or trained it anew, meanwhile
     if not _same_tensors(checkpoint, now):
         raise EvaluationRefused(f"{path.name} has been replaced while it was measured")
@@ -58,20 +71,24 @@ def evaluation_of(
     """Chooses the evaluator by what the model makes."""
     modality = FAMILIES[checkpoint.header.family].modality
     has_images = MODALITIES[modality].has_pictures
-    if not has_images and modality not in ("audio", "video"):
-        raise EvaluationRefused(
-            f"it makes {modality}, and what is measured is pictures, clips and music"
-        )
     if not 1 <= options.seeds <= MOST:
         raise EvaluationRefused(f"the interval is over 1 to {MOST} seeds, not {options.seeds}")
     model = load_model(checkpoint, device)
     task = Task(checkpoint.header, model, options, nets, checkpoints, device)
+    if has_images and options.reference == PROMPTS:
+        return evaluate_prompts(task)
     if has_images:
         return evaluate_images(task)
     if modality == "video":
         return evaluate_videos(task)
+    if modality == "story":
+        return evaluate_language(task)
+    if options.reference == SCALES and isinstance(model, WaveNet):
+        return evaluate_scales(task)
     if options.reference:
-        raise EvaluationRefused("music is measured by held-out scores of its own corpus")
+        raise EvaluationRefused(
+            f"music is measured by held-out scores of its own corpus, and players by {SCALES}"
+        )
     for kind, evaluator in MUSIC.items():
         if isinstance(model, kind):
             return evaluator(task)
@@ -80,18 +97,8 @@ def evaluation_of(
 
 def with_record(header: Header, record: Record) -> Header:
     """Returns the header with the record in place of that of the same params and reference."""
-    others = [
-        old
-        for old in records_of(header)
-        if any(old.get(key) != record[key] for key in ("params", "reference"))
-    ]
-    quality = header.quality | {EVALUATED: [*others, record]}
+    quality = header.quality | {EVALUATED: replaced(records_of(header), record)}
     return header.model_copy(update={"quality": quality})
-
-
-def records_of(header: Header) -> list[Record]:
-    known = header.quality.get(EVALUATED)
-    return [one for one in known if isinstance(one, dict)] if isinstance(known, list) else []
 
 
 def _same_tensors(a: Checkpoint, b: Checkpoint) -> bool:

@@ -1,12 +1,15 @@
 """`atelier eval` and `quality`: measures checkpoints, and writes the page of their figures."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from atelier.cli.options import Params, parse_params
 from atelier.cli.output import fail, failing_in_one_line, settings_with, show_json
+
+if TYPE_CHECKING:
+    from app.core.settings import Settings
 
 Checkpoints = Annotated[
     Path | None,
@@ -19,16 +22,19 @@ def eval_(
     reference: Annotated[
         str | None, typer.Option(help="Pictures to compare with, if not those of its recipe.")
     ] = None,
-    n: Annotated[int | None, typer.Option(help="Pictures a seed, if not 2,000.")] = None,
+    n: Annotated[int | None, typer.Option(help="Items a seed, if not the usual number.")] = None,
     seeds: Annotated[int, typer.Option(help="Seeds that the interval is over.")] = 3,
     param: Params = None,
     inception: Annotated[
         Path | None, typer.Option(help="Weights of Inception v3, for FID and IS.", exists=True)
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File of figures to write into, not the card.")
+    ] = None,
     checkpoints: Checkpoints = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Measure a checkpoint's pictures and write the figures, with intervals, into its card."""
+    """Measure what a checkpoint makes and write the figures, with intervals, into its card."""
     with failing_in_one_line("train"):
         from training.evaluation.evaluate import evaluate
         from training.evaluation.evaluator import EvalOptions, FeatureNets
@@ -36,7 +42,7 @@ def eval_(
         from training.pipeline import device_of
 
         features, judge = EfficientNetLite0(), None
-        path = _file(checkpoint, settings_with(checkpoints=checkpoints).checkpoints)
+        path = _file(checkpoint, settings_with(checkpoints=checkpoints))
         order = EvalOptions(parse_params(param or []), n, seeds, reference)
         if inception is not None:
             from training.metrics.image.inception import (
@@ -44,7 +50,7 @@ def eval_(
             )
 
             judge = InceptionV3(inception)
-        show_json(evaluate(path, order, FeatureNets(features, judge), device_of(device)))
+        show_json(evaluate(path, order, FeatureNets(features, judge), device_of(device), out))
 
 
 def quality(
@@ -58,11 +64,13 @@ def quality(
         print(write_report(settings_with(checkpoints=checkpoints).checkpoints, out))
 
 
-def _file(name: str, folder: Path) -> Path:
+def _file(name: str, settings: "Settings") -> Path:
     """Returns a checkpoint's path, by the path of its file or by its id in a folder."""
     from models.checkpoint.header import SUFFIX
 
-    for path in (Path(name), folder / f"{name}{SUFFIX}"):
+    folders = settings.checkpoint_folders
+    for path in (Path(name), *(folder / f"{name}{SUFFIX}" for folder in folders)):
         if path.is_file():
             return path
-    raise fail(f"no checkpoint {name}, and none of that id in {folder}")
+    looked = ", ".join(map(str, folders))
+    raise fail(f"no checkpoint {name}, and none of that id in {looked}")

@@ -23,8 +23,9 @@ from training.data.music.build import EDITION, STYLES
 from training.data.music.rendering import RATE
 from training.evaluation import audio_player
 from training.evaluation.composer import in_key
-from training.evaluation.evaluate import EVALUATED, evaluate
+from training.evaluation.evaluate import evaluate
 from training.evaluation.evaluator import EvalOptions, EvaluationRefused, FeatureNets
+from training.evaluation.figure_file import EVALUATED
 from training.evaluation.report import music_sheet
 from training.evaluation.report.report import write_report
 from training.metrics.image.features import Described

@@ -1,20 +1,25 @@
 """Writes docs/quality.md: every checkpoint's figures in tables, and a sheet of its samples.
 
-The figures come from the cards, where `atelier eval` writes them; the samples have a fixed seed.
+The figures come from the cards and the figure files, where `atelier eval` writes them; the samples
+have a fixed seed.
 The same checkpoints give the same page.
 """
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from PIL import Image
 
 from models.checkpoint.header import SUFFIX, Header, read_header
-from models.checkpoint.weights import Checkpoint, load
+from models.checkpoint.weights import Checkpoint, load, weights_sha256
 from models.families import FAMILIES
+from training.evaluation.emoji_prompts import emoji_of
 from training.evaluation.evaluator import requests_of
+from training.evaluation.figure_file import FigureFile, figure_files
 from training.evaluation.image import image_requests, takes_prompt
 from training.evaluation.report.music_sheet import music_sheet
+from training.evaluation.report.nearest_sheet import painted_beside_nearest
 from training.evaluation.report.prompts import KNOWN, MOVING, NOT_MOVING, STANDING, UNSEEN, titled
 from training.evaluation.report.sweeps import draw, sweep_of
 from training.evaluation.report.tables import (
@@ -36,10 +41,11 @@ SMALL = 32  # pixels; of pictures up to this side a sheet has more
 
 INTRODUCTION = """# Quality
 
-How good the pictures, the clips and the music of the shipped checkpoints are. `make quality` \
-writes this page from the checkpoints' own cards, and `atelier eval CHECKPOINT` the figures into \
-the cards. [metrics.md](metrics.md) tells what each figure means. FED is a Fréchet distance by \
-EfficientNet-Lite0: it is no FID, and can't be compared with one.
+How good the pictures, the clips, the music and the texts of the shipped checkpoints are. \
+`make quality` writes this page from the checkpoints' own cards and from the files \
+`docs/quality/*.json`. `atelier eval CHECKPOINT` writes the figures into a card, or with `--out` \
+into such a file. [metrics.md](metrics.md) tells what each figure means. FED is a Fréchet distance \
+by EfficientNet-Lite0: it is no FID, and can't be compared with one.
 
 A figure is a mean over seeds, with its 95 % interval where there are at least five. Beside the \
 models stand two floors: *training pictures*, what as many of those reach against the same \
@@ -52,7 +58,9 @@ table can be compared.
 def write_report(checkpoints: Path, out: Path) -> Path:
     """Write `out/quality.md` and the pictures in `out/quality`; the path of the page."""
     cards, judges = _cards(checkpoints), _cards(checkpoints / JUDGES)
-    for name, card in cards.items():
+    shown = {name for name, card in cards.items() if FAMILIES[card.family].modality != "story"}
+    for name in shown:
+        card = cards[name]
         picture = out / "quality" / f"{name}.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
         if FAMILIES[card.family].modality == "video":
@@ -60,21 +68,48 @@ def write_report(checkpoints: Path, out: Path) -> Path:
             clips.sheet().save(picture, optimize=True)
             clips.beside_nearest().save(_beside(picture), optimize=True)
             continue
-        contact_sheet(load(checkpoints / f"{name}{SUFFIX}")).save(picture, optimize=True)
+        checkpoint = load(checkpoints / f"{name}{SUFFIX}")
+        contact_sheet(checkpoint).save(picture, optimize=True)
+        if (emoji := emoji_of(card)) is not None:
+            painted_beside_nearest(checkpoint, emoji).save(_beside(picture), optimize=True)
         if sweep := sweep_of(card):
             draw(sweep, picture.with_name(f"{name}-guidance.png"))
     page = out / "quality.md"
+    cards = with_files(cards, figure_files(out / "quality"), checkpoints)
     tables = [
         comparisons(evaluations(cards)),
         side_by_side(cards, BOUNDS, "Bounds and likelihoods"),
         side_by_side(cards, LATENTS, "Disentanglement"),
         side_by_side(cards, BITS, "Bits of held-out sequences"),
     ]
-    sections = [_section(name, card, out, shown=True) for name, card in cards.items()]
+    sections = [_section(name, card, out, shown=name in shown) for name, card in cards.items()]
     sections += [_section(name, card, out, shown=False) for name, card in judges.items()]
     texts = [INTRODUCTION, *tables, *sections]
     page.write_text("\n".join(text for text in texts if text), encoding="utf-8")
     return page
+
+
+def with_files(
+    cards: Mapping[str, Header], files: Iterable[FigureFile], checkpoints: Path
+) -> dict[str, Header]:
+    """Returns the cards with the records of figure files, in the order of their names.
+
+    A file whose checkpoint isn't there has a card of its own. Where the checkpoint has other
+    weights by now, the file's records are left out, and its card says so.
+    """
+    merged = dict(cards)
+    for file in files:
+        card = cards.get(file.checkpoint)
+        if card is None:
+            merged[file.checkpoint] = file.card()
+        elif (
+            weights_sha256(load(checkpoints / f"{file.checkpoint}{SUFFIX}").tensors) != file.weights
+        ):
+            text = f"{card.limitations} The figures in its file are of earlier weights."
+            merged[file.checkpoint] = card.model_copy(update={"limitations": text.strip()})
+        else:
+            merged[file.checkpoint] = file.added_to(card)
+    return dict(sorted(merged.items()))
 
 
 def contact_sheet(checkpoint: Checkpoint) -> Image.Image:
@@ -118,6 +153,8 @@ def _section(name: str, card: Header, out: Path, *, shown: bool) -> str:
             "Clips, and below each the one that is most like it among those that were learnt from, "
             "with their root mean square difference, of 255.",
         ]
+    elif FAMILIES[card.family].modality == "story":
+        paragraphs.append("[Samples](samples.md) of its stories and poems.")
     elif shown:
         order = ", a row for each label" if card.labels else ""
         if takes_prompt(card):
@@ -126,6 +163,12 @@ def _section(name: str, card: Header, out: Path, *, shown: bool) -> str:
             f"![Pictures of {name}](quality/{name}.png)",
             f"Seed 0, default params{order}.",
         ]
+        if _beside(out / "quality" / f"{name}.png").exists():
+            paragraphs += [
+                f"![Pictures of {name} beside known ones](quality/{name}-nearest.png)",
+                "Pictures, and below each the most similar one that was learnt from, with their "
+                "root mean square difference, of 255.",
+            ]
     if (out / "quality" / f"{name}-before.png").exists():
         paragraphs += [
             f"![Earlier pictures of {name}](quality/{name}-before.png)",

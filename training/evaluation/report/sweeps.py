@@ -10,8 +10,8 @@ from PIL import Image
 from pydantic import JsonValue
 
 from models.checkpoint.header import Header
-from training.evaluation.evaluate import records_of
 from training.evaluation.evaluator import Record
+from training.evaluation.figure_file import records_of
 from training.evaluation.report.tables import FIGURES, SAME
 
 SCALE = "guidance_scale"

@@ -5,8 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import JsonValue
 
 from models.checkpoint.header import Header
-from training.evaluation.evaluate import EVALUATED, records_of
+from training.data.music.build import STYLES
+from training.evaluation.emoji_prompts import PROMPTS
 from training.evaluation.evaluator import Record
+from training.evaluation.figure_file import EVALUATED, records_of
+from training.evaluation.language import FEATURES as TEXTS
+from training.evaluation.scales import SCALES
 from training.evaluation.video import REFERENCE
 
 FIGURES = {
@@ -20,6 +24,12 @@ FIGURES = {
     "caption_at_1": "caption top-1",
     "caption_at_5": "caption top-5",
     "caption_likeness": "CLIP similarity",
+    "requested_caption_at_5": "top-5, 40 most requested",
+    "requested_caption_at_1": "top-1, 40 most requested",
+    "unseen_words_caption_at_5": "top-5, unseen words",
+    "unseen_words_caption_at_1": "top-1, unseen words",
+    "chinese_caption_at_5": "top-5, Chinese",
+    "chinese_caption_at_1": "top-1, Chinese",
     "motion": "motion",
     "motion_spread": "motion, deviation",
     "jerkiness": "jerkiness",
@@ -38,9 +48,21 @@ FIGURES = {
     "clipped": "clipped",
     "silent": "silent",
     "offset": "offset",
+    "notes_right": "notes right",
+    "classes_right": "pitch classes right",
+    **{f"notes_right_{style}": f"notes right, {style}" for style in STYLES},
     "in_key": "in key",
     "notes_a_second": "notes a second",
     "copied": "longest copy, notes",
+    "form_kept": "form kept",
+    "alone_form_kept": "form kept, alone",
+    "held_out_perplexity": "perplexity, held-out story",
+    "own_perplexity": "perplexity, poems",
+    "alone_own_perplexity": "perplexity, poems alone",
+    "story_own_perplexity": "perplexity, stories",
+    "repeated_trigrams": "repeated trigrams, poems",
+    "alone_repeated_trigrams": "repeated trigrams, poems alone",
+    "story_repeated_trigrams": "repeated trigrams, stories",
 }
 """The figures of an evaluation with what they are called, in the order of the columns."""
 SAME = ("reference", "held_out", "n", "seeds", "features", "inception", "judge")
@@ -75,6 +97,8 @@ KINDS = {
     "spectra": ("clips", "*the recordings*"),
     "notes": ("pieces", "*held-out pieces*"),
     REFERENCE: ("clips", "*training clips*"),
+    TEXTS: ("texts", "*the held-out story*"),
+    SCALES: ("scales", "*plain tones*"),
 }
 """What was measured and what it stands beside, by what it was held against or seen by, where that
 is no picture."""
@@ -131,10 +155,27 @@ def _comparison(records: list[tuple[str, Record]]) -> str:
         *judges,
     ]
     title = f"## Against {first['reference']}"
+    count, held_out = _number(first["n"]), _number(first["held_out"])
     about = (
-        f"{_number(first['n'])} {what} for each of {first['seeds']} seeds, against "
-        f"{_number(first['held_out'])} held-out ones; seen by {', '.join(map(str, judged_by))}."
+        f"{count} {what} for each of {seeds} seeds, against {held_out} held-out ones; "
+        f"seen by {', '.join(map(str, judged_by))}."
     )
+    if first["features"] == TEXTS:
+        about = (
+            f"{count} poems in a form, as many without it (alone), and {count} stories for each of "
+            f"{seeds} seeds; and a story of {held_out} tokens that no model has read."
+        )
+    if first["reference"] == SCALES:
+        about = (
+            f"{count} scales of {held_out} notes, C4 to C5, in each style for each of {seeds} "
+            "seeds; pitches by YIN."
+        )
+    if first["reference"] == PROMPTS:
+        about = (
+            f"A picture for each of {count} prompts for each of {seeds} seeds; judged by "
+            f"{', '.join(judges)}, and compared with all training pictures, as are {held_out} "
+            "held-out ones."
+        )
     heads = (f"{what} of", "params", *(FIGURES[key] for key in shown))
     return f"{title}\n\n{about}\n\n{markdown(heads, rows)}"
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from bench.poem_checker import faults_of
 from models.checkpoint.configs import LanguageNet
 from models.language.poems.constraint import PoemConstraint
 from models.language.poems.dictionary import english
@@ -14,6 +13,7 @@ from models.language.poems.lexicon import Lexicon, Spelling, spelling_of
 from models.language.tokenizer import TENSOR, TextTokens, tensor_of
 from models.params.poem_forms import FormRequest
 from tests.models import tiny_language
+from training.metrics.text.poem_checker import faults_of
 
 FORMS = [
     FormRequest("haiku"),

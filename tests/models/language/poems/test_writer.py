@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from bench.poem_checker import faults_of
 from models.artifacts import Text
 from models.checkpoint.weights import load
 from models.engine.batching import Placement
@@ -18,6 +17,7 @@ from models.language.poems.writer import without_repeats
 from models.params.base import UnsupportedRequest
 from models.params.text import LanguageParams
 from tests.models.families import tiny_checkpoint
+from training.metrics.text.poem_checker import faults_of
 
 CPU = torch.device("cpu")
 VERSE = {"form": "free verse", "lines": 1}

@@ -58,10 +58,3 @@ def rhyme(one: str, other: str) -> bool:
         for word in (one, other)
     )
     return one != other and bool(first & second)
-
-
-def repeated_trigrams(text: str) -> float:
-    """The share of three words in a row that came before in the text."""
-    tokens = words_of(text)
-    trigrams = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
-    return 1 - len(set(trigrams)) / len(trigrams) if trigrams else 0.0
