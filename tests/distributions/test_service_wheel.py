@@ -46,6 +46,9 @@ print("imported")
 """
 ORIGIN = "import atelier; print(atelier.__file__, atelier.Client.__module__)"
 
+once = pytest.mark.parametrize("service", [by_pip], indirect=True)
+"""For what does not depend on who installed it."""
+
 Install = Callable[[Path, Path, Path], Installation]
 
 
@@ -107,6 +110,7 @@ def test_it_becomes_ready(service: Installation, folder: Path) -> None:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
+@once
 def test_the_client_may_be_installed_beside_it(
     service: Installation, wheels: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -129,5 +133,6 @@ def test_the_client_may_be_installed_beside_it(
     assert run(service.python, "-I", "-c", ORIGIN).split()[0] == str(own)
 
 
+@once
 def test_every_module_of_it_can_be_imported(service: Installation, tmp_path: Path) -> None:
     assert run(service.python, "-I", "-c", IMPORT_ALL, cwd=tmp_path).endswith("imported\n")
