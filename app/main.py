@@ -20,6 +20,7 @@ from app.http.proxies import Proxies
 from app.mcp import routes as mcp
 from app.mcp.endpoint import McpEndpoint
 from app.openai import models as openai_models
+from app.openai.images import edit_routes as openai_edits
 from app.openai.images import routes as openai_images
 from app.openai.music import routes as openai_music
 from app.openai.text import routes as openai_text
@@ -34,7 +35,7 @@ from app.services import Services
 VERSION = "0.1.0"
 TICKS = 10  # of uvicorn's loop a second
 FORM = 2**16  # bytes that a form may add to the file in it
-WITH_FILES = ("/artifacts", "/v1/videos")
+WITH_FILES = ("/artifacts", "/v1/videos", "/v1/images/edits", "/v1/images/variations")
 WITH_PICTURES = ("/sdapi/v1/img2img", "/sdapi/v1/png-info")
 PICTURES = 2**24  # bytes of a JSON body that holds pictures, at most
 ROUTERS = (
@@ -44,6 +45,7 @@ ROUTERS = (
     openai_models.router,
     openai_models.text_only,
     openai_images.router,
+    openai_edits.router,
     openai_videos.router,
     openai_music.router,
     openai_text.router,

@@ -14,6 +14,12 @@ from starlette.concurrency import run_in_threadpool
 
 from app.catalog.catalog import CatalogEntry
 from app.http.openapi_schemas import portable
+from app.openai.images.edit_request import (
+    EditRequest,
+    ImageEditRequest,
+    ImageVariationRequest,
+    edit_body,
+)
 from app.openai.images.request import in_dialect
 from app.openai.json_schema import or_null
 from app.openai.music import request as music_request
@@ -38,6 +44,10 @@ MUSIC_IN_OPENAI = "/v1/audio/generate"
 TEXT_IN_OPENAI: dict[str, type[TextRequest]] = {
     "/v1/chat/completions": ChatRequest,
     "/v1/completions": CompletionRequest,
+}
+FORMS_IN_OPENAI: dict[str, type[EditRequest]] = {
+    "/v1/images/edits": ImageEditRequest,
+    "/v1/images/variations": ImageVariationRequest,
 }
 VIDEOS_IN_OPENAI = "/v1/videos"
 DIALECT = "-in-openai"  # after the name of a schema
@@ -87,6 +97,8 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
     document["paths"][VIDEOS_IN_OPENAI]["post"]["requestBody"] = _videos_in_openai(
         document, services
     )
+    for path, edit in FORMS_IN_OPENAI.items():
+        document["paths"][path]["post"]["requestBody"] = edit_body(services.catalog, edit)
     for path, kind in TEXT_IN_OPENAI.items():
         document["paths"][path]["post"]["requestBody"] = _text_in_openai(document, services, kind)
     if services.settings.keys_file:

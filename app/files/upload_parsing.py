@@ -1,7 +1,7 @@
 """Reads the bodies of requests that bring a file: raw, or as a field of a form."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
@@ -50,22 +50,35 @@ async def uploaded_form(
 
     Raises Unprocessable for a file elsewhere, and for a field that stands there twice.
     """
+    async with uploaded_files(request, space, {file_field: 1}) as (texts, files):
+        yield texts, next(iter(files.get(file_field, ())), None)
+
+
+@asynccontextmanager
+async def uploaded_files(
+    request: Request, space: UploadSpace, most: Mapping[str, int]
+) -> AsyncIterator[tuple[dict[str, str], dict[str, list[BinaryIO]]]]:
+    """The texts of a form, and the files in it by name, as many of each name as `most` says.
+
+    Raises Unprocessable for a file elsewhere, and for a field that is there too often.
+    """
     texts: dict[str, str] = {}
-    file: UploadFile | None = None
+    files: dict[str, list[BinaryIO]] = {}
     with _room_for(request, space):
-        async with _form(request, MOST_FIELDS) as form:
+        async with _form(request, MOST_FIELDS, sum(most.values())) as form:
             for name, value in form.multi_items():
-                if name in texts:
-                    raise Unprocessable(f"{name[:100]} is given twice", param=name[:100])
+                seen = len(files.get(name, ()))
+                if name in texts or 0 < most.get(name, 0) <= seen:
+                    often = "twice" if seen < 2 else f"{seen + 1} times"
+                    raise Unprocessable(f"{name[:100]} is given {often}", param=name[:100])
                 if isinstance(value, str):
                     texts[name] = value
-                elif name == file_field:
-                    file = value
-                else:
+                elif name not in most:
                     raise Unprocessable(f"{name[:100]} must not be a file", param=name[:100])
-            if file is not None:
-                _check_size(file, file_field, space)
-            yield texts, None if file is None else file.file
+                else:
+                    _check_size(value, name, space)
+                    files.setdefault(name, []).append(value.file)
+            yield texts, files
 
 
 @contextmanager
@@ -86,11 +99,13 @@ def _check_size(file: UploadFile, name: str, space: UploadSpace, code: str | Non
 
 
 @asynccontextmanager
-async def _form(request: Request, max_fields: int) -> AsyncIterator[FormData]:
+async def _form(request: Request, max_fields: int, max_files: int = 1) -> AsyncIterator[FormData]:
     """A form, parsed; what is beyond a megabyte of a file lies on a disk."""
     check_form(request)
     try:
-        form = await request.form(max_files=1, max_fields=max_fields, max_part_size=LONGEST_FIELD)
+        form = await request.form(
+            max_files=max_files, max_fields=max_fields, max_part_size=LONGEST_FIELD
+        )
     except OSError as error:
         raise _no_disk(error) from None
     except HTTPException as error:

@@ -36,7 +36,7 @@ expected-statuses = {ACCEPTED + UNSAYABLE}
 expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429]
 
 [[operations]]
-include-path = "/artifacts"
+include-path-regex = "^/(artifacts|v1/images/(edits|variations))$"
 checks.positive_data_acceptance.enabled = false  # no schema can say that bytes are a picture
 """
 SIZE = {"width": 32, "height": 32}

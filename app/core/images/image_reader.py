@@ -14,13 +14,13 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from app.core.images.exif import orientation
-from app.core.images.image_bytes import BROKEN, UnreadableFile, shown
+from app.core.images.image_bytes import BROKEN, JPEG, UnreadableFile, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-__all__ = ["UnreadableFile", "read_picture"]
+__all__ = ["UnreadableFile", "read_alpha", "read_picture"]
 
 KINDS = ("PNG", "JPEG", "GIF", "WEBP")
 MOST_PIXELS = 16_000_000
@@ -44,6 +44,37 @@ def read_picture(data: bytes) -> "Image":
             raise
         except Exception:  # a decoder says in a dozen ways that a file is broken
             raise UnreadableFile(BROKEN) from None
+
+
+def read_alpha(data: bytes) -> "tuple[tuple[int, int], Image | None]":
+    """The size of the picture in a file, upright, and its alpha channel in mode L where it has one.
+
+    Blocks, for a second at most. Raises UnreadableFile for whatever `read_picture` refuses.
+    """
+    picture = read_picture(data)
+    if data.startswith(JPEG):
+        return picture.size, None
+    with _turn, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return picture.size, _alpha(data)
+
+
+def _alpha(data: bytes) -> "Image | None":
+    from PIL import ImageChops
+
+    file = shown(data)
+    picture, clear = _decoded(file.data, file.scans)
+    exif = picture.info.get("exif") if picture.format == "WEBP" else None
+    turned = orientation(exif) if exif else file.orientation
+    if clear is not None:
+        return _upright(ImageChops.invert(clear), turned)
+    if not _can_be_clear(picture):
+        return None
+    return _upright(picture.convert("RGBA").getchannel("A"), turned)
+
+
+def _can_be_clear(picture: "Image") -> bool:
+    return "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa")
 
 
 def _read(data: bytes) -> "Image":
@@ -117,7 +148,7 @@ def _plain(picture: "Image", clear: "Image | None") -> "Image":
     grey = picture.mode in ("1", "L", "LA", "La") or picture.mode.startswith("I")
     if picture.mode.startswith("I"):
         picture = picture.convert("I").point(lambda x: x * (1 / 257) + 0.5).convert("L")
-    if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
+    if _can_be_clear(picture):
         whole = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         ground = Image.new("RGBA", picture.size, (*WHITE, 255))
         picture = Image.alpha_composite(ground, whole)

@@ -1,7 +1,7 @@
 """Answers a request for pictures once its job has ended, or with events while it runs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fastapi import Response
@@ -15,6 +15,7 @@ from app.openai.answer import Answer
 from app.openai.answer_stream import stream_from_start
 from app.openai.images.request import ImageRequest
 from app.openai.images.response import (
+    Action,
     CompletedImage,
     PartialImage,
     completed_image,
@@ -34,7 +35,7 @@ class ImageAnswer(Answer):
         """The reply when the job has ended. Raises Unavailable where that takes too long."""
         request = self.submitter.request
         origin = f"{request.url.scheme}://{request.url.netloc}"
-        where = origin if self.asked.response_format == "url" else None
+        where = origin if self.asked.by_url else None
 
         async def reply(job: Job) -> Response:
             store = self.submitter.store
@@ -45,7 +46,12 @@ class ImageAnswer(Answer):
 
     async def stream(self) -> Response:
         wanted = self.asked.partial_images or 0
-        return await stream_from_start(self, Pictures(self.submitter.store.backend, wanted))
+        pictures = Pictures(self.submitter.store.backend, wanted, self.asked.action)
+        return await stream_from_start(self, pictures)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        return self.asked.names
 
 
 @dataclass
@@ -55,6 +61,7 @@ class Pictures:
 
     store: Store
     wanted: int
+    action: Action = "image_generation"
     sent: int = 0
     value: float = 0.0
 
@@ -65,7 +72,7 @@ class Pictures:
         if event.name == "progress":
             self.value = json.loads(event.data)["value"]
         elif event.name == "preview" and self.sent < self.wanted and self._is_due:
-            yield _event(partial_image(self.sent, json.loads(event.data)))
+            yield _event(partial_image(self.sent, json.loads(event.data), self.action))
             self.sent += 1
 
     @property
@@ -74,7 +81,7 @@ class Pictures:
 
     def completed(self, job: Job) -> Iterator[bytes]:
         for output in job.outputs:
-            yield _event(completed_image(job, output, self.store))
+            yield _event(completed_image(job, output, self.store, self.action))
 
     def failed(self, error: AtelierError) -> bytes:
         return format_sse_event(data_str=error.body.model_dump_json(), event="error")

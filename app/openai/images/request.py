@@ -12,13 +12,15 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.catalog.catalog import Catalog, CatalogEntry
 from app.core.errors import InvalidRequest, NotFound, Unprocessable
 from app.core.settings import Settings
+from app.http.validation_errors import Schema
+from app.openai.images.response import Action
 from app.openai.images.size import (
     Sizes,
     refused_as_size,
@@ -33,6 +35,7 @@ from models.modalities import MODALITIES
 from models.params.conflicts import ABSENT, Conflict, forbid, one_of, other_than
 from models.params.fields import not_boolean
 
+DALL_E = "dall-e-"  # how the names of models begin that answer with URLs if not asked otherwise
 VIVID = ("vivid", "natural")  # the styles of OpenAI's that have no effect
 OPTIONAL = ("model", "n", "output_format", "style")  # of OpenAI's, and of models here
 BESIDE_WORDS = ("class_label", "clip_guidance_scale", "clip_guidance_every")
@@ -70,7 +73,8 @@ class ImageRequest(BaseModel):
     )
     response_format: Literal["b64_json", "url"] | None = Field(
         default=None,
-        description="`b64_json` if left out. A `url` is fetched with the same key.",
+        description="If left out `b64_json`, or `url` for an alias that begins with `dall-e-`. A "
+        "`url` is fetched with the same key.",
     )
     output_compression: Annotated[Literal[100] | None, BeforeValidator(not_boolean)] = Field(
         default=None, description="Only 100: PNG and WebP are lossless here, JPEG has quality 95."
@@ -92,6 +96,19 @@ class ImageRequest(BaseModel):
     )
     safety_identifier: str | None = Field(default=None, description=f"{NO_EFFECT}as `user`.")
 
+    action: ClassVar[Action] = "image_generation"
+    """How the events of a stream begin."""
+    names: ClassVar[Mapping[str, str]] = {}
+    """What some of the model's own fields are called here."""
+
+    @property
+    def by_url(self) -> bool:
+        """Whether pictures are told by their addresses: as was asked, or as OpenAI's own models do
+        that are called DALL-E."""
+        if self.response_format is None and not self.stream:
+            return str((self.model_extra or {}).get("model", "")).startswith(DALL_E)
+        return self.response_format == "url"
+
     @field_validator("partial_images")
     @classmethod
     def _on_the_way(cls, count: int | None, info: ValidationInfo) -> int | None:
@@ -112,20 +129,33 @@ def read_request(
 ) -> tuple[ImageRequest, JobRequest]:
     """Returns what is OpenAI's of a body, and its job. Raises NotFound, InvalidRequest."""
     model = named_model(body, settings.default_model("text-to-image"))
-    entry = _picture_model(catalog, model)
-    sizes = settings.sizes
-    asked = read_as(ImageRequest, text, lambda: in_dialect(entry, entry.schema, sizes))
-    fields = _translated(asked, entry, catalog)
+    entry = picture_model(catalog, model)
+    schema = in_dialect(entry, entry.schema, settings.sizes)
+    asked = read_as(ImageRequest, text, lambda: schema)
+    fields = model_fields(asked, entry, catalog)
+    return asked, job_request(asked, fields, entry, settings.sizes, schema)
+
+
+def job_request(
+    asked: ImageRequest,
+    fields: dict[str, Any],
+    entry: CatalogEntry,
+    sizes: Sizes,
+    schema: Schema,
+) -> JobRequest:
+    """The job of a request whose fields are the model's own. Raises InvalidRequest, in words of the
+    schema."""
     fields |= size_params(asked.size, fields, entry, sizes)
     try:
-        params = validated(entry, json.dumps(fields), in_dialect(entry, entry.schema, sizes))
+        params = validated(entry, json.dumps(fields), schema)
     except InvalidRequest as error:
         raise refused_as_size(error, asked.size) from None
     streamed = bool(asked.stream and asked.partial_images)
-    return asked, JobRequest(entry.family.modality, entry, params, streamed)
+    return JobRequest(entry.family.modality, entry, params, streamed)
 
 
-def _picture_model(catalog: Catalog, model: str) -> CatalogEntry:
+def picture_model(catalog: Catalog, model: str) -> CatalogEntry:
+    """The model of this name, if it makes pictures. Raises NotFound."""
     entry = catalog.find(model)
     if not MODALITIES[entry.family.modality].has_pictures:
         message = f"{model} makes {entry.family.modality}, not pictures"
@@ -133,8 +163,8 @@ def _picture_model(catalog: Catalog, model: str) -> CatalogEntry:
     return entry
 
 
-def _translated(asked: ImageRequest, entry: CatalogEntry, catalog: Catalog) -> dict[str, Any]:
-    """The model's own request."""
+def model_fields(asked: ImageRequest, entry: CatalogEntry, catalog: Catalog) -> dict[str, Any]:
+    """The model's own request, but for its size."""
     extra = asked.model_extra or {}
     fields = {k: v for k, v in extra.items() if v is not None or k not in OPTIONAL}
     fields["model"] = entry.id
@@ -168,9 +198,14 @@ def put_words(prompt: str, fields: dict[str, Any], entry: CatalogEntry, catalog:
         raise Unprocessable(message, param="prompt")
 
 
-def in_dialect(entry: CatalogEntry, native: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
+def in_dialect(
+    entry: CatalogEntry,
+    native: Mapping[str, Any],
+    sizes: Sizes,
+    kind: type[ImageRequest] = ImageRequest,
+) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
-    own, fields = ImageRequest.model_json_schema()["properties"], native["properties"]
+    own, fields = kind.model_json_schema()["properties"], native["properties"]
     properties = {**own, **fields, "size": own["size"] | size_schema(entry, sizes)}
     for name in ("n", "output_format"):
         properties[name] = or_null(properties[name])

@@ -15,6 +15,9 @@ from models.modalities import Role
 PREVIEW = "data:image/png;base64,"  # how a preview's event begins: they are PNG, of any format
 
 
+Action = Literal["image_generation", "image_edit"]
+
+
 class Tokens(Schema):
     image_tokens: int = 0
     text_tokens: int = 0
@@ -59,7 +62,7 @@ class ImagesReply(Schema):
 class PartialImage(Schema):
     """A picture on the way; a PNG of at most 128 pixels a side, whatever was asked for."""
 
-    type: Literal["image_generation.partial_image"] = "image_generation.partial_image"
+    type: Literal["image_generation.partial_image", "image_edit.partial_image"]
     b64_json: str
     partial_image_index: int
     index: int = Field(description="Which of the n pictures it will be.")
@@ -74,7 +77,7 @@ class PartialImage(Schema):
 class CompletedImage(ImageFacts):
     """A picture that is done, and what the reply without a stream says of it."""
 
-    type: Literal["image_generation.completed"] = "image_generation.completed"
+    type: Literal["image_generation.completed", "image_edit.completed"]
     b64_json: str
     index: int
     created_at: int
@@ -98,9 +101,10 @@ def images_reply(job: Job, store: Store, origin: str | None) -> ImagesReply:
     )
 
 
-def completed_image(job: Job, output: Output, store: Store) -> CompletedImage:
+def completed_image(job: Job, output: Output, store: Store, action: Action) -> CompletedImage:
     """The event of one file. Blocks. Raises StoreError."""
     return CompletedImage(
+        type="image_edit.completed" if action == "image_edit" else "image_generation.completed",
         **_facts(job, output).model_dump(),
         b64_json=_inline(output, store),
         index=output.index,
@@ -112,11 +116,13 @@ def completed_image(job: Job, output: Output, store: Store) -> CompletedImage:
     )
 
 
-def partial_image(number: int, preview: dict[str, Any]) -> PartialImage:
+def partial_image(number: int, preview: dict[str, Any], action: Action) -> PartialImage:
     """The event of a preview, from the data of its own."""
     text = str(preview["url"]).removeprefix(PREVIEW)
     width, height = struct.unpack(">II", base64.b64decode(text[:32])[16:24])
+    edits = action == "image_edit"
     return PartialImage(
+        type="image_edit.partial_image" if edits else "image_generation.partial_image",
         b64_json=text,
         partial_image_index=number,
         index=preview["index"],

@@ -26,11 +26,11 @@ from app.http.openapi_examples import (
     reply,
 )
 from app.http.responses import accepted_headers, json_reply
+from app.openai.forms import form_fields
 from app.openai.parsing import named_model
 from app.openai.videos.request import (
     PICTURE,
     REFERENCE,
-    form_fields,
     read_request,
     video_model,
 )
@@ -230,7 +230,7 @@ async def _read(
         if file is not None and PICTURE not in entry.schema["properties"]:
             message = f"{entry.id} sets no picture in motion: {REFERENCE} is not a parameter of it"
             raise Unprocessable(message, code="unknown_parameter", param=REFERENCE)
-        fields = form_fields(form, entry)
+        fields = form_fields(form, entry.schema["properties"])
         if file is None:
             return entry, fields, None
         kept = await store.keep(submitter.owner, file)
