@@ -1,8 +1,9 @@
 """Requests as Open WebUI and LibreChat send them, with the two settings of docs/clients.md.
 
-Read in their sources: Open WebUI at 02530d501461 (routers/images.py) and 074d48839d00
-(routers/tasks.py); LibreChat v0.8 (structured/DALLE3.js, structured/OpenAIImageTools.js and
-endpoints/openai/llm.ts, which langchain's ChatOpenAI sends).
+Read in a public archive of their sources, by commit: Open WebUI's routers/images.py at 02530d501461
+and routers/tasks.py at 074d48839d00; LibreChat's structured/OpenAIImageTools.js and
+endpoints/openai/llm.ts, whose fields langchain's ChatOpenAI sends, at 00b3bc32f0f5; and its
+structured/DALLE3.js, in the version that asks for `dall-e-3` by itself.
 """
 
 import base64
