@@ -129,7 +129,10 @@ FAMILIES: dict[str, FamilyEntry] = {
         {"prior": lambda h: h.net.get("components"), "attributes": lambda h: h.attributes},
     ),
     "gan": FamilyEntry(
-        "image", GANParams, "models.image.gan:GAN", {"class_label": lambda h: h.labels}
+        "image",
+        GANParams,
+        "models.image.gan:GAN",
+        {"class_label": lambda h: h.labels, "attributes": lambda h: h.attributes},
     ),
     "diffusion": FamilyEntry(
         "image",

@@ -22,7 +22,7 @@ from models.nets.vae import VAENet
 from tests.scheduling import FileScheduling, rank
 
 NET: dict[str, Any] = {"size": 28, "channels": 1, "width": 4, "latent": 4}
-MODEL = "vae-fashion"
+MODEL = "ddpm-fashion"
 
 
 IN_PARALLEL = "PYTEST_XDIST_WORKER" in os.environ

@@ -1,4 +1,4 @@
-"""Fits the attributes of a VAE's checkpoint anew, without training it.
+"""Fits the attributes of a checkpoint anew, without training it.
 
     python -m training.refit_attributes checkpoints/vae-fashion.safetensors --out out
 
@@ -16,7 +16,9 @@ from training.recipe import Data, TrainedWeights
 from training.registry import recipe_named
 
 TAGS: dict[str, Tags] = {"vae-fashion": fashion_tags}
-"""What fits the attributes of a checkpoint, by the id of its recipe."""
+"""The tags that the attributes of a VAE are fitted to, by the id of its recipe."""
+FINISHED = {"dcgan-emoji"}
+"""Recipes that fit nothing but attributes after the last step."""
 
 
 def refit_attributes(checkpoint: Checkpoint, data: Data, tags: Tags) -> TrainedWeights:
@@ -33,9 +35,13 @@ def main() -> None:
     options = parser.parse_args()
     checkpoint = load(options.checkpoint)
     recipe = str(checkpoint.header.recipe.get("id"))
-    if recipe not in TAGS:
-        raise CheckpointError(f"{options.checkpoint.name}: no tags are known for {recipe}")
-    trained = refit_attributes(checkpoint, recipe_named(recipe).data(), TAGS[recipe])
+    if recipe not in FINISHED | TAGS.keys():
+        raise CheckpointError(f"{options.checkpoint.name}: no attributes are known for {recipe}")
+    known = recipe_named(recipe)
+    if recipe in TAGS:
+        trained = refit_attributes(checkpoint, known.data(), TAGS[recipe])
+    else:
+        trained = known.finish(checkpoint.header, checkpoint.tensors, known.data())
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / options.checkpoint.name
     save(path, trained.card, trained.weights)

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from models.artifacts import Artifact
-from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import Checkpoint, build_net
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs, Step, gather
 from models.engine.noise import normal, seeded, slerp, uniform_parts, walk
+from models.image.directions import Directions
 from models.image.preprocessing import fitted, shown
 from models.nets.activations import sigmoid
 from models.nets.mixture import PARTS
@@ -28,13 +28,9 @@ class VAE:
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
         self.net = build_net(VAENet, checkpoint, placement)
         z, x = torch.zeros(self.net.latent), torch.zeros(self.net.shape)
-        self.names = checkpoint.header.attributes
-        known = 0 if self.net.directions is None else len(self.net.directions)
-        if len(self.names) != known:
-            raise CheckpointError(
-                f"it has {len(self.names)} attributes, its net {known} directions"
-            )
-        self.directions = None if self.net.directions is None else self.net.directions.float().cpu()
+        self.directions = Directions.of(
+            checkpoint.header.attributes, self.net.directions, self.net.latent
+        )
         self.decode: BatchedFn[Tensor] = BatchedFn(self._decode, (z,), dtype=placement.dtype)
         self.encode: BatchedFn[Tensor] = BatchedFn(
             self._encode, (x,), dtype=placement.dtype, channels_last=True
@@ -59,7 +55,8 @@ class VAE:
         if params.interpolate:
             end = await self._latent(params, seeded(params.interpolate.to_seed), inputs)
             stops = walk(slerp, stops[0], end, params.interpolate.frames)
-        steps = [Step(self.decode, (self._edited(params, z),), progress=(2, 2)) for z in stops]
+        moved = (self.directions.moved(z, params.attributes) for z in stops)
+        steps = [Step(self.decode, (z,), progress=(2, 2)) for z in moved]
         return shown(await gather(*steps), params.interpolate is not None)
 
     async def _latent(self, params: VAEParams, rng: torch.Generator, inputs: Inputs) -> Tensor:
@@ -75,9 +72,3 @@ class VAE:
             u = uniform_parts(rng, PARTS)
             return await Step(self.draw, (u, eps), progress=(1, 2))
         return eps
-
-    def _edited(self, params: VAEParams, z: Tensor) -> Tensor:
-        for name, amount in params.attributes.items():
-            assert self.directions is not None
-            z = z + amount * self.directions[self.names.index(name)]
-        return z

@@ -211,6 +211,11 @@ class GANParams(PictureParams):
     class_label: str | None = Field(
         default=None, description="What to draw; null draws a kind, each as likely."
     )
+    attributes: Amounts = Field(
+        default={},
+        description="Turn the latent towards these directions. Each is at most one standard "
+        "deviation of the latents long; by 2, few pictures become another kind of thing.",
+    )
 
     @property
     def rows(self) -> int:

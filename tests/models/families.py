@@ -15,6 +15,7 @@ from models.diffusion.attach_clip import attach_clip
 from models.engine.batching import Placement
 from models.engine.flow import Family
 from models.families import FAMILIES
+from models.image.directions import DIRECTIONS
 from models.music.composition import facts_of
 from models.music.tokenizer import MusicTokens
 from models.nets.autoencoder import Autoencoder
@@ -133,7 +134,7 @@ NETS: dict[str, tuple[Callable[..., nn.Module], dict[str, JsonValue]]] = {
 }
 HEADERS: dict[str, dict[str, object]] = {
     "vae": {"attributes": ["bright", "wide"]},
-    "gan": {"labels": ["shirt", "shoe", "bag"]},
+    "gan": {"labels": ["shirt", "shoe", "bag"], "attributes": ["happy", "red"]},
     "diffusion": {
         "labels": ["shirt", "shoe", "bag"],
         "process": {"schedule": "cosine", "prediction": "v", "guidance": 2.0},
@@ -225,7 +226,7 @@ PARAMS: dict[str, list[dict[str, object]]] = {
 """What every checkpoint of a family takes."""
 ABLE: dict[str, list[dict[str, object]]] = {
     "vae": [{"prior": "mixture"}, {"attributes": {"bright": 1.5}}],
-    "gan": [{"class_label": "bag"}],
+    "gan": [{"class_label": "bag"}, {"attributes": {"red": 1.5}}],
     "diffusion": [
         {"steps": 3, "class_label": "shoe"},
         {"steps": 3, "class_label": "bag", "guidance_scale": 1.0},
@@ -250,6 +251,9 @@ ABLE: dict[str, list[dict[str, object]]] = {
 }
 """What only some do: those with labels, attributes or a prior, as the tiny ones have."""
 
+
+DIRECTED = {"gan": 8}
+"""The width of the directions that a checkpoint has beside its nets."""
 
 NEEDS = {
     "latent_diffusion": ("clip", "upscaler"),
@@ -338,7 +342,12 @@ def tiny_checkpoint(folder: Path, family: str, seed: int = 0) -> Path:
     if family in NEEDS:
         parts = tiny_parts(folder)
         facts["needs"] = {role: parts[role] for role in NEEDS[family]}
-    save(path, Header.model_validate(facts), net.state_dict())
+    tensors = net.state_dict()
+    if family in DIRECTED:
+        rng = torch.Generator().manual_seed(seed)
+        count = len(facts["attributes"])  # type: ignore[arg-type]
+        tensors[DIRECTIONS] = torch.randn(count, DIRECTED[family], generator=rng)
+    save(path, Header.model_validate(facts), tensors)
     return path
 
 

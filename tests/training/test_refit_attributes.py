@@ -31,13 +31,15 @@ def test_only_the_directions_change(tmp_path: Path) -> None:
     assert all(torch.equal(tensors[name], checkpoint.tensors[name]) for name in others)
     path = tmp_path / "again.safetensors"
     save(path, card, tensors)
-    assert VAE(load(path), Placement(torch.device("cpu"))).names == ["light"]
+    assert VAE(load(path), Placement(torch.device("cpu"))).directions.names == ("light",)
 
 
-def test_a_recipe_without_tags_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_without_attributes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tiny_checkpoint(tmp_path, "vae")
     monkeypatch.setattr("sys.argv", ["refit", str(path), "--out", str(tmp_path / "out")])
-    with pytest.raises(CheckpointError, match="no tags are known"):
+    with pytest.raises(CheckpointError, match="no attributes are known"):
         module.main()
 
 

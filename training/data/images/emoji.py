@@ -38,16 +38,32 @@ def load_emoji() -> Emoji:
         return Emoji(**{name: table[name] for name in Emoji.__dataclass_fields__})
 
 
+FACE_KINDS = ("face", "heart", "animal")
+_KIND_OF = {"heart": "heart", "cat-face": "animal", "monkey-face": "animal"}
+_HAPPY = {"face-smiling", "face-affection", "face-tongue"}
+_UNHAPPY = {"face-concerned", "face-negative", "face-unwell"}
+
+
 def load_faces() -> Data:
     """Smileys, cat and monkey faces, costumes and hearts, by every vendor: group smileys-emotion
-    but for its bubbles, bursts and drops."""
+    but for its bubbles, bursts and drops.
+
+    Columns: pictures, kinds, and moods: 1 where the subgroup is a happy one, -1 where it is an
+    unhappy one, else 0.
+    """
     emoji = load_emoji()
     chosen = (emoji.group == "smileys-emotion") & (emoji.subgroup != "emotion")
     rows = np.flatnonzero(chosen)
     rows = rows[np.lexsort((emoji.hexcode[rows], emoji.vendor[rows]))]
     test = torch.tensor([held_out(str(caption)) for caption in emoji.caption[rows]])
-    images = torch.from_numpy(emoji.images[rows])
-    return Data((images[~test],), (images[test],))
+    subgroups = list(map(str, emoji.subgroup[rows]))
+    columns = (
+        torch.from_numpy(emoji.images[rows]),
+        torch.tensor([FACE_KINDS.index(_KIND_OF.get(name, "face")) for name in subgroups]),
+        torch.tensor([(name in _HAPPY) - (name in _UNHAPPY) for name in subgroups]),
+    )
+    train, others = (tuple(c[which] for c in columns) for which in (~test, test))
+    return Data(train, others, FACE_KINDS)
 
 
 def held_out(caption: str) -> bool:

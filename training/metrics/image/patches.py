@@ -7,6 +7,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from models.checkpoint.header import Header
+from models.image.directions import DIRECTIONS
 from models.nets.gan import generator_of
 from training.metrics.image.patch_distances import mean_patch_distances, nearest_rms
 from training.recipe import Data
@@ -22,7 +23,7 @@ def measure_patches(card: Header, weights: dict[str, Tensor], data: Data) -> dic
     rng = torch.Generator().manual_seed(0)
     config: dict[str, Any] = dict(card.net)
     net = generator_of(**config)
-    net.load_state_dict({k: w.float() for k, w in weights.items()})
+    net.load_state_dict({k: w.float() for k, w in weights.items() if k != DIRECTIONS})
     net.eval()
     train, test = (columns[0].float().div(255) for columns in (data.train, data.test))
     many = 8 * len(test)

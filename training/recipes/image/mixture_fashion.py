@@ -13,9 +13,11 @@ CARD = Header(
     family="mixture",
     net={"components": 50, "latent": 64, "channels": 1, "size": 28, "covariance": "full"},
     title="Fashion (Gaussian mixture)",
-    description="Garments, shoes and bags in grey on black, 28x28, without a neural net.",
-    limitations="Soft and somewhat ghostly: a picture is a sum of 64 smooth components, so edges "
-    "ring and prints dissolve. The kind can't be chosen. Grey, 28x28 only.",
+    description="The textbook's Gaussian mixture: garments, shoes and bags in grey on black, "
+    "28x28, without a neural net.",
+    limitations="It is a textbook example, and no product: ddpm-fashion draws far better. Soft and "
+    "somewhat ghostly: a picture is a sum of 64 smooth components, so edges ring and prints "
+    "dissolve. The kind can't be chosen. Grey, 28x28 only.",
     data=ABOUT,
     data_licence=LICENCE,
     licence="MIT",

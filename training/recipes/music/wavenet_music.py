@@ -53,7 +53,9 @@ CARD = Header(
     description="Plays scores at 16 kHz, a sample after another: church organ, flute, jazz with "
     "piano and bass, electronic music, as the style says.",
     limitations="It knows the instruments of its four styles alone, as one synthesizer sounds "
-    "them, and plays all but bass and percussion of a score on one of them. A long note may waver.",
+    "them, and plays all but bass and percussion of a score on one of them. A long note may waver. "
+    "For posted scores it is a textbook example, and no product: many notes sound at another "
+    "pitch, most of all in electronic music.",
     data=ABOUT + ". One piece in ten was held out.",
     data_licence="MIT (FluidR3); public domain (chorales, fiddle tunes)",
     licence="Apache-2.0",

@@ -41,11 +41,13 @@ CARD = Header(
         "size": 64,
     },
     title="Moving emoji (3D GAN)",
-    description="Clips of 16 frames of 64x64 pixels that loop, from words, in one step.",
-    limitations="It was trained for a fraction of the steps that a GAN needs: colours, outlines "
-    "and a sway come out, under a pattern of dots; a face or a thing can seldom be recognised. It "
-    "is the textbook's way to make a clip in one step; video-diffusion-emoji does so far better, "
-    "and tens of times slower.",
+    description="The textbook's 3D GAN: clips of 16 frames of 64x64 pixels from words, in one "
+    "step.",
+    limitations="It is a textbook example, and no product. It was trained for a fraction of the "
+    "steps that a GAN needs: colours, outlines and a sway come out, under a pattern of dots; a "
+    "face or a thing can seldom be recognised. Clips of one prompt are nearly alike whatever the "
+    "seed, and the step from the last frame to the first is seen as a jump. "
+    "video-diffusion-emoji does far better, tens of times slower.",
     data=f"{ABOUT}, with names from emojibase. One moving emoji in ten was held out.",
     data_licence=LICENCE,
     licence="MIT",
