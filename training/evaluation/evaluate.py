@@ -29,11 +29,20 @@ from training.evaluation.figure_file import EVALUATED, FigureFile, records_of, r
 from training.evaluation.image import evaluate_images
 from training.evaluation.language import evaluate_language
 from training.evaluation.scales import SCALES, evaluate_scales
+from training.evaluation.stills import STILLS, evaluate_stills
 from training.evaluation.video import evaluate_videos
 from training.generate import load_model
 from training.metrics.interval import MOST
 
 MUSIC: dict[type, Evaluator] = {WaveNet: evaluate_player, Composer: evaluate_composer}
+EVALUATORS: dict[str, Evaluator] = {"video": evaluate_videos, "story": evaluate_language}
+"""By modality; pictures have the same for all, and music one by the kind of model."""
+OWN_REFERENCES: dict[tuple[str, str], Evaluator] = {
+    ("text-to-image", PROMPTS): evaluate_prompts,
+    ("video", STILLS): evaluate_stills,
+    ("audio", SCALES): evaluate_scales,
+}
+"""By modality, and by a reference that is no data set."""
 
 
 def evaluate(
@@ -75,24 +84,18 @@ def evaluation_of(
         raise EvaluationRefused(f"the interval is over 1 to {MOST} seeds, not {options.seeds}")
     model = load_model(checkpoint, device)
     task = Task(checkpoint.header, model, options, nets, checkpoints, device)
-    if has_images and options.reference == PROMPTS:
-        return evaluate_prompts(task)
+    own = OWN_REFERENCES.get((modality, options.reference or "")) or EVALUATORS.get(modality)
     if has_images:
-        return evaluate_images(task)
-    if modality == "video":
-        return evaluate_videos(task)
-    if modality == "story":
-        return evaluate_language(task)
-    if options.reference == SCALES and isinstance(model, WaveNet):
-        return evaluate_scales(task)
-    if options.reference:
-        raise EvaluationRefused(
-            f"music is measured by held-out scores of its own corpus, and players by {SCALES}"
-        )
-    for kind, evaluator in MUSIC.items():
-        if isinstance(model, kind):
-            return evaluator(task)
-    raise EvaluationRefused(f"nothing measures the music of {checkpoint.header.family}")
+        own = own or evaluate_images
+    if own is None:
+        own = next((one for kind, one in MUSIC.items() if isinstance(model, kind)), None)
+        if own is None:
+            raise EvaluationRefused(f"nothing measures the music of {checkpoint.header.family}")
+        if options.reference:
+            raise EvaluationRefused(
+                f"music is measured by held-out scores of its own corpus, and players by {SCALES}"
+            )
+    return own(task)
 
 
 def with_record(header: Header, record: Record) -> Header:

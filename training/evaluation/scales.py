@@ -51,7 +51,9 @@ def scale(line: tuple[int, ...]) -> Score:
 
 def evaluate_scales(task: Task) -> Evaluation:
     """Prepares an evaluation of `n` scales in each of the player's styles."""
-    model = cast(WaveNet, task.model)
+    model: object = task.model
+    if not isinstance(model, WaveNet):
+        raise EvaluationRefused(f"only a player of scores is measured by {SCALES}")
     (request,) = cast(list[WaveNetParams], requests_of(task.header, task.options.params))
     for name in ("style", "seconds", "tempo", "key"):
         if name in task.options.params:
@@ -72,7 +74,7 @@ def evaluate_scales(task: Task) -> Evaluation:
     inputs = [{"score": score} for _, score in items]
 
     def measure(seed: int) -> Figures:
-        audio = generate_items(model, requests, seed, task.device, Audio, inputs)
+        audio = generate_items(task.model, requests, seed, task.device, Audio, inputs)
         return mean_figures(
             scale_figures(style, one.samples[0], model.rate, score)
             for (style, score), one in zip(items, audio, strict=True)

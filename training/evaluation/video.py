@@ -91,7 +91,9 @@ def evaluate_videos(task: Task) -> Evaluation:
     """Prepares an evaluation against the moving emoji."""
     options = task.options
     if options.reference is not None:
-        raise EvaluationRefused("clips are held against those of the recipe alone: no --reference")
+        raise EvaluationRefused(
+            "clips are compared with those of the recipe, or with --reference pictures"
+        )
     n = CLIPS if options.n is None else options.n
     if n < 4 or n % 2:
         raise EvaluationRefused(f"an even number of clips, at least 4, is measured, not {n}")

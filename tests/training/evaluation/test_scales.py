@@ -77,6 +77,12 @@ def test_what_no_scale_can_be_asked_is_refused(
         evaluate(tiny_checkpoint(tmp_path, "wavenet"), options, NETS, CPU)
 
 
+def test_a_composer_plays_no_scales(tmp_path: Path) -> None:
+    path = tiny_checkpoint(tmp_path, "composer")
+    with pytest.raises(EvaluationRefused, match="only a player of scores"):
+        evaluate(path, EvalOptions(reference=SCALES), NETS, CPU)
+
+
 def test_noise_is_no_melody() -> None:
     score: Score = scale(LINES[0])
     noise = 0.1 * torch.randn(64_000, generator=torch.Generator().manual_seed(0))

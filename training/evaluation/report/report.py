@@ -52,6 +52,8 @@ models stand two floors: *training pictures*, what as many of those reach agains
 held-out pictures, and *noise*, what uniform noise does. Where noise does well the figure says \
 little; precision and recall are left out where noise has a precision of 1. Only figures of one \
 table can be compared.
+
+Poems in a form stand in [performance.md](performance.md#poems-in-a-form) too, with what they cost.
 """
 
 
@@ -153,7 +155,7 @@ def _section(name: str, card: Header, out: Path, *, shown: bool) -> str:
             "Clips, and below each the one that is most like it among those that were learnt from, "
             "with their root mean square difference, of 255.",
         ]
-    elif FAMILIES[card.family].modality == "story":
+    elif card.family in FAMILIES and FAMILIES[card.family].modality == "story":
         paragraphs.append("[Samples](samples.md) of its stories and poems.")
     elif shown:
         order = ", a row for each label" if card.labels else ""

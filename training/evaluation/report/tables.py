@@ -11,6 +11,7 @@ from training.evaluation.evaluator import Record
 from training.evaluation.figure_file import EVALUATED, records_of
 from training.evaluation.language import FEATURES as TEXTS
 from training.evaluation.scales import SCALES
+from training.evaluation.stills import STILLS
 from training.evaluation.video import REFERENCE
 
 FIGURES = {
@@ -30,6 +31,7 @@ FIGURES = {
     "unseen_words_caption_at_1": "top-1, unseen words",
     "chinese_caption_at_5": "top-5, Chinese",
     "chinese_caption_at_1": "top-1, Chinese",
+    "first_frame": "first frame, RMS",
     "motion": "motion",
     "motion_spread": "motion, deviation",
     "jerkiness": "jerkiness",
@@ -99,6 +101,7 @@ KINDS = {
     REFERENCE: ("clips", "*training clips*"),
     TEXTS: ("texts", "*the held-out story*"),
     SCALES: ("scales", "*plain tones*"),
+    STILLS: ("clips", "*standing pictures*"),
 }
 """What was measured and what it stands beside, by what it was held against or seen by, where that
 is no picture."""
@@ -170,6 +173,8 @@ def _comparison(records: list[tuple[str, Record]]) -> str:
             f"{count} scales of {held_out} notes, C4 to C5, in each style for each of {seeds} "
             "seeds; pitches by YIN."
         )
+    if first["reference"] == STILLS:
+        about = f"{count} pictures set in motion for each of {seeds} seeds."
     if first["reference"] == PROMPTS:
         about = (
             f"A picture for each of {count} prompts for each of {seeds} seeds; judged by "
