@@ -21,6 +21,7 @@ DATA = (".lua", ".toml", ".typed")
 STUBS = "atelier-stubs"  # as PEP 561 calls the types of `atelier`
 CHECKPOINTS = (
     "composer",
+    "ddpm-fashion",
     "parts/autoencoder-emoji",
     "parts/clip-emoji",
     "parts/guess-emoji",
@@ -30,8 +31,8 @@ CHECKPOINTS = (
     "video-diffusion-emoji",
     "wavenet-music",
 )
-"""What the service's wheel carries: the default model of each modality, and their components. All
-checkpoints would be more than the 100 MB that PyPI takes."""
+"""What the service's wheel carries: the default model of each modality, their components, and
+`vae-fashion`, which the quickstart uses. All would be more than the 100 MB that PyPI takes."""
 BACKEND = """[build-system]
 requires = ["setuptools>=77"]
 build-backend = "setuptools.build_meta"
