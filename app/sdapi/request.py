@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.catalog.catalog import CatalogEntry
 from app.core.errors import InvalidRequest, Unprocessable
@@ -61,7 +61,11 @@ def _whole(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
-Whole = Annotated[int | float | None, AfterValidator(_whole)]
+Whole = Annotated[
+    int | float | None,
+    AfterValidator(_whole),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "null"}]}),
+]
 """A whole number; clients write some of them as 20.0."""
 
 

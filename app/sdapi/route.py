@@ -3,18 +3,41 @@
 import base64
 import binascii
 import json
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
 
 import redis
 from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import Field
 
 from app.core.errors import AtelierError
+from app.core.schemas import Schema
 from app.core.store import StoreError
 from app.deps import ServicesDep
 from app.http.exception_handlers import on_invalid, on_own, on_redis, on_store
+from app.http.openapi_examples import Replies, errors
+
+
+class DialectError(Schema):
+    """An error in the web UI's words."""
+
+    error: str = Field(description="The code, as in the errors of other routes.")
+    detail: str = Field(description="What is wrong.")
+    body: str = Field(description="The field that is wrong, if one is.")
+    errors: str = Field(description="The same as `detail`.")
+
+
+def dialect_errors(*statuses: int) -> Replies:
+    """Returns what the document says of errors of these statuses, in this dialect."""
+    replies: Replies = {}
+    for status, native in errors(*statuses).items():
+        example = _translated(native["content"]["application/json"]["example"]["error"])
+        content = {"application/json": {"example": example}}
+        replies[status] = {**native, "model": DialectError, "content": content}
+    return replies
+
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 HANDLERS: tuple[tuple[type[Exception], Handler], ...] = (
@@ -46,19 +69,19 @@ class DialectRoute(APIRoute):
 
 def as_dialect(response: Response) -> Response:
     """Returns an error of the service with the web UI's fields: `detail` says what is wrong."""
-    error = json.loads(bytes(response.body))["error"]
-    body = {
-        "error": error["code"],
-        "detail": error["message"],
-        "body": error["param"] or "",
-        "errors": error["message"],
-    }
+    body = _translated(json.loads(bytes(response.body))["error"])
     headers = {k: v for k, v in response.headers.items() if not k.startswith("content-")}
     translated = Response(
         json.dumps(body), response.status_code, headers, media_type="application/json"
     )
     translated.background = response.background
     return translated
+
+
+def _translated(error: Mapping[str, Any]) -> dict[str, str]:
+    message = error["message"]
+    field = error["param"] or ""
+    return {"error": error["code"], "detail": message, "body": field, "errors": message}
 
 
 async def get_caller(request: Request, services: ServicesDep) -> str:

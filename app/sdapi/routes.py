@@ -6,14 +6,15 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from app.core.errors import Unprocessable, UnsupportedMedia
 from app.core.schemas import Job
 from app.deps import ServicesDep, get_catalog
 from app.http.body_parsing import read_json
-from app.http.openapi_examples import LOCATION, REPLAYED, IdempotencyKey, errors, reply
+from app.http.openapi_examples import LOCATION, REPLAYED, IdempotencyKey, reply
+from app.http.openapi_schemas import portable
 from app.http.responses import json_reply
 from app.openai.answer import Answer
 from app.openai.parsing import read_as
@@ -24,6 +25,7 @@ from app.sdapi.pictures import THEIRS as OWN_TEXT
 from app.sdapi.pictures import decoded, facts_of, inverted, texts_of
 from app.sdapi.progress import progress_of
 from app.sdapi.request import (
+    Img2ImgRequest,
     Txt2ImgRequest,
     chosen_title,
     read_img2img,
@@ -38,7 +40,7 @@ from app.sdapi.response import (
     infotext,
     parameters_of,
 )
-from app.sdapi.route import CallerDep, DialectRoute
+from app.sdapi.route import CallerDep, DialectRoute, dialect_errors
 from app.sdapi.sampler_names import NAMES, name_of
 from app.services import Services
 
@@ -66,15 +68,32 @@ MADE = {
         ),
         "model": GenerationReply,
     },
-    **errors(400, 401, 404, 409, 410, 413, 415, 422, 429, 503),
+    **dialect_errors(400, 401, 404, 409, 410, 413, 415, 422, 429, 503),
 }
+
+
+def body_of(kind: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Returns what the document says of a body that the route reads itself."""
+    content = {"schema": portable(kind.model_json_schema()), "example": example}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+class OptionsRequest(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    sd_model_checkpoint: str | None = Field(None, description="A title that `sd-models` lists.")
 
 
 class PngInfoRequest(BaseModel):
     image: str = Field(description="A PNG file in base64, or as a data URL.")
 
 
-@router.post("/txt2img", summary="Make pictures, as AUTOMATIC1111 does", responses=MADE)
+@router.post(
+    "/txt2img",
+    summary="Make pictures, as AUTOMATIC1111 does",
+    responses=MADE,
+    openapi_extra=body_of(Txt2ImgRequest, {"prompt": "a red apple", "seed": 1234}),
+)
 async def txt2img(
     request: Request,
     services: ServicesDep,
@@ -90,7 +109,14 @@ async def txt2img(
     return await _generate(request, services, caller, asked, body, {})
 
 
-@router.post("/img2img", summary="Vary or repaint a picture, as AUTOMATIC1111 does", responses=MADE)
+@router.post(
+    "/img2img",
+    summary="Vary or repaint a picture, as AUTOMATIC1111 does",
+    responses=MADE,
+    openapi_extra=body_of(
+        Img2ImgRequest, {"prompt": "a green apple", "init_images": ["iVBORw0KGgo..."]}
+    ),
+)
 async def img2img(
     request: Request,
     services: ServicesDep,
@@ -157,7 +183,7 @@ async def _generate(
     return await answers.once_ended(reply_to)
 
 
-@router.get("/options", summary="The chosen model", responses=errors(401, 404, 503))
+@router.get("/options", summary="The chosen model", responses=dialect_errors(401, 404, 503))
 async def get_options(services: ServicesDep, caller: CallerDep) -> Response:
     """The web UI's options that there are here; each key has its own."""
     await get_catalog(services)
@@ -165,7 +191,12 @@ async def get_options(services: ServicesDep, caller: CallerDep) -> Response:
     return JSONResponse(_options(entry.id, entry.sha256))
 
 
-@router.post("/options", summary="Choose the model", responses=errors(401, 404, 422, 503))
+@router.post(
+    "/options",
+    summary="Choose the model",
+    responses=dialect_errors(400, 401, 404, 413, 415, 422, 503),
+    openapi_extra=body_of(OptionsRequest, {"sd_model_checkpoint": "t2i-emoji"}),
+)
 async def set_options(request: Request, services: ServicesDep, caller: CallerDep) -> Response:
     """Chooses `sd_model_checkpoint` for the requests of this key that name no other.
 
@@ -196,7 +227,7 @@ def _options(model: str, sha256: str) -> dict[str, Any]:
     }
 
 
-@router.get("/sd-models", summary="The models of pictures", responses=errors(401, 503))
+@router.get("/sd-models", summary="The models of pictures", responses=dialect_errors(401, 503))
 async def list_sd_models(services: ServicesDep, caller: CallerDep) -> Response:
     """Every model of pictures, those that read a prompt first."""
     await get_catalog(services)
@@ -215,13 +246,13 @@ async def list_sd_models(services: ServicesDep, caller: CallerDep) -> Response:
     )
 
 
-@router.post("/refresh-checkpoints", summary="Does nothing", responses=errors(401))
+@router.post("/refresh-checkpoints", summary="Does nothing", responses=dialect_errors(401))
 async def refresh_checkpoints(caller: CallerDep) -> Response:
     """Models that were added are listed without it."""
     return JSONResponse({})
 
 
-@router.get("/samplers", summary="The samplers", responses=errors(401, 503))
+@router.get("/samplers", summary="The samplers", responses=dialect_errors(401, 503))
 async def list_samplers(services: ServicesDep, caller: CallerDep) -> Response:
     """The samplers that any model of pictures takes."""
     await get_catalog(services)
@@ -231,7 +262,7 @@ async def list_samplers(services: ServicesDep, caller: CallerDep) -> Response:
     return JSONResponse([{"name": name_of(x), "aliases": [x], "options": {}} for x in ordered])
 
 
-@router.get("/schedulers", summary="The schedules of noise", responses=errors(401))
+@router.get("/schedulers", summary="The schedules of noise", responses=dialect_errors(401))
 async def list_schedulers(caller: CallerDep) -> Response:
     """One: each model has its own."""
     return JSONResponse(
@@ -247,21 +278,21 @@ async def list_schedulers(caller: CallerDep) -> Response:
     )
 
 
-@router.get("/upscalers", summary="The upscalers", responses=errors(401))
+@router.get("/upscalers", summary="The upscalers", responses=dialect_errors(401))
 async def list_upscalers(caller: CallerDep) -> Response:
     """One that does nothing: a model's own upscaler follows from the size that is asked for."""
     none = {"model_name": None, "model_path": None, "model_url": None, "scale": 4}
     return JSONResponse([{"name": "None", **none}])
 
 
-@router.get("/scripts", summary="There are none", responses=errors(401))
+@router.get("/scripts", summary="There are none", responses=dialect_errors(401))
 async def list_scripts(caller: CallerDep) -> Response:
     """The scripts of each kind of request: none."""
     return JSONResponse(NO_SCRIPTS)
 
 
 def _add_empty_list(name: str) -> None:
-    @router.get(f"/{name}", summary="There are none", name=name, responses=errors(401))
+    @router.get(f"/{name}", summary="There are none", name=name, responses=dialect_errors(401))
     async def list_none(caller: CallerDep) -> Response:
         """What the web UI has of these, and the service does not."""
         return JSONResponse(NO_EMBEDDINGS if name == "embeddings" else [])
@@ -275,7 +306,7 @@ for _name in EMPTY_LISTS:
     "/progress",
     summary="How far the last job is",
     response_model=ProgressReply,
-    responses=errors(401, 422, 503),
+    responses=dialect_errors(401, 422, 503),
 )
 async def get_progress(
     services: ServicesDep, caller: CallerDep, skip_current_image: bool = False
@@ -285,7 +316,7 @@ async def get_progress(
     return json_reply(await progress_of(services, job, skip_current_image))
 
 
-@router.post("/interrupt", summary="Cancel the last job", responses=errors(401, 503))
+@router.post("/interrupt", summary="Cancel the last job", responses=dialect_errors(401, 503))
 async def interrupt(services: ServicesDep, caller: CallerDep) -> Response:
     """Cancels the last job of this key that began here, if it runs or waits.
 
@@ -302,7 +333,8 @@ async def interrupt(services: ServicesDep, caller: CallerDep) -> Response:
     "/png-info",
     summary="What made a picture",
     response_model=PngInfoReply,
-    responses=errors(400, 401, 413, 415, 422),
+    responses=dialect_errors(400, 401, 413, 415, 422),
+    openapi_extra=body_of(PngInfoRequest, {"image": "iVBORw0KGgo..."}),
 )
 async def png_info(request: Request, caller: CallerDep) -> Response:
     """Reads what the service, or the web UI, wrote into a PNG file."""

@@ -36,6 +36,11 @@ expected-statuses = {ACCEPTED + UNSAYABLE}
 expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429]
 
 [[operations]]
+include-path-regex = "^/sdapi/v1/(options|txt2img|img2img|png-info)$"
+checks.positive_data_acceptance.enabled = false  # what its model takes is not in the document
+checks.negative_data_rejection.enabled = false  # as the web UI does, it takes any further field
+
+[[operations]]
 include-path-regex = "^/(artifacts|v1/images/(edits|variations))$"
 checks.positive_data_acceptance.enabled = false  # no schema can say that bytes are a picture
 """
@@ -71,6 +76,7 @@ def keyed(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "default_video_model": "tiny-video_diffusion",
             "default_story_model": "tiny-language",
         },
+        sdapi=True,
         queue_limit=300,
         max_upload=200_000,
         max_body=100_000,
