@@ -291,7 +291,7 @@ def test_a_default_that_cannot_start_from_an_image_is_passed_over(
     redis_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("other")
-    own = {"default_text_to_image_model": MIXTURE, "default_image_model": MIXTURE}
+    own: dict[str, Any] = {"default_text_to_image_model": MIXTURE, "default_image_model": MIXTURE}
     tiny_checkpoint(folder / "checkpoints", "mixture")
     tiny_checkpoint(folder / "checkpoints", "latent_diffusion")
     settings = Settings(
