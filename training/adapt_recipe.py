@@ -72,6 +72,7 @@ def rehearse(recipe: Recipe, data: Data, device: torch.device) -> None:
     few, rng = Data(train, test, data.labels), torch.Generator().manual_seed(0)
     try:
         learner = recipe.learner(recipe.card, device)
+        recipe.start(learner, few)
         learner.step(_first(train, recipe.batch), rng)
         learner.sample(2, rng)
         done = recipe.finish(recipe.card, learner.weights(), few)

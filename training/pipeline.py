@@ -89,6 +89,8 @@ def carry_out(
         learner = recipe.learner(recipe.card, device)
         if state.saved():
             restore(learner, state, device)
+        else:
+            recipe.start(learner, data)
         if state.step <= steps:
             train(recipe, learner, data, state, steps)
         weights = state.snapshot_at(steps)

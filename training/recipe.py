@@ -78,6 +78,8 @@ class Recipe:
     seed: int = 0
     folder: str = ""
     """Among the checkpoints: "judges" or "parts", if this one can't be asked for."""
+    start: Callable[[Any, Data], None] = lambda *_: None
+    """What is done to a new learner before its first step, by the data."""
     finish: Callable[[Header, dict[str, Tensor], Data], TrainedWeights] = as_trained
     """What is fitted to the data after the last step, such as a prior over the latents."""
     measure: Callable[[Header, dict[str, Tensor], Data], dict[str, JsonValue]] = lambda *_: {}

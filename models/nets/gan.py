@@ -53,6 +53,13 @@ class MLPGenerator(nn.Module):
             nn.Unflatten(1, (channels, size, size)),
         )
 
+    @property
+    def output(self) -> nn.Linear:
+        """The layer that gives a picture's pixels, before tanh."""
+        layer = self.main[-3]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         if self.embed is not None:
             z = torch.cat([z, self.embed(label)], 1)

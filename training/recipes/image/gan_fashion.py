@@ -5,24 +5,25 @@ from typing import Any
 
 from models.checkpoint.header import Header
 from training.data.images.fashion import ABOUT, LICENCE, load_fashion
-from training.learners.gan import GANLearner, GANSettings
+from training.learners.gan import GANLearner, GANSettings, start_from_components
 from training.recipe import Recipe
 
-JUDGE: dict[str, Any] = {"kind": "mlp", "hidden": 512}
-STEPS = 14_000
+JUDGE: dict[str, Any] = {"kind": "conv", "width": 16}
+STEPS = 24_000
+COMPONENTS = 128
 SETTINGS = GANSettings(
     steps=STEPS,
     loss="logistic",
     generator_rate=2e-4,
     critic_rate=2e-4,
     r1=1.0,
-    half_life=20_000,
-    cool=5_000 / STEPS,
+    half_life=50_000,
+    cool=9_000 / STEPS,
 )
 
 CARD = Header(
     family="gan",
-    net={"kind": "mlp", "latent": 64, "hidden": 512, "channels": 1, "size": 28},
+    net={"kind": "mlp", "latent": 64, "hidden": 1024, "channels": 1, "size": 28},
     title="Fashion (GAN)",
     description="Garments, shoes and bags in grey on black, 28x28, by fully connected nets.",
     limitations="Grainy: every pixel is drawn by itself, so cloth is speckled and edges are "
@@ -37,8 +38,9 @@ RECIPE = Recipe(
     id="gan-fashion",
     data=load_fashion,
     learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
+    start=lambda learner, data: start_from_components(learner, data, COMPONENTS),
     card=CARD,
-    settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
+    settings={"judge": dict(JUDGE), "components": COMPONENTS, **asdict(SETTINGS)},
     steps=STEPS,
-    batch=128,
+    batch=64,
 )
