@@ -8,8 +8,8 @@ from training.data.images.fashion import ABOUT, LICENCE, load_fashion
 from training.learners.gan import GANLearner, GANSettings
 from training.recipe import Recipe
 
-JUDGE: dict[str, Any] = {"kind": "conv", "width": 24}
-STEPS = 2_200
+JUDGE: dict[str, Any] = {"kind": "conv", "width": 16}
+STEPS = 10_800
 SETTINGS = GANSettings(
     steps=STEPS,
     loss="wasserstein",
@@ -19,8 +19,8 @@ SETTINGS = GANSettings(
     beta2=0.9,
     critic_steps=2,
     penalty=10.0,
-    half_life=5_000,
-    cool=900 / STEPS,
+    half_life=20_000,
+    cool=4_000 / STEPS,
 )
 
 CARD = Header(
@@ -43,5 +43,5 @@ RECIPE = Recipe(
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
     steps=STEPS,
-    batch=96,
+    batch=64,
 )
