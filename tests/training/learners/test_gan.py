@@ -21,9 +21,9 @@ CPU = torch.device("cpu")
     [
         ("dcgan-emoji", 6_000, 10_500),
         ("cgan-fashion", 2_800, 4_500),
-        ("gan-fashion", 9_000, 14_000),
+        ("gan-fashion", 15_000, 24_000),
         ("wgan-fashion", 3_000, 4_000),
-        ("wgan-gp-fashion", 1_300, 2_200),
+        ("wgan-gp-fashion", 6_800, 10_800),
     ],
 )
 def test_shipped_recipes_keep_the_schedules_they_were_trained_by(

@@ -26,9 +26,8 @@ CARD = Header(
     net={"kind": "mlp", "latent": 64, "hidden": 1024, "channels": 1, "size": 28},
     title="Fashion (GAN)",
     description="Garments, shoes and bags in grey on black, 28x28, by fully connected nets.",
-    limitations="Grainy: every pixel is drawn by itself, so cloth is speckled and edges are "
-    "ragged. Sandals and bags suffer most. The kind can't be chosen. Grey, 28x28 "
-    "only.",
+    limitations="Cloth is blotched. About one picture in eight falls apart, most often a bag, a "
+    "sandal or a patterned dress. The kind can't be chosen. Grey, 28x28 only.",
     data=ABOUT,
     data_licence=LICENCE,
     licence="MIT",
