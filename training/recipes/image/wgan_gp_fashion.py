@@ -29,8 +29,8 @@ CARD = Header(
     title="Fashion (WGAN-GP)",
     description="Garments, shoes and bags in grey on black, 28x28,"
     " by the Wasserstein distance with a gradient penalty.",
-    limitations="Garments are plain; shoes dissolve into streaks and bags into blocks, about "
-    "one picture in four. The kind can't be chosen. Grey, 28x28 only.",
+    limitations="About one picture in eight is torn or a blend of kinds, most often a bag, a "
+    "sandal or a patterned top. The kind can't be chosen. Grey, 28x28 only.",
     data=ABOUT,
     data_licence=LICENCE,
     licence="MIT",
