@@ -66,7 +66,7 @@ REFUSED = [
     (EvalOptions(n=3), "an even number"),
     (EvalOptions(n=2), "at least 4"),
     (EvalOptions(n=400), "names are asked for"),
-    (EvalOptions(reference="emoji"), "no --reference"),
+    (EvalOptions(reference="emoji"), "--reference pictures"),
     (EvalOptions({"steps": 0}, n=4), "steps"),
     (EvalOptions({"style": "round", "cubes": 1}, n=4), "cubes"),
 ]
