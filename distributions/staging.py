@@ -54,6 +54,9 @@ if __name__ == "__main__":
 '''
 """The module `atelier` of the service's wheel. Python prefers the client's package of this name."""
 
+SHARED = {"app.core.text_assembly": "atelier.client.text_assembly"}
+"""Modules of the service that the client needs too, and their names in the client's wheel."""
+
 Stage = Callable[[Path], None]
 
 
@@ -88,6 +91,13 @@ def stage_client(to: Path) -> None:
     source = ROOT / "atelier"
     for path in (source / "__init__.py", source / "py.typed", *source.glob("client/*.py")):
         copy(path, to / path.relative_to(ROOT))
+    for module, name in SHARED.items():
+        copy(ROOT / file_of(module), to / file_of(name))
+    for path in to.rglob("*.py"):
+        text = path.read_text("utf-8")
+        for module, name in SHARED.items():
+            text = text.replace(f"from {module} import", f"from {name} import")
+        path.write_text(text, "utf-8")
     copy(ROOT / "LICENSE", to / "LICENSE")
     copy(CLIENT / "README.md", to / "README.md")
     project = project_of(CLIENT / "pyproject.toml")
@@ -130,6 +140,10 @@ def relocated(path: Path) -> Path:
     """Returns where a file of the repository is in the wheel."""
     *folders, name = path.parts
     return Path(*new_name(".".join(folders)).split("."), name)
+
+
+def file_of(module: str) -> Path:
+    return Path(*module.split(".")).with_suffix(".py")
 
 
 def copy(path: Path, target: Path) -> None:

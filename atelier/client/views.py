@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote
 
+from app.core.text_assembly import ItemTexts, TextChanged
 from atelier.client.audio_stream import AudioReader, WavFile
 from atelier.client.drivers import AsyncDriver, Driver
 from atelier.client.errors import JobCanceled, JobFailed, NotFoundError, Problem, TextChangedError
 from atelier.client.flows import Block, Flow, Send, Stream, ValueStream, call, fetch_json, receive
 from atelier.client.sse import Event, EventReader
-from atelier.client.text_assembly import ItemTexts, TextChanged
 
 D = TypeVar("D", bound=Driver | AsyncDriver)
 T = TypeVar("T")

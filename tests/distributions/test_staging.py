@@ -47,6 +47,14 @@ def test_the_wheel_has_the_default_models_and_their_components() -> None:
     assert all((folder / f"{name}.safetensors").exists() for name in CHECKPOINTS)
 
 
+def test_the_client_has_its_own_copy_of_what_the_service_has_too(tmp_path: Path) -> None:
+    stage_client(tmp_path)
+    texts = {path.name: path.read_text() for path in tmp_path.rglob("*.py")}
+    assert "class ItemTexts" in texts["text_assembly.py"]
+    assert "from atelier.client.text_assembly import" in texts["views.py"]
+    assert not [name for name, text in texts.items() if "from app" in text or "import app" in text]
+
+
 def test_the_client_is_part_of_a_package(tmp_path: Path) -> None:
     stage_client(tmp_path)
     tops = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*.*")}

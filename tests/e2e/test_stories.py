@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.core.text_assembly import ItemTexts
 from atelier import AsyncClient, Client, JobCanceled
-from atelier.client.text_assembly import ItemTexts
 from atelier.service.packaged_models import PACKAGED
 from tests.e2e.conftest import WRITER, Stack, running
 from tests.e2e.terminal import CTRL_C, Terminal

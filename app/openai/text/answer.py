@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from app.core.errors import AtelierError, InvalidRequest
 from app.core.schemas import Job
 from app.core.store import Store
+from app.core.text_assembly import ItemTexts, TextChanged
 from app.http.responses import json_reply
 from app.openai.answer import Answer
 from app.openai.answer_stream import stream_from_snapshot
@@ -32,7 +33,6 @@ from app.openai.text.response import (
     usage_of,
 )
 from app.queue.event_log import Event
-from atelier.client.text_assembly import ItemTexts, TextChanged
 
 AT_ONCE = 1.0  # seconds that a stream waits for its first step; it has nothing to tell before
 DONE = format_sse_event(data_str="[DONE]")

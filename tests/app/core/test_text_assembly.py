@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from atelier.client.text_assembly import ItemTexts, TextChanged
+from app.core.text_assembly import ItemTexts, TextChanged
 
 
 def delta(index: int, offset: int, text: str) -> tuple[str, dict[str, Any]]:
