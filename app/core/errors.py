@@ -15,6 +15,7 @@ AtelierError
 ├── OutOfRange              416  invalid_request_error
 ├── Misdirected             421  invalid_request_error
 ├── RateLimited             429  rate_limit_error      (with Retry-After)
+├── NotInstalled            501  server_error
 └── Unavailable             503  server_error          (with Retry-After)
 """
 
@@ -118,6 +119,10 @@ class Misdirected(AtelierError):
 
 class RateLimited(AtelierError):
     status, type, default_code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class NotInstalled(AtelierError):
+    status, type, default_code = 501, "server_error", "not_installed"
 
 
 class Unavailable(AtelierError):

@@ -8,16 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.core.errors import AtelierError
+from app.core.errors import NotInstalled
 from app.core.tasks import end_task
 from app.services import Services
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-
-
-class NotInstalled(AtelierError):
-    status, type, default_code = 501, "server_error", "not_installed"
 
 
 class McpEndpoint:

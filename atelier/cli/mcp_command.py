@@ -4,7 +4,6 @@ import asyncio
 
 from atelier.cli.options import ApiKey, Url
 from atelier.cli.output import fail
-from atelier.client.drivers import LOCAL
 
 
 def mcp(url: Url = None, api_key: ApiKey = None) -> None:
@@ -15,6 +14,8 @@ def mcp(url: Url = None, api_key: ApiKey = None) -> None:
         if not (error.name or "").startswith("mcp"):
             raise
         raise fail("pip install 'atelier-service[mcp]' brings what this command needs") from None
+    from atelier.client.drivers import LOCAL
+
     address = url or LOCAL
     try:
         asyncio.run(serve_stdio(address, api_key))

@@ -124,10 +124,10 @@ def test_webuiapi(service: Running, tmp_path: Path) -> None:
     folder = python_client(tmp_path, "webuiapi", "requests")
     address = urlsplit(service.url)
     result = python_output(folder, "webui_api.py", str(address.hostname), str(address.port))
-    made, repainted = opened(result["picture"]), opened(result["repainted"])
-    assert made.size == (512, 512)
+    painted, repainted = opened(result["picture"]), opened(result["repainted"])
+    assert painted.size == (512, 512)
     assert (result["seed"], result["progress"], result["loras"]) == (7, 0, [])
-    difference = ImageChops.difference(made.convert("L"), repainted.convert("L"))
+    difference = ImageChops.difference(painted.convert("L"), repainted.convert("L"))
     changed, kept = (
         ImageStat.Stat(difference.crop(box)).mean[0]
         for box in ((0, 0, 240, 512), (272, 0, 512, 512))

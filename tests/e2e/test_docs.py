@@ -224,6 +224,16 @@ def check_openai(folder: Path, printed: str) -> None:
     assert "invalid_parameter size " in printed
 
 
+def check_mcp(folder: Path, printed: str) -> None:
+    assert Image.open(folder / "apple.png").format == "PNG"
+    assert printed.startswith("atelier://artifacts/")
+
+
+def check_install(folder: Path, printed: str) -> None:
+    """Its cell shows something in notebooks alone."""
+    assert not printed
+
+
 CHECKS: dict[str, Callable[[Path, str], None]] = {
     "README.md": check_readme,
     "quickstart.md": check_quickstart,
@@ -236,6 +246,8 @@ CHECKS: dict[str, Callable[[Path, str], None]] = {
     "audio.md": check_audio,
     "stories.md": check_stories,
     "openai.md": check_openai,
+    "mcp.md": check_mcp,
+    "install.md": check_install,
 }
 
 

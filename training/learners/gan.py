@@ -57,6 +57,7 @@ class GANSettings:
     mirror: bool = False
     half_life: int = 10_000
     cool: Part = 0.0
+    components: int = 0  # principal ones at which a fully connected generator begins
     seed: int = 0
 
 
@@ -81,6 +82,8 @@ class GANLearner(Resumable):
         critic = embed_small(initialise(critic_of(**judge, **shape), rng))
         self.critic = _placed(critic, device)
         self.average = GeneratorAverage(self.generator, settings.half_life)
+        if settings.components and net["kind"] != "mlp":
+            raise ValueError("only a fully connected generator begins from components")
         self.settings, self.device = settings, device
         self.latent, self.classes = int(net["latent"]), int(net.get("classes", 0))
         self.critic_loss, self.generator_loss = LOSSES[settings.loss]

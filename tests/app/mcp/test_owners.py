@@ -12,6 +12,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
+from app.core.errors import NotInstalled
 from app.core.settings import Settings
 from app.mcp import endpoint
 from tests.app.serving import Running, eventually, serving
@@ -105,7 +106,7 @@ def test_a_job_goes_on_when_its_caller_leaves(running: Running) -> None:
 
 def test_a_missing_package_is_named(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(self: object) -> None:
-        raise endpoint.NotInstalled("pip install 'atelier-service[mcp]'")
+        raise NotInstalled("pip install 'atelier-service[mcp]'")
 
     monkeypatch.setattr(endpoint.McpEndpoint, "_load", absent)
     with serving(running.services.settings) as fresh:

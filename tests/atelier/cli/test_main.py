@@ -26,7 +26,7 @@ def test_it_starts_without_what_it_does_not_need_yet() -> None:
 
 def test_it_says_its_version() -> None:
     said = atelier("--version")
-    assert (said.status, said.out) == (0, f"atelier {version('atelier')}\n")
+    assert (said.status, said.out) == (0, f"atelier {version('atelier-service')}\n")
 
 
 def test_it_completes_in_a_shell() -> None:

@@ -12,16 +12,18 @@ from PIL import Image
 
 def main(host: str, port: str) -> dict[str, Any]:
     api = webuiapi.WebUIApi(host=host, port=int(port), sampler="Euler", steps=6)
-    made = api.txt2img(prompt="a red apple", negative_prompt="dog", seed=7, width=512, height=512)
-    mask = Image.new("L", made.image.size, 0)
+    painted = api.txt2img(
+        prompt="a red apple", negative_prompt="dog", seed=7, width=512, height=512
+    )
+    mask = Image.new("L", painted.image.size, 0)
     mask.paste(255, (0, 0, 256, 512))
     repainted = api.img2img(
-        images=[made.image], mask_image=mask, prompt="a dog", seed=7, denoising_strength=1.0
+        images=[painted.image], mask_image=mask, prompt="a dog", seed=7, denoising_strength=1.0
     )
     api.set_options({"sd_model_checkpoint": api.get_sd_models()[0]["title"]})
     return {
-        "picture": encoded(made.image),
-        "seed": made.info["seed"],
+        "picture": encoded(painted.image),
+        "seed": painted.info["seed"],
         "repainted": encoded(repainted.image),
         "models": api.util_get_model_names(),
         "samplers": api.util_get_sampler_names(),
@@ -31,7 +33,7 @@ def main(host: str, port: str) -> dict[str, Any]:
         "upscalers": [x["name"] for x in api.get_upscalers()],
         "loras": api.get_loras(),
         "interrupt": api.interrupt(),
-        "information": api.png_info(made.image).info,
+        "information": api.png_info(painted.image).info,
     }
 
 

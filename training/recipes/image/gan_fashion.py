@@ -10,7 +10,6 @@ from training.recipe import Recipe
 
 JUDGE: dict[str, Any] = {"kind": "conv", "width": 16}
 STEPS = 24_000
-COMPONENTS = 128
 SETTINGS = GANSettings(
     steps=STEPS,
     loss="logistic",
@@ -19,6 +18,7 @@ SETTINGS = GANSettings(
     r1=1.0,
     half_life=50_000,
     cool=9_000 / STEPS,
+    components=128,
 )
 
 CARD = Header(
@@ -37,9 +37,9 @@ RECIPE = Recipe(
     id="gan-fashion",
     data=load_fashion,
     learner=lambda card, device: GANLearner(card, JUDGE, SETTINGS, device),
-    start=lambda learner, data: start_from_components(learner, data, COMPONENTS),
+    start=lambda learner, data: start_from_components(learner, data, learner.settings.components),
     card=CARD,
-    settings={"judge": dict(JUDGE), "components": COMPONENTS, **asdict(SETTINGS)},
+    settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
     steps=STEPS,
     batch=64,
 )
