@@ -190,4 +190,8 @@ def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A property of a form, which leaves out what is null."""
     forms = [x for x in schema.get("anyOf", ()) if x != NULL]
     rest = {k: v for k, v in schema.items() if k not in ("anyOf", "title", "default")}
-    return {**rest, **(forms[0] if forms else {})}
+    plain = {**rest, **(forms[0] if forms else {})}
+    if isinstance(number := plain.get("const"), int):  # generators send it as it is, not as text
+        del plain["const"]
+        plain |= {"minimum": number, "maximum": number}
+    return plain
