@@ -225,7 +225,8 @@ def check_openai(folder: Path, printed: str) -> None:
 
 
 def check_mcp(folder: Path, printed: str) -> None:
-    assert Image.open(folder / "apple.png").format == "PNG"
+    with Image.open(folder / "apple.png") as picture:
+        assert picture.format == "PNG"
     assert printed.startswith("atelier://artifacts/")
 
 
