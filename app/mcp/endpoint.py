@@ -31,9 +31,11 @@ class McpEndpoint:
         async with self._starting:
             if self._manager is None:
                 manager = await asyncio.to_thread(self._load)
-                started = asyncio.Event()
+                started = asyncio.get_running_loop().create_future()
                 self._task = asyncio.create_task(self._run(manager, started), name="mcp")
-                await started.wait()
+                await asyncio.wait({self._task, started}, return_when=asyncio.FIRST_COMPLETED)
+                if self._task.done():
+                    self._task.result()  # it could not start
                 self._manager = manager
             return self._manager
 
@@ -47,9 +49,11 @@ class McpEndpoint:
             raise NotInstalled(f"{message}: pip install 'atelier-service[mcp]'") from None
         return session_manager(self._services, self._version)
 
-    async def _run(self, manager: "StreamableHTTPSessionManager", started: asyncio.Event) -> None:
+    async def _run(
+        self, manager: "StreamableHTTPSessionManager", started: "asyncio.Future[None]"
+    ) -> None:
         async with manager.run():
-            started.set()
+            started.set_result(None)
             await asyncio.Event().wait()
 
     async def close(self) -> None:

@@ -28,7 +28,15 @@ from app.mcp.results import (
     models_result,
     progress_line,
 )
-from app.mcp.tools import CANCEL, LONGEST_KEY, LONGEST_WAIT, MODELS, STATUS, USUAL_WAIT
+from app.mcp.tools import (
+    CANCEL,
+    LONGEST_KEY,
+    LONGEST_WAIT,
+    MODELS,
+    STATUS,
+    USUAL_WAIT,
+    modality_of,
+)
 from app.operations.submit import Submitter
 from app.operations.wait import JobWaiter
 from app.queue.job_reader import JobFilter
@@ -159,7 +167,7 @@ async def call(caller: Caller, tool: str, arguments: Mapping[str, Any]) -> CallT
     """Returns what a tool answers; None where there is no such tool. Raises AtelierError."""
     await caller.services.catalog.refresh()
     whole_numbers: dict[str, Any] = with_integers(dict(arguments))
-    if modality := next((x for x in MODALITIES.values() if x.tool_name == tool), None):
+    if modality := modality_of(tool):
         return await caller.make(modality, whole_numbers)
     own = {STATUS: caller.status, CANCEL: caller.cancel, MODELS: caller.models}
     return await own[tool](whole_numbers) if tool in own else None

@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +124,19 @@ def test_a_page_of_another_site_is_refused(running: Running) -> None:
 def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
     body = {**CALL, "params": {"name": "generate_image", "arguments": {"x": "y" * 200_000}}}
     assert running.client.post("/mcp", json=body, headers=HEADERS).status_code == 413
+
+
+def test_a_manager_that_can_not_start_fails_each_request(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        @asynccontextmanager
+        async def run(self) -> AsyncIterator[None]:
+            raise RuntimeError("it can't start")
+            yield
+
+    monkeypatch.setattr(endpoint.McpEndpoint, "_load", lambda self: Broken())
+    with serving(running.services.settings) as fresh:
+        for _ in range(2):
+            answer = fresh.client.post("/mcp", json=INITIALIZE, headers=HEADERS)
+            assert (answer.status_code, error_of(answer)["code"]) == (500, "internal_error")
