@@ -136,7 +136,8 @@ async def img2img(
     if asked.mask:
         mask = decoded(asked.mask, "mask")
         if asked.inpainting_mask_invert:
-            mask = await run_in_threadpool(inverted, mask, "mask")
+            async with services.store.check_slot("image"):
+                mask = await run_in_threadpool(inverted, mask, "mask")
         files["mask"] = mask
     return await _generate(request, services, caller, asked, body, files)
 
@@ -213,7 +214,8 @@ async def set_options(request: Request, services: ServicesDep, caller: CallerDep
         await state.choose(title)
     entry = await state.entry()
     shown = _options(entry.id, entry.sha256)
-    ignored = [k[:100] for k, v in body.items() if k not in shown]
+    read = ("sd_model_checkpoint", "sd_checkpoint_hash")  # clients send the old hash back
+    ignored = [k[:100] for k, v in body.items() if k not in read and shown.get(k) != v]
     return JSONResponse({"without_effect": ignored} if ignored else {})
 
 

@@ -189,6 +189,9 @@ def test_the_choice_of_a_model_holds(studio: Running) -> None:
     try:
         answer = client.post(f"{V1}/options", json={**options, "sd_model_checkpoint": PLAIN})
         assert (answer.status_code, answer.json()) == (200, {})
+        changed = {**options, "sd_vae": "other", "eta_ddim": 1, "sd_model_checkpoint": PLAIN}
+        answer = client.post(f"{V1}/options", json=changed)
+        assert answer.json() == {"without_effect": ["sd_vae", "eta_ddim"]}
         assert client.get(f"{V1}/options").json()["sd_model_checkpoint"] == PLAIN
         assert json.loads(painted(studio, prompt="")["info"])["sd_model_name"] == PLAIN
         assert refused(studio, "options", sd_model_checkpoint="none")["error"] == "model_not_found"
