@@ -10,7 +10,7 @@ import redis
 from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from app.core.errors import AtelierError
 from app.core.schemas import Schema
@@ -18,6 +18,7 @@ from app.core.store import StoreError
 from app.deps import ServicesDep
 from app.http.exception_handlers import on_invalid, on_own, on_redis, on_store
 from app.http.openapi_examples import Replies, errors
+from app.http.openapi_schemas import portable
 
 
 class DialectError(Schema):
@@ -27,6 +28,12 @@ class DialectError(Schema):
     detail: str = Field(description="What is wrong.")
     body: str = Field(description="The field that is wrong, if one is.")
     errors: str = Field(description="The same as `detail`.")
+
+
+def body_of(kind: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Returns what the document says of a body that the route reads itself."""
+    content = {"schema": portable(kind.model_json_schema()), "example": example}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def dialect_errors(*statuses: int) -> Replies:
