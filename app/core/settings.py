@@ -161,7 +161,6 @@ class Settings(DefaultModels):
     aliases: Aliases = Field(
         default={}, description="Other names of models, with commas, as `dall-e-3=t2i-emoji`."
     )
-
     sdapi: bool = Field(
         default=False, description="Whether to serve AUTOMATIC1111's API under /sdapi/v1."
     )

@@ -6,6 +6,7 @@ from typing import Any
 from app.catalog.catalog import CatalogEntry
 from app.core.errors import NotFound
 from app.core.schemas import TERMINAL, Job
+from app.openai.images.request import picture_model
 from app.services import Services
 from models.modalities import MODALITIES
 
@@ -32,7 +33,7 @@ class CallerState:
         return self.services.catalog.find(self.services.settings.default_model("text-to-image"))
 
     async def choose(self, title: str) -> None:
-        """Keeps a model's choice. Raises NotFound, or Unprocessable as `picture_model`."""
+        """Keeps a model's choice. Raises NotFound, as `model_of_title`."""
         entry = picture_model(self.services, title)
         await self._keep("model", entry.id)
 
@@ -59,25 +60,19 @@ class CallerState:
             await pipe.execute()
 
 
-def title_of(entry: CatalogEntry) -> str:
-    """Returns how a model is listed. Clients send it back to choose the model."""
-    return entry.id
-
-
 def picture_models(services: Services) -> list[CatalogEntry]:
     """Returns the models of pictures, those that read a prompt first."""
     entries = [x for _, x in services.catalog.of() if MODALITIES[x.family.modality].has_pictures]
     return sorted(entries, key=lambda entry: (entry.family.modality != "text-to-image", entry.id))
 
 
-def picture_model(services: Services, title: str) -> CatalogEntry:
+def model_of_title(services: Services, title: str) -> CatalogEntry:
     """Returns the model of a title, an id, an alias or a hash. Raises NotFound."""
     for entry in picture_models(services):
         short = entry.sha256[:10]
         if title in (entry.id, short, entry.sha256, f"{entry.id} [{short}]"):
             return entry
-    entry = services.catalog.find(title)
-    if not MODALITIES[entry.family.modality].has_pictures:
-        message = f"{title[:100]} makes {entry.family.modality}, not pictures"
-        raise NotFound(message, code="model_not_found", param="sd_model_checkpoint")
-    return entry
+    try:
+        return picture_model(services.catalog, title)
+    except NotFound as error:
+        raise NotFound(error.message, code=error.code, param="sd_model_checkpoint") from None

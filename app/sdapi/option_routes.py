@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.core.errors import Unprocessable
 from app.deps import ServicesDep, get_catalog
 from app.http.body_parsing import read_json
-from app.sdapi.caller_state import CallerState, picture_models, title_of
+from app.sdapi.caller_state import CallerState, picture_models
 from app.sdapi.route import CallerDep, DialectRoute, body_of, dialect_errors
 from app.sdapi.sampler_names import NAMES, name_of
 
@@ -88,7 +88,7 @@ async def list_sd_models(services: ServicesDep, caller: CallerDep) -> Response:
     return JSONResponse(
         [
             {
-                "title": title_of(entry),
+                "title": entry.id,
                 "model_name": entry.id,
                 "hash": entry.sha256[:10],
                 "sha256": entry.sha256,

@@ -20,7 +20,7 @@ from app.openai.parsing import read_as
 from app.operations.retries import submit_registered
 from app.operations.submit import Submitter
 from app.sdapi import option_routes
-from app.sdapi.caller_state import CallerState, picture_model
+from app.sdapi.caller_state import CallerState, model_of_title
 from app.sdapi.pictures import THEIRS as OWN_TEXT
 from app.sdapi.pictures import decoded, facts_of, inverted, texts_of
 from app.sdapi.progress import progress_of
@@ -128,7 +128,7 @@ async def _generate(
     await get_catalog(services)
     state = CallerState(services, owner)
     title = chosen_title(asked)
-    entry = picture_model(services, title) if title else await state.entry()
+    entry = model_of_title(services, title) if title else await state.entry()
     files: dict[str, str] = {}
     for name, data in pictures.items():
         param = "init_images" if name == "init_image" else name

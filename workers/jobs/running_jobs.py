@@ -27,13 +27,8 @@ from workers.queue_client import Claim, Share
 
 log = logging.getLogger("atelier.worker")
 
-ENVELOPE = {
-    "n",
-    "seed",
-    "output_format",
-    "output_size",
-    "grid",
-}  # of a request; the rest is its family's
+ENVELOPE = {"n", "seed", "output_format", "output_size", "grid"}
+"""Fields of any request; the rest is its family's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"width": 9999, "height": 9999}, "width", "9999x9999"),
     ({"seed": 2**60}, "seed", "seed must be"),
     ({"prompt": 3}, "prompt", "must be a string"),
-    ({"override_settings": {"sd_model_checkpoint": "none"}}, "model", "none"),
+    ({"override_settings": {"sd_model_checkpoint": "none"}}, "sd_model_checkpoint", "none"),
     (
         {"override_settings": {"sd_model_checkpoint": 3}},
         "override_settings.sd_model_checkpoint",
