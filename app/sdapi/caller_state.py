@@ -34,7 +34,7 @@ class CallerState:
 
     async def choose(self, title: str) -> None:
         """Keeps a model's choice. Raises NotFound, as `model_of_title`."""
-        entry = picture_model(self.services, title)
+        entry = model_of_title(self.services, title)
         await self._keep("model", entry.id)
 
     async def begin(self, job: Job) -> None:
