@@ -14,8 +14,9 @@ Laws:
 4. A step should cost a millisecond or more; a fast autoregressive family advances many samples.
 5. Cancel is `flow.close()`; `with` blocks give back what they hold.
 6. Padding, dtype, device and memory format belong to `run_together`, never to a flow.
-7. A slot is zeroed when taken, slot 0 is scratch for padding rows, and a family declares how many
-   items it can hold, so that a flow never waits for a slot.
+7. A flow depends on no flow before it: a slot is zeroed when taken, but for what the flow would
+   write there, bit for bit, and for places that nothing reads. Slot 0 is scratch for padding rows.
+   A family declares how many items it can hold, so that a flow never waits for a slot.
 8. An artifact that is not finite fails its own flow.
 9. Only out-of-memory and ordinary errors are split row by row; a lost device ends the process.
 """

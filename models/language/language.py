@@ -13,13 +13,14 @@ from models.checkpoint.configs import LanguageNet
 from models.checkpoint.weights import Checkpoint
 from models.engine.batching import BatchedFn, Placement
 from models.engine.flow import NOTHING, Inputs
-from models.engine.slots import SCRATCH, Slots
+from models.engine.slots import SCRATCH
 from models.language.backends.precision import precisions_of
 from models.language.backends.selection import draw_of, net_of, slots_of, weight_bytes
 from models.language.poems.constraint import PoemConstraint
 from models.language.poems.dictionary import DictionaryMissing, english
 from models.language.poems.lexicon import Lexicon, spelling_of
 from models.language.poems.writer import PoemWriter, expected_steps
+from models.language.prefix_slots import PrefixSlots
 from models.language.prompts import asking_for_a_title, text_of, turns_of
 from models.language.sampling import Choice, choose, sampling_row
 from models.language.sequence import LanguageRuntime, TokenSequence
@@ -60,7 +61,7 @@ class Language:
         net.allocate(self.max_items)
         size = (self.max_items + 1, net.vocabulary)
         self._seen = torch.zeros(size, dtype=torch.bool, device=placement.device)
-        self.slots = Slots(*net.caches, self._seen)
+        self.slots = PrefixSlots(net, self.max_items)
         self._draw = draw_of(net.vocabulary, placement)
         at = (torch.tensor(0), torch.tensor(SCRATCH), net.bucket(net.chunk))
         chunk, draws = (
@@ -103,9 +104,12 @@ class Language:
         form = params.form_request
         poem = None if form is None else self._poem(form, most)
         steps = most if form is None else expected_steps(form)
-        steps += -(-len(prompt) // self.runtime.net.chunk)
-        with self.slots.take() as slot:
-            page = TokenSequence(self.runtime, slot, steps)
+        chunks = -(-(len(prompt) - 1) // self.runtime.net.chunk)
+        with self.slots.take(prompt, params.owner) as slot:
+            self._seen[slot.number] = False
+            self._seen[slot.number, slot.tokens] = True
+            left = -(-(len(prompt) - 1 - len(slot.tokens)) // self.runtime.net.chunk)
+            page = TokenSequence(self.runtime, slot, steps + chunks, chunks - left)
             how = params.model_copy(update={"max_tokens": most})
             if poem is None:
                 written = await page.write(prompt, how, rng)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any, Literal
 
 import torch
@@ -13,6 +12,7 @@ from models.engine.batching import BatchedFn
 from models.engine.flow import Step
 from models.language.backends.selection import Net
 from models.language.detokenizer import Detokenizer
+from models.language.prefix_slots import TextSlot
 from models.language.sampling import Choice, sampling_row
 from models.language.tokenizer import TextTokens
 from models.params.text import LanguageParams
@@ -88,10 +88,11 @@ def _chance(tokenizer: TextTokens, token: int, logprob: float) -> Chance:
 class TokenSequence:
     """What a slot holds of a job's text, and how far the job is."""
 
-    def __init__(self, runtime: LanguageRuntime, slot: int, steps: int) -> None:
-        self._runtime, self._slot, self._steps = runtime, torch.tensor(slot), steps
-        self._tokens: list[int] = []
-        self._step = 0
+    def __init__(self, runtime: LanguageRuntime, slot: TextSlot, steps: int, done: int = 0) -> None:
+        """`done` of so many `steps` need not be run: the slot has what they would write."""
+        self._runtime, self._slot, self._steps = runtime, slot, steps
+        self._number = torch.tensor(slot.number)
+        self._step = done
         self._unsaid: str | None = None  # text that goes out with the next step
 
     async def write(
@@ -119,30 +120,30 @@ class TokenSequence:
     async def draw(self, last: int, draws: Tensor, bias: Tensor | None = None) -> Choice:
         """A token after `last`, which the slot gets; `draws` is a sampling row, and `bias` (V,) is
         added to the logits."""
-        at = self._at(len(self._tokens), 1)
+        at = self._at(len(self._slot.tokens), 1)
         row = (torch.tensor(last), *at, draws, self._runtime.no_bias if bias is None else bias)
         choice = await Step(self._runtime.next, row, self._progress(), delta=self._said())
-        self._tokens.append(last)
+        self._slot.tokens.append(last)
         return choice
 
     async def read(self, tokens: Sequence[int]) -> None:
         """Have just these in the slot; what it holds of them already is kept."""
-        size = self._runtime.net.chunk
-        pairs = zip(self._tokens, tokens, strict=False)
-        start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        slot, size = self._slot, self._runtime.net.chunk
+        start = slot.shared(tokens)
+        slot.truncate(start)
         for begin in range(start, len(tokens), size):
-            chunk = list(tokens[begin : begin + size])
-            chunk += chunk[-1:] * (size - len(chunk))  # written over by what follows
+            new = list(tokens[begin : begin + size])
+            chunk = new + new[-1:] * (size - len(new))  # written over by what follows
             row = (torch.tensor(chunk), *self._at(begin, size))
             await Step(self._runtime.prefill, row, self._progress(), delta=self._said())
-        self._tokens = list(tokens)
+            slot.extend(new, size)
 
     def say(self, piece: str) -> None:
         """Sends a piece of text with the next step."""
         self._unsaid = (self._unsaid or "") + piece or None
 
     def _at(self, position: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.tensor(position), self._slot, self._runtime.net.bucket(position + count)
+        return torch.tensor(position), self._number, self._runtime.net.bucket(position + count)
 
     def _said(self) -> str | None:
         said, self._unsaid = self._unsaid, None

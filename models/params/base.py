@@ -5,13 +5,14 @@ prior) `families.lacks` tells by its header, and the API then knows no such fiel
 """
 
 import hashlib
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    PrivateAttr,
     ValidationInfo,
     field_validator,
 )
@@ -60,6 +61,7 @@ class Params(BaseModel):
     """Fields that take Latin letters alone, if the checkpoint writes no language of others."""
     label_reader: ClassVar[LabelReader | None] = None
     """What reads a label from other texts than its name, if anything does."""
+    _owner: str = PrivateAttr("")
 
     @field_validator("*")
     @classmethod
@@ -77,6 +79,17 @@ class Params(BaseModel):
         resolved = handler.resolve_ref_schema(schema)
         resolved |= forbid(resolved, cls.conflicts)
         return schema
+
+    @property
+    def owner(self) -> str:
+        """Who asks, which is no part of what is asked: a worker sets it."""
+        return self._owner
+
+    def owned_by(self, owner: str) -> Self:
+        """The same request, of an owner."""
+        copy = self.model_copy()
+        copy._owner = owner
+        return copy
 
     @property
     def rows(self) -> int:

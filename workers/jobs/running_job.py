@@ -133,7 +133,8 @@ class RunningJob:
     def flow(self, index: int) -> Flow:
         """A new flow of an item. It may raise whatever its family raises."""
         rng = seeded(item_seed(self.seed, index))
-        return self.model.family.generate(self.params, rng, self.inputs or NOTHING)
+        params = self.params.owned_by(self.owner)
+        return self.model.family.generate(params, rng, self.inputs or NOTHING)
 
     def facts(self, seed: int) -> Facts:
         """What makes a file, in params that its checkpoint takes: posted again, they repeat it."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.engine.batching import Placement
-from models.kernels.simd import padded
+from models.kernels.simd import LANES, padded
 from models.kernels.threads import ThreadTeam
 from models.language.backends.llama_numba import LlamaScratch, run, scratch_for, speak
 from models.language.backends.llama_weights import PackedLlama, Shape, check, pack
@@ -46,6 +46,21 @@ class LlamaNet:
     def bucket(self, until: int) -> Tensor:
         """Nothing: a row attends over just what is there."""
         return torch.empty(0, dtype=torch.int64)
+
+    def reusable(self, shared: int, prefilled: int) -> int:
+        """All: a token's keys and values have the same bits alone and in any chunk."""
+        return shared
+
+    def reuse(self, source: int, slot: int, count: int) -> None:
+        """Nothing is zeroed: a row reads no place beyond its own, whatever stands there."""
+        if source == slot or not count:
+            return
+        keys, values = self.caches
+        _, _, flat = self._cache
+        blocks = padded(count) * flat // self._places
+        keys[slot, :, :, :blocks] = keys[source, :, :, :blocks]
+        parted = values.view(*values.shape[:3], -1, self._places, LANES)
+        parted[slot, :, :, :, :count] = parted[source, :, :, :, :count]
 
     def prefill(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
         places = start[:, None] + torch.arange(tokens.shape[1])

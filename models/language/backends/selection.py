@@ -12,6 +12,7 @@ from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint
 from models.engine.batching import Placement
 from models.language.backends.precision import PRECISIONS
+from models.language.prefix_slots import ReusableCache
 from models.language.sampling import Draw, drawn
 from models.language.tokenizer import TENSOR
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 MOST_SLOTS, ROOM = 16, 2**30  # slots, and bytes that their caches take together, at most
 
 
-class Net(Protocol):
+class Net(ReusableCache, Protocol):
     """Turns tokens into logits, over the caches of its slots."""
 
     context: int  # tokens of a text, at most

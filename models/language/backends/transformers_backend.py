@@ -90,6 +90,17 @@ class CausalNet:
             length *= 2
         return torch.arange(min(length, self.places))
 
+    def reusable(self, shared: int, prefilled: int) -> int:
+        """Whole chunks: a token that was read in another chunk, or drawn, may have other bits."""
+        return min(shared, prefilled) // self.chunk * self.chunk
+
+    def reuse(self, source: int, slot: int, count: int) -> None:
+        """The rest is zeroed: places that are masked are multiplied all the same."""
+        for cache in self.caches:
+            if source != slot:
+                cache[slot, :, :count] = cache[source, :, :count]
+            cache[slot, :, count:].zero_()
+
     def prefill(self, tokens: Tensor, start: Tensor, slot: Tensor, bucket: Tensor) -> None:
         """Write what becomes of tokens (B, C), which begin at `start` (B,), into slots (B,)."""
         places = start[:, None] + torch.arange(tokens.shape[1], device=tokens.device)

@@ -98,7 +98,7 @@ def test_it_writes_what_transformers_writes(
 def test_cached_logits_are_those_of_the_whole_text(peer: Any, family: Language) -> None:
     tokens = family.runtime.tokenizer.of_text("a heron in the rain ate the eel then an ant. " * 4)
     with torch.inference_mode(), family.slots.take() as slot:
-        net, at = family.runtime.net, torch.tensor([slot])
+        net, at = family.runtime.net, torch.tensor([slot.number])
         whole = peer(torch.tensor([tokens])).logits[0]
         begun = len(tokens) - len(tokens) % net.chunk - net.chunk
         for start in range(0, begun, net.chunk):
@@ -142,6 +142,7 @@ def test_a_hundred_requests_that_come_and_go_leave_every_slot_free(family: Langu
 
 def test_a_slot_keeps_nothing_for_the_next(family: Language) -> None:
     before = text_of(family, **PARAMS[4])
+    family.slots.forget()
     for cache in family.runtime.net.caches:
         cache.fill_(torch.nan)
     again = text_of(family, **PARAMS[4])

@@ -336,3 +336,21 @@ def test_who_has_more_than_its_share_begins_nothing_until_others_have_theirs(
     assert loop.runs.items_of(loop.model.entry.sha256) < 8, "a seat is free for others"
     loop.submit("short", owner="other")
     assert loop.active()["short"] == 1
+
+
+def test_a_prompt_that_another_owner_sent_is_read_again(tmp_path: Path) -> None:
+    """How soon its answer came would tell an owner what another has asked."""
+    loop = Floor(tiny_checkpoint(tmp_path, "language"))
+    request = {"kind": "completion", "text": "the hen " * 20, "max_tokens": 1}
+
+    def steps(job: str, owner: str) -> int:
+        loop.submit(job, owner=owner, output_format="txt", **request)
+        ticks = 0
+        while loop.runs.running:
+            loop.runs.sort(loop.engine.tick())
+            ticks += 1
+        return ticks
+
+    afresh, again, other = steps("a", "ann"), steps("b", "ann"), steps("c", "bob")
+    assert again == 1
+    assert other == afresh > 1

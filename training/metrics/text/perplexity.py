@@ -29,7 +29,7 @@ def perplexity_of_read(model: Language, windows: Sequence[Sequence[int]]) -> flo
     """
     net, total, count = model.runtime.net, 0.0, 0
     with torch.inference_mode(), model.slots.take() as slot:
-        slots = torch.tensor([slot])
+        slots = torch.tensor([slot.number])
         for window in windows:
             row = torch.tensor(window)
             for index, token in enumerate(row[:-1]):
