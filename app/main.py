@@ -29,6 +29,7 @@ from app.openapi import Api
 from app.queue.connections import check_credentials
 from app.routes import artifacts, health, jobs, models
 from app.routes.generate import generate_router
+from app.sdapi import option_routes as sdapi_options
 from app.sdapi import routes as sdapi
 from app.services import Services
 
@@ -52,6 +53,7 @@ ROUTERS = (
     mcp.router,
     health.router,
 )
+SDAPI_ROUTERS = (sdapi.router, sdapi_options.outside)
 
 
 def create_app(settings: Settings) -> Api:
@@ -78,7 +80,7 @@ def create_app(settings: Settings) -> Api:
     app.state.services = services
     app.state.mcp = endpoint
     app.include_router(generate_router())
-    for router in (*ROUTERS, *([sdapi.router] if settings.sdapi else [])):
+    for router in (*ROUTERS, *(SDAPI_ROUTERS if settings.sdapi else ())):
         app.include_router(router)
     exception_handlers.install(app)
     _surround(app, services)

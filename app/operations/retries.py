@@ -1,6 +1,7 @@
 """Who waits for the answer to a request, so that a retry gets the job of its first try.
 
 OpenAI's clients send no idempotency key; they count their tries in `x-stainless-retry-count`.
+AUTOMATIC1111's send neither.
 
 1. A request without a key of its own gets a token before its job is made, and its job is submitted
    with that token as its key. A note in Redis, by owner, path and body, counts who waits on which.
@@ -10,7 +11,10 @@ OpenAI's clients send no idempotency key; they count their tries in `x-stainless
 4. A client that leaves has `GRACE` to come back, but for one that has read the beginning of its
    answer: then it doesn't try again. Then its job, which nobody knows of, is canceled.
 5. Who has sent an idempotency key knows how to come back, so the job goes on.
-6. Where the server gave no answer to a submission, the token stays for the next try: the retry of
+6. On routes whose clients don't count, any request may be a retry: it gets the token of a client
+   that has left, as long as that client's grace lasts and its job has neither failed nor been
+   canceled. What two clients wait for at the same time is two jobs.
+7. Where the server gave no answer to a submission, the token stays for the next try: the retry of
    a stock client finds it by the note, and any other by `Unresolved`.
 
 The server can't see that the last bytes of an answer never arrived; only that a client has left
@@ -34,6 +38,7 @@ from app.queue.jobs import Accepted, Idempotency, Token, hash_body
 log = logging.getLogger("atelier.jobs")
 
 RETRY_COUNT = "x-stainless-retry-count"
+LOST = ("failed", "canceling", "canceled")  # jobs that a request that may be a retry does not get
 GRACE = 15.0  # seconds; those clients wait at most 8 before they try again
 KEEP = 86_400  # seconds that a note outlives its last request, as idempotency keys do
 
@@ -91,10 +96,13 @@ class Registration:
         return await self.submitter.queue.run_script("resolve", self.note, self.token, key, flag)
 
 
-async def register(submitter: Submitter, body: dict[str, Any], number: int = 0) -> Registration:
+async def register(
+    submitter: Submitter, body: dict[str, Any], number: int = 0, uncounted: bool = False
+) -> Registration:
     """Note that a request waits; of one that makes several jobs, for one of them.
 
-    Raises Unprocessable for an Idempotency-Key that can't be one.
+    `uncounted` says that the route's clients don't count their tries (rule 6). Raises Unprocessable
+    for an Idempotency-Key that can't be one.
     """
     request, owner, queue = submitter.request, submitter.owner, submitter.queue
     own = client_key(request, owner, body, number)
@@ -102,7 +110,7 @@ async def register(submitter: Submitter, body: dict[str, Any], number: int = 0) 
         return Registration(submitter, own, "", None, 0.0)
     path, count = route_path(request.scope), request.headers.get(RETRY_COUNT)
     path += f"\n{number}" if number else ""
-    retry = "0" if count in (None, "0") else "1"
+    retry = "?" if uncounted and count is None else "0" if count in (None, "0") else "1"
     note = f"atelier:attended:{owner}:{path}:{hash_body(body)}"
     earlier = queue.unresolved.take(note)
     fresh = earlier or f"{time.time_ns():020d}-{secrets.token_hex(8)}"
@@ -117,16 +125,26 @@ async def register(submitter: Submitter, body: dict[str, Any], number: int = 0) 
     first = token == fresh and not earlier
     own = Idempotency.of(owner, path, token, body)
     own = replace(own, token=Token(token, note, first))
-    return Registration(submitter, own, note, token, 0.0 if count is None else GRACE)
+    returns = uncounted or count is not None
+    return Registration(submitter, own, note, token, GRACE if returns else 0.0)
 
 
 async def submit_registered(
-    submitter: Submitter, job_request: JobRequest, body: dict[str, Any], number: int = 0
+    submitter: Submitter,
+    job_request: JobRequest,
+    body: dict[str, Any],
+    number: int = 0,
+    uncounted: bool = False,
 ) -> tuple[Accepted, Registration]:
     """Registers a request and accepts its job; a refusal is its answer."""
-    registration = await register(submitter, body, number)
-    try:
-        return await submitter.accept(job_request, registration.idempotency), registration
-    except AtelierError:
-        await registration.answered()
-        raise
+    while True:
+        registration = await register(submitter, body, number, uncounted)
+        try:
+            accepted = await submitter.accept(job_request, registration.idempotency)
+        except AtelierError:
+            await registration.answered()
+            raise
+        lost = uncounted and registration.token and accepted.replayed
+        if not (lost and accepted.job.status in LOST):
+            return accepted, registration
+        await registration.answered()  # the next turn makes a job of its own

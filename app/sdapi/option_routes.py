@@ -14,6 +14,8 @@ from app.sdapi.route import CallerDep, DialectRoute, body_of, dialect_errors
 from app.sdapi.sampler_names import NAMES, name_of
 
 router = APIRouter(route_class=DialectRoute)
+outside = APIRouter(tags=["sdapi"], route_class=DialectRoute)
+"""What clients ask of the web UI itself, whose paths don't begin with `/sdapi/v1`."""
 
 EMPTY_LISTS = (
     "embeddings",
@@ -98,6 +100,16 @@ async def list_sd_models(services: ServicesDep, caller: CallerDep) -> Response:
             for entry in picture_models(services)
         ]
     )
+
+
+@outside.get(
+    "/queue/status", summary="Whether the web UI is there", responses=dialect_errors(401, 503)
+)
+async def get_queue_status(services: ServicesDep, caller: CallerDep) -> Response:
+    """What Krita's plugins ask first. `queue_size` is 1 while the last job of this key runs."""
+    job = await CallerState(services, caller).job()
+    size = 0 if job is None else 1
+    return JSONResponse({"msg": "estimation", "queue_size": size, "queue_eta": 0})
 
 
 @router.post("/refresh-checkpoints", summary="Does nothing", responses=dialect_errors(401))

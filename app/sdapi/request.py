@@ -34,7 +34,6 @@ THEIRS = {
 }
 """What the web UI calls some fields of the models here."""
 INERT: Mapping[str, tuple[Any, ...]] = {
-    "enable_hr": (False,),
     "firstphase_height": (0,),
     "firstphase_width": (0,),
     "refiner_checkpoint": ("",),
@@ -85,6 +84,12 @@ class Txt2ImgRequest(BaseModel):
     n_iter: Whole = Field(1, description="With `batch_size`.")
     sampler_name: str | None = Field(None, description="A name that `samplers` lists.")
     sampler_index: str | None = Field(None, description="The same, of old clients.")
+    enable_hr: bool | None = Field(
+        False, description="Makes the picture as large as the fields `hr_...` say, in one pass."
+    )
+    hr_scale: float | None = Field(2.0, gt=0, le=100, description="Times `width` and `height`.")
+    hr_resize_x: Whole = Field(0, description="The width instead of `hr_scale`; 0 for none.")
+    hr_resize_y: Whole = Field(0, description="The height instead of `hr_scale`; 0 for none.")
     override_settings: dict[str, Any] | None = Field(
         None, description="`sd_model_checkpoint` chooses the model of this request."
     )
@@ -175,6 +180,8 @@ def translated(
 
 def _refuse_what_has_no_counterpart(asked: Txt2ImgRequest) -> None:
     extra = asked.model_extra or {}
+    if asked.enable_hr and isinstance(asked, Img2ImgRequest):
+        raise Unprocessable("enable_hr is of txt2img: leave it out", param="enable_hr")
     for name, values in INERT.items():
         value = extra.get(name)
         if value is not None and value not in values:
@@ -222,9 +229,25 @@ def _count(asked: Txt2ImgRequest) -> int:
 
 
 def _size(asked: Txt2ImgRequest) -> str | None:
-    if asked.width is None and asked.height is None:
+    """Returns the size of the picture, which is that of the second pass where one is asked for."""
+    if asked.width is None and asked.height is None and not asked.enable_hr:
         return None
     for name, value in (("width", asked.width), ("height", asked.height)):
         if value is None or value < 1:
             raise Unprocessable(f"{name} must be at least 1, beside the other side", param=name)
-    return f"{int(asked.width or 0)}x{int(asked.height or 0)}"
+    width, height = int(asked.width or 0), int(asked.height or 0)
+    if asked.enable_hr:
+        width, height = _enlarged(asked, width, height)
+    return f"{width}x{height}"
+
+
+def _enlarged(asked: Txt2ImgRequest, width: int, height: int) -> tuple[int, int]:
+    """Returns the size that hires fix ends with: one side of two keeps the proportions."""
+    wide, high = int(asked.hr_resize_x or 0), int(asked.hr_resize_y or 0)
+    for name, side in (("hr_resize_x", wide), ("hr_resize_y", high)):
+        if side < 0:
+            raise Unprocessable(f"{name} must be at least 0", param=name)
+    if wide or high:
+        return wide or round(width * high / height) or 1, high or round(height * wide / width) or 1
+    scale = asked.hr_scale or 2.0
+    return int(width * scale) or 1, int(height * scale) or 1

@@ -77,7 +77,8 @@ async def txt2img(
 ) -> Response:
     """Makes `batch_size` times `n_iter` pictures and answers when they are there.
 
-    A client that leaves has its job canceled, unless it sent an `Idempotency-Key`.
+    A client that leaves has its job canceled after 15 seconds, unless it sends the same request
+    again before, or sent an `Idempotency-Key`.
     """
     body, text = await read_json(request)
     asked = read_txt2img(text)
@@ -141,7 +142,10 @@ async def _generate(
             raise Unprocessable(f"{param} must be a picture", param=param) from None
     request_here = translated(services, asked, entry, files)
     submitter = Submitter.of(request, owner, services)
-    accepted, registration = await submit_registered(submitter, request_here.job_request, body)
+    whole_body = {"model": entry.id, "request": body}  # the chosen model is not in the body
+    accepted, registration = await submit_registered(
+        submitter, request_here.job_request, whole_body, uncounted=True
+    )
     await state.begin(accepted.job)
 
     async def reply_to(job: Job) -> Response:

@@ -1,9 +1,12 @@
-"""Requests as Open WebUI and LibreChat send them, with the two settings of docs/clients.md.
+"""Requests as front ends send them, with the settings of docs/clients.md.
 
 Read in a public archive of their sources, by commit: Open WebUI's routers/images.py at 02530d501461
 and routers/tasks.py at 074d48839d00; LibreChat's structured/OpenAIImageTools.js and
 endpoints/openai/llm.ts, whose fields langchain's ChatOpenAI sends, at 00b3bc32f0f5; and its
-structured/DALLE3.js, in the version that asks for `dall-e-3` by itself.
+structured/DALLE3.js, in the version that asks for `dall-e-3` by itself. SillyTavern's
+src/endpoints/stable-diffusion.js at 02903fdd3ad3, and its public/scripts/extensions/
+stable-diffusion/index.js at ba6f7b7a98cf; cyanic-sd-krita's sdapi_v1.py, widgets and pages at
+5678aa1bc6f2.
 """
 
 import base64
@@ -29,7 +32,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def front_end(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("front_end")
-    settings = {"aliases": ALIASES, "sizes": "nearest"}
+    settings = {"aliases": ALIASES, "sizes": "nearest", "sdapi": "true"}
     with a_studio(redis_server, folder, FAMILIES, **settings) as running:
         yield running
 
@@ -144,3 +147,140 @@ def test_librechat_chats(api: httpx.Client) -> None:
     chunks = chunks_of(api.post("/text/v1/chat/completions", json=body, headers=KEY))
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
     assert chunks[-1]["usage"]["total_tokens"] > 0
+
+
+def web_ui(api: httpx.Client, path: str, body: dict[str, Any] | None = None, user: str = "") -> Any:
+    """The answer to a request of a client of AUTOMATIC1111's, which sends Basic authentication."""
+    headers = {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}".strip()}
+    method = "GET" if body is None else "POST"
+    answer = api.request(method, path, json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_open_webui_asks_the_web_ui(api: httpx.Client) -> None:
+    """It reads the options, posts them back with another model, and asks with four fields."""
+    models = web_ui(api, "/sdapi/v1/sd-models")
+    assert [models[0]["title"], models[0]["model_name"]] == [PAINTER, PAINTER]
+    options = web_ui(api, "/sdapi/v1/options")
+    try:
+        web_ui(api, "/sdapi/v1/options", {**options, "sd_model_checkpoint": "plain"})
+        assert web_ui(api, "/sdapi/v1/options")["sd_model_checkpoint"] == "plain"
+    finally:
+        web_ui(api, "/sdapi/v1/options", {**options, "sd_model_checkpoint": PAINTER})
+    body = {"prompt": "a dog", "batch_size": 1, "width": 512, "height": 512, "steps": 5}
+    answer = web_ui(api, "/sdapi/v1/txt2img", {**body, "negative_prompt": "a cat"})
+    assert opened(answer["images"][0]).size == (512, 512)
+    assert json.loads(answer["info"])["notes"]
+
+
+SILLY_TAVERN: dict[str, Any] = {
+    "url": "http://localhost:7860",
+    "auth": "me:none",
+    "prompt": "a dog",
+    "negative_prompt": "lowres, bad anatomy",
+    "sampler_name": "DDIM",
+    "scheduler": "normal",
+    "steps": 20,
+    "cfg_scale": 7,
+    "width": 512,
+    "height": 512,
+    "restore_faces": False,
+    "enable_hr": False,
+    "hr_upscaler": "Latent",
+    "hr_scale": 2,
+    "denoising_strength": 0.7,
+    "hr_second_pass_steps": 0,
+    "override_settings": {"CLIP_stop_at_last_layers": 1},
+    "override_settings_restore_afterwards": True,
+    "clip_skip": 1,
+    "save_images": True,
+    "send_images": True,
+    "do_not_save_grid": False,
+    "do_not_save_samples": False,
+}
+"""With the settings that it comes with."""
+
+
+@pytest.mark.parametrize("enlarged", [False, True])
+def test_sillytavern_asks_for_pictures(api: httpx.Client, enlarged: bool) -> None:
+    for name in ("upscalers", "latent-upscale-modes", "samplers", "schedulers", "sd-models"):
+        for entry in web_ui(api, f"/sdapi/v1/{name}", user="me:none"):
+            assert entry["title" if name == "sd-models" else "name"]
+    assert web_ui(api, "/sdapi/v1/sd-vae") == []
+    chosen = {"sd_model_checkpoint": PAINTER}
+    assert web_ui(api, "/sdapi/v1/options", chosen, "me:none") == {}
+    progress = web_ui(api, "/sdapi/v1/progress", user="me:none")
+    assert (progress["progress"], progress["state"]["job_count"]) == (0, 0)
+    body = {**SILLY_TAVERN, "enable_hr": enlarged}
+    answer = web_ui(api, "/sdapi/v1/txt2img", body, "me:none")
+    side = 1024 if enlarged else 512
+    assert opened(answer["images"][0]).size == (side, side)
+    assert {"clip_skip", "hr_upscaler"} <= set(json.loads(answer["info"])["without_effect"])
+    assert web_ui(api, "/sdapi/v1/interrupt", {}, "me:none") == {}
+
+
+KRITA: dict[str, Any] = {
+    "prompt": "a dog",
+    "negative_prompt": "",
+    "seed": -1,
+    "subseed": -1,
+    "subseed_strength": 0.0,
+    "cfg_scale": 7,
+    "batch_size": 1,
+    "n_iter": 1,
+    "steps": 20,
+    "override_settings_restore_afterwards": False,
+}
+"""What cyanic-sd-krita sends with every request, with the settings that it comes with."""
+
+
+def test_krita_connects(api: httpx.Client) -> None:
+    assert web_ui(api, "/queue/status") is not None
+    lists = ("sd-vae", "face-restorers", "prompt-styles", "loras", "hypernetworks")
+    assert all(web_ui(api, f"/sdapi/v1/{name}") == [] for name in lists)
+    assert set(web_ui(api, "/sdapi/v1/scripts")) == {"txt2img", "img2img"}
+    assert web_ui(api, "/sdapi/v1/embeddings")["loaded"] == {}
+    state = web_ui(api, "/sdapi/v1/progress")["state"]
+    assert not state["skipped"]
+    assert not state["interrupted"]
+
+
+def test_krita_paints(api: httpx.Client) -> None:
+    options = web_ui(api, "/sdapi/v1/options")
+    sampler = web_ui(api, "/sdapi/v1/samplers")[0]["name"]
+    override = {"sd_model_checkpoint": options["sd_model_checkpoint"], "sd_vae": options["sd_vae"]}
+    body = {**KRITA, "override_settings": override, "sampler_name": sampler}
+    answer = web_ui(api, "/sdapi/v1/txt2img", {**body, "width": 768, "height": 512})
+    assert opened(answer["images"][0]).size == (768, 512)
+    assert (answer["parameters"]["batch_size"], answer["parameters"]["n_iter"]) == (1, 1)
+    assert json.loads(answer["info"])["all_seeds"]
+
+
+def test_krita_enlarges_for_a_large_canvas(api: httpx.Client) -> None:
+    """Above 768 pixels it asks for a first pass, and for the canvas's own size after it."""
+    large = {"enable_hr": True, "hr_upscaler": "Latent", "hr_second_pass_steps": 0}
+    large |= {"denoising_strength": 0.7, "width": 682, "height": 512}
+    body = {**KRITA, **large, "hr_resize_x": 1200, "hr_resize_y": 900}
+    answer = web_ui(api, "/sdapi/v1/txt2img", body)
+    assert opened(answer["images"][0]).size == (1200, 900)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_krita_varies_and_repaints_a_selection(api: httpx.Client, masked: bool) -> None:
+    """The files have the selection's size, and the fields the size of 512 at least."""
+    picture, mask = io.BytesIO(), io.BytesIO()
+    Image.new("RGBA", (300, 200), (200, 30, 30, 255)).save(picture, "PNG")
+    area = Image.new("RGBA", (300, 200), (0, 0, 0, 255))
+    area.paste((255, 255, 255, 255), (0, 0, 150, 200))
+    area.save(mask, "PNG")
+    body = {**KRITA, "width": 768, "height": 512, "denoising_strength": 0.7}
+    body["override_settings"] = {"img2img_color_correction": False}
+    body["init_images"] = [base64.b64encode(picture.getvalue()).decode()]
+    if masked:
+        body["mask"] = base64.b64encode(mask.getvalue()).decode()
+        body |= {"mask_blur": 4, "inpainting_mask_invert": 0, "inpainting_fill": 1}
+        body |= {"inpaint_full_res": 0, "inpaint_full_res_padding": 32}
+    answer = web_ui(api, "/sdapi/v1/img2img", body)
+    assert opened(answer["images"][0]).size == (768, 512)
+    assert json.loads(answer["info"])["denoising_strength"] == 0.7

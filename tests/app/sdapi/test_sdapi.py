@@ -76,6 +76,23 @@ def test_a_size_is_that_of_the_picture(studio: Running) -> None:
     assert info["notes"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        ({}, (64, 96)),
+        ({"hr_scale": 1.5}, (48, 72)),
+        ({"hr_resize_x": 100, "hr_resize_y": 90}, (100, 90)),
+        ({"hr_resize_y": 60}, (40, 60)),
+    ],
+)
+def test_hires_fix_makes_the_larger_size(
+    studio: Running, fields: dict[str, Any], size: tuple[int, int]
+) -> None:
+    body = painted(studio, enable_hr=True, width=32, height=48, hr_upscaler="Latent", **fields)
+    assert opened(body["images"][0]).size == size
+    assert json.loads(body["info"])["without_effect"] == ["hr_upscaler"]
+
+
 def test_what_has_no_effect_is_listed(studio: Running) -> None:
     more = {"scheduler": "Karras", "save_images": True, "override_settings": {"sd_vae": "x"}}
     nothing = {"styles": [], "enable_hr": False, "restore_faces": False, "subseed_strength": 0.0}
@@ -96,7 +113,9 @@ def test_a_model_without_words_takes_a_kind(studio: Running) -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    ({"enable_hr": True}, "enable_hr", "not supported"),
+    ({"enable_hr": True}, "width", "at least 1"),
+    ({"enable_hr": True, "width": 32, "height": 32, "hr_scale": 0}, "hr_scale", ""),
+    ({"enable_hr": True, "width": 32, "height": 32, "hr_resize_x": -1}, "hr_resize_x", "least 0"),
     ({"styles": ["old"]}, "styles", "not supported"),
     ({"script_name": "x/y/z plot"}, "script_name", "not supported"),
     ({"alwayson_scripts": {"ADetailer": {"args": [True]}}}, "alwayson_scripts", "ADetailer"),
@@ -167,6 +186,7 @@ IMAGES_REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "denoising_strength",
         "",
     ),
+    ({"init_images": [GREY], "enable_hr": True}, "enable_hr", "txt2img"),
 ]
 
 
