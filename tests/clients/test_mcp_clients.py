@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from tests.app.serving import Running
 from tests.app.studio import PAINTER
 from tests.clients.installing import node_client, node_output, python_client, python_output
 
-COMMAND = str(Path(os.path.abspath(sys.executable)).with_name("atelier"))
+COMMAND = str(Path(sys.executable).absolute().with_name("atelier"))
 TOOLS = {"generate_image", "paint", "generate_video", "write"}
 TOOLS |= {"job_status", "cancel", "list_models"}
 
