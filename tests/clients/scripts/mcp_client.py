@@ -26,9 +26,9 @@ async def session_of(stack: AsyncExitStack, url: str, command: str | None) -> An
     if command:
         transport = stdio_client(parameters(url, command))
     else:
-        from mcp.client.streamable_http import streamablehttp_client
+        from mcp.client.streamable_http import streamable_http_client
 
-        transport = streamablehttp_client(f"{url}/mcp")
+        transport = streamable_http_client(f"{url}/mcp")
     reader, writer, *_ = await stack.enter_async_context(transport)
     session = await stack.enter_async_context(ClientSession(reader, writer))
     await session.initialize()
