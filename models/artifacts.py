@@ -118,7 +118,22 @@ class Text:
     notes: tuple[str, ...] = ()
 
 
-Artifact = Image | Frames | Video | Audio | Score | Text
+@dataclass(frozen=True, slots=True, eq=False)
+class Vectors:
+    """Vectors of texts, (N, D) float32 in the order of the texts, each of length 1."""
+
+    values: Tensor
+    read: int  # tokens of all texts
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.dtype != torch.float32:
+            shape = tuple(self.values.shape)
+            raise ValueError(f"vectors must be (N, D) float32, got {shape} {self.values.dtype}")
+        _check_finite(self.values)
+
+
+Artifact = Image | Frames | Video | Audio | Score | Text | Vectors
 
 
 def values_of(artifact: Artifact) -> Tensor:
@@ -134,3 +149,5 @@ def values_of(artifact: Artifact) -> Tensor:
             return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), 5)
         case Text():
             return torch.tensor(list(artifact.text.encode()), dtype=torch.uint8)
+        case Vectors():
+            return artifact.values

@@ -9,6 +9,7 @@ from models.checkpoint.header import Header
 from models.params.audio import ComposerParams, WaveNetParams
 from models.params.base import GANParams, MixtureParams, Params, VAEParams
 from models.params.diffusion import DiffusionParams, StableDiffusionParams, TextToImageParams
+from models.params.embedding import EmbeddingParams
 from models.params.text import LanguageParams
 from models.params.video import VideoDiffusionParams, VideoGANParams
 
@@ -34,6 +35,8 @@ class OutputFacts:
     """Levels of the noise schedule: at most so many steps can be asked for."""
     pitches: range | None = None
     """The notes that it can play, as MIDI numbers them."""
+    dimensions: int | None = None
+    """Numbers of a vector."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class FamilyEntry:
             rate=_whole(process.get("rate")),
             steps=_whole(process.get("steps")),
             pitches=pitches,
+            dimensions=_whole(net.get("dimensions")),
         )
 
     def lacks(self, header: Header) -> set[str]:
@@ -198,5 +202,11 @@ FAMILIES: dict[str, FamilyEntry] = {
         LanguageParams,
         "models.language.language:Language",
         weighed="models.language.backends.selection:loaded_bytes",
+    ),
+    "embedding": FamilyEntry(
+        "embedding",
+        EmbeddingParams,
+        "models.embedding.sentence_encoder:SentenceEncoder",
+        weighed="models.embedding.sentence_encoder:loaded_bytes",
     ),
 }

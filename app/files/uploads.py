@@ -57,6 +57,7 @@ SUFFIXES = {
     "video/quicktime": "mov",
     "video/webm": "webm",
     "text/plain": "txt",
+    "application/x-npy": "npy",
 }
 HEAD = 4096  # bytes at the beginning of a file that say what it is
 PATIENCE = 3.0  # seconds to wait for the sweep to finish with the same bytes

@@ -88,13 +88,14 @@ def tools_of(catalog: Catalog, settings: Settings) -> list[Tool]:
 
 def modality_of(tool: str) -> Modality | None:
     """Returns what a tool makes; None where it makes nothing."""
-    return next((row for row in MODALITIES.values() if row.tool_name == tool), None)
+    rows = (row for row in MODALITIES.values() if row.for_agents)
+    return next((row for row in rows if row.tool_name == tool), None)
 
 
 def _making_tools(catalog: Catalog, settings: Settings) -> Iterator[Tool]:
     for row in MODALITIES.values():
         entries = [entry for _, entry in catalog.of(row.name)]
-        if not entries:
+        if not entries or not row.for_agents:
             continue
         default = settings.default_model(row.name)
         known = "\n".join(f"- {x.id}: {x.header.description}" for x in entries)

@@ -65,6 +65,8 @@ def requests(card: Card) -> Iterator[tuple[str, list[dict[str, Any]]]]:
             yield ", ".join(MOVING), [{"prompt": prompt, "repeat": 2} for prompt in MOVING]
         case "story":
             yield "a story and a poem", [{"output_format": "md", **params} for params in STORIES]
+        case "embedding":
+            yield f"vectors of {len(PROMPTS)} texts", [{"texts": list(PROMPTS)}]
         case "image" | "text-to-image":
             yield str(COUNT), [{"n": COUNT, "grid": True}]
             if takes(card, "class_label"):

@@ -128,6 +128,7 @@ OPTIONS: dict[str, tuple[Parameter, ...]] = {
         option("max_tokens", int, "Tokens to write at most."),
         option("temperature", float, "How freely: 0 is not at all."),
     ),
+    "embedding": (option("texts", list[str], "A text; once for each.", "--text"),),
 }
 """The options of a modality besides COMMON. Others are given with --param."""
 

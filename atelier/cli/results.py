@@ -16,6 +16,7 @@ SUFFIXES = {
     "audio/midi": ".mid",
     "text/plain; charset=utf-8": ".txt",
     "text/markdown; charset=utf-8": ".md",
+    "application/x-npy": ".npy",
 }
 """Endings that differ from what a content type calls the format."""
 ENDINGS = {"jpeg": (".jpg", ".jpeg"), "midi": (".mid",)}

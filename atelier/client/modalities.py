@@ -17,7 +17,7 @@ class Generate(Generic[R]):
 
     def __call__(
         self,
-        argument: str | None = None,
+        argument: str | list[str] | None = None,
         /,
         *,
         model: str | None = None,
@@ -119,13 +119,25 @@ class Modalities(Generic[R]):
         """,
     )
 
+    embedding = ModalityMethod(
+        "embedding",
+        "texts",
+        """Turns a list of texts into vectors, by which texts of like meaning are near.
+
+        The output is a NumPy file: `numpy.load(io.BytesIO(output.read()))` has a row for each
+        text. With `output_format="json"` it is JSON, with the rows as `vectors`.
+        """,
+    )
+
     def submit(
         self, modality: str, body: Mapping[str, Any], idempotency_key: str | None = None
     ) -> R:
         """POST /generate/{modality}. The same key and body return the same job."""
         raise NotImplementedError
 
-    def generate(self, modality: str, argument: str | None = None, /, **options: Any) -> R:
+    def generate(
+        self, modality: str, argument: str | list[str] | None = None, /, **options: Any
+    ) -> R:
         """Submits a job of any modality that the service has. Options are as of `image`."""
         row = ROWS.get(modality)
         method = Generate(modality, row.argument if row else "prompt", self.submit)

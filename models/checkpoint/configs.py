@@ -141,6 +141,15 @@ class ClipProcess(Config):
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
 
 
+class EmbeddingProcess(Config):
+    """How an encoder of texts reads them."""
+
+    fault: ClassVar[str] = "its texts can't be read"
+
+    context: int = Field(strict=True, ge=3)
+    """Tokens of a text at most, with those that stand around it."""
+
+
 class GANNet(Config):
     latent: int
     classes: int = 0

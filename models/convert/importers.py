@@ -12,6 +12,7 @@ from models.checkpoint.header import COMPONENTS, SUFFIX, CheckpointError, Header
 from models.checkpoint.weights import Checkpoint, build_net, read_foreign, save
 from models.convert.diffusers import read_folder
 from models.convert.open_clip import OpenClipSource, read_open_clip
+from models.convert.sentence_transformers import read_sentence_transformer
 from models.engine.batching import Placement
 from models.nets.dcgan import Generator
 from models.nets.gan import generator_of
@@ -65,6 +66,18 @@ def import_language(path: Path, context: int | None, folder: Path, name: str, ca
     header, tensors = read_language(LanguageSource(path, context), card)
     save(to, header, tensors)
     return to
+
+
+def import_sentence_transformer(source: Path, folder: Path, name: str, card: Card) -> Path:
+    """Write `folder/name.safetensors` from a text encoder's folder, as sentence-transformers has
+    it.
+
+    Raises CheckpointError if no text encoder can be had from it, or the name is taken.
+    """
+    path = free_path(folder, name)
+    header, tensors = read_sentence_transformer(source, card)
+    save(path, header, tensors)
+    return path
 
 
 def free_path(folder: Path, name: str, replace: bool = False) -> Path:

@@ -20,7 +20,6 @@ from models.language.text_encoder import PromptEncoder
 from models.language.token_bytes import TokenBytes
 
 TENSOR = "words.tokenizer"  # a checkpoint's, that holds the tokenizer's JSON, byte by byte
-LETTERS_AT_ONCE = 2**13
 CUT = 16  # tokens more that a text may have for being cut off in a word
 PROBE = ({"role": "system", "content": "s"}, {"role": "user", "content": "u"})
 ANSWERED = ({"role": "user", "content": "u"}, {"role": "assistant", "content": SAID})
@@ -120,14 +119,8 @@ class TextTokens:
         return tokens + self._plain(text.lstrip() if stripped else text, begin)
 
     def more_than(self, count: int, text: str) -> bool:
-        """Whether a text has surely more tokens, by as little of it as tells: to read a megabyte
-        takes a second."""
-        length = LETTERS_AT_ONCE
-        while length < len(text):
-            if len(self._reader.plain(text[:length], begins=True)) > count + CUT:
-                return True
-            length *= 2
-        return False
+        """Whether a text has surely more tokens, by as little of it as tells."""
+        return self._reader.more_than(count, text, CUT)
 
     def _plain(self, text: str, position: int) -> list[int]:
         return self._reader.plain(text, begins=position == 0) if text else []

@@ -52,6 +52,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "text-to-image": {"role": "picture", "content_type": "image/png", **SIZE},
     "audio": {"role": "audio", "content_type": "audio/wav", **SOUND},
     "video": {"role": "video", "content_type": "video/mp4", **SIZE, "frames": 16, "fps": 8.0},
+    "embedding": {"role": "vectors", "content_type": "application/x-npy", "prompt_tokens": 3},
     "story": {"role": "text", "content_type": "text/plain; charset=utf-8", **TEXT},
 }
 """What a job of each type has made."""
@@ -75,6 +76,7 @@ def keyed(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "default_audio_model": "tiny-wavenet",
             "default_video_model": "tiny-video_diffusion",
             "default_story_model": "tiny-language",
+            "default_embedding_model": "tiny-embedding",
         },
         sdapi=True,
         queue_limit=300,

@@ -50,7 +50,10 @@ class Stack:
             for model in models:
                 card = client.get(f"/models/{model}").raise_for_status().json()
                 fields = card["params"]["properties"]
-                body = {name: fields[name]["examples"][0] for name in {"prompt"} & fields.keys()}
+                body = {
+                    name: fields[name]["examples"][0]
+                    for name in {"prompt", "texts"} & fields.keys()
+                }
                 small = {name: 2 for name in ("steps", "seconds", "max_tokens") if name in fields}
                 path, asked = f"/generate/{card['modality']}", {"Prefer": "wait=60"}
                 job = client.post(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 import soundfile
 from PIL import Image
@@ -27,6 +28,7 @@ DEFAULT = "http://127.0.0.1:8000"
 FAMILY_OF = {
     "t2i-emoji": "latent_diffusion",
     "ddpm-fashion": "diffusion",
+    "all-minilm-l6-v2": "embedding",
     "dcgan-emoji": "gan",
     "vae-fashion": "vae",
     "video-diffusion-emoji": "video_diffusion",
@@ -235,6 +237,13 @@ def check_install(folder: Path, printed: str) -> None:
     assert not printed
 
 
+def check_embeddings(folder: Path, printed: str) -> None:
+    assert printed.startswith("(3, 24) [")
+    (output,) = job_in(folder / "vectors.json")["outputs"]
+    assert (output["role"], output["content_type"]) == ("vectors", "application/x-npy")
+    assert np.load(folder / "pair.npy").shape == (2, 24)
+
+
 CHECKS: dict[str, Callable[[Path, str], None]] = {
     "README.md": check_readme,
     "quickstart.md": check_quickstart,
@@ -246,6 +255,7 @@ CHECKS: dict[str, Callable[[Path, str], None]] = {
     "video.md": check_video,
     "audio.md": check_audio,
     "stories.md": check_stories,
+    "embeddings.md": check_embeddings,
     "openai.md": check_openai,
     "mcp.md": check_mcp,
     "install.md": check_install,

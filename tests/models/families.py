@@ -30,7 +30,7 @@ from models.nets.video_gan import VideoGenerator
 from models.nets.video_unet import VideoUNet
 from models.nets.wavenet import WaveNetModel
 from models.params.base import Params
-from tests.models import stable, tiny_language
+from tests.models import stable, tiny_embedding, tiny_language
 
 UNET = {"size": 16, "patch": 2, "widths": [8, 16], "blocks": 1, "attention": [4]}
 
@@ -131,6 +131,7 @@ NETS: dict[str, tuple[Callable[..., nn.Module], dict[str, JsonValue]]] = {
     "composer": (ComposerModel, COMPOSER),
     "wavenet": (WaveNetModel, WAVENET),
     "language": (tiny_language.Writer, tiny_language.NET),
+    "embedding": (tiny_embedding.Reader, tiny_embedding.NET),
 }
 HEADERS: dict[str, dict[str, object]] = {
     "vae": {"attributes": ["bright", "wide"]},
@@ -165,6 +166,7 @@ HEADERS: dict[str, dict[str, object]] = {
         "process": {"rate": 8000, "gain": 0.5, "pitches": [60, 71]},
     },
     "language": {"defaults": {"max_tokens": 40}, "limits": {"max_tokens": [1, 999]}},
+    "embedding": {"process": tiny_embedding.PROCESS},
 }
 
 PARAMS: dict[str, list[dict[str, object]]] = {
@@ -222,6 +224,7 @@ PARAMS: dict[str, list[dict[str, object]]] = {
         {"seconds": 0.1, "top_p": 0.5},
     ],
     "language": tiny_language.PARAMS,
+    "embedding": tiny_embedding.PARAMS,
 }
 """What every checkpoint of a family takes."""
 ABLE: dict[str, list[dict[str, object]]] = {

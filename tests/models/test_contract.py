@@ -42,6 +42,8 @@ SUBJECTS = [
     *(pytest.param(path.stem, marks=pytest.mark.slow) for path in SHIPPED),
 ]
 
+DRAW_NOTHING = {"embedding"}
+"""Families whose results are the same whatever the seed."""
 JOINS, SHIPPED_JOINS = 20, 8
 """Flows that join at random: with shipped weights, of each of the params one or two."""
 
@@ -86,7 +88,7 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     return Subject(loaded, params, path, joins)
 
 
-KINDS = ("picture", "sheet", "frames", "video", "animation", "sound", "score", "text")
+KINDS = ("picture", "sheet", "frames", "video", "animation", "sound", "score", "text", "vectors")
 SPECIMENS = [Specimen(kind, (3, 32, 32), frames=4) for kind in KINDS]  # type: ignore[arg-type]
 FILM = Specimen("video")  # large enough for what x264 did with AVX-512
 EVERY = [
@@ -135,7 +137,7 @@ def test_the_same_seed_gives_the_same_and_the_next_another(subject: Subject) -> 
         values(run_alone(family.generate(params[0], seeded(s)))) for s in (5, 5, 6)
     )
     assert same(one, again)
-    assert not same(one, other)
+    assert same(one, other) == (read_header(subject.path).family in DRAW_NOTHING)
 
 
 def test_params_matter(subject: Subject) -> None:

@@ -6,7 +6,7 @@ of file is written twice from one artifact, while new memory holds different byt
 
 import ctypes
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +14,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from models.artifacts import Artifact, Audio, Chance, Drawn, Frames, Image, Text, Video
+from models.artifacts import Artifact, Audio, Chance, Drawn, Frames, Image, Text, Vectors, Video
 from models.checkpoint.header import Header
 from models.families import FAMILIES
 from models.modalities import (
@@ -23,6 +23,7 @@ from models.modalities import (
     PICTURE_FORMATS,
     SOUND_FORMATS,
     TEXT_FORMATS,
+    VECTOR_FORMATS,
     VIDEO_FORMATS,
     Kind,
 )
@@ -38,6 +39,12 @@ FEW = 3  # frames of an animation
 FACTS = Facts("specimen", "0" * 64, {"steps": 1}, 0)
 FILLS = (0x00, 0xAB)  # what new memory holds, the first time and the second
 M_PERTURB = -6  # of glibc's mallopt: new memory is filled with the complement of its value
+FORMATS: Mapping[Kind, tuple[str, ...]] = {
+    "score": ("midi",),
+    "text": TEXT_FORMATS,
+    "vectors": VECTOR_FORMATS,
+}
+"""The formats of kinds that are no pictures, and have all of them whatever their measures."""
 BLOCKS = tuple(2**power for power in range(10, 20))  # bytes
 
 
@@ -61,12 +68,8 @@ class Specimen:
                 return VIDEO_FORMATS[1:]
             case "sound":
                 return tuple(f for f in SOUND_FORMATS if f != "mp3" or self.rate in MP3_RATES)
-            case "score":
-                return ("midi",)
-            case "text":
-                return TEXT_FORMATS
             case _:
-                return PICTURE_FORMATS
+                return FORMATS.get(self.kind, PICTURE_FORMATS)
 
     def artifact(self) -> Artifact | Sheet:
         return BUILDERS[self.kind](self)
@@ -185,6 +188,11 @@ def _text(specimen: Specimen) -> Text:
     return Text("One day.", 3, 1, "stop", "A day", (drawn,))
 
 
+def _vectors(specimen: Specimen) -> Vectors:
+    values = torch.randn(3, SIDE, generator=torch.Generator().manual_seed(0))
+    return Vectors(values, 9)
+
+
 BUILDERS: dict[Kind, Callable[[Specimen], Artifact | Sheet]] = {
     "picture": _picture,
     "sheet": _sheet,
@@ -194,4 +202,5 @@ BUILDERS: dict[Kind, Callable[[Specimen], Artifact | Sheet]] = {
     "sound": _sound,
     "score": _score,
     "text": _text,
+    "vectors": _vectors,
 }

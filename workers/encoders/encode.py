@@ -5,7 +5,7 @@ The same artifact and facts give the same bytes.
 
 from dataclasses import replace
 
-from models.artifacts import Artifact, Audio, Frames, Image, Text, Video
+from models.artifacts import Artifact, Audio, Frames, Image, Text, Vectors, Video
 from models.score import Score
 from workers.encoders.audio import sound_file
 from workers.encoders.image import frame_files, picture_file, sheet_file, small_picture, strip
@@ -13,6 +13,7 @@ from workers.encoders.midi import score_file
 from workers.encoders.previews import drawn_score, drawn_wave
 from workers.encoders.text import text_files
 from workers.encoders.types import Encoded, Facts, Sheet
+from workers.encoders.vectors import vector_file
 from workers.encoders.video import video_files
 
 
@@ -33,6 +34,8 @@ def encode(artifact: Artifact | Sheet, output_format: str, facts: Facts) -> tupl
             files = (sound_file(artifact, output_format, facts),)
         case Text():
             files = text_files(artifact, output_format, facts)
+        case Vectors():
+            files = (vector_file(artifact, output_format, facts),)
     return tuple(replace(file, notes=(*artifact.notes, *file.notes)) for file in files)
 
 
@@ -52,3 +55,5 @@ def preview(artifact: Artifact, output_size: str | None = None) -> str:
             return small_picture(drawn_score(artifact))
         case Text():
             raise TypeError("text is sent in pieces, it needs no picture")
+        case Vectors():
+            raise TypeError("vectors are no picture")

@@ -126,6 +126,25 @@ def transformers(
     gguf(file, name, context, to, title, licence, data)
 
 
+@import_.command(name="sentence-transformers")
+def sentence_transformers(
+    file: Annotated[
+        Path, typer.Argument(help="Its folder.", metavar="FOLDER", exists=True, file_okay=False)
+    ],
+    name: Id = None,
+    to: Folder = None,
+    title: Title = "",
+    licence: Licence = "unknown",
+    data: Data = "unknown",
+) -> None:
+    """A text encoder's folder, as sentence-transformers has it: a BERT with mean pooling."""
+    with failing_in_one_line("worker"):
+        from models.convert.importers import import_sentence_transformer
+
+        card = _card(title, licence, data)
+        print(import_sentence_transformer(file, _folder(to), _id(file, name), card))
+
+
 def attach_clip(
     model: Annotated[str, typer.Argument(help="Id of a diffusion model among the checkpoints.")],
     clip: Annotated[

@@ -7,7 +7,7 @@ import pytest
 from atelier.cli import demo
 from tests.app.studio import a_studio
 
-FAMILIES = ("latent_diffusion", "diffusion", "video_diffusion", "wavenet", "language")
+FAMILIES = ("latent_diffusion", "diffusion", "video_diffusion", "wavenet", "language", "embedding")
 
 
 @pytest.mark.slow
@@ -21,5 +21,5 @@ def test_each_model_generates_something(
     names = {path.name for path in (tmp_path / "demo").iterdir()}
     assert count == len(names)
     assert {"plain-7.png", "tiny-diffusion-7-sheet.png", "tiny-video_diffusion-7.mp4"} <= names
-    assert {"tiny-wavenet-7.wav", "tiny-language-7.md"} <= names
+    assert {"tiny-wavenet-7.wav", "tiny-language-7.md", "tiny-embedding-7.npy"} <= names
     assert any(name.endswith(".webp") for name in names)  # a walk

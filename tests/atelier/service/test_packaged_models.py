@@ -11,10 +11,17 @@ from app.catalog.request_models import request_class
 from app.core.imports import Imports, ImportStatus
 from app.core.settings import Settings
 from atelier.service import packaged_models
-from atelier.service.packaged_models import Packaged, import_missing, note_end, plan_imports
+from atelier.service.packaged_models import (
+    Packaged,
+    PackagedEncoder,
+    import_missing,
+    note_end,
+    plan_imports,
+)
 from models.checkpoint.header import read_header
 from models.families import FAMILIES
 from tests.models.convert.test_language import folder, one_file  # noqa: F401 (fixtures)
+from tests.models.tiny_embedding import saved_encoder
 
 
 @pytest.fixture
@@ -195,3 +202,22 @@ def test_it_is_taken_over_once(
     (tmp_path / "checkpoints" / "tiny.safetensors").touch()
     import_missing(folders)
     assert len(runs.read_text().splitlines()) == 1
+
+
+def test_a_text_encoder_is_taken_over_with_its_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved_encoder(tmp_path / "site" / "encoder" / "model")
+    (tmp_path / "site" / "encoder" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    about = ("tiny", "encoder", "model/model.safetensors", "Tiny", "It compares.", "MIT", "nothing")
+    model = PackagedEncoder(*about, dimensions=24, context=40)
+    monkeypatch.setattr(packaged_models, "PACKAGED", (model,))
+    assert packaged_models.main("tiny", str(tmp_path / "own")) == 0
+    header, expected = read_header(tmp_path / "own" / "tiny.safetensors"), model.expected_header
+    assert (header.family, header.title, header.licence) == ("embedding", "Tiny", "MIT")
+    assert (header.process, header.languages) == (expected.process, expected.languages)
+    family = FAMILIES["embedding"]
+    assert family.facts(header).dimensions == family.facts(expected).dimensions == 24
+    requests = [request_class("tiny", x, family, 8) for x in (header, expected)]
+    assert requests[0].model_json_schema() == requests[1].model_json_schema()
