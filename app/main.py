@@ -31,6 +31,7 @@ from app.routes import artifacts, health, jobs, models
 from app.routes.generate import generate_router
 from app.sdapi import option_routes as sdapi_options
 from app.sdapi import routes as sdapi
+from app.sdapi.route import DialectErrors
 from app.services import Services
 
 VERSION = "0.1.0"
@@ -109,6 +110,8 @@ def _surround(app: Api, services: Services) -> None:
         if settings.keys_file is None:
             app.add_middleware(Hosts, allowed=settings.allowed_hosts)
     app.add_middleware(RequestContext, metrics=services.metrics)
+    if settings.sdapi:
+        app.add_middleware(DialectErrors)
 
 
 class Server(uvicorn.Server):

@@ -10,11 +10,11 @@ from app.core.errors import Unprocessable
 from app.deps import ServicesDep, get_catalog
 from app.http.body_parsing import read_json
 from app.sdapi.caller_state import CallerState, picture_models
-from app.sdapi.route import CallerDep, DialectRoute, body_of, dialect_errors
+from app.sdapi.route import CallerDep, body_of, dialect_errors
 from app.sdapi.sampler_names import NAMES, name_of
 
-router = APIRouter(route_class=DialectRoute)
-outside = APIRouter(tags=["sdapi"], route_class=DialectRoute)
+router = APIRouter()
+outside = APIRouter(tags=["sdapi"])
 """What clients ask of the web UI itself, whose paths don't begin with `/sdapi/v1`."""
 
 EMPTY_LISTS = (

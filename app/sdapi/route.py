@@ -3,22 +3,22 @@
 import base64
 import binascii
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-import redis
-from fastapi import Depends, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi import Depends, Request
 from pydantic import BaseModel, Field
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import AtelierError
 from app.core.schemas import Schema
-from app.core.store import StoreError
 from app.deps import ServicesDep
-from app.http.exception_handlers import on_invalid, on_own, on_redis, on_store
 from app.http.openapi_examples import Replies, errors
 from app.http.openapi_schemas import portable
+
+PATHS = re.compile(r"/sdapi/v1(/|$)|/queue/status$")
+"""The paths of this dialect, behind any prefix."""
 
 
 class DialectError(Schema):
@@ -46,43 +46,47 @@ def dialect_errors(*statuses: int) -> Replies:
     return replies
 
 
-Handler = Callable[[Request, Exception], Awaitable[Response]]
-HANDLERS: tuple[tuple[type[Exception], Handler], ...] = (
-    (AtelierError, on_own),
-    (RequestValidationError, on_invalid),
-    (redis.RedisError, on_redis),
-    (StoreError, on_store),
-)
+class DialectErrors:
+    """Gives every error under these paths the shape of AUTOMATIC1111's, whoever refuses."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not PATHS.search(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        start: Message | None = None
+        body = b""
+
+        async def send_translated(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                start = message
+                return
+            if start is None:
+                await send(message)
+                return
+            body += message.get("body", b"")
+            translated = in_dialect(body)
+            if translated is None and message.get("more_body"):
+                return
+            if translated is not None:
+                MutableHeaders(raw=start["headers"])["content-length"] = str(len(translated))
+            first, start = start, None
+            await send(first)
+            await send({**message, "body": body if translated is None else translated})
+
+        await self._app(scope, receive, send_translated)
 
 
-class DialectRoute(APIRoute):
-    """A route whose errors have the shape of AUTOMATIC1111's."""
-
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        handle = super().get_route_handler()
-
-        async def in_dialect(request: Request) -> Response:
-            try:
-                response = await handle(request)
-            except Exception as error:
-                for kind, handler in HANDLERS:
-                    if isinstance(error, kind):
-                        return as_dialect(await handler(request, error))
-                raise
-            return as_dialect(response) if response.status_code >= 400 else response
-
-        return in_dialect
-
-
-def as_dialect(response: Response) -> Response:
+def in_dialect(body: bytes) -> bytes | None:
     """Returns an error of the service with the web UI's fields: `detail` says what is wrong."""
-    body = _translated(json.loads(bytes(response.body))["error"])
-    headers = {k: v for k, v in response.headers.items() if not k.startswith("content-")}
-    translated = Response(
-        json.dumps(body), response.status_code, headers, media_type="application/json"
-    )
-    translated.background = response.background
-    return translated
+    try:
+        error = json.loads(body)["error"]
+        return json.dumps(_translated(error)).encode()
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _translated(error: Mapping[str, Any]) -> dict[str, str]:

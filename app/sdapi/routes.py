@@ -40,10 +40,10 @@ from app.sdapi.response import (
     infotext,
     parameters_of,
 )
-from app.sdapi.route import CallerDep, DialectRoute, body_of, dialect_errors
+from app.sdapi.route import CallerDep, body_of, dialect_errors
 from app.services import Services
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=DialectRoute)
+router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"])
 router.include_router(option_routes.router)
 
 MADE = {

@@ -1,6 +1,7 @@
 """The API does what its document says, for requests that nobody thought of."""
 
 import hashlib
+import json
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from tests.models.families import tiny_checkpoint
 KEY = "a-key-of-this-test"
 FAMILIES = ("latent_diffusion", "diffusion", "video_diffusion", "wavenet", "language")
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
+MCP_HOOKS = Path(__file__).with_name("schemathesis_checks.py")
 ACCEPTED = [200, 201, 202, 204, 206, 302, 303, 304]
 UNSAYABLE = [401, 403, 404, 409, 410, 413, 416, 429]
 """What a document can't promise: that a job or a file exists, and what the service has room for."""
@@ -117,3 +119,66 @@ def test_the_document_holds(keyed: Running, tmp_path: Path) -> None:
         command, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+HEADERS = {
+    "Authorization": f"Bearer {KEY}",
+    "Accept": "application/json, text/event-stream",
+    "MCP-Protocol-Version": "2025-06-18",
+}
+
+
+def message(method: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a message of the protocol."""
+    fields: dict[str, Any] = {"jsonrpc": {"const": "2.0"}, "id": {"type": "integer"}}
+    fields |= {"method": {"const": method}, "params": params}
+    return {"type": "object", "properties": fields, "required": [*fields]}
+
+
+def tool_calls(keyed: Running) -> list[dict[str, Any]]:
+    """The schemas of calls of each tool, with the arguments that its own schema takes."""
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    answer = keyed.client.post("/mcp", json=listing, headers=HEADERS)
+    tools = json.loads(answer.text.rpartition("data: ")[2])["result"]["tools"]
+    calls = []
+    for tool in tools:
+        arguments = {**tool["inputSchema"]}
+        arguments["properties"] = {**arguments["properties"]}
+        if "wait_seconds" in arguments["properties"]:
+            arguments["properties"]["wait_seconds"] = {"enum": [0, -1, "x"]}
+        fields = {"name": {"const": tool["name"]}, "arguments": arguments}
+        calls.append({"type": "object", "properties": fields, "required": [*fields]})
+    return calls
+
+
+def newest(keyed: Running) -> list[str]:
+    headers = {"Authorization": HEADERS["Authorization"]}
+    jobs = keyed.client.get("/jobs?limit=1", headers=headers).json()["data"]
+    return [job["id"] for job in jobs]
+
+
+@pytest.mark.slow
+def test_the_tools_of_agents_never_break(keyed: Running, tmp_path: Path) -> None:
+    """No 5xx, and no internal error of the protocol, for messages as its clients send them and for
+    any other body."""
+    uri = {"type": "object", "properties": {"uri": {"type": "string"}}, "required": ["uri"]}
+    nothing: dict[str, Any] = {"type": "object"}
+    messages = [message("tools/call", call) for call in tool_calls(keyed)]
+    messages += [message("resources/read", uri), message("tools/list", nothing)]
+    body = {"content": {"application/json": {"schema": {"anyOf": messages}}}, "required": True}
+    operation = {"requestBody": body, "responses": {"default": {"description": "any"}}}
+    document = {"openapi": "3.1.0", "info": {"title": "mcp", "version": "1"}}
+    document |= {"paths": {"/mcp": {"post": operation}}}
+    (tmp_path / "mcp.json").write_text(json.dumps(document))
+    (tmp_path / "schemathesis.toml").write_text(f'hooks = "{MCP_HOOKS}"')
+    before = newest(keyed)
+    program = Path(sys.executable).with_name("schemathesis")
+    command = [str(program), "run", "mcp.json", "--url", keyed.url, "--generation-deterministic"]
+    command += ["--phases", "coverage,fuzzing", "--max-time", "10"]
+    command += ["--checks", "not_a_server_error,no_internal_error", "--no-color"]
+    command += [x for name, value in HEADERS.items() for x in ("-H", f"{name}: {value}")]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert newest(keyed) != before

@@ -145,6 +145,18 @@ def test_another_choice_of_the_model_is_another_request(sdapi: Running, worker: 
 
 
 @pytest.mark.parametrize("path", MADE_BY)
+def test_a_key_keeps_a_job_whose_client_has_left(sdapi: Running, worker: Worker, path: str) -> None:
+    key = {"Idempotency-Key": "mine"}
+    leave(sdapi, path, headers=key)
+    with meanwhile(lambda: end(sdapi, worker, first(worker))):
+        answer = sdapi.client.post(path, json=BODY, headers=key)
+    assert (answer.status_code, answer.headers["idempotent-replayed"]) == (200, "true")
+    other = sdapi.client.post(path, json={**BODY, "seed": 1}, headers=key)
+    assert (other.status_code, other.json()["error"]) == (422, "idempotency_key_reuse")
+    assert statuses(sdapi) == ["completed"]
+
+
+@pytest.mark.parametrize("path", MADE_BY)
 def test_a_job_that_failed_is_an_error_in_the_dialect(
     sdapi: Running, worker: Worker, path: str
 ) -> None:
@@ -187,3 +199,39 @@ def test_every_route_that_takes_a_body_refuses_a_bad_one_in_the_dialect(sdapi: R
             answer = sdapi.client.post(f"{V1}/{path}", content=content, headers=headers)
             assert answer.status_code in (400, 422), (path, content)
             assert set(answer.json()) == {"error", "detail", "body", "errors"}
+
+
+def test_what_no_route_refuses_is_in_the_dialect_too(settings: Settings) -> None:
+    """A path and a method that are not there, a page of another site, and a large body."""
+    update = {"sdapi": True, "max_body": 1000, "max_upload": 1000}
+    with serving(settings.model_copy(update=update)) as small:
+        api = small.client
+        answers = [
+            api.get(f"{V1}/none"),
+            api.get(f"{V1}/txt2img"),
+            api.get(f"{V1}/options", headers={"Origin": "https://elsewhere.example"}),
+            api.post(f"{V1}/txt2img", json={"prompt": "a" * 2000}),
+            api.get(f"{V1}/options", headers={"Host": "elsewhere.example"}),
+        ]
+    assert [answer.status_code for answer in answers] == [404, 405, 403, 413, 421]
+    for answer in answers:
+        assert set(answer.json()) == {"error", "detail", "body", "errors"}
+        assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+def test_a_queue_that_is_away_is_an_error_in_the_dialect(
+    settings: Settings, tmp_path: Path
+) -> None:
+    update = {"sdapi": True, "redis_url": f"unix://{tmp_path}/none.sock"}
+    with serving(settings.model_copy(update=update)) as away:
+        for method, path, body in (
+            ("GET", "/options", None),
+            ("GET", "/progress", None),
+            ("POST", "/interrupt", {}),
+            ("POST", "/options", {"sd_model_checkpoint": MODEL}),
+            ("POST", "/txt2img", BODY),
+            ("POST", "/img2img", BODY),
+        ):
+            answer = away.client.request(method, V1 + path, json=body)
+            assert (answer.status_code, answer.json()["error"]) == (503, "queue_unavailable"), path
+            assert answer.headers["retry-after"]
