@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ import pytest
 
 from app.core.settings import Settings
 from tests.app.queue.test_jobs import make
-from tests.app.serving import Running, serving
+from tests.app.serving import Running, eventually, serving
+from tests.app.test_artifacts import PNG, store
 from tests.conftest import MODEL
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGE = """<!doctype html><script>
-const api = 'API', job = 'JOB';
+const api = 'API', job = 'JOB', file = 'FILE';
 const report = (x) => fetch('report', {method: 'POST', body: JSON.stringify(x)});
 const png = new Blob([new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10, 0])]);
 async function tried(ask) { try { return await ask(); } catch (error) { return String(error); } }
@@ -34,6 +36,16 @@ function events() {
     source.onerror = () => { source.close(); done('refused'); };
   });
 }
+async function download(headers, saved) {
+  const answer = await fetch(`${api}/artifacts/${file}`, {headers});
+  const blob = await answer.blob();
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob); link.download = 'saved.png';
+  document.body.append(link);
+  if (saved) link.click();  // a browser allows one, unless someone clicks
+  return {size: blob.size, type: blob.type, name: answer.headers.get('content-disposition'),
+          range: answer.headers.get('content-range')};
+}
 function picture() {
   return new Promise((done) => {
     const image = new Image();
@@ -41,7 +53,7 @@ function picture() {
     image.src = `${api}/livez`;
   });
 }
-(async () => report({
+addEventListener('load', async () => report({
   read: await tried(async () => (await fetch(`${api}/jobs`)).status),
   made: await tried(async () => {
     const answer = await fetch(`${api}/generate/image`, {
@@ -57,7 +69,9 @@ function picture() {
   form: await tried(async () => (await fetch(`${api}/artifacts`, {...bare, body: form()})).type),
   events: await events(),
   picture: await picture(),
-}))();
+  download: await tried(() => download({}, true)),
+  range: await tried(() => download({Range: 'bytes=0-7'}, false)),
+}));
 </script>"""
 pytestmark = [
     pytest.mark.slow,
@@ -104,48 +118,82 @@ def site() -> Iterator[Site]:
 
 
 def browser(folder: Path, *more: str) -> list[str]:
+    """The command of a browser that keeps its files in a folder, and saves downloads into
+    `downloads` in it."""
     assert BROWSER is not None
+    (folder / "Default").mkdir(parents=True)
+    preferences = {"download": {"default_directory": str(folder / "downloads")}}
+    (folder / "Default" / "Preferences").write_text(json.dumps(preferences))
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}"]
     return [BROWSER, *options, *more]
 
 
-def reported(running: Running, job: str, site: Site, folder: Path) -> dict[str, Any]:
-    """What the page says after it has tried everything."""
-    site.page = PAGE.replace("API", running.url).replace("JOB", job).replace("MODEL", MODEL)
+@dataclass(frozen=True)
+class Tried:
+    """What the page says after it has tried everything, and the files that it saved."""
+
+    report: dict[str, Any]
+    saved: dict[str, bytes]
+
+
+def tried(running: Running, site: Site, folder: Path, saves: int) -> Tried:
+    """Opens the page, which tries what it can with a job and a file, and waits for its downloads.
+
+    The page of an origin that may not save has none to wait for.
+    """
+    (job,) = make(running.client)
+    sha256 = store(running.client)
+    page = PAGE.replace("API", running.url).replace("JOB", job).replace("FILE", sha256)
+    site.page = page.replace("MODEL", MODEL)
     with subprocess.Popen(browser(folder, site.url), stderr=subprocess.DEVNULL) as process:
         try:
-            return site.reports.get(timeout=90)
+            report = site.reports.get(timeout=90)
+            assert eventually(lambda: len(downloads(folder)) == saves, 30)
         finally:
             process.terminate()
+    return Tried({**report, "job": job, "file": sha256}, downloads(folder))
+
+
+def downloads(folder: Path) -> dict[str, bytes]:
+    """The files that were saved as a whole, by name."""
+    return {x.name: x.read_bytes() for x in (folder / "downloads").glob("*.png")}
 
 
 def test_a_page_of_another_site_can_do_nothing(
     settings: Settings, site: Site, tmp_path: Path
 ) -> None:
     with serving(settings) as running:
-        (job,) = make(running.client)
-        report = reported(running, job, site, tmp_path / "browser")
+        page = tried(running, site, tmp_path / "browser", saves=0)
         listed = running.client.get("/jobs").json()["data"]
         figures = running.client.get("/metrics").text
-    assert [x["id"] for x in listed] == [job]
-    assert report["read"] == report["made"] == report["refusal"] == "TypeError: Failed to fetch"
+    report = page.report
+    assert [x["id"] for x in listed] == [report["job"]]
+    for attempt in ("read", "made", "refusal", "form", "download", "range"):
+        assert report[attempt] == "TypeError: Failed to fetch", attempt
     assert (report["events"], report["picture"]) == ("refused", "refused")
-    assert report["form"] == "TypeError: Failed to fetch"  # the figures say that it was refused
-    assert 'method="POST",route="/artifacts"' not in figures
+    assert not page.saved
+    # the figures say that the requests without CORS were refused too
+    assert 'method="POST",route="/artifacts",status="201"} 1.0' in figures
     assert 'method="POST",route="none",status="403"' in figures
+    assert 'method="GET",route="/artifacts/{sha256}"' not in figures
 
 
 def test_a_page_of_an_allowed_origin_can_do_all(
     settings: Settings, site: Site, tmp_path: Path
 ) -> None:
     with serving(settings.model_copy(update={"allowed_origins": (site.url,)})) as running:
-        (job,) = make(running.client)
-        report = reported(running, job, site, tmp_path / "browser")
+        page = tried(running, site, tmp_path / "browser", saves=1)
         newest = running.client.get("/jobs").json()["data"][0]["id"]
+    report = page.report
     assert report["read"] == 200
     assert report["made"] == {"status": 202, "location": f"/jobs/{newest}", "request": True}
     assert report["refusal"] == "job_not_found"
-    assert report["events"] == {"id": job, "has_event_id": True}
+    assert report["events"] == {"id": report["job"], "has_event_id": True}
+    name = f'inline; filename="{report["file"]}.png"'
+    whole = {"size": len(PNG), "type": "image/png", "name": name, "range": None}
+    assert report["download"] == whole
+    assert report["range"] == {**whole, "size": 8, "range": f"bytes 0-7/{len(PNG)}"}
+    assert page.saved == {"saved.png": PNG}
 
 
 def test_a_name_rebound_to_this_machine_reads_nothing(settings: Settings, tmp_path: Path) -> None:
