@@ -20,6 +20,7 @@ from app.http.proxies import Proxies
 from app.mcp import routes as mcp
 from app.mcp.endpoint import McpEndpoint
 from app.openai import models as openai_models
+from app.openai.embeddings import routes as openai_embeddings
 from app.openai.images import edit_routes as openai_edits
 from app.openai.images import routes as openai_images
 from app.openai.music import routes as openai_music
@@ -51,6 +52,7 @@ ROUTERS = (
     openai_videos.router,
     openai_music.router,
     openai_text.router,
+    openai_embeddings.router,
     mcp.router,
     health.router,
 )

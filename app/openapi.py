@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.catalog.catalog import CatalogEntry
 from app.http.openapi_schemas import portable
+from app.openai.embeddings import request as embedding_request
 from app.openai.images.edit_request import (
     EditRequest,
     ImageEditRequest,
@@ -50,6 +51,9 @@ FORMS_IN_OPENAI: dict[str, type[EditRequest]] = {
     "/v1/images/variations": ImageVariationRequest,
 }
 VIDEOS_IN_OPENAI = "/v1/videos"
+EMBEDDINGS_IN_OPENAI = "/v1/embeddings"
+SHOWN = ("prompt", "texts", "class_label", "steps", "seconds")
+"""Params that an example of a request has, where the model takes them."""
 DIALECT = "-in-openai"  # after the name of a schema
 REFS = "#/components/schemas/{model}"
 
@@ -95,6 +99,9 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
     document["paths"][IN_OPENAI]["post"]["requestBody"] = _body_in_openai(document, services)
     document["paths"][MUSIC_IN_OPENAI]["post"]["requestBody"] = _music_in_openai(document, services)
     document["paths"][VIDEOS_IN_OPENAI]["post"]["requestBody"] = _videos_in_openai(
+        document, services
+    )
+    document["paths"][EMBEDDINGS_IN_OPENAI]["post"]["requestBody"] = _embeddings_in_openai(
         document, services
     )
     for path, edit in FORMS_IN_OPENAI.items():
@@ -200,6 +207,18 @@ def _videos_in_openai(document: dict[str, Any], services: Services) -> dict[str,
     return body
 
 
+def _embeddings_in_openai(document: dict[str, Any], services: Services) -> dict[str, Any]:
+    """The same for vectors of texts."""
+    schemas = document["components"]["schemas"]
+    default = _default(services, "embedding")
+    entries = [x for _, x in services.catalog.of("embedding")]
+    for entry in entries:
+        schema = embedding_request.in_dialect(entry, schemas[entry.id])
+        schemas[f"{entry.id}{DIALECT}"] = _named(schema, entry.id != default)
+    inputs = embedding_request.EmbeddingRequest.model_fields["input"].examples or [""]
+    return _any_of({f"{x.id}{DIALECT}": {"model": x.id, "input": inputs[0]} for x in entries})
+
+
 def _text_in_openai(
     document: dict[str, Any], services: Services, kind: type[TextRequest]
 ) -> dict[str, Any]:
@@ -240,8 +259,8 @@ def _any_of(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _example(entry: CatalogEntry) -> dict[str, Any]:
-    """A request to this model, with words, a label, steps or seconds where it takes them."""
+    """A request to this model."""
     fields = entry.schema["properties"]
-    shown = [name for name in ("prompt", "class_label", "steps", "seconds") if name in fields]
+    shown = [name for name in SHOWN if name in fields]
     example = {name: fields[name]["examples"][0] for name in shown}
     return {"model": entry.id, **example, "seed": 1234}

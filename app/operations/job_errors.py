@@ -33,8 +33,10 @@ def check_outputs(job: Job, names: Mapping[str, str] = NO_OTHERS) -> None:
 
 
 def renamed(error: E, names: Mapping[str, str]) -> E:
-    """The same error, by the name that the client knows."""
-    ours, _, rest = (error.param or "").partition(".")
+    """The same error, by the name that the client knows: that of an entry of a list, or of a
+    field."""
+    param = error.param or ""
+    ours, _, rest = (param, "", "") if param in names else param.partition(".")
     if ours not in names:
         return error
     message = error.message.replace(ours, names[ours], 1)

@@ -139,7 +139,7 @@ def test_the_document_shows_every_field_and_bodies_that_are_taken(models: httpx.
     assert any("artifact" in form for form in shown["init_image"]["anyOf"])
 
 
-PAGES = {"image": "images", "story": "stories"}
+PAGES = {"image": "images", "story": "stories", "embedding": "embeddings"}
 
 
 def test_the_pages_tell_of_every_field(models: httpx.Client) -> None:
