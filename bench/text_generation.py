@@ -34,6 +34,8 @@ PROMPTS = (
     "She opened the letter slowly, and inside it",
     "Far beyond the last star a small ship",
 )
+ENDLESS = (*PROMPTS[:2], *PROMPTS[4:], "1, 2, 3, 4, 5,", "The hen and the hen and the hen and")
+"""Prompts that SmolLM2 goes on from for more than 700 tokens, without chance."""
 SAMPLING = {"temperature": 0.8, "top_p": 0.95, "repetition_penalty": 1.1}
 
 Clock = Callable[[], float]
@@ -161,7 +163,7 @@ def engine_with_texts(family: Language, texts: int, seconds: float) -> Engine:
     """
     engine = Engine(CPU, process_time)
     for number in range(texts):
-        params = completion(PROMPTS[number], 900)
+        params = completion(ENDLESS[number], 700)
         checked(engine.add(number, family.generate(params, seeded(1))))
     for _ in range(12):
         checked(engine.tick())

@@ -42,6 +42,7 @@ class BatchedFn(Generic[T]):
     example: tuple[Tensor, ...]
     pad_to: int | None = 4  # a fixed batch size; None only where rows are proved independent
     max_batch: int | None = None  # rows that run at once, where that many give the same bits
+    cost_unit: int = 1  # rows that cost about as much as one, where batches are not padded
     dtype: torch.dtype = torch.float32  # floating rows are cast to it, and results back to float32
     channels_last: bool = False
     grad: bool = False
@@ -53,6 +54,10 @@ class BatchedFn(Generic[T]):
             raise ValueError("pad_to must be at least 1")
         if self.max_batch is not None and self.max_batch < (self.pad_to or 1):
             raise ValueError("max_batch must be at least pad_to")
+
+    def micro_batches(self, rows: int) -> int:
+        """How many times the cost of the smallest batch so many rows take, about."""
+        return -(-rows // (self.pad_to or self.cost_unit))
 
     def limit_to_padded(self) -> None:
         """Never run more than `pad_to` rows at once: a larger batch gave other bits."""

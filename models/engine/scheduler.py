@@ -5,14 +5,16 @@
 2. A flow's virtual time grows by the device time of the batches it took part in, and of those it
    waited behind in its own key. So a key with more rows than one batch holds does not keep the
    other keys waiting for each of its batches.
-3. A new flow starts at the scheduler's own time, which every key advances equally (start-time fair
+3. It grows such that half of the time is shared evenly by keys and half by flows: a key has its own
+   share, and more where many flows wait together. None has less than half of an even share of keys.
+4. A new flow starts at the scheduler's own time, which every key advances equally (start-time fair
    queueing; Goyal, Vin and Cheng 1996), minus a credit of up to `CREDIT_SECONDS`. The credit then
    takes time to grow again. So long jobs don't hold up a short one, and many short ones don't hold
    up the long ones.
-4. A key that was passed over for `PATIENCE` rounds goes first, and in it a row that waited as long.
+5. A key that was passed over for `PATIENCE` rounds goes first, and in it a row that waited as long.
    So no row starves.
-5. A turn takes the rows that fit in `TURN_SECONDS`, by the measured cost of the key, or in
-   `LONE_SECONDS` if no other key waits. So a new arrival is soon seen.
+6. A turn takes the rows that fit in `TURN_SECONDS`, by the measured cost of the key. So a new
+   arrival is soon seen.
 """
 
 import math
@@ -24,8 +26,7 @@ from weakref import WeakKeyDictionary
 from models.engine.batching import BatchedFn
 from models.engine.flow import Flow, Shapes, Step
 
-TURN_SECONDS = 0.05
-LONE_SECONDS = 0.08  # a cancel is to take effect within 100 ms
+TURN_SECONDS = 0.08  # a cancel is to take effect within 100 ms
 CREDIT_SECONDS = 0.25  # about a picture in twenty steps
 CREDIT_SHARE = 0.25  # of the device's time: how fast it grows again
 PATIENCE = 4  # rounds: of keys, a turn of each; of rows, all that wait together
@@ -99,7 +100,7 @@ class Scheduler:
         key = self._next_key(now)
         rows = self._pop(key)
         self._note_least(rows)
-        limit = self._most(rows[0].step, TURN_SECONDS if self._groups else LONE_SECONDS)
+        limit = self._most(rows[0].step)
         if limit is None or limit >= len(rows):
             return rows
         rows.sort(key=lambda row: (row.since >= overdue, row.state.served))
@@ -109,7 +110,7 @@ class Scheduler:
     def charge(self, rows: list[PendingStep], seconds: float) -> None:
         """Charge a batch to its key, and in full to every flow that took part."""
         step = rows[0].step
-        each = seconds / -(-len(rows) // (step.run.pad_to or 1))
+        each = seconds / step.run.micro_batches(len(rows))
         known = self._costs.get(step.run, {}).get(step.shapes, each)
         self.learn(step, 0.7 * known + 0.3 * each)
         for row in rows:
@@ -117,10 +118,12 @@ class Scheduler:
         stepped = {row.state for row in rows}
         for state in stepped:
             state.served += seconds
-        for state in stepped | {row.state for row in self._groups.get(step.key, ())}:
-            state.virtual += seconds
+        flows = {key: {row.state for row in rows} for key, rows in self._groups.items()}
+        own = flows[step.key] = flows.get(step.key, set()) | stepped
+        keys, share = len(flows), len(own) / sum(map(len, flows.values()))
+        for state in own:
+            state.virtual += seconds * 2 / (1 + keys * share)  # even shares of keys: as it is
         self._credit = min(CREDIT_SECONDS, self._credit + CREDIT_SHARE * seconds)
-        keys = len(self._groups.keys() | {step.key})
         waiting = [row.state.virtual for rows in self._groups.values() for row in rows]
         waiting += [state.virtual for state in stepped]
         on = min(self._time + seconds / keys, max(self._time, *waiting))
@@ -138,8 +141,7 @@ class Scheduler:
         Longer rows may cost as much as their length squared, as attention does.
         """
         step = rows[0].step
-        batches = -(-len(rows) // (step.run.pad_to or 1))
-        return self._cost(step, power=2) * batches
+        return self._cost(step, power=2) * step.run.micro_batches(len(rows))
 
     def learn(self, step: Step[Any], seconds: float) -> None:
         """Note the seconds of a micro-batch like this, measured now or at the model's warm-up."""
@@ -165,7 +167,7 @@ class Scheduler:
         return sum(map(min, longest, map(self._cost_of_all, self._groups.values())))
 
     def _cost_of_all(self, rows: list[PendingStep]) -> float:
-        return self._cost(rows[0].step) * -(-len(rows) // (rows[0].step.run.pad_to or 1))
+        return self._cost(rows[0].step) * rows[0].step.run.micro_batches(len(rows))
 
     def _next_key(self, now: float) -> Hashable:
         if len(self._groups) == 1:
@@ -183,9 +185,10 @@ class Scheduler:
         virtual = min(row.state.virtual for row in rows)
         return virtual + 2 * self._cost(rows[0].step), rows[0].since
 
-    def _most(self, step: Step[Any], seconds: float) -> int | None:
+    def _most(self, step: Step[Any]) -> int | None:
         cost = self._cost(step)
-        return (step.run.pad_to or 1) * max(1, int(seconds / cost)) if cost else None
+        unit = step.run.pad_to or step.run.cost_unit
+        return unit * max(1, int(TURN_SECONDS / cost)) if cost else None
 
     def _cost(self, step: Step[Any], power: int = 1) -> float:
         """Measured seconds of one micro-batch like this; 0 before the first has run.

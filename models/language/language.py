@@ -70,6 +70,7 @@ class Language:
         )
         policy: dict[str, Any] = {"pad_to": net.pad_to, "max_batch": net.max_batch}
         prefill: BatchedFn[Tensor] = BatchedFn(self._prefill, (chunk, *at), **policy)
+        policy["cost_unit"] = net.cost_unit
         no_bias = torch.zeros(net.vocabulary)
         following: BatchedFn[Choice] = BatchedFn(
             self._next, (torch.tensor(0), *at, draws, no_bias), **policy

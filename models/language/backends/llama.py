@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.engine.batching import Placement
-from models.kernels.simd import LANES, padded
+from models.kernels.simd import LANES, ROW_BLOCK, padded
 from models.kernels.threads import ThreadTeam
 from models.language.backends.llama_numba import LlamaScratch, run, scratch_for, speak
 from models.language.backends.llama_weights import PackedLlama, Shape, check, pack
@@ -23,6 +23,7 @@ class LlamaNet:
 
     pad_to: int | None = None
     max_batch: int | None = None
+    cost_unit = ROW_BLOCK
     chunk = CHUNK
 
     def __init__(

@@ -30,6 +30,7 @@ class Net(ReusableCache, Protocol):
     chunk: int  # tokens that it reads in one step
     pad_to: int | None  # as of `BatchedFn`
     max_batch: int | None
+    cost_unit: int
     slot_bytes: int
     caches: tuple[Tensor, ...]  # (slots + 1, ...) each, once it is allocated
 

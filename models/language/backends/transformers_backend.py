@@ -37,6 +37,8 @@ NEAR = {torch.float32: 0.01, torch.bfloat16: 0.2, torch.float16: 0.05}  # of a l
 class CausalNet:
     """A model and the caches of its slots, (slots + 1, heads, places, width) each."""
 
+    cost_unit = 1
+
     def __init__(
         self,
         config: Mapping[str, Any],
