@@ -14,6 +14,7 @@ from models.language.backends.selection import Net
 from models.language.detokenizer import Detokenizer
 from models.language.prefix_slots import TextSlot
 from models.language.sampling import Choice, sampling_row
+from models.language.token_penalties import TokenPenalties
 from models.language.tokenizer import TextTokens
 from models.params.text import LanguageParams
 
@@ -101,8 +102,9 @@ class TokenSequence:
         """Go on from a prompt until all is said, or as much as may be; aloud as it is written, its
         last piece with the next step.
 
-        One uniform a token is drawn, whether it is used or not.
+        One uniform a token is drawn, whether it is used or not. Raises UnsupportedRequest.
         """
+        penalties, text = self.penalties_of(how), list[int]()
         await self.read(prompt[:-1])
         written, last = (
             Generated(Detokenizer(self._runtime.tokenizer, prompt, how.stop)),
@@ -110,12 +112,16 @@ class TokenSequence:
         )
         while written.finish is None:
             draws = sampling_row(how, torch.rand((), generator=rng))
-            choice = await self.draw(last, draws)
+            choice = await self.draw(last, draws, penalties.added_to(None, text))
             last = int(choice[0])
+            text.append(last)
             piece = written.take(choice, self._runtime.tokenizer, how)
             if aloud:
                 self.say(piece)
         return written
+
+    def penalties_of(self, how: LanguageParams) -> TokenPenalties:
+        return TokenPenalties(how, len(self._runtime.no_bias))
 
     async def draw(self, last: int, draws: Tensor, bias: Tensor | None = None) -> Choice:
         """A token after `last`, which the slot gets; `draws` is a sampling row, and `bias` (V,) is

@@ -8,6 +8,7 @@ from pydantic_core import PydanticKnownError
 from models.params.base import Params
 from models.params.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
 from models.params.fields import BLANK, ILLEGIBLE, Prompt, Without, legible
+from models.params.penalties import LogitBias, Penalty
 from models.params.poem_forms import (
     COUNTED,
     MOST_LINES,
@@ -180,6 +181,23 @@ class LanguageParams(Params):
         description="Above 1, tokens that were read or written before become less likely (Keskar "
         "et al. 2019).",
         examples=[1.1],
+    )
+    presence_penalty: Penalty = Field(
+        default=0.0,
+        description="Taken from the logit of each token that was written before; below 0, such "
+        "tokens become likelier.",
+        examples=[0.5],
+    )
+    frequency_penalty: Penalty = Field(
+        default=0.0,
+        description="Taken from a token's logit as many times as it was written before.",
+        examples=[0.5],
+    )
+    logit_bias: LogitBias = Field(
+        default={},
+        description="Added to the logits of tokens, by their numbers in the model's vocabulary; "
+        "-100 all but forbids a token.",
+        examples=[{"42": -100}],
     )
     stop: list[Stop] = Field(
         default=[],

@@ -138,6 +138,20 @@ def test_a_completion_goes_on(stock: openai.OpenAI) -> None:
     assert other.choices[0].text != plain.choices[0].text
 
 
+def test_penalties_have_the_bytes_of_the_same_request_to_the_native_route(
+    stock: openai.OpenAI, writing: Running
+) -> None:
+    penalties: Any = {"presence_penalty": 1.5, "frequency_penalty": 0.5}
+    penalties["logit_bias"] = {"9": -100, "12": 3}
+    plain = stock.completions.create(**TEXT)
+    one = stock.completions.create(**TEXT, **penalties)
+    assert one.choices[0].text != plain.choices[0].text
+    native = {"kind": "completion", "text": TEXT["prompt"], **penalties}
+    native |= {k: v for k, v in TEXT.items() if k not in ("prompt", "logprobs")}
+    job = writing.client.post("/generate/story", json=native, headers={"Prefer": "wait=60"}).json()
+    assert job["outputs"][0]["text"] == one.choices[0].text
+
+
 def test_several_texts_are_gone_on_from_each_by_itself(stock: openai.OpenAI) -> None:
     prompts = ["the ant ran", "a hen", "in the rain"]
     asked = {**TEXT, "n": 2, "echo": True}

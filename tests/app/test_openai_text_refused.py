@@ -27,9 +27,9 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("chat/completions", {"messages": TURNS, "stop": ["a"] * 5}, "stop", "at most 4"),
     (
         "chat/completions",
-        {"messages": TURNS, "presence_penalty": 1},
+        {"messages": TURNS, "presence_penalty": 2.1},
         "presence_penalty",
-        "must be 0: other values are not supported",
+        "between -2.0 and 2.0",
     ),
     ("chat/completions", {"messages": TURNS, "tools": [{}]}, "tools", "not supported"),
     ("chat/completions", {"messages": TURNS, "kind": "poem"}, "kind", "not a parameter here"),
@@ -98,15 +98,27 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     (
         "chat/completions",
-        {"messages": TURNS, "logit_bias": {"5": 1}},
+        {"messages": TURNS, "logit_bias": {"5": 101}},
+        "logit_bias.5",
+        "between -100.0 and 100.0",
+    ),
+    (
+        "completions",
+        {"prompt": "x", "logit_bias": {"the": 1}},
         "logit_bias",
-        "not supported",
+        "logit_bias must have numbers of tokens as keys, such as \"42\", not 'the'",
+    ),
+    (
+        "completions",
+        {"prompt": "x", "logit_bias": {str(n): 1 for n in range(1001)}},
+        "logit_bias",
+        "at most 1000 entries",
     ),
     (
         "chat/completions",
-        {"messages": TURNS, "frequency_penalty": 0.5},
+        {"messages": TURNS, "frequency_penalty": "0.5"},
         "frequency_penalty",
-        "must be 0: other values are not supported",
+        "must be a number",
     ),
     ("completions", {"prompt": "x", "logprobs": 6}, "logprobs", "between 0 and 5"),
 ]
@@ -150,6 +162,7 @@ HARMLESS: dict[str, Any] = {
     "logprobs": False,
     "logit_bias": {},
     "presence_penalty": 0,
+    "frequency_penalty": None,
     "store": True,
     "user": "x",
     "audio": None,
@@ -161,6 +174,16 @@ def test_what_other_clients_send_does_no_harm(writing: Running) -> None:
     answer = writing.client.post("/v1/chat/completions", json={**CHAT, **HARMLESS})
     assert answer.status_code == 200, answer.text
     assert answer.json()["choices"] == plain["choices"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_bias_for_a_token_that_is_not_there_is_refused(writing: Running, stream: bool) -> None:
+    body = {**CHAT, "logit_bias": {"99999": 1}, "stream": stream}
+    answer = writing.client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 422
+    error = error_of(answer)
+    assert (error["param"], error["code"]) == ("logit_bias", "invalid_parameter")
+    assert "99999" in error["message"]
 
 
 def test_a_chat_without_a_limit_may_fill_the_context(writing: Running) -> None:

@@ -109,4 +109,12 @@ PARAMS: list[dict[str, object]] = [
         "stop": ["e", "zz"],
     },
     {"kind": "continuation", "text": "in the rain", "max_tokens": 7, "temperature": 0.0},
+    {
+        "kind": "completion",
+        "text": "an ant in a tent",
+        "max_tokens": 12,
+        "presence_penalty": 0.5,
+        "frequency_penalty": -0.7,
+        "logit_bias": {"7": -100, "20": 2},
+    },
 ]

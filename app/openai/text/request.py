@@ -54,7 +54,6 @@ SAID_OTHERWISE = frozenset(
 )
 """The model's own fields that are given here by other names, or not at all."""
 LIMITS = {"max_tokens", "max_completion_tokens"}
-Zero = Annotated[float, Field(ge=0, le=0)]
 Nothing = Annotated[list[Any], Field(max_length=0)]
 A = TypeVar("A", bound="TextRequest")
 
@@ -87,15 +86,6 @@ class TextRequest(BaseModel):
     )
     stream: bool | None = Field(default=None, description="Send the text as it is written.")
     stream_options: StreamOptions | None = Field(default=None, description="Only with `stream`.")
-    presence_penalty: Zero | None = Field(
-        default=None, description="Only 0: a model here has `repetition_penalty`."
-    )
-    frequency_penalty: Zero | None = Field(
-        default=None, description="Only 0: a model here has `repetition_penalty`."
-    )
-    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = Field(
-        default=None, description="Only an empty one."
-    )
     user: str | None = Field(
         default=None, description=f"{NO_EFFECT}the key says who asks; see `metadata`."
     )

@@ -74,6 +74,7 @@ class PoemWriter:
     ) -> None:
         self._sequence, self._tokenizer, self._rng = sequence, tokenizer, rng
         self._how, self._prompt_size = how, 0
+        self._penalties = sequence.penalties_of(how)
         self._scored = how.model_copy(update={"logprobs": how.logprobs or 0})
 
     async def write(self, prompt: Sequence[int], constraint: PoemConstraint) -> Generated:
@@ -110,7 +111,7 @@ class PoemWriter:
                 return None
             draws = sampling_row(self._scored, torch.rand((), generator=self._rng))
             poem = [*tokens[self._prompt_size :], *draft.tokens]
-            bias = without_repeats(constraint.bias(), poem)
+            bias = self._penalties.added_to(without_repeats(constraint.bias(), poem), poem)
             choice = await self._sequence.draw(last, draws, bias)
             if not torch.isfinite(choice[1]):
                 raise NotFinite

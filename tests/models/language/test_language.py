@@ -4,12 +4,18 @@ What every family promises is tested by the contract suite.
 """
 
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    LogitsProcessor,
+    LogitsProcessorList,
+)
 
 from models.artifacts import Text
 from models.checkpoint.header import CheckpointError
@@ -93,6 +99,55 @@ def test_it_writes_what_transformers_writes(
 ) -> None:
     request = {"kind": "completion", "text": text, "max_tokens": 40, "temperature": 0.0, **how}
     assert text_of(family, **request).text == generated(peer, family, text, 40, **how)
+
+
+class Penalties(LogitsProcessor):
+    """OpenAI's formula, for transformers' generate: mu - c * frequency - (c > 0) * presence."""
+
+    def __init__(
+        self, begins: int, presence: float, frequency: float, bias: dict[str, float]
+    ) -> None:
+        self._begins, self._bias = begins, bias
+        self._presence, self._frequency = presence, frequency
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        scores = scores.clone()
+        for token, count in Counter(input_ids[0, self._begins :].tolist()).items():
+            scores[0, token] -= count * self._frequency + self._presence
+        for name, bias in self._bias.items():
+            scores[0, int(name)] += bias
+        return scores
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"presence_penalty": 0.7},
+        {"frequency_penalty": 0.2},
+        {"presence_penalty": -0.3, "frequency_penalty": 1.1},
+        {"logit_bias": {"9": -100.0, "12": 0.8, "30": 9.5}},
+        {"presence_penalty": 2.0, "frequency_penalty": 0.5, "logit_bias": {"12": 1.2}},
+    ],
+)
+def test_penalties_are_those_of_transformers_with_openais_formula(
+    peer: Any, family: Language, how: dict[str, Any]
+) -> None:
+    """They count what was written, and not the prompt."""
+    text = "rain in the inner tent. "
+    begins = len(family.runtime.tokenizer.of_text(text))
+    names = ("presence_penalty", "frequency_penalty")
+    processor = Penalties(begins, *(how.get(x, 0.0) for x in names), how.get("logit_bias", {}))
+    request = {"kind": "completion", "text": text, "max_tokens": 40, "temperature": 0.0}
+    processors = LogitsProcessorList([processor])
+    same = generated(peer, family, text, 40, logits_processor=processors)
+    assert text_of(family, **request, **how).text == same
+    assert same != generated(peer, family, text, 40)
+
+
+def test_a_bias_for_a_token_that_is_not_there_is_refused(family: Language) -> None:
+    request = {"kind": "completion", "text": "a hen", "max_tokens": 4}
+    with pytest.raises(UnsupportedRequest, match="has token 99999; this model has tokens 0 to"):
+        text_of(family, **request, logit_bias={"3": 1.0, "99999": 1.0})
 
 
 def test_cached_logits_are_those_of_the_whole_text(peer: Any, family: Language) -> None:

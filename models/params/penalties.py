@@ -1,0 +1,25 @@
+"""The types of params that make single tokens more or less likely. No torch."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+MOST_BIASED = 1000  # tokens of one request
+TOKEN = r"^(0|[1-9][0-9]{0,5})$"
+"""A token's number in the model's vocabulary, as the key of a JSON object."""
+
+
+def _by_tokens(value: dict[str, float]) -> dict[str, float]:
+    for name in value:
+        if not re.match(TOKEN, name):
+            raise ValueError(f'it must have numbers of tokens as keys, such as "42", not {name!r}')
+    return value
+
+
+Penalty = Annotated[float, Field(ge=-2.0, le=2.0)]
+LogitBias = Annotated[
+    dict[str, Annotated[float, Field(ge=-100.0, le=100.0)]],
+    Field(max_length=MOST_BIASED, json_schema_extra={"propertyNames": {"pattern": TOKEN}}),
+    AfterValidator(_by_tokens),
+]
