@@ -135,8 +135,8 @@ def test_penalties_are_those_of_transformers_with_openais_formula(
     """They count what was written, and not the prompt."""
     text = "rain in the inner tent. "
     begins = len(family.runtime.tokenizer.of_text(text))
-    names = ("presence_penalty", "frequency_penalty")
-    processor = Penalties(begins, *(how.get(x, 0.0) for x in names), how.get("logit_bias", {}))
+    presence, frequency = how.get("presence_penalty", 0.0), how.get("frequency_penalty", 0.0)
+    processor = Penalties(begins, presence, frequency, how.get("logit_bias", {}))
     request = {"kind": "completion", "text": text, "max_tokens": 40, "temperature": 0.0}
     processors = LogitsProcessorList([processor])
     same = generated(peer, family, text, 40, logits_processor=processors)
