@@ -28,7 +28,7 @@ from models.convert.gguf_tokenizer import UNSAID, gpt2_tokenizer, splitting_of
 from models.engine.batching import Placement
 from models.language.language import Language
 from models.language.tokenizer import TENSOR, tensor_of
-from models.params.text import LONGEST_CONTEXT
+from models.params.token_sampling import LONGEST_CONTEXT
 
 MODELS: Any = AutoModelForCausalLM  # none of them has types
 TOKENIZERS: Any = AutoTokenizer

@@ -31,8 +31,8 @@ ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # no secrets
 SAID = "7314159"  # what templates leave as it is
 TOO_LONG = "it takes too long"
 
-Turn = Mapping[str, str]
-"""A message: its role and content."""
+Turn = Mapping[str, Any]
+"""A message: its role and content, and the tools that it calls or answers."""
 
 
 class TemplateOverrun(ValueError):
@@ -92,13 +92,19 @@ class ChatTemplate:
                 continue
         self.parts = False
 
-    def page(self, turns: Sequence[Turn], generation: bool = True) -> ChatPage:
+    def page(
+        self,
+        turns: Sequence[Turn],
+        generation: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> ChatPage:
         """The conversation, up to where the model is to answer if there is to be a `generation`.
 
         Raises ValueError where the template refuses it, TemplateOverrun where it takes too much.
         """
         messages = [self._message(turn) for turn in turns]
-        key = json.dumps({"messages": messages, "generation": generation})
+        listed = [*tools] or None
+        key = json.dumps({"messages": messages, "tools": listed, "generation": generation})
         reply = self._answers.get(key) or self._process.ask(key)
         self._answers[key] = reply
         self._answers.move_to_end(key)
@@ -112,7 +118,7 @@ class ChatTemplate:
     def _message(self, turn: Turn) -> dict[str, Any]:
         content = turn["content"]
         parts = [{"type": "text", "text": content}]
-        return {"role": turn["role"], "content": parts if self.parts else content}
+        return {**turn, "content": parts if self.parts else content}
 
 
 @dataclass

@@ -16,6 +16,13 @@ from models.engine.flow import NOTHING, Inputs
 from models.engine.slots import SCRATCH
 from models.language.backends.precision import precisions_of
 from models.language.backends.selection import draw_of, net_of, slots_of, weight_bytes
+from models.language.grammars.instructions import native_tools
+from models.language.grammars.token_matcher import (
+    GrammarFailed,
+    GrammarTokenizer,
+    TokenMatcher,
+)
+from models.language.grammars.tool_grammar import grammar_of
 from models.language.poems.constraint import PoemConstraint
 from models.language.poems.dictionary import DictionaryMissing, english
 from models.language.poems.lexicon import Lexicon, spelling_of
@@ -23,11 +30,12 @@ from models.language.poems.writer import PoemWriter, expected_steps
 from models.language.prefix_slots import PrefixSlots
 from models.language.prompts import asking_for_a_title, text_of, turns_of
 from models.language.sampling import Choice, choose, sampling_row
-from models.language.sequence import LanguageRuntime, TokenSequence
+from models.language.sequence import Generated, LanguageRuntime, TokenSequence
 from models.language.tokenizer import TextTokens
 from models.params.base import UnsupportedRequest
 from models.params.poem_forms import FormRequest
-from models.params.text import ABOUT, LanguageParams
+from models.params.text import LanguageParams
+from models.params.text_kinds import ABOUT
 
 TITLE_TOKENS = 12
 TITLE = LanguageParams(
@@ -113,7 +121,7 @@ class Language:
             page = TokenSequence(self.runtime, slot, steps + chunks, chunks - left)
             how = params.model_copy(update={"max_tokens": most})
             if poem is None:
-                written = await page.write(prompt, how, rng)
+                written = await self._write(page, prompt, how, rng)
             else:
                 written = await PoemWriter(page, self.runtime.tokenizer, how, rng).write(
                     prompt, poem
@@ -124,6 +132,26 @@ class Language:
         drawn = None if params.logprobs is None else tuple(written.drawn)
         finish = written.finish or "length"
         return (Text(text, len(prompt), written.count, finish, title, drawn),)
+
+    async def _write(
+        self, page: TokenSequence, prompt: list[int], how: LanguageParams, rng: torch.Generator
+    ) -> Generated:
+        """An answer that keeps its schema, if it has one. Raises UnsupportedRequest."""
+        grammar = grammar_of(how)
+        if grammar is None:
+            return await page.write(prompt, how, rng)
+        field = "json_schema" if how.tools is None else "tools"
+        try:
+            matcher = TokenMatcher(self._grammar_tokenizer, grammar)
+            return await page.write(prompt, how, rng, matcher=matcher)
+        except GrammarFailed as error:
+            raise UnsupportedRequest(field, f"can't be kept by this model: {error}") from None
+
+    @cached_property
+    def _grammar_tokenizer(self) -> GrammarTokenizer:
+        """Made once, for the first grammar. Raises GrammarFailed."""
+        tokenizer, vocabulary = self.runtime.tokenizer, self.runtime.net.vocabulary
+        return GrammarTokenizer(tokenizer.spec, tokenizer.ends, vocabulary, len(tokenizer))
 
     def _poem(self, form: FormRequest, most: int) -> PoemConstraint:
         """A poem of at most so many tokens. Raises UnsupportedRequest where it can't be written."""
@@ -161,8 +189,10 @@ class Language:
             raise _too_long(field, f"more than {context} tokens", context)
         try:
             chats = params.messages is not None or (params.text is None and tokenizer.chats)
-            turns = turns_of(params, tokenizer.takes_system) if chats else []
-            page = tokenizer.page(turns) if chats else None
+            as_tools = tokenizer.takes_tools
+            turns = turns_of(params, tokenizer.takes_system, as_tools) if chats else []
+            tools = native_tools(params) if as_tools else []
+            page = tokenizer.page(turns, tools) if chats else None
             if page is not None and tokenizer.more_than(context, page.plain):
                 raise _too_long(field, f"more than {context} tokens", context)
             tokens = tokenizer.of_text(text_of(params)) if page is None else tokenizer.of_page(page)

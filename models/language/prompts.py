@@ -8,17 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from models.language.chat_templates import Turn
+from models.language.grammars.instructions import (
+    instructed,
+    instruction_of,
+    native_turns,
+    plain_turns,
+)
 from models.params.text import LanguageParams
 
 TEMPLATES = Path(__file__).with_name("stories.toml")
 _WORD = re.compile(r"\{(about|style)\}")
 
 
-def turns_of(params: LanguageParams, system: bool = True) -> list[Turn]:
+def turns_of(params: LanguageParams, system: bool = True, tools: bool = False) -> list[Turn]:
     """The conversation that asks for a story, a poem, or an answer; what a model is told of itself
-    stands before the question where its template has no place for it."""
+    stands before the question where its template has no place for it. `tools` says whether its
+    template has one for tools."""
     if params.messages is not None:
-        return [dict(message) for message in params.messages]
+        turns = native_turns(params.messages) if tools else plain_turns(params.messages)
+        instruction = instruction_of(params, with_tools=not tools)
+        return instructed(turns, instruction, system) if instruction else turns
     templates = _templates()[params.kind]
     question = _filled(_asked(templates, params), params)
     if not system:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.params.text import LIKELIEST, LanguageParams
+from models.params.text import LanguageParams
+from models.params.token_sampling import LIKELIEST
 
 HEAD = 512  # tokens that are ranked first: they nearly always reach top_p
 COLDEST = 1e-4  # a temperature below takes the likeliest, as there is nothing else to draw

@@ -12,6 +12,7 @@ from models.engine.batching import BatchedFn
 from models.engine.flow import Step
 from models.language.backends.selection import Net
 from models.language.detokenizer import Detokenizer
+from models.language.grammars.token_matcher import TokenMatcher
 from models.language.prefix_slots import TextSlot
 from models.language.sampling import Choice, sampling_row
 from models.language.token_penalties import TokenPenalties
@@ -97,12 +98,18 @@ class TokenSequence:
         self._unsaid: str | None = None  # text that goes out with the next step
 
     async def write(
-        self, prompt: Sequence[int], how: LanguageParams, rng: torch.Generator, aloud: bool = True
+        self,
+        prompt: Sequence[int],
+        how: LanguageParams,
+        rng: torch.Generator,
+        aloud: bool = True,
+        matcher: TokenMatcher | None = None,
     ) -> Generated:
         """Go on from a prompt until all is said, or as much as may be; aloud as it is written, its
-        last piece with the next step.
+        last piece with the next step. A `matcher` keeps it to a grammar.
 
-        One uniform a token is drawn, whether it is used or not. Raises UnsupportedRequest.
+        One uniform a token is drawn, whether it is used or not. Raises GrammarFailed,
+        UnsupportedRequest.
         """
         penalties, text = self.penalties_of(how), list[int]()
         await self.read(prompt[:-1])
@@ -112,10 +119,14 @@ class TokenSequence:
         )
         while written.finish is None:
             draws = sampling_row(how, torch.rand((), generator=rng))
-            choice = await self.draw(last, draws, penalties.added_to(None, text))
+            bias = None if matcher is None else matcher.bias()
+            choice = await self.draw(last, draws, penalties.added_to(bias, text))
             last = int(choice[0])
             text.append(last)
             piece = written.take(choice, self._runtime.tokenizer, how)
+            if matcher is not None and written.finish is None:
+                matcher.add(last)
+                piece += written.end() if matcher.is_complete else ""
             if aloud:
                 self.say(piece)
         return written

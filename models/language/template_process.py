@@ -6,7 +6,8 @@ answers each with a line:
 
 1. `{"source", "specials", "names"}` comes first: the template, the special tokens, and the
    template's names for some of them. The answer is `{}`.
-2. `{"messages", "generation"}` is a conversation. The answer is `{"page", "spans"}`: the text as
+2. `{"messages", "tools", "generation"}` is a conversation, and the tools that it has or null. The
+   answer is `{"page", "spans"}`: the text as
    transformers renders it, and where it has special tokens that the template wrote.
 3. `{"error", "limit"}` is the answer to what can't be rendered; `limit` says whether it took too
    much.
@@ -26,7 +27,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Template, TemplateError, nodes
 from jinja2.ext import Extension
@@ -46,6 +47,14 @@ TODAY = datetime(
 
 Messages = Sequence[Mapping[str, Any]]
 Spans = list[tuple[int, int]]
+
+
+class Chat(NamedTuple):
+    """What a template renders."""
+
+    messages: Messages
+    tools: Messages | None
+    add_generation_prompt: bool
 
 
 class TooMuch(Exception):
@@ -159,27 +168,28 @@ class Renderer:
         self._plain = environment().from_string(source)
         self._first, self._followed = -1, self._plain
 
-    def answer(self, messages: Messages, generation: bool) -> dict[str, Any]:
+    def answer(
+        self, messages: Messages, tools: Messages | None, generation: bool
+    ) -> dict[str, Any]:
         """The page, and its special tokens."""
-        page = self._rendered(self._plain, messages, self._names, generation)
+        chat = Chat(messages, tools, generation)
+        page = self._rendered(self._plain, chat, self._names)
         present = [special for special in self._specials if special in page]
-        return {"page": page, "spans": self._spans(page, present, messages, generation)}
+        return {"page": page, "spans": self._spans(page, present, chat)}
 
-    def _spans(
-        self, page: str, present: Sequence[str], messages: Messages, generation: bool
-    ) -> Spans:
+    def _spans(self, page: str, present: Sequence[str], chat: Chat) -> Spans:
         """Where the special tokens are that the template wrote. Raises TemplateError where nobody
         can tell."""
         every = _matches(page, present)
         if not every:
             return every
-        followed = self._spelled(messages, generation)
+        followed = self._spelled(chat)
         table = self._table
         same = followed.translate({twin: letter for letter, twin in table.items()}) == page
         own = _matches(followed, [special.translate(table) for special in present])
         if same and own == every:
             return every
-        expected = self._silent(messages, generation)
+        expected = self._silent(chat)
         followed_all = same and {*expected} <= {page[a:b] for a, b in own}
         if [page[a:b] for a, b in every] == expected and not followed_all:
             return every
@@ -187,24 +197,24 @@ class Renderer:
             return own
         raise TemplateError("its special tokens can't be told from those in the messages")
 
-    def _silent(self, messages: Messages, generation: bool) -> list[str]:
+    def _silent(self, chat: Chat) -> list[str]:
         """The special tokens where the messages say nothing, in order."""
-        silent = [{**message, "content": _silent(message["content"])} for message in messages]
+        silent = chat._replace(messages=_silent(chat.messages), tools=_silent(chat.tools))
         try:
-            page = self._rendered(self._plain, silent, self._names, generation)
+            page = self._rendered(self._plain, silent, self._names)
         except Exception:  # it did not refuse what was said
             return []
         present = [special for special in self._specials if special in page]
         return [page[a:b] for a, b in _matches(page, present)]
 
-    def _spelled(self, messages: Messages, generation: bool) -> str:
+    def _spelled(self, chat: Chat) -> str:
         """The page with the template's own strings in twins; empty where that can't be had."""
-        self._follow(json.dumps(messages, ensure_ascii=False))
+        self._follow(json.dumps([chat.messages, chat.tools], ensure_ascii=False))
         table = self._table
-        named = [{**message, "role": Own(message["role"], table)} for message in messages]
+        named = [{**message, "role": Own(message["role"], table)} for message in chat.messages]
         names = {name: Own(text, table) for name, text in self._names.items()}
         try:
-            return self._rendered(self._followed, named, names, generation)
+            return self._rendered(self._followed, chat._replace(messages=named), names)
         except Exception:  # as plain strings, they did no harm
             return ""
 
@@ -228,13 +238,10 @@ class Renderer:
             tree = following.visit(env.parse(self._source))
             self._followed = env.from_string(tree, globals=following.owns)
 
-    def _rendered(
-        self, template: Template, messages: Messages, names: Mapping[str, str], generation: bool
-    ) -> str:
+    def _rendered(self, template: Template, chat: Chat, names: Mapping[str, str]) -> str:
         random.seed(0)  # templates may draw, but the same each time
-        options = {"tools": None, "documents": None, "add_generation_prompt": generation}
         pieces, length = [], 0
-        for piece in template.generate(messages=messages, **options, **names):
+        for piece in template.generate(**chat._asdict(), documents=None, **names):
             length += len(piece)
             if length > LONGEST:
                 raise TooMuch
@@ -249,11 +256,15 @@ def _matches(page: str, specials: Sequence[str]) -> Spans:
     return [match.span() for match in re.finditer("|".join(map(re.escape, specials)), page)]
 
 
-def _silent(content: Any) -> Any:
-    """A content of the same form that says nothing."""
-    if isinstance(content, str):
-        return NOTHING if content.strip() else content
-    return [{**piece, "text": _silent(piece["text"])} for piece in content]
+def _silent(value: Any) -> Any:
+    """A value of JSON of the same form whose texts say nothing."""
+    if isinstance(value, str):
+        return NOTHING if value.strip() else value
+    if isinstance(value, list):
+        return [_silent(one) for one in value]
+    kept = ("role", "type")
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {k: x if k in kept else _silent(x) for k, x in pairs} if pairs else value
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ the template itself wrote (see `template_process`) become special tokens.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -18,11 +19,26 @@ from models.checkpoint.header import CheckpointError
 from models.language.chat_templates import SAID, ChatPage, ChatTemplate, TemplateOverrun, Turn
 from models.language.text_encoder import PromptEncoder
 from models.language.token_bytes import TokenBytes
+from models.params.function_calls import ARGUMENTS, BEGIN, END
 
 TENSOR = "words.tokenizer"  # a checkpoint's, that holds the tokenizer's JSON, byte by byte
 CUT = 16  # tokens more that a text may have for being cut off in a word
 PROBE = ({"role": "system", "content": "s"}, {"role": "user", "content": "u"})
 ANSWERED = ({"role": "user", "content": "u"}, {"role": "assistant", "content": SAID})
+
+SIGNED, CALLED = "probe_of_tools", f'{BEGIN}called_probe{ARGUMENTS}{{"a": 1}}{END}'
+TOOLS = ({"type": "function", "function": {"name": SIGNED, "parameters": {"type": "object"}}},)
+CALLING: tuple[Turn, ...] = (
+    {"role": "user", "content": "u"},
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [
+            {"type": "function", "function": {"name": "called_probe", "arguments": {"a": 1}}}
+        ],
+    },
+    {"role": "tool", "content": SAID},
+)
 
 
 class TextTokens:
@@ -31,10 +47,10 @@ class TextTokens:
     def __init__(self, config: LanguageTokenizer, tensors: Mapping[str, Tensor]) -> None:
         """Raises CheckpointError where they are no tokenizer, or their template is none."""
         try:
-            spelled = bytes(tensors[TENSOR].tolist()).decode()
-            self._tokenizer = Tokenizer.from_str(spelled)
-            self._reader = PromptEncoder(spelled)
-            self._bytes = TokenBytes(json.loads(spelled), self._tokenizer)
+            self.spec = bytes(tensors[TENSOR].tolist()).decode()
+            self._tokenizer = Tokenizer.from_str(self.spec)
+            self._reader = PromptEncoder(self.spec)
+            self._bytes = TokenBytes(json.loads(self.spec), self._tokenizer)
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"its words can't be used: {error!r}") from None
         except Exception as error:  # the tokenizer itself raises nothing narrower
@@ -49,6 +65,7 @@ class TextTokens:
         self.ends = config.ends
         self._template = self._prepared(config.chat_template, config.marks)
         self.takes_system = self.chats and self._takes(PROBE)
+        self.takes_tools = self.chats and self._writes_tools()
 
     def _prepared(self, source: str | None, marks: Mapping[str, str]) -> ChatTemplate | None:
         """The template, once it has been tried. Raises CheckpointError where it takes too much."""
@@ -95,12 +112,13 @@ class TextTokens:
         """
         return self.of_page(self.page(turns))
 
-    def page(self, turns: Sequence[Turn]) -> ChatPage:
-        """A conversation as the template renders it. Raises ValueError as `of_chat`."""
+    def page(self, turns: Sequence[Turn], tools: Sequence[Mapping[str, Any]] = ()) -> ChatPage:
+        """A conversation as the template renders it, with tools where it `takes_tools`. Raises
+        ValueError as `of_chat`."""
         if self._template is None:
             raise ValueError("this model has no chat template: it only goes on from a text")
         try:
-            return self._template.page(turns)
+            return self._template.page(turns, tools=tools)
         except ValueError as error:
             raise ValueError(f"this model's chat template refuses it: {error}") from None
 
@@ -130,6 +148,18 @@ class TextTokens:
             return bool(self.of_chat(turns))
         except ValueError:
             return False
+
+    def _writes_tools(self) -> bool:
+        """Whether the template tells of tools, and writes calls as `function_calls` does."""
+        try:
+            page = self.page(CALLING, TOOLS)
+        except ValueError:
+            return False
+        return (
+            page.text.count(CALLED) == 1
+            and SAID in page.text.replace(CALLED, "")
+            and SIGNED in page.text
+        )
 
     def text(self, tokens: Sequence[int]) -> str:
         """What tokens say; half a letter at the end is U+FFFD, and marks say nothing."""

@@ -53,8 +53,15 @@ def legible(text: str) -> str:
     return text
 
 
+TEXT_LETTERS = 200_000  # of a text that a model reads as it is
 BLANK = r"^\s*$"
 ILLEGIBLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|" + BLANK
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it must say something")
+    return text
 
 
 FOREIGN = (
@@ -85,6 +92,16 @@ Prompt = Annotated[
     str, Field(min_length=1, max_length=1000), AfterValidator(legible), Without(ILLEGIBLE)
 ]
 """Words that say what to make."""
+Passage = Annotated[
+    str, Field(min_length=1, max_length=TEXT_LETTERS), AfterValidator(_said), Without(BLANK)
+]
+"""Text that a model reads as it is, whatever letters it has: a model may have written it."""
+Line = Annotated[
+    str, Field(min_length=1, max_length=100), AfterValidator(legible), Without(ILLEGIBLE)
+]
+"""A few words."""
+Stop = Annotated[str, Field(min_length=1, max_length=1000)]
+"""Text to end before."""
 GuidanceScale = Annotated[
     float | None,
     Field(

@@ -1,13 +1,22 @@
 """The params of families that write. No torch."""
 
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
 from models.params.base import Params
+from models.params.chat import (
+    MOST_TOOLS,
+    Message,
+    Tool,
+    check_tool_option,
+    check_tools,
+    conflicts_of_structure,
+)
 from models.params.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
-from models.params.fields import BLANK, ILLEGIBLE, Prompt, Without, legible
+from models.params.fields import Line, Passage, Prompt, Stop
+from models.params.json_schemas import JSONSchema
 from models.params.penalties import LogitBias, Penalty
 from models.params.poem_forms import (
     COUNTED,
@@ -21,39 +30,16 @@ from models.params.poem_forms import (
     conflicts_of_forms,
     with_form_of_style,
 )
-
-T = TypeVar("T")
-Kind = Literal["story", "poem", "continuation", "chat", "completion"]
-ABOUT: tuple[Kind, ...] = ("story", "poem")  # the kinds that take what to write about
-AFTER: tuple[Kind, ...] = ("continuation", "completion")  # those that go on from a text
-LIKELIEST = 20  # tokens whose chances can be asked for beside the one that was drawn
-LONGEST_CONTEXT = 100_000  # tokens; each checkpoint has a limit of its own
-LETTERS = 200_000  # of a text that a model reads as it is
-
-
-def _said(text: str) -> str:
-    if not text.strip():
-        raise ValueError("it must say something")
-    return text
-
-
-Passage = Annotated[
-    str, Field(min_length=1, max_length=LETTERS), AfterValidator(_said), Without(BLANK)
-]
-"""Text that a model reads as it is, whatever letters it has: a model may have written it."""
-Line = Annotated[
-    str, Field(min_length=1, max_length=100), AfterValidator(legible), Without(ILLEGIBLE)
-]
-"""A few words."""
-Stop = Annotated[str, Field(min_length=1, max_length=1000)]
-"""Text to end before."""
-
-
-class Message(Params):
-    """A turn of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str = Field(max_length=LETTERS)
+from models.params.text_kinds import ABOUT, AFTER, Kind, T, just_with, only_with
+from models.params.token_sampling import (
+    LIKELIEST,
+    LONGEST_CONTEXT,
+    MinP,
+    RepetitionPenalty,
+    Temperature,
+    TopK,
+    TopP,
+)
 
 
 class LanguageParams(Params):
@@ -70,6 +56,7 @@ class LanguageParams(Params):
         {"text": ABSENT, "kind": one_of(*AFTER)},
         {"messages": GIVEN, "kind": other_than("chat")},
         {"messages": ABSENT, "kind": one_of("chat")},
+        *conflicts_of_structure(),
         *conflicts_of_forms(),
     )
 
@@ -135,6 +122,27 @@ class LanguageParams(Params):
         description="The conversation so far.",
         examples=[[{"role": "user", "content": "Tell me of the sea."}]],
     )
+    json_schema: JSONSchema | None = Field(
+        default=None,
+        description="Answer in JSON that is valid against this schema, on one line. An answer that "
+        "`max_tokens` ends is not complete.",
+    )
+    tools: Annotated[list[Tool], Field(min_length=1, max_length=MOST_TOOLS)] | None = Field(
+        default=None,
+        description="Functions that the answer may call. It then ends with calls, each a JSON "
+        "object with `name` and `arguments` between `<tool_call>` and `</tool_call>`.",
+        examples=[[{"name": "weather", "description": "The weather of a city."}]],
+    )
+    tool_choice: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="`auto` leaves it to the model whether it calls tools, `required` asks for a "
+        "call, `none` refuses them; the name of a tool asks for a call of that one. Null is "
+        "`auto`.",
+        examples=["required"],
+    )
+    parallel_tool_calls: bool | None = Field(
+        default=None, description="Whether an answer may make several calls. Null is true."
+    )
     max_tokens: int | None = Field(
         default=400,
         ge=1,
@@ -144,44 +152,15 @@ class LanguageParams(Params):
         "is read they must fit into the model's context; null is as many as it leaves room for.",
         examples=[200],
     )
-    temperature: float = Field(
-        default=0.8,
-        ge=0.0,
-        le=2.0,
-        description="How freely each token is chosen: 0 always takes the likeliest.",
-        examples=[0.7],
-    )
-    top_k: int | None = Field(
+    temperature: Temperature = 0.8
+    top_k: TopK | None = Field(
         default=None,
-        ge=1,
-        le=LONGEST_CONTEXT,
-        strict=True,
         description="Draw only from so many of the likeliest tokens. Null is from all.",
         examples=[50],
     )
-    top_p: float = Field(
-        default=0.95,
-        ge=0.0,
-        le=1.0,
-        description="Draw only from the likeliest tokens that together have this probability "
-        "(Holtzman et al. 2020); 0 leaves the likeliest alone.",
-        examples=[0.9],
-    )
-    min_p: float = Field(
-        default=0.0,
-        ge=0.0,
-        le=1.0,
-        description="Draw only from tokens that are at least this part as likely as the likeliest.",
-        examples=[0.05],
-    )
-    repetition_penalty: float = Field(
-        default=1.0,
-        ge=0.5,
-        le=2.0,
-        description="Above 1, tokens that were read or written before become less likely (Keskar "
-        "et al. 2019).",
-        examples=[1.1],
-    )
+    top_p: TopP = 0.95
+    min_p: MinP = 0.0
+    repetition_penalty: RepetitionPenalty = 1.0
     presence_penalty: Penalty = Field(
         default=0.0,
         description="Taken from the logit of each token that was written before; below 0, such "
@@ -224,7 +203,7 @@ class LanguageParams(Params):
     @field_validator("theme", "prompt", "style")
     @classmethod
     def _of_something_new(cls, value: str | None, info: ValidationInfo) -> str | None:
-        return _only_with(value, info, ABOUT)
+        return only_with(value, info, ABOUT)
 
     @field_validator("prompt")
     @classmethod
@@ -246,7 +225,7 @@ class LanguageParams(Params):
     def _of_a_poem(cls, value: PoemForm | None, info: ValidationInfo) -> PoemForm | None:
         if value is not None:
             check_form(info.data)
-        return _only_with(value, info, ("poem",))
+        return only_with(value, info, ("poem",))
 
     @field_validator("acrostic")
     @classmethod
@@ -271,27 +250,49 @@ class LanguageParams(Params):
             check_max_tokens(value, info.data.get("form"))
         return value
 
+    @field_validator("json_schema")
+    @classmethod
+    def _of_an_answer(
+        cls, value: dict[str, Any] | None, info: ValidationInfo
+    ) -> dict[str, Any] | None:
+        return only_with(value, info, ("chat", "completion"))
+
+    @field_validator("tools")
+    @classmethod
+    def _of_a_chat(cls, value: list[Tool] | None, info: ValidationInfo) -> list[Tool] | None:
+        if value is not None:
+            check_tools(value)
+        return only_with(value, info, ("chat",))
+
+    @field_validator("tool_choice", "parallel_tool_calls")
+    @classmethod
+    def _among_tools(cls, value: T, info: ValidationInfo) -> T:
+        if value is not None:
+            check_tool_option(str(info.field_name), value, info.data)
+        return value
+
     @field_validator("stop")
     @classmethod
-    def _of_no_form(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        if value and info.data.get("form") is not None:
-            raise ValueError("stop and form don't go together: a form ends by itself")
+    def _of_no_structure(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        for name in ("form", "json_schema", "tools"):
+            if value and info.data.get(name) is not None:
+                raise ValueError(f"stop and {name} don't go together: it ends by itself")
         return value
 
     @field_validator("title")
     @classmethod
     def _of_a_work(cls, value: str | None, info: ValidationInfo) -> str | None:
-        return _only_with(value, info, (*ABOUT, "continuation"))
+        return only_with(value, info, (*ABOUT, "continuation"))
 
     @field_validator("text")
     @classmethod
     def _before_it(cls, value: str | None, info: ValidationInfo) -> str | None:
-        return _just_with(value, info, AFTER)
+        return just_with(value, info, AFTER)
 
     @field_validator("messages")
     @classmethod
     def _answered(cls, value: list[Message] | None, info: ValidationInfo) -> list[Message] | None:
-        return _just_with(value, info, ("chat",))
+        return just_with(value, info, ("chat",))
 
     @property
     def form_request(self) -> FormRequest | None:
@@ -302,16 +303,3 @@ class LanguageParams(Params):
     def about(self) -> str | None:
         """What a story or poem is about, by whichever name it was given."""
         return self.theme if self.prompt is None else self.prompt
-
-
-def _only_with(value: T, info: ValidationInfo, kinds: tuple[Kind, ...]) -> T:
-    if value is not None and info.data.get("kind", kinds[0]) not in kinds:
-        raise ValueError(f"{info.field_name} needs the kind {' or '.join(kinds)}")
-    return value
-
-
-def _just_with(value: T, info: ValidationInfo, kinds: tuple[Kind, ...]) -> T:
-    """A field that these kinds alone take, and can't do without."""
-    if value is None and info.data.get("kind") in kinds:
-        raise PydanticKnownError("missing")
-    return _only_with(value, info, kinds)

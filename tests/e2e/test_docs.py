@@ -224,6 +224,8 @@ def check_openai(folder: Path, printed: str) -> None:
     assert 1 <= events.count("event: image_generation.partial_image\n") <= 2
     assert "\nBag\n" in printed
     assert "invalid_parameter size " in printed
+    assert "{'animal': '" in printed
+    assert 'weather {"city": "' in printed
 
 
 def check_mcp(folder: Path, printed: str) -> None:

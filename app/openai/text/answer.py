@@ -24,6 +24,9 @@ from app.openai.answer_stream import stream_from_snapshot
 from app.openai.text.chat_request import ChatRequest
 from app.openai.text.completion_request import CompletionRequest
 from app.openai.text.response import (
+    call_id,
+    calls_tools,
+    chat_finish,
     chat_logprobs,
     chat_reply,
     completion_logprobs,
@@ -33,6 +36,7 @@ from app.openai.text.response import (
     usage_of,
 )
 from app.queue.event_log import Event
+from models.params.function_calls import ContentPiece, Piece, ToolCallParser
 
 AT_ONCE = 1.0  # seconds that a stream waits for its first step; it has nothing to tell before
 DONE = format_sse_event(data_str="[DONE]")
@@ -126,6 +130,7 @@ class Writing:
     store: Store
     pieces: ItemTexts = field(default_factory=ItemTexts)
     broken: bool = False  # it can't be gone on with: other words were written meanwhile
+    parsers: dict[int, ToolCallParser] = field(default_factory=dict)  # of answers that call tools
 
     def begun(self) -> Iterator[bytes]:
         opening = self.wording.opening()
@@ -139,7 +144,8 @@ class Writing:
             return
         try:
             for index, text in self.pieces.take(event.name, data):
-                yield self._chunk(index, self.wording.piece(text))
+                for choice in self._choices(index, text):
+                    yield self._chunk(index, choice)
         except TextChanged:
             self.broken = True
 
@@ -149,16 +155,38 @@ class Writing:
             raise AtelierError(message, code="worker_lost")
         nothing = self.wording.piece("")
         for output in texts(job):
+            parser = self.parsers.get(output.index, ToolCallParser())
+            for piece in parser.end():
+                yield self._chunk(output.index, self._delta(output.index, piece))
             chances = self.wording.chances(job, output.index, self.store)
             if chances is not None:
                 yield self._chunk(output.index, nothing, logprobs=chances.model_dump())
-            yield self._chunk(output.index, nothing, finish_reason=output.finish_reason)
+            finish = chat_finish(output, parser.calls > 0)
+            yield self._chunk(output.index, nothing, finish_reason=finish)
         if self.wording.asked.wants_usage:
             yield self._sent([], usage=usage_of(job).model_dump())
         yield DONE
 
     def failed(self, error: AtelierError) -> bytes:
         return format_sse_event(data_str=error.body.model_dump_json())
+
+    def _choices(self, index: int, text: str) -> Iterator[dict[str, Any]]:
+        """What a piece of an answer's text brings of its content and calls."""
+        if not calls_tools(self.job):
+            yield self.wording.piece(text)
+            return
+        for piece in self.parsers.setdefault(index, ToolCallParser()).take(text):
+            yield self._delta(index, piece)
+
+    def _delta(self, index: int, piece: Piece) -> dict[str, Any]:
+        if isinstance(piece, ContentPiece):
+            return self.wording.piece(piece.text)
+        function: dict[str, Any] = {"arguments": piece.arguments}
+        call: dict[str, Any] = {"index": piece.number, "function": function}
+        if piece.name is not None:
+            function["name"] = piece.name
+            call |= {"id": call_id(self.job, index, piece.number), "type": "function"}
+        return {"delta": {"tool_calls": [call]}}
 
     def _chunk(self, index: int, choice: dict[str, Any], **more: Any) -> bytes:
         empty = {"logprobs": None, "finish_reason": None}

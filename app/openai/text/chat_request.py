@@ -16,9 +16,16 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticKnownError
 
 from app.http.validation_errors import MANY, ONE
+from app.openai.text.function_tools import (
+    FunctionCall,
+    FunctionTools,
+    ResponseFormat,
+    ToolChoice,
+    chosen,
+)
 from app.openai.text.request import NO_EFFECT, Nothing, OneOrMany, TextRequest
 from models.params.conflicts import ABSENT, GIVEN, forbid, one_of, other_than
-from models.params.text import LIKELIEST
+from models.params.token_sampling import LIKELIEST
 
 
 class Part(BaseModel):
@@ -38,20 +45,31 @@ class Turn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: (
         Annotated[Annotated[str, Tag(ONE)] | Annotated[list[Part], Tag(MANY)], OneOrMany] | None
     ) = Field(default=None, validate_default=True, description="Only an answer may have none.")
     name: str | None = Field(default=None, description=f"{NO_EFFECT}roles say who speaks.")
-    tool_calls: Nothing | None = Field(default=None, description="Only an empty one.")
+    tool_calls: list[FunctionCall] | None = Field(
+        default=None, max_length=100, description="The calls that an assistant made."
+    )
+    tool_call_id: str | None = Field(
+        default=None,
+        max_length=100,
+        validate_default=True,
+        description="The call that a tool's content is the result of.",
+    )
     annotations: Nothing | None = Field(default=None, description="Only an empty one.")
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        mute = {"role": other_than("assistant"), "content": ABSENT}
-        return forbid(handler(core_schema), [mute])
+        role = {"role": other_than("assistant")}
+        mute, calling = {**role, "content": ABSENT}, {**role, "tool_calls": GIVEN}
+        answering = {"role": other_than("tool"), "tool_call_id": GIVEN}
+        unasked = {"role": one_of("tool"), "tool_call_id": ABSENT}
+        return forbid(handler(core_schema), [mute, calling, answering, unasked])
 
     @model_validator(mode="before")
     @classmethod
@@ -68,18 +86,33 @@ class Turn(BaseModel):
             raise PydanticKnownError("missing")
         return content
 
-    def ours(self) -> dict[str, str]:
+    @field_validator("tool_calls")
+    @classmethod
+    def _of_an_assistant(
+        cls, value: list[FunctionCall] | None, info: ValidationInfo
+    ) -> list[FunctionCall] | None:
+        if value and info.data.get("role", "assistant") != "assistant":
+            raise ValueError("tool_calls needs the role assistant")
+        return value
+
+    @field_validator("tool_call_id")
+    @classmethod
+    def _of_a_tool(cls, value: str | None, info: ValidationInfo) -> str | None:
+        role = info.data.get("role")
+        if not value and role == "tool":
+            raise PydanticKnownError("missing")
+        if value is not None and role not in (None, "tool"):
+            raise ValueError("tool_call_id needs the role tool")
+        return value
+
+    def ours(self) -> dict[str, Any]:
         said = self.content or ""
         parts = [said] if isinstance(said, str) else [x.text for x in said]
-        return {"role": self.role.replace("developer", "system"), "content": "".join(parts)}
-
-
-class Format(BaseModel):
-    """The only form that an answer can have."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    type: Literal["text"]
+        turn: dict[str, Any] = {"role": self.role.replace("developer", "system")}
+        turn["content"] = "".join(parts)
+        if self.tool_calls:
+            turn["tool_calls"] = [call.ours() for call in self.tool_calls]
+        return turn if self.tool_call_id is None else {**turn, "tool_call_id": self.tool_call_id}
 
 
 class ChatRequest(TextRequest):
@@ -110,16 +143,24 @@ class ChatRequest(TextRequest):
         strict=True,
         description="Tell of so many of the likeliest tokens besides. Only with `logprobs`.",
     )
-    response_format: Format | None = Field(default=None, description="Only text.")
+    response_format: ResponseFormat | None = Field(
+        default=None,
+        description="`json_object` answers with a JSON object, `json_schema` with JSON that is "
+        "valid against its schema.",
+    )
     store: bool | None = Field(default=None, description=f"{NO_EFFECT}a job is kept for a day.")
     modalities: list[Literal["text"]] | None = Field(default=None, description="Only text.")
-    tools: Nothing | None = Field(default=None, description="Only an empty list.")
-    functions: Nothing | None = Field(default=None, description="Only an empty list.")
-    tool_choice: Literal["none", "auto"] | None = Field(
-        default=None, description=f"{NO_EFFECT}there are no tools."
+    tools: FunctionTools | None = Field(
+        default=None, description="Functions that the answer may call."
+    )
+    functions: Nothing | None = Field(default=None, description="Only an empty list: see `tools`.")
+    tool_choice: ToolChoice | None = Field(
+        default=None,
+        description="`auto` leaves it to the model whether it calls tools, `required` asks for a "
+        "call, `none` refuses them; a function asks for a call of it.",
     )
     parallel_tool_calls: bool | None = Field(
-        default=None, description=f"{NO_EFFECT}there are no tools."
+        default=None, description="Whether the answer may make several calls; it may if left out."
     )
     reasoning_effort: str | None = Field(
         default=None, description=f"{NO_EFFECT}models here answer at once."
@@ -134,6 +175,13 @@ class ChatRequest(TextRequest):
             raise ValueError("max_completion_tokens and max_tokens are two names of one")
         return value
 
+    @field_validator("tool_choice")
+    @classmethod
+    def _of_tools(cls, value: Any, info: ValidationInfo) -> Any:
+        if value not in (None, "none", "auto") and "tools" in info.data and not info.data["tools"]:
+            raise ValueError("tool_choice needs tools")
+        return value
+
     @field_validator("top_logprobs")
     @classmethod
     def _beside_its_own(cls, value: int | None, info: ValidationInfo) -> int | None:
@@ -146,7 +194,8 @@ class ChatRequest(TextRequest):
         newer = (
             {} if self.max_completion_tokens is None else {"max_tokens": "max_completion_tokens"}
         )
-        return {"logprobs": "top_logprobs", **newer}
+        schema = {"json_schema": "response_format.json_schema.schema"}
+        return {"logprobs": "top_logprobs", **schema, **newer}
 
     def ours(self) -> dict[str, Any]:
         """Without a limit, an answer is as long as the model makes it and its context allows."""
@@ -157,4 +206,17 @@ class ChatRequest(TextRequest):
         most = self.max_completion_tokens
         fields["max_tokens"] = self.max_tokens if most is None else most
         chances = {"logprobs": self.top_logprobs or 0} if self.logprobs else {}
-        return {**super().ours(), **fields, **chances}
+        form = self.response_format and self.response_format.schema_of_answer
+        schema = {} if form is None else {"json_schema": form}
+        return {**super().ours(), **fields, **chances, **schema, **self._tools()}
+
+    def _tools(self) -> dict[str, Any]:
+        """The tools, and how they may be called; a choice without tools means nothing."""
+        if not self.tools:
+            return {}
+        options = {
+            "tool_choice": chosen(self.tool_choice),
+            "parallel_tool_calls": self.parallel_tool_calls,
+        }
+        ours = {name: value for name, value in options.items() if value is not None}
+        return {"tools": [tool.ours() for tool in self.tools], **ours}

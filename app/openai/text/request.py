@@ -33,7 +33,7 @@ from app.openai.parsing import named_model, read_as
 from app.operations.job_errors import renamed
 from app.operations.submit import JobRequest, validated
 from models.params.conflicts import GIVEN, Conflict, forbid, one_of
-from models.params.text import Stop
+from models.params.fields import Stop
 
 NO_EFFECT = "Taken without effect: "
 SAID_OTHERWISE = frozenset(
@@ -50,6 +50,10 @@ SAID_OTHERWISE = frozenset(
         "messages",
         "output_format",
         "logprobs",
+        "json_schema",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
     }
 )
 """The model's own fields that are given here by other names, or not at all."""

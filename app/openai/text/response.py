@@ -9,6 +9,8 @@ from pydantic import Field
 from app.core.errors import Gone
 from app.core.schemas import Job, Output, Schema
 from app.core.store import Missing, Store
+from models.params.chat import is_none
+from models.params.function_calls import split_calls
 
 Finish = Literal["stop", "length"]
 
@@ -37,17 +39,29 @@ class ChatLogprobs(Schema):
     refusal: str | None = None
 
 
+class CalledFunction(Schema):
+    name: str
+    arguments: str = Field(description="A JSON object, cut off where the answer is.")
+
+
+class ToolCallReply(Schema):
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
 class ChatMessage(Schema):
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None = Field(description="Null where it only calls tools.")
     refusal: str | None = None
+    tool_calls: list[ToolCallReply] | None = Field(default=None, exclude_if=is_none)
 
 
 class ChatChoice(Schema):
     index: int
     message: ChatMessage
     logprobs: ChatLogprobs | None = None
-    finish_reason: Finish
+    finish_reason: Finish | Literal["tool_calls"]
     seed: int = Field(description="With the same request, it writes this text alone.")
 
 
@@ -107,14 +121,45 @@ def chat_reply(job: Job, store: Store) -> ChatReply:
     choices = [
         ChatChoice(
             index=output.index,
-            message=ChatMessage(content=output.text or ""),
+            message=(message := _message(job, output)),
             logprobs=chat_logprobs(job, output.index, store),
-            finish_reason=output.finish_reason or "stop",
+            finish_reason=chat_finish(output, bool(message.tool_calls)),
             seed=output.seed,
         )
         for output in texts(job)
     ]
     return ChatReply(**front(job, "chatcmpl"), choices=choices, usage=usage_of(job))
+
+
+def calls_tools(job: Job) -> bool:
+    """Whether its answers may call tools, so that their text is to be told from the calls."""
+    return bool(job.input.get("tools")) and job.input.get("tool_choice") != "none"
+
+
+def call_id(job: Job, index: int, number: int) -> str:
+    """The id of a call that an answer makes."""
+    return f"call_{job.id.removeprefix('job_')}_{index}_{number}"
+
+
+def chat_finish(output: Output, has_calls: bool) -> Finish | Literal["tool_calls"]:
+    """Why an answer ended."""
+    ended = output.finish_reason or "stop"
+    return "tool_calls" if has_calls and ended == "stop" else ended
+
+
+def _message(job: Job, output: Output) -> ChatMessage:
+    text = output.text or ""
+    if not calls_tools(job):
+        return ChatMessage(content=text)
+    content, calls = split_calls(text)
+    replies = [
+        ToolCallReply(
+            id=call_id(job, output.index, number),
+            function=CalledFunction(name=call.name, arguments=call.arguments),
+        )
+        for number, call in enumerate(calls)
+    ]
+    return ChatMessage(content=content or (None if calls else ""), tool_calls=replies or None)
 
 
 def completion_reply(job: Job, before: str, store: Store) -> CompletionReply:

@@ -21,7 +21,7 @@ from models.checkpoint.weights import check_names_and_shapes
 from models.engine.batching import Placement
 from models.language.backends.kv_cache import Rows, slot_cache
 from models.nets.activations import make_even
-from models.params.text import LONGEST_CONTEXT
+from models.params.token_sampling import LONGEST_CONTEXT
 
 MAKER: Any = AutoModelForCausalLM  # it has no types
 SPAN = 128  # places that the shortest texts attend over; longer ones over twice as many, and so on

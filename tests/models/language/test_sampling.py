@@ -22,7 +22,8 @@ from transformers import (
 from models.language.sampling import Choice, Draw, drawn, sampling_row
 from models.language.sampling import choose as choose_by
 from models.language.sampling_numba import TokenKernel
-from models.params.text import LIKELIEST, LanguageParams
+from models.params.text import LanguageParams
+from models.params.token_sampling import LIKELIEST
 
 Choose = Callable[[Tensor, Tensor, Tensor], Choice]
 V = 1500
