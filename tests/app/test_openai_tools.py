@@ -21,7 +21,7 @@ WEATHER: Any = {"type": "function", "function": {"name": "weather", "parameters"
 NOW: Any = {"type": "function", "function": {"name": "now", "strict": True}}
 ASKED: dict[str, Any] = {"model": WRITER, "messages": TURNS, "max_tokens": 90, "seed": 3}
 CALLING = {**ASKED, "tools": [WEATHER, NOW], "tool_choice": "required"}
-SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "place", "schema": CITY}}
+SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "location", "schema": CITY}}
 
 
 def test_an_answer_keeps_its_schema(stock: openai.OpenAI) -> None:
@@ -77,13 +77,13 @@ def test_streamed_calls_add_up_to_those_of_the_whole(stock: openai.OpenAI, seed:
                 assert delta.index == len(calls)
                 calls.append({"name": delta.function.name or "", "arguments": ""})
             calls[delta.index]["arguments"] += delta.function.arguments or ""
-    made = [cast(Any, call).function.model_dump() for call in whole.message.tool_calls or ()]
-    assert calls == made
+    expected = [cast(Any, call).function.model_dump() for call in whole.message.tool_calls or ()]
+    assert calls == expected
     assert finish == whole.finish_reason
     with stock.chat.completions.stream(**{k: v for k, v in asked.items() if k != "stream"}) as own:
         final = own.get_final_completion()
     ours = [cast(Any, call).function for call in final.choices[0].message.tool_calls or ()]
-    assert [(x.name, x.arguments) for x in ours] == [(x["name"], x["arguments"]) for x in made]
+    assert [(x.name, x.arguments) for x in ours] == [(x["name"], x["arguments"]) for x in expected]
 
 
 def test_content_of_an_answer_that_may_call_is_streamed_whole(stock: openai.OpenAI) -> None:
@@ -95,7 +95,7 @@ def test_content_of_an_answer_that_may_call_is_streamed_whole(stock: openai.Open
 
 
 @pytest.mark.parametrize(
-    ("fields", "param", "words"),
+    ("fields", "param", "message"),
     [
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "required"),
         (
@@ -151,13 +151,13 @@ def test_content_of_an_answer_that_may_call_is_streamed_whole(stock: openai.Open
     ],
 )
 def test_what_is_refused_is_named_as_the_client_knows_it(
-    writing: Running, fields: dict[str, Any], param: str, words: str
+    writing: Running, fields: dict[str, Any], param: str, message: str
 ) -> None:
     answer = writing.client.post("/v1/chat/completions", json={**ASKED, **fields})
     assert answer.status_code == 422
     error = error_of(answer)
     assert error["param"] == param
-    assert words in error["message"]
+    assert message in error["message"]
 
 
 def test_an_empty_list_of_tools_asks_for_nothing(writing: Running) -> None:

@@ -119,7 +119,7 @@ def chosen(choice: str | NamedToolChoice | None) -> str | None:
     return choice.function.name if isinstance(choice, NamedToolChoice) else choice
 
 
-class CalledFunction(Form):
+class FunctionArguments(Form):
     name: FunctionName
     arguments: Arguments
 
@@ -129,7 +129,7 @@ class FunctionCall(Form):
 
     id: str = Field(min_length=1, max_length=100)
     type: Literal["function"] = "function"
-    function: CalledFunction
+    function: FunctionArguments
 
     def ours(self) -> dict[str, Any]:
         return {"id": self.id, **self.function.model_dump()}

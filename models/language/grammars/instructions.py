@@ -1,4 +1,4 @@
-"""What a model is told of the tools and the schema of its answer.
+"""What a model is instructions of the tools and the schema of its answer.
 
 A template that writes tools as `function_calls` does gets them as its own. Others get an
 instruction in the conversation's first turn, and calls and results as text.
@@ -61,11 +61,11 @@ def instruction_of(params: LanguageParams, with_tools: bool) -> str:
     """What to tell of the schema, and of the tools where the template doesn't; may be empty."""
     tools = native_tools(params) if with_tools else []
     listed = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
-    told = [TOOLS.replace("{tools}", listed)] if tools else []
+    instructions = [TOOLS.replace("{tools}", listed)] if tools else []
     if params.json_schema is not None:
         schema = json.dumps(params.json_schema, ensure_ascii=False)
-        told.append(SCHEMA.replace("{schema}", schema))
-    return "\n\n".join(told)
+        instructions.append(SCHEMA.replace("{schema}", schema))
+    return "\n\n".join(instructions)
 
 
 def _signature(tool: Tool) -> dict[str, Any]:

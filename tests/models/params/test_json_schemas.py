@@ -26,7 +26,7 @@ def doubling(levels: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("schema", "words"),
+    ("schema", "message"),
     [
         ({"type": "array", "uniqueItems": True}, "can't be enforced: uniqueItems"),
         ({"properties": {"a": {"not": {"type": "null"}}}}, "can't be enforced: not"),
@@ -44,13 +44,13 @@ def doubling(levels: int) -> dict[str, Any]:
         ({"oneOf": [{"type": "number"}, {"type": "integer"}]}, "oneOf"),
     ],
 )
-def test_a_keyword_that_cannot_be_enforced_is_named(schema: dict[str, Any], words: str) -> None:
-    with pytest.raises(SchemaRefused, match=words):
+def test_a_keyword_that_cannot_be_enforced_is_named(schema: dict[str, Any], message: str) -> None:
+    with pytest.raises(SchemaRefused, match=message):
         check_schema(schema)
 
 
 @pytest.mark.parametrize(
-    ("schema", "words"),
+    ("schema", "message"),
     [
         (nested(2_000), "levels deep; 64 are taken"),
         ({"enum": [str(i) * 20 for i in range(50_000)]}, "letters of JSON; 65536 are taken"),
@@ -58,8 +58,8 @@ def test_a_keyword_that_cannot_be_enforced_is_named(schema: dict[str, Any], word
         ({"type": "integer", "maximum": 10**400}, "not JSON serializable|can't be enforced"),
     ],
 )
-def test_a_hostile_schema_is_refused(schema: dict[str, Any], words: str) -> None:
-    with pytest.raises(SchemaRefused, match=words):
+def test_a_hostile_schema_is_refused(schema: dict[str, Any], message: str) -> None:
+    with pytest.raises(SchemaRefused, match=message):
         check_schema(schema)
 
 
@@ -102,7 +102,7 @@ TOOL = {"name": "weather"}
 
 
 @pytest.mark.parametrize(
-    ("fields", "place", "words"),
+    ("fields", "location", "message"),
     [
         ({"json_schema": {"uniqueItems": True}}, ("json_schema",), "uniqueItems"),
         ({"json_schema": {}, "stop": ["a"]}, ("stop",), "stop and json_schema don't go together"),
@@ -146,13 +146,13 @@ TOOL = {"name": "weather"}
     ],
 )
 def test_what_does_not_go_together_is_refused_by_its_field(
-    fields: dict[str, Any], place: tuple[str | int, ...], words: str
+    fields: dict[str, Any], location: tuple[str | int, ...], message: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:
         LanguageParams.model_validate({**CHAT, **fields})
     (error,) = refused.value.errors()
-    assert error["loc"] == place
-    assert words in error["msg"]
+    assert error["loc"] == location
+    assert message in error["msg"]
 
 
 def test_schemas_of_tools_are_bounded_together() -> None:

@@ -110,11 +110,11 @@ def test_a_required_call_is_valid(family: Language) -> None:
         calls = text.text.split("\n")[1::3]
         assert text.text.startswith("<tool_call>\n{")
         for call in calls if text.finish == "stop" else calls[:-1]:
-            made = json.loads(call)
-            if made["name"] == "weather":
-                jsonschema.validate(made["arguments"], WEATHER["parameters"])
+            parsed = json.loads(call)
+            if parsed["name"] == "weather":
+                jsonschema.validate(parsed["arguments"], WEATHER["parameters"])
             else:
-                assert made == {"name": "now", "arguments": {}}
+                assert parsed == {"name": "now", "arguments": {}}
 
 
 def test_a_named_tool_alone_is_called_once(family: Language) -> None:
