@@ -20,6 +20,12 @@ def _by_tokens(value: dict[str, float]) -> dict[str, float]:
 Penalty = Annotated[float, Field(ge=-2.0, le=2.0)]
 LogitBias = Annotated[
     dict[str, Annotated[float, Field(ge=-100.0, le=100.0)]],
-    Field(max_length=MOST_BIASED, json_schema_extra={"propertyNames": {"pattern": TOKEN}}),
+    Field(
+        max_length=MOST_BIASED,
+        json_schema_extra={"propertyNames": {"pattern": TOKEN}},
+        description="Added to the logits of tokens, by their numbers in the model's vocabulary; "
+        "-100 all but forbids a token.",
+        examples=[{"42": -100}],
+    ),
     AfterValidator(_by_tokens),
 ]

@@ -172,12 +172,7 @@ class LanguageParams(Params):
         description="Taken from a token's logit as many times as it was written before.",
         examples=[0.5],
     )
-    logit_bias: LogitBias = Field(
-        default={},
-        description="Added to the logits of tokens, by their numbers in the model's vocabulary; "
-        "-100 all but forbids a token.",
-        examples=[{"42": -100}],
-    )
+    logit_bias: LogitBias = Field(default={})
     stop: list[Stop] = Field(
         default=[],
         max_length=4,

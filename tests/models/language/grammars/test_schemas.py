@@ -124,6 +124,16 @@ def test_a_named_tool_alone_is_called_once(family: Language) -> None:
     )
 
 
+def test_a_bias_and_penalties_move_what_the_schema_allows_and_no_more(family: Language) -> None:
+    schema = {"enum": ["hen", "ant"]}
+    first = {text_of(family, completion(schema), seed).text for seed in range(8)}
+    assert first == {'"hen"', '"ant"'}
+    tokenizer = family.runtime.tokenizer
+    tokens = {str(token): 100.0 for word in ("a", "an") for token in tokenizer.of_text(word)}
+    biased = completion(schema, logit_bias=tokens, frequency_penalty=2.0, presence_penalty=-2.0)
+    assert {text_of(family, biased, seed).text for seed in range(8)} == {'"ant"'}
+
+
 def test_tools_may_be_left_alone(family: Language) -> None:
     free = text_of(family, chat(tools=[WEATHER], max_tokens=30))
     assert not free.text.startswith("<tool_call>")
