@@ -47,15 +47,16 @@ async def stream_from_start(answer: Answer, writer: EventWriter) -> "AnswerStrea
         with CancelScope(shield=True):
             await answer.registration.abandon()
         raise
-    return AnswerStream(answer, _follower(answer, first), writer)
+    return AnswerStream(answer, follower_of(answer, first), writer)
 
 
 def stream_from_snapshot(answer: Answer, writer: EventWriter) -> "AnswerStream":
     """The job as it is, then what happens to it: where a snapshot has all that there was."""
-    return AnswerStream(answer, _follower(answer, None), writer)
+    return AnswerStream(answer, follower_of(answer, None), writer)
 
 
-def _follower(answer: Answer, position: str | None) -> Follower:
+def follower_of(answer: Answer, position: str | None) -> Follower:
+    """Reads a job's events from a position in its log; None is from a snapshot of the job."""
     by, newest = answer.submitter, position or "0-0"
     return Follower(by.queue, by.notifier, by.store, by.owner, answer.job, newest, position)
 

@@ -27,18 +27,6 @@ class Condition(NamedTuple):
         return among if self.is_among else {"not": among}
 
 
-class Several(NamedTuple):
-    """Whether a param is a list of at least two."""
-
-    is_explicit: bool = True
-
-    def holds(self, value: Any) -> bool:
-        return isinstance(value, list) and len(value) > 1
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "array", "minItems": 2}
-
-
 class Below(NamedTuple):
     """Whether a param is a number below a limit."""
 
@@ -78,7 +66,7 @@ class Matching(NamedTuple):
         return {"type": "string", "pattern": self.pattern}
 
 
-Conflict = Mapping[str, Condition | Several | Below | Above | Matching]
+Conflict = Mapping[str, Condition | Below | Above | Matching]
 
 
 def one_of(*values: Any) -> Condition:

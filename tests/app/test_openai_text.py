@@ -14,6 +14,7 @@ from app.queue.jobs import Accepted
 from tests.app import stock_writer
 from tests.app.serving import Running
 from tests.app.studio import WRITER
+from tests.app.test_generate import error_of
 from tests.app.test_openai_clients import (
     answers_of,
     second,  # noqa: F401 (a fixture)
@@ -166,6 +167,27 @@ def test_several_texts_are_gone_on_from_each_by_itself(stock: openai.OpenAI) -> 
         assert one.usage is not None
         took += one.usage.total_tokens
     assert completion.usage.total_tokens == took
+
+
+def test_several_texts_are_written_in_one_stream(stock: openai.OpenAI) -> None:
+    prompts = ["the ant ran", "a hen", "in the rain"]
+    asked: Any = {**TEXT, "prompt": prompts, "n": 2, "echo": True}
+    whole = stock.completions.create(**asked)
+    options: Any = {"include_usage": True}
+    chunks = list(stock.completions.create(stream=True, stream_options=options, **asked))
+    assert len({chunk.id for chunk in chunks}) == 1
+    assert (chunks[-1].usage, chunks[-1].choices) == (whole.usage, [])
+    for choice in whole.choices:
+        own = [x.choices[0] for x in chunks[:-1] if x.choices[0].index == choice.index]
+        assert "".join(x.text for x in own) == choice.text
+        assert [x.finish_reason for x in own[:-1]] == [None] * (len(own) - 1)
+        assert own[-1].finish_reason == choice.finish_reason
+
+
+def test_one_of_several_that_is_refused_is_the_answer_to_the_stream(writing: Running) -> None:
+    body = {**TEXT, "prompt": ["x", "x" * 999], "stream": True}
+    answer = writing.client.post("/v1/completions", json=body)
+    assert (answer.status_code, error_of(answer)["code"]) == (400, "context_length_exceeded")
 
 
 def test_several_texts_are_replayed_together_and_refused_together(writing: Running) -> None:

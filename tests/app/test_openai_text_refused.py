@@ -46,7 +46,6 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "two names of one",
     ),
     ("completions", {"prompt": ""}, "prompt", "at least 1 character"),
-    ("completions", {"prompt": ["a", "b"], "stream": True}, "prompt", "one text in a stream"),
     ("completions", {"prompt": ["a", ""]}, "prompt", "at least 1 character"),
     ("completions", {"prompt": 5}, "prompt", "prompt must be a string"),
     ("completions", {"prompt": None}, "prompt", "prompt must be a string"),

@@ -6,7 +6,7 @@ tokens it took, if that was asked for, and `[DONE]`. A failure is `error`, and n
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ from app.openai.text.response import (
     completion_reply,
     front,
     texts,
-    usage_of,
+    usage_of_all,
 )
 from app.queue.event_log import Event
 from models.params.function_calls import ContentPiece, Piece, ToolCallParser
@@ -98,11 +98,11 @@ class TextAnswer(Answer):
 
     async def respond(self) -> Response:
         """The reply, or a stream, as was asked."""
-        if self.wording.asked.stream and not await self._is_refused():
+        if self.wording.asked.stream and not await self.is_refused():
             return stream_from_snapshot(self, Writing(self.job, self.wording, self.store))
         return await self.once_ended(self._whole)
 
-    async def _is_refused(self) -> bool:
+    async def is_refused(self) -> bool:
         """Whether the model has found at once that it can't carry out what is asked: then there is
         a status to tell it by."""
         job = await self.submitter.waiter.wait_for_beginning(self.job, AT_ONCE)
@@ -123,11 +123,13 @@ class TextAnswer(Answer):
 
 @dataclass
 class Writing:
-    """A stream of chunks."""
+    """A stream of chunks, or what one of several jobs adds to a stream."""
 
     job: Job
     wording: InChat | InCompletion
     store: Store
+    shown: Job | None = None  # the job whose id the chunks have, if it is another
+    first_index: int = 0  # of its choices in the stream
     pieces: ItemTexts = field(default_factory=ItemTexts)
     broken: bool = False  # it can't be gone on with: other words were written meanwhile
     parsers: dict[int, ToolCallParser] = field(default_factory=dict)  # of answers that call tools
@@ -150,6 +152,11 @@ class Writing:
             self.broken = True
 
     def completed(self, job: Job) -> Iterator[bytes]:
+        yield from self.ended(job)
+        yield from self.closing([job])
+
+    def ended(self, job: Job) -> Iterator[bytes]:
+        """What is left to tell of its choices. Blocks. Raises AtelierError, StoreError."""
         if self.broken:
             message = f"its worker was lost, and another wrote other words: {job.id} has them"
             raise AtelierError(message, code="worker_lost")
@@ -163,8 +170,11 @@ class Writing:
                 yield self._chunk(output.index, nothing, logprobs=chances.model_dump())
             finish = chat_finish(output, parser.calls > 0)
             yield self._chunk(output.index, nothing, finish_reason=finish)
+
+    def closing(self, jobs: Sequence[Job]) -> Iterator[bytes]:
+        """The end of the stream, with what all of its jobs took."""
         if self.wording.asked.wants_usage:
-            yield self._sent([], usage=usage_of(job).model_dump())
+            yield self._sent([], usage=usage_of_all(jobs).model_dump())
         yield DONE
 
     def failed(self, error: AtelierError) -> bytes:
@@ -190,11 +200,11 @@ class Writing:
 
     def _chunk(self, index: int, choice: dict[str, Any], **more: Any) -> bytes:
         empty = {"logprobs": None, "finish_reason": None}
-        return self._sent([{"index": index, **choice, **empty, **more}])
+        return self._sent([{"index": self.first_index + index, **choice, **empty, **more}])
 
     def _sent(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
         usage = {"usage": None} if self.wording.asked.wants_usage else {}
-        named = self.wording.asked.named(self.job)
+        named = self.wording.asked.named(self.shown or self.job)
         chunk = {**front(named, self.wording.prefix), "object": self.wording.kind}
         chunk |= {"choices": choices, **usage, **more}
         return format_sse_event(data_str=json.dumps(chunk))

@@ -15,6 +15,7 @@ from app.http.exception_handlers import respond
 from app.http.responses import json_reply
 from app.openai.answer import PATIENCE
 from app.openai.text.answer import TextAnswer
+from app.openai.text.batch_stream import SeveralStream
 from app.openai.text.response import CompletionReply, completion_reply, joined
 from app.operations.job_errors import check_outputs
 from app.operations.retries import Registration
@@ -27,6 +28,14 @@ class SeveralAnswers:
     answers: Sequence[TextAnswer]
 
     async def respond(self) -> Response:
+        """The reply, or a stream, as was asked."""
+        if self.answers[0].wording.asked.stream:
+            refused = await asyncio.gather(*(answer.is_refused() for answer in self.answers))
+            if not any(refused):
+                return SeveralStream(self.answers)
+        return await self._once_ended()
+
+    async def _once_ended(self) -> Response:
         """The reply when all have ended. One that made nothing is the answer to all."""
         until = time.monotonic() + PATIENCE
         jobs = [await self._ended(answer, until) for answer in self.answers]

@@ -7,7 +7,7 @@ from pydantic import Field, Tag, ValidationInfo, field_validator
 
 from app.http.validation_errors import MANY, ONE
 from app.openai.text.request import OneOrMany, TextRequest
-from models.params.conflicts import GIVEN, Several, one_of
+from models.params.conflicts import GIVEN, one_of
 from models.params.fields import BLANK, Without
 
 FEW = 16  # tokens, if it isn't said
@@ -22,7 +22,6 @@ class CompletionRequest(TextRequest):
     conflicts = (
         *TextRequest.conflicts,
         {"logprobs": GIVEN, "echo": one_of(True)},
-        {"prompt": Several(), "stream": one_of(True)},
     )
 
     prompt: Annotated[Annotated[Passage, Tag(ONE)] | Annotated[Texts, Tag(MANY)], OneOrMany] = (
@@ -51,13 +50,6 @@ class CompletionRequest(TextRequest):
     suffix: Annotated[str, Field(max_length=0)] | None = Field(
         default=None, description="Only an empty one: no model here fills gaps."
     )
-
-    @field_validator("prompt")
-    @classmethod
-    def _one_stream(cls, prompt: str | list[str], info: ValidationInfo) -> str | list[str]:
-        if isinstance(prompt, list) and len(prompt) > 1 and info.data.get("stream"):
-            raise ValueError("prompt must be one text in a stream")
-        return prompt
 
     @field_validator("logprobs")
     @classmethod

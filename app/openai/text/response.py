@@ -181,12 +181,7 @@ def joined(replies: Sequence[CompletionReply]) -> CompletionReply:
     """Several as one: choices follow one another, and what they took is added up."""
     choices = [choice for reply in replies for choice in reply.choices]
     numbered = [x.model_copy(update={"index": index}) for index, x in enumerate(choices)]
-    used = [reply.usage for reply in replies]
-    usage = TokenUsage(
-        prompt_tokens=sum(x.prompt_tokens for x in used),
-        completion_tokens=sum(x.completion_tokens for x in used),
-        total_tokens=sum(x.total_tokens for x in used),
-    )
+    usage = added_up([reply.usage for reply in replies])
     return replies[0].model_copy(update={"choices": numbered, "usage": usage})
 
 
@@ -200,6 +195,18 @@ def usage_of(job: Job) -> TokenUsage:
     written = sum(output.completion_tokens or 0 for output in texts(job))
     total = read + written
     return TokenUsage(prompt_tokens=read, completion_tokens=written, total_tokens=total)
+
+
+def usage_of_all(jobs: Sequence[Job]) -> TokenUsage:
+    return added_up([usage_of(job) for job in jobs])
+
+
+def added_up(usages: Sequence[TokenUsage]) -> TokenUsage:
+    return TokenUsage(
+        prompt_tokens=sum(x.prompt_tokens for x in usages),
+        completion_tokens=sum(x.completion_tokens for x in usages),
+        total_tokens=sum(x.total_tokens for x in usages),
+    )
 
 
 def chat_logprobs(job: Job, index: int, store: Store) -> ChatLogprobs | None:
