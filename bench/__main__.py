@@ -17,6 +17,7 @@ SCRIPTS = (
     "video",
     "wavenet",
     "language",
+    "embeddings",
     "poems",
     "queue_cpu",
     "start",

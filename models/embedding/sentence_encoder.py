@@ -1,7 +1,7 @@
 """Family `embedding`: a vector for each text, by which texts of like meaning are near."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,12 +21,16 @@ from models.params.embedding import EmbeddingParams
 
 TOKENIZER = "tokenizer"
 """The tensor of a checkpoint that holds the tokenizer's JSON, byte by byte."""
-SHORTEST = 16
+SHORTEST = 8
 """Tokens that the shortest texts are padded to."""
+SHORT = 16
+"""Texts of up to so many tokens run in micro-batches of as many rows."""
 TOKENS_AT_ONCE = 128
-"""Tokens of a micro-batch, whatever the length of its texts: processors are slower with fewer."""
-TEXTS_AT_ONCE = 64
-"""Texts that are read before their vectors are computed: reading must not hold up other flows."""
+"""Tokens of a micro-batch at most, where it has several rows: a processor takes less time for each
+than of fewer, and no less than of more."""
+LETTERS_AT_ONCE = 50_000
+"""Letters that are read before their vectors are computed, or one text: reading them takes a few
+hundredths of a second, and must not hold up other flows."""
 LONGEST_WORD = 100
 """Letters of a word that a tokenizer splits: a longer one is a single unknown token."""
 
@@ -54,11 +58,8 @@ class SentenceEncoder:
                 f"its context is {self.context}, and its net has {known} positions"
             )
         self._vocabulary = net.tokens.num_embeddings
-        self._encode = {
-            length: _encode_function(net, length, self._vocabulary)
-            for length in lengths(self.context)
-        }
-        self.batched: tuple[BatchedFn[Any], ...] = tuple(self._encode.values())
+        self._encode = _encode_functions(net, self.context)
+        self.batched: tuple[BatchedFn[Any], ...] = tuple(dict.fromkeys(self._encode.values()))
 
     async def generate(
         self, params: EmbeddingParams, rng: torch.Generator, inputs: Inputs = NOTHING
@@ -66,10 +67,10 @@ class SentenceEncoder:
         texts = params.texts
         vectors: dict[int, Tensor] = {}
         tokens_read = 0
-        for start in range(0, len(texts), TEXTS_AT_ONCE):
+        for group in groups(texts):
             by_length: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
-            for index, text in enumerate(texts[start : start + TEXTS_AT_ONCE], start):
-                tokens = self._tokens(text, f"texts.{index}")
+            for index in group:
+                tokens = self._tokens(texts[index], f"texts.{index}")
                 tokens_read += len(tokens)
                 by_length[self._length(tokens)].append((index, tokens))
             for length, rows in sorted(by_length.items()):
@@ -104,18 +105,46 @@ class SentenceEncoder:
         return next(length for length in self._encode if length >= len(tokens))
 
 
+def groups(texts: Sequence[str]) -> Iterator[range]:
+    """Yields the indices of texts that are read together."""
+    start, letters = 0, 0
+    for index, text in enumerate(texts):
+        if letters and letters + len(text) > LETTERS_AT_ONCE:
+            yield range(start, index)
+            start, letters = index, 0
+        letters += len(text)
+    yield range(start, len(texts))
+
+
 def lengths(context: int) -> Iterator[int]:
-    """Yields the lengths of rows: powers of two from the shortest on, and the whole context."""
+    """Yields the lengths of rows: 8, 12, 16, 24, 32, 48 and so on, and the whole context."""
     length = SHORTEST
     while length < context:
         yield length
+        between = length + length // 2
+        if between < context:
+            yield between
         length *= 2
     yield context
 
 
-def _encode_function(net: BertEncoder, length: int, vocabulary: int) -> BatchedFn[Tensor]:
-    example = (torch.arange(length) % vocabulary, torch.zeros(length))
-    return BatchedFn(net, example, pad_to=max(1, TOKENS_AT_ONCE // length))
+def rows_at_once(length: int) -> int:
+    """Rows of a micro-batch of this length: as many as of the next power of two."""
+    longest = max(SHORT, 1 << (length - 1).bit_length())
+    return max(1, TOKENS_AT_ONCE // longest)
+
+
+def _encode_functions(net: BertEncoder, context: int) -> dict[int, BatchedFn[Tensor]]:
+    """The function for each length of rows, in rising order; lengths of as many rows share one."""
+    sizes: dict[int, list[int]] = defaultdict(list)
+    for length in lengths(context):
+        sizes[rows_at_once(length)].append(length)
+    functions: dict[int, BatchedFn[Tensor]] = {}
+    for pad_to, alike in sizes.items():
+        example = (torch.arange(alike[-1]) % net.tokens.num_embeddings, torch.zeros(alike[-1]))
+        run: BatchedFn[Tensor] = BatchedFn(net, example, pad_to=pad_to)
+        functions |= dict.fromkeys(alike, run)
+    return functions
 
 
 def _row(tokens: list[int], length: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,14 @@ from models.artifacts import Vectors
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load, save
 from models.convert.importers import import_sentence_transformer
-from models.embedding.sentence_encoder import TOKENIZER, SentenceEncoder, lengths
+from models.embedding.sentence_encoder import (
+    LETTERS_AT_ONCE,
+    TOKENIZER,
+    SentenceEncoder,
+    groups,
+    lengths,
+    rows_at_once,
+)
 from models.engine.batching import Placement
 from models.engine.engine import Engine, Failed, Finished
 from models.engine.flow import run_alone
@@ -76,11 +83,11 @@ def test_real_weights_give_the_vectors_of_sentence_transformers(tmp_path: Path) 
 
 
 def test_a_text_has_the_same_bits_in_any_company_and_order(tiny: SentenceEncoder) -> None:
-    texts = [f"{'abcdef'[i % 6]} {'hen ' * (i % 35)}" for i in range(150)]
+    texts = [f"{'abcdef'[i % 6]} {'hen ' * (i % 35)}" for i in range(90)]
     alone = [encoded(tiny, text)[0] for text in texts[:36]]
     chance = random.Random(1)
     for _ in range(3):
-        order = list(range(150))
+        order = list(range(90))
         chance.shuffle(order)
         vectors = encoded(tiny, *(texts[i] for i in order))
         for row, index in enumerate(order):
@@ -147,9 +154,10 @@ def test_marks_in_a_text_are_its_letters(tiny: SentenceEncoder) -> None:
 
 
 def test_rows_have_few_lengths() -> None:
-    assert list(lengths(256)) == [16, 32, 64, 128, 256]
-    assert list(lengths(40)) == [16, 32, 40]
-    assert list(lengths(8)) == [8]
+    assert list(lengths(256)) == [8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256]
+    assert list(lengths(40)) == [8, 12, 16, 24, 32, 40]
+    assert list(lengths(5)) == [5]
+    assert [rows_at_once(x) for x in lengths(256)] == [8, 8, 8, 4, 4, 2, 2, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -191,3 +199,14 @@ def test_weights_of_any_precision_run_in_float32(tmp_path: Path) -> None:
     narrow = SentenceEncoder(load(path), Placement(CPU, torch.bfloat16))
     wide = SentenceEncoder(load(path), Placement(CPU))
     assert encoded(narrow, "the hen").equal(encoded(wide, "the hen"))
+
+
+def test_texts_are_read_in_groups_of_few_letters(tiny: SentenceEncoder) -> None:
+    long = " " * (LETTERS_AT_ONCE // 2)
+    assert list(groups(["a", "b"])) == [range(2)]
+    assert list(groups([long, long, "a", "b"])) == [range(2), range(2, 4)]
+    assert list(groups([3 * long, "a", long, long])) == [range(1), range(1, 3), range(3, 4)]
+    texts = ["the hen", long, "a sea", long + "the ant", "the hen"]
+    vectors = encoded(tiny, *texts)
+    assert vectors[0].equal(vectors[4])
+    assert vectors[3].equal(encoded(tiny, "the ant")[0])
