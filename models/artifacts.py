@@ -92,7 +92,7 @@ class Chance:
     """How likely a token was, as a natural logarithm."""
 
     token: str  # its text; half a letter is U+FFFD
-    logprob: float
+    logprob: float | None  # None of a text's first token
     raw: bytes  # its bytes: all tokens' together are those of the text
 
 
@@ -115,6 +115,7 @@ class Text:
     finish: Literal["stop", "length"]  # it had said all, or as much as it may
     title: str | None = None
     drawn: tuple[Drawn, ...] | None = None  # of each token, if that was asked for
+    prompt_drawn: tuple[Drawn, ...] | None = None  # of each that was read, if that was too
     notes: tuple[str, ...] = ()
 
 

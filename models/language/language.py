@@ -28,6 +28,7 @@ from models.language.poems.dictionary import DictionaryMissing, english
 from models.language.poems.lexicon import Lexicon, spelling_of
 from models.language.poems.writer import PoemWriter, expected_steps
 from models.language.prefix_slots import PrefixSlots
+from models.language.prompt_scores import prompt_drawn
 from models.language.prompts import asking_for_a_title, text_of, turns_of
 from models.language.sampling import Choice, choose, sampling_row
 from models.language.sequence import Generated, LanguageRuntime, TokenSequence
@@ -113,13 +114,15 @@ class Language:
         form = params.form_request
         poem = None if form is None else self._poem(form, most)
         steps = most if form is None else expected_steps(form)
-        chunks = -(-(len(prompt) - 1) // self.runtime.net.chunk)
+        scored = params.prompt_logprobs
+        chunks = len(prompt) - 1 if scored else -(-(len(prompt) - 1) // self.runtime.net.chunk)
         with self.slots.take(prompt, params.owner) as slot:
             self._seen[slot.number] = False
             self._seen[slot.number, slot.tokens] = True
             left = -(-(len(prompt) - 1 - len(slot.tokens)) // self.runtime.net.chunk)
-            page = TokenSequence(self.runtime, slot, steps + chunks, chunks - left)
+            page = TokenSequence(self.runtime, slot, steps + chunks, 0 if scored else chunks - left)
             how = params.model_copy(update={"max_tokens": most})
+            choices = await page.score(prompt, how) if scored else []
             if poem is None:
                 written = await self._write(page, prompt, how, rng)
             else:
@@ -130,8 +133,10 @@ class Language:
             if title is None and params.kind in ABOUT:
                 title = await self._title(page, params, text, rng)
         drawn = None if params.logprobs is None else tuple(written.drawn)
+        tokenizer, count = self.runtime.tokenizer, params.logprobs or 0
+        scores = prompt_drawn(tokenizer, prompt, choices, count) if scored else None
         finish = written.finish or "length"
-        return (Text(text, len(prompt), written.count, finish, title, drawn),)
+        return (Text(text, len(prompt), written.count, finish, title, drawn, scores),)
 
     async def _write(
         self, page: TokenSequence, prompt: list[int], how: LanguageParams, rng: torch.Generator

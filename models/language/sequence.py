@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -53,7 +54,8 @@ class Generated:
         self.count += 1
         before, piece = self.draft.letters, self.draft.add(token)
         if how.logprobs is not None:
-            self.drawn.append(_drawn(tokenizer, choice, (before, self.draft.letters), how.logprobs))
+            letters = (before, self.draft.letters)
+            self.drawn.append(drawn_of(tokenizer, choice, letters, how.logprobs))
         if self.draft.stopped:
             self.finish = "stop"
             self._leave_out_stop()
@@ -74,16 +76,16 @@ class Generated:
             self.drawn = [one for one in self.drawn if one.offset < self.draft.letters]
 
 
-def _drawn(tokenizer: TextTokens, choice: Choice, letters: tuple[int, int], count: int) -> Drawn:
+def drawn_of(tokenizer: TextTokens, choice: Choice, letters: tuple[int, int], count: int) -> Drawn:
     """Of a token, with the letters of the text before and after it."""
     ranked = list(zip(choice[2].tolist(), choice[3].tolist(), strict=True))[:count]
-    likeliest = [_chance(tokenizer, t, p) for t, p in ranked if p > -torch.inf]
-    own = _chance(tokenizer, int(choice[0]), float(choice[1]))
+    likeliest = [chance_of(tokenizer, t, p) for t, p in ranked if p > -torch.inf]
+    own = chance_of(tokenizer, int(choice[0]), float(choice[1]))
     begins = max(letters[0], letters[1] - len(own.token))  # halves of letters may have come between
     return Drawn(own, begins, tuple(likeliest))
 
 
-def _chance(tokenizer: TextTokens, token: int, logprob: float) -> Chance:
+def chance_of(tokenizer: TextTokens, token: int, logprob: float | None) -> Chance:
     return Chance(tokenizer.piece(token), logprob, tokenizer.bytes_of(token))
 
 
@@ -130,6 +132,23 @@ class TokenSequence:
             if aloud:
                 self.say(piece)
         return written
+
+    async def score(self, tokens: Sequence[int], how: LanguageParams) -> list[Choice]:
+        """Reads tokens one by one, and returns a choice of each but the first.
+
+        Each is drawn, since a bias forbids all others, so it has the log-probabilities of the net
+        as a token that is written has. Raises NotFinite.
+        """
+        await self.read(())
+        draws = sampling_row(how.model_copy(update={"temperature": 0.0}), torch.tensor(0.5))
+        choices = []
+        for last, token in pairwise(tokens):
+            only = torch.full_like(self._runtime.no_bias, -torch.inf)
+            only[token] = 0.0
+            choices.append(await self.draw(last, draws, only))
+            if not torch.isfinite(choices[-1][1]):
+                raise NotFinite
+        return choices
 
     def penalties_of(self, how: LanguageParams) -> TokenPenalties:
         return TokenPenalties(how, len(self._runtime.no_bias))

@@ -17,7 +17,25 @@ def _by_tokens(value: dict[str, float]) -> dict[str, float]:
     return value
 
 
-Penalty = Annotated[float, Field(ge=-2.0, le=2.0)]
+PresencePenalty = Annotated[
+    float,
+    Field(
+        ge=-2.0,
+        le=2.0,
+        description="Taken from the logit of each token that was written before; below 0, such "
+        "tokens become likelier.",
+        examples=[0.5],
+    ),
+]
+FrequencyPenalty = Annotated[
+    float,
+    Field(
+        ge=-2.0,
+        le=2.0,
+        description="Taken from a token's logit as many times as it was written before.",
+        examples=[0.5],
+    ),
+]
 LogitBias = Annotated[
     dict[str, Annotated[float, Field(ge=-100.0, le=100.0)]],
     Field(

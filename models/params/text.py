@@ -17,7 +17,7 @@ from models.params.chat import (
 from models.params.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
 from models.params.fields import Line, Passage, Prompt, Stop
 from models.params.json_schemas import JSONSchema
-from models.params.penalties import LogitBias, Penalty
+from models.params.penalties import FrequencyPenalty, LogitBias, PresencePenalty
 from models.params.poem_forms import (
     COUNTED,
     MOST_LINES,
@@ -32,9 +32,10 @@ from models.params.poem_forms import (
 )
 from models.params.text_kinds import ABOUT, AFTER, Kind, T, just_with, only_with
 from models.params.token_sampling import (
-    LIKELIEST,
     LONGEST_CONTEXT,
+    LikeliestCount,
     MinP,
+    PromptLogprobs,
     RepetitionPenalty,
     Temperature,
     TopK,
@@ -56,6 +57,8 @@ class LanguageParams(Params):
         {"text": ABSENT, "kind": one_of(*AFTER)},
         {"messages": GIVEN, "kind": other_than("chat")},
         {"messages": ABSENT, "kind": one_of("chat")},
+        {"prompt_logprobs": one_of(True), "kind": other_than("completion")},
+        {"prompt_logprobs": one_of(True), "logprobs": ABSENT},
         *conflicts_of_structure(),
         *conflicts_of_forms(),
     )
@@ -161,17 +164,8 @@ class LanguageParams(Params):
     top_p: TopP = 0.95
     min_p: MinP = 0.0
     repetition_penalty: RepetitionPenalty = 1.0
-    presence_penalty: Penalty = Field(
-        default=0.0,
-        description="Taken from the logit of each token that was written before; below 0, such "
-        "tokens become likelier.",
-        examples=[0.5],
-    )
-    frequency_penalty: Penalty = Field(
-        default=0.0,
-        description="Taken from a token's logit as many times as it was written before.",
-        examples=[0.5],
-    )
+    presence_penalty: PresencePenalty = 0.0
+    frequency_penalty: FrequencyPenalty = 0.0
     logit_bias: LogitBias = Field(default={})
     stop: list[Stop] = Field(
         default=[],
@@ -179,15 +173,13 @@ class LanguageParams(Params):
         description="End before any of these; special tokens match as text.",
         examples=[["The End"]],
     )
-    logprobs: int | None = Field(
+    logprobs: LikeliestCount | None = Field(
         default=None,
-        ge=0,
-        le=LIKELIEST,
-        strict=True,
         description="Tell the log-probability of every token, and of so many of the likeliest "
         "beside it, in a file of its own. Null tells none.",
         examples=[2],
     )
+    prompt_logprobs: PromptLogprobs = False
 
     @field_validator("*")
     @classmethod
@@ -288,6 +280,13 @@ class LanguageParams(Params):
     @classmethod
     def _answered(cls, value: list[Message] | None, info: ValidationInfo) -> list[Message] | None:
         return just_with(value, info, ("chat",))
+
+    @field_validator("prompt_logprobs")
+    @classmethod
+    def _of_a_completion(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("logprobs", 0) is None:
+            raise ValueError("prompt_logprobs needs logprobs")
+        return bool(only_with(value or None, info, ("completion",)))
 
     @property
     def form_request(self) -> FormRequest | None:

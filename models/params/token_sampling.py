@@ -49,3 +49,11 @@ RepetitionPenalty = Annotated[
         examples=[1.1],
     ),
 ]
+LikeliestCount = Annotated[int, Field(ge=0, le=LIKELIEST, strict=True)]
+PromptLogprobs = Annotated[
+    bool,
+    Field(
+        description="Tell those of a completion's `text` too, except of its first token. The text "
+        "is then read a token a step."
+    ),
+]

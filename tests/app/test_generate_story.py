@@ -138,6 +138,13 @@ BAD: list[tuple[dict[str, Any], str, str, str]] = [
     ({**ABOUT, "top_p": -0.1}, "top_p", "invalid_parameter", "top_p must be"),
     ({**ABOUT, "top_k": 0}, "top_k", "invalid_parameter", "top_k must be"),
     ({**ABOUT, "min_p": 1.1}, "min_p", "invalid_parameter", "between 0.0 and 1.0"),
+    ({**ABOUT, "prompt_logprobs": True}, "prompt_logprobs", "invalid_parameter", "needs logprobs"),
+    (
+        {**ABOUT, "logprobs": 1, "prompt_logprobs": True},
+        "prompt_logprobs",
+        "invalid_parameter",
+        "needs the kind completion",
+    ),
     ({**ABOUT, "repetition_penalty": 0}, "repetition_penalty", "invalid_parameter", "between 0.5"),
     ({**ABOUT, "stop": ["a"] * 5}, "stop", "invalid_parameter", "at most 4 entries"),
     ({**ABOUT, "stop": [""]}, "stop.0", "invalid_parameter", "at least 1 character"),

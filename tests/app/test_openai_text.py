@@ -169,6 +169,35 @@ def test_several_texts_are_gone_on_from_each_by_itself(stock: openai.OpenAI) -> 
     assert completion.usage.total_tokens == took
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_echo_has_the_log_probabilities_of_the_prompt(
+    stock: openai.OpenAI, stream: bool
+) -> None:
+    prompt = "the ant ran in the rain"
+    asked: Any = {**TEXT, "prompt": prompt, "logprobs": 2}
+    plain = stock.completions.create(**asked).choices[0].logprobs
+    if stream:
+        chunks = [x.choices[0] for x in stock.completions.create(**asked, echo=True, stream=True)]
+        text = "".join(chunk.text for chunk in chunks)
+        (chances,) = [chunk.logprobs for chunk in chunks if chunk.logprobs]
+    else:
+        (choice,) = stock.completions.create(**asked, echo=True).choices
+        text, chances = choice.text, choice.logprobs  # type: ignore[assignment]
+    assert chances is not None
+    assert plain is not None
+    tokens, values = chances.tokens or [], chances.token_logprobs or []
+    top, offsets = chances.top_logprobs or [], chances.text_offset or []
+    assert len(tokens) == len(values) == len(top) == len(offsets)
+    assert (values[0], top[0], offsets[0]) == (None, None, 0)
+    assert all(value is not None and value <= 0 for value in values[1:])
+    begins = len(values) - len(plain.token_logprobs or [])
+    assert "".join(tokens[:begins]) == prompt
+    assert (tokens[begins:], values[begins:]) == (plain.tokens, plain.token_logprobs)
+    assert offsets[begins:] == [len(prompt) + x for x in plain.text_offset or []]
+    for token, offset in zip(tokens, offsets, strict=True):
+        assert text[offset:].startswith(token.rstrip("\ufffd"))
+
+
 def test_several_texts_are_written_in_one_stream(stock: openai.OpenAI) -> None:
     prompts = ["the ant ran", "a hen", "in the rain"]
     asked: Any = {**TEXT, "prompt": prompts, "n": 2, "echo": True}

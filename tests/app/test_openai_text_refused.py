@@ -56,7 +56,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("completions", {"prompt": "x", "stop": 5}, "stop", "stop must be a string"),
     ("completions", {"prompt": "x", "stop": ""}, "stop", "stop must have at least 1"),
     ("completions", {"prompt": "x", "stop": ["a", ""]}, "stop.1", "stop.1 must have at least 1"),
-    ("completions", {"prompt": "x", "echo": True, "logprobs": 1}, "logprobs", "not with echo"),
+    ("completions", {"prompt": "x", "prompt_logprobs": True}, "prompt_logprobs", "not a parameter"),
     (
         "chat/completions",
         {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},

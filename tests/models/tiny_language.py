@@ -117,4 +117,11 @@ PARAMS: list[dict[str, object]] = [
         "frequency_penalty": -0.7,
         "logit_bias": {"7": -100, "20": 2},
     },
+    {
+        "kind": "completion",
+        "text": "a hen in the rain",
+        "max_tokens": 4,
+        "logprobs": 1,
+        "prompt_logprobs": True,
+    },
 ]

@@ -4,9 +4,9 @@ Plain text is nothing but the text and its title, since whoever opens it reads a
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from models.artifacts import Chance, Text
+from models.artifacts import Chance, Drawn, Text
 from models.modalities import TEXT_FORMATS
 from workers.encoders.types import Encoded, Facts
 
@@ -26,20 +26,26 @@ def text_files(text: Text, output_format: str, facts: Facts) -> tuple[Encoded, .
     )
     if text.drawn is None:
         return (whole,)
-    chances = [
+    chances = {"content": _chances(text.drawn)}
+    if text.prompt_drawn is not None:
+        chances["prompt"] = _chances(text.prompt_drawn)
+    logprobs = json.dumps(chances, ensure_ascii=False)
+    return whole, Encoded(logprobs.encode(), "application/json", "logprobs")
+
+
+def _chances(tokens: Sequence[Drawn]) -> list[dict[str, object]]:
+    return [
         {
             **_chance(drawn.chance),
             "offset": drawn.offset,
             "top_logprobs": [_chance(x) for x in drawn.likeliest],
         }
-        for drawn in text.drawn
+        for drawn in tokens
     ]
-    logprobs = json.dumps({"content": chances}, ensure_ascii=False)
-    return whole, Encoded(logprobs.encode(), "application/json", "logprobs")
 
 
 def _chance(chance: Chance) -> dict[str, object]:
-    rounded = round(chance.logprob, 6)
+    rounded = None if chance.logprob is None else round(chance.logprob, 6)
     return {"token": chance.token, "logprob": rounded, "bytes": list(chance.raw)}
 
 

@@ -87,7 +87,7 @@ class InCompletion:
         return {"text": text}
 
     def chances(self, job: Job, index: int, store: Store) -> BaseModel | None:
-        return completion_logprobs(job, index, store)
+        return completion_logprobs(job, index, self.before, store)
 
 
 @dataclass(frozen=True)

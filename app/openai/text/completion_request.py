@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, Tag, ValidationInfo, field_validator
+from pydantic import Field, Tag
 
 from app.http.validation_errors import MANY, ONE
 from app.openai.text.request import OneOrMany, TextRequest
-from models.params.conflicts import GIVEN, one_of
 from models.params.fields import BLANK, Without
 
 FEW = 16  # tokens, if it isn't said
@@ -18,11 +17,6 @@ Texts = Annotated[list[Passage], Field(min_length=1, max_length=MOST)]
 
 class CompletionRequest(TextRequest):
     """The fields of a completion that are OpenAI's alone."""
-
-    conflicts = (
-        *TextRequest.conflicts,
-        {"logprobs": GIVEN, "echo": one_of(True)},
-    )
 
     prompt: Annotated[Annotated[Passage, Tag(ONE)] | Annotated[Texts, Tag(MANY)], OneOrMany] = (
         Field(
@@ -42,7 +36,8 @@ class CompletionRequest(TextRequest):
         ge=0,
         le=5,
         strict=True,
-        description="Tell how likely each token was, and so many of the likeliest besides.",
+        description="Tell how likely each token was, and so many of the likeliest besides; with "
+        "`echo`, also each of the prompt.",
     )
     best_of: Annotated[int, Field(ge=1, le=1)] | None = Field(
         default=None, description="Only 1: ask for `n`, and choose."
@@ -50,13 +45,6 @@ class CompletionRequest(TextRequest):
     suffix: Annotated[str, Field(max_length=0)] | None = Field(
         default=None, description="Only an empty one: no model here fills gaps."
     )
-
-    @field_validator("logprobs")
-    @classmethod
-    def _of_what_is_written(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is not None and info.data.get("echo"):
-            raise ValueError("logprobs tells of what is written, not of the prompt: not with echo")
-        return value
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -72,5 +60,7 @@ class CompletionRequest(TextRequest):
     def ours(self) -> dict[str, Any]:
         fields: dict[str, Any] = {"kind": "completion"}
         limit = {"max_tokens": FEW if self.max_tokens is None else self.max_tokens}
-        chances = {} if self.logprobs is None else {"logprobs": self.logprobs}
+        chances: dict[str, Any] = {} if self.logprobs is None else {"logprobs": self.logprobs}
+        if self.logprobs is not None and self.echo:
+            chances["prompt_logprobs"] = True
         return {**super().ours(), **fields, **limit, **chances}

@@ -50,6 +50,7 @@ SAID_OTHERWISE = frozenset(
         "messages",
         "output_format",
         "logprobs",
+        "prompt_logprobs",
         "json_schema",
         "tools",
         "tool_choice",

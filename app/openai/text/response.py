@@ -91,8 +91,8 @@ class CompletionLogprobs(Schema):
     """Lists side by side, an entry a token."""
 
     tokens: list[str]
-    token_logprobs: list[float]
-    top_logprobs: list[dict[str, float]]
+    token_logprobs: list[float | None] = Field(description="Null of the first token of all.")
+    top_logprobs: list[dict[str, float] | None]
     text_offset: list[int]
 
 
@@ -168,7 +168,7 @@ def completion_reply(job: Job, before: str, store: Store) -> CompletionReply:
         CompletionChoice(
             index=output.index,
             text=before + (output.text or ""),
-            logprobs=completion_logprobs(job, output.index, store),
+            logprobs=completion_logprobs(job, output.index, before, store),
             finish_reason=output.finish_reason,
             seed=output.seed,
         )
@@ -210,30 +210,42 @@ def added_up(usages: Sequence[TokenUsage]) -> TokenUsage:
 
 
 def chat_logprobs(job: Job, index: int, store: Store) -> ChatLogprobs | None:
-    tokens = _token_logprobs(job, index, store)
-    return None if tokens is None else ChatLogprobs(content=tokens)
+    chances = _chances(job, index, store)
+    return None if chances is None else ChatLogprobs.model_validate(chances)
 
 
-def completion_logprobs(job: Job, index: int, store: Store) -> CompletionLogprobs | None:
-    tokens = _token_logprobs(job, index, store)
-    if tokens is None:
+def completion_logprobs(
+    job: Job, index: int, before: str, store: Store
+) -> CompletionLogprobs | None:
+    """Those of a text and of the prompt that is in front of it, if one is."""
+    chances = _chances(job, index, store)
+    if chances is None:
         return None
+    prompt = chances.get("prompt", []) if before else []
+    tokens = [*prompt, *chances["content"]]
+    begins = [0] * len(prompt) + [len(before)] * len(chances["content"])
     return CompletionLogprobs(
-        tokens=[x.token for x in tokens],
-        token_logprobs=[x.logprob for x in tokens],
-        # of tokens that look alike, such as halves of letters, the likelier
-        top_logprobs=[{y.token: y.logprob for y in reversed(x.top_logprobs)} for x in tokens],
-        text_offset=[x.offset for x in tokens],
+        tokens=[x["token"] for x in tokens],
+        token_logprobs=[x["logprob"] for x in tokens],
+        top_logprobs=[_likeliest(x) for x in tokens],
+        text_offset=[begin + x["offset"] for begin, x in zip(begins, tokens, strict=True)],
     )
 
 
-def _token_logprobs(job: Job, index: int, store: Store) -> list[TokenLogprob] | None:
+def _likeliest(token: dict[str, Any]) -> dict[str, float] | None:
+    """Of tokens that look alike, such as halves of letters, the likelier."""
+    if token["logprob"] is None:
+        return None
+    return {x["token"]: x["logprob"] for x in reversed(token["top_logprobs"])}
+
+
+def _chances(job: Job, index: int, store: Store) -> dict[str, Any] | None:
     """The chances of an item's tokens, where they were asked for."""
     outputs = (x for x in job.outputs if x.role == "logprobs" and x.index == index)
     if (output := next(outputs, None)) is None:
         return None
     try:
-        content = json.loads(store.get(output.sha256))["content"]
+        chances: dict[str, Any] = json.loads(store.get(output.sha256))
     except Missing:
         raise Gone("these log-probabilities are no longer stored") from None
-    return [TokenLogprob.model_validate(entry) for entry in content]
+    return chances

@@ -150,6 +150,30 @@ def test_a_bias_for_a_token_that_is_not_there_is_refused(family: Language) -> No
         text_of(family, **request, logit_bias={"3": 1.0, "99999": 1.0})
 
 
+def test_log_probabilities_of_a_prompt_are_those_of_the_whole_text(
+    peer: Any, family: Language
+) -> None:
+    text = "a heron in the rain ate the eel then an ant. " * 2
+    tokens = family.runtime.tokenizer.of_text(text)
+    request = {"kind": "completion", "text": text, "max_tokens": 9, "logprobs": 3}
+    scored = text_of(family, **request, prompt_logprobs=True)
+    with torch.inference_mode():
+        chances = torch.log_softmax(peer(torch.tensor([tokens])).logits[0].float(), 1)
+    assert scored.prompt_drawn is not None
+    assert "".join(x.chance.token for x in scored.prompt_drawn) == text
+    first, *others = scored.prompt_drawn
+    assert (first.chance.logprob, first.likeliest, first.offset) == (None, (), 0)
+    for drawn, token, before in zip(others, tokens[1:], chances, strict=False):
+        assert text[drawn.offset :].startswith(drawn.chance.token)
+        assert drawn.chance.logprob == pytest.approx(float(before[token]), abs=1e-4)
+        top = [x.logprob for x in drawn.likeliest]
+        assert top == pytest.approx(before.topk(3).values.tolist(), abs=1e-4)
+    plain = text_of(family, **request)
+    assert plain.prompt_drawn is None
+    if isinstance(family.runtime.net, LlamaNet):  # a token has the same bits however it was read
+        assert (scored.text, scored.drawn) == (plain.text, plain.drawn)
+
+
 def test_cached_logits_are_those_of_the_whole_text(peer: Any, family: Language) -> None:
     tokens = family.runtime.tokenizer.of_text("a heron in the rain ate the eel then an ant. " * 4)
     with torch.inference_mode(), family.slots.take() as slot:
