@@ -32,6 +32,14 @@ def test_an_answer_keeps_its_schema(stock: openai.OpenAI) -> None:
     assert choice.message.tool_calls is None
 
 
+def test_an_answer_has_only_the_properties_that_its_schema_names(stock: openai.OpenAI) -> None:
+    """Clients send their schemas without `additionalProperties`, and mean no others."""
+    loose = {name: value for name, value in CITY.items() if name != "additionalProperties"}
+    form: Any = {"type": "json_schema", "json_schema": {"name": "location", "schema": loose}}
+    answer = stock.chat.completions.create(**ASKED, response_format=form)
+    assert json.loads(answer.choices[0].message.content or "").keys() == {"city"}
+
+
 def test_any_object_is_an_object(stock: openai.OpenAI) -> None:
     answer = stock.chat.completions.create(**ASKED, response_format={"type": "json_object"})
     assert (answer.choices[0].message.content or "").startswith("{")

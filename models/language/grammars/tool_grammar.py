@@ -7,6 +7,7 @@ from typing import Any
 from llguidance import LLMatcher
 
 from models.params.chat import Tool
+from models.params.closed_schemas import closed
 from models.params.function_calls import ARGUMENTS, BEGIN, END
 from models.params.json_schemas import compact
 from models.params.text import LanguageParams
@@ -30,7 +31,7 @@ def grammar_of(params: LanguageParams) -> str | None:
     tools, choice = params.tools or [], params.tool_choice or "auto"
     if not tools or choice == "none":
         schema = params.json_schema
-        return None if schema is None else LLMatcher.grammar_from_json_schema(compact(schema))
+        return None if schema is None else LLMatcher.grammar_from_json_schema(_enforced(schema))
     usable = [tool for tool in tools if choice in ("auto", "required", tool.name)]
     if choice != "auto":
         start = [f"start: {_text(TAG)} call more"]
@@ -54,7 +55,11 @@ def _calls(tools: Sequence[Tool]) -> Iterator[str]:
 
 
 def _json(schema: Mapping[str, Any]) -> str:
-    return f"%json {json.dumps(compact(schema))}"
+    return f"%json {json.dumps(_enforced(schema))}"
+
+
+def _enforced(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return compact(closed(schema))
 
 
 def _text(text: str) -> str:
