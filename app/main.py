@@ -24,6 +24,7 @@ from app.openai.embeddings import routes as openai_embeddings
 from app.openai.images import edit_routes as openai_edits
 from app.openai.images import routes as openai_images
 from app.openai.music import routes as openai_music
+from app.openai.responses import routes as openai_responses
 from app.openai.text import routes as openai_text
 from app.openai.videos import routes as openai_videos
 from app.openapi import Api
@@ -52,6 +53,7 @@ ROUTERS = (
     openai_videos.router,
     openai_music.router,
     openai_text.router,
+    openai_responses.router,
     openai_embeddings.router,
     mcp.router,
     health.router,

@@ -24,6 +24,7 @@ from app.openai.images.edit_request import (
 from app.openai.images.request import in_dialect
 from app.openai.json_schema import or_null
 from app.openai.music import request as music_request
+from app.openai.responses.request import ResponsesRequest
 from app.openai.text import request as text_request
 from app.openai.text.chat_request import ChatRequest
 from app.openai.text.completion_request import CompletionRequest
@@ -45,6 +46,7 @@ MUSIC_IN_OPENAI = "/v1/audio/generate"
 TEXT_IN_OPENAI: dict[str, type[TextRequest]] = {
     "/v1/chat/completions": ChatRequest,
     "/v1/completions": CompletionRequest,
+    "/v1/responses": ResponsesRequest,
 }
 FORMS_IN_OPENAI: dict[str, type[EditRequest]] = {
     "/v1/images/edits": ImageEditRequest,

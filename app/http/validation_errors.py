@@ -18,7 +18,8 @@ KINDS = {
     "finite_number": "a finite number",
 }
 Schema = Mapping[str, Any]  # in JSON's own words
-ONE, MANY = "|one", "|many"  # forms that a field may have, which are no part of its name
+ONE, MANY = "|one", "|many"
+"""Forms that a field may have. What begins with a bar is no part of a field's name."""
 OTHERS = "other values are not supported"
 ECHO = 100  # characters of a client's own words that are said back
 
@@ -72,7 +73,7 @@ def _each(form: Schema) -> list[Schema]:
 
 
 def _names_a_form(step: Any) -> bool:
-    return step in (ONE, MANY)
+    return isinstance(step, str) and step.startswith("|")
 
 
 def _meant(form: Schema, schema: Schema) -> Schema:

@@ -4,7 +4,8 @@ import json
 import logging
 import re
 import secrets
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -50,6 +51,7 @@ class JobRequest:
     entry: CatalogEntry
     params: Params
     streamed: bool = False  # whether its previews are to be sent as they come
+    notes: Mapping[str, str] = field(default_factory=dict)  # added to its metadata
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,7 @@ def _new_job(owner: str, job_request: JobRequest) -> NewJob:
         input=fields,
         seed=fields["seed"],
         items=fields["n"],
-        metadata=metadata,
+        metadata={**metadata, **job_request.notes},
         rows=params.rows,
         inputs=posted_files(params),
         request=request,

@@ -226,6 +226,7 @@ def check_openai(folder: Path, printed: str) -> None:
     assert "invalid_parameter size " in printed
     assert "{'animal': '" in printed
     assert 'weather {"city": "' in printed
+    assert "response: " in printed
 
 
 def check_mcp(folder: Path, printed: str) -> None:

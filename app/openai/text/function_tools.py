@@ -103,14 +103,14 @@ class NamedToolChoice(Form):
     function: FunctionReference
 
 
-def _text_or_object(value: Any) -> str:
+def text_or_object(value: Any) -> str:
     return MANY if isinstance(value, dict) else ONE
 
 
 ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag(ONE)]
     | Annotated[NamedToolChoice, Tag(MANY)],
-    Discriminator(_text_or_object),
+    Discriminator(text_or_object),
 ]
 
 

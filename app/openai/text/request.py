@@ -8,8 +8,10 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, TypeVar
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -23,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from app.catalog.catalog import Catalog
+from app.catalog.catalog import Catalog, CatalogEntry
 from app.core.errors import InvalidRequest, Unprocessable
 from app.core.schemas import Job
 from app.core.settings import Settings
@@ -58,7 +60,7 @@ SAID_OTHERWISE = frozenset(
     }
 )
 """The model's own fields that are given here by other names, or not at all."""
-LIMITS = {"max_tokens", "max_completion_tokens"}
+LIMITS = {"max_tokens", "max_completion_tokens", "max_output_tokens"}
 Nothing = Annotated[list[Any], Field(max_length=0)]
 A = TypeVar("A", bound="TextRequest")
 
@@ -85,6 +87,8 @@ class TextRequest(BaseModel):
     """The fields that are OpenAI's alone, whatever is asked for; `model_extra` has the model's."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+    said_otherwise: ClassVar[frozenset[str]] = SAID_OTHERWISE
 
     stop: Annotated[Annotated[Stop, Tag(ONE)] | Annotated[Stops, Tag(MANY)], OneOrMany] | None = (
         Field(default=None, description="End before this, or any of these.", examples=["The End"])
@@ -140,6 +144,46 @@ class TextRequest(BaseModel):
         return [self.ours()]
 
 
+@dataclass(frozen=True)
+class ParsedRequest(Generic[A]):
+    """What is OpenAI's of a body, and what is the model's own."""
+
+    asked: A
+    entry: CatalogEntry
+    schema: Mapping[str, Any]
+    extra: Mapping[str, Any]
+
+    def job_request(
+        self, ours: Mapping[str, Any], notes: Mapping[str, str] = MappingProxyType({})
+    ) -> JobRequest:
+        """A job of these fields by our own names, with notes in its metadata.
+
+        Raises InvalidRequest, by the client's names.
+        """
+        body = json.dumps({**ours, **self.extra, "model": self.entry.id})
+        fields = {**self.entry.schema["properties"], **self.schema["properties"]}
+        try:
+            params = validated(self.entry, body, {**self.schema, "properties": fields})
+            return JobRequest("story", self.entry, params, notes=notes)
+        except InvalidRequest as error:
+            raise renamed(error, self.asked.names) from None
+
+
+def parse_request(
+    kind: type[A], catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
+) -> ParsedRequest[A]:
+    """Reads a body in OpenAI's words. Raises NotFound, InvalidRequest."""
+    entry = catalog.find(named_model(body, settings.default_model("story")), "story")
+    schema = in_dialect(kind, entry.schema)
+    asked = read_as(kind, text, lambda: schema)
+    extra = {k: v for k, v in (asked.model_extra or {}).items() if v is not None}
+    for name in extra.keys() & kind.said_otherwise:
+        known = ", ".join(schema["properties"])
+        message = f"{name} is not a parameter here; known parameters: {known}"
+        raise Unprocessable(message, code="unknown_parameter", param=name)
+    return ParsedRequest(asked, entry, schema, extra)
+
+
 def read_request(
     kind: type[A], catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
 ) -> tuple[A, list[JobRequest]]:
@@ -147,33 +191,21 @@ def read_request(
 
     Raises NotFound, InvalidRequest.
     """
-    entry = catalog.find(named_model(body, settings.default_model("story")), "story")
-    schema = in_dialect(kind, entry.schema)
-    asked = read_as(kind, text, lambda: schema)
-    extra = {k: v for k, v in (asked.model_extra or {}).items() if v is not None}
-    for name in extra.keys() & SAID_OTHERWISE:
-        known = ", ".join(schema["properties"])
-        message = f"{name} is not a parameter here; known parameters: {known}"
-        raise Unprocessable(message, code="unknown_parameter", param=name)
-    try:
-        bodies = [json.dumps({**ours, **extra, "model": entry.id}) for ours in asked.each()]
-        params = [validated(entry, whole, schema) for whole in bodies]
-    except InvalidRequest as error:
-        raise renamed(error, asked.names) from None
-    return asked, [JobRequest("story", entry, one) for one in params]
+    parsed = parse_request(kind, catalog, settings, body, text)
+    return parsed.asked, [parsed.job_request(ours) for ours in parsed.asked.each()]
 
 
 def in_dialect(kind: type[TextRequest], native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
     own = _own_schema(kind)
-    fields = {k: v for k, v in native["properties"].items() if k not in SAID_OTHERWISE}
+    fields = {k: v for k, v in native["properties"].items() if k not in kind.said_otherwise}
     named = {**{name: or_null(x) for name, x in fields.items()}, **own["properties"]}
     for name in LIMITS & named.keys():  # the model's own bounds, in OpenAI's words
-        forms = fields["max_tokens"]["anyOf"]
+        forms = native["properties"]["max_tokens"]["anyOf"]
         bounded = {k: v for x in forms for k, v in x.items() if k in ("maximum", "minimum")}
         form = {"anyOf": [{"type": "integer", **bounded}, {"type": "null"}]}
         named[name] = {**named[name], **form}
-    schema = {**native, "properties": named, "required": own["required"]}
+    schema = {**native, "properties": named, "required": own.get("required", [])}
     schema |= {"if": own["if"], "then": own["then"]}  # the model's own are said otherwise
     return schema | {"$defs": {**native.get("$defs", {}), **own.get("$defs", {})}}
 
