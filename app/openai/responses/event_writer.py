@@ -111,7 +111,7 @@ class ResponseEvents:
             shown["content"] = []
         yield self._event("response.output_item.added", output_index=item.index, item=shown)
         if item.kind == "message":
-            part = OutputText(text="").model_dump()
+            content_part = OutputText(text="").model_dump()
             yield self._event(
                 "response.content_part.added", **self._location, content_index=0, part=part
             )
@@ -128,8 +128,8 @@ class ResponseEvents:
         if item.kind == "message":
             at = {**self._location, "content_index": 0}
             yield self._event("response.output_text.done", **at, text=item.text, logprobs=[])
-            part = OutputText(text=item.text).model_dump()
-            yield self._event("response.content_part.done", **at, part=part)
+            content_part = OutputText(text=item.text).model_dump()
+            yield self._event("response.content_part.done", **at, part=content_part)
         else:
             done = {"name": item.name, "arguments": item.text}
             yield self._event("response.function_call_arguments.done", **self._location, **done)
