@@ -113,7 +113,7 @@ class ResponseEvents:
         if item.kind == "message":
             content_part = OutputText(text="").model_dump()
             yield self._event(
-                "response.content_part.added", **self._location, content_index=0, part=part
+                "response.content_part.added", **self._location, content_index=0, part=content_part
             )
 
     def _delta(self, kind: str, text: str, **more: Any) -> Iterator[bytes]:
