@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from app.core.settings import Settings
 from atelier.service.packaged_models import PACKAGED, import_packaged
-from bench.harness import CPU, ROOT, checked, run_flows
+from bench.harness import CPU, ROOT, Unfinished, checked, run_flows
 from models.artifacts import Text
 from models.checkpoint.weights import Checkpoint, load
 from models.engine.engine import Advanced, Engine, Event, Finished
@@ -93,7 +93,8 @@ def completion(text: str, count: int, **sampling: float) -> LanguageParams:
 def generate(
     family: Language, requests: Sequence[LanguageParams], clock: Clock = process_time
 ) -> tuple[float, list[str]]:
-    """Tokens a second of all requests together, and their texts."""
+    """Tokens a second of all requests together, all of their prompts read, and their texts."""
+    family.slots.forget()
     texts = dict[Any, Text]()
     start = clock()
     flows = ((i, family.generate(params, seeded(1))) for i, params in enumerate(requests))
@@ -161,6 +162,7 @@ def engine_with_texts(family: Language, texts: int, seconds: float) -> Engine:
 
     Just after they have come, a new request doesn't go before them; some seconds later it does.
     """
+    family.slots.forget()
     engine = Engine(CPU, process_time)
     for number in range(texts):
         params = completion(ENDLESS[number], 700)
@@ -178,7 +180,8 @@ def seconds_to_first_token(family: Language, others: int, seconds: float = 2.0) 
     engine = engine_with_texts(family, others, seconds)
     start = process_time()
     prompt = " ".join(PROMPTS)[:300]
-    checked(engine.add("late", family.generate(completion(prompt, 2), seeded(1))))
+    late = completion(prompt, 2).owned_by("late")  # who reuses nothing of the others
+    checked(engine.add("late", family.generate(late, seeded(1))))
     chunks = -(-len(family.runtime.tokenizer.of_text(prompt)) // family.runtime.net.chunk)
     steps = 0
     while steps <= chunks:
@@ -190,31 +193,55 @@ def seconds_to_first_token(family: Language, others: int, seconds: float = 2.0) 
 def speeds_beside_a_prompt(
     family: Language, others: int, tokens: int, seconds: float = 5.0
 ) -> dict[str, float]:
-    """Tokens a second of other texts before a long prompt comes and while it is read, and the
-    longest that they wait for one of theirs meanwhile."""
+    """Tokens a second of other texts before a long prompt comes and while it is read, the longest
+    that any of them waits for its next token meanwhile, and how long the prompt takes."""
     engine = engine_with_texts(family, others, min(2.0, seconds))
     start, count = process_time(), 0
     while process_time() - start < seconds:
-        count += count_tokens(checked(engine.tick()))
+        count += len(texts_stepped(engine.tick()))
     before = count / (process_time() - start)
-    tokenizer = family.runtime.tokenizer
-    prompt = tokenizer.text(tokenizer.of_text(PAGE.read_text())[:tokens])
-    checked(engine.add("late", family.generate(completion(prompt, 1), seeded(1))))
-    start = last = process_time()
-    count, longest, over = 0, 0.0, False
+    family.slots.forget()  # of a round before
+    checked(engine.add("late", family.generate(long_prompt(family, tokens), seeded(1))))
+    start = process_time()
+    last, count, longest, over = dict.fromkeys(range(others), start), 0, 0.0, False
     while not over:
-        events = checked(engine.tick())
-        now, new = process_time(), count_tokens(events)
-        if new:
-            count, longest, last = count + new, max(longest, now - last), now
+        events = engine.tick()
+        now = process_time()
+        for name in texts_stepped(events):
+            count, longest, last[name] = count + 1, max(longest, now - last[name]), now
         over = any(isinstance(e, Finished) and e.id == "late" for e in events)
-    during = count / (process_time() - start)
-    return {"before_tokens_s": before, "during_tokens_s": during, "longest_wait_s": longest}
+    took = process_time() - start
+    longest = max(longest, *(process_time() - at for at in last.values()))
+    return {
+        "before_tokens_s": before,
+        "during_tokens_s": count / took,
+        "longest_wait_s": longest,
+        "prompt_s": took,
+    }
 
 
-def count_tokens(events: list[Event]) -> int:
-    """Tokens of the texts beside the late request."""
-    return sum(isinstance(event, Advanced) and event.id != "late" for event in events)
+def long_prompt(family: Language, tokens: int) -> LanguageParams:
+    tokenizer = family.runtime.tokenizer
+    text = tokenizer.text(tokenizer.of_text(PAGE.read_text())[:tokens])
+    return completion(text, 1).owned_by("late")  # who reuses nothing of the others
+
+
+def seconds_to_read(family: Language, tokens: int) -> float:
+    """Seconds to the first token after a long prompt that has the machine to itself."""
+    family.slots.forget()
+    flow = family.generate(long_prompt(family, tokens), seeded(1))
+    start = process_time()
+    list(run_flows(Engine(CPU, process_time), [(0, flow)]))
+    return process_time() - start
+
+
+def texts_stepped(events: list[Event]) -> list[int]:
+    """The texts beside the late request that have a token more. Raises Unfinished if one ended:
+    the others would then go faster."""
+    events = checked(events)
+    if any(isinstance(event, Finished) and event.id != "late" for event in events):
+        raise Unfinished("a text beside the prompt has ended")
+    return [int(str(e.id)) for e in events if isinstance(e, Advanced) and e.id != "late"]
 
 
 def perplexity(family: Language, window: int, windows: int) -> float:

@@ -21,6 +21,7 @@ from models.families import FAMILIES
 
 ELSEWHERE = {"chaos", "output_hashes"}
 SHARED = {
+    "chat_turns",
     "empty_job",
     "harness",
     "killable_service",

@@ -166,7 +166,11 @@ class ChatRequest(TextRequest):
         default=None, description=f"{NO_EFFECT}models here answer at once."
     )
     verbosity: str | None = Field(default=None, description=f"{NO_EFFECT}say it in the messages.")
-    prompt_cache_key: str | None = Field(default=None, description=f"{NO_EFFECT}nothing is kept.")
+    prompt_cache_key: str | None = Field(
+        default=None,
+        description=f"{NO_EFFECT}prompts that begin as an earlier one of the same owner did are "
+        "read faster in any case.",
+    )
 
     @field_validator("max_completion_tokens")
     @classmethod
