@@ -70,7 +70,9 @@ class Scheduler:
         """Set the virtual time of a flow that has just arrived."""
         state.virtual = self._time
         if self._groups:  # else there is no other flow to pass
-            state.virtual, self._credit = self._time - self._credit, 0.0
+            keys, share = self._shares(None, 1)
+            state.virtual = self._time - self._credit * 2 / (1 + keys * share)
+            self._credit = 0.0
 
     def wait(self, state: FlowState) -> None:
         """Queue every step that this flow awaits.
@@ -118,9 +120,8 @@ class Scheduler:
         stepped = {row.state for row in rows}
         for state in stepped:
             state.served += seconds
-        flows = {key: {row.state for row in rows} for key, rows in self._groups.items()}
-        own = flows[step.key] = flows.get(step.key, set()) | stepped
-        keys, share = len(flows), len(own) / sum(map(len, flows.values()))
+        own = stepped | {row.state for row in self._groups.get(step.key, ())}
+        keys, share = self._shares(step.key, len(own))
         for state in own:
             state.virtual += seconds * 2 / (1 + keys * share)  # even shares of keys: as it is
         self._credit = min(CREDIT_SECONDS, self._credit + CREDIT_SHARE * seconds)
@@ -128,6 +129,13 @@ class Scheduler:
         waiting += [state.virtual for state in stepped]
         on = min(self._time + seconds / keys, max(self._time, *waiting))
         self._time = max(on, min(waiting))
+
+    def _shares(self, key: Hashable | None, own: int) -> tuple[int, float]:
+        """How many keys have flows, and which share of all flows are the `own` of this one; None
+        is a key that has none yet."""
+        others = [rows for other, rows in self._groups.items() if other != key]
+        flows = sum(len({row.state for row in rows}) for rows in others)
+        return 1 + len(others), own / (own + flows)
 
     def charge_flow(self, state: FlowState, seconds: float) -> None:
         """Charge time that was spent on one flow alone, as on a preview."""
