@@ -9,8 +9,8 @@
    share, and more where many flows wait together. None has less than half of an even share of keys.
 4. A new flow starts at the scheduler's own time, which every key advances equally (start-time fair
    queueing; Goyal, Vin and Cheng 1996), minus a credit of up to `CREDIT_SECONDS`, as a key of its
-   own would be charged for them. The credit then takes time to grow again. So long jobs don't hold up a short one, and many short ones don't hold
-   up the long ones.
+   own would be charged for them. The credit then takes time to grow again. So long jobs don't hold
+   up a short one, and many short ones don't hold up the long ones.
 5. A key that was passed over for `PATIENCE` rounds goes first, and in it a row that waited as long.
    So no row starves.
 6. A turn takes the rows that fit in `TURN_SECONDS`, by the measured cost of the key. So a new
