@@ -57,6 +57,8 @@ def writing(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def stock(writing: Running) -> openai.OpenAI:
+def stock(writing: Running) -> Iterator[openai.OpenAI]:
     """OpenAI's own client of it, that tries once."""
-    return openai.OpenAI(base_url=f"{writing.url}/v1", api_key="none", max_retries=0)
+    url = f"{writing.url}/v1"
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as client:
+        yield client
