@@ -1,0 +1,65 @@
+"""What OpenAI's agents do with a service that writes. `openai_agents_text.py URL`."""
+
+import asyncio
+import json
+import sys
+from typing import Any, Literal
+
+import openai
+from agents import (
+    Agent,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    Runner,
+    function_tool,
+    set_tracing_disabled,
+)
+from pydantic import BaseModel, Field
+
+set_tracing_disabled(True)
+
+
+class Animal(BaseModel):
+    """An animal."""
+
+    name: Literal["hen", "whale"]
+    legs: int = Field(ge=0, le=8)
+
+
+@function_tool
+def weather(city: Literal["Ulm", "Bonn"]) -> str:
+    """The weather of a city."""
+    return f"sun in {city}"
+
+
+async def main(url: str) -> dict[str, Any]:
+    client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+    model = OpenAIChatCompletionsModel("gpt-4o", client)
+
+    def agent(**options: Any) -> Agent:
+        settings = ModelSettings(
+            max_tokens=60, extra_args={"seed": 1}, **options.pop("settings", {})
+        )
+        return Agent("keeper", model=model, model_settings=settings, **options)
+
+    calling = {
+        "tools": [weather],
+        "settings": {"tool_choice": "required", "parallel_tool_calls": False},
+    }
+    first = agent(**calling, tool_use_behavior="stop_on_first_tool")
+    question = "How is the weather?"
+    stream = Runner.run_streamed(first, question)
+    events = [event.type async for event in stream.stream_events()]
+    whole = await Runner.run(agent(**calling), question)
+    return {
+        "animal": (
+            await Runner.run(agent(output_type=Animal), "Which animal?")
+        ).final_output.model_dump(),
+        "result": (await Runner.run(first, question)).final_output,
+        "streamed": stream.final_output,
+        "events": sorted({*events}),
+        "items": [type(item).__name__ for item in whole.new_items],
+    }
+
+
+print(json.dumps(asyncio.run(main(*sys.argv[1:]))))
