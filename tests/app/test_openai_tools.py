@@ -69,6 +69,14 @@ def test_a_tool_is_called(stock: openai.OpenAI) -> None:
     assert after.usage.prompt_tokens > answer.usage.prompt_tokens
 
 
+def test_a_choice_of_a_function_asks_for_one_call(stock: openai.OpenAI) -> None:
+    choice: Any = {"type": "function", "function": {"name": "now"}}
+    answer = stock.chat.completions.create(**{**CALLING, "tool_choice": choice, "n": 4})
+    for one in answer.choices:
+        assert len(one.message.tool_calls or ()) == 1
+        assert one.finish_reason == "tool_calls"
+
+
 @pytest.mark.parametrize("seed", [3, 4, 5])
 def test_streamed_calls_add_up_to_those_of_the_whole(stock: openai.OpenAI, seed: int) -> None:
     asked = {**CALLING, "seed": seed}

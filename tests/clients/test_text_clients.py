@@ -60,7 +60,7 @@ def output(request: pytest.FixtureRequest, stack: Stack, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("output", ["langchain"], indirect=True)
 def test_langchain(output: dict[str, Any]) -> None:
-    check_animals(output["animals"], "json_schema", "function_calling")
+    check_animals(output["animals"], "json_schema", "function_calling", "json_schema, responses")
     assert output["result"] == f"sun in {output['city']}"
     assert output["same"]
     assert output["tokens"] > 0
@@ -77,9 +77,9 @@ def test_llama_index(output: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("output", ["instructor"], indirect=True)
 def test_instructor(output: dict[str, Any]) -> None:
-    several = {f"several, {number}": animal for number, animal in enumerate(output["several"])}
-    check_animals(output["animals"] | several, "TOOLS", "TOOLS_STRICT", "JSON_SCHEMA", "several, 0")
-    assert isinstance(output["any"], dict)
+    animals = output["animals"]
+    check_animals(animals, "TOOLS", "TOOLS_STRICT", "JSON_SCHEMA", "RESPONSES_TOOLS")
+    assert animals["TOOLS"] == animals["TOOLS, streamed"]
 
 
 @pytest.mark.parametrize("output", ["pydantic_ai"], indirect=True)
@@ -94,11 +94,13 @@ def test_pydantic_ai(output: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("output", ["openai_agents"], indirect=True)
 def test_openai_agents(output: dict[str, Any]) -> None:
-    check_animals({"output_type": output["animal"]})
-    assert output["result"] == output["streamed"]
-    assert output["result"] in ("sun in Ulm", "sun in Bonn")
-    assert "run_item_stream_event" in output["events"]
-    assert output["items"][:2] == ["ToolCallItem", "ToolCallOutputItem"]
+    assert output.keys() == {"OpenAIChatCompletionsModel", "OpenAIResponsesModel"}
+    for outcome in output.values():
+        check_animals({"output_type": outcome["animal"]})
+        assert outcome["result"] == outcome["streamed"]
+        assert outcome["result"] in ("sun in Ulm", "sun in Bonn")
+        assert "run_item_stream_event" in outcome["events"]
+        assert outcome["items"][:2] == ["ToolCallItem", "ToolCallOutputItem"]
 
 
 @pytest.mark.parametrize("output", ["litellm"], indirect=True)
@@ -106,6 +108,8 @@ def test_litellm(output: dict[str, Any]) -> None:
     check_animals(output["animals"], "response_format")
     assert output["city"] in ("Ulm", "Bonn")
     assert output["same"]
+    assert output["block"][:2] == ["tool_use", "weather"]
+    assert output["block"][2] in ("Ulm", "Bonn")
     assert output["finish"] in ("stop", "length", "tool_calls")
     assert output["vectors"] == [384, 384]
 
@@ -113,8 +117,9 @@ def test_litellm(output: dict[str, Any]) -> None:
 def test_ai_sdk(stack: Stack, tmp_path: Path) -> None:
     folder = node_client(tmp_path, "ai", "@ai-sdk/openai", "zod")
     output = node_output(folder, "ai_sdk_text.mjs", stack.url)
-    check_animals(output["animals"], "generateObject", "streamObject")
+    check_animals(output["animals"], "generateObject", "streamObject", "response", "responseStream")
     assert output["parts"] > 1
+    assert output["responseCity"] in ("Ulm", "Bonn")
     assert output["result"] == f"sun in {output['city']}"
     assert output["same"]
     assert output["vectors"] == [384, 384]

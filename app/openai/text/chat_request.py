@@ -157,7 +157,7 @@ class ChatRequest(TextRequest):
     tool_choice: ToolChoice | None = Field(
         default=None,
         description="`auto` leaves it to the model whether it calls tools, `required` asks for a "
-        "call, `none` refuses them; a function asks for a call of it.",
+        "call, `none` refuses them; a function asks for one call of it.",
     )
     parallel_tool_calls: bool | None = Field(
         default=None, description="Whether the answer may make several calls; it may if left out."

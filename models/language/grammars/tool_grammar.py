@@ -26,7 +26,7 @@ def grammar_of(params: LanguageParams) -> str | None:
     """The grammar that an answer keeps, for llguidance; None where any text will do.
 
     Calls are written as `function_calls` says, a line apart. They follow the text of the answer,
-    if it has any.
+    if it has any. A choice that names a tool asks for exactly one call, as OpenAI's does.
     """
     tools, choice = params.tools or [], params.tool_choice or "auto"
     if not tools or choice == "none":
@@ -41,7 +41,8 @@ def grammar_of(params: LanguageParams) -> str | None:
     else:  # a lazy lexeme ends as soon as it can: text that holds the tag begins a call
         opening = f"opening[lazy]: TEXT {_text(TAG)}"
         start = ["start: TEXT | opening call more", opening, r"TEXT: /(.|\n)*/"]
-    further = "" if params.parallel_tool_calls is False else f"({_text(NEXT)} call)*"
+    several = params.parallel_tool_calls is not False and choice in ("auto", "required")
+    further = f"({_text(NEXT)} call)*" if several else ""
     return "\n".join(["%llguidance {}", *start, f"more: {further}", *_calls(usable)]) + "\n"
 
 

@@ -10,6 +10,10 @@ const { object } = await generateObject({ ...asked, schema });
 const stream = streamObject({ ...asked, schema });
 let parts = 0;
 for await (const _ of stream.partialObjectStream) parts += 1;
+const responding = { ...asked, model: openai("gpt-4o"), seed: undefined };
+const response = await generateObject({ ...responding, schema });
+const responseStream = streamObject({ ...responding, schema });
+for await (const _ of responseStream.partialObjectStream);
 const weather = tool({
   description: "The weather of a city.",
   inputSchema: z.object({ city: z.enum(["Ulm", "Bonn"]) }),
@@ -26,6 +30,7 @@ const called = await generateText({
   stopWhen: ({ steps }) => steps.length === 2,
   prepareStep: ({ stepNumber }) => ({ toolChoice: stepNumber ? "none" : calling.toolChoice }),
 });
+const calledByResponse = await generateText({ ...calling, ...responding });
 const streamed = streamText(calling);
 for await (const _ of streamed.fullStream);
 const { embeddings } = await embedMany({
@@ -35,7 +40,13 @@ const { embeddings } = await embedMany({
 });
 console.log(
   JSON.stringify({
-    animals: { generateObject: object, streamObject: await stream.object },
+    animals: {
+      generateObject: object,
+      streamObject: await stream.object,
+      response: response.object,
+      responseStream: await responseStream.object,
+    },
+    responseCity: calledByResponse.toolCalls[0].input.city,
     parts,
     city: called.steps[0].toolCalls[0].input.city,
     result: called.steps[0].toolResults[0].output,

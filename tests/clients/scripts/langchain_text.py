@@ -26,8 +26,10 @@ def weather(city: Literal["Ulm", "Bonn"]) -> str:
 def main(url: str) -> dict[str, Any]:
     base = {"base_url": f"{url}/v1", "api_key": "none", "max_retries": 0}
     model = ChatOpenAI(model="gpt-4o", max_tokens=60, seed=1, **base)
+    responding = ChatOpenAI(model="gpt-4o", max_tokens=60, use_responses_api=True, **base)
     animals = {
-        method: model.with_structured_output(Animal, method=method).invoke("Which animal?")
+        f"{method}{route}": one.with_structured_output(Animal, method=method).invoke("An animal?")
+        for route, one in {"": model, ", responses": responding}.items()
         for method in ("json_schema", "function_calling")
     }
     question = "How is the weather?"

@@ -1,5 +1,9 @@
-"""What litellm does with a service that writes. `litellm_text.py URL`."""
+"""What litellm does with a service that writes. `litellm_text.py URL`.
 
+`litellm.anthropic.messages` is Anthropic's `/v1/messages`, which litellm sends to `/v1/responses`.
+"""
+
+import asyncio
 import json
 import sys
 from typing import Any, Literal
@@ -32,15 +36,27 @@ def main(url: str) -> dict[str, Any]:
     (call,) = message.tool_calls
     whole = litellm.stream_chunk_builder([*answer(**calling, stream=True)]).choices[0].message
     result = {"role": "tool", "tool_call_id": call.id, "content": "sun"}
+    tool = {"name": "weather", "input_schema": CITY}
+    block = asyncio.run(
+        litellm.anthropic.messages.acreate(
+            model="openai/gpt-4o",
+            max_tokens=60,
+            messages=question,
+            tools=[tool],
+            tool_choice={"type": "any", "disable_parallel_tool_use": True},
+            **base,
+        )
+    )["content"][0]
     vectors = litellm.embedding(
         model="openai/text-embedding-3-small", input=["a hen", "a whale"], **base
     )
     return {
-        "animals": {"response_format": json.loads(
-            answer(response_format=Animal).choices[0].message.content
-        )},
+        "animals": {
+            "response_format": json.loads(answer(response_format=Animal).choices[0].message.content)
+        },
         "city": json.loads(call.function.arguments)["city"],
         "same": whole.tool_calls[0].function == call.function,
+        "block": [block["type"], block["name"], block["input"]["city"]],
         "finish": answer(message, result, tools=[WEATHER]).choices[0].finish_reason,
         "vectors": [len(vector["embedding"]) for vector in vectors.data],
     }

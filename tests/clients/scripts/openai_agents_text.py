@@ -10,6 +10,7 @@ from agents import (
     Agent,
     ModelSettings,
     OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
     Runner,
     function_tool,
     set_tracing_disabled,
@@ -34,11 +35,16 @@ def weather(city: Literal["Ulm", "Bonn"]) -> str:
 
 async def main(url: str) -> dict[str, Any]:
     client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
-    model = OpenAIChatCompletionsModel("gpt-4o", client)
+    models = [OpenAIChatCompletionsModel("gpt-4o", client), OpenAIResponsesModel("gpt-4o", client)]
+    return {type(model).__name__: await outcome(model) for model in models}
+
+
+async def outcome(model: Any) -> dict[str, Any]:
+    """What agents get of a model."""
 
     def agent(**options: Any) -> Agent:
         settings = ModelSettings(
-            max_tokens=60, extra_args={"seed": 1}, **options.pop("settings", {})
+            max_tokens=200, extra_body={"seed": 1}, **options.pop("settings", {})
         )
         return Agent("keeper", model=model, model_settings=settings, **options)
 
