@@ -35,6 +35,7 @@ from bench.chat_turns import (
 )
 from bench.harness import (
     CPU,
+    Unfinished,
     measure_in_turn,
     parse_options,
     repeat,
@@ -63,7 +64,16 @@ from models.language.language import Language
 from models.params.text import LanguageParams
 
 LONG = 800  # tokens of a prompt that is read while others are written
-PARTS = ("chat", "prompt", "texts", "llama_cpp", "cores")
+PARTS = ("chat", "prompt", "schema", "texts", "llama_cpp", "cores")
+PAGE_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string", "maxLength": 20},
+        "page": {"type": "string", "minLength": 4000},
+    },
+    "required": ["title", "page"],
+}
+"""An answer that keeps it is longer than the bench writes."""
 
 
 def measure_all_cores(checkpoint: Checkpoint, rounds: int, count: int) -> None:
@@ -165,6 +175,22 @@ def measure_long_prompt(family: Language, rounds: int, smoke: bool) -> None:
     report_ratio(claim, beside, "prompt_s", "prompt_alone_s")
 
 
+def measure_schema(family: Language, rounds: int, count: int) -> None:
+    """Reports what a schema costs eight texts, a token. Raises Unfinished where one is not kept."""
+    plain = [completion(prompt, count) for prompt in PROMPTS]
+    kept = [request.model_copy(update={"json_schema": PAGE_SCHEMA}) for request in plain]
+    front = '{"title": "'
+    for text in generate(family, kept)[1]:
+        if text[: len(front)] != front[: len(text)]:
+            raise Unfinished(f"a text does not keep its schema: {text!r}")
+    measured = measure_in_turn(
+        rounds,
+        plain=lambda: generate(family, plain)[0],
+        kept=lambda: generate(family, kept)[0],
+    )
+    report_ratio("eight texts without a schema against with one", measured, "plain", "kept", "1.15")
+
+
 def measure_chat(family: Language, path: Path | None, rounds: int, smoke: bool) -> None:
     """Reports how soon the last turn of a chat is answered."""
     turns, count = (3, 4) if smoke else (10, 60)
@@ -247,6 +273,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             measure_chat(family, path, rounds, smoke)
         if "prompt" in wanted:
             measure_long_prompt(family, rounds, smoke)
+        if "schema" in wanted:
+            measure_schema(family, rounds, count)
         if "texts" in wanted:
             measure(checkpoint, family, int8, rounds, count, smoke)
         if "llama_cpp" in wanted:
