@@ -17,10 +17,12 @@ class Animal(BaseModel):
     legs: int = Field(ge=0, le=8)
 
 
-@tool
-def weather(city: Literal["Ulm", "Bonn"]) -> str:
+def weather_of(city: Literal["Ulm", "Bonn"]) -> str:
     """The weather of a city."""
     return f"sun in {city}"
+
+
+weather = tool("weather")(weather_of)
 
 
 def main(url: str) -> dict[str, Any]:

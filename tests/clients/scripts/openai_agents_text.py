@@ -27,10 +27,12 @@ class Animal(BaseModel):
     legs: int = Field(ge=0, le=8)
 
 
-@function_tool
-def weather(city: Literal["Ulm", "Bonn"]) -> str:
+def weather_of(city: Literal["Ulm", "Bonn"]) -> str:
     """The weather of a city."""
     return f"sun in {city}"
+
+
+weather = function_tool(weather_of, name_override="weather")
 
 
 async def main(url: str) -> dict[str, Any]:
