@@ -170,7 +170,8 @@ async def get_response(
 ) -> Response:
     """The response as it is now."""
     job = await stored_job(queue, store, owner, response)
-    return json_reply(await store.run(reply_of, job, store.backend))
+    looked_at = await store.run(reply_of, job, store.backend)
+    return json_reply(looked_at, headers=job_header(job))
 
 
 @router.post(
@@ -187,7 +188,8 @@ async def cancel_response(
     if job.status not in TERMINAL:
         job = await queue.cancel(owner, job.id)
         log.info("cancel", extra={"job": job.id, "owner": owner})
-    return json_reply(await store.run(reply_of, await whole(store, job), store.backend))
+    looked_at = await store.run(reply_of, await whole(store, job), store.backend)
+    return json_reply(looked_at, headers=job_header(job))
 
 
 @router.get(
@@ -203,7 +205,8 @@ async def list_input_items(
     job = await stored_job(queue, store, owner, response)
     items = [item for n, turn in enumerate(asked_turns(job)) for item in input_items(turn, n)]
     ends = (items[0]["id"], items[-1]["id"]) if items else (None, None)
-    return json_reply(InputItemList(data=items, first_id=ends[0], last_id=ends[1]))
+    listed = InputItemList(data=items, first_id=ends[0], last_id=ends[1])
+    return json_reply(listed, headers=job_header(job))
 
 
 @router.delete(
@@ -222,4 +225,4 @@ async def delete_response(
     job = await stored_job(queue, store, owner, response)
     await queue.delete(owner, job.id)
     log.info("deleted", extra={"job": job.id, "owner": owner})
-    return json_reply(ResponseDeleted(id=response))
+    return json_reply(ResponseDeleted(id=response), headers=job_header(job))
