@@ -21,7 +21,7 @@ from app.http.openapi_examples import (
     errors,
     reply,
 )
-from app.http.responses import json_reply
+from app.http.responses import job_header, json_reply
 from app.openai.answer import Answer
 from app.openai.answer_stream import stream_from_snapshot
 from app.openai.responses.conversation import (
