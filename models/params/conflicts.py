@@ -66,7 +66,26 @@ class Matching(NamedTuple):
         return {"type": "string", "pattern": self.pattern}
 
 
-Conflict = Mapping[str, Condition | Below | Above | Matching]
+class Inside(NamedTuple):
+    """Whether a param is an object that has one of these values at a path."""
+
+    path: tuple[str, ...]
+    values: tuple[Any, ...]
+    is_explicit: bool = True
+
+    def holds(self, value: Any) -> bool:
+        for name in self.path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value in self.values
+
+    def schema(self) -> dict[str, Any]:
+        inner: dict[str, Any] = {"enum": list(self.values)}
+        for name in reversed(self.path):
+            inner = {"type": "object", "properties": {name: inner}, "required": [name]}
+        return inner
+
+
+Conflict = Mapping[str, Condition | Below | Above | Matching | Inside]
 
 
 def one_of(*values: Any) -> Condition:

@@ -8,9 +8,9 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, 
 from app.http.validation_errors import MANY, ONE
 from app.openai.responses.input_items import InputItem, Turn
 from app.openai.text.function_tools import ALWAYS, ANY_OBJECT, Form, text_or_object
-from app.openai.text.request import NO_EFFECT, OneOrMany, TextRequest
+from app.openai.text.request import IN_JSON, NO_EFFECT, STOPS, OneOrMany, TextRequest
 from models.params.chat import FunctionName, ParametersSchema
-from models.params.conflicts import one_of
+from models.params.conflicts import Inside, one_of, other_than
 from models.params.fields import BLANK, Without
 from models.params.json_schemas import JSONSchema
 from models.params.token_sampling import LIKELIEST
@@ -92,7 +92,12 @@ class ResponsesRequest(TextRequest):
     """The fields of a request for a response that are OpenAI's alone."""
 
     said_otherwise = TextRequest.said_otherwise | {"max_tokens", "n"}
-    conflicts = (*TextRequest.conflicts, {"background": one_of(True), "stream": one_of(True)})
+    conflicts = (
+        *TextRequest.conflicts,
+        {"background": one_of(True), "stream": one_of(True)},
+        {"stop": STOPS, "tools": other_than(None, [])},
+        {"stop": STOPS, "text": Inside(("format", "type"), IN_JSON)},
+    )
 
     input: Annotated[Annotated[Asked, Tag(ONE)] | Annotated[Items, Tag(MANY)], OneOrMany] = Field(
         description="What to answer: a text, or the items of a conversation.",

@@ -23,8 +23,8 @@ from app.openai.text.function_tools import (
     ToolChoice,
     chosen,
 )
-from app.openai.text.request import NO_EFFECT, Nothing, OneOrMany, TextRequest
-from models.params.conflicts import ABSENT, GIVEN, forbid, one_of, other_than
+from app.openai.text.request import IN_JSON, NO_EFFECT, STOPS, Nothing, OneOrMany, TextRequest
+from models.params.conflicts import ABSENT, GIVEN, Inside, forbid, one_of, other_than
 from models.params.token_sampling import LIKELIEST
 
 
@@ -120,6 +120,8 @@ class ChatRequest(TextRequest):
 
     conflicts = (
         *TextRequest.conflicts,
+        {"stop": STOPS, "tools": other_than(None, [])},
+        {"stop": STOPS, "response_format": Inside(("type",), IN_JSON)},
         {"max_tokens": GIVEN, "max_completion_tokens": GIVEN},  # unless they are the same
         {"top_logprobs": other_than(None, 0), "logprobs": one_of(None, False)},
     )

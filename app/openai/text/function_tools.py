@@ -9,15 +9,17 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetJsonSchemaHandler,
     Tag,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticKnownError
+from pydantic_core import CoreSchema, PydanticKnownError
 
 from app.http.validation_errors import MANY, ONE
 from models.params.chat import Arguments, FunctionName, ParametersSchema
+from models.params.conflicts import ABSENT, GIVEN, forbid, one_of, other_than
 from models.params.json_schemas import JSONSchema
 
 ANY_OBJECT: dict[str, Any] = {"type": "object"}
@@ -53,6 +55,14 @@ class ResponseFormat(Form):
     json_schema: NamedSchema | None = Field(
         default=None, validate_default=True, description="Only with the type `json_schema`."
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        without = {"json_schema": ABSENT, "type": one_of("json_schema")}
+        other = {"json_schema": GIVEN, "type": other_than("json_schema")}
+        return forbid(handler(core_schema), [without, other])
 
     @field_validator("json_schema")
     @classmethod

@@ -34,7 +34,7 @@ from app.openai.json_schema import or_null
 from app.openai.parsing import named_model, read_as
 from app.operations.job_errors import renamed
 from app.operations.submit import JobRequest, validated
-from models.params.conflicts import GIVEN, Conflict, forbid, one_of
+from models.params.conflicts import GIVEN, Conflict, forbid, one_of, other_than
 from models.params.fields import Stop
 
 NO_EFFECT = "Taken without effect: "
@@ -61,6 +61,9 @@ SAID_OTHERWISE = frozenset(
 )
 """The model's own fields that are given here by other names, or not at all."""
 LIMITS = {"max_tokens", "max_completion_tokens", "max_output_tokens"}
+IN_JSON = ("json_object", "json_schema")
+"""Types of answers that keep a schema, which end by themselves and have no `stop`."""
+STOPS = other_than(None, [])
 Nothing = Annotated[list[Any], Field(max_length=0)]
 A = TypeVar("A", bound="TextRequest")
 
