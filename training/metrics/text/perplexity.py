@@ -16,7 +16,8 @@ def perplexity_of_written(texts: Sequence[Text]) -> float:
     The texts need log-probabilities (`logprobs` of the request), which the model gives before
     temperature, penalties and the constraint of a form.
     """
-    logprobs = [drawn.chance.logprob for text in texts for drawn in text.drawn or ()]
+    chances = [drawn.chance.logprob for text in texts for drawn in text.drawn or ()]
+    logprobs = [chance for chance in chances if chance is not None]
     if not logprobs:
         raise ValueError("no token has a log-probability")
     return math.exp(-fmean(logprobs))
