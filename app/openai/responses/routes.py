@@ -160,31 +160,31 @@ async def create_response(
 
 
 @router.get(
-    "/v1/responses/{response}",
+    "/v1/responses/{response_id}",
     summary="Look at a response, as OpenAI does",
     response_model=ResponseReply,
     responses={200: reply("The response.", EXAMPLE), **errors(401, 404, 410, 503)},
 )
 async def get_response(
-    owner: OwnerDep, queue: QueueDep, store: StoreDep, response: ResponseId
+    owner: OwnerDep, queue: QueueDep, store: StoreDep, response_id: ResponseId
 ) -> Response:
     """The response as it is now."""
-    job = await stored_job(queue, store, owner, response)
+    job = await stored_job(queue, store, owner, response_id)
     looked_at = await store.run(reply_of, job, store.backend)
     return json_reply(looked_at, headers=job_header(job))
 
 
 @router.post(
-    "/v1/responses/{response}/cancel",
+    "/v1/responses/{response_id}/cancel",
     summary="Cancel a response, as OpenAI does",
     response_model=ResponseReply,
     responses={200: reply("The response.", EXAMPLE), **errors(401, 404, 410, 503)},
 )
 async def cancel_response(
-    owner: OwnerDep, queue: QueueDep, store: StoreDep, response: ResponseId
+    owner: OwnerDep, queue: QueueDep, store: StoreDep, response_id: ResponseId
 ) -> Response:
     """Ends it, if it has not ended."""
-    job = await stored_job(queue, store, owner, response)
+    job = await stored_job(queue, store, owner, response_id)
     if job.status not in TERMINAL:
         job = await queue.cancel(owner, job.id)
         log.info("cancel", extra={"job": job.id, "owner": owner})
@@ -193,16 +193,16 @@ async def cancel_response(
 
 
 @router.get(
-    "/v1/responses/{response}/input_items",
+    "/v1/responses/{response_id}/input_items",
     summary="List what a response answers, as OpenAI does",
     response_model=InputItemList,
     responses={200: reply("The items.", ITEMS), **errors(401, 404, 410, 503)},
 )
 async def list_input_items(
-    owner: OwnerDep, queue: QueueDep, store: StoreDep, response: ResponseId
+    owner: OwnerDep, queue: QueueDep, store: StoreDep, response_id: ResponseId
 ) -> Response:
     """All turns of the conversation before the answer, the first one first."""
-    job = await stored_job(queue, store, owner, response)
+    job = await stored_job(queue, store, owner, response_id)
     items = [item for n, turn in enumerate(asked_turns(job)) for item in input_items(turn, n)]
     ends = (items[0]["id"], items[-1]["id"]) if items else (None, None)
     listed = InputItemList(data=items, first_id=ends[0], last_id=ends[1])
@@ -210,7 +210,7 @@ async def list_input_items(
 
 
 @router.delete(
-    "/v1/responses/{response}",
+    "/v1/responses/{response_id}",
     summary="Delete a response, as OpenAI does",
     response_model=ResponseDeleted,
     responses={
@@ -219,10 +219,10 @@ async def list_input_items(
     },
 )
 async def delete_response(
-    owner: OwnerDep, queue: QueueDep, store: StoreDep, response: ResponseId
+    owner: OwnerDep, queue: QueueDep, store: StoreDep, response_id: ResponseId
 ) -> Response:
     """Cancels its job if it is active; its record goes, and its files that nothing else shares."""
-    job = await stored_job(queue, store, owner, response)
+    job = await stored_job(queue, store, owner, response_id)
     await queue.delete(owner, job.id)
     log.info("deleted", extra={"job": job.id, "owner": owner})
-    return json_reply(ResponseDeleted(id=response), headers=job_header(job))
+    return json_reply(ResponseDeleted(id=response_id), headers=job_header(job))
