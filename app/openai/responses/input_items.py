@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from typing_extensions import TypeAliasType
 
 from app.core.errors import Unprocessable
 from app.http.validation_errors import MANY, ONE
@@ -73,13 +75,32 @@ def _kind_of(item: Any) -> str:
     return f"|{kind}" if kind in KINDS else "|message"
 
 
-InputItem = Annotated[
-    Annotated[InputMessage, Tag("|message")]
-    | Annotated[InputCall, Tag("|function_call")]
-    | Annotated[InputCallOutput, Tag("|function_call_output")]
-    | Annotated[ItemReference, Tag("|item_reference")],
-    Discriminator(_kind_of),
-]
+_TEXT = {"type": "string"}
+ITEM_SCHEMA: JsonSchemaValue = {
+    "type": "object",
+    "description": "A message (`role`, `content`), a `function_call` (`call_id`, `name`, "
+    "`arguments`), a `function_call_output` (`call_id`, `output`), or an `item_reference` (`id`). "
+    "`content` and `output` are a text, or a list of pieces with `type` and `text`.",
+    "properties": {
+        "type": {"type": "string", "enum": ["message", *KINDS]},
+        "role": {"type": "string", "enum": ["user", "assistant", "system", "developer"]},
+        "content": {},
+        **dict.fromkeys(("call_id", "name", "arguments", "id", "status"), _TEXT),
+        "output": {},
+    },
+}
+"""All kinds of items in one: generators of clients take no union in a list that may be a text."""
+InputItem = TypeAliasType(
+    "InputItem",
+    Annotated[
+        Annotated[InputMessage, Tag("|message")]
+        | Annotated[InputCall, Tag("|function_call")]
+        | Annotated[InputCallOutput, Tag("|function_call_output")]
+        | Annotated[ItemReference, Tag("|item_reference")],
+        Discriminator(_kind_of),
+        WithJsonSchema(ITEM_SCHEMA),
+    ],
+)
 Turn = dict[str, Any]
 """A message as a model's own request has it."""
 
