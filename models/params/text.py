@@ -17,7 +17,6 @@ from models.params.chat import (
 from models.params.conflicts import ABSENT, GIVEN, Conflict, one_of, other_than
 from models.params.fields import Line, Passage, Prompt, Stop
 from models.params.json_schemas import JSONSchema
-from models.params.penalties import FrequencyPenalty, LogitBias, PresencePenalty
 from models.params.poem_forms import (
     COUNTED,
     MOST_LINES,
@@ -33,8 +32,11 @@ from models.params.poem_forms import (
 from models.params.text_kinds import ABOUT, AFTER, Kind, T, just_with, only_with
 from models.params.token_sampling import (
     LONGEST_CONTEXT,
+    FrequencyPenalty,
     LikeliestCount,
+    LogitBias,
     MinP,
+    PresencePenalty,
     PromptLogprobs,
     RepetitionPenalty,
     Temperature,

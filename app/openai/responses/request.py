@@ -105,7 +105,7 @@ class ResponsesRequest(TextRequest):
     )
     instructions: str | None = Field(
         default=None,
-        description="What the model is told first. The next response does not inherit it.",
+        description="What the model reads first. The next response does not inherit it.",
     )
     previous_response_id: str | None = Field(
         default=None, max_length=100, description="Go on from this response."

@@ -184,7 +184,7 @@ def reply_of(job: Job, store: Store, model: str | None = None) -> ResponseReply:
 
 
 def instructions_of(job: Job) -> str | None:
-    """What the model was told first, if the request said so."""
+    """What the model read first, if the request said so."""
     if f"{OURS}instructions" not in job.metadata or not job.input.get("messages"):
         return None
     return str(job.input["messages"][0]["content"])

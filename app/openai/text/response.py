@@ -132,7 +132,7 @@ def chat_reply(job: Job, store: Store) -> ChatReply:
 
 
 def calls_tools(job: Job) -> bool:
-    """Whether its answers may call tools, so that their text is to be told from the calls."""
+    """Whether its answers may call tools, so that their text has calls in it."""
     return bool(job.input.get("tools")) and job.input.get("tool_choice") != "none"
 
 

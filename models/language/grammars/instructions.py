@@ -1,4 +1,4 @@
-"""What a model is instructions of the tools and the schema of its answer.
+"""What a model reads of the tools and of the schema of its answer.
 
 A template that writes tools as `function_calls` does gets them as its own. Others get an
 instruction in the conversation's first turn, and calls and results as text.

@@ -1,4 +1,4 @@
-"""Calls in the text of an answer: told from its content, however its pieces are cut."""
+"""Calls in the text of an answer are separated from its content, however its pieces are cut."""
 
 import random
 

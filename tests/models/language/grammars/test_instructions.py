@@ -1,4 +1,4 @@
-"""What a model is told of tools: by its template where that knows them, else by an instruction."""
+"""How a model learns of tools: from its template where that knows them, else by instruction."""
 
 import json
 from typing import Any
