@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
         ("cgan-fashion", 2_800, 4_500),
         ("gan-fashion", 15_000, 24_000),
         ("wgan-fashion", 3_000, 4_000),
-        ("wgan-gp-fashion", 6_800, 10_800),
+        ("wgan-gp-fashion", 26_000, 30_000),
     ],
 )
 def test_shipped_recipes_keep_the_schedules_they_were_trained_by(

@@ -9,7 +9,7 @@ from training.learners.gan import GANLearner, GANSettings
 from training.recipe import Recipe
 
 JUDGE: dict[str, Any] = {"kind": "conv", "width": 16}
-STEPS = 10_800
+STEPS = 30_000
 SETTINGS = GANSettings(
     steps=STEPS,
     loss="wasserstein",
@@ -29,7 +29,7 @@ CARD = Header(
     title="Fashion (WGAN-GP)",
     description="Garments, shoes and bags in grey on black, 28x28,"
     " by the Wasserstein distance with a gradient penalty.",
-    limitations="About one picture in eight is torn or a blend of kinds, most often a bag, a "
+    limitations="About one picture in ten is torn or a blend of kinds, most often a bag, a "
     "sandal or a patterned top. The kind can't be chosen. Grey, 28x28 only.",
     data=ABOUT,
     data_licence=LICENCE,
