@@ -8,6 +8,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 
 from app.core.text_assembly import ItemTexts
-from atelier import AsyncClient, Client, JobCanceled
+from atelier import AsyncClient, Client, Job, JobCanceled
 from atelier.service.packaged_models import PACKAGED
 from tests.e2e.conftest import WRITER, Stack, running
 from tests.e2e.terminal import CTRL_C, Terminal
@@ -177,21 +179,36 @@ def test_a_closed_pipe_cancels_the_text(studio: Stack) -> None:
     assert f"/jobs/{job.id}/cancel" in studio.log.read_text()  # the job may have ended by then
 
 
+@contextmanager
+def writing_job(terminal: Terminal, client: Client, studio: Stack) -> Iterator[Job]:
+    """A text that can't end, since its worker is stopped; one that has ended before is asked for
+    again."""
+    worker, earlier = worker_of(studio), {job.id for job in client.jobs()}
+    while True:
+        terminal.press("continue x\n")
+        while not (new := [job for job in client.jobs(limit=1) if job.id not in earlier]):
+            continue
+        (job,) = new
+        earlier.add(job.id)
+        while job.refresh().status == "queued":
+            continue
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            if job.refresh().status == "in_progress":
+                yield job
+                return
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        terminal.until(ASK)
+
+
 def test_ctrl_c_stops_a_text_and_not_the_sitting(studio: Stack) -> None:
     with Terminal("write", "--max-tokens", "900", ATELIER_URL=studio.url) as terminal:
         terminal.until(ASK)
-        terminal.press("continue x\n")
-        with Client(studio.url) as client:
-            while not (jobs := list(client.jobs(status="in_progress"))):
-                continue
-            worker = worker_of(studio)
-            os.kill(worker, signal.SIGSTOP)  # so that the text can't end before it is canceled
-            try:
-                terminal.press(CTRL_C)
-                assert "canceled" in terminal.until(ASK)
-                assert jobs[0].refresh().status in ("canceled", "canceling")
-            finally:
-                os.kill(worker, signal.SIGCONT)
+        with Client(studio.url) as client, writing_job(terminal, client, studio) as job:
+            terminal.press(CTRL_C)
+            assert "canceled" in terminal.until(ASK)
+            assert job.refresh().status in ("canceled", "canceling")
         terminal.press("quit\n")
         assert terminal.ended()[0] == 0
 

@@ -111,6 +111,12 @@ PARAMS: list[dict[str, object]] = [
     {"kind": "continuation", "text": "in the rain", "max_tokens": 7, "temperature": 0.0},
     {
         "kind": "completion",
+        "text": "in the tent",
+        "max_tokens": 9,
+        "json_schema": {"type": "array", "items": {"enum": ["hen", "ant"]}, "minItems": 1},
+    },
+    {
+        "kind": "completion",
         "text": "an ant in a tent",
         "max_tokens": 12,
         "presence_penalty": 0.5,

@@ -160,8 +160,8 @@ def test_no_more_items_run_at_once_than_their_memory_allows(
     async def story(self: VAE, params: VAEParams, rng: torch.Generator, inputs: Inputs) -> Any:
         running[0] += 1
         peak[0] = max(peak[0], running[0])
-        for step in range(3):
-            x = await Step(self.decode, (torch.zeros(8),), progress=(step + 1, 3))
+        for step in range(20):  # long enough that the next item comes meanwhile
+            x = await Step(self.decode, (torch.zeros(8),), progress=(step + 1, 20))
         running[0] -= 1
         return (Image(x),)
 
