@@ -7,7 +7,7 @@ from fastapi import Response
 from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
-from app.core.errors import AtelierError, Unavailable
+from app.core.errors import AtelierError, InvalidRequest, Unavailable
 from app.core.schemas import TERMINAL, Job
 from app.http.exception_handlers import respond
 from app.http.responses import accepted_headers
@@ -16,6 +16,7 @@ from app.operations.retries import Registration
 from app.operations.submit import Submitter
 from app.queue.jobs import Accepted
 
+AT_ONCE = 1.0  # seconds that a stream waits for its first step; it has nothing to tell before
 PATIENCE = 590.0  # seconds; those clients wait 600, and should read why
 
 
@@ -39,6 +40,12 @@ class Answer:
     @property
     def headers(self) -> dict[str, str]:
         return accepted_headers(self.job, self.accepted.replayed)
+
+    async def is_refused(self) -> bool:
+        """Whether the model has found at once that it can't carry out what is asked: then there is
+        a status to tell a stream's client by."""
+        job = await self.submitter.waiter.wait_for_beginning(self.job, AT_ONCE)
+        return job.error is not None and job.error.type == InvalidRequest.type
 
     async def once_ended(self, reply: Callable[[Job], Awaitable[Response]]) -> Response:
         """The reply to a job that has made something. Raises Unavailable where that takes too long;

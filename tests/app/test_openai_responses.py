@@ -121,7 +121,9 @@ def test_an_answer_keeps_its_schema(stock: openai.OpenAI) -> None:
     response = stock.responses.create(**ASKED, text=form)
     assert json.loads(response.output_text)["city"] in ("Ulm", "Bonn")
     shown = cast(Any, stock.responses.retrieve(response.id).text)
-    assert shown.format.type == "json_schema"
+    assert (shown.format.type, shown.format.name) == ("json_schema", "place")
+    any_object = stock.responses.create(**SHORT, text={"format": {"type": "json_object"}})
+    assert cast(Any, any_object.text).format.type == "json_object"
 
 
 @pytest.mark.parametrize("asked", [SHORT, CALLING], ids=["text", "call"])

@@ -7,7 +7,14 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, 
 
 from app.http.validation_errors import MANY, ONE
 from app.openai.responses.input_items import InputItem, Turn
-from app.openai.text.function_tools import ALWAYS, ANY_OBJECT, Form, text_or_object
+from app.openai.text.function_tools import (
+    ALWAYS,
+    ANY_OBJECT,
+    Form,
+    check_choice,
+    check_distinct,
+    text_or_object,
+)
 from app.openai.text.request import IN_JSON, NO_EFFECT, STOPS, OneOrMany, TextRequest
 from models.params.chat import FunctionName, ParametersSchema
 from models.params.conflicts import Inside, one_of, other_than
@@ -18,6 +25,9 @@ from models.params.token_sampling import LIKELIEST
 OURS = "openai."
 """How the metadata of a job begins that this route adds."""
 LOGPROBS = "message.output_text.logprobs"
+
+
+Included = Literal["message.output_text.logprobs", "reasoning.encrypted_content"]
 
 
 class PlainFormat(Form):
@@ -74,9 +84,7 @@ class NamedFunction(Form):
 
 
 def _distinct(tools: list[ResponseTool]) -> list[ResponseTool]:
-    names = [tool.name for tool in tools]
-    if len({*names}) < len(names):
-        raise ValueError("tools must have different names")
+    check_distinct([tool.name for tool in tools])
     return tools
 
 
@@ -129,8 +137,10 @@ class ResponsesRequest(TextRequest):
     background: bool | None = Field(
         default=None, description="Answer at once; look at the response until it is completed."
     )
-    include: list[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] | None = (
-        Field(default=None, description="`message.output_text.logprobs` tells log-probabilities.")
+    include: list[Included] | None = Field(
+        default=None,
+        description="`message.output_text.logprobs` tells log-probabilities. The other has no "
+        "effect: nothing here is encrypted.",
     )
     top_logprobs: int | None = Field(
         default=None,
@@ -155,9 +165,7 @@ class ResponsesRequest(TextRequest):
     @field_validator("tool_choice")
     @classmethod
     def _of_tools(cls, value: Any, info: ValidationInfo) -> Any:
-        if value not in (None, "none", "auto") and "tools" in info.data and not info.data["tools"]:
-            raise ValueError("tool_choice needs tools")
-        return value
+        return check_choice(value, info)
 
     @field_validator("background")
     @classmethod
@@ -185,6 +193,9 @@ class ResponsesRequest(TextRequest):
             notes["previous_response_id"] = self.previous_response_id
         if self.store is False:
             notes["store"] = "false"
+        form = self.text and self.text.format
+        if isinstance(form, SchemaFormat) and form.name:
+            notes["format"] = form.name
         return {f"{OURS}{name}": value for name, value in notes.items()}
 
     def job_fields(self, turns: Sequence[Turn]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from app.core.schemas import Job, Output, Schema
 from app.core.store import Store
 from app.openai.responses.input_items import Turn
 from app.openai.responses.request import OURS
+from app.openai.text.function_tools import ANY_OBJECT
 from app.openai.text.response import call_id, calls_tools, chat_logprobs, texts, usage_of
 from app.operations.job_errors import check_outputs
 from models.params.function_calls import split_calls
@@ -155,8 +156,6 @@ def reply_of(job: Job, store: Store, model: str | None = None) -> ResponseReply:
     if job.error is not None:
         failed = ResponseFailure(code=job.error.code, message=job.error.message)
     notes = {k.removeprefix(OURS): v for k, v in job.metadata.items() if k.startswith(OURS)}
-    schema = asked.get("json_schema")
-    form = TEXT_FORMAT if schema is None else {"type": "json_schema", "name": "", "schema": schema}
     return ResponseReply(
         id=response_id(job.id),
         created_at=job.created_at,
@@ -172,7 +171,7 @@ def reply_of(job: Job, store: Store, model: str | None = None) -> ResponseReply:
         previous_response_id=notes.get("previous_response_id"),
         store=is_stored(job),
         temperature=asked.get("temperature", 1.0),
-        text={"format": form},
+        text={"format": _format(asked.get("json_schema"), notes.get("format", "answer"))},
         tool_choice=_choice(asked.get("tool_choice") or "auto"),
         tools=[_tool(tool) for tool in asked.get("tools") or ()],
         top_p=asked.get("top_p", 1.0),
@@ -263,6 +262,15 @@ def _usage(job: Job) -> ResponseUsage:
         output_tokens=usage.completion_tokens,
         total_tokens=usage.total_tokens,
     )
+
+
+def _format(schema: dict[str, Any] | None, name: str) -> dict[str, Any]:
+    """The form of an answer; clients want a name for a schema."""
+    if schema is None:
+        return TEXT_FORMAT
+    if schema == ANY_OBJECT:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "name": name, "schema": schema, "strict": True}
 
 
 def _choice(choice: str) -> str | dict[str, Any]:

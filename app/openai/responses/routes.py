@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from starlette.background import BackgroundTask
 
-from app.core.errors import InvalidRequest
 from app.core.schemas import TERMINAL, Job
 from app.deps import OwnerDep, QueueDep, StoreDep
 from app.files.long_fields import whole
@@ -41,7 +40,6 @@ from app.openai.responses.response import (
     reply_of,
     response_id,
 )
-from app.openai.text.answer import AT_ONCE
 from app.openai.text.request import parse_request
 from app.operations.retries import submit_registered
 from app.operations.submit import SubmitterDep
@@ -116,14 +114,10 @@ class ResponseAnswer(Answer):
             response = await self._whole(self.job)
             response.background = BackgroundTask(self.registration.answered)
             return response
-        if self.asked.stream and not await self._is_refused():
+        if self.asked.stream and not await self.is_refused():
             backend = self.submitter.store.backend
             return stream_from_snapshot(self, ResponseEvents(self.job, backend, self.model))
         return await self.once_ended(self._whole)
-
-    async def _is_refused(self) -> bool:
-        job = await self.submitter.waiter.wait_for_beginning(self.job, AT_ONCE)
-        return job.error is not None and job.error.type == InvalidRequest.type
 
     async def _whole(self, job: Job) -> Response:
         store = self.submitter.store

@@ -14,7 +14,7 @@ from fastapi import Response
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel
 
-from app.core.errors import AtelierError, InvalidRequest
+from app.core.errors import AtelierError
 from app.core.schemas import Job
 from app.core.store import Store
 from app.core.text_assembly import ItemTexts, TextChanged
@@ -38,7 +38,6 @@ from app.openai.text.response import (
 from app.queue.event_log import Event
 from models.params.function_calls import ContentPiece, Piece, ToolCallParser
 
-AT_ONCE = 1.0  # seconds that a stream waits for its first step; it has nothing to tell before
 DONE = format_sse_event(data_str="[DONE]")
 
 
@@ -101,12 +100,6 @@ class TextAnswer(Answer):
         if self.wording.asked.stream and not await self.is_refused():
             return stream_from_snapshot(self, Writing(self.job, self.wording, self.store))
         return await self.once_ended(self._whole)
-
-    async def is_refused(self) -> bool:
-        """Whether the model has found at once that it can't carry out what is asked: then there is
-        a status to tell it by."""
-        job = await self.submitter.waiter.wait_for_beginning(self.job, AT_ONCE)
-        return job.error is not None and job.error.type == InvalidRequest.type
 
     @property
     def names(self) -> Mapping[str, str]:

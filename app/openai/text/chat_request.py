@@ -21,6 +21,7 @@ from app.openai.text.function_tools import (
     FunctionTools,
     ResponseFormat,
     ToolChoice,
+    check_choice,
     chosen,
 )
 from app.openai.text.request import IN_JSON, NO_EFFECT, STOPS, Nothing, OneOrMany, TextRequest
@@ -184,9 +185,7 @@ class ChatRequest(TextRequest):
     @field_validator("tool_choice")
     @classmethod
     def _of_tools(cls, value: Any, info: ValidationInfo) -> Any:
-        if value not in (None, "none", "auto") and "tools" in info.data and not info.data["tools"]:
-            raise ValueError("tool_choice needs tools")
-        return value
+        return check_choice(value, info)
 
     @field_validator("top_logprobs")
     @classmethod

@@ -1,6 +1,7 @@
 """What OpenAI's requests say of an answer's form: its JSON schema, and the functions that it may
 call. Null is as good as left out."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -145,12 +146,22 @@ class FunctionCall(Form):
         return {"id": self.id, **self.function.model_dump()}
 
 
-def distinct(tools: list[FunctionTool]) -> list[FunctionTool]:
+def check_distinct(names: Sequence[str]) -> None:
     """Raises ValueError where two tools share a name."""
-    names = [tool.function.name for tool in tools]
     if len({*names}) < len(names):
         raise ValueError("tools must have different names")
+
+
+def check_choice(choice: Any, info: ValidationInfo) -> Any:
+    """Returns a choice of tools. Raises ValueError where it needs tools and there are none."""
+    if choice not in (None, "none", "auto") and "tools" in info.data and not info.data["tools"]:
+        raise ValueError("tool_choice needs tools")
+    return choice
+
+
+def _distinct(tools: list[FunctionTool]) -> list[FunctionTool]:
+    check_distinct([tool.function.name for tool in tools])
     return tools
 
 
-FunctionTools = Annotated[list[FunctionTool], Field(max_length=128), AfterValidator(distinct)]
+FunctionTools = Annotated[list[FunctionTool], Field(max_length=128), AfterValidator(_distinct)]
