@@ -35,6 +35,7 @@ from app.sdapi import option_routes as sdapi_options
 from app.sdapi import routes as sdapi
 from app.sdapi.route import DialectErrors
 from app.services import Services
+from app.web import routes as web
 
 VERSION = "0.1.0"
 TICKS = 10  # of uvicorn's loop a second
@@ -57,6 +58,7 @@ ROUTERS = (
     openai_embeddings.router,
     mcp.router,
     health.router,
+    web.router,
 )
 SDAPI_ROUTERS = (sdapi.router, sdapi_options.outside)
 

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
 from app.catalog.catalog import CatalogEntry
+from app.http.compression import compressed
 from app.http.openapi_schemas import portable
 from app.openai.embeddings import request as embedding_request
 from app.openai.images.edit_request import (
@@ -81,7 +82,7 @@ class Api(FastAPI):
     async def _send_document(self, request: Request) -> Response:
         async with self._making:
             text = await run_in_threadpool(self._text, request.scope.get("root_path", ""))
-        return Response(text, media_type="application/json")
+        return compressed(request, Response(text, media_type="application/json"))
 
     def _text(self, prefix: str) -> bytes:
         servers = {"servers": [{"url": prefix}]} if prefix else {}

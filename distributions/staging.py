@@ -17,7 +17,7 @@ from distributions.relocation import PACKAGE, modules_of, new_name, relocate
 ROOT = Path(__file__).resolve().parent.parent
 CLIENT = ROOT / "distributions" / "client"
 PACKAGES = ("app", "atelier", "models", "training", "workers")
-DATA = (".lua", ".toml", ".typed")
+DATA = (".lua", ".toml", ".typed", ".css", ".html", ".js", ".svg", ".txt", ".webmanifest")
 STUBS = "atelier-stubs"  # as PEP 561 calls the types of `atelier`
 CHECKPOINTS = (
     "composer",

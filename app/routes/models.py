@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from app.core.schemas import ModelCard, ModelList
 from app.deps import CatalogDep, OwnerDep, QueueDep
+from app.http.compression import compressed
 from app.http.openapi_examples import SHA256, errors, reply
 from app.http.responses import json_reply
 
@@ -47,14 +48,16 @@ CARD_EXAMPLE: dict[str, Any] = {
         **errors(401, 503),
     },
 )
-async def list_models(owner: OwnerDep, catalog: CatalogDep, queue: QueueDep) -> Response:
+async def list_models(
+    request: Request, owner: OwnerDep, catalog: CatalogDep, queue: QueueDep
+) -> Response:
     """Every model that can be asked for: its card, its parameters, and whether it is loaded.
 
     A model in state `importing` takes requests already: its jobs wait."""
     leases = await queue.leases()
     progress = catalog.progress
     cards = [x.card(leases, progress.get(i)) for i, x in catalog.of()]
-    return json_reply(ModelList(data=cards))
+    return compressed(request, json_reply(ModelList(data=cards)))
 
 
 @router.get(
