@@ -5,6 +5,7 @@ comment. The file is read again when it changes. A line that can't be read lets 
 logged by its number.
 
 Every key may use all that is its owner's own. A scope allows more: `metrics` everybody's figures.
+`app/sessions.py` lets browsers read with a cookie that such a key began.
 """
 
 import codecs
@@ -32,6 +33,11 @@ class Key(NamedTuple):
     sha256: str
     scopes: frozenset[str] = frozenset()
 
+    def require(self, scope: str) -> None:
+        """Raises Forbidden where the key lacks this scope."""
+        if scope not in self.scopes:
+            raise Forbidden(f"this API key lacks the scope {scope}")
+
 
 class Keys:
     """The keys of a file, or, without one, everyone as `local`."""
@@ -43,14 +49,15 @@ class Keys:
 
     def owner(self, authorization: str | None) -> str:
         """The owner that an Authorization header stands for. Raises Unauthenticated."""
-        return self._key(authorization).name
+        return self.key_of(authorization).name
 
-    def require(self, authorization: str | None, scope: str) -> None:
-        """Raises Forbidden where the key lacks this scope, or Unauthenticated."""
-        if scope not in self._key(authorization).scopes:
-            raise Forbidden(f"this API key lacks the scope {scope}")
+    @property
+    def required(self) -> bool:
+        """Whether requests need a key."""
+        return self._file is not None
 
-    def _key(self, authorization: str | None) -> Key:
+    def key_of(self, authorization: str | None) -> Key:
+        """The key that an Authorization header has. Raises Unauthenticated."""
         if self._file is None:
             return Key(LOCAL, "", SCOPES)
         scheme, _, key = (authorization or "").partition(" ")

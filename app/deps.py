@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.auth import METRICS
+from app.auth import METRICS, Key
 from app.catalog.catalog import Catalog
 from app.core.settings import Settings
 from app.files.artifact_store import ArtifactStore
 from app.queue.notifications import Notifier
 from app.queue.queue import Queue
 from app.services import Services
+from app.sessions import COOKIE
 
 
 async def get_services(request: Request) -> Services:
@@ -43,16 +44,35 @@ async def get_catalog(services: ServicesDep) -> Catalog:
     return services.catalog
 
 
-async def get_owner(request: Request, services: ServicesDep) -> str:
+async def get_key(request: Request, services: ServicesDep) -> Key:
+    """Returns the key that the request has, or that began its session. Raises Unauthenticated.
+
+    A session counts for reading only, and an Authorization header wins over it.
+    """
+    authorization = request.headers.get("authorization")
+    cookie = request.cookies.get(COOKIE)
+    reads = request.method == "GET"  # HEAD is GET here: app/http/middleware.py
+    if services.keys.required and authorization is None and cookie is not None and reads:
+        session = await services.sessions.read(cookie)
+        key = session.key
+        request.state.session = session
+    else:
+        key = services.keys.key_of(authorization)
+    request.state.owner = key.name
+    return key
+
+
+KeyDep = Annotated[Key, Depends(get_key)]
+
+
+async def get_owner(key: KeyDep) -> str:
     """Returns whose jobs and files are asked for or made. Raises Unauthenticated."""
-    owner = services.keys.owner(request.headers.get("authorization"))
-    request.state.owner = owner
-    return owner
+    return key.name
 
 
-async def check_metrics_scope(request: Request, services: ServicesDep) -> None:
+async def check_metrics_scope(key: KeyDep) -> None:
     """Raises Unauthenticated, and Forbidden for a key that may not read everybody's figures."""
-    services.keys.require(request.headers.get("authorization"), METRICS)
+    key.require(METRICS)
 
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]

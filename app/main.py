@@ -29,15 +29,15 @@ from app.openai.text import routes as openai_text
 from app.openai.videos import routes as openai_videos
 from app.openapi import Api
 from app.queue.connections import check_credentials
-from app.routes import artifacts, health, jobs, models
+from app.routes import artifacts, health, jobs, models, session
 from app.routes.generate import generate_router
 from app.sdapi import option_routes as sdapi_options
 from app.sdapi import routes as sdapi
 from app.sdapi.route import DialectErrors
 from app.services import Services
+from app.version import VERSION
 from app.web import routes as web
 
-VERSION = "0.1.0"
 TICKS = 10  # of uvicorn's loop a second
 FORM = 2**16  # bytes that a form may add to the file in it
 WITH_FILES = ("/artifacts", "/v1/videos", "/v1/images/edits", "/v1/images/variations")
@@ -47,6 +47,7 @@ ROUTERS = (
     jobs.router,
     artifacts.router,
     models.router,
+    session.router,
     openai_models.router,
     openai_models.text_only,
     openai_images.router,

@@ -32,6 +32,7 @@ from app.openai.text.completion_request import CompletionRequest
 from app.openai.text.request import TextRequest
 from app.openai.videos import request as video_request
 from app.services import Services
+from app.sessions import COOKIE
 from models.modalities import MODALITIES
 
 DESCRIPTION = """Makes pictures, videos, music and stories by generative models. A request becomes a
@@ -41,7 +42,7 @@ Every error has one shape: `{"error": {"message", "type", "param", "code"}}`. An
 may be answered so besides what its operation lists: 403 `origin_not_allowed` to a page of another
 site, 408 `request_timeout` where the request came too slowly, 421 `host_not_allowed` where a
 service without keys has no such name, and 503 `too_many_connections`."""
-OPEN = {"/livez", "/readyz"}
+OPEN = {("get", "/livez"), ("get", "/readyz"), ("delete", "/session")}
 IN_OPENAI = "/v1/images/generations"
 MUSIC_IN_OPENAI = "/v1/audio/generate"
 TEXT_IN_OPENAI: dict[str, type[TextRequest]] = {
@@ -112,13 +113,22 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
     for path, kind in TEXT_IN_OPENAI.items():
         document["paths"][path]["post"]["requestBody"] = _text_in_openai(document, services, kind)
     if services.settings.keys_file:
-        schemes = {"key": {"type": "http", "scheme": "bearer"}}
-        document["components"]["securitySchemes"] = schemes
-        for path, operations in document["paths"].items():
-            for operation in operations.values():
-                operation["security"] = [] if path in OPEN else [{"key": []}]
+        _name_keys(document)
     _make_portable(document)
     return document
+
+
+def _name_keys(document: dict[str, Any]) -> None:
+    """Which operations need a key, and which take a session's cookie in its place."""
+    document["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer"},
+        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    }
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            readable: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
+            needed = readable if method == "get" else [{"key": []}]
+            operation["security"] = [] if (method, path) in OPEN else needed
 
 
 def _make_portable(document: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from app.queue.connections import refuses_credentials, warn_of_settings
 from app.queue.notifications import Notifier
 from app.queue.queue import Queue
 from app.queue.service_clock import keep_time
+from app.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Services:
             aliases=settings.aliases,
         )
         self.keys = Keys(settings.keys_file)
+        self.sessions = Sessions(self.queue.connection, self.keys)
         self.metrics = Metrics()
         self._unready: str | None = None  # why it can do no work, as last seen; empty if it can
 

@@ -248,6 +248,23 @@ class OpenAIModelList(Schema):
     data: list[OpenAIModel]
 
 
+class Session(Schema):
+    """Who is asking, and what its key may do."""
+
+    object: Literal["session"] = "session"
+    owner: str = Field(description="The key's name; `local` where no keys are needed.")
+    scopes: list[str] = Field(description="What the key may do besides.")
+    keys_required: bool = Field(description="Whether requests need a key.")
+    expires_at: int | None = Field(
+        default=None, description="When the cookie ends; null where the request had none."
+    )
+
+
+class SessionDeleted(Schema):
+    object: Literal["session.deleted"] = "session.deleted"
+    deleted: Literal[True] = True
+
+
 class Alive(Schema):
     status: Literal["alive"] = "alive"
 

@@ -91,13 +91,13 @@ def test_a_key_has_the_scopes_of_its_line(file: Path, caplog: pytest.LogCaptureF
     lines = [line("cal", "c-key").rstrip() + " metrics", line("dan", "d-key").rstrip() + " root"]
     file.write_text(file.read_text() + "\n".join(lines))
     keys = Keys(file)
-    keys.require("Bearer c-key", "metrics")
+    keys.key_of("Bearer c-key").require("metrics")
     with pytest.raises(Forbidden, match="lacks the scope metrics"):
-        keys.require("Bearer a-key", "metrics")
+        keys.key_of("Bearer a-key").require("metrics")
     with pytest.raises(Unauthenticated):
         keys.owner("Bearer d-key")  # its scope is unknown
     assert [r.args for r in caplog.records] == [(6,)]
 
 
 def test_without_a_file_everyone_has_every_scope() -> None:
-    Keys(None).require(None, "metrics")
+    Keys(None).key_of(None).require("metrics")

@@ -16,6 +16,8 @@ from app.core.schemas import (
     JobList,
     ModelCard,
     ModelList,
+    Session,
+    SessionDeleted,
     StoredArtifact,
 )
 from app.main import ROUTERS
@@ -40,6 +42,11 @@ EXAMPLES: dict[str, type[BaseModel]] = {
     "/models": ModelList,
     "/models/{model_id}": ModelCard,
     "/artifacts": StoredArtifact,
+    "/session": Session,
+}
+DELETED: dict[str, type[BaseModel]] = {
+    "/session": SessionDeleted,
+    "/v1/videos/{video}": VideoDeleted,
 }
 
 
@@ -87,10 +94,7 @@ def test_examples_are_what_they_say(document: dict[str, Any]) -> None:
             if status < "300" and path in EXAMPLES and example and "deleted" not in example:
                 EXAMPLES[path].model_validate(example)
             elif example and "deleted" in example:
-                kind: type[BaseModel] = (
-                    VideoDeleted if path.startswith("/v1/videos") else JobDeleted
-                )
-                kind.model_validate(example)
+                DELETED.get(path, JobDeleted).model_validate(example)
 
 
 def test_the_body_is_any_of_the_models_requests(document: dict[str, Any]) -> None:

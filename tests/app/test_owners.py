@@ -91,7 +91,8 @@ def test_idempotency_keys_are_each_owners_own(ann: httpx.Client, bob: httpx.Clie
 
 def test_the_document_says_that_keys_are_needed(keyed: Running) -> None:
     document = keyed.client.get("/openapi.json").json()
-    assert document["paths"]["/jobs"]["get"]["security"] == [{"key": []}]
+    assert document["paths"]["/jobs"]["get"]["security"] == [{"key": []}, {"session": []}]
+    assert document["paths"]["/artifacts"]["post"]["security"] == [{"key": []}]
     assert document["paths"]["/livez"]["get"]["security"] == []
 
 

@@ -26,7 +26,7 @@ def test_a_new_key_opens_the_door_and_is_shown_once(file: Path) -> None:
 
 def test_a_key_may_read_metrics_if_it_is_made_so(file: Path) -> None:
     key = atelier("keys", "new", "prometheus", "--metrics", "--file", file).out.strip()
-    Keys(file).require(f"Bearer {key}", "metrics")
+    Keys(file).key_of(f"Bearer {key}").require("metrics")
     assert atelier("keys", "list", "--file", file).out.split() == ["prometheus"]
 
 
