@@ -77,7 +77,16 @@ def test_llama_index(output: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("output", ["instructor"], indirect=True)
 def test_instructor(output: dict[str, Any]) -> None:
-    check_animals(output["animals"], "TOOLS", "TOOLS_STRICT", "JSON_SCHEMA", "RESPONSES_TOOLS")
+    animals = output["animals"]
+    assert {"TOOLS", "JSON", "JSON_SCHEMA", "MD_JSON", "RESPONSES_TOOLS"} < {*output["modes"]}
+    for mode in {*output["modes"]} - {"PARALLEL_TOOLS"}:
+        check_animals(animals, f"{mode}, hen", f"{mode}, whale", f"{mode}, streamed")
+    for mode in ("JSON", "MD_JSON"):  # with examples, which the model follows
+        assert animals[f"{mode}, hen"] == {"name": "hen", "legs": 2}
+        assert animals[f"{mode}, whale"] == {"name": "whale", "legs": 0}
+        assert animals[f"{mode}, streamed"] == animals[f"{mode}, whale"]
+    assert "PARALLEL_TOOLS" in output["modes"]
+    assert output["calls"] == [["Weather", "Ulm"], ["Clock", "Ulm"]]
 
 
 @pytest.mark.parametrize("output", ["pydantic_ai"], indirect=True)
