@@ -23,6 +23,7 @@ SCRIPTS = (
     "start",
     "api",
     "growth",
+    "job_search",
     "record_size",
     "memory",
 )

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import redis.asyncio
 
 from app.core.job_record import queue_name
-from app.queue.job_reader import JobFilter, JobReader
+from app.queue.job_reader import JobReader
+from app.queue.job_search import JobFilter
 from bench.harness import measure_in_turn, parse_options, report, seconds_of
 from bench.sandbox import Sandbox, open_sandbox
 from workers.queue_client import JobCommit, QueueCapacity, QueueClient

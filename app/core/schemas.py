@@ -182,8 +182,11 @@ class JobList(Schema):
     object: Literal["list"] = "list"
     data: list[Job]
     first_id: str | None
-    last_id: str | None
-    has_more: bool
+    last_id: str | None = Field(
+        description="Where the page ends, to be passed as `after`: of a search, the last job that "
+        "was examined, which need not be in `data`."
+    )
+    has_more: bool = Field(description="Whether jobs follow; of a search, whether it can go on.")
 
 
 class JobDeleted(Schema):

@@ -39,7 +39,7 @@ from app.mcp.tools import (
 )
 from app.operations.submit import Submitter
 from app.operations.wait import JobWaiter
-from app.queue.job_reader import JobFilter
+from app.queue.job_search import JobFilter
 from app.queue.jobs import Idempotency, known
 from app.services import Services
 from models.modalities import MODALITIES, Modality

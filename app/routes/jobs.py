@@ -5,7 +5,7 @@ import logging
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.core.errors import NotFound
 from app.core.schemas import TERMINAL, Job, JobDeleted, JobList, ModalityName, Status
@@ -26,7 +26,14 @@ from app.http.responses import job_reply, job_reply_if_changed, json_reply
 from app.http.streaming import LiveStream
 from app.operations.audio_stream import Listener
 from app.operations.event_stream import EventStream, Follower
-from app.queue.job_reader import JobFilter
+from app.queue.job_search import (
+    LATEST,
+    MOST_EXAMINED,
+    MOST_LETTERS,
+    MOST_TERMS,
+    JobFilter,
+    split_terms,
+)
 from app.queue.jobs import PATTERN, known
 
 router = APIRouter(tags=["jobs"])
@@ -42,12 +49,47 @@ class JobListQuery(BaseModel):
 
     status: Status | None = Field(None, description="Only jobs of this status.")
     type: ModalityName | None = Field(None, description="Only jobs that make this.")
+    model: str | None = Field(
+        None, min_length=1, max_length=200, description="Only jobs of the model with this id."
+    )
+    q: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MOST_LETTERS,
+        description=f"Words, at most {MOST_TERMS}: only jobs whose texts have all of them, in "
+        "upper or lower case. Texts are those of `input`, and the `title` and `text` of outputs.",
+    )
+    created_after: int | None = Field(
+        None,
+        ge=0,
+        le=LATEST,
+        description="Only jobs created at this time or later, in seconds since 1970.",
+    )
+    created_before: int | None = Field(
+        None,
+        ge=0,
+        le=LATEST,
+        description="Only jobs created before this time, in seconds since 1970.",
+    )
     after: str | None = Field(
         None, pattern=PATTERN, description="Only jobs that come after this one: `last_id`."
     )
     limit: int = Field(20, ge=1, le=100, description="At most so many.")
     order: Literal["asc", "desc"] = Field("desc", description="By time; newest first is `desc`.")
     full: bool = Field(False, description="Whether to include long texts.")
+
+    @field_validator("q")
+    @classmethod
+    def _has_terms(cls, value: str | None) -> str | None:
+        if value is not None:
+            split_terms(value)
+        return value
+
+    @property
+    def filter(self) -> JobFilter:
+        return JobFilter(
+            **self.model_dump(exclude={"full", "q"}), terms=split_terms(self.q) if self.q else ()
+        )
 
 
 LIST_EXAMPLE = {
@@ -62,18 +104,17 @@ LIST_EXAMPLE = {
 @router.get(
     "/jobs",
     summary="List your jobs",
+    description="Pages by cursor: pass `last_id` as `after` while `has_more` is true. Long texts "
+    "are left out, and `omitted` names them; `full=true` includes them.\n\nWith `q` or `model`, "
+    f"one request examines at most {MOST_EXAMINED} jobs, and `last_id` is the last one examined. A "
+    "page can then have fewer jobs than `limit`, or none, while `has_more` is true.",
     response_model=JobList,
     responses={200: reply("A page of jobs.", LIST_EXAMPLE), **errors(401, 422, 503)},
 )
 async def list_jobs(
     owner: OwnerDep, queue: QueueDep, store: StoreDep, wanted: Annotated[JobListQuery, Query()]
 ) -> Response:
-    """Pages by cursor: pass `last_id` as `after` while `has_more` is true.
-
-    Long texts are left out, and `omitted` names them; `full=true` includes them.
-    """
-    page = JobFilter(**wanted.model_dump(exclude={"full"}))
-    listed = await queue.list(owner, page)
+    listed = await queue.list(owner, wanted.filter)
     if wanted.full:
         data = await asyncio.gather(*(whole(store, job) for job in listed.data))
     else:

@@ -47,7 +47,7 @@ from app.openai.videos.response import (
 from app.operations.job_errors import check_outputs
 from app.operations.retries import submit_registered
 from app.operations.submit import Submitter, SubmitterDep
-from app.queue.job_reader import JobFilter
+from app.queue.job_search import JobFilter
 from app.queue.jobs import known
 from app.queue.queue import Queue
 
