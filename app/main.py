@@ -29,7 +29,7 @@ from app.openai.text import routes as openai_text
 from app.openai.videos import routes as openai_videos
 from app.openapi import Api
 from app.queue.connections import check_credentials
-from app.routes import artifacts, health, jobs, models, session
+from app.routes import artifacts, health, jobs, models, session, status
 from app.routes.generate import generate_router
 from app.sdapi import option_routes as sdapi_options
 from app.sdapi import routes as sdapi
@@ -48,6 +48,7 @@ ROUTERS = (
     artifacts.router,
     models.router,
     session.router,
+    status.router,
     openai_models.router,
     openai_models.text_only,
     openai_images.router,

@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from models.checkpoint.header import CheckpointError
 from models.checkpoint.weights import load
 from models.engine.batching import Placement
@@ -80,6 +82,21 @@ class ModelCache:
         self.refused: dict[str, FailedLoad] = {}
         self.loading: dict[str, int] = {}  # bytes by sha256
         self._tries: dict[str, int] = {}  # failed loads by sha256; the loader's own
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models run."""
+        return self._placement.device
+
+    def states(self) -> dict[str, dict[str, str | int | None]]:
+        """How each model stands, for the lease: state, determinism and bytes by SHA-256."""
+        states: dict[str, dict[str, str | int | None]] = {}
+        for sha256, model in list(self.loaded.items()):
+            states[sha256] = {"state": "ready", "determinism": model.determinism}
+            states[sha256]["bytes"] = model.bytes
+        for sha256, need in list(self.loading.items()):
+            states[sha256] = {"state": "loading", "bytes": need}
+        return states | {sha256: {"state": "failed"} for sha256 in list(self.refused)}
 
     def entries(self) -> list[CheckpointEntry]:
         """Every checkpoint at hand; two of them may be the same bytes."""

@@ -56,6 +56,7 @@ class WorkerLoop:
         self._queues = ModelQueues(self._cache, Imports(settings.state))
         self._closing: set[str] = set()  # models that take no more jobs, to make room for another
         self._looked = 0.0
+        self._since = int(time.time())
         self._redis_problem: str | None = None  # why the last look failed
 
     @property
@@ -72,16 +73,13 @@ class WorkerLoop:
 
     def facts(self) -> dict[str, object]:
         """What the lease tells of this worker."""
-        states: dict[str, dict[str, str | None]] = {}
-        for sha256, model in list(self._cache.loaded.items()):
-            states[sha256] = {"state": "ready", "determinism": model.determinism}
-        for state, models in (("loading", self._cache.loading), ("failed", self._cache.refused)):
-            states |= {sha256: {"state": state, "determinism": None} for sha256 in list(models)}
-        capacity = self._settings.capacity
         return {
-            "capacity": capacity,
+            "device": str(self._cache.device),
+            "since": self._since,
+            "capacity": self._settings.capacity,
+            "memory_limit": self._settings.model_memory,
             "in_flight": self._runs.items,
-            "models": states,
+            "models": self._cache.states(),
             "store_problem": self._delivery.store_problem,
         }
 

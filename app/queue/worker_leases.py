@@ -21,6 +21,7 @@ class HeldModel(BaseModel):
 
     state: Literal["loading", "ready", "failed"]
     determinism: Determinism | None = None
+    bytes: int | None = None
 
 
 class Lease(BaseModel):
@@ -28,12 +29,25 @@ class Lease(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    pid: int = 0
-    host: str = ""
+    worker: str = ""
+    device: str = ""
+    since: int | None = None
     capacity: int = 0
     in_flight: int = 0
+    memory_limit: int | None = None  # bytes of models
     models: dict[str, HeldModel] = {}
     store_problem: str | None = None  # why it can't write the artifact store, while it can't
+
+    @property
+    def public_name(self) -> str:
+        """The worker's name without the host and the process in it."""
+        return f"worker-{self.worker.rpartition('-')[2]}"
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of the models that it has or loads, if it says so."""
+        sizes = [model.bytes for model in self.models.values() if model.state != "failed"]
+        return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 async def read_leases(connection: "redis.asyncio.Redis") -> list[Lease]:
@@ -45,7 +59,7 @@ async def read_leases(connection: "redis.asyncio.Redis") -> list[Lease]:
 
 def _parsed(worker: str, text: str) -> Lease | None:
     try:
-        return Lease.model_validate_json(text)
+        return Lease.model_validate_json(text).model_copy(update={"worker": worker})
     except ValidationError as error:
         log.warning("the lease of %s can't be read: %s", worker, error.errors()[0]["msg"])
         return None

@@ -25,6 +25,7 @@ from app.openai.text.response import ChatReply, CompletionReply
 from app.openai.videos.response import VideoDeleted, VideoResponse
 from app.openapi import Api
 from app.routes.generate import generate_router
+from app.status import ServiceStatus
 from tests.app.serving import Running
 from tests.conftest import MODEL
 
@@ -43,6 +44,7 @@ EXAMPLES: dict[str, type[BaseModel]] = {
     "/models/{model_id}": ModelCard,
     "/artifacts": StoredArtifact,
     "/session": Session,
+    "/status": ServiceStatus,
 }
 DELETED: dict[str, type[BaseModel]] = {
     "/session": SessionDeleted,

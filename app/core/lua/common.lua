@@ -120,6 +120,14 @@ local function shrink(job)
   redis.call('HDEL', job_key(job), 'event_bytes', 'told')
 end
 
+-- One more job that ended in this minute, for whoever asks how much is done; kept for an hour.
+local function count_end(outcome)
+  if outcome == 'canceled' then return end
+  local key = minute_key(math.floor(wall() / 60) * 60)
+  redis.call('HINCRBY', key, PUBLIC[outcome], 1)
+  redis.call('EXPIRE', key, 3700)
+end
+
 -- The one way a job ends. `outcome` is RQ's word: finished, failed or canceled.
 local function finish(job, record, outcome, fields, at)
   local result_ttl, record_ttl = tonumber(record.keep_result), tonumber(record.keep_record)
@@ -137,6 +145,7 @@ local function finish(job, record, outcome, fields, at)
   redis.call('HINCRBY', job_key(job), 'ends', 1)
   redis.call('ZADD', 'atelier:logs', at + LOG_TTL, job)
   note_pace(record.origin, at)
+  count_end(outcome)
 end
 
 local function failure(code, message)
