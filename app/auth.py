@@ -4,7 +4,8 @@ A line is a name, the SHA-256 of its key, and the scopes that the key has beside
 comment. The file is read again when it changes. A line that can't be read lets nobody in, and is
 logged by its number.
 
-Every key may use all that is its owner's own. A scope allows more: `metrics` everybody's figures.
+Every key may use all that is its owner's own. A scope allows more: `metrics` everybody's figures,
+and `models` to load and unload models.
 `app/sessions.py` lets browsers read with a cookie that such a key began.
 """
 
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 LOCAL = "local"  # the owner of everything where there is no keys file
 METRICS = "metrics"  # the scope of /metrics
-SCOPES = frozenset({METRICS})
+MODELS = "models"  # the scope that loads and unloads models
+SCOPES = frozenset({METRICS, MODELS})
 LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})\s+([0-9a-fA-F]{64})((?:\s+[a-z]+)*)")
 
 

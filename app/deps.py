@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.auth import METRICS, Key
+from app.auth import METRICS, MODELS, Key
 from app.catalog.catalog import Catalog
 from app.core.settings import Settings
 from app.files.artifact_store import ArtifactStore
@@ -73,6 +73,11 @@ async def get_owner(key: KeyDep) -> str:
 async def check_metrics_scope(key: KeyDep) -> None:
     """Raises Unauthenticated, and Forbidden for a key that may not read everybody's figures."""
     key.require(METRICS)
+
+
+async def check_models_scope(key: KeyDep) -> None:
+    """Raises Unauthenticated, and Forbidden for a key that may not load and unload models."""
+    key.require(MODELS)
 
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]

@@ -36,25 +36,31 @@ class Upkeep:
         self._threads: list[threading.Thread] = []
 
     def start(self, heartbeat: Callable[[], None]) -> None:
-        self._every(self._settings.heartbeat, lambda: self._heartbeat.beat(heartbeat))
+        beat, changed = lambda: self._heartbeat.beat(heartbeat), self._heartbeat.changed
+        self._every(self._settings.heartbeat, beat, changed)
         self._every(self._settings.sweep_interval, self._janitor.clean)
         self._every(self._guard.interval, self._guard.check)
 
     def stop(self) -> None:
         """No sign of life after this."""
         self._over.set()
+        self._heartbeat.changed.set()
         self._guard.stop()
         for thread in self._threads:
             thread.join(1)
         self._heartbeat.last()
 
-    def _every(self, seconds: float, act: Callable[[], None]) -> None:
-        """Act now and after each pause, through any absence of Redis."""
+    def _every(
+        self, seconds: float, act: Callable[[], None], changed: threading.Event | None = None
+    ) -> None:
+        """Act now and after each pause, which `changed` ends; through any absence of Redis."""
 
         def loop() -> None:
             while not self._over.is_set():
+                if changed:
+                    changed.clear()
                 attempt(act)
-                self._over.wait(seconds)
+                (changed or self._over).wait(seconds)
 
         thread = threading.Thread(target=loop, name="upkeep", daemon=True)
         thread.start()
@@ -76,6 +82,7 @@ class Heartbeat:
 
     def __init__(self, client: QueueClient, loop: WorkerLoop, watchdog: Watchdog) -> None:
         self._client, self._loop, self._watchdog = client, loop, watchdog
+        self.changed = loop.changed
         self._facts = {"pid": os.getpid(), "host": socket.gethostname()}
 
     def beat(self, heartbeat: Callable[[], None]) -> None:
@@ -85,7 +92,8 @@ class Heartbeat:
     def renew(self) -> None:
         if self._watchdog.hung:
             return  # it is as good as dead
-        self._client.renew(self._facts | self._loop.facts())
+        done = self._loop.orders.done  # read first: the facts show them
+        self._client.renew(self._facts | self._loop.facts(), done)
 
     def last(self) -> None:
         attempt(self._client.resign)

@@ -142,6 +142,13 @@ class ModelCache:
         self._wanted.put((entry, need))
         return set()
 
+    def unload(self, sha256: str) -> None:
+        """Drop an idle model and free its memory."""
+        log.info("model unloaded", extra={"model": self.loaded.pop(sha256).entry.id})
+        gc.collect()  # it is only free once its cycles are
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def _weighed(self, entry: CheckpointEntry) -> int:
         """The bytes that it takes. Raises CheckpointError where it never fits, or where nobody can
         tell: a header is a stranger's, and must not end the worker."""

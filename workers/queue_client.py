@@ -9,8 +9,9 @@ import logging
 import math
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import redis
@@ -68,6 +69,7 @@ class PollResult:
     wanted: list[str]  # queues whose models should be loaded
     shared: bool = False  # whether several owners have posted jobs of late
     followed: frozenset[str] = frozenset()  # jobs that someone follows
+    orders: Mapping[str, str] = field(default_factory=dict)  # to load or unload a model, by sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class QueueClient:
             args += [claim.job, claim.execution]
         for capacity in rooms:
             args += [capacity.queue, "ready" if capacity.ready else "unloaded", capacity.rows]
-        verdicts, claims, wanted, shared = self._own.run("tick", *args)
+        verdicts, claims, wanted, shared, orders = self._own.run("tick", *args)
         followed = frozenset(job for job, word in verdicts if word == FOLLOWED)
         return PollResult(
             {job: word for job, word in verdicts if word != FOLLOWED},
@@ -175,6 +177,7 @@ class QueueClient:
             list(wanted),
             bool(shared),
             followed,
+            dict(zip(orders[::2], orders[1::2], strict=True)),
         )
 
     def hold(self, hashes: Sequence[str]) -> bool:
@@ -205,11 +208,13 @@ class QueueClient:
         flat = [text for claim in claims for text in (claim.job, claim.execution)]
         self._own.run("release", self._worker, *flat)
 
-    def renew(self, facts: dict[str, Any]) -> None:
-        """A sign of life: the lease, with what this worker holds."""
+    def renew(self, facts: dict[str, Any], done: Mapping[str, str] = MappingProxyType({})) -> None:
+        """A sign of life: the lease, with what this worker holds, and the orders that it shows as
+        carried out."""
         settings, arrived = self._settings, int(not self._renewed)
         times = (settings.lease, settings.longest_note, arrived)
-        self._own.run("renew", self._worker, json.dumps(facts), *times)
+        flat = [text for pair in done.items() for text in pair]
+        self._own.run("renew", self._worker, json.dumps(facts), *times, *flat)
         self._renewed = True
 
     def resign(self) -> None:

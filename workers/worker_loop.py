@@ -5,6 +5,7 @@ Everything here runs in the worker's main thread. Other threads hand over by que
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from workers.input_reader import Arrived, InputReader, LongFields, no_longer_sto
 from workers.jobs.messages import DeadlineExceeded
 from workers.jobs.running_jobs import RunningJobs
 from workers.model_cache import ModelCache
+from workers.model_orders import ModelOrders
 from workers.model_queues import ModelQueues
 from workers.queue_client import AWAY, Claim, PollResult, QueueCapacity, QueueClient
 from workers.wakeup import Wakeup
@@ -54,6 +56,9 @@ class WorkerLoop:
         self._settings = settings
         self._runs = RunningJobs(self._engine, settings, self._delivery.send)
         self._queues = ModelQueues(self._cache, Imports(settings.state))
+        self.orders = ModelOrders(self._cache, self._queues)
+        self.changed = threading.Event()  # the lease is to say other things of the models
+        self._states: dict[str, dict[str, str | int | None]] = {}  # of the models, as last seen
         self._closing: set[str] = set()  # models that take no more jobs, to make room for another
         self._looked = 0.0
         self._since = int(time.time())
@@ -124,8 +129,18 @@ class WorkerLoop:
         self._obey(look)
         if room > 0:  # else nobody was asked what is wanted
             self._make_room(look.wanted)
+        if claiming:
+            self.orders.obey(look.orders, self._runs.busy())
+        self._note_models()
         if not self._delivery.behind:
             self._runs.admit()
+
+    def _note_models(self) -> None:
+        """Have the lease renewed as soon as models come or go, or orders have been carried out."""
+        states = self._cache.states()
+        if states != self._states or self.orders.done:
+            self._states = states
+            self.changed.set()
 
     def _note_redis(self, problem: str | None) -> None:
         """Log when Redis goes or comes back, and not at every look meanwhile."""
@@ -166,7 +181,7 @@ class WorkerLoop:
             if refusal := self._cache.refused.get(sha256):
                 if refusal.final:
                     rooms.append(QueueCapacity(queue, True, 1))  # so that they fail with the reason
-            elif sha256 in self._cache.loaded and sha256 not in self._closing:
+            elif sha256 in self._cache.loaded and sha256 not in self._closing | self.orders.leaving:
                 rooms.append(self._room_of(queue, sha256))
             elif sha256 not in self._cache.loaded and sha256 not in self._cache.loading:
                 rooms.append(QueueCapacity(queue, False, 1))

@@ -18,7 +18,7 @@ from app.catalog.request_models import request_class
 from app.core.errors import NotFound
 from app.core.imports import IMPORTING, Imports, ImportStatus
 from app.core.schemas import ModelCard
-from app.queue.worker_leases import Lease, model_state
+from app.queue.worker_leases import Lease, memory_of, model_state
 from models.checkpoint.header import SUFFIX, CheckpointError, Header
 from models.families import FAMILIES, FamilyEntry, OutputFacts
 from models.modalities import MODALITIES
@@ -80,6 +80,7 @@ class CatalogEntry:
             samplers=self.schema["properties"].get("sampler", {}).get("enum", []),
             sha256=None if self.importing else self.sha256,
             bytes=self.file.bytes,
+            memory_bytes=memory_of(leases, self.sha256),
             **self.header.model_dump(include=ON_CARD),
         )
 

@@ -214,7 +214,9 @@ class ModelCard(Schema):
     description: str
     limitations: str
     state: Literal["importing", "unloaded", "loading", "ready", "failed"]
-    progress: float | None = Field(default=None, description="Of its import: 0 to 1.")
+    progress: float | None = Field(
+        default=None, description="Of its import: 0 to 1. Loading has none."
+    )
     determinism: Literal["bitwise", "none"] | None
     params: dict[str, Any] = Field(description="JSON schema of its request.")
     labels: list[str] = Field(description="What `class_label` or `style` takes, by number.")
@@ -223,6 +225,9 @@ class ModelCard(Schema):
     process: dict[str, Any] = Field(description="What its family does with the net.")
     sha256: str | None = Field(description="Null while it is being imported.")
     bytes: int
+    memory_bytes: int | None = Field(
+        default=None, description="What it takes in memory; null while no worker has it ready."
+    )
     licence: str
     data: str
     data_licence: str

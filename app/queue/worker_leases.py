@@ -1,7 +1,8 @@
 """The workers that are alive, and the models each holds, as their leases in Redis say."""
 
+import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 import redis.asyncio
@@ -13,6 +14,7 @@ log = logging.getLogger(__name__)
 
 LEASES = source("leases")
 State = Literal["unloaded", "loading", "ready", "failed"]
+IN_ORDER: tuple[State, ...] = ("loading", "failed")  # of the states of a model that is not ready
 Determinism = Literal["bitwise", "none"]
 
 
@@ -25,7 +27,10 @@ class HeldModel(BaseModel):
 
 
 class Lease(BaseModel):
-    """What a worker says of itself with each heartbeat; `models` is by checkpoint sha256."""
+    """What a worker says of itself with each heartbeat; `models` is by checkpoint sha256.
+
+    `orders` to load or unload are what it has been asked for and does not show in `models` yet.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,12 +41,25 @@ class Lease(BaseModel):
     in_flight: int = 0
     memory_limit: int | None = None  # bytes of models
     models: dict[str, HeldModel] = {}
+    orders: dict[str, str] = {}
     store_problem: str | None = None  # why it can't write the artifact store, while it can't
 
     @property
     def public_name(self) -> str:
         """The worker's name without the host and the process in it."""
         return f"worker-{self.worker.rpartition('-')[2]}"
+
+    def state_of(self, sha256: str) -> State:
+        """How it stands with a model; one that it is to load is loading."""
+        model = self.models.get(sha256)
+        if self.orders.get(sha256) == "load" and (model is None or model.state == "failed"):
+            return "loading"
+        return model.state if model else "unloaded"
+
+    def has(self, sha256: str) -> bool:
+        """Whether it has a model in memory or loads it, and is not to unload it."""
+        there = self.state_of(sha256) in ("ready", "loading")
+        return there and self.orders.get(sha256) != "unload"
 
     @property
     def memory(self) -> int | None:
@@ -53,13 +71,14 @@ class Lease(BaseModel):
 async def read_leases(connection: "redis.asyncio.Redis") -> list[Lease]:
     """The leases that have not run out."""
     flat: list[str] = await connection.register_script(LEASES)()
-    pairs = zip(flat[::2], flat[1::2], strict=True)
-    return [lease for worker, text in pairs if (lease := _parsed(worker, text))]
+    triples = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+    return [lease for triple in triples if (lease := _parsed(*triple))]
 
 
-def _parsed(worker: str, text: str) -> Lease | None:
+def _parsed(worker: str, text: str, orders: str) -> Lease | None:
     try:
-        return Lease.model_validate_json(text).model_copy(update={"worker": worker})
+        lease = Lease.model_validate_json(text)
+        return lease.model_copy(update={"worker": worker, "orders": json.loads(orders)})
     except ValidationError as error:
         log.warning("the lease of %s can't be read: %s", worker, error.errors()[0]["msg"])
         return None
@@ -67,9 +86,15 @@ def _parsed(worker: str, text: str) -> Lease | None:
 
 def model_state(leases: Iterable[Lease], sha256: str) -> tuple[State, Determinism | None]:
     """How a model stands over all workers: ready if one has it ready, else loading, else failed."""
-    loaded: Sequence[HeldModel] = [x.models[sha256] for x in leases if sha256 in x.models]
-    for state in ("ready", "loading", "failed"):
-        in_state = [x for x in loaded if x.state == state]
-        if in_state:
-            return state, next((x.determinism for x in in_state if x.determinism), None)
-    return "unloaded", None
+    workers = list(leases)
+    ready = [x.models[sha256] for x in workers if x.state_of(sha256) == "ready"]
+    if ready:
+        return "ready", next((x.determinism for x in ready if x.determinism), None)
+    states = {x.state_of(sha256) for x in workers}
+    return next((x for x in IN_ORDER if x in states), "unloaded"), None
+
+
+def memory_of(leases: Iterable[Lease], sha256: str) -> int | None:
+    """The bytes that a model takes where it is ready, the most of all workers that say so."""
+    ready = [x.models[sha256] for x in leases if x.state_of(sha256) == "ready"]
+    return max((x.bytes for x in ready if x.bytes is not None), default=None)

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.core.schemas import ModelCard, ModelList
-from app.deps import CatalogDep, OwnerDep, QueueDep
+from app.deps import CatalogDep, OwnerDep, QueueDep, check_models_scope
 from app.http.compression import compressed
 from app.http.openapi_examples import SHA256, errors, reply
 from app.http.responses import json_reply
+from app.operations.model_loading import load_model, unload_model
 
 router = APIRouter(tags=["models"])
 
@@ -31,6 +32,7 @@ CARD_EXAMPLE: dict[str, Any] = {
     "process": {"likelihood": "bernoulli"},
     "sha256": SHA256,
     "bytes": 1204224,
+    "memory_bytes": 1204224,
     "licence": "MIT",
     "data": "Fashion-MNIST",
     "data_licence": "MIT",
@@ -73,3 +75,48 @@ async def get_model(
     entry = catalog.find(model_id)
     leases = await queue.leases()
     return json_reply(entry.card(leases, catalog.progress.get(entry.id)))
+
+
+@router.post(
+    "/models/{model_id}/load",
+    summary="Load a model",
+    status_code=202,
+    response_model=ModelCard,
+    responses={
+        202: reply("A worker has it, or will.", {**CARD_EXAMPLE, "state": "loading"}),
+        **errors(401, 403, 404, 409, 503),
+    },
+    dependencies=[Depends(check_models_scope)],
+)
+async def load_a_model(catalog: CatalogDep, queue: QueueDep, model_id: ModelId) -> Response:
+    """Has a worker load the model before a job needs it; nothing where one has it or loads it.
+
+    Of the workers that have its file, the one with the most memory free loads it, in the place of
+    idle models if need be. It waits while models with items in flight take the room. Poll the
+    card: its `state` is `loading`, and then `ready` or `failed`. Needs the scope `models`.
+    """
+    entry = catalog.find(model_id)
+    await load_model(queue, entry)
+    return json_reply(entry.card(await queue.leases(), catalog.progress.get(entry.id)), 202)
+
+
+@router.post(
+    "/models/{model_id}/unload",
+    summary="Unload a model",
+    status_code=202,
+    response_model=ModelCard,
+    responses={
+        202: reply("No worker keeps it.", {**CARD_EXAMPLE, "state": "unloaded"}),
+        **errors(401, 403, 404, 503),
+    },
+    dependencies=[Depends(check_models_scope)],
+)
+async def unload_a_model(catalog: CatalogDep, queue: QueueDep, model_id: ModelId) -> Response:
+    """Has every worker free the model's memory; nothing where none has it.
+
+    A worker with items of it in flight finishes them first, and starts no other job of it
+    meanwhile. Jobs that wait load it again. Needs the scope `models`.
+    """
+    entry = catalog.find(model_id)
+    await unload_model(queue, entry)
+    return json_reply(entry.card(await queue.leases(), catalog.progress.get(entry.id)), 202)

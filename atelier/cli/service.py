@@ -109,18 +109,27 @@ def _write(file: Path, lines: list[str]) -> None:
 def new(
     name: str,
     file: KeysFile = Path("keys"),
-    metrics: Annotated[
-        bool, typer.Option("--metrics", help="It may read /metrics, which shows all owners' work.")
-    ] = False,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="What it may do besides: metrics, models. As often as needed."),
+    ] = None,
 ) -> None:
-    """Make a key and print it. Only its hash is stored."""
+    """Make a key and print it. Only its hash is stored.
+
+    The scope metrics reads everybody's figures; the scope models loads and unloads models.
+    """
+    from app.auth import SCOPES
+
+    scopes = sorted(set(scope or ()))
+    if unknown := [x for x in scopes if x not in SCOPES]:
+        raise fail(f"there is no scope {unknown[0]!r}; scopes: {', '.join(sorted(SCOPES))}", 2)
     if not NAME.fullmatch(name):
         raise fail("a name has up to 64 letters, digits, dots, dashes and underscores", 2)
     if name in _names(file):
         raise fail(f"{name} has a key already; remove it first")
     key = f"atl_{secrets.token_urlsafe(32)}"
-    line = f"{name} {hashlib.sha256(key.encode()).hexdigest()}"
-    _write(file, [*_lines(file), f"{line} metrics" if metrics else line])
+    line = " ".join((name, hashlib.sha256(key.encode()).hexdigest(), *scopes))
+    _write(file, [*_lines(file), line])
     print(key)
 
 

@@ -1,5 +1,8 @@
 """/models, and the same in OpenAI's shape."""
 
+import hashlib
+from pathlib import Path
+
 import httpx
 import pytest
 import redis
@@ -149,3 +152,34 @@ def test_a_failed_import_is_told_with_its_reason(
 def test_cards_hold_no_paths(running: Running) -> None:
     text = running.client.get("/models").text
     assert str(running.services.settings.checkpoints) not in text
+
+
+def test_nothing_is_loaded_where_no_worker_can(api: httpx.Client, worker: Worker) -> None:
+    for verb in ("load", "unload"):
+        missing = api.post(f"/models/nope/{verb}")
+        assert (missing.status_code, error_of(missing)["code"]) == (404, "model_not_found")
+    refused = api.post(f"/models/{MODEL}/load")
+    assert (refused.status_code, error_of(refused)["code"]) == (503, "no_workers")
+    assert error_of(refused)["message"] == "no worker is alive"
+    worker.lease()
+    refused = api.post(f"/models/{MODEL}/load")
+    assert error_of(refused)["message"] == f"no worker has the file of {MODEL}"
+    assert api.post(f"/models/{MODEL}/unload").json()["state"] == "unloaded"
+
+
+def test_only_a_key_with_its_scope_loads_models(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    ann, bob = (hashlib.sha256(name.encode()).hexdigest() for name in ("ann", "bob"))
+    file.write_text(f"ann {ann} models\nbob {bob} metrics\n")
+    with (
+        serving(settings.model_copy(update={"keys_file": file})) as running,
+        running.as_key("ann") as able,
+        running.as_key("bob") as other,
+    ):
+        for verb, status in (("load", 503), ("unload", 202)):
+            path = f"/models/{MODEL}/{verb}"
+            refused = other.post(path)
+            assert (refused.status_code, error_of(refused)["code"]) == (403, "insufficient_scope")
+            assert error_of(refused)["message"] == "this API key lacks the scope models"
+            assert running.client.post(path).status_code == 401
+            assert able.post(path).status_code == status

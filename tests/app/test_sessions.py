@@ -169,7 +169,7 @@ def test_without_keys_nobody_needs_a_session(settings: Settings) -> None:
             assert answer.json() == {
                 "object": "session",
                 "owner": "local",
-                "scopes": ["metrics"],
+                "scopes": ["metrics", "models"],
                 "keys_required": False,
                 "expires_at": None,
             }

@@ -455,10 +455,11 @@ def test_the_batched_example_is_what_the_worker_proves(bench: Bench) -> None:
     (model,) = process.loop._cache.loaded.values()
     assert all(isinstance(run, BatchedFn) for run in model.family.batched)
     facts = json.loads(bench.redis.get("atelier:lease:one") or "{}")
+    ready = {"state": "ready", "determinism": "bitwise", "bytes": model.bytes}
     bench.until(
         lambda: (
             json.loads(bench.redis.get("atelier:lease:one") or "{}")["models"]
-            == {model.entry.sha256: {"state": "ready", "determinism": "bitwise"}}
+            == {model.entry.sha256: ready}
         )
     )
     assert facts["capacity"] == bench.settings.capacity

@@ -29,7 +29,7 @@ for _, worker in ipairs(redis.call('ZRANGE', 'atelier:workers', 0, -1)) do
         fates[#fates + 1] = { worker, job, charge(job, record) }
       end
     end
-    redis.call('DEL', inflight_key(worker), lease_key(worker))
+    redis.call('DEL', inflight_key(worker), lease_key(worker), orders_key(worker))
     redis.call('ZREM', 'atelier:workers', worker)
     local key = 'rq:worker:' .. worker
     for queue in (redis.call('HGET', key, 'queues') or ''):gmatch('[^,]+') do

@@ -5,7 +5,7 @@
 --       number of jobs in flight, then each as job, execution,
 --       then each queue it could read as: queue, 'ready' or 'unloaded', room in rows.
 -- Returns {verdicts as job, word}, {claims as job, execution, record as JSON}, queues to load for,
---         1 if several owners are about, else 0.
+--         1 if several owners are about, else 0, orders to load and unload as checkpoint, order.
 local worker, token = ARGV[1], ARGV[2]
 local affinity, rq_time, shares = tonumber(ARGV[4]), ARGV[5], cjson.decode(ARGV[6])
 local count, at = tonumber(ARGV[7]), now()
@@ -168,4 +168,4 @@ while all.room > 0 do
     take_rows(queue, owner, rows)
   end
 end
-return { verdicts, claims, wanted, shared and 1 or 0 }
+return { verdicts, claims, wanted, shared and 1 or 0, redis.call('HGETALL', orders_key(worker)) }

@@ -24,10 +24,14 @@ def test_a_new_key_opens_the_door_and_is_shown_once(file: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_key_may_read_metrics_if_it_is_made_so(file: Path) -> None:
-    key = atelier("keys", "new", "prometheus", "--metrics", "--file", file).out.strip()
-    Keys(file).key_of(f"Bearer {key}").require("metrics")
-    assert atelier("keys", "list", "--file", file).out.split() == ["prometheus"]
+def test_a_key_has_the_scopes_that_it_is_made_with(file: Path) -> None:
+    scopes = ("--scope", "models", "--scope", "metrics", "--scope", "models")
+    key = atelier("keys", "new", "prometheus", *scopes, "--file", file).out.strip()
+    assert Keys(file).key_of(f"Bearer {key}").scopes == {"metrics", "models"}
+    atelier("keys", "new", "reader", "--scope", "metrics", "--file", file)
+    assert atelier("keys", "list", "--file", file).out.split() == ["prometheus", "reader"]
+    wrong = atelier("keys", "new", "root", "--scope", "root", "--file", file)
+    assert (wrong.status, "scopes: metrics, models" in wrong.err) == (2, True)
 
 
 def test_keys_are_listed_and_removed_by_name(file: Path) -> None:
