@@ -65,6 +65,11 @@ def artifact_key(sha256: str) -> str:
     return f"atelier:artifact:{sha256}"
 
 
+def thumbnails_key(sha256: str) -> str:
+    """Hash of an artifact's thumbnails: by width, the SHA-256 and the bytes of each, as `sha/n`."""
+    return f"atelier:thumbnails:{sha256}"
+
+
 def queue_name(model: str, sha256: str) -> str:
     """One queue a checkpoint: a job pins the bytes of its model, and only their holders read it."""
     return f"model:{model}@{sha256[:12]}"

@@ -19,9 +19,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS = 32  # calls to the store at once
-INPUT_CHECKS = {"image": 2, "audio/midi": 1}
-"""Posted files that are checked at once, by their kind. A check takes a thread, up to half a second
-of the processor and up to 50 MB; those of one kind never wait for those of another."""
+FILE_CHECKS = {"image": 2, "audio/midi": 1, "thumbnail": 2}
+"""Files that are looked into at once, by their kind: posted ones of a request, and those of which a
+thumbnail is drawn. A check takes a thread, up to half a second of the processor and up to 50 MB; a
+drawing may take 10 seconds and a process of its own. One kind never waits for another."""
 
 
 def _is_late() -> Exception:
@@ -37,7 +38,7 @@ class ArtifactStore:
         self._uploads = Uploads(connection, self.backend, settings)
         self._timeout = settings.store_timeout
         self._threads = ThreadPool("store", THREADS, settings.store_timeout, _is_late)
-        self.checks = {kind: asyncio.Semaphore(most) for kind, most in INPUT_CHECKS.items()}
+        self.checks = {kind: asyncio.Semaphore(most) for kind, most in FILE_CHECKS.items()}
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns what a function returns that calls `backend`."""
@@ -63,7 +64,7 @@ class ArtifactStore:
 
     @asynccontextmanager
     async def check_slot(self, kind: str) -> AsyncIterator[None]:
-        """Waits until one more posted file of this kind may be checked. Raises Unavailable where
+        """Waits until one more file of this kind may be checked. Raises Unavailable where
         all checks take long, as they do while the store hangs."""
         checks = self.checks[kind]
         try:

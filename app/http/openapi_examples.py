@@ -252,7 +252,7 @@ DOWNLOAD: Replies = {
         "content": file_of("*/*"),
     },
     304: {"description": "The client has it.", "headers": ETAG},
-    **errors(401, 404, 410, 416, 503),
+    **errors(401, 404, 410, 416, 422, 503),
 }
 RANGE = {
     "parameters": [

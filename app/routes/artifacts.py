@@ -3,7 +3,8 @@
 import logging
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import AfterValidator, WithJsonSchema
 
 from app.core.schemas import StoredArtifact
 from app.deps import OwnerDep, QueueDep, StoreDep
@@ -18,11 +19,18 @@ from app.http.openapi_examples import (
     reply,
 )
 from app.http.responses import json_reply
+from app.thumbnails.thumbnails import WIDTHS, check_width, send_thumbnail
 
 router = APIRouter(tags=["artifacts"])
 log = logging.getLogger("atelier.artifacts")
 
 Sha256 = Annotated[str, Path(description="The SHA-256 of its bytes.", examples=[SHA256])]
+Width = Annotated[
+    int,
+    AfterValidator(check_width),
+    WithJsonSchema({"type": "integer", "enum": list(WIDTHS)}),
+]
+THUMBNAIL = "For a thumbnail instead of the file: pixels that it is wide at most."
 UPLOAD = {
     "requestBody": {
         "required": True,
@@ -66,8 +74,20 @@ async def store_artifact(request: Request, owner: OwnerDep, store: StoreDep) -> 
     openapi_extra=RANGE,
 )
 async def get_artifact(
-    request: Request, owner: OwnerDep, queue: QueueDep, store: StoreDep, sha256: Sha256
+    request: Request,
+    owner: OwnerDep,
+    queue: QueueDep,
+    store: StoreDep,
+    sha256: Sha256,
+    width: Annotated[Width | None, Query(description=THUMBNAIL)] = None,
 ) -> Response:
-    """The bytes of an artifact that a job of yours made, or that you brought."""
+    """The bytes of an artifact that a job of yours made, or that you brought.
+
+    With `width`, a thumbnail of a picture, video, sound or score, as WebP: drawn once, and kept as
+    long as the artifact. Pictures and the first frames of videos keep their aspect and are never
+    enlarged. Sounds are shown as a waveform, and scores as a piano roll.
+    """
     note = await read_note(queue.connection, owner, sha256)
-    return await send(request, store, note)
+    if width is None:
+        return await send(request, store, note)
+    return await send_thumbnail(request, queue, store, owner, note, width)

@@ -1,4 +1,5 @@
--- Delete bytes that nothing refers to, one at a time, so that nobody stores them meanwhile.
+-- Delete bytes that nothing refers to, one at a time, so that nobody stores them meanwhile. Their
+-- thumbnails go with them.
 -- ARGV: hash, then 'begin', 'done' or 'failed'. 'begin' returns 1 where they may be deleted.
 local sha, word, at = ARGV[1], ARGV[2], now()
 if word == 'begin' then
@@ -7,6 +8,7 @@ if word == 'begin' then
   redis.call('ZREM', 'atelier:orphans', sha)
   if references(sha) > 0 then return 0 end
   redis.call('ZADD', 'atelier:deleting', at, sha)
+  drop_thumbnails(sha, at)
   return 1
 end
 redis.call('ZREM', 'atelier:deleting', sha)

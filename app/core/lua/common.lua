@@ -89,6 +89,17 @@ local function add_reference(sha, owner, content_type, bytes)
   refer(sha, owner)
 end
 
+-- A file refers to its thumbnails until its own bytes are deleted. `THUMBNAILS` owns them: no key's
+-- name begins with a bar.
+local THUMBNAILS = '/thumbnails'
+local function drop_thumbnails(sha, at)
+  for _, entry in ipairs(redis.call('HVALS', thumbnails_key(sha))) do
+    local thumbnail = entry:match('^%x+')
+    if thumbnail then drop_reference(thumbnail, THUMBNAILS, at, 0, 3600) end
+  end
+  redis.call('DEL', thumbnails_key(sha))
+end
+
 -- A job refers to its inputs from its acceptance to its end: exactly while it has not `ended`.
 local function drop_inputs(record, at)
   if record.ended or not record.inputs then return end

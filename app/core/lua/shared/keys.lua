@@ -7,3 +7,4 @@ local function inflight_key(worker) return 'atelier:inflight:' .. worker end
 local function minute_key(minute) return string.format('atelier:ended:%d', minute) end
 local function orders_key(worker) return 'atelier:orders:' .. worker end
 local function lease_key(worker) return 'atelier:lease:' .. worker end
+local function thumbnails_key(sha) return 'atelier:thumbnails:' .. sha end
