@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from app.auth import Keys
 from app.core import log, parent_watch
 from app.core.settings import EX_CONFIG, Misconfigured, Settings, read_settings
+from app.core.version import VERSION
 from app.http import exception_handlers
 from app.http.middleware import BodyLimit, BodyLimits, HeadRequests, RequestContext
 from app.http.origins import Cors, Hosts, Origins
@@ -35,7 +36,6 @@ from app.sdapi import option_routes as sdapi_options
 from app.sdapi import routes as sdapi
 from app.sdapi.route import DialectErrors
 from app.services import Services
-from app.version import VERSION
 from app.web import routes as web
 
 TICKS = 10  # of uvicorn's loop a second

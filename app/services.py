@@ -19,6 +19,7 @@ from app.queue.notifications import Notifier
 from app.queue.queue import Queue
 from app.queue.service_clock import keep_time
 from app.sessions import Sessions
+from models.modalities import MODALITIES
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Services:
             max_items=settings.max_items,
             imports=Imports(settings.state),
             aliases=settings.aliases,
+            defaults=[settings.default_model(name) for name in MODALITIES],
         )
         self.keys = Keys(settings.keys_file)
         self.sessions = Sessions(self.queue.connection, self.keys)

@@ -20,6 +20,7 @@ from app.core.job_record import REPORTS
 from app.core.schemas import ErrorDetail
 from app.core.scripts import Scripts
 from app.core.settings import Settings
+from app.core.version import VERSION
 
 log = logging.getLogger("atelier.worker")
 
@@ -139,7 +140,13 @@ class JobCommit:
         outputs = json.dumps([stored.output for stored in self.outputs])
         error = self.error.model_dump_json() if self.error else ""
         args: list[Any] = [self.claim.job, self.claim.execution, self.outcome, outputs, error]
-        args += [self.compute_ms, self.determinism, f"{self.steps}/{self.steps}", self.stamp]
+        args += [
+            self.compute_ms,
+            self.determinism,
+            f"{self.steps}/{self.steps}",
+            self.stamp,
+            VERSION,
+        ]
         for stored in self.outputs:
             args += stored.reference
         return "finish", args

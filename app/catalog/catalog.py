@@ -7,7 +7,7 @@ used is logged once, with its reason, and asking for it tells the reason.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,7 @@ class CatalogEntry:
     file: Shelved
     family: FamilyEntry
     request: type[Params]
+    default: bool = False  # whether its route uses it where a request names none
 
     @property
     def id(self) -> str:
@@ -72,6 +73,7 @@ class CatalogEntry:
         return ModelCard(
             id=self.id,
             modality=self.family.modality,
+            default=self.default,
             title=self.header.title or self.id,
             state="importing" if self.importing else state,
             progress=progress if self.importing else None,
@@ -109,6 +111,7 @@ class Catalog:
         max_items: int,
         imports: Imports | None = None,
         aliases: Mapping[str, str] = MappingProxyType({}),
+        defaults: Collection[str] = (),
     ) -> None:
         self._shelf = CheckpointRegistry(*folders)
         self._imports = imports
@@ -116,6 +119,7 @@ class Catalog:
         self.progress: dict[str, float] = {}  # of imports
         self._max_items = max_items
         self._aliases = aliases
+        self._defaults = {aliases.get(model, model) for model in defaults}
         self._present: Found = {}
         self._examined: dict[str, CatalogEntry | str] = {}
         self._looking = asyncio.Lock()
@@ -167,7 +171,8 @@ class Catalog:
         try:
             names = tuple(alias for alias, model in self._aliases.items() if model == shelved.id)
             request = request_class(shelved.id, shelved.header, family, self._max_items, names)
-            entry = CatalogEntry(shelved, family, request)
+            default = shelved.id in self._defaults
+            entry = CatalogEntry(shelved, family, request, default)
             entry.card([]).model_dump_json()  # what a listing would otherwise fail at for all
         except CheckpointError as error:
             log.warning("%s is not served: %s", shelved.path.name, error)

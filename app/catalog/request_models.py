@@ -82,6 +82,7 @@ def request_class(
             fields[name] = _joined(name, field, header, label)
     request = create_model(model, __base__=family.params, __doc__=header.description, **fields)
     _check_defaults(request)
+    request.advanced_fields = frozenset({"output_format", "metadata", "grid", "output_size"})
     if has_pictures:
         request.conflicts = (*request.conflicts, ONE_SHEET, ONE_SIZE, FEW_LARGE)
     elif resizes:

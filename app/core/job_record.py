@@ -38,6 +38,8 @@ url_prefix: ContextVar[str] = ContextVar("url_prefix", default="")
 LONG_TEXT = 2000  # characters that a record or a listing holds of one text; no prompt is as long
 TEXT_BYTES = "text_bytes"  # of a stored output: its text is so many bytes, before the last newline
 
+SHA256_LETTERS = 64  # a checkpoint that is being imported has a word instead
+
 DRAFT = "draft:"  # begins the fields that hold the text so far, by item and page
 
 ENDED: dict[str, Status] = {"failed": "failed", "canceled": "canceled", "stopped": "canceled"}
@@ -143,6 +145,8 @@ def _readable_job(job_id: str, record: Hash, position: int | None) -> Job:
         outputs=[_output(o) for o in outputs],
         drafts=_drafts(record),
         determinism=record.get("determinism") or None,  # type: ignore[arg-type]
+        checkpoint=_checkpoint(record),
+        version=record.get("version"),
         usage=_usage(record),
         error=ErrorDetail.model_validate_json(error) if error else None,
         metadata=json.loads(record.get("metadata") or "{}"),
@@ -181,6 +185,11 @@ def _progress(record: Hash, done: bool) -> Progress:
     if done:
         return Progress(value=1, step=steps, steps=steps)
     return Progress(value=step / steps if steps else 0, step=step, steps=steps)
+
+
+def _checkpoint(record: Hash) -> str | None:
+    sha256 = record.get("sha256", "")
+    return sha256 if len(sha256) == SHA256_LETTERS else None
 
 
 def _usage(record: Hash) -> Usage:

@@ -150,6 +150,12 @@ class Job(Schema):
         default=[], description="Text so far, while it is being written."
     )
     determinism: Literal["bitwise", "none"] | None = None
+    checkpoint: str | None = Field(
+        default=None, description="SHA-256 of the checkpoint; null while that is being imported."
+    )
+    version: str | None = Field(
+        default=None, description="Of the service whose worker made it; null before its end."
+    )
     usage: Usage = Usage()
     error: ErrorDetail | None = None
     metadata: dict[str, str] = {}
@@ -210,6 +216,9 @@ class ModelCard(Schema):
     object: Literal["model"] = "model"
     modality: ModalityName
     family: str
+    default: bool = Field(
+        default=False, description="Whether its route uses it where a request names no model."
+    )
     title: str
     description: str
     limitations: str

@@ -5,12 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from app.auth import METRICS
+from app.core.version import VERSION
 from app.deps import CatalogDep, KeyDep, QueueDep
 from app.http.openapi_examples import errors, reply
 from app.http.responses import json_reply
 from app.metrics import read_load
 from app.status import ServiceStatus, read_minutes, summaries
-from app.version import VERSION
 
 router = APIRouter(tags=["status"])
 

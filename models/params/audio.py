@@ -46,6 +46,7 @@ class WaveNetParams(ComposedParams):
     """Parameters of a WaveNet, with all that one can have."""
 
     dependent_fields = ComposedParams.dependent_fields | {"score", "unconditioned"}
+    advanced_fields = frozenset({"temperature", "top_p", "unconditioned"})
 
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *({"score": GIVEN, other: GIVEN} for other in ("tempo", "key")),
@@ -98,6 +99,7 @@ class ComposerParams(ComposedParams):
     """Parameters of a composer, which makes scores."""
 
     dependent_fields = ComposedParams.dependent_fields | {"primer"}
+    advanced_fields = frozenset({"temperature", "top_p"})
 
     conflicts: ClassVar[tuple[Conflict, ...]] = tuple(
         {"primer": GIVEN, other: GIVEN} for other in ("tempo", "key")

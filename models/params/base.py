@@ -59,6 +59,8 @@ class Params(BaseModel):
     """Fields that take one of the checkpoint's labels, where it has any."""
     latin_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that take Latin letters alone, if the checkpoint writes no language of others."""
+    advanced_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that a form shows only to those who ask for more. Those of base classes count too."""
     label_reader: ClassVar[LabelReader | None] = None
     """What reads a label from other texts than its name, if anything does."""
     _owner: str = PrivateAttr("")
@@ -74,11 +76,18 @@ class Params(BaseModel):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         schema = handler(core_schema)
-        if not cls.conflicts:
-            return schema
         resolved = handler.resolve_ref_schema(schema)
-        resolved |= forbid(resolved, cls.conflicts)
+        for name in cls.all_advanced_fields() & resolved.get("properties", {}).keys():
+            resolved["properties"][name]["advanced"] = True
+        if cls.conflicts:
+            resolved |= forbid(resolved, cls.conflicts)
         return schema
+
+    @classmethod
+    def all_advanced_fields(cls) -> frozenset[str]:
+        """The `advanced_fields` of this class and of its base classes."""
+        own = (x.advanced_fields for x in cls.__mro__ if issubclass(x, Params))
+        return frozenset().union(*own)
 
     @property
     def owner(self) -> str:
@@ -114,6 +123,7 @@ class PictureParams(Params):
     """What every family of pictures takes."""
 
     dependent_fields = frozenset({"interpolate"})
+    advanced_fields = frozenset({"interpolate"})
 
     interpolate: Walk | None = Field(
         default=None,
@@ -173,6 +183,7 @@ class VAEParams(VariableParams):
     """Parameters of a variational autoencoder, with all that one can have."""
 
     dependent_fields = VariableParams.dependent_fields | {"prior"}
+    advanced_fields = frozenset({"prior"})
 
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *VariableParams.conflicts,

@@ -25,6 +25,8 @@ class SampledParams(VariableParams):
         "guidance_scale",
     }
 
+    advanced_fields = frozenset({"sampler", "eta", "clip_guidance_scale", "clip_guidance_every"})
+
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *VariableParams.conflicts,
         {"clip_guidance_every": GIVEN, "clip_guidance_scale": ABSENT},
@@ -78,6 +80,7 @@ class DiffusionParams(SampledParams):
     """Parameters of a diffusion model."""
 
     label_fields = frozenset({"class_label"})
+    advanced_fields = frozenset({"guidance_scale"})
 
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *SampledParams.conflicts,
@@ -109,6 +112,7 @@ class PaintingParams(SampledParams):
     """What every family takes that paints what words say."""
 
     dependent_fields = SampledParams.dependent_fields | {"mask", "negative_prompt"}
+    advanced_fields = frozenset({"guidance_scale"})
 
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *SampledParams.conflicts,

@@ -29,7 +29,7 @@ from models.params.poem_forms import (
     conflicts_of_forms,
     with_form_of_style,
 )
-from models.params.text_kinds import ABOUT, AFTER, Kind, T, just_with, only_with
+from models.params.text_kinds import ABOUT, ADVANCED_TEXT, AFTER, Kind, T, just_with, only_with
 from models.params.token_sampling import (
     LONGEST_CONTEXT,
     FrequencyPenalty,
@@ -49,6 +49,7 @@ class LanguageParams(Params):
     """Parameters of a language model."""
 
     latin_fields = frozenset({"theme", "prompt"})
+    advanced_fields = ADVANCED_TEXT
 
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         *({name: GIVEN, "kind": other_than(*ABOUT)} for name in ("theme", "prompt", "style")),

@@ -22,3 +22,14 @@ def just_with(value: T, info: ValidationInfo, kinds: tuple[Kind, ...]) -> T:
     if value is None and info.data.get("kind") in kinds:
         raise PydanticKnownError("missing")
     return only_with(value, info, kinds)
+
+
+ADVANCED_TEXT = frozenset(
+    (
+        *("theme", "lines", "messages", "stop", "logprobs", "prompt_logprobs", "logit_bias"),
+        *("json_schema", "tools", "tool_choice", "parallel_tool_calls"),
+        *("top_k", "top_p", "min_p"),
+        *("repetition_penalty", "presence_penalty", "frequency_penalty"),
+    )
+)
+"""Params of text that forms show only to those who ask for more."""

@@ -17,6 +17,8 @@ class VideoParams(Params):
     """What every family of moving pictures takes. What they make are loops: the last frame leads
     to the first."""
 
+    advanced_fields = frozenset({"fps", "repeat", "loop"})
+
     prompt: Prompt = Field(
         description="What to show; words that the model doesn't understand are noted with the "
         "output.",
@@ -80,6 +82,7 @@ class VideoDiffusionParams(VideoParams):
 
     dependent_fields = frozenset({"guidance_scale", "init_image", "negative_prompt"})
     label_fields = frozenset({"style"})
+    advanced_fields = frozenset({"sampler", "guidance_scale"})
 
     conflicts: ClassVar[tuple[Conflict, ...]] = (
         {"negative_prompt": GIVEN, "guidance_scale": one_of(1)},

@@ -9,7 +9,7 @@ import httpx
 import redis
 
 from app.core.settings import Settings
-from app.version import VERSION
+from app.core.version import VERSION
 from tests.app.queue.test_jobs import make
 from tests.app.serving import Running, serving
 from tests.app.working import Worker

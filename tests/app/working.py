@@ -9,6 +9,7 @@ import redis
 
 import workers
 from app.core.scripts import Scripts
+from app.core.version import VERSION
 
 LUA = Path(workers.__file__).parent / "lua"
 STAMP = "2026-01-01T00:00:00.000000Z"
@@ -69,7 +70,7 @@ class Worker:
         problem = json.dumps(error) if outcome == "failed" else ""
         outputs = [{"index": 0, "seed": 1, **output}] if output else []
         args: list[Any] = [job, self.running.pop(job), outcome, json.dumps(outputs), problem]
-        args += [12, "bitwise", "1/1", STAMP]
+        args += [12, "bitwise", "1/1", STAMP, VERSION]
         for file in outputs:
             args += [file["sha256"], file["content_type"], file["bytes"]]
         return str(self._own.run("finish", *args))

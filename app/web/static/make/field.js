@@ -16,7 +16,7 @@ export function Field({ field, value, error, onChange, context }) {
   const described = [field.help && `${id}-help`, error && `${id}-error`].filter(Boolean).join(' ');
   const aria = { 'aria-describedby': described || undefined, 'aria-invalid': error ? 'true' : undefined };
   const control = html`<${Control} id=${id} field=${field} value=${value} aria=${aria} onChange=${onChange} context=${context} />`;
-  const help = field.help && html`<p class="help" id=${`${id}-help`}>${field.help}</p>`;
+  const help = field.help && html`<p class="help" id=${`${id}-help`}>${withCode(field.help)}</p>`;
   const problem = error && html`<p class="error-text" id=${`${id}-error`} role="alert">${error}</p>`;
   const classes = `field ${field.kind} ${error ? 'invalid' : ''}`;
   if (FIELDSETS.includes(field.kind)) {
@@ -27,6 +27,9 @@ export function Field({ field, value, error, onChange, context }) {
     ${control}${problem}${help}
   </div>`;
 }
+
+// A text whose `names` are set as code.
+const withCode = (text) => text.split(/`([^`]+)`/).map((piece, i) => (i % 2 ? html`<code>${piece}</code>` : piece));
 
 const shown = (field) => (field.example === undefined || typeof field.example === 'object' ? '' : String(field.example));
 

@@ -108,8 +108,10 @@ function RequestForm({ model, values, onValues }) {
   const context = { has: (name) => fields.some((x) => x.name === name), get: (name) => values[name] };
   const one = (field) => html`<${Field} key=${field.name} field=${field} value=${values[field.name]} error=${errors[field.name]}
     context=${context} onChange=${(value) => set(field.name, value)} />`;
-  const basic = fields.filter((x) => !x.advanced);
-  const advanced = fields.filter((x) => x.advanced);
+  // A param that needs another is shown beside it, once that is given.
+  const shown = fields.filter((x) => !x.needs || values[x.needs] || values[x.name] || errors[x.name]);
+  const basic = shown.filter((x) => !x.advanced);
+  const advanced = shown.filter((x) => x.advanced);
   const touched = Object.keys(changed(advanced, values)).length;
   const onDrop = async (event) => {
     event.preventDefault();

@@ -8,9 +8,33 @@ const LONG = 300; // letters from which a text gets several lines
 
 export function describe(schema) {
   const required = new Set(schema.required ?? []);
+  const needs = needsOf(schema);
   return Object.entries(schema.properties)
     .filter(([name]) => !HIDDEN.includes(name))
-    .map(([name, property]) => field(name, property, schema.$defs ?? {}, required.has(name)));
+    .map(([name, property]) => ({ ...field(name, property, schema.$defs ?? {}, required.has(name)), needs: needs[name] }))
+    .map((x, i, all) => ({ x, rank: rank(x, all), i }))
+    .sort((a, b) => a.rank - b.rank || a.i - b.i)
+    .map(({ x }) => x);
+}
+
+// What must be said first, then words, choices, amounts, and files with what goes with them.
+function rank(x, all) {
+  if (x.required) return 0;
+  if (['n', 'seed'].includes(x.name)) return 6;
+  if (x.kind === 'artifact' || all.find((y) => y.name === x.needs)?.kind === 'artifact') return 5;
+  return { text: 1, choice: 2, suggestions: 2, boolean: 4 }[x.kind] ?? 3;
+}
+
+// Which param another goes with, as the schema refuses it without: `{strength: 'init_image'}`.
+function needsOf(schema) {
+  const needs = {};
+  for (const { properties = {} } of schema.if?.anyOf ?? []) {
+    const names = Object.keys(properties);
+    const absent = names.find((name) => JSON.stringify(properties[name].enum) === '[null]');
+    const present = names.find((name) => JSON.stringify(properties[name].not?.enum) === '[null]');
+    if (names.length === 2 && absent && present) needs[present] = absent;
+  }
+  return needs;
 }
 
 function field(name, property, definitions, required) {
