@@ -49,7 +49,7 @@ function skip(event) {
 function Signed({ view }) {
   useEffect(() => {
     readModels();
-    const timer = setInterval(() => document.hidden || readModels(), 15000);
+    const timer = setInterval(() => document.hidden || readModels(), 5000);
     const stop = watch();
     return () => {
       clearInterval(timer);

@@ -2,8 +2,9 @@
 import { html, useEffect, useState } from '../lib/preact.js';
 import { t } from '../lib/i18n.js';
 import { duration, summary } from '../lib/format.js';
-import { typeName } from '../lib/models.js';
+import { models, typeName } from '../lib/models.js';
 import { Link } from '../lib/router.js';
+import { use } from '../lib/store.js';
 import { Icon } from '../components/icons.js';
 import { Tile } from '../components/tile.js';
 import { cancel, isActive, secondsLeft } from './job_store.js';
@@ -36,7 +37,9 @@ function Standing({ entry }) {
   }, []);
   const { value, step, steps } = job.progress;
   const left = secondsLeft(entry);
+  const model = use(models).list.find((x) => x.id === job.model);
   const words = [];
+  if (job.status === 'queued' && ['loading', 'importing'].includes(model?.state)) words.push(t(`job.${model.state}`));
   if (job.status === 'queued' && job.queue_position !== null) {
     words.push(job.queue_position ? t('job.ahead', { n: job.queue_position }) : t('job.next'));
   }

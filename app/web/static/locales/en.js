@@ -37,6 +37,7 @@ export default {
 
   'status.queued': 'Queued', 'status.in_progress': 'Running', 'status.canceling': 'Canceling',
   'status.completed': 'Done', 'status.failed': 'Failed', 'status.canceled': 'Canceled', 'status.expired': 'Expired',
+  'job.loading': 'the model is being loaded', 'job.importing': 'the model is being imported',
   'job.ahead': '{n} ahead', 'job.next': 'next', 'job.steps': 'step {step} of {steps}', 'job.left': '{time} left',
   'job.cancel': 'Cancel this job', 'job.open': 'Open', 'job.again': 'attempt {n}', 'job.preview': 'Preview of {name}',
   'job.listen': 'Listen to it as it is made', 'job.reuse': 'Use these settings',

@@ -24,6 +24,7 @@ export default {
   'mask.clear': '清空', 'mask.invert': '反选', 'mask.done': '使用蒙版', 'mask.canvas': '图片；涂抹处将被改变', 'mask.needs': '请先添加图片，蒙版画在它上面。',
 
   'status.queued': '排队中', 'status.in_progress': '运行中', 'status.canceling': '正在取消', 'status.completed': '完成', 'status.failed': '失败', 'status.canceled': '已取消', 'status.expired': '已过期',
+  'job.loading': '正在加载模型', 'job.importing': '正在导入模型',
   'job.ahead': '前面还有 {n} 个', 'job.next': '下一个', 'job.steps': '第 {step} 步，共 {steps} 步', 'job.left': '剩余 {time}',
   'job.cancel': '取消此任务', 'job.open': '打开', 'job.again': '第 {n} 次尝试', 'job.preview': '{name} 的预览', 'job.listen': '边生成边听', 'job.reuse': '沿用这些设置',
 

@@ -29,10 +29,11 @@ export function MakeView() {
   const first = modelsOf(list, types(list).includes('text-to-image') ? 'text-to-image' : types(list)[0])[0];
   const model = list.find((x) => x.id === chosen?.model) ?? first;
   const values = chosen?.values ?? {};
-  // A param that the next model has too keeps its value.
+  // A param that the next model has too keeps its value; of another kind, only the prompt.
   const pickModel = (id) => {
     const next = list.find((x) => x.id === id);
-    const kept = Object.entries(values).filter(([name]) => name in next.params.properties);
+    const kept = Object.entries(values).filter(([name]) =>
+      name in next.params.properties && (next.modality === model.modality || name === 'prompt'));
     choose({ model: id, values: Object.fromEntries(kept) });
     keepInAddress(id, changed(describe(next.params), Object.fromEntries(kept)));
   };
