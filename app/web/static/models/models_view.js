@@ -81,8 +81,17 @@ function TextSample({ url }) {
 }
 
 function Quality({ quality }) {
-  const figures = Object.entries(quality ?? {}).filter(([, value]) => ['number', 'string'].includes(typeof value));
+  const figures = Object.entries(quality ?? {}).flatMap(([name, value]) => rows(name, value));
   if (!figures.length) return null;
   return html`<details><summary>${t('models.quality')}</summary>
-    <dl>${figures.map(([name, value]) => html`<dt>${name.replaceAll('_', ' ')}</dt><dd>${figure(value)}</dd>`)}</dl></details>`;
+    <dl>${figures.map(([name, value]) => html`<dt>${name.replaceAll('_', ' ')}</dt><dd>${value}</dd>`)}</dl></details>`;
+}
+
+// [name, text] of a figure, of one with its interval, and of each within a list or an object.
+function rows(name, value) {
+  if (typeof value === 'number' || typeof value === 'string') return [[name, figure(value)]];
+  if (Array.isArray(value)) return value.flatMap((x) => rows(name, x));
+  if (value === null || typeof value !== 'object') return [];
+  if (typeof value.mean === 'number') return [[name, figure(value.mean) + (value.ci95 ? ` ± ${figure(value.ci95)}` : '')]];
+  return Object.entries(value).flatMap(([inner, x]) => rows(inner, x));
 }

@@ -1,9 +1,9 @@
 // One result: the file in large, what it was made by, and what can be made of it.
 import { html, useEffect, useState } from '../lib/preact.js';
 import { t } from '../lib/i18n.js';
-import { artifact, get, remove } from '../lib/api.js';
+import { artifact, get, remove, thumbnail } from '../lib/api.js';
 import { bytes, duration, figure, moment, summary } from '../lib/format.js';
-import { models } from '../lib/models.js';
+import { artifactOf, models } from '../lib/models.js';
 import { favourites, mark } from '../lib/preferences.js';
 import { go, Link, route } from '../lib/router.js';
 import { use } from '../lib/store.js';
@@ -82,13 +82,19 @@ function Finished({ job, output, outputs }) {
 const suffix = (output) => ({ 'image/jpeg': 'jpg', 'audio/midi': 'mid', 'audio/mpeg': 'mp3', 'text/plain': 'txt', 'text/markdown': 'md' })[
   output.content_type.split(';')[0]] ?? output.content_type.split(';')[0].split('/').pop().replace('x-', '');
 
+// A file that the request named is shown as what it is.
+function Value({ value, property }) {
+  if (property && artifactOf(property)) return html`<a href=${artifact(value)}><img class="input-file" src=${thumbnail(value, 64)} alt=${value.slice(0, 12)} /></a>`;
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
 function Details({ job, output }) {
   const { list } = use(models);
   const model = list.find((x) => x.id === job.model);
   const { model: ignored, seed, ...asked } = requestOf(job, model);
   return html`<section class="details">
     <h2>${t('result.request')}</h2>
-    <dl>${Object.entries(asked).map(([name, value]) => html`<dt><code>${name}</code></dt><dd>${typeof value === 'object' ? JSON.stringify(value) : String(value)}</dd>`)}
+    <dl>${Object.entries(asked).map(([name, value]) => html`<dt><code>${name}</code></dt><dd><${Value} value=${value} property=${model?.params.properties[name]} /></dd>`)}
       <dt>${t('result.seed')}</dt><dd>${output?.seed ?? seed}</dd></dl>
     <h2>${t('result.madeBy')}</h2>
     <dl>
