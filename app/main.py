@@ -9,11 +9,14 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from app.anthropic import message_errors
+from app.anthropic import routes as anthropic
 from app.auth import Keys
 from app.core import log, parent_watch
 from app.core.settings import EX_CONFIG, Misconfigured, Settings, read_settings
 from app.core.version import VERSION
 from app.http import exception_handlers
+from app.http.dialect_errors import DialectErrors
 from app.http.middleware import BodyLimit, BodyLimits, HeadRequests, RequestContext
 from app.http.origins import Cors, Hosts, Origins
 from app.http.protocol import BACKLOG, ConnectionLimits, Connections, affordable
@@ -33,8 +36,8 @@ from app.queue.connections import check_credentials
 from app.routes import artifacts, health, jobs, models, session, status
 from app.routes.generate import generate_router
 from app.sdapi import option_routes as sdapi_options
+from app.sdapi import route as sdapi_route
 from app.sdapi import routes as sdapi
-from app.sdapi.route import DialectErrors
 from app.services import Services
 from app.web import routes as web
 
@@ -58,6 +61,7 @@ ROUTERS = (
     openai_text.router,
     openai_responses.router,
     openai_embeddings.router,
+    anthropic.router,
     mcp.router,
     health.router,
     web.router,
@@ -119,7 +123,10 @@ def _surround(app: Api, services: Services) -> None:
             app.add_middleware(Hosts, allowed=settings.allowed_hosts)
     app.add_middleware(RequestContext, metrics=services.metrics)
     if settings.sdapi:
-        app.add_middleware(DialectErrors)
+        app.add_middleware(DialectErrors, paths=sdapi_route.PATHS, translate=sdapi_route.translated)
+    app.add_middleware(
+        DialectErrors, paths=message_errors.PATHS, translate=message_errors.translated
+    )
 
 
 class Server(uvicorn.Server):

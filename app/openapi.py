@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
+from app.anthropic.request import MessagesRequest
 from app.catalog.catalog import CatalogEntry
 from app.http.compression import compressed
 from app.http.openapi_schemas import portable
@@ -29,7 +30,7 @@ from app.openai.responses.request import ResponsesRequest
 from app.openai.text import request as text_request
 from app.openai.text.chat_request import ChatRequest
 from app.openai.text.completion_request import CompletionRequest
-from app.openai.text.request import TextRequest
+from app.openai.text.request import DialectRequest
 from app.openai.videos import request as video_request
 from app.services import Services
 from app.sessions import COOKIE
@@ -45,10 +46,12 @@ service without keys has no such name, and 503 `too_many_connections`."""
 OPEN = {("get", "/livez"), ("get", "/readyz"), ("delete", "/session")}
 IN_OPENAI = "/v1/images/generations"
 MUSIC_IN_OPENAI = "/v1/audio/generate"
-TEXT_IN_OPENAI: dict[str, type[TextRequest]] = {
+MESSAGES = "/v1/messages"
+TEXT_IN_DIALECTS: dict[str, type[DialectRequest]] = {
     "/v1/chat/completions": ChatRequest,
     "/v1/completions": CompletionRequest,
     "/v1/responses": ResponsesRequest,
+    MESSAGES: MessagesRequest,
 }
 FORMS_IN_OPENAI: dict[str, type[EditRequest]] = {
     "/v1/images/edits": ImageEditRequest,
@@ -110,8 +113,8 @@ def document(app: FastAPI, services: Services) -> dict[str, Any]:
     )
     for path, edit in FORMS_IN_OPENAI.items():
         document["paths"][path]["post"]["requestBody"] = edit_body(services.catalog, edit)
-    for path, kind in TEXT_IN_OPENAI.items():
-        document["paths"][path]["post"]["requestBody"] = _text_in_openai(document, services, kind)
+    for path, kind in TEXT_IN_DIALECTS.items():
+        document["paths"][path]["post"]["requestBody"] = _text_in_dialect(document, services, kind)
     if services.settings.keys_file:
         _name_keys(document)
     _make_portable(document)
@@ -123,11 +126,13 @@ def _name_keys(document: dict[str, Any]) -> None:
     document["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer"},
         "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+        "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             readable: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
             needed = readable if method == "get" else [{"key": []}]
+            needed += [{"x-api-key": []}] if path == MESSAGES else []
             operation["security"] = [] if (method, path) in OPEN else needed
 
 
@@ -232,20 +237,20 @@ def _embeddings_in_openai(document: dict[str, Any], services: Services) -> dict[
     return _any_of({f"{x.id}{DIALECT}": {"model": x.id, "input": inputs[0]} for x in entries})
 
 
-def _text_in_openai(
-    document: dict[str, Any], services: Services, kind: type[TextRequest]
+def _text_in_dialect(
+    document: dict[str, Any], services: Services, kind: type[DialectRequest]
 ) -> dict[str, Any]:
-    """The same for a chat, or a completion."""
+    """The same for text, in the dialect of a request."""
     examples = {}
     for _, entry in services.catalog.of("story"):
-        name = f"{entry.id}{DIALECT}-{kind.__name__.lower()}"
+        dialect = "-in-anthropic" if kind is MessagesRequest else DIALECT
+        name = f"{entry.id}{dialect}-{kind.__name__.lower()}"
         schema = text_request.in_dialect(kind, document["components"]["schemas"][entry.id])
         inner = {f"{name}-{k}": _placed(x, name) for k, x in schema.pop("$defs").items()}
         document["components"]["schemas"] |= inner
         document["components"]["schemas"][name] = _placed(schema, name)
-        first = schema["required"][0]
-        shown = schema["properties"][first]["examples"][0]
-        examples[name] = {"model": entry.id, first: shown, "seed": 1234}
+        shown = {x: schema["properties"][x]["examples"][0] for x in schema["required"]}
+        examples[name] = {"model": entry.id, **shown, "seed": 1234}
     return _any_of(examples)
 
 

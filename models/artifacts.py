@@ -117,6 +117,7 @@ class Text:
     drawn: tuple[Drawn, ...] | None = None  # of each token, if that was asked for
     prompt_drawn: tuple[Drawn, ...] | None = None  # of each that was read, if that was too
     notes: tuple[str, ...] = ()
+    stop_sequence: str | None = None  # the stop string that ended it, if one did
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -98,6 +98,9 @@ class Output(Schema):
     finish_reason: Literal["stop", "length"] | None = Field(
         default=None, description="Of text: it had said all, or as much as `max_tokens` allows."
     )
+    stop_sequence: str | None = Field(
+        default=None, description="Of text: the one of `stop` that ended it, if one did."
+    )
     prompt_tokens: int | None = Field(default=None, description="Of text: tokens of the request.")
     completion_tokens: int | None = None
     notes: list[str] = Field(

@@ -24,7 +24,11 @@ class Detokenizer:
         self._withheld = ""
         self._shown: list[bool] = []  # of each letter that is held back: whether it is text
         self.text = ""  # what is final
-        self.stopped = False
+        self.stop: str | None = None  # the stop string that is complete
+
+    @property
+    def stopped(self) -> bool:
+        return self.stop is not None
 
     @property
     def letters(self) -> int:
@@ -48,8 +52,10 @@ class Detokenizer:
     def _take(self, piece: str, special: str) -> str:
         pending = self._withheld + piece + special
         shown = self._shown + [True] * len(piece) + [False] * len(special)
-        ends = [(at + len(stop), at) for stop in self._stops if (at := pending.find(stop)) >= 0]
-        self.stopped = bool(ends)
+        ends = [
+            (at + len(stop), at, stop) for stop in self._stops if (at := pending.find(stop)) >= 0
+        ]
+        self.stop = min(ends)[2] if ends else None
         final = min(ends)[1] if ends else len(pending) - self._begun(pending)
         said = "".join(compress(pending[:final], shown))
         self._withheld, self._shown = ("", []) if ends else (pending[final:], shown[final:])

@@ -136,7 +136,9 @@ class Language:
         tokenizer, count = self.runtime.tokenizer, params.logprobs or 0
         scores = prompt_drawn(tokenizer, prompt, choices, count) if scored else None
         finish = written.finish or "length"
-        return (Text(text, len(prompt), written.count, finish, title, drawn, scores),)
+        stop = written.draft.stop if finish == "stop" else None
+        counts = (len(prompt), written.count)
+        return (Text(text, *counts, finish, title, drawn, scores, stop_sequence=stop),)
 
     async def _write(
         self, page: TokenSequence, prompt: list[int], how: LanguageParams, rng: torch.Generator

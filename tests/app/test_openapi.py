@@ -9,6 +9,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
+from app.anthropic.message_errors import MessageError
+from app.anthropic.response import MessageReply
 from app.core.schemas import (
     ErrorBody,
     Job,
@@ -38,6 +40,7 @@ EXAMPLES: dict[str, type[BaseModel]] = {
     "/generate/story": Job,
     "/v1/chat/completions": ChatReply,
     "/v1/completions": CompletionReply,
+    "/v1/messages": MessageReply,
     "/generate/video": Job,
     "/v1/videos/{video}": VideoResponse,
     "/models": ModelList,
@@ -46,6 +49,7 @@ EXAMPLES: dict[str, type[BaseModel]] = {
     "/session": Session,
     "/status": ServiceStatus,
 }
+ERRORS: dict[str, type[BaseModel]] = {"/v1/messages": MessageError}
 DELETED: dict[str, type[BaseModel]] = {
     "/session": SessionDeleted,
     "/v1/videos/{video}": VideoDeleted,
@@ -84,8 +88,9 @@ def test_every_error_has_the_shape_and_an_example(document: dict[str, Any]) -> N
             assert response["description"]
             if status >= "400":
                 content = response["content"]["application/json"]
-                assert content["schema"]["$ref"].endswith("/ErrorBody"), (path, status)
-                ErrorBody.model_validate(content["example"])
+                kind = ERRORS.get(path, ErrorBody)
+                assert content["schema"]["$ref"].endswith(f"/{kind.__name__}"), (path, status)
+                kind.model_validate(content["example"])
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 

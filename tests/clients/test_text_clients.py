@@ -22,6 +22,7 @@ PACKAGES = {
     "pydantic_ai": ("pydantic-ai-slim[openai]",),
     "openai_agents": ("openai-agents",),
     "litellm": ("litellm",),
+    "anthropic": ("anthropic",),
 }
 
 pytestmark = [
@@ -119,6 +120,24 @@ def test_litellm(output: dict[str, Any]) -> None:
     assert output["block"][2] in ("Ulm", "Bonn")
     assert output["finish"] in ("stop", "length", "tool_calls")
     assert output["vectors"] == [384, 384]
+
+
+@pytest.mark.parametrize("output", ["anthropic"], indirect=True)
+def test_anthropic(output: dict[str, Any]) -> None:
+    assert output["text"]
+    assert output["same"]
+    assert output["stop"][0] == output["stop"][1]
+    assert output["stop"][0] in ("end_turn", "max_tokens")
+    assert output["usage"][0] == output["usage"][1]
+    check_animals(output["animals"], "parse")
+    tools = output["tools"]
+    kind, name, city, reason = tools["block"]
+    assert (kind, name, reason) == ("tool_use", "weather", "tool_use")
+    assert city in ("Ulm", "Bonn")
+    assert tools["same"]
+    assert tools["following"] in ("end_turn", "max_tokens", "tool_use")
+    assert output["refusal"]["type"] == "invalid_request_error"
+    assert output["refusal"]["param"] == "temperature"
 
 
 def test_ai_sdk(stack: Stack, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ log = logging.getLogger("atelier.worker")
 MEASURES = (
     *("width", "height", "frames"),
     *("seconds", "fps", "rate", "channels"),
-    *("text", "title", "finish_reason", "prompt_tokens", "completion_tokens"),
+    *("text", "title", "finish_reason", "stop_sequence", "prompt_tokens", "completion_tokens"),
 )
 
 

@@ -21,6 +21,7 @@ def text_files(text: Text, output_format: str, facts: Facts) -> tuple[Encoded, .
         text=text.text,
         title=text.title,
         finish_reason=text.finish,
+        stop_sequence=text.stop_sequence,
         prompt_tokens=text.read,
         completion_tokens=text.written,
     )

@@ -50,6 +50,7 @@ class Encoded:
     text: str | None = None  # what was written, and facts about it
     title: str | None = None
     finish_reason: str | None = None
+    stop_sequence: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     notes: tuple[str, ...] = ()

@@ -65,7 +65,8 @@ IN_JSON = ("json_object", "json_schema")
 """Types of answers that keep a schema, which end by themselves and have no `stop`."""
 STOPS = other_than(None, [])
 Nothing = Annotated[list[Any], Field(max_length=0)]
-A = TypeVar("A", bound="TextRequest")
+A = TypeVar("A", bound="DialectRequest")
+T = TypeVar("T", bound="TextRequest")
 
 
 def one_or_many(value: Any) -> str:
@@ -86,12 +87,33 @@ class StreamOptions(BaseModel):
     include_obfuscation: bool | None = Field(default=None, description=f"{NO_EFFECT}no padding.")
 
 
-class TextRequest(BaseModel):
-    """The fields that are OpenAI's alone, whatever is asked for; `model_extra` has the model's."""
+class DialectRequest(BaseModel):
+    """The fields of a request that are a dialect's alone; `model_extra` has the model's."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     said_otherwise: ClassVar[frozenset[str]] = SAID_OTHERWISE
+    conflicts: ClassVar[tuple[Conflict, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return forbid(handler(core_schema), cls.conflicts)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What some of the model's own fields are called here."""
+        return {}
+
+    def named(self, job: Job) -> Job:
+        """The job with its model under the name that the client asked for."""
+        asked = (self.model_extra or {}).get("model") or job.model
+        return job.model_copy(update={"model": asked})
+
+
+class TextRequest(DialectRequest):
+    """The fields that are OpenAI's alone, whatever is asked for."""
 
     stop: Annotated[Annotated[Stop, Tag(ONE)] | Annotated[Stops, Tag(MANY)], OneOrMany] | None = (
         Field(default=None, description="End before this, or any of these.", examples=["The End"])
@@ -104,15 +126,7 @@ class TextRequest(BaseModel):
     safety_identifier: str | None = Field(default=None, description=f"{NO_EFFECT}as `user`.")
     service_tier: str | None = Field(default=None, description=f"{NO_EFFECT}there is one.")
 
-    conflicts: ClassVar[tuple[Conflict, ...]] = (
-        {"stream_options": GIVEN, "stream": one_of(None, False)},
-    )
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return forbid(handler(core_schema), cls.conflicts)
+    conflicts = ({"stream_options": GIVEN, "stream": one_of(None, False)},)
 
     @field_validator("stream_options")
     @classmethod
@@ -122,16 +136,6 @@ class TextRequest(BaseModel):
         if value is not None and not info.data.get("stream"):
             raise ValueError("stream_options needs stream")
         return value
-
-    @property
-    def names(self) -> Mapping[str, str]:
-        """What some of the model's own fields are called here."""
-        return {}
-
-    def named(self, job: Job) -> Job:
-        """The job with its model under the name that the client asked for."""
-        asked = (self.model_extra or {}).get("model") or job.model
-        return job.model_copy(update={"model": asked})
 
     @property
     def wants_usage(self) -> bool:
@@ -175,7 +179,7 @@ class ParsedRequest(Generic[A]):
 def parse_request(
     kind: type[A], catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
 ) -> ParsedRequest[A]:
-    """Reads a body in OpenAI's words. Raises NotFound, InvalidRequest."""
+    """Reads a body in the words of a dialect. Raises NotFound, InvalidRequest."""
     entry = catalog.find(named_model(body, settings.default_model("story")), "story")
     schema = in_dialect(kind, entry.schema)
     asked = read_as(kind, text, lambda: schema)
@@ -188,8 +192,8 @@ def parse_request(
 
 
 def read_request(
-    kind: type[A], catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
-) -> tuple[A, list[JobRequest]]:
+    kind: type[T], catalog: Catalog, settings: Settings, body: Mapping[str, Any], text: bytes
+) -> tuple[T, list[JobRequest]]:
     """Returns what is OpenAI's of a body, and a job request for each text that it goes on from.
 
     Raises NotFound, InvalidRequest.
@@ -198,7 +202,7 @@ def read_request(
     return parsed.asked, [parsed.job_request(ours) for ours in parsed.asked.each()]
 
 
-def in_dialect(kind: type[TextRequest], native: Mapping[str, Any]) -> dict[str, Any]:
+def in_dialect(kind: type[DialectRequest], native: Mapping[str, Any]) -> dict[str, Any]:
     """A schema of the model's own request, made that of the request which is taken here."""
     own = _own_schema(kind)
     fields = {k: v for k, v in native["properties"].items() if k not in kind.said_otherwise}
@@ -206,7 +210,9 @@ def in_dialect(kind: type[TextRequest], native: Mapping[str, Any]) -> dict[str, 
     for name in LIMITS & named.keys():  # the model's own bounds, in OpenAI's words
         forms = native["properties"]["max_tokens"]["anyOf"]
         bounded = {k: v for x in forms for k, v in x.items() if k in ("maximum", "minimum")}
-        form = {"anyOf": [{"type": "integer", **bounded}, {"type": "null"}]}
+        form: dict[str, Any] = {"type": "integer", **bounded}
+        if name not in own.get("required", ()):
+            form = {"anyOf": [form, {"type": "null"}]}
         named[name] = {**named[name], **form}
     schema = {**native, "properties": named, "required": own.get("required", [])}
     schema |= {"if": own["if"], "then": own["then"]}  # the model's own are said otherwise
@@ -214,6 +220,6 @@ def in_dialect(kind: type[TextRequest], native: Mapping[str, Any]) -> dict[str, 
 
 
 @lru_cache
-def _own_schema(kind: type[TextRequest]) -> Mapping[str, Any]:
+def _own_schema(kind: type[DialectRequest]) -> Mapping[str, Any]:
     """Made once: it takes milliseconds."""
     return kind.model_json_schema()

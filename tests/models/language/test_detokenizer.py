@@ -60,7 +60,7 @@ def test_what_was_held_back_comes_at_the_end(text_tokens: TextTokens) -> None:
 
 def test_the_first_of_several_stop_strings_ends_it(text_tokens: TextTokens) -> None:
     _, draft = written(text_tokens, text_tokens.of_text("x\n\nthe end. the"), ["end", "\n\n"])
-    assert draft.text == "x"
+    assert (draft.text, draft.stop) == ("x", "\n\n")
 
 
 @pytest.mark.parametrize(
@@ -94,5 +94,6 @@ def test_pieces_are_the_text_whatever_the_stops(text_tokens: TextTokens) -> None
         stops = ["".join(chance.choices("ab蓝 ", k=chance.randrange(1, 5))) for _ in range(3)]
         pieces, draft = written(text_tokens, text_tokens.of_text(text), stops)
         ends = [(text.find(stop) + len(stop), text.find(stop)) for stop in stops if stop in text]
-        _, cut = min(ends, default=(0, len(text)))
+        end, cut = min(ends, default=(0, len(text)))
         assert draft.text == "".join(pieces) == text[:cut]
+        assert draft.stop == (min(s for s in stops if text[cut:end] == s) if ends else None)

@@ -270,7 +270,7 @@ def test_it_stops_before_a_stop_string_and_says_why(family: Language) -> None:
     parts = [whole.text[i : i + 3] for i in range(len(whole.text) - 2)]
     cut = next(piece for piece in parts if whole.text.index(piece) > 5)
     short = text_of(family, **request, stop=[cut], logprobs=0)
-    assert short.finish == "stop"
+    assert (short.finish, short.stop_sequence) == ("stop", cut)
     assert short.text == whole.text[: whole.text.index(cut)]
     assert short.drawn
     assert all(drawn.offset < len(short.text) for drawn in short.drawn), (

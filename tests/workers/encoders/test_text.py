@@ -16,6 +16,7 @@ def test_plain_text_is_the_title_and_the_text() -> None:
     assert (file.content_type, file.role) == ("text/plain; charset=utf-8", "text")
     assert (file.text, file.title, file.finish_reason) == (TEXT.text, "The Hen", "stop")
     assert (file.prompt_tokens, file.completion_tokens) == (12, 9)
+    assert file.stop_sequence is None
     (bare,) = encode(Text("é", 1, 1, "length"), "txt", FACTS)
     assert bare.data == "é\n".encode()
 
