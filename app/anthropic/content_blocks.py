@@ -83,6 +83,7 @@ BLOCK_SCHEMA: JsonSchemaValue = {
         "is_error": {"type": "boolean"},
         "cache_control": {"type": "object"},
     },
+    "required": ["type"],
 }
 """All kinds of blocks in one: generators of clients take no union in a list that may be a text."""
 InputBlock = TypeAliasType(

@@ -3,8 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticKnownError
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import CoreSchema, PydanticKnownError
 
 from app.anthropic.content_blocks import (
     CACHED,
@@ -22,7 +28,7 @@ from app.openai.text.request import (
     Stops,
 )
 from models.params.chat import FunctionName, ParametersSchema
-from models.params.conflicts import Inside, other_than
+from models.params.conflicts import ABSENT, GIVEN, Inside, forbid, one_of, other_than
 from models.params.json_schemas import JSONSchema
 
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
@@ -54,6 +60,14 @@ class MessageToolChoice(Form):
     disable_parallel_tool_use: bool | None = Field(
         default=None, description="Whether the answer makes one call at most."
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        without = {"name": ABSENT, "type": one_of("tool")}
+        other = {"name": GIVEN, "type": other_than("tool")}
+        return forbid(handler(core_schema), [without, other])
 
     @field_validator("name")
     @classmethod
@@ -87,6 +101,7 @@ class MessagesRequest(DialectRequest):
     conflicts = (
         {"stop_sequences": STOPS, "tools": other_than(None, [])},
         {"stop_sequences": STOPS, "output_config": Inside(("format", "type"), ("json_schema",))},
+        {"tool_choice": Inside(("type",), ("any", "tool")), "tools": one_of(None, [])},
     )
 
     messages: Annotated[list[MessageTurn], Field(min_length=1, max_length=1000)] = Field(

@@ -37,7 +37,7 @@ def dialect_errors(*statuses: int) -> Replies:
     """Returns what the document says of errors of these statuses, in this dialect."""
     replies: Replies = {}
     for status, native in errors(*statuses).items():
-        example = translated(status, native["content"]["application/json"]["example"]["error"])
+        example = translated(int(status), native["content"]["application/json"]["example"]["error"])
         content = {"application/json": {"example": example}}
         replies[status] = {**native, "model": DialectError, "content": content}
     return replies

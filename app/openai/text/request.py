@@ -126,7 +126,9 @@ class TextRequest(DialectRequest):
     safety_identifier: str | None = Field(default=None, description=f"{NO_EFFECT}as `user`.")
     service_tier: str | None = Field(default=None, description=f"{NO_EFFECT}there is one.")
 
-    conflicts = ({"stream_options": GIVEN, "stream": one_of(None, False)},)
+    conflicts: ClassVar[tuple[Conflict, ...]] = (
+        {"stream_options": GIVEN, "stream": one_of(None, False)},
+    )
 
     @field_validator("stream_options")
     @classmethod
