@@ -33,7 +33,7 @@ from app.openai.text import routes as openai_text
 from app.openai.videos import routes as openai_videos
 from app.openapi import Api
 from app.queue.connections import check_credentials
-from app.routes import artifacts, health, jobs, models, session, status
+from app.routes import archives, artifacts, health, jobs, models, session, status
 from app.routes.generate import generate_router
 from app.sdapi import option_routes as sdapi_options
 from app.sdapi import route as sdapi_route
@@ -49,6 +49,7 @@ PICTURES = 2**24  # bytes of a JSON body that holds pictures, at most
 ROUTERS = (
     jobs.router,
     artifacts.router,
+    archives.router,
     models.router,
     session.router,
     status.router,

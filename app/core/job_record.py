@@ -72,6 +72,11 @@ def thumbnails_key(sha256: str) -> str:
     return f"atelier:thumbnails:{sha256}"
 
 
+def archive_key(owner: str, archive: str) -> str:
+    """The ids of the jobs of an archive, as JSON."""
+    return f"atelier:archive:{owner}:{archive}"
+
+
 def queue_name(model: str, sha256: str) -> str:
     """One queue a checkpoint: a job pins the bytes of its model, and only their holders read it."""
     return f"model:{model}@{sha256[:12]}"

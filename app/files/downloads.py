@@ -36,7 +36,12 @@ class ArtifactRecord:
 
     @property
     def name(self) -> str:
-        return f"{self.sha256[:16]}.{SUFFIXES.get(self.content_type, 'bin')}"
+        return f"{self.sha256[:16]}.{suffix_of(self.content_type)}"
+
+
+def suffix_of(content_type: str) -> str:
+    """What the names of such files end in, without a dot."""
+    return SUFFIXES.get(content_type.partition(";")[0], "bin")
 
 
 async def read_note(connection: "redis.asyncio.Redis", owner: str, sha256: str) -> ArtifactRecord:

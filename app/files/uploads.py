@@ -57,6 +57,8 @@ SUFFIXES = {
     "video/quicktime": "mov",
     "video/webm": "webm",
     "text/plain": "txt",
+    "text/markdown": "md",
+    "application/json": "json",
     "application/x-npy": "npy",
 }
 HEAD = 4096  # bytes at the beginning of a file that say what it is

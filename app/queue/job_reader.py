@@ -15,6 +15,7 @@ from app.queue.jobs import Idempotency, job_of
 from app.queue.read_batcher import Reads
 from models.modalities import MODALITIES
 
+FETCHED = 100  # jobs that one round trip reads
 STATUSES: tuple[Status, ...] = (
     "queued",
     "in_progress",
@@ -44,6 +45,18 @@ class JobReader:
         """A job, and the id of its newest event, read at one moment."""
         view = await self._reads.run("view", owner, job_id)
         return job_of(job_id, view), view[2] if view else "0-0"
+
+    async def fetch_all(self, owner: str, ids: Sequence[str]) -> Sequence[Job | None]:
+        """Many jobs, None for each that is not there or another's."""
+        jobs: Sequence[Job | None] = []
+        for start in range(0, len(ids), FETCHED):
+            chunk = ids[start : start + FETCHED]
+            views = await asyncio.gather(*(self._reads.run("view", owner, i) for i in chunk))
+            jobs = [
+                *jobs,
+                *(job_of(i, view) if view else None for i, view in zip(chunk, views, strict=True)),
+            ]
+        return jobs
 
     async def follow(self, job_id: str, seconds: float) -> None:
         """Have the job's worker know that someone follows it, for so long."""

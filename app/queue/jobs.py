@@ -225,8 +225,13 @@ def _not_found() -> NotFound:
 PATTERN = r"^job_[0-9A-HJKMNP-TV-Z]{26}$"
 
 
+def is_job_id(text: str) -> bool:
+    """Whether a text has the form of a job's id."""
+    return re.fullmatch(PATTERN, text) is not None
+
+
 def known(job_id: str) -> str:
     """An id that could be a job's. Raises NotFound, before anything else is asked, for others."""
-    if not re.fullmatch(PATTERN, job_id):
+    if not is_job_id(job_id):
         raise NotFound("no such job", code="job_not_found")
     return job_id

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import wave
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,8 @@ def check_http_api(folder: Path, printed: str) -> None:
     assert '"object":"list"' in printed
     assert '"id":"dcgan-emoji"' in printed
     assert job_in(folder / "varied.json")["outputs"]
+    with zipfile.ZipFile(folder / "results.zip") as archive:
+        assert "jobs.json" in archive.namelist()
 
 
 def check_events(folder: Path, printed: str) -> None:
