@@ -157,6 +157,41 @@ def test_one_request_examines_a_bounded_number(
     assert (empty["data"], empty["first_id"], empty["has_more"]) == ([], None, True)
 
 
+def copy_job(connection: "redis.Redis", job: str, count: int) -> None:
+    """So many jobs more, which differ in their ids alone."""
+    letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    ids = ["".join(letters[i // 32**k % 32] for k in (2, 1, 0)) for i in range(count)]
+    indexes = ("atelier:jobs:local", "atelier:jobs:local:image:queued")
+    with connection.pipeline(transaction=False) as pipe:
+        for copied in {f"{job[:-3]}{text}" for text in ids} - {job}:
+            pipe.copy(job_key(job), job_key(copied))
+            for index in indexes:
+                pipe.zadd(index, {copied: 0})
+        pipe.execute()
+
+
+def test_a_page_costs_as_much_of_ten_thousand_jobs_as_of_few(
+    running: Running, connection: "redis.Redis", settings: Settings
+) -> None:
+    """In commands of the server; a date costs one for each halving of the list."""
+    (job,) = write_jobs(connection, settings, [{"prompt": "apple"}])
+
+    def calls(command: str, **query: Any) -> int:
+        connection.config_resetstat()
+        running.client.get("/jobs", params=query).raise_for_status()
+        return int(connection.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
+
+    costs = []
+    for count in (150, 10_000):
+        copy_job(connection, job, count)
+        page, filtered = calls("hgetall", limit=100), calls("zrange", status="queued", limit=100)
+        costs.append((page, filtered))
+    assert costs[0] == costs[1]
+    assert costs[0][0] == 100
+    assert calls("hmget", q="nowhere") <= MOST_EXAMINED + 100  # the clock has some, too
+    assert calls("hget", created_after=START + 1) <= 20
+
+
 def test_large_records_end_a_request_sooner(
     running: Running, connection: "redis.Redis", settings: Settings
 ) -> None:
