@@ -33,7 +33,7 @@ from app.openai.text import routes as openai_text
 from app.openai.videos import routes as openai_videos
 from app.openapi import Api
 from app.queue.connections import check_credentials
-from app.routes import archives, artifacts, health, jobs, models, session, status
+from app.routes import archives, artifacts, events, health, jobs, models, session, status
 from app.routes.generate import generate_router
 from app.sdapi import option_routes as sdapi_options
 from app.sdapi import route as sdapi_route
@@ -47,6 +47,7 @@ WITH_FILES = ("/artifacts", "/v1/videos", "/v1/images/edits", "/v1/images/variat
 WITH_PICTURES = ("/sdapi/v1/img2img", "/sdapi/v1/png-info")
 PICTURES = 2**24  # bytes of a JSON body that holds pictures, at most
 ROUTERS = (
+    events.router,  # before `/jobs/{job_id}`
     jobs.router,
     artifacts.router,
     archives.router,

@@ -11,7 +11,7 @@ export function Tile({ job, output, live = false }) {
   const name = `${summary(job)} (${output.index + 1})`;
   if (output.role === 'text') {
     return html`<${Link} to=${to} class="tile text" aria-label=${name}>
-      <p>${output.title && html`<strong>${output.title}</strong>`} ${clipped(output.text ?? summary(job), live ? 600 : 220)}</p></${Link}>`;
+      <p>${output.title && html`<strong>${output.title}</strong>`}${clipped(output.text ?? summary(job), live ? 600 : 220)}</p></${Link}>`;
   }
   if (live && output.role === 'audio') {
     return html`<div class="tile sound"><${Link} to=${to} aria-label=${name}><${Picture} output=${output} name=${name} /></${Link}>

@@ -1,17 +1,19 @@
 // The jobs of this key as they run. A listing tells which there are, also those of other devices;
-// event streams tell how the newest few go on. A browser has six connections to a host, so no more
-// than three are streams.
+// one event stream tells how they go on: a browser has only six connections to a host.
 import { connection, get, post, query } from '../lib/api.js';
 import { follow } from '../lib/events.js';
 import { Store } from '../lib/store.js';
 
 const ACTIVE = ['queued', 'in_progress', 'canceling'];
-const STREAMS = 3;
+const FOLLOWED = 32; // as many as one stream takes
+const UNSEEN = '-';
 const RECENT = 12;
 
 // jobs: by id, {job, previews, texts, seconds, rate}; order: ids, the newest first.
 export const live = new Store({ jobs: {}, order: [], loaded: false });
-const streams = new Map();
+const places = new Map(); // the last event that was seen of each job
+let followed = []; // the jobs of the stream that is open
+let stream = null;
 const listeners = new Set();
 
 export const isActive = (job) => ACTIVE.includes(job.status);
@@ -35,13 +37,12 @@ export function track(job) {
     order: before ? order : [job.id, ...order].sort().reverse(),
   });
   if (before && isActive(before.job) && !isActive(job)) listeners.forEach((listener) => listener(job));
-  manageStreams();
+  manageStream();
 }
 
 export function untrack(id) {
   const { [id]: gone, ...jobs } = live.value.jobs;
   live.update({ jobs, order: live.value.order.filter((x) => x !== id) });
-  streams.get(id)?.abort();
 }
 
 export async function cancel(id) {
@@ -53,25 +54,25 @@ function change(id, changes) {
   if (entry) live.update({ jobs: { ...live.value.jobs, [id]: { ...entry, ...changes } } });
 }
 
-// Follows the newest jobs that run, and those that wait where streams are left.
-function manageStreams() {
+// Follows the jobs that run, and those that wait longest where there is room, over one connection.
+function manageStream() {
   const { jobs, order } = live.value;
   const active = order.filter((id) => isActive(jobs[id].job));
   const running = active.filter((id) => jobs[id].job.status !== 'queued');
-  const followed = [...running, ...active.filter((id) => !running.includes(id)).reverse()].slice(0, STREAMS);
-  for (const [id, stream] of streams) {
-    if (!followed.includes(id)) {
-      stream.abort();
-      streams.delete(id);
-    }
-  }
-  for (const id of followed) {
-    if (streams.has(id)) continue;
-    const stream = new AbortController();
-    streams.set(id, stream);
-    follow(`/jobs/${id}/events`, (name, data) => heard(id, name, data), stream.signal)
-      .finally(() => streams.get(id) === stream && streams.delete(id));
-  }
+  const wanted = [...running, ...active.filter((id) => !running.includes(id)).reverse()].slice(0, FOLLOWED).sort();
+  if (wanted.every((id) => followed.includes(id))) return; // it ends by itself
+  followed = wanted;
+  stream?.abort();
+  const own = new AbortController();
+  stream = own;
+  const hear = (name, data, id) => {
+    id.split(',').forEach((place, i) => { if (place !== UNSEEN) places.set(wanted[i], place); });
+    heard(data.job_id ?? data.id, name, data);
+  };
+  const place = () => (wanted.some((id) => places.has(id)) ? wanted.map((id) => places.get(id) ?? UNSEEN).join(',') : '');
+  follow(`/jobs/events?${wanted.map((id) => `job=${id}`).join('&')}`, place, hear, own.signal).finally(() => {
+    if (stream === own) followed = [];
+  });
 }
 
 function heard(id, name, data) {
@@ -121,11 +122,11 @@ async function look() {
   const { jobs } = live.value;
   for (const [id, job] of listed) {
     // A stream knows more of a running job than a listing does.
-    if (streams.has(id) && isActive(job) && jobs[id] && jobs[id].job.status !== 'queued') continue;
+    if (followed.includes(id) && isActive(job) && jobs[id] && jobs[id].job.status !== 'queued') continue;
     if (!jobs[id] || JSON.stringify(jobs[id].job) !== JSON.stringify(job)) track(await whole(job));
   }
   for (const { job } of Object.values(jobs)) {
-    if (isActive(job) && !listed.has(job.id) && !streams.has(job.id)) await lookAt(job.id);
+    if (isActive(job) && !listed.has(job.id) && !followed.includes(job.id)) await lookAt(job.id);
   }
   live.update({ loaded: true });
 }

@@ -1,23 +1,19 @@
-// Follows one job by server-sent events over fetch, so that the key stays in a header.
-// After a drop it goes on from the last event that was seen.
+// Server-sent events over fetch, so that the key stays in a header. After a drop it goes on from
+// the last event that was seen.
 import { send } from './api.js';
 
 const LONGEST_PAUSE = 8000;
 
-export async function follow(path, onEvent, signal) {
-  let last = '';
+// `place()` is the last event that was seen, or empty. `onEvent(name, data, id)` hears each event.
+export async function follow(path, place, onEvent, signal) {
   let pause = 500;
   while (!signal.aborted) {
     try {
-      const headers = last ? { 'Last-Event-ID': last } : {};
-      const response = await send('GET', path, { headers, signal });
+      const last = place();
+      const response = await send('GET', path, { headers: last ? { 'Last-Event-ID': last } : {}, signal });
       if (response.status === 204) return;
       pause = 500;
-      for await (const event of events(response.body)) {
-        if (event.id) last = event.id;
-        onEvent(event.name, event.data);
-        if (['completed', 'failed', 'canceled'].includes(event.name)) return;
-      }
+      for await (const event of events(response.body)) onEvent(event.name, event.data, event.id);
     } catch (error) {
       if (signal.aborted) return;
       if (error.status && error.status < 500 && error.status !== 429) return;

@@ -21,10 +21,13 @@ export function actionsFor(job, output, list) {
   const actions = [];
   const add = (label, target, values) => actions.push({ label, model: target.id, fragment: encode(target.id, values) });
   const shared = (target) => ('prompt' in target.params.properties && job.input.prompt ? { prompt: job.input.prompt } : {});
-  for (const { model: target, field } of best(takersOf(list, output.content_type), job)) {
+  // The files of this item: music comes with its score.
+  const files = job.outputs.filter((x) => x.index === output.index && (x === output || x.role === 'score'));
+  const uses = files.flatMap((file) => best(takersOf(list, file.content_type), job).map((use) => ({ ...use, file })));
+  for (const { model: target, field, file } of uses) {
     if (field === 'mask') continue;
     const label = known(`action.${field}.${target.modality}`, known(`action.${field}`, t('action.other', { field: target.params.properties[field].title ?? field })));
-    add(label, target, { ...shared(target), [field]: output.sha256 });
+    add(label, target, { ...shared(target), [field]: file.sha256 });
   }
   const upscale = model?.params.properties.upscale;
   if (upscale?.enum && (job.input.upscale ?? 1) < Math.max(...upscale.enum) && ['picture', 'video'].includes(output.role)) {
