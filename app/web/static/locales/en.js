@@ -6,8 +6,8 @@ export default {
   'theme.label': 'Theme', 'theme.system': 'System', 'theme.light': 'Light', 'theme.dark': 'Dark',
   'language.label': 'Language', 'language.': 'Automatic',
   'connection.lost': 'The service doesn’t answer. This page tries again by itself.',
-  'error.title': 'That didn’t work', retry: 'Try again', close: 'Close', cancel: 'Cancel',
-  loading: 'Loading…', none: 'none',
+  close: 'Close', cancel: 'Cancel',
+  loading: 'Loading…',
 
   'type.image': 'Image', 'type.text-to-image': 'Text to image', 'type.video': 'Video',
   'type.audio': 'Music', 'type.story': 'Story', 'type.embedding': 'Embedding',
@@ -22,9 +22,9 @@ export default {
   'make.limitations': 'What this model can’t do',
 
   'field.default': 'Default', 'field.any': 'Any', 'field.random': 'Random',
-  'field.newSeed': 'Pick a random seed', 'field.on': 'On', 'field.use': 'Use this',
+  'field.newSeed': 'Pick a random seed', 'field.use': 'Use this',
   'field.oneALine': 'One a line.', 'field.json': 'As JSON.',
-  'field.badJson': 'This is not JSON.', 'field.help': 'Explain',
+  'field.badJson': 'This is not JSON.',
   'drop.image': 'Drop a picture here, or choose one', 'drop.audio/midi': 'Drop a MIDI file here, or choose one',
   'drop.other': 'Drop a file here, or choose one', 'drop.choose': 'Choose a file',
   'drop.remove': 'Remove', 'drop.busy': 'Uploading…', 'drop.mask': 'Draw a mask',
@@ -39,8 +39,8 @@ export default {
   'status.completed': 'Done', 'status.failed': 'Failed', 'status.canceled': 'Canceled', 'status.expired': 'Expired',
   'job.loading': 'the model is being loaded', 'job.importing': 'the model is being imported',
   'job.ahead': '{n} ahead', 'job.next': 'next', 'job.steps': 'step {step} of {steps}', 'job.left': '{time} left',
-  'job.cancel': 'Cancel this job', 'job.open': 'Open', 'job.again': 'attempt {n}', 'job.preview': 'Preview of {name}',
-  'job.listen': 'Listen to it as it is made', 'job.reuse': 'Use these settings',
+  'job.open': 'Open', 'job.again': 'attempt {n}', 'job.preview': 'Preview of {name}',
+  'job.listen': 'Listen to it as it is made',
 
   'gallery.title': 'Gallery', 'gallery.empty': 'Nothing here yet.', 'gallery.emptyFiltered': 'Nothing matches.',
   'gallery.search': 'Words in the request', 'gallery.type': 'Kind', 'gallery.all': 'All kinds',
@@ -67,7 +67,7 @@ export default {
 
   'models.title': 'Models', 'models.load': 'Load', 'models.unload': 'Unload', 'models.use': 'Use',
   'models.quality': 'Measured quality', 'models.licence': 'Licence', 'models.data': 'Data', 'models.memory': 'Memory', 'models.file': 'File',
-  'models.limits': 'What it can’t do', 'models.sample': 'Made by {name}', 'models.details': 'Details',
+  'models.limits': 'What it can’t do', 'models.sample': 'Made by {name}',
   'state.unloaded': 'unloaded', 'state.loading': 'loading', 'state.importing': 'importing', 'state.ready': 'ready', 'state.failed': 'failed',
 
   'status.title': 'Status', 'status.workers': 'Workers', 'status.queue': 'Queue', 'status.throughput': 'Last hour',

@@ -6,7 +6,7 @@ export default {
   'theme.label': '主题', 'theme.system': '跟随系统', 'theme.light': '浅色', 'theme.dark': '深色',
   'language.label': '语言', 'language.': '自动',
   'connection.lost': '服务没有响应，本页会自动重试。',
-  'error.title': '没有成功', retry: '重试', close: '关闭', cancel: '取消', loading: '加载中……', none: '无',
+  close: '关闭', cancel: '取消', loading: '加载中……',
 
   'type.image': '图像', 'type.text-to-image': '文生图', 'type.video': '视频', 'type.audio': '音乐', 'type.story': '故事', 'type.embedding': '向量',
 
@@ -15,8 +15,8 @@ export default {
   'make.watch': '正在运行与最近完成', 'make.idle': '目前没有任务。生成的内容会在这里逐步出现。',
   'make.importing': '此模型正在导入，请求会等到导入完成。', 'make.noModels': '这里还没有模型。请把检查点放进检查点文件夹。', 'make.limitations': '此模型的局限',
 
-  'field.default': '默认', 'field.any': '任意', 'field.random': '随机', 'field.newSeed': '随机选一个种子', 'field.on': '开', 'field.use': '使用',
-  'field.oneALine': '每行一个。', 'field.json': '用 JSON 书写。', 'field.badJson': '这不是有效的 JSON。', 'field.help': '说明',
+  'field.default': '默认', 'field.any': '任意', 'field.random': '随机', 'field.newSeed': '随机选一个种子', 'field.use': '使用',
+  'field.oneALine': '每行一个。', 'field.json': '用 JSON 书写。', 'field.badJson': '这不是有效的 JSON。',
   'drop.image': '把图片拖到这里，或选择一张', 'drop.audio/midi': '把 MIDI 文件拖到这里，或选择一个', 'drop.other': '把文件拖到这里，或选择一个',
   'drop.choose': '选择文件', 'drop.remove': '移除', 'drop.busy': '上传中……', 'drop.mask': '绘制蒙版', 'drop.nowhere': '此模型不接受这种文件。',
 
@@ -26,7 +26,7 @@ export default {
   'status.queued': '排队中', 'status.in_progress': '运行中', 'status.canceling': '正在取消', 'status.completed': '完成', 'status.failed': '失败', 'status.canceled': '已取消', 'status.expired': '已过期',
   'job.loading': '正在加载模型', 'job.importing': '正在导入模型',
   'job.ahead': '前面还有 {n} 个', 'job.next': '下一个', 'job.steps': '第 {step} 步，共 {steps} 步', 'job.left': '剩余 {time}',
-  'job.cancel': '取消此任务', 'job.open': '打开', 'job.again': '第 {n} 次尝试', 'job.preview': '{name} 的预览', 'job.listen': '边生成边听', 'job.reuse': '沿用这些设置',
+  'job.open': '打开', 'job.again': '第 {n} 次尝试', 'job.preview': '{name} 的预览', 'job.listen': '边生成边听',
 
   'gallery.title': '作品', 'gallery.empty': '还没有作品。', 'gallery.emptyFiltered': '没有匹配的作品。', 'gallery.search': '请求中的词', 'gallery.type': '类型', 'gallery.all': '所有类型',
   'gallery.model': '模型', 'gallery.allModels': '所有模型', 'gallery.from': '从', 'gallery.to': '到', 'gallery.favourites': '收藏', 'gallery.select': '选择', 'gallery.selected': '已选 {n} 个',
@@ -42,7 +42,7 @@ export default {
   'compare.title': '比较', 'compare.slider': '两张图片的分界', 'compare.same': '两者字节相同。', 'compare.different': '两者字节不同。',
 
   'models.title': '模型', 'models.load': '加载', 'models.unload': '卸载', 'models.use': '使用', 'models.quality': '实测质量', 'models.licence': '许可', 'models.data': '数据', 'models.memory': '内存', 'models.file': '文件',
-  'models.limits': '局限', 'models.sample': '由{name}生成', 'models.details': '详情', 'state.unloaded': '未加载', 'state.loading': '加载中', 'state.importing': '导入中', 'state.ready': '就绪', 'state.failed': '失败',
+  'models.limits': '局限', 'models.sample': '由{name}生成', 'state.unloaded': '未加载', 'state.loading': '加载中', 'state.importing': '导入中', 'state.ready': '就绪', 'state.failed': '失败',
 
   'status.title': '状态', 'status.workers': '工作进程', 'status.queue': '队列', 'status.throughput': '最近一小时', 'status.version': '版本', 'status.noWorkers': '没有存活的工作进程。', 'status.noneWaiting': '没有等待的任务。',
   'status.perMinute': '最近一小时每分钟的任务数', 'status.total': '完成 {done} 个，失败 {failed} 个', 'status.waiting': '个等待', 'status.inFlight': '处理中', 'status.models': '模型', 'status.device': '设备',
