@@ -33,12 +33,23 @@ from app.openai.text import routes as openai_text
 from app.openai.videos import routes as openai_videos
 from app.openapi import Api
 from app.queue.connections import check_credentials
-from app.routes import archives, artifacts, events, health, jobs, models, session, status
+from app.routes import (
+    archives,
+    artifacts,
+    events,
+    health,
+    jobs,
+    models,
+    samples,
+    session,
+    status,
+)
 from app.routes.generate import generate_router
 from app.sdapi import option_routes as sdapi_options
 from app.sdapi import route as sdapi_route
 from app.sdapi import routes as sdapi
 from app.services import Services
+from app.web import reference_route
 from app.web import routes as web
 
 TICKS = 10  # of uvicorn's loop a second
@@ -52,6 +63,7 @@ ROUTERS = (
     artifacts.router,
     archives.router,
     models.router,
+    samples.router,
     session.router,
     status.router,
     openai_models.router,
@@ -67,6 +79,7 @@ ROUTERS = (
     mcp.router,
     health.router,
     web.router,
+    reference_route.router,
 )
 SDAPI_ROUTERS = (sdapi.router, sdapi_options.outside)
 

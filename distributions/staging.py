@@ -13,6 +13,7 @@ from typing import Literal
 
 from atelier import __all__ as PUBLIC
 from distributions.relocation import PACKAGE, modules_of, new_name, relocate
+from models.modalities import MODALITIES
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENT = ROOT / "distributions" / "client"
@@ -110,12 +111,22 @@ def stage_service(to: Path) -> None:
     for name in CHECKPOINTS:
         file = Path("checkpoints", f"{name}.safetensors")
         copy(ROOT / file, to / PACKAGE / file)
+    for sample in samples():
+        copy(sample, to / PACKAGE / sample.relative_to(ROOT))
     for name in ("LICENSE", "README.md"):
         copy(ROOT / name, to / name)
     folders = {path.parent.relative_to(to).parts for path in to.rglob("*.*")}
     packages = sorted(".".join(folder) for folder in folders if folder)
     project = project_of(ROOT / "pyproject.toml").replace('"atelier.', f'"{PACKAGE}.')
     (to / "pyproject.toml").write_text(project + contents(packages, ["atelier"]))
+
+
+def samples() -> list[Path]:
+    """Returns the samples of the models that the wheel carries, or that a package brings."""
+    models = {Path(name).name for name in CHECKPOINTS}
+    models |= {modality.default_model for modality in MODALITIES.values()}
+    files = sorted((ROOT / "checkpoints" / "samples").iterdir())
+    return [path for path in files if path.stem in models]
 
 
 def stage_packages(to: Path) -> None:
@@ -161,7 +172,7 @@ def project_of(path: Path) -> str:
 
 def contents(packages: Sequence[str], modules: Sequence[str] = ()) -> str:
     """Returns setuptools' table of what a distribution contains."""
-    data = [f"*{suffix}" for suffix in (*DATA, ".pyi", ".safetensors")]
+    data = [f"*{suffix}" for suffix in (*DATA, ".ogg", ".pyi", ".safetensors", ".webp")]
     return f"""
 [tool.setuptools]
 packages = {list(packages)}

@@ -15,9 +15,10 @@ from types import MappingProxyType
 from typing import Any
 
 from app.catalog.request_models import request_class
+from app.catalog.samples import SampleFile, find_samples
 from app.core.errors import NotFound
 from app.core.imports import IMPORTING, Imports, ImportStatus
-from app.core.schemas import ModelCard
+from app.core.schemas import ModelCard, ModelSample
 from app.queue.worker_leases import Lease, memory_of, model_state
 from models.checkpoint.header import SUFFIX, CheckpointError, Header
 from models.families import FAMILIES, FamilyEntry, OutputFacts
@@ -67,7 +68,12 @@ class CatalogEntry:
     def schema(self) -> dict[str, Any]:
         return self.request.model_json_schema()
 
-    def card(self, leases: list[Lease], progress: float | None = None) -> ModelCard:
+    def card(
+        self,
+        leases: list[Lease],
+        progress: float | None = None,
+        sample: ModelSample | None = None,
+    ) -> ModelCard:
         """What clients see of it; `progress` is that of its import."""
         state, determinism = model_state(leases, self.sha256)
         return ModelCard(
@@ -83,6 +89,7 @@ class CatalogEntry:
             sha256=None if self.importing else self.sha256,
             bytes=self.file.bytes,
             memory_bytes=memory_of(leases, self.sha256),
+            sample=sample,
             **self.header.model_dump(include=ON_CARD),
         )
 
@@ -114,6 +121,8 @@ class Catalog:
         defaults: Collection[str] = (),
     ) -> None:
         self._shelf = CheckpointRegistry(*folders)
+        self._folders = folders
+        self.samples: Mapping[str, SampleFile] = {}
         self._imports = imports
         self._expected: Found = {}  # what is being imported, as if it were there
         self.progress: dict[str, float] = {}  # of imports
@@ -137,6 +146,7 @@ class Catalog:
 
     def scan(self) -> None:
         """Examine what has changed in the folder. Blocks: new files are hashed."""
+        self.samples = find_samples(*self._folders)
         expected, present = self._expect(), self._shelf.look()  # what has arrived is there by now
         if present is self._present and expected == self._expected:
             return
@@ -197,6 +207,19 @@ class Catalog:
             message = f"there is no model {id_[:100]!r}; known models: {known}"
             message = f"{model} is an alias: {message}" if id_ != model else message
         raise NotFound(message, code="model_not_found", param="model")
+
+    def card(self, entry: CatalogEntry, leases: list[Lease]) -> ModelCard:
+        """What clients see of a model."""
+        sample = self.samples.get(entry.id)
+        return entry.card(leases, self.progress.get(entry.id), sample.on_card() if sample else None)
+
+    def sample_of(self, model: str) -> SampleFile:
+        """The sample of a model. Raises NotFound where there is none, or no such model."""
+        id_ = self.find(model).id
+        sample = self.samples.get(id_)
+        if sample is None:
+            raise NotFound(f"there is no sample of {id_}", code="sample_not_found", param="model")
+        return sample
 
     def id_of(self, model: str) -> str:
         """The id that an alias stands for; any other name is returned as it is."""

@@ -212,6 +212,13 @@ class StoredArtifact(Schema):
     bytes: int
 
 
+class ModelSample(Schema):
+    """Where to see or hear what a model makes."""
+
+    url: str
+    content_type: str
+
+
 class ModelCard(Schema):
     """What a checkpoint is, can do and can't do."""
 
@@ -245,6 +252,9 @@ class ModelCard(Schema):
     data_licence: str
     recipe: dict[str, Any]
     quality: dict[str, Any]
+    sample: ModelSample | None = Field(
+        default=None, description="A file of what it makes, made beforehand."
+    )
 
 
 class ModelList(Schema):
@@ -266,23 +276,6 @@ class OpenAIModel(Schema):
 class OpenAIModelList(Schema):
     object: Literal["list"] = "list"
     data: list[OpenAIModel]
-
-
-class Session(Schema):
-    """Who is asking, and what its key may do."""
-
-    object: Literal["session"] = "session"
-    owner: str = Field(description="The key's name; `local` where no keys are needed.")
-    scopes: list[str] = Field(description="What the key may do besides.")
-    keys_required: bool = Field(description="Whether requests need a key.")
-    expires_at: int | None = Field(
-        default=None, description="When the cookie ends; null where the request had none."
-    )
-
-
-class SessionDeleted(Schema):
-    object: Literal["session.deleted"] = "session.deleted"
-    deleted: Literal[True] = True
 
 
 class Alive(Schema):

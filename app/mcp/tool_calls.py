@@ -102,9 +102,7 @@ class Caller:
             raise Unprocessable(message, param="modality")
         leases = await self.services.queue.leases()
         catalog = self.services.catalog
-        return models_result(
-            [entry.card(leases, catalog.progress.get(i)) for i, entry in catalog.of(modality)]
-        )
+        return models_result([catalog.card(entry, leases) for _, entry in catalog.of(modality)])
 
     async def read(self, uri: str) -> ReadResourceResult:
         """Returns the bytes of an artifact of the caller's. Raises AtelierError."""

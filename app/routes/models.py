@@ -38,6 +38,7 @@ CARD_EXAMPLE: dict[str, Any] = {
     "data_licence": "MIT",
     "recipe": {"epochs": 20},
     "quality": {"elbo": -236.1},
+    "sample": {"url": "/models/vae-fashion/sample", "content_type": "image/webp"},
 }
 
 
@@ -57,8 +58,7 @@ async def list_models(
 
     A model in state `importing` takes requests already: its jobs wait."""
     leases = await queue.leases()
-    progress = catalog.progress
-    cards = [x.card(leases, progress.get(i)) for i, x in catalog.of()]
+    cards = [catalog.card(entry, leases) for _, entry in catalog.of()]
     return compressed(request, json_reply(ModelList(data=cards)))
 
 
@@ -74,7 +74,7 @@ async def get_model(
     """The card of one model. A file that can't be used is 404, with the reason."""
     entry = catalog.find(model_id)
     leases = await queue.leases()
-    return json_reply(entry.card(leases, catalog.progress.get(entry.id)))
+    return json_reply(catalog.card(entry, leases))
 
 
 @router.post(
@@ -97,7 +97,7 @@ async def load_a_model(catalog: CatalogDep, queue: QueueDep, model_id: ModelId) 
     """
     entry = catalog.find(model_id)
     await load_model(queue, entry)
-    return json_reply(entry.card(await queue.leases(), catalog.progress.get(entry.id)), 202)
+    return json_reply(catalog.card(entry, await queue.leases()), 202)
 
 
 @router.post(
@@ -119,4 +119,4 @@ async def unload_a_model(catalog: CatalogDep, queue: QueueDep, model_id: ModelId
     """
     entry = catalog.find(model_id)
     await unload_model(queue, entry)
-    return json_reply(entry.card(await queue.leases(), catalog.progress.get(entry.id)), 202)
+    return json_reply(catalog.card(entry, await queue.leases()), 202)

@@ -1,11 +1,12 @@
 """/session: a cookie by which a browser's elements read what a key may read."""
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from app.auth import Key
-from app.core.schemas import Session, SessionDeleted
+from app.core.schemas import Schema
 from app.deps import KeyDep, ServicesDep
 from app.http.openapi_examples import errors, reply
 from app.http.responses import json_reply
@@ -24,6 +25,23 @@ EXAMPLE: dict[str, Any] = {
     "keys_required": True,
     "expires_at": 1790003600,
 }
+
+
+class Session(Schema):
+    """Who is asking, and what its key may do."""
+
+    object: Literal["session"] = "session"
+    owner: str = Field(description="The key's name; `local` where no keys are needed.")
+    scopes: list[str] = Field(description="What the key may do besides.")
+    keys_required: bool = Field(description="Whether requests need a key.")
+    expires_at: int | None = Field(
+        default=None, description="When the cookie ends; null where the request had none."
+    )
+
+
+class SessionDeleted(Schema):
+    object: Literal["session.deleted"] = "session.deleted"
+    deleted: Literal[True] = True
 
 
 @router.post(

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FOLDERS = ("static", "vendor")
+FOLDERS = ("reference", "static", "vendor")
 PAGE = HERE / "page.html"
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -46,7 +46,7 @@ class Asset:
 
 
 class Assets:
-    """Every file below `static` and `vendor`, by its path below this package."""
+    """Every file below `reference`, `static` and `vendor`, by its path below this package."""
 
     def __init__(self, folder: Path = HERE) -> None:
         paths = sorted(p for name in FOLDERS for p in (folder / name).rglob("*") if p.is_file())

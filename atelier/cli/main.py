@@ -36,6 +36,7 @@ app.command()(convert.attach_clip)
 app.command()(file_facts.inspect)
 app.command(name="eval")(evaluate.eval_)
 app.command()(evaluate.quality)
+app.command()(evaluate.samples)
 
 
 def _print_version(asked: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.main import VERSION
+from app.core.version import VERSION
 from distributions.staging import (
     CHECKPOINTS,
     CLIENT,
@@ -14,6 +14,7 @@ from distributions.staging import (
     ROOT,
     contents,
     project_of,
+    samples,
     stage_client,
 )
 from models.checkpoint.header import read_header
@@ -45,6 +46,11 @@ def test_the_wheel_has_the_default_models_and_their_components() -> None:
     names = [Path(name).name for name in CHECKPOINTS]
     assert sorted(names) == sorted(expected)
     assert all((folder / f"{name}.safetensors").exists() for name in CHECKPOINTS)
+
+
+def test_the_wheel_has_the_samples_of_its_models() -> None:
+    names = {Path(name).name for name in CHECKPOINTS if "/" not in name}
+    assert {path.stem for path in samples()} == names | {"smollm2-135m"}
 
 
 def test_the_client_has_its_own_copy_of_what_the_service_has_too(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`atelier eval` and `quality`: measures checkpoints, and writes the page of their figures."""
+"""`atelier eval`, `quality` and `samples`: measures checkpoints, and shows what they make."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,6 +62,24 @@ def quality(
         from training.evaluation.report.report import write_report
 
         print(write_report(settings_with(checkpoints=checkpoints).checkpoints, out))
+
+
+def samples(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Ids of checkpoints; all if none is named.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files, if not `samples` in --checkpoints.")
+    ] = None,
+    checkpoints: Checkpoints = None,
+) -> None:
+    """Write a small sample of each checkpoint, which the service shows with its card."""
+    with failing_in_one_line("train"):
+        from training.evaluation.report.model_samples import FOLDER, write_samples
+
+        folders = settings_with(checkpoints=checkpoints).checkpoint_folders
+        for path in write_samples(folders, out or folders[0] / FOLDER, models or ()):
+            print(path)
 
 
 def _file(name: str, settings: "Settings") -> Path:
