@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
     ("name", "first", "last"),
     [
         ("dcgan-emoji", 6_000, 10_500),
-        ("cgan-fashion", 2_800, 4_500),
+        ("cgan-fashion", 14_000, 18_000),
         ("gan-fashion", 15_000, 24_000),
         ("wgan-fashion", 3_000, 4_000),
         ("wgan-gp-fashion", 26_000, 30_000),

@@ -8,16 +8,16 @@ from training.data.images.fashion import ABOUT, LABELS, LICENCE, load_fashion
 from training.learners.gan import GANLearner, GANSettings
 from training.recipe import Recipe
 
-JUDGE: dict[str, Any] = {"kind": "conv", "width": 32}
-STEPS = 4_500
+JUDGE: dict[str, Any] = {"kind": "conv", "width": 16}
+STEPS = 18_000
 SETTINGS = GANSettings(
     steps=STEPS,
     loss="logistic",
     generator_rate=3e-4,
     critic_rate=3e-4,
     r1=1.0,
-    half_life=5_000,
-    cool=1_700 / STEPS,
+    half_life=20_000,
+    cool=4_000 / STEPS,
 )
 
 CARD = Header(
