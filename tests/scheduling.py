@@ -2,9 +2,10 @@
 
 from xdist.scheduler import LoadFileScheduling
 
-STACK = "tests/e2e/"
+STACK, STUDIO = "tests/e2e/", "tests/studio/"
 LONGEST = (
     STACK,
+    STUDIO,
     "tests/models/test_contract.py",
     "tests/generators/",
     "tests/app/test_schemathesis.py",
@@ -21,11 +22,11 @@ def rank(nodeid: str) -> int:
 
 class FileScheduling(LoadFileScheduling):
     """The tests of a file share a process, and with it their fixtures. So do all tests that start
-    the whole service.
+    the whole service, and all that share a browser.
 
     A group of pytest-xdist says the same by a mark, which pytest 9.2 ignores.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         scope: str = super()._split_scope(nodeid)
-        return STACK if scope.startswith(STACK) else scope
+        return next((x for x in (STACK, STUDIO) if scope.startswith(x)), scope)

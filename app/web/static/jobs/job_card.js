@@ -60,7 +60,8 @@ function Items({ entry, active }) {
   return html`<div class="items ${indices.length === 1 ? 'one' : ''}">
     ${indices.map((index) => {
       const output = made.find((x) => x.index === index);
-      if (output) return html`<${Tile} key=${index} job=${job} output=${output} live=${true} />`;
+      // Files can be read once the job has ended; a text is in the output itself.
+      if (output && (!active || output.role === 'text')) return html`<${Tile} key=${index} job=${job} output=${output} live=${true} />`;
       return active && html`<${Unfinished} key=${index} job=${job} index=${index}
         preview=${previews[index]} text=${texts[index]} seconds=${entry.seconds[index]} />`;
     })}
