@@ -181,13 +181,10 @@ def test_a_page_costs_as_much_of_ten_thousand_jobs_as_of_few(
         running.client.get("/jobs", params=query).raise_for_status()
         return int(connection.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
 
-    costs = []
     for count in (150, 10_000):
         copy_job(connection, job, count)
-        page, filtered = calls("hgetall", limit=100), calls("zrange", status="queued", limit=100)
-        costs.append((page, filtered))
-    assert costs[0] == costs[1]
-    assert costs[0][0] == 100
+        assert calls("hgetall", limit=100) == 100
+        assert calls("hgetall", limit=100, status="queued") == 100
     assert calls("hmget", q="nowhere") <= MOST_EXAMINED + 100  # the clock has some, too
     assert calls("hget", created_after=START + 1) <= 20
 
