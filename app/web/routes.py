@@ -5,6 +5,7 @@ from functools import lru_cache
 from html import escape
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from app.core.errors import NotFound
 from app.http.compression import accepts_gzip, compressed
@@ -73,7 +74,8 @@ async def asset(request: Request, version: str, path: str) -> Response:
     if file is None:
         raise NotFound("the page has no such file; load it again")
     headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
-    if file.gzipped is not None and accepts_gzip(request):
+    gzipped = await run_in_threadpool(lambda: file.gzipped) if accepts_gzip(request) else None
+    if gzipped is not None:
         headers["Content-Encoding"] = "gzip"
-        return Response(file.gzipped, headers=headers, media_type=file.content_type)
+        return Response(gzipped, headers=headers, media_type=file.content_type)
     return Response(file.content, headers=headers, media_type=file.content_type)
