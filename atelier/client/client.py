@@ -8,7 +8,7 @@
 
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import httpx
 
@@ -18,6 +18,7 @@ from atelier.client.jobs import AsyncJob, Job
 from atelier.client.modalities import Modalities
 from atelier.client.requests import (
     Card,
+    JobSearch,
     list_jobs,
     list_models,
     model_path,
@@ -45,12 +46,15 @@ class Client(Driver, Modalities[Job]):
         type: str | None = None,  # noqa: A002 (the API's word)
         limit: int | None = None,
         full: bool = False,
+        **search: Unpack[JobSearch],
     ) -> Iterator[Job]:
         """Yields your jobs, newest first, at most `limit`, and requests pages as they are read.
 
+        `model`, `q`, `created_after` and `created_before` search, as `GET /jobs` does.
         Long texts are left out, and `data["omitted"]` names them, unless `full` is true.
         """
-        for data in self.iterate(list_jobs(status, type, limit, full, self.max_retries)):
+        filters = {"status": status, "type": type, **search}
+        for data in self.iterate(list_jobs(filters, limit, full, self.max_retries)):
             yield Job(self, data)
 
     def models(self) -> list[Card]:
@@ -97,8 +101,10 @@ class AsyncClient(AsyncDriver, Modalities[Coroutine[Any, Any, AsyncJob]]):
         type: str | None = None,  # noqa: A002 (the API's word)
         limit: int | None = None,
         full: bool = False,
+        **search: Unpack[JobSearch],
     ) -> AsyncIterator[AsyncJob]:
-        async for data in self.iterate(list_jobs(status, type, limit, full, self.max_retries)):
+        filters = {"status": status, "type": type, **search}
+        async for data in self.iterate(list_jobs(filters, limit, full, self.max_retries)):
             yield AsyncJob(self, data)
 
     async def models(self) -> list[Card]:

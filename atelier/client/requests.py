@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from atelier.client.flows import Block, Emit, Flow, Send, Stream, fetch_json
@@ -14,6 +14,16 @@ from atelier.client.flows import Block, Emit, Flow, Send, Stream, fetch_json
 PAGE = 100  # jobs in one response at most
 
 Card = dict[str, Any]
+
+
+class JobSearch(TypedDict, total=False):
+    """What to look for among the jobs: `q` is words that all occur in a job's texts, and the dates
+    are seconds since 1970, from the first and before the second."""
+
+    model: str | None
+    q: str | None
+    created_after: int | None
+    created_before: int | None
 
 
 def submit_job(
@@ -28,11 +38,11 @@ def submit_job(
 
 
 def list_jobs(
-    status: str | None, type_: str | None, limit: int | None, full: bool, max_retries: int
+    filters: Mapping[str, Any], limit: int | None, full: bool, max_retries: int
 ) -> Stream[dict[str, Any]]:
     """Emits job records, newest first, and requests each page when the one before it is read."""
-    filters = {"status": status, "type": type_, "full": "true" if full else None}
-    query = {name: value for name, value in filters.items() if value is not None}
+    wanted = {**filters, "full": "true" if full else None}
+    query = {name: value for name, value in wanted.items() if value is not None}
     more = True
     while more and limit != 0:
         size = PAGE if limit is None else min(PAGE, limit)

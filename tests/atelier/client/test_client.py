@@ -115,6 +115,10 @@ def test_jobs_come_in_pages(client: Client, service: Service, page: int) -> None
     service.ended(ids[2])
     assert [job.id for job in client.jobs(status="completed")] == [ids[2]]
     assert list(client.jobs(status="failed")) == []
+    newest = client.job(ids[0]).data
+    assert [job.id for job in client.jobs(model=newest["model"], limit=2)] == ids[:2]
+    assert list(client.jobs(q="no-such-word", created_after=0)) == []
+    assert list(client.jobs(created_before=newest["created_at"] - 100)) == []
 
 
 def test_models_and_uploads(client: Client, service: Service, tmp_path: Path) -> None:

@@ -153,6 +153,10 @@ class App:
             for job in reversed(self.service.jobs.values())
             if wanted.get("status", job["status"]) == job["status"]
             and job["id"] < wanted.get("after", "z")
+            and wanted.get("model", job["model"]) == job["model"]
+            and wanted.get("q", "") in json.dumps(job["input"])
+            and int(wanted.get("created_after", 0)) <= job["created_at"]
+            and job["created_at"] < int(wanted.get("created_before", 2**40))
         ]
         page = jobs[: min(int(wanted["limit"]), self.service.page)]
         first, last = (page[0]["id"], page[-1]["id"]) if page else (None, None)
