@@ -23,6 +23,7 @@ from models.nets.autoencoder import Autoencoder
 from models.nets.unet import Guess, TextCondition
 from models.nets.video_unet import VideoUNet
 from models.params.video import FPS, VideoDiffusionParams
+from models.video.first_frame import first_frame_hook
 from models.video.postprocessing import video_of
 
 COMPONENTS = ("clip", "guess", "autoencoder")
@@ -105,13 +106,17 @@ class VideoDiffusion:
         texts = [params.prompt, params.negative_prompt or ""]
         prompts, notes = await self.clip.encode_prompts(texts, (1, steps))
         length = next(n for n in self.predict if n >= max(p.length for p in prompts))
+        guidance = await self._guidance(params, inputs, prompts, length, (2, steps))
+        picture = guidance.cond[-1]
+        hooks = [first_frame_hook(picture)] if "init_image" in inputs else []
         denoise = Denoiser(
             self.predict[length],
             self.schedule,
             path,
-            await self._guidance(params, inputs, prompts, length, (2, steps)),
+            guidance,
             preview=self._preview,
             count=count,
+            x0_hooks=hooks,
             before=2,
             after=steps - 2 - count,
         )
