@@ -13,6 +13,7 @@ def first_frame_hook(latent: Tensor) -> X0Hook:
     """
 
     async def begin_with_picture(x0: Tensor, _level: int, _progress: Progress) -> Tensor:
-        return x0 + (latent - x0[0])
+        moved: Tensor = x0 + (latent - x0[0])
+        return moved
 
     return begin_with_picture
