@@ -42,6 +42,7 @@ class ArchiveRequest(BaseModel):
         max_length=MOST_JOBS,
         description=f"Ids of your jobs, each once; at most {MOST_JOBS}.",
         examples=[[JOB_ID]],
+        json_schema_extra={"uniqueItems": True},
     )
 
 

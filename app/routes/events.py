@@ -46,7 +46,12 @@ async def follow_jobs(
     store: StoreDep,
     job: Annotated[
         list[str],
-        Query(min_length=1, max_length=MOST_JOBS, description="The id of a job; repeat it."),
+        Query(
+            min_length=1,
+            max_length=MOST_JOBS,
+            description="The id of a job; repeat it.",
+            json_schema_extra={"uniqueItems": True},
+        ),
     ],
     last_event_id: Annotated[
         str | None,

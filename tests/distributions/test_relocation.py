@@ -78,4 +78,5 @@ def test_nothing_of_the_service_has_an_old_name(tmp_path: Path) -> None:
                 case ast.Constant(value=str(text)):
                     assert text.partition(":")[0] not in MODULES.keys() - {*PACKAGES}, (path, text)
     data = {path.suffix for path in (tmp_path / "atelier_service").rglob("*.*")}
-    assert data == {".py", ".lua", ".toml", ".typed"}
+    page = {".css", ".html", ".js", ".svg", ".txt", ".webmanifest"}
+    assert data == {".py", ".lua", ".toml", ".typed"} | page

@@ -22,7 +22,9 @@ from tests.app.test_generate import URL, error_of
 SECRETS = ("Traceback", "/work", "site-packages", "redis", "Redis", "rq:", ".py", "lua")
 
 
-@pytest.mark.parametrize("path", ["/", "/jobs/", "/nope", "/jobs/a/b", "/generate", "/v1", "/docs"])
+@pytest.mark.parametrize(
+    "path", ["/jobs/", "/nope", "/jobs/a/b", "/generate", "/v1", "/assets", "/docs/"]
+)
 def test_where_nothing_is(api: httpx.Client, path: str) -> None:
     answer = api.get(path)
     assert (answer.status_code, error_of(answer)["code"]) == (404, "not_found")
