@@ -3,13 +3,19 @@ worker has no model, so the test decides what happens when."""
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from app.core.settings import Settings
 from tests.app.serving import Running, eventually, serving
 from tests.app.test_openai_responses_waiting import finish
-from tests.app.test_openai_waiting import AGAIN, FIRST, HURRY, first, meanwhile, statuses
+from tests.app.test_openai_waiting import (
+    AGAIN,
+    FIRST,
+    first,
+    leave_once_accepted,
+    meanwhile,
+    statuses,
+)
 from tests.app.working import Worker
 from tests.models.families import tiny_checkpoint
 
@@ -27,8 +33,7 @@ def waiting(settings: Settings) -> Iterator[Running]:
 
 
 def test_a_marked_retry_gets_the_job_of_its_first_try(waiting: Running, worker: Worker) -> None:
-    with pytest.raises(httpx.ReadTimeout):
-        waiting.client.post(URL, json=BODY, headers=FIRST, timeout=HURRY)
+    leave_once_accepted(waiting, URL, BODY, FIRST)
     assert eventually(lambda: statuses(waiting) == ["queued"])
     with meanwhile(lambda: finish(waiting, worker, first(worker))):
         answer = waiting.client.post(URL, json=BODY, headers=AGAIN)
@@ -38,8 +43,7 @@ def test_a_marked_retry_gets_the_job_of_its_first_try(waiting: Running, worker: 
 
 
 def test_a_client_that_leaves_has_its_job_canceled(waiting: Running) -> None:
-    with pytest.raises(httpx.ReadTimeout):
-        waiting.client.post(URL, json=BODY, timeout=HURRY)
+    leave_once_accepted(waiting, URL, BODY)
     assert eventually(lambda: statuses(waiting) == ["canceled"])
 
 

@@ -3,7 +3,6 @@ worker has no model, so the test decides what happens when."""
 
 from collections.abc import Iterator
 
-import httpx
 import openai
 import pytest
 import torch
@@ -11,7 +10,14 @@ import torch
 from app.core.settings import Settings
 from models.artifacts import Vectors
 from tests.app.serving import Running, eventually, serving
-from tests.app.test_openai_waiting import AGAIN, FIRST, HURRY, first, meanwhile, statuses
+from tests.app.test_openai_waiting import (
+    AGAIN,
+    FIRST,
+    first,
+    leave_once_accepted,
+    meanwhile,
+    statuses,
+)
 from tests.app.working import Worker
 from tests.models.families import tiny_checkpoint
 from workers.encoders.encode import encode
@@ -31,8 +37,7 @@ def waiting(settings: Settings) -> Iterator[Running]:
 
 def leave(running: Running, headers: dict[str, str]) -> None:
     """Ask, and go before the answer."""
-    with pytest.raises(httpx.ReadTimeout):
-        running.client.post(URL, json=BODY, headers=headers, timeout=HURRY)
+    leave_once_accepted(running, URL, BODY, headers)
 
 
 def end(running: Running, worker: Worker, job: str) -> None:

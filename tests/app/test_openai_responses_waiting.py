@@ -5,13 +5,19 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from app.core.settings import Settings
 from tests.app.serving import Running, eventually, serving
 from tests.app.test_generate import error_of
-from tests.app.test_openai_waiting import AGAIN, FIRST, HURRY, first, meanwhile, statuses
+from tests.app.test_openai_waiting import (
+    AGAIN,
+    FIRST,
+    first,
+    leave_once_accepted,
+    meanwhile,
+    statuses,
+)
 from tests.app.working import Worker
 from tests.models.families import tiny_checkpoint
 
@@ -29,8 +35,7 @@ def waiting(settings: Settings) -> Iterator[Running]:
 
 def leave(running: Running, headers: dict[str, str]) -> None:
     """Ask, and go before the answer."""
-    with pytest.raises(httpx.ReadTimeout):
-        running.client.post(URL, json=BODY, headers=headers, timeout=HURRY)
+    leave_once_accepted(running, URL, BODY, headers)
 
 
 def finish(running: Running, worker: Worker, job: str) -> None:

@@ -4,12 +4,15 @@ that it went wrong. The worker has no model, so the test decides what happens wh
 import base64
 import hashlib
 import io
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import openai
@@ -80,6 +83,18 @@ def leave(running: Running, headers: dict[str, str] | None = None) -> None:
     """Ask, and go before the answer."""
     with pytest.raises(httpx.ReadTimeout):
         running.client.post(PATH, json=BODY, headers=headers or {}, timeout=HURRY)
+
+
+def leave_once_accepted(
+    running: Running, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
+) -> None:
+    """Ask, and go once there is a job: however long that takes, it is before the answer."""
+    address = urlsplit(running.url)
+    connection = HTTPConnection(str(address.hostname), address.port)
+    sent = {"Content-Type": "application/json", **(headers or {})}
+    connection.request("POST", path, json.dumps(body), sent)
+    assert eventually(lambda: statuses(running), 20)
+    connection.close()
 
 
 def notes(connection: "redis.Redis") -> list[str]:

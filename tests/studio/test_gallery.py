@@ -1,6 +1,7 @@
 """A gallery of a thousand results: it filters, and no task of a scroll is long."""
 
 import json
+import zipfile
 from collections.abc import Callable
 
 import pytest
@@ -77,3 +78,27 @@ def test_a_thousand_results_scroll_and_filter(
         page.get_by_label("Favourites").check()
         expect(page.locator(".cell")).to_have_count(1)
         expect(page.locator(".cell")).to_contain_text("apple 907")
+        page.get_by_label("Favourites").uncheck()
+        check_selection(page)
+
+
+def check_selection(page: Page) -> None:
+    """Three results with Shift, as a ZIP file; then they are deleted, and no others."""
+    page.get_by_role("searchbox").fill("apple")
+    expect(page.locator(".cell")).to_have_count(10)
+    boxes = page.locator(".cell input[type=checkbox]")
+    boxes.nth(1).click()
+    boxes.nth(3).click(modifiers=["Shift"])
+    bar = page.get_by_role("toolbar")
+    expect(bar).to_contain_text("3 selected")
+    with page.expect_download() as saved:
+        bar.get_by_role("button", name="Download").click()
+    with zipfile.ZipFile(saved.value.path()) as archive:
+        names = archive.namelist()
+        prompts = [x["input"]["prompt"] for x in json.loads(archive.read("jobs.json"))["jobs"]]
+    assert sorted(name.rpartition(".")[2] for name in names) == ["json", "png", "png", "png"]
+    assert sorted(prompts) == ["apple 607", "apple 707", "apple 807"]
+    page.on("dialog", lambda dialog: dialog.accept())
+    bar.get_by_role("button", name="Delete").click()
+    expect(page.locator(".cell")).to_have_count(7)
+    expect(bar).to_have_count(0)

@@ -2,7 +2,7 @@
 import { html, render, useEffect } from './lib/preact.js';
 import { connection, prefix } from './lib/api.js';
 import { locale, t } from './lib/i18n.js';
-import { readModels } from './lib/models.js';
+import { models, readModels } from './lib/models.js';
 import { language, showTheme, theme } from './lib/preferences.js';
 import { Link, route } from './lib/router.js';
 import { use } from './lib/store.js';
@@ -48,7 +48,7 @@ function skip(event) {
 
 function Signed({ view }) {
   useEffect(() => {
-    readModels();
+    if (!models.value.loaded) readModels();
     const timer = setInterval(() => document.hidden || readModels(), 5000);
     const stop = watch();
     return () => {
@@ -97,4 +97,5 @@ function NotFound() {
 }
 
 open();
+readModels(); // beside the session, so that the form is there sooner
 render(html`<${App} />`, document.getElementById('app'));
