@@ -21,6 +21,7 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".webmanifest": "application/manifest+json",
 }
+VIEW_LIBRARY = "vendor/preact/htm-preact.js"
 COMPRESSED = {".css", ".js", ".svg", ".txt", ".webmanifest"}
 
 
@@ -66,5 +67,6 @@ class Assets:
         return self._assets.get(path)
 
     def modules(self) -> list[str]:
-        """The paths of the page's own modules, which a browser may fetch all at once."""
-        return [p for p in self._assets if p.startswith("static/") and p.endswith(".js")]
+        """The paths of the page's modules, which a browser may fetch all at once."""
+        own = [p for p in self._assets if p.startswith("static/") and p.endswith(".js")]
+        return [VIEW_LIBRARY, *own]

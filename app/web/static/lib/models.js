@@ -7,7 +7,15 @@ export const models = new Store({ list: [], loaded: false, error: null });
 
 const ORDER = ['image', 'text-to-image', 'video', 'audio', 'story'];
 
-export async function readModels() {
+let reading = null;
+
+// Callers that come while it is read share one request.
+export function readModels() {
+  reading ??= read().finally(() => { reading = null; });
+  return reading;
+}
+
+async function read() {
   try {
     const { data } = await get('/models');
     models.set({ list: data, loaded: true, error: null });

@@ -25,11 +25,11 @@ export class Store {
 
 export function use(store) {
   const [, draw] = useState(0);
+  const { value } = store;
   useEffect(() => {
-    const seen = store.value;
     const stop = store.subscribe(() => draw((n) => n + 1));
-    if (store.value !== seen) draw((n) => n + 1);
+    if (store.value !== value) draw((n) => n + 1); // it changed since this was drawn
     return stop;
   }, [store]);
-  return store.value;
+  return value;
 }
