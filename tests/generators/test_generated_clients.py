@@ -1,7 +1,7 @@
 """Stock generators write clients from the OpenAPI document; the clients type-check and work.
 
 A generator is installed from its registry into a folder of its own. Where a registry, Java or Node
-is missing, its test is skipped. Those that need Java or Node run with the stock clients only.
+is missing, its test is skipped.
 """
 
 import os
@@ -100,7 +100,6 @@ def generate(generator: str, document: Path, folder: Path, tools: Path) -> None:
     run([*command, "-g", generator, "-o", folder / "client"], folder, tools)
 
 
-@pytest.mark.clients
 def test_openapi_generator_python(
     studio: Running, document: Path, tmp_path: Path, openapi_generator: Path
 ) -> None:
@@ -119,7 +118,6 @@ def checked_and_run(folder: Path, script: str, url: str, node_modules: Path) -> 
     return run(["node", (folder / "js" / script).with_suffix(".js"), url], folder)
 
 
-@pytest.mark.clients
 def test_openapi_generator_typescript_fetch(
     studio: Running,
     document: Path,
@@ -132,7 +130,6 @@ def test_openapi_generator_typescript_fetch(
     assert checked_and_run(tmp_path, script, studio.url, node_modules) == MADE
 
 
-@pytest.mark.clients
 def test_openapi_typescript(
     studio: Running, document: Path, tmp_path: Path, node_modules: Path
 ) -> None:
