@@ -45,7 +45,6 @@ SUBJECTS = [
 DRAW_NOTHING = {"embedding"}
 """Families whose results are the same whatever the seed."""
 JOINS, SHIPPED_JOINS = 20, 8
-FEW_JOINS = {"video-emoji": 4}  # a clip of it takes two seconds
 """Flows that join at random: with shipped weights, of each of the params one or two."""
 
 
@@ -73,7 +72,7 @@ class Subject:
 def subject(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Subject:
     name = request.param
     family, _, how = name.partition(", ")
-    joins = JOINS if family in NETS else FEW_JOINS.get(name, SHIPPED_JOINS)
+    joins = JOINS if family in NETS else SHIPPED_JOINS
     if family in NETS:
         make = HELPED[how][0] if how else tiny_checkpoint
         path = make(tmp_path_factory.mktemp(how or name), family)
