@@ -8,8 +8,11 @@ import redis
 from playwright.sync_api import Page, expect
 
 from app.core.settings import Settings
+from tests.app.queue.test_job_search import write_jobs
 from tests.app.serving import Running, serving
-from tests.studio.library import write_results
+from tests.app.working import Worker
+from tests.conftest import MODEL
+from tests.studio.library import store_picture, write_results
 from tests.studio.visitor import Visitor
 
 pytestmark = pytest.mark.slow
@@ -95,8 +98,44 @@ def test_a_prompt_is_never_markup(
         page.locator(selector).first.wait_for()
         if "models" not in path and "status" not in path:
             expect(page.get_by_text("<img src=x").first).to_be_attached()
-        assert page.locator("#evil, #app script, [onerror], img[src=x]").count() == 0, path
-        assert page.evaluate("window.ran") is None, path
+        assert_harmless(page, path)
+    page.goto(f"/studio/results/{jobs[0]}/0")
+    for tab in ("Python", "OpenAI", "curl"):
+        label = page.locator(".segments label", has_text=tab)
+        if label.count():
+            label.click()
+            expect(page.locator(".code-box pre")).to_contain_text("onerror")
+            assert_harmless(page, tab)
+
+
+def test_a_live_card_and_a_text_are_never_markup(
+    library: Running,
+    connection: "redis.Redis",
+    settings: Settings,
+    visit: Callable[..., Visitor],
+) -> None:
+    """One job never ends. The other one has a hostile title and text."""
+    written, _ = write_jobs(connection, settings, [{"prompt": HOSTILE}] * 2, model=MODEL)
+    text = {**store_picture(library.client), "role": "text", "text": HOSTILE, "title": HOSTILE}
+    worker = Worker(connection)
+    worker.claim()
+    worker.finish(written, output=text | {"content_type": "text/plain"})
+    page = visit(library.url).open()
+    expect(page.locator("article.job")).to_have_count(2)
+    expect(page.locator(".tile.text")).to_contain_text("<img src=x")
+    assert_harmless(page, "cards")
+    page.goto("/studio/gallery")
+    expect(page.locator(".cell .tile.text")).to_contain_text("<img src=x")
+    assert_harmless(page, "gallery")
+    page.goto(f"/studio/results/{written}/0")
+    expect(page.locator(".prose")).to_contain_text("<img src=x")
+    assert_harmless(page, "result")
+
+
+def assert_harmless(page: Page, where: str) -> None:
+    """Nothing was made of the prompt, and nothing of it ran."""
+    assert page.locator("#evil, #app script, [onerror], img[src=x]").count() == 0, where
+    assert page.evaluate("window.ran") is None, where
 
 
 def test_the_first_load_is_small(library: Running, visit: Callable[..., Visitor]) -> None:
