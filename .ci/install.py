@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib import invalidate_caches
 from importlib.util import find_spec
 
 PIP = [sys.executable, "-m", "pip"]
@@ -20,6 +21,9 @@ REPEATED = {
     "trusted-host": "--allow-insecure-host",
 }
 """uv's names of the options that pip may have several times."""
+BUNDLED = {"soundfile": "libsndfile"}
+"""Packages whose wheels for a platform carry a library, while others of the same version don't.
+Where these are in different indexes, uv takes that of the first index, and pip the right one."""
 
 
 def pip_settings(listing: str) -> dict[str, str]:
@@ -67,6 +71,17 @@ def install(packages: Sequence[str]) -> None:
     except subprocess.CalledProcessError as error:
         print(f"uv failed with status {error.returncode}: pip installs", file=sys.stderr)
         subprocess.run([*PIP, *INSTALL, *packages], check=True)
+    invalidate_caches()  # packages have come since this program began
+    for package, library in BUNDLED.items():
+        if find_spec(package) and not can_import(package):
+            print(f"{package} lacks {library}: pip installs it", file=sys.stderr)
+            again = ["--force-reinstall", "--no-deps", package]
+            subprocess.run([*PIP, *INSTALL, *again], check=True)
+
+
+def can_import(package: str) -> bool:
+    command = [sys.executable, "-c", f"import {package}"]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 if __name__ == "__main__":

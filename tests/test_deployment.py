@@ -118,6 +118,32 @@ def test_pip_installs_where_uv_fails(
     assert "pip installs" in capfd.readouterr().err
 
 
+def test_pip_installs_what_lacks_its_library(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = runpy.run_path(str(ROOT / ".ci" / "install.py"))
+    assert script["can_import"]("soundfile")
+    assert script["BUNDLED"].keys() == {"soundfile"}
+    (tmp_path / "broken.py").write_text("raise OSError('cannot load library libbroken.so')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    commands: list[list[str]] = []
+    run = subprocess.run
+
+    def noted(command: list[str], **kwargs: Any) -> object:
+        installs = "install" in command
+        commands.extend([command] if installs else [])
+        return None if installs else run(command, **kwargs)
+
+    monkeypatch.setattr(subprocess, "run", noted)
+    script["install"].__globals__["BUNDLED"] = {"broken": "libbroken", "soundfile": "libsndfile"}
+    script["install"](["--no-deps", "pytest"])
+    assert commands[-1][-3:] == ["--force-reinstall", "--no-deps", "broken"]
+    assert commands[-1][0:3] == [sys.executable, "-m", "pip"]
+    assert not any("soundfile" in command for command in commands)
+    assert capsys.readouterr().err == "broken lacks libbroken: pip installs it\n"
+
+
 def test_the_server_forgets_nothing() -> None:
     command = COMPOSE["services"]["redis"]["command"]
     for flag in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
