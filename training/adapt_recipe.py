@@ -20,6 +20,8 @@ REHEARSED = 64  # rows, of which a rehearsal takes a step
 
 def shape_of(recipe: Recipe) -> tuple[int, int]:
     """The size and channels of the pictures its net is made for."""
+    if recipe.picture is not None:
+        return recipe.picture
     size, channels = recipe.card.net.get("size"), recipe.card.net.get("channels")
     if not isinstance(size, int) or channels not in (1, 3):
         raise TrainingRefused(f"{recipe.id} takes no other data: its net has no size of pictures")

@@ -12,7 +12,7 @@ from models.checkpoint.weights import Checkpoint
 from models.clip.tokenizer import WordTokenizer
 from models.nets.autoencoder import Autoencoder
 from models.nets.clip import build_clip, tell
-from models.nets.unet import TextCondition
+from models.nets.unet import Guess, TextCondition
 from training.components import load_component
 from training.recipe import Data
 
@@ -35,6 +35,14 @@ def build_autoencoder(card: Header, weights: Mapping[str, Tensor]) -> Autoencode
 def load_autoencoder() -> Autoencoder:
     checkpoint = load_component("autoencoder-emoji")
     return build_autoencoder(checkpoint.header, checkpoint.tensors)
+
+
+def load_guess() -> Guess:
+    checkpoint = load_component("guess-emoji")
+    config: dict[str, Any] = dict(checkpoint.header.net)
+    guess = Guess(**config)
+    guess.load_state_dict({k: v.float() for k, v in checkpoint.tensors.items()})
+    return guess.eval().requires_grad_(False)
 
 
 @torch.no_grad()

@@ -86,5 +86,7 @@ class Recipe:
     """Figures that only the learner's family has, such as a bound; `atelier eval` has the rest."""
     reference: Callable[[], Data] | None = None
     """What its pictures are held against, where that is not `data`."""
+    picture: tuple[int, int] | None = None
+    """The size and channels of the pictures, where those of `net` are of latents."""
     origin: dict[str, JsonValue] = field(default_factory=dict)
     """The recipe it was changed from and the data it was fitted to, where it was."""

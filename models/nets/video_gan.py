@@ -1,108 +1,187 @@
-"""A GAN of 3D convolutions for short clips: Vondrick et al. 2016 (1609.02612), Radford et al. 2015.
+"""A GAN of 3D convolutions for short clips that loop, in the latents of an autoencoder.
 
-A clip lies in memory as (B, channels, frames, size, size) here: what 3D convolutions take.
+Two streams make a clip (Vondrick et al. 2016, 1609.02612, section 3.2): 2D convolutions a picture,
+3D convolutions what moves in it. A clip lies in memory as (B, channels, frames, size, size) here:
+what 3D convolutions take.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LEAST = 4  # the side at which a clip begins, and at which it is judged
+START = 4  # the side at which a clip begins, and at which it is judged
 TIMES = 8  # frames begin as an eighth, doubled three times
+SEEN = 32  # maps of the expected picture
+MOVING = 24  # maps of each stream where they meet
+HIDDEN = 256  # units of a critic's last layer but one
 
 
 def check_measures(frames: int, size: int) -> None:
     """Raises ValueError for a clip that can't be doubled from its beginning."""
     if frames < TIMES or frames % TIMES:
         raise ValueError(f"frames must be a multiple of {TIMES}, not {frames}")
-    if size < 8 * LEAST or size & (size - 1):
-        raise ValueError(f"size must be a power of two of at least {8 * LEAST}, not {size}")
+    if size < 2 * START or size & (size - 1):
+        raise ValueError(f"size must be a power of two of at least {2 * START}, not {size}")
 
 
 class VideoGenerator(nn.Module):
-    """z (B, latent), standard normal, and told (B, told) of length 1 -> (B, F, C, S, S) in [-1, 1].
+    """z (B, latent), text (B, text_dim) of length 1, expected (B, C, S, S) -> (B, F, C, S, S).
 
-    A line to `frames` / 8 frames of 4x4, doubled in both directions until half the size but for
-    three times, then in time as well. With `told` 0 nothing is asked for, and `told` is (B, 0).
+    `expected` is the picture that the text leads one to expect, as a net `Guess` has it for the
+    label `style`. 2D convolutions improve it, 3D convolutions make a moving picture f and a mask m,
+    and a frame is (1 - m) picture + m f (Vondrick et al. 2016, equation 2). Time is a circle in
+    every convolution, so that the last frame leads to the first. The first `text_dim` numbers of z
+    blur the text (see `blur_text`).
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - as many measures as a net has
         self,
-        latent: int = 100,
-        told: int = 0,
-        asked: int = 128,
-        width: int = 64,
+        latent: int = 320,
+        text_dim: int = 256,
+        hidden: int = 128,
+        width: int = 128,
         frames: int = 16,
-        channels: int = 3,
-        size: int = 64,
+        channels: int = 4,
+        size: int = 16,
+        blur: float = 0.5,
+        style: int = 0,
     ) -> None:
         super().__init__()
         check_measures(frames, size)
-        self.latent, self.cond_dim = latent, told
+        if latent <= text_dim:
+            raise ValueError(f"latent must be more than text_dim, {text_dim}, not {latent}")
+        if width <= SEEN:
+            raise ValueError(f"width must be more than {SEEN}, not {width}")
+        self.latent, self.text_dim, self.blur, self.style = latent, text_dim, blur, style
         self.frames, self.channels, self.size = frames, channels, size
-        self.scale = told**0.5  # brings a vector of length 1 to values of about 1
-        self.ask = nn.Linear(told, asked) if told else None
-        wide, first = 8 * width, frames // TIMES
+        self.scale = text_dim**0.5  # brings a vector of length 1 to values of about 1
+        self.text = nn.Linear(text_dim, hidden)
+        inputs, doublings = latent - text_dim + hidden, (size // START).bit_length() - 1
+        self.enter_still = nn.Linear(inputs, width * START**2, bias=False)
+        self.still = nn.Sequential(
+            nn.Unflatten(1, (width, START, START)),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            *(doubled_side(width, width) for _ in range(doublings - 1)),
+            doubled_side(width, width - SEEN),
+        )
+        self.see = nn.Conv2d(channels, SEEN, 3, 1, 1)
+        self.improve = nn.Sequential(NormedResidual(width), NormedResidual(width))
+        self.picture = nn.Conv2d(width, channels, 3, 1, 1)
+        self.give = nn.Conv2d(width, MOVING, 1)
+        first = frames // TIMES
+        self.enter_moving = nn.Linear(inputs, width * first * START**2, bias=False)
         layers: list[nn.Module] = [
-            nn.Linear(latent + (asked if told else 0), wide * first * LEAST**2, bias=False),
-            nn.Unflatten(1, (wide, first, LEAST, LEAST)),
-            nn.BatchNorm3d(wide),
+            nn.Unflatten(1, (width, first, START, START)),
+            nn.BatchNorm3d(width),
             nn.ReLU(inplace=True),
         ]
-        side = LEAST
-        while 8 * side < size:  # as many doublings as there is no time for
-            layers += [*_doubled(wide, wide, 1)]
-            side *= 2
-        for _ in range(3):
-            layers += [*_doubled(wide, wide // 2, 2)]
-            wide //= 2
-        self.main = nn.Sequential(*layers, nn.Conv3d(wide, channels, 3, 1, 1), nn.Tanh())
+        steps, maps = max(2, doublings), width
+        for step in range(steps):  # the third doubling of time is that of `meet`
+            narrow = MOVING if step == steps - 1 else max(MOVING, maps // 2)
+            layers += [LoopConvolution(maps, narrow, time=step < 2, side=step < doublings)]
+            maps = narrow
+        self.moving = nn.Sequential(*layers)
+        self.meet = LoopConvolution(2 * MOVING, MOVING, time=True, side=False)
+        self.film = nn.Conv3d(MOVING, channels + 1, 3, padding=(0, 1, 1))
 
-    def forward(self, z: Tensor, text: Tensor) -> Tensor:
-        if self.ask is not None:
-            z = torch.cat([z, F.leaky_relu(self.ask(self.scale * text), 0.2)], 1)
-        x: Tensor = self.main(z)
+    def blur_text(self, z: Tensor, text: Tensor) -> Tensor:
+        """Moves a text (B, text_dim) of length 1 by `blur` on average, as z says.
+
+        Conditioning augmentation (Zhang et al. 2017, 1612.03242, section 3.2) with one deviation
+        for all: texts alike become one cloud, and a text gives more than one clip.
+        """
+        moved = text + self.blur / self.scale * z[:, : self.text_dim]
+        return F.normalize(moved, dim=1)
+
+    def forward(self, z: Tensor, text: Tensor, expected: Tensor) -> Tensor:
+        """`text` is blurred already."""
+        said = F.leaky_relu(self.text(self.scale * text), 0.2)
+        inputs = torch.cat([z[:, self.text_dim :], said], 1)
+        h = self.still(self.enter_still(inputs))
+        h = self.improve(torch.cat([h, F.leaky_relu(self.see(expected), 0.2)], 1))
+        picture = (expected + self.picture(h))[:, :, None]
+        m = self.moving(self.enter_moving(inputs))
+        shared = F.relu(self.give(h))[:, :, None].expand_as(m)
+        output = self.film(wrap_time(self.meet(torch.cat([m, shared], 1))))
+        mask, moved = torch.sigmoid(output[:, -1:]), picture + 2 * output[:, :-1]
+        x: Tensor = (1 - mask) * picture + mask * moved
         return x.transpose(1, 2)
 
 
-def _doubled(width_in: int, width: int, times: int) -> list[nn.Module]:
-    """Twice the side, and `times` the frames."""
-    kernel, stride, pad = ((4, 4, 4), 2, 1) if times == 2 else ((1, 4, 4), (1, 2, 2), (0, 1, 1))
-    return [
-        nn.ConvTranspose3d(width_in, width, kernel, stride, pad, bias=False),
-        nn.BatchNorm3d(width),
+def doubled_side(width_in: int, width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ConvTranspose2d(width_in, width, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(width),
         nn.ReLU(inplace=True),
-    ]
+    )
+
+
+def wrap_time(x: Tensor) -> Tensor:
+    """(B, C, F, H, W) with its last frame before the first, and its first after the last."""
+    return torch.cat([x[:, :, -1:], x, x[:, :, :1]], 2)
+
+
+class LoopConvolution(nn.Module):
+    """A transposed convolution over a loop: twice the frames, twice the side, or both."""
+
+    def __init__(self, width_in: int, width: int, *, time: bool, side: bool) -> None:
+        super().__init__()
+        in_time = (4, 2, 3) if time else (3, 1, 2)  # the kernel, the stride and what is cut off
+        in_space = (4, 2, 1) if side else (3, 1, 1)
+        kernel, stride, cut = ((t, s, s) for t, s in zip(in_time, in_space, strict=True))
+        self.conv = nn.ConvTranspose3d(width_in, width, kernel, stride, cut, bias=False)
+        self.norm = nn.BatchNorm3d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(wrap_time(x))), inplace=True)
+
+
+class NormedResidual(nn.Module):
+    """Two convolutions with batch norm beside a way straight through (He et al. 2016)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(width, width, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.main(x))
 
 
 class VideoCritic(nn.Module):
-    """Clips (B, F, C, S, S) in [-1, 1] and told (B, told) -> one logit each; positive is real.
+    """Clips (B, F, C, S, S) and text (B, text_dim) -> one logit each; positive is real.
 
-    The first convolution halves the side alone, the next three time as well. No batch norm, as a
-    gradient penalty wants rows that are independent; in its place the deviation over the batch is
-    a feature (Karras et al. 2018, section 3). What is asked for is judged by a product (Miyato and
+    The first convolution halves the side, the second side and time, the third time alone. No batch
+    norm, as a gradient penalty wants rows that are independent; in its place the deviation over the
+    batch is a feature (Karras et al. 2018, section 3). The text is judged by a product (Miyato and
     Koyama 2018, equation 3).
     """
 
     def __init__(
-        self, width: int = 64, told: int = 0, frames: int = 16, channels: int = 3, size: int = 64
+        self,
+        width: int = 32,
+        text_dim: int = 256,
+        frames: int = 16,
+        channels: int = 4,
+        size: int = 16,
     ) -> None:
         super().__init__()
         check_measures(frames, size)
-        layers: list[nn.Module] = [
+        self.features = nn.Sequential(
             nn.Conv3d(channels, width, (3, 4, 4), (1, 2, 2), 1),
             nn.LeakyReLU(0.2, inplace=True),
-        ]
-        side = size // 2
-        for _ in range(3):
-            layers += [nn.Conv3d(width, 2 * width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
-            width, side = 2 * width, side // 2
-        while side > LEAST:
-            layers += [nn.Conv3d(width, width, (1, 4, 4), (1, 2, 2), (0, 1, 1))]
-            layers += [nn.LeakyReLU(0.2, inplace=True)]
-            side //= 2
-        self.features = nn.Sequential(*layers)
-        self.judge = DiscriminatorHead(width, frames // TIMES * side * side, told)
+            nn.Conv3d(width, 2 * width, 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv3d(2 * width, 4 * width, (4, 3, 3), (2, 1, 1), 1),
+            nn.LeakyReLU(0.2, inplace=True),
+        )
+        self.judge = DiscriminatorHead(4 * width, frames // 4 * (size // 4) ** 2, text_dim)
 
     def forward(self, clips: Tensor, text: Tensor) -> Tensor:
         h: Tensor = self.features(clips.transpose(1, 2))
@@ -110,41 +189,41 @@ class VideoCritic(nn.Module):
 
 
 class FrameCritic(nn.Module):
-    """Pictures (B, C, S, S) in [-1, 1] and told (B, told) -> one logit each, by 2D convolutions."""
+    """Frames (B, C, S, S) and text (B, text_dim) -> one logit each, by 2D convolutions."""
 
-    def __init__(self, width: int = 64, told: int = 0, channels: int = 3, size: int = 64) -> None:
+    def __init__(
+        self, width: int = 64, text_dim: int = 256, channels: int = 4, size: int = 16
+    ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [
-            nn.Conv2d(channels, width, 4, 2, 1),
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, width, 3, 1, 1),
             nn.LeakyReLU(0.2, inplace=True),
-        ]
-        side = size // 2
-        while side > LEAST:
-            layers += [nn.Conv2d(width, 2 * width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
-            width, side = 2 * width, side // 2
-        self.features = nn.Sequential(*layers)
-        self.judge = DiscriminatorHead(width, side * side, told)
+            nn.Conv2d(width, 2 * width, 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(2 * width, 4 * width, 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+        )
+        self.judge = DiscriminatorHead(4 * width, (size // 4) ** 2, text_dim)
 
-    def forward(self, pictures: Tensor, text: Tensor) -> Tensor:
-        h: Tensor = self.features(pictures)
+    def forward(self, frames: Tensor, text: Tensor) -> Tensor:
+        h: Tensor = self.features(frames)
         return self.judge(h.flatten(2), text)  # type: ignore[no-any-return]
 
 
 class DiscriminatorHead(nn.Module):
-    """Features (B, width, places), their deviation over the batch, and what is asked, to (B,)."""
+    """Features (B, width, N), their deviation over the batch, and the text, to (B,)."""
 
-    def __init__(self, width: int, places: int, cond_dim: int) -> None:
+    def __init__(self, width: int, positions: int, text_dim: int) -> None:
         super().__init__()
-        self.scale = cond_dim**0.5
-        self.mix = nn.Linear((width + 1) * places, width)
-        self.score = nn.Linear(width, 1)
-        self.ask = nn.Linear(cond_dim, width, bias=False) if cond_dim else None
+        self.scale = text_dim**0.5
+        self.mix = nn.Linear((width + 1) * positions, HIDDEN)
+        self.score = nn.Linear(HIDDEN, 1)
+        self.ask = nn.Linear(text_dim, HIDDEN, bias=False)
 
     def forward(self, h: Tensor, text: Tensor) -> Tensor:
         spread = (h.float().var(0, correction=0) + 1e-8).sqrt().mean()
         h = torch.cat([h, spread.to(h.dtype).expand(len(h), 1, h.shape[2])], 1)
         h = F.leaky_relu(self.mix(h.flatten(1)), 0.2)
         value: Tensor = self.score(h).squeeze(1)
-        if self.ask is not None:
-            value = value + (self.ask(self.scale * text) * h).sum(1) / h.shape[1] ** 0.5
+        value = value + (self.ask(self.scale * text) * h).sum(1) / HIDDEN**0.5
         return value.float()

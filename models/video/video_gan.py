@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from models.artifacts import Artifact
 from models.checkpoint.header import CheckpointError, Header
@@ -12,10 +13,13 @@ from models.engine.flow import NOTHING, Inputs, Step, gather
 from models.engine.noise import normal
 from models.image.truncation import first_typical
 from models.image.upscale import PictureUpscaler
+from models.nets.autoencoder import Autoencoder
+from models.nets.unet import Guess
 from models.nets.video_gan import VideoGenerator
 from models.params.video import POOL, VideoGANParams
 from models.video.postprocessing import video_of
 
+COMPONENTS = ("clip", "guess", "autoencoder")
 MOST = 4  # clips at once
 
 
@@ -26,42 +30,58 @@ def check_frames(header: Header, frames: int) -> None:
 
 
 class VideoGAN:
-    """Draws z from a normal, reads the text if its net takes one, and makes all frames at once."""
+    """Draws z from a normal, reads the text, and makes the latents of all frames at once."""
 
     max_items = 64
     item_bytes = 96 * 2**20
 
     def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+        for role in COMPONENTS:
+            if role not in checkpoint.requires:
+                raise CheckpointError(f"it needs no {role}, and can't work without one")
         self.net = build_net(VideoGenerator, checkpoint, placement)
         check_frames(checkpoint.header, self.net.frames)
-        self.clip = None
-        if self.net.cond_dim:
-            if "clip" not in checkpoint.requires:
-                raise CheckpointError("its net takes text, but it requires no CLIP")
-            self.clip = CLIP(checkpoint.requires["clip"], placement)
-            if self.clip.embed != self.net.cond_dim:
-                raise CheckpointError(
-                    f"its net takes texts of {self.net.cond_dim} numbers, and its CLIP gives "
-                    f"{self.clip.embed}"
-                )
-        example = (torch.zeros(self.net.latent), torch.zeros(self.net.cond_dim))
+        self.clip = CLIP(checkpoint.requires["clip"], placement)
+        self.guess = build_net(Guess, checkpoint.requires["guess"], placement)
+        self.autoencoder = build_net(Autoencoder, checkpoint.requires["autoencoder"], placement)
+        self._check_shapes()
+        goal = F.normalize(torch.ones(self.net.text_dim), dim=0)
         self.film: BatchedFn[Tensor] = BatchedFn(
-            self._film, example, pad_to=1, max_batch=MOST, dtype=placement.dtype
+            self._film,
+            (torch.zeros(self.net.latent), goal),
+            pad_to=1,
+            max_batch=MOST,
+            dtype=placement.dtype,
         )
-        frame = torch.zeros(self.net.channels, self.net.size, self.net.size)
+        frame = torch.zeros(self.autoencoder.channels, *[self.autoencoder.size] * 2)
         self.upscaler = PictureUpscaler.of(checkpoint, frame, placement)
-        readers = () if self.clip is None else (self.clip.encode,)
-        self.batched = (*readers, self.film, *self.upscaler.batched)
+        self.batched = (self.clip.encode, self.film, *self.upscaler.batched)
+
+    def _check_shapes(self) -> None:
+        net, coder = self.net, self.autoencoder
+        if self.clip.embed != net.text_dim:
+            raise CheckpointError(
+                f"its net takes texts of {net.text_dim} numbers, and its CLIP gives "
+                f"{self.clip.embed}"
+            )
+        shape = (net.channels, net.size, net.size)
+        if shape != (coder.latent, coder.side, coder.side) or shape != self.guess.shape:
+            raise CheckpointError("its net, its guess and its autoencoder have other latents")
 
     def _film(self, z: Tensor, text: Tensor) -> Tensor:
-        x: Tensor = self.net(z, text)
-        return (x.float() + 1) / 2  # (B, F, C, H, W), tanh's [-1, 1] to [0, 1]
+        """z (B, latent) and texts (B, text_dim) -> clips (B, F, C, H, W) in about [0, 1]."""
+        cond = self.net.blur_text(z, text)
+        expected = self.guess(cond, torch.full((len(z),), self.net.style, device=z.device))
+        latents: Tensor = self.net(z, cond, expected)
+        frames: Tensor = self.autoencoder.decode(latents.flatten(0, 1)).float()
+        return (frames.view(*latents.shape[:2], *frames.shape[1:]) + 1) / 2
 
     async def generate(
         self, params: VideoGANParams, rng: torch.Generator, inputs: Inputs = NOTHING
     ) -> tuple[Artifact, ...]:
-        steps = 1 + (self.clip is not None) + (params.upscale > 1) + (params.truncation is not None)
-        text, notes = await self._encode_prompts(params, steps)
+        steps = 2 + (params.upscale > 1) + (params.truncation is not None)
+        (prompt,), notes = await self.clip.encode_prompts([params.prompt], (1, steps))
+        text = prompt.pooled
         done = steps - (params.upscale > 1)
         z = await self._latent(params, text, rng, (done - 1, steps))
         clip = await Step(self.film, (z, text), (done, steps))
@@ -76,12 +96,3 @@ class VideoGAN:
         pool = [normal(rng, self.net.latent) for _ in range(POOL)]
         clips = await gather(*(Step(self.film, (z, text), progress) for z in pool))
         return pool[first_typical(clips, params.truncation)]
-
-    async def _encode_prompts(
-        self, params: VideoGANParams, steps: int
-    ) -> tuple[Tensor, tuple[str, ...]]:
-        """The words as one vector, and notes on those that were not read."""
-        if self.clip is None:
-            return torch.zeros(0), ()
-        (prompt,), notes = await self.clip.encode_prompts([params.prompt], (1, steps))
-        return prompt.pooled, notes

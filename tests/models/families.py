@@ -64,13 +64,14 @@ GUESS: dict[str, JsonValue] = {
     "size": 8,
 }
 VIDEO_GAN: dict[str, JsonValue] = {
-    "latent": 6,
-    "told": 16,
-    "asked": 4,
-    "width": 2,
+    "latent": 20,
+    "text_dim": 16,
+    "hidden": 4,
+    "width": 34,
     "frames": 8,
-    "channels": 3,
-    "size": 32,
+    "channels": 4,
+    "size": 8,
+    "style": 1,
 }
 VIDEO: dict[str, JsonValue] = {
     "frames": 16,
@@ -260,7 +261,7 @@ DIRECTED = {"gan": 8}
 
 NEEDS = {
     "latent_diffusion": ("clip", "upscaler"),
-    "video_gan": ("clip", "upscaler"),
+    "video_gan": ("clip", "upscaler", "guess", "autoencoder"),
     "video_diffusion": ("clip", "upscaler", "guess", "autoencoder"),
 }
 """The parts that a family works with, by their roles."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from training.learners.video.video_texts import LONGEST, VideoTexts
+from training.pretrained import encode_images, load_autoencoder
 
 TEXTS = 6
 
@@ -17,6 +18,14 @@ def clips(count: int, frames: int = 8, size: int = 32) -> Tensor:
         at = (frame * size // frames) // 2
         x[:, frame, :, at : at + size // 4, size // 4 : size // 2] = colour
     return x
+
+
+def latents(count: int) -> Tensor:
+    """The same in latents, as they are and mirrored, (N, 2, F, 4, 8, 8)."""
+    x = clips(count)
+    both = torch.stack([x, x.flip(-1)], 1)
+    z = encode_images(load_autoencoder(), both.flatten(0, 2)).half().contiguous()
+    return z.view(*both.shape[:3], *z.shape[1:])
 
 
 def texts(count: int, stills: int = 5) -> VideoTexts:

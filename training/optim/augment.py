@@ -14,17 +14,25 @@ def diff_augment(x: Tensor, rng: torch.Generator) -> Tensor:
     return cutout(translate(recolour(x, rng), rng), rng)
 
 
-def diff_augment_clips(x: Tensor, rng: torch.Generator) -> Tensor:
-    """Augments clips (B, F, C, H, W) that loop: each change applies to all frames of a row,
-    and each row begins anywhere in its loop, so that its end must lead to its beginning."""
-    frames, channels = x.shape[1:3]
-    first = torch.randint(frames, (len(x), 1), generator=rng)
-    frame = (torch.arange(frames) + first) % frames  # (B, F)
-    x = x[torch.arange(len(x))[:, None].to(x.device), frame.to(x.device)]
-    tall = x.transpose(1, 2).flatten(2, 3)  # (B, C, F H, W)
-    deep = recolour(tall, rng).view(len(x), channels * frames, *x.shape[3:])
-    moved = cutout(translate(deep, rng), rng)
-    return moved.view(len(x), channels, frames, *x.shape[3:]).transpose(1, 2)
+def augment_latents(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Augments looping clips of latents (B, F, C, H, W), all frames of a row alike.
+
+    Each row begins anywhere in its loop, moves by up to an eighth of its side, and what comes in
+    from outside repeats its border; then it is scaled by 0.8 to 1.2, and a square is cut out.
+    """
+    rows, frames, channels, height, width = x.shape
+    reach = max(1, height // 8)
+    first, dy, dx = (
+        torch.randint(low, high, (rows, 1), generator=rng)
+        for low, high in ((0, frames), (-reach, reach + 1), (-reach, reach + 1))
+    )
+    row = torch.arange(rows)[:, None, None, None]
+    frame = ((torch.arange(frames) + first) % frames)[:, :, None, None]
+    y = (torch.arange(height) + dy).clamp(0, height - 1)[:, None, :, None]
+    at = (torch.arange(width) + dx).clamp(0, width - 1)[:, None, None, :]
+    moved = x.movedim(2, -1)[tuple(i.to(x.device) for i in (row, frame, y, at))]  # (B, F, H, W, C)
+    deep = moved.movedim(-1, 2).reshape(rows, frames * channels, height, width)
+    return cutout(deep * (uniform(x, rng) * 0.4 + 0.8), rng).view_as(x)
 
 
 def mirror(x: Tensor, rng: torch.Generator) -> Tensor:

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.checkpoint.header import Header
+from tests.models.families import VIDEO_GAN
 from tests.training import clips as made_up
+from tests.training.learners.test_latent_diffusion import components
 from training.learners.gan import GANLearner, GANSettings
 from training.learners.video.video_gan import VideoGANLearner, VideoGANSettings
-from training.optim.augment import diff_augment, diff_augment_clips
+from training.optim.augment import augment_latents, diff_augment
 from training.recipes.image import (
     cgan_fashion,
     dcgan_emoji,
@@ -26,6 +28,8 @@ from training.recipes.image import (
     wgan_fashion,
     wgan_gp_fashion,
 )
+
+__all__ = ["components"]  # a fixture
 
 CPU = torch.device("cpu")
 RECIPES = [gan_fashion, cgan_fashion, wgan_fashion, wgan_gp_fashion, dcgan_emoji]
@@ -184,35 +188,38 @@ def test_a_step_equals_the_one_by_hand(recipe: Any, monkeypatch: pytest.MonkeyPa
         torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.usefixtures("components")
 def test_a_step_of_the_video_gan_equals_the_one_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.optim.amp.has_bfloat16", lambda device: False)
     settings = VideoGANSettings(steps=100, r1_every=2, cool=0.0)
-    net = {"latent": 4, "width": 2, "frames": 8, "channels": 3, "size": 32, "told": 16, "asked": 6}
-    learner = VideoGANLearner(Header(family="video_gan", net=net), {"width": 2}, settings, CPU)
+    card = Header(family="video_gan", net=VIDEO_GAN)
+    learner = VideoGANLearner(card, {"width": 2}, settings, CPU)
     texts = made_up.texts(4)
-    clips, cond = made_up.clips(4), texts.pooled[texts.clip_texts]
+    clips, vectors = made_up.latents(4), texts.pooled[texts.clip_texts]
     generator = copy.deepcopy(learner.generator)
     critics = [copy.deepcopy(learner.critic), copy.deepcopy(learner.frame_critic)]
     for_generator = Adam(settings.generator_rate, settings.beta1, settings.beta2)
     for_critics = Adam(settings.critic_rate, settings.beta1, settings.beta2)
 
     def judged(x: Tensor, text: Tensor, rng: torch.Generator) -> list[Tensor]:
-        """Logits of whole clips and of two frames of each, both augmented."""
-        which = torch.randint(8, (4, 2), generator=rng)
+        """Logits of whole clips and of four frames of each, both augmented."""
+        which = torch.randint(8, (4, 4), generator=rng)
         frames = torch.stack([x[i, f] for i in range(4) for f in which[i]])
-        frames, moving = diff_augment(frames, rng), diff_augment_clips(x, rng)
-        each = torch.stack([text[i] for i in range(4) for _ in range(2)])
-        return [critics[0](moving, text), critics[1](frames, each)]
+        frames, moving = augment_latents(frames[:, None], rng), augment_latents(x, rng)
+        each = torch.stack([text[i] for i in range(4) for _ in range(4)])
+        return [critics[0](moving, text), critics[1](frames[:, 0], each)]
 
     for step in range(3):
-        learner.step((clips, cond), torch.Generator().manual_seed(step))
+        learner.step((clips, vectors), torch.Generator().manual_seed(step))
         rng = torch.Generator().manual_seed(step)
-        real = clips.float() / 127.5 - 1
-        flip = torch.rand(4, 1, 1, 1, 1, generator=rng) < 0.5
-        real = torch.where(flip, real.flip(4), real)
-        pick = torch.randint(cond.shape[1], (4,), generator=rng)
-        text = torch.stack([cond[i, pick[i]] for i in range(4)]).float()
-        fake = generator(torch.randn(4, 4, generator=rng), text)
+        mirrored = torch.randint(2, (4,), generator=rng)
+        real = torch.stack([clips[i, mirrored[i]] for i in range(4)]).float()
+        pick = torch.randint(vectors.shape[1], (4,), generator=rng)
+        text = torch.stack([vectors[i, pick[i]] for i in range(4)]).float()
+        z = torch.randn(4, 20, generator=rng)
+        text = F.normalize(text + 0.5 / 16**0.5 * z[:, :16], dim=1)
+        expected = learner.guess(text, torch.ones(4, dtype=torch.int64))
+        fake = generator(z, text, expected)
         on_real, on_fake = judged(real, text, rng), judged(fake.detach(), text, rng)
         on_wrong = judged(real, text[[3, 0, 1, 2]], rng)
         loss = torch.zeros(())
@@ -220,7 +227,7 @@ def test_a_step_of_the_video_gan_equals_the_one_by_hand(monkeypatch: pytest.Monk
             loss = loss - F.logsigmoid(right).mean() - F.logsigmoid(-drawn).mean()
             loss = loss - F.logsigmoid(-wrong).mean() / 2
         if step % settings.r1_every == 0:
-            seen = diff_augment_clips(real[:2], rng)
+            seen = augment_latents(real[:2], rng)
             steepness = slope(critics[0], seen, text[:2]) ** 2 / 8
             steepness = steepness + slope(critics[1], seen[:, 0], text[:2]) ** 2
             loss = loss + settings.r1 / 2 * settings.r1_every * steepness.mean()

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from models.nets.autoencoder import Autoencoder
-from training.data.cache import DataMissing
 from training.data.images.sets import OWN, ImageSource
 from training.data.video.clips import Clips, clips_in, load_clips
 from training.data.video.own_clips import build_own_clips
@@ -34,20 +33,21 @@ def _latents(net: Autoencoder, clips: Tensor) -> Tensor:
     return z.view(*both.shape[:3], net.latent, net.side, net.side)
 
 
-def clips_with_texts() -> Data:
-    """Columns: clips (N, F, 3, S, S) uint8, and their texts as vectors (N, 4, 256) float16."""
-    texts = video_texts()
-    return split_held_out(load_clips(), texts.pooled[texts.clip_texts])
+def latents_with_texts() -> Data:
+    """Columns: the same latents, and their texts as vectors (N, 4, 256) float16."""
+    data, pooled = clips_in_latents(), video_texts().pooled
+    (latents, texts), (clips, held_out) = data.train, data.test
+    return Data((latents, pooled[texts]), (clips, pooled[held_out]))
 
 
-def own_clips_with_texts(folder: Path, frames: int, size: int, channels: int) -> Data:
+def own_latents_with_texts(folder: Path, frames: int) -> Data:
     """Returns the same columns of the user's own videos. Raises DataMissing."""
-    if channels != 3:
-        raise DataMissing("clips are in colour: a net of one channel can't learn from them")
-    clips = clips_in(build_own_clips(folder, frames, size))
+    net = load_autoencoder()
+    clips = clips_in(build_own_clips(folder, frames, net.size))
     text_tower = load_text_tower(torch.device("cpu"))
     vectors = embed_texts(text_tower, [str(caption) for caption in clips.caption])
-    return split_held_out(clips, vectors[:, None].half())
+    data = split_held_out(clips, vectors[:, None].half())
+    return Data((_latents(net, data.train[0]), data.train[1]), data.test)
 
 
 def own_videos(folder: Path, frames: int) -> ImageSource:
@@ -55,8 +55,8 @@ def own_videos(folder: Path, frames: int) -> ImageSource:
     name = folder.resolve().name or "videos"
     about = f"The user's own videos, from the folder {name}."
 
-    def load(size: int, channels: int) -> Data:
-        return own_clips_with_texts(folder, frames, size, channels)
+    def load(_size: int, _channels: int) -> Data:
+        return own_latents_with_texts(folder, frames)
 
     return ImageSource(name, load, about, OWN, OWN)
 

@@ -15,16 +15,15 @@ from models.checkpoint.configs import VideoProcess
 from models.checkpoint.header import Header
 from models.checkpoint.weights import Checkpoint
 from models.diffusion.noise_schedule import NoiseSchedule
-from models.nets.unet import Guess, TextCondition
+from models.nets.unet import TextCondition
 from models.nets.video_unet import VideoUNet
-from training.components import load_component
 from training.learners.diffusion import start_silent
 from training.learners.quick_sample import sketched
 from training.learners.standard import Objective
 from training.learners.video.video_texts import STYLE, VideoTexts
 from training.optim.amp import mixed
 from training.optim.init import initialise
-from training.pretrained import load_autoencoder
+from training.pretrained import load_autoencoder, load_guess
 from training.recipe import Batch
 
 GUIDANCE = 3.0  # of the samples on the way
@@ -212,11 +211,3 @@ def load_image_weights(net: VideoUNet, image_model: Checkpoint) -> None:
     }
     new = {k: v for k, v in net.state_dict().items() if NEW in k}
     net.load_state_dict(own | new)
-
-
-def load_guess() -> Guess:
-    checkpoint = load_component("guess-emoji")
-    config: dict[str, Any] = dict(checkpoint.header.net)
-    guess = Guess(**config)
-    guess.load_state_dict({k: v.float() for k, v in checkpoint.tensors.items()})
-    return guess.eval().requires_grad_(False)

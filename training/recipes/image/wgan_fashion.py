@@ -8,8 +8,8 @@ from training.data.images.fashion import ABOUT, LICENCE, load_fashion
 from training.learners.gan import GANLearner, GANSettings
 from training.recipe import Recipe
 
-JUDGE: dict[str, Any] = {"kind": "conv", "width": 24, "norm": True}
-STEPS = 4_000
+JUDGE: dict[str, Any] = {"kind": "conv", "width": 16, "norm": True}
+STEPS = 24_000
 SETTINGS = GANSettings(
     steps=STEPS,
     loss="wasserstein",
@@ -18,8 +18,8 @@ SETTINGS = GANSettings(
     critic_rate=1e-4,
     critic_steps=3,
     clip=0.01,
-    half_life=5_000,
-    cool=1_000 / STEPS,
+    half_life=15_000,
+    cool=6_000 / STEPS,
 )
 
 CARD = Header(
@@ -43,5 +43,5 @@ RECIPE = Recipe(
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
     steps=STEPS,
-    batch=192,
+    batch=96,
 )

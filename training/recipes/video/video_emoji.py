@@ -8,19 +8,21 @@ import torch
 from models.checkpoint.header import Header
 from training.components import requirement_of
 from training.data.video.clips import ABOUT, LICENCE
-from training.learners.video.video_columns import clips_with_texts
+from training.learners.video.video_columns import latents_with_texts
 from training.learners.video.video_gan import VideoGANLearner, VideoGANSettings
+from training.learners.video.video_texts import STYLE
 from training.recipe import Data, Recipe, TrainedWeights
 
-JUDGE: dict[str, Any] = {"width": 48}
-STEPS = 8_000
+JUDGE: dict[str, Any] = {"width": 32}
+STEPS = 2_400
 SETTINGS = VideoGANSettings(steps=STEPS)
 
 
 def with_requirements(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
     """The parts it works with, by their hashes; and that it makes one number of frames."""
     frames = card.net["frames"]
-    requires = {role: requirement_of(f"{role}-emoji") for role in ("clip", "upscaler")}
+    roles = ("clip", "guess", "autoencoder", "upscaler")
+    requires = {role: requirement_of(f"{role}-emoji") for role in roles}
     facts = {
         "requires": requires,
         "defaults": card.defaults | {"frames": frames},
@@ -32,13 +34,15 @@ def with_requirements(card: Header, weights: dict[str, torch.Tensor], data: Data
 CARD = Header(
     family="video_gan",
     net={
-        "latent": 100,
-        "told": 256,
-        "asked": 128,
-        "width": 40,
+        "latent": 320,
+        "text_dim": 256,
+        "hidden": 128,
+        "width": 128,
         "frames": 16,
-        "channels": 3,
-        "size": 64,
+        "channels": 4,
+        "size": 16,
+        "blur": 0.5,
+        "style": STYLE,
     },
     title="Moving emoji (3D GAN)",
     description="The textbook's 3D GAN: clips of 16 frames of 64x64 pixels from words, in one "
@@ -55,11 +59,12 @@ CARD = Header(
 
 RECIPE = Recipe(
     id="video-emoji",
-    data=clips_with_texts,
+    data=latents_with_texts,
     learner=lambda card, device: VideoGANLearner(card, JUDGE, SETTINGS, device),
     card=CARD,
     settings={"judge": dict(JUDGE), **asdict(SETTINGS)},
     steps=STEPS,
-    batch=64,
+    batch=16,
+    picture=(64, 3),
     finish=with_requirements,
 )

@@ -11,7 +11,7 @@ from models.checkpoint.header import COMPONENTS, Header, read_header
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.params.video import VideoGANParams
-from tests.models.families import load_family, tiny_parts
+from tests.models.families import VIDEO_GAN, load_family, tiny_parts
 from tests.training import clips as made_up
 from tests.training.data.video.test_own_clips import animation
 from tests.training.learners.test_latent_diffusion import components, goes_on_exactly
@@ -23,30 +23,29 @@ from training.pipeline import run as carry_out
 __all__ = ["components"]  # a fixture
 
 CPU = torch.device("cpu")
-NET: dict[str, Any] = {"latent": 4, "width": 2, "frames": 8, "channels": 3, "size": 32}
+NET: dict[str, Any] = {**VIDEO_GAN, "blur": 0.5}
 SETTINGS = VideoGANSettings(steps=8, r1_every=3, cool=0.5)
 
 
-def learner(width: int) -> VideoGANLearner:
-    net = {**NET, "told": width, "asked": 6}
-    card = Header(family="video_gan", net=net)
+def learner() -> VideoGANLearner:
+    card = Header(family="video_gan", net=NET)
     return VideoGANLearner(card, {"width": 2}, SETTINGS, CPU)
 
 
-def vectors(count: int) -> torch.Tensor:
+def rows(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     texts = made_up.texts(count)
-    return texts.pooled[texts.clip_texts]
+    return made_up.latents(count), texts.pooled[texts.clip_texts]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [0, 16])
-def test_it_learns_and_goes_on_exactly(width: int) -> None:
-    rows = (made_up.clips(4), vectors(4))
-    goes_on_exactly(lambda: learner(width), rows)
-    one = learner(width)
+@pytest.mark.usefixtures("components")
+def test_it_learns_and_goes_on_exactly() -> None:
+    batch = rows(4)
+    goes_on_exactly(learner, batch)
+    one = learner()
     before = {name: weight.clone() for name, weight in one.weights().items()}
     for step in range(3):
-        losses = one.step(rows, torch.Generator().manual_seed(step))
+        losses = one.step(batch, torch.Generator().manual_seed(step))
     assert set(losses) == {"loss", "critic", "on_real", "on_fake"}
     assert any(not torch.equal(before[name], weight) for name, weight in one.weights().items())
     pictures = one.sample(20, torch.Generator().manual_seed(0))
@@ -55,9 +54,10 @@ def test_it_learns_and_goes_on_exactly(width: int) -> None:
     assert pictures.max() <= 1
 
 
+@pytest.mark.usefixtures("components")
 def test_it_begins_from_no_checkpoint() -> None:
     with pytest.raises(TrainingRefused, match="critics"):
-        learner(0).begin({})
+        learner().begin({})
 
 
 @pytest.mark.slow
@@ -76,12 +76,13 @@ def test_it_learns_from_a_folder_of_videos(
         steps = 2
         batch = 4
         [net]
-        told = 16
-        latent = 4
-        asked = 4
-        width = 2
+        text_dim = 16
+        latent = 20
+        hidden = 4
+        width = 34
         frames = 8
-        size = 32
+        size = 8
+        style = 1
         [judge]
         width = 2
     """
