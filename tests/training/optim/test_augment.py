@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -5,9 +6,9 @@ import torch
 from torch import Tensor
 
 from training.optim.augment import (
+    augment_latents,
     cutout,
     diff_augment,
-    diff_augment_clips,
     mirror,
     recolour,
     translate,
@@ -70,13 +71,36 @@ def test_cutout_greys_one_square() -> None:
 
 def test_frames_of_a_clip_are_changed_alike_and_begin_anywhere() -> None:
     still = torch.rand(5, 1, 3, 16, 16).expand(-1, 4, -1, -1, -1) * 2 - 1
-    changed = diff_augment_clips(still, rng())
+    changed = augment_latents(still, rng())
     assert changed.shape == still.shape
     assert torch.equal(changed, changed[:, :1].expand_as(changed))
     assert not torch.equal(changed, still)
-    counted = torch.zeros(20, 4, 3, 16, 16) + torch.arange(4).view(4, 1, 1, 1) / 4
+    counted = torch.ones(20, 4, 3, 16, 16) + torch.arange(4).view(4, 1, 1, 1) / 4
     firsts = set()
-    for row in diff_augment_clips(counted, rng())[:, :, 0].flatten(2).median(2).values:
+    for row in augment_latents(counted, rng())[:, :, 0].flatten(2).median(2).values:
         firsts.add(int(row.argmin()))
         assert torch.equal(row.roll(-int(row.argmin())), row.sort().values)
     assert firsts == {0, 1, 2, 3}
+
+
+def test_latents_move_by_an_eighth_and_repeat_their_border() -> None:
+    """Each row is scaled and moved as a padded copy of it would be, but for the square cut out."""
+    x = torch.rand(30, 1, 4, 16, 16, requires_grad=True)
+    moved = augment_latents(x, rng())
+    padded = torch.nn.functional.pad(x[:, 0].detach(), (2, 2, 2, 2), mode="replicate")
+    seen = set()
+    for row in range(30):
+        kept = moved[row, 0] != 0
+        fits = []
+        for dy, dx in itertools.product(range(5), range(5)):
+            there = padded[row, :, dy : dy + 16, dx : dx + 16]
+            scales = (moved[row, 0].detach() / there)[kept]
+            if scales.max() - scales.min() < 1e-4:
+                fits.append((dy, dx))
+                assert 0.8 <= float(scales.mean()) <= 1.2
+        assert len(fits) == 1
+        seen.update(fits)
+    assert len(seen) > 10
+    moved.sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0

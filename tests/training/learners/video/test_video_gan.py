@@ -24,7 +24,8 @@ __all__ = ["components"]  # a fixture
 
 CPU = torch.device("cpu")
 NET: dict[str, Any] = {**VIDEO_GAN, "blur": 0.5}
-SETTINGS = VideoGANSettings(steps=8, r1_every=3, cool=0.5)
+SETTINGS = VideoGANSettings(steps=8, alone=0.5, r1_every=3, cool=0.5)
+JUDGED = {"loss", "distance", "critic", "on_real", "on_fake"}
 
 
 def learner() -> VideoGANLearner:
@@ -44,9 +45,12 @@ def test_it_learns_and_goes_on_exactly() -> None:
     goes_on_exactly(learner, batch)
     one = learner()
     before = {name: weight.clone() for name, weight in one.weights().items()}
-    for step in range(3):
+    distances = []
+    for step in range(8):
         losses = one.step(batch, torch.Generator().manual_seed(step))
-    assert set(losses) == {"loss", "critic", "on_real", "on_fake"}
+        distances.append(losses["loss" if step < 4 else "distance"])
+        assert set(losses) == ({"loss"} if step < 4 else JUDGED)
+    assert distances[-1] < distances[0]
     assert any(not torch.equal(before[name], weight) for name, weight in one.weights().items())
     pictures = one.sample(20, torch.Generator().manual_seed(0))
     assert pictures.shape == (20, 3, 32, 32)
