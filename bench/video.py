@@ -1,12 +1,12 @@
 """What a clip costs: the GAN's generator against the textbook's, its fast form, and the encoding.
 
-1. `video-emoji`'s generator makes one clip and eight. The textbook's has a linear layer to 8x8
-   positions of 512 channels, three transposed 3D convolutions, and one 3D convolution.
+1. `video-emoji` makes one clip and eight from a text's vector: its guess, its generator, and the
+   decoder of its latents. The textbook's generator has a linear layer to 8x8 positions of 512
+   channels, three transposed 3D convolutions, and one 3D convolution.
 2. Its fast form is bfloat16, where the processor has it.
 3. What encoding (MP4, poster and sheet) adds to a request of each model.
 """
 
-import copy
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from bench.harness import (
     CHECKPOINTS,
@@ -24,21 +25,22 @@ from bench.harness import (
     time_in_turn,
 )
 from models.artifacts import Video
-from models.checkpoint.weights import load
+from models.checkpoint.weights import Checkpoint, load
 from models.engine.batching import Placement
 from models.engine.flow import run_alone
 from models.engine.noise import seeded
 from models.families import FAMILIES
-from models.nets.video_gan import VideoGenerator
+from models.video.video_gan import VideoGAN
 from training.optim.amp import has_bfloat16
 from workers.encoders.encode import encode
 from workers.encoders.types import Facts
 
 GAN, DIFFUSION = "video-emoji", "video-diffusion-emoji"
+LATENT = 100  # of the textbook's
 FACTS = Facts("model", "", {}, 0)
 
 
-def build_textbook(latent: int = 100, frames: int = 16, size: int = 64) -> nn.Module:
+def build_textbook(latent: int = LATENT, frames: int = 16, size: int = 64) -> nn.Module:
     """512 channels at an eighth of the size, then 256, 128, 64 and the clip."""
     side = size // 8
     layers: list[nn.Module] = [
@@ -52,22 +54,25 @@ def build_textbook(latent: int = 100, frames: int = 16, size: int = 64) -> nn.Mo
 
 
 @torch.inference_mode()
-def compare_generators(net: VideoGenerator, rows: int, rounds: int) -> None:
-    peer = build_textbook()
-    z, cond = torch.randn(rows, net.latent), torch.randn(rows, net.cond_dim)
-    ours = partial(net, z, cond)
+def compare_generators(checkpoint: Checkpoint, rows: int, rounds: int) -> None:
+    peer, model = build_textbook(), VideoGAN(checkpoint, Placement(CPU))
+    z = torch.randn(rows, model.net.latent)
+    text = F.normalize(torch.randn(rows, model.net.text_dim), dim=1)
+    ours = partial(model.make_clips, z, text)
+    nets: tuple[nn.Module, ...] = (model.net, model.guess, model.autoencoder.decoder)
     report_ratio(
         f"a batch of {rows} clips by the 3D GAN, the textbook's generator",
-        time_in_turn(rounds, ours_s=ours, peer_s=partial(peer, z)),
+        time_in_turn(rounds, ours_s=ours, peer_s=partial(peer, z[:, :LATENT])),
         "peer_s",
         "ours_s",
-        ours_millions=sum(p.numel() for p in net.parameters()) / 1e6,
+        ours_millions=sum(p.numel() for net in nets for p in net.parameters()) / 1e6,
         peer_millions=sum(p.numel() for p in peer.parameters()) / 1e6,
     )
     if not has_bfloat16(CPU):
         skip("video", "this processor has no bfloat16: single precision is its fast form")
         return
-    half = partial(copy.deepcopy(net).bfloat16(), z.bfloat16(), cond.bfloat16())
+    fast = VideoGAN(checkpoint, Placement(CPU, torch.bfloat16))
+    half = partial(fast.make_clips, z.bfloat16(), text.bfloat16())
     measured = time_in_turn(rounds, bfloat16_s=half, float32_s=ours)
     claim = f"a batch of {rows} clips in bfloat16, in single precision"
     report_ratio(claim, measured, "float32_s", "bfloat16_s", "2 or more")
@@ -101,13 +106,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             skip("video", f"{name} is not there")
             return
     checkpoint = load(CHECKPOINTS / f"{GAN}.safetensors")
-    config: dict[str, Any] = dict(checkpoint.header.net)
-    net = VideoGenerator(**config).eval()
-    net.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in checkpoint.tensors.items()}
-    )
     for rows in (1,) if options.smoke else (1, 8):
-        compare_generators(net, rows, options.rounds)
+        compare_generators(checkpoint, rows, options.rounds)
     measure_encoding(GAN, options.rounds)
     small = {"steps": 1, "frames": 2} if options.smoke else {"steps": 12}
     measure_encoding(DIFFUSION, min(1, options.rounds), **small)

@@ -38,7 +38,6 @@ ON_DISK = {  # names of settings and tensors in checkpoints, by file
     "models/checkpoint/configs.py": {"words"},
     "models/nets/composer.py": {"told"},
     "models/nets/unet.py": {"told", "words"},
-    "models/nets/video_gan.py": {"told"},
     "tests/models/tiny_language.py": {"words"},
 }
 FIELDS = ("read_tokens", "written_tokens", "caption right", "among five", "atelier lead")

@@ -47,7 +47,7 @@ class VideoGAN:
         self._check_shapes()
         goal = F.normalize(torch.ones(self.net.text_dim), dim=0)
         self.film: BatchedFn[Tensor] = BatchedFn(
-            self._film,
+            self.make_clips,
             (torch.zeros(self.net.latent), goal),
             pad_to=1,
             max_batch=MOST,
@@ -68,7 +68,7 @@ class VideoGAN:
         if shape != (coder.latent, coder.side, coder.side) or shape != self.guess.shape:
             raise CheckpointError("its net, its guess and its autoencoder have other latents")
 
-    def _film(self, z: Tensor, text: Tensor) -> Tensor:
+    def make_clips(self, z: Tensor, text: Tensor) -> Tensor:
         """z (B, latent) and texts (B, text_dim) -> clips (B, F, C, H, W) in about [0, 1]."""
         cond = self.net.blur_text(z, text)
         expected = self.guess(cond, torch.full((len(z),), self.net.style, device=z.device))

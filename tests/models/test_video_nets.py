@@ -102,7 +102,11 @@ def test_a_convolution_over_a_loop_equals_one_over_the_loop_repeated() -> None:
 def test_frames_are_a_picture_and_what_moves_by_a_mask() -> None:
     """Equation 2 of Vondrick et al. 2016, for masks of nothing and of all."""
     net = generator(frames=8, size=8)
-    z, text, seen = torch.randn(2, 9), F.normalize(torch.randn(2, 7), dim=1), torch.randn(2, 4, 8, 8)
+    z, text, seen = (
+        torch.randn(2, 9),
+        F.normalize(torch.randn(2, 7), dim=1),
+        torch.randn(2, 4, 8, 8),
+    )
     assert net.film.bias is not None
     with torch.no_grad():
         net.film.weight[-1] = 0

@@ -194,8 +194,7 @@ def test_a_step_of_the_video_gan_equals_the_one_by_hand(monkeypatch: pytest.Monk
     settings = VideoGANSettings(steps=100, alone=0.01, r1_every=2, cool=0.0)
     card = Header(family="video_gan", net=VIDEO_GAN)
     learner = VideoGANLearner(card, {"width": 2}, settings, CPU)
-    texts = made_up.texts(4)
-    clips, vectors = made_up.latents(4), texts.pooled[texts.clip_texts]
+    clips, vectors = made_up.latents(4), made_up.texts(4).pooled[made_up.texts(4).clip_texts]
     generator = copy.deepcopy(learner.generator)
     critics = [copy.deepcopy(learner.critic), copy.deepcopy(learner.frame_critic)]
     for_generator = Adam(settings.generator_rate, settings.beta1, settings.beta2)
@@ -214,8 +213,7 @@ def test_a_step_of_the_video_gan_equals_the_one_by_hand(monkeypatch: pytest.Monk
         rng = torch.Generator().manual_seed(step)
         pick = torch.randint(vectors.shape[1], (4,), generator=rng)
         text = torch.stack([vectors[i, pick[i]] for i in range(4)]).float()
-        z = torch.randn(4, 20, generator=rng)
-        ones = torch.ones(4, dtype=torch.int64)
+        z, ones = torch.randn(4, 20, generator=rng), torch.ones(4, dtype=torch.int64)
         made = generator(z, text, learner.guess(text, ones))
         distance = (made - clips[:, 0].float()).abs().mean()
         weights = weights_of(generator)
@@ -244,10 +242,7 @@ def test_a_step_of_the_video_gan_equals_the_one_by_hand(monkeypatch: pytest.Monk
         loss = torch.stack([-F.logsigmoid(v).mean() for v in judged(fake, text, rng)]).sum()
         loss = loss + settings.reconstruction * distance
         for_generator.move(weights, list(torch.autograd.grad(loss, weights)))
-    pairs = [(learner.generator, generator), (learner.critic, critics[0])]
-    pairs.append((learner.frame_critic, critics[1]))
-    for one, other in pairs:
-        for (name, weight), expected in zip(
-            one.named_parameters(), other.parameters(), strict=True
-        ):
-            torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4, msg=name)
+    nets = (learner.generator, learner.critic, learner.frame_critic)
+    for one, other in zip(nets, (generator, *critics), strict=True):
+        expected = dict(other.named_parameters())
+        torch.testing.assert_close(dict(one.named_parameters()), expected, rtol=1e-3, atol=1e-4)

@@ -220,12 +220,12 @@ class VideoGANLearner(Resumable):
 
     def state(self) -> dict[str, Any]:
         self._settle()
-        return super().state() | {"told": self.last_texts}
+        return super().state() | {"texts": self.last_texts}
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         self.average.measured_at = self.steps
-        self.last_texts = state["told"].cpu()
+        self.last_texts = state["texts"].cpu()
 
     def components(self) -> dict[str, Stateful]:
         return {
