@@ -13,6 +13,7 @@ START = 4  # the side at which a clip begins, and at which it is judged
 TIMES = 8  # frames begin as an eighth, doubled three times
 SEEN = 32  # maps of the expected picture
 MOVING = 24  # maps of each stream where they meet
+MOTION = 4.0
 HIDDEN = 256  # units of a critic's last layer but one
 
 
@@ -157,10 +158,11 @@ class NormedResidual(nn.Module):
 class VideoCritic(nn.Module):
     """Clips (B, F, C, S, S) and text (B, text_dim) -> one logit each; positive is real.
 
-    The first convolution halves the side, the second side and time, the third time alone. No batch
-    norm, as a gradient penalty wants rows that are independent; in its place the deviation over the
-    batch is a feature (Karras et al. 2018, section 3). The text is judged by a product (Miyato and
-    Koyama 2018, equation 3).
+    Beside each frame it sees how the next differs, `MOTION` times as large, since what moves
+    changes little. The first convolution halves the side, the second side and time, the third time
+    alone. No batch norm, as a gradient penalty wants rows that are independent; in its place the
+    deviation over the batch is a feature (Karras et al. 2018, section 3). The text is judged by a
+    product (Miyato and Koyama 2018, equation 3).
     """
 
     def __init__(
@@ -174,7 +176,7 @@ class VideoCritic(nn.Module):
         super().__init__()
         check_measures(frames, size)
         self.features = nn.Sequential(
-            nn.Conv3d(channels, width, (3, 4, 4), (1, 2, 2), 1),
+            nn.Conv3d(2 * channels, width, (3, 4, 4), (1, 2, 2), 1),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv3d(width, 2 * width, 4, 2, 1),
             nn.LeakyReLU(0.2, inplace=True),
@@ -184,7 +186,8 @@ class VideoCritic(nn.Module):
         self.judge = DiscriminatorHead(4 * width, frames // 4 * (size // 4) ** 2, text_dim)
 
     def forward(self, clips: Tensor, text: Tensor) -> Tensor:
-        h: Tensor = self.features(clips.transpose(1, 2))
+        changes = MOTION * (clips.roll(-1, 1) - clips)
+        h: Tensor = self.features(torch.cat([clips, changes], 2).transpose(1, 2))
         return self.judge(h.flatten(2), text)  # type: ignore[no-any-return]
 
 

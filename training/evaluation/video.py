@@ -24,11 +24,18 @@ from training.evaluation.evaluator import (
 from training.evaluation.feature_lens import Lens, lens_over
 from training.evaluation.judges import CaptionJudge, judge_of_captions
 from training.generate import generate_pixels
-from training.metrics.video.motion import jerkiness, loop_seam, motion_energy, nearest_clips
+from training.metrics.video.motion import (
+    jerkiness,
+    loop_seam,
+    motion_energy,
+    nearest_clips,
+    seed_variety,
+)
 
 REFERENCE = "moving emoji"
 CLIPS = 48  # a seed: half of them known by name
 AT_ONCE = 4  # clips that are generated together
+VARIED, SEEDS = 8, 4  # names that are asked for again, and how often
 JUDGED = 4  # frames of each clip that the judge sees
 KNOWN, UNSEEN = "", "unseen_"  # prefixes of figures, by what was asked for
 
@@ -109,7 +116,10 @@ def evaluate_videos(task: Task) -> Evaluation:
         for half, names in halves.items():
             clips = generate_pixels(task.model, requests[half], seed, task.device, AT_ONCE)
             figures |= {half + k: v for k, v in comparison.figures(clips, names, seed).items()}
-        return figures
+        again = [one for one in requests[KNOWN][:VARIED] for _ in range(SEEDS)]
+        clips = generate_pixels(task.model, again, seed, task.device, AT_ONCE)
+        variety = seed_variety(clips.view(-1, SEEDS, *clips.shape[1:]))
+        return figures | {"variety": float(variety.median())}
 
     about: Record = {
         "n": n // 2,

@@ -54,6 +54,10 @@ def eval_(
 
 
 def quality(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids of checkpoints whose sheets to draw; all if none is named."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for quality.md and its sheets.")] = Path("docs"),
     checkpoints: Checkpoints = None,
 ) -> None:
@@ -61,7 +65,7 @@ def quality(
     with failing_in_one_line("train"):
         from training.evaluation.report.report import write_report
 
-        print(write_report(settings_with(checkpoints=checkpoints).checkpoints, out))
+        print(write_report(settings_with(checkpoints=checkpoints).checkpoints, out, models or ()))
 
 
 def samples(

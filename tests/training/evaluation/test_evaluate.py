@@ -270,6 +270,17 @@ def test_the_page_tells_what_the_cards_know_and_is_the_same_again(tmp_path: Path
     assert write_report(folder, out).read_text().count("-before.png") == 1
 
 
+def test_sheets_of_some_are_drawn_and_the_page_has_all(tmp_path: Path) -> None:
+    folder, out = tmp_path / "checkpoints", tmp_path / "docs"
+    for family in ("vae", "mixture"):
+        tiny_checkpoint(folder, family)
+    text = write_report(folder, out, ["tiny-vae"]).read_text()
+    assert "## tiny-mixture\n" in text
+    assert [file.name for file in (out / "quality").iterdir()] == ["tiny-vae.png"]
+    with pytest.raises(EvaluationRefused, match="no checkpoint nothing; known: tiny-mixture"):
+        write_report(folder, out, ["nothing"])
+
+
 def record_of(seeds: int, noise: float) -> Record:
     figure: JsonValue = {"mean": 0.5, "ci95": 0.1}
     floor: JsonValue = {"fed": {"mean": 9.0, "ci95": 0.2}, "precision": {"mean": noise, "ci95": 0}}

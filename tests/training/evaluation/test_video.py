@@ -51,6 +51,7 @@ def test_a_checkpoint_is_measured_beside_its_floors(tmp_path: Path, family: str)
         assert isinstance(side, dict)
         assert {"fed", "motion", "motion_spread", "jerkiness", "seam", "nearest"} <= side.keys()
     assert {"unseen_fed", "unseen_motion", "unseen_seam", "unseen_nearest"} <= record.keys()
+    assert record["variety"]["mean"] > 0  # type: ignore[index, call-overload, operator]
     noise, known = (record[side]["motion"]["mean"] for side in ("noise", "real"))  # type: ignore[index, call-overload]
     assert noise > known > 0  # type: ignore[operator]
 

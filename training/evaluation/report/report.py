@@ -5,7 +5,7 @@ have a fixed seed.
 The same checkpoints give the same page.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from models.checkpoint.header import SUFFIX, Header, read_header
 from models.checkpoint.weights import Checkpoint, load, weights_sha256
 from models.families import FAMILIES
 from training.evaluation.emoji_prompts import emoji_of
-from training.evaluation.evaluator import requests_of
+from training.evaluation.evaluator import EvaluationRefused, requests_of
 from training.evaluation.figure_file import FigureFile, figure_files
 from training.evaluation.image import image_requests, takes_prompt
 from training.evaluation.report.music_sheet import music_sheet
@@ -57,25 +57,18 @@ Poems in a form stand in [performance.md](performance.md#poems-in-a-form) too, w
 """
 
 
-def write_report(checkpoints: Path, out: Path) -> Path:
-    """Write `out/quality.md` and the pictures in `out/quality`; the path of the page."""
+def write_report(checkpoints: Path, out: Path, ids: Sequence[str] = ()) -> Path:
+    """Writes `out/quality.md`, and the pictures of these checkpoints, or of all, in `out/quality`.
+
+    Returns the path of the page. Raises EvaluationRefused for an id of no checkpoint.
+    """
     cards, judges = _cards(checkpoints), _cards(checkpoints / JUDGES)
+    if unknown := [id_ for id_ in ids if id_ not in cards]:
+        raise EvaluationRefused(f"there is no checkpoint {unknown[0]}; known: {', '.join(cards)}")
     shown = {name for name, card in cards.items() if FAMILIES[card.family].modality != "story"}
-    for name in shown:
-        card = cards[name]
-        picture = out / "quality" / f"{name}.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        if FAMILIES[card.family].modality == "video":
-            clips = VideoSheet.of(load(checkpoints / f"{name}{SUFFIX}"))
-            clips.sheet().save(picture, optimize=True)
-            clips.beside_nearest().save(_beside(picture), optimize=True)
-            continue
-        checkpoint = load(checkpoints / f"{name}{SUFFIX}")
-        contact_sheet(checkpoint).save(picture, optimize=True)
-        if (emoji := emoji_of(card)) is not None:
-            painted_beside_nearest(checkpoint, emoji).save(_beside(picture), optimize=True)
-        if sweep := sweep_of(card):
-            draw(sweep, picture.with_name(f"{name}-guidance.png"))
+    (out / "quality").mkdir(parents=True, exist_ok=True)
+    for name in shown.intersection(ids or shown):
+        _draw_sheets(load(checkpoints / f"{name}{SUFFIX}"), out / "quality" / f"{name}.png")
     page = out / "quality.md"
     cards = with_files(cards, figure_files(out / "quality"), checkpoints)
     tables = [
@@ -89,6 +82,21 @@ def write_report(checkpoints: Path, out: Path) -> Path:
     texts = [INTRODUCTION, *tables, *sections]
     page.write_text("\n".join(text for text in texts if text), encoding="utf-8")
     return page
+
+
+def _draw_sheets(checkpoint: Checkpoint, picture: Path) -> None:
+    """Draws what a checkpoint makes into `picture`, and what its kind has into files beside it."""
+    card = checkpoint.header
+    if FAMILIES[card.family].modality == "video":
+        clips = VideoSheet.of(checkpoint)
+        clips.sheet().save(picture, optimize=True)
+        clips.beside_nearest().save(_beside(picture), optimize=True)
+        return
+    contact_sheet(checkpoint).save(picture, optimize=True)
+    if (emoji := emoji_of(card)) is not None:
+        painted_beside_nearest(checkpoint, emoji).save(_beside(picture), optimize=True)
+    if sweep := sweep_of(card):
+        draw(sweep, picture.with_name(f"{picture.stem}-guidance.png"))
 
 
 def with_files(

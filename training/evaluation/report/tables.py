@@ -36,6 +36,7 @@ FIGURES = {
     "motion_spread": "motion, deviation",
     "jerkiness": "jerkiness",
     "seam": "seam",
+    "variety": "seeds against frames",
     "nearest": "RMS to nearest",
     "unseen_fed": "FED, unseen",
     "unseen_caption_at_5": "caption top-5, unseen",

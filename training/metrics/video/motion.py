@@ -36,6 +36,19 @@ def loop_seam(clips: Tensor) -> Tensor:
     return ratio
 
 
+def seed_variety(clips: Tensor) -> Tensor:
+    """How clips (N, K, F, C, H, W) of K seeds differ, over how the frames of one do, (N,).
+
+    Both are mean root mean square differences over all pairs. Above 1, another seed is more of a
+    change than another moment.
+    """
+    x = clips.float()
+    seeds = _mean_distance(x.flatten(2))
+    frames = _mean_distance(x[:, 0].flatten(2)).clamp(min=1e-3)
+    ratio: Tensor = seeds / frames * (x[:, 0, 0].numel() / x[:, 0].numel()) ** 0.5
+    return ratio
+
+
 def nearest_clips(clips: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """For each clip the root mean square difference, of 255, to the most similar known one, which
     may be mirrored and begin anywhere in its loop; and which that is, (N,) each."""
@@ -56,6 +69,13 @@ def nearest_clips(clips: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
 def _changes(clips: Tensor) -> Tensor:
     x = clips.float()
     return x.roll(-1, 1) - x
+
+
+def _mean_distance(x: Tensor) -> Tensor:
+    """Mean distance over all pairs of the K vectors of each row, (N, K, D) -> (N,)."""
+    count = x.shape[1]
+    apart: Tensor = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").sum((1, 2))
+    return apart / (count * (count - 1))
 
 
 def _small(clips: Tensor) -> Tensor:

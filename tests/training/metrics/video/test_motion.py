@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from training.metrics.video.motion import jerkiness, loop_seam, motion_energy, nearest_clips
+from models.engine.noise import seeded
+from training.metrics.video.motion import (
+    jerkiness,
+    loop_seam,
+    motion_energy,
+    nearest_clips,
+    seed_variety,
+)
 
 
 def turning(frames: int = 8, side: int = 16) -> torch.Tensor:
@@ -47,3 +54,16 @@ def test_the_nearest_is_found_however_it_begins_and_mirrored() -> None:
     assert apart.max() < 1
     other = nearest_clips(turning(4, 16).expand(-1, -1, 3, -1, -1), known)[0]
     assert other.item() > 30
+
+
+def test_variety_is_the_distance_of_seeds_over_that_of_frames() -> None:
+    """Beside a loop over all pairs."""
+    clips = torch.randint(0, 256, (2, 3, 4, 3, 8, 8), generator=seeded(5), dtype=torch.uint8)
+    clips[:, 1] = clips[:, 0]
+    for row, value in zip(clips.float(), seed_variety(clips).tolist(), strict=True):
+        seeds = [(row[i] - row[j]).square().mean().sqrt() for i in range(3) for j in range(i)]
+        frames = [
+            (row[0, i] - row[0, j]).square().mean().sqrt() for i in range(4) for j in range(i)
+        ]
+        expected = torch.stack(seeds).mean() / torch.stack(frames).mean()
+        assert value == pytest.approx(float(expected), rel=1e-4)
