@@ -1,7 +1,8 @@
 """A GAN of 3D convolutions for short clips that loop, in the latents of an autoencoder.
 
 Two streams make a clip (Vondrick et al. 2016, 1609.02612, section 3.2): 2D convolutions a picture,
-3D convolutions what moves in it. A clip lies in memory as (B, channels, frames, size, size) here:
+3D convolutions what moves in it. There is no mask between them: it soon shut the second one out.
+A clip lies in memory as (B, channels, frames, size, size) here:
 what 3D convolutions take.
 """
 
@@ -29,10 +30,9 @@ class VideoGenerator(nn.Module):
     """z (B, latent), text (B, text_dim) of length 1, expected (B, C, S, S) -> (B, F, C, S, S).
 
     `expected` is the picture that the text leads one to expect, as a net `Guess` has it for the
-    label `style`. 2D convolutions improve it, 3D convolutions make a moving picture f and a mask m,
-    and a frame is (1 - m) picture + m f (Vondrick et al. 2016, equation 2). Time is a circle in
-    every convolution, so that the last frame leads to the first. The first `text_dim` numbers of z
-    blur the text (see `blur_text`).
+    label `style`. 2D convolutions improve it, and 3D convolutions add what differs from it in each
+    frame. Time is a circle in every convolution, so that the last frame leads to the first. The
+    first `text_dim` numbers of z blur the text (see `blur_text`).
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - as many measures as a net has
@@ -84,7 +84,7 @@ class VideoGenerator(nn.Module):
             maps = narrow
         self.moving = nn.Sequential(*layers)
         self.meet = LoopConvolution(2 * MOVING, MOVING, time=True, side=False)
-        self.film = nn.Conv3d(MOVING, channels + 1, 3, padding=(0, 1, 1))
+        self.film = nn.Conv3d(MOVING, channels, 3, padding=(0, 1, 1))
 
     def blur_text(self, z: Tensor, text: Tensor) -> Tensor:
         """Moves a text (B, text_dim) of length 1 by `blur` on average, as z says.
@@ -104,9 +104,7 @@ class VideoGenerator(nn.Module):
         picture = (expected + self.picture(h))[:, :, None]
         m = self.moving(self.enter_moving(inputs))
         shared = F.relu(self.give(h))[:, :, None].expand_as(m)
-        output = self.film(wrap_time(self.meet(torch.cat([m, shared], 1))))
-        mask, moved = torch.sigmoid(output[:, -1:]), picture + 2 * output[:, :-1]
-        x: Tensor = (1 - mask) * picture + mask * moved
+        x: Tensor = picture + self.film(wrap_time(self.meet(torch.cat([m, shared], 1))))
         return x.transpose(1, 2)
 
 

@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
         ("dcgan-emoji", 6_000, 10_500),
         ("cgan-fashion", 14_000, 18_000),
         ("gan-fashion", 15_000, 24_000),
-        ("wgan-fashion", 3_000, 4_000),
+        ("wgan-fashion", 18_000, 24_000),
         ("wgan-gp-fashion", 26_000, 30_000),
     ],
 )

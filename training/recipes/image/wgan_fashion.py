@@ -28,9 +28,9 @@ CARD = Header(
     title="Fashion (WGAN)",
     description="Garments, shoes and bags in grey on black, 28x28,"
     " by the Wasserstein distance with clipped weights.",
-    limitations="Coats, trousers and boots are plain; sandals and bags are often torn, about "
-    "one picture in four is a shred, and cloth has a weave that no garment has. "
-    "The kind can't be chosen. Grey, 28x28 only.",
+    limitations="Coats, trousers and shoes come out best. About one picture in seven is torn or "
+    "a shred, sandals and bags most of all, and cloth has a weave that no garment has. The kind "
+    "can't be chosen. Grey, 28x28 only.",
     data=ABOUT,
     data_licence=LICENCE,
     licence="MIT",

@@ -14,8 +14,8 @@ from training.learners.video.video_texts import STYLE
 from training.recipe import Data, Recipe, TrainedWeights
 
 JUDGE: dict[str, Any] = {"width": 32}
-STEPS = 2_560
-SETTINGS = VideoGANSettings(steps=STEPS, alone=1_500 / STEPS, cool=640 / STEPS)
+STEPS = 2_400
+SETTINGS = VideoGANSettings(steps=STEPS, alone=1_500 / STEPS, cool=250 / STEPS)
 
 
 def with_requirements(card: Header, weights: dict[str, torch.Tensor], data: Data) -> TrainedWeights:
