@@ -45,16 +45,19 @@ CARD = Header(
         "style": STYLE,
     },
     title="Moving emoji (3D GAN)",
-    description="The textbook's 3D GAN: clips of 16 frames of 64x64 pixels from words, in one "
-    "step.",
-    limitations="It is a textbook example, and no product. It was trained for a fraction of the "
-    "steps that a GAN needs: colours, outlines and a sway come out, under a pattern of dots; a "
-    "face or a thing can seldom be recognised. Clips of one prompt are nearly alike whatever the "
-    "seed, and the step from the last frame to the first is seen as a jump. "
-    "video-diffusion-emoji does far better, tens of times slower.",
-    data=f"{ABOUT}, with names from emojibase. One moving emoji in ten was held out.",
-    data_licence=LICENCE,
-    licence="MIT",
+    description="The textbook's 3D GAN: clips of 16 frames of 64x64 pixels that loop, from words, "
+    "in one step.",
+    limitations="It is a textbook example, and no product. Most things and faces are recognized, "
+    "but soft and blotched; fingers, mouths and small features are smeared. They sway or shimmer a "
+    "little, and seldom move as the emoji does. Another seed changes shapes and colours, now and "
+    "then into a similar thing. Of what no emoji shows the colour comes out, seldom the thing. "
+    "video-diffusion-emoji moves far better, tens of times slower.",
+    data=f"{ABOUT}, with names from emojibase; and by way of its parts stills of seven emoji sets "
+    "(Noto, Noto v1 and FxEmojis; Fluent flat, in colour and 3D; Twemoji, copyright Twitter, Inc "
+    "and other contributors). One moving emoji in ten was never seen to move.",
+    data_licence=f"{LICENCE} (Fluent, emojibase), Apache-2.0 (Noto, Noto v1, FxEmojis), CC-BY-4.0 "
+    "(Twemoji)",
+    licence="CC-BY-4.0",
 )
 
 RECIPE = Recipe(
