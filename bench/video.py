@@ -53,16 +53,17 @@ def build_textbook(latent: int = LATENT, frames: int = 16, size: int = 64) -> nn
     return nn.Sequential(*layers, nn.ConvTranspose3d(64, 3, 3, 1, 1), nn.Tanh()).eval()
 
 
-@torch.inference_mode()
 def compare_generators(checkpoint: Checkpoint, rows: int, rounds: int) -> None:
     peer, model = build_textbook(), VideoGAN(checkpoint, Placement(CPU))
     z = torch.randn(rows, model.net.latent)
     text = F.normalize(torch.randn(rows, model.net.text_dim), dim=1)
-    ours = partial(model.make_clips, z, text)
+    ours = torch.inference_mode()(partial(model.make_clips, z, text))
     nets: tuple[nn.Module, ...] = (model.net, model.guess, model.autoencoder.decoder)
     report_ratio(
         f"a batch of {rows} clips by the 3D GAN, the textbook's generator",
-        time_in_turn(rounds, ours_s=ours, peer_s=partial(peer, z[:, :LATENT])),
+        time_in_turn(
+            rounds, ours_s=ours, peer_s=torch.inference_mode()(partial(peer, z[:, :LATENT]))
+        ),
         "peer_s",
         "ours_s",
         ours_millions=sum(p.numel() for net in nets for p in net.parameters()) / 1e6,
@@ -72,7 +73,7 @@ def compare_generators(checkpoint: Checkpoint, rows: int, rounds: int) -> None:
         skip("video", "this processor has no bfloat16: single precision is its fast form")
         return
     fast = VideoGAN(checkpoint, Placement(CPU, torch.bfloat16))
-    half = partial(fast.make_clips, z.bfloat16(), text.bfloat16())
+    half = torch.inference_mode()(partial(fast.make_clips, z.bfloat16(), text.bfloat16()))
     measured = time_in_turn(rounds, bfloat16_s=half, float32_s=ours)
     claim = f"a batch of {rows} clips in bfloat16, in single precision"
     report_ratio(claim, measured, "float32_s", "bfloat16_s", "2 or more")

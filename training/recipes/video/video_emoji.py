@@ -48,10 +48,10 @@ CARD = Header(
     description="The textbook's 3D GAN: clips of 16 frames of 64x64 pixels that loop, from words, "
     "in one step.",
     limitations="It is a textbook example, and no product. Most things and faces are recognized, "
-    "but soft and blotched; fingers, mouths and small features are smeared. They sway or shimmer a "
-    "little, and seldom move as the emoji does. Another seed changes shapes and colours, now and "
-    "then into a similar thing. Of what no emoji shows the colour comes out, seldom the thing. "
-    "video-diffusion-emoji moves far better, tens of times slower.",
+    "but soft and blotched; fingers, mouths and small features are smeared. They sway a little, "
+    "flicker near the middle of the loop, and seldom move as the emoji does. Another seed changes "
+    "shapes and colours, now and then into a similar thing. Of what no emoji shows the colour "
+    "comes out, seldom the thing. video-diffusion-emoji moves far better, tens of times slower.",
     data=f"{ABOUT}, with names from emojibase; and by way of its parts stills of seven emoji sets "
     "(Noto, Noto v1 and FxEmojis; Fluent flat, in colour and 3D; Twemoji, copyright Twitter, Inc "
     "and other contributors). One moving emoji in ten was never seen to move.",
