@@ -214,8 +214,8 @@ def test_a_step_of_the_video_gan_equals_the_one_by_hand(monkeypatch: pytest.Monk
         pick = torch.randint(vectors.shape[1], (4,), generator=rng)
         text = torch.stack([vectors[i, pick[i]] for i in range(4)]).float()
         z, ones = torch.randn(4, 20, generator=rng), torch.ones(4, dtype=torch.int64)
-        made = generator(z, text, learner.guess(text, ones))
-        distance = (made - clips[:, 0].float()).abs().mean()
+        sharp = generator(z, text, learner.guess(text, ones))
+        distance = (sharp - clips[:, 0].float()).abs().mean()
         weights = weights_of(generator)
         if step == 0:  # the generator is alone
             for_generator.rate = settings.first_rate

@@ -106,10 +106,10 @@ class VideoGANLearner(Resumable):
 
         Beside critics it is that of the mean frames, since wrong motion is farther than none.
         """
-        made, real = self._draw(self.generator, z, texts), clips[:, 0].to(self.device).float()
+        fake, real = self._draw(self.generator, z, texts), clips[:, 0].to(self.device).float()
         if not self.alone:
-            made, real = made.mean(1), real.mean(1)
-        return F.l1_loss(made, real)
+            fake, real = fake.mean(1), real.mean(1)
+        return F.l1_loss(fake, real)
 
     def _compete(
         self, clips: Tensor, distance: Tensor, z: Tensor, texts: Tensor, rng: torch.Generator
@@ -209,11 +209,11 @@ class VideoGANLearner(Resumable):
         """Frames of clips one after another, of the texts that were learnt from last."""
         self._settle()
         count = -(-rows // self.average.net.frames)
-        z = self._made(count, rng).flatten(0, 1)[:rows]
+        z = self._clips_of_last_texts(count, rng).flatten(0, 1)[:rows]
         pictures: Tensor = self.autoencoder.decode(z).add(1).div(2).clamp(0, 1).float().cpu()
         return pictures
 
-    def _made(self, count: int, rng: torch.Generator) -> Tensor:
+    def _clips_of_last_texts(self, count: int, rng: torch.Generator) -> Tensor:
         """Clips by the average, of the texts that were learnt from last, in turn."""
         z, net = self._latents(count, rng), self.average.net
         texts = self.last_texts[torch.arange(count) % len(self.last_texts)].to(self.device)
@@ -245,4 +245,4 @@ class VideoGANLearner(Resumable):
     def _settle(self) -> None:
         """Measures the average's batch norm over fixed draws."""
         rng = torch.Generator().manual_seed(self.settings.seed)
-        self.average.measure_norms(self.steps, lambda: self._made(32, rng))
+        self.average.measure_norms(self.steps, lambda: self._clips_of_last_texts(32, rng))
