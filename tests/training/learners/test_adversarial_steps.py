@@ -188,6 +188,10 @@ def test_a_step_equals_the_one_by_hand(recipe: Any, monkeypatch: pytest.MonkeyPa
         torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4)
 
 
+def over_frames(x: Tensor, *, mean: bool) -> Tensor:
+    return x.mean(1) if mean else x
+
+
 @pytest.mark.usefixtures("components")
 def test_a_step_of_the_video_gan_equals_the_one_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.optim.amp.has_bfloat16", lambda device: False)
@@ -215,7 +219,7 @@ def test_a_step_of_the_video_gan_equals_the_one_by_hand(monkeypatch: pytest.Monk
         text = torch.stack([vectors[i, pick[i]] for i in range(4)]).float()
         z, ones = torch.randn(4, 20, generator=rng), torch.ones(4, dtype=torch.int64)
         sharp = generator(z, text, learner.guess(text, ones))
-        distance = (sharp - clips[:, 0].float()).abs().mean()
+        distance = over_frames(sharp - clips[:, 0].float(), mean=step > 0).abs().mean()
         weights = weights_of(generator)
         if step == 0:  # the generator is alone
             for_generator.rate = settings.first_rate
