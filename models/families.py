@@ -106,6 +106,12 @@ def _of_autoencoder(header: Header) -> object:
     return autoencoder.get("size") if isinstance(autoencoder, Mapping) else None
 
 
+def _of_latents(header: Header) -> object:
+    """4 pixels for each latent of an emoji's autoencoder."""
+    side = _whole(header.net.get("size"))
+    return None if side is None else 4 * side
+
+
 def _of_unet(header: Header) -> object:
     """8 pixels for each latent of Stable Diffusion's net."""
     unet = header.net.get("unet")
@@ -175,6 +181,7 @@ FAMILIES: dict[str, FamilyEntry] = {
             "prompt": lambda h: h.requires.get("clip"),
             "upscale": lambda h: h.requires.get("upscaler"),
         },
+        side=_of_latents,
     ),
     "video_diffusion": FamilyEntry(
         "video",

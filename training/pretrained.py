@@ -27,7 +27,8 @@ def normalize(images: Tensor, device: torch.device) -> Tensor:
 def build_autoencoder(card: Header, weights: Mapping[str, Tensor]) -> Autoencoder:
     """Returns the net in single precision, frozen."""
     config: dict[str, Any] = dict(card.net)
-    net = Autoencoder(**config)
+    with torch.device("cpu"):
+        net = Autoencoder(**config)
     net.load_state_dict({name: weight.float() for name, weight in weights.items()})
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
@@ -40,7 +41,8 @@ def load_autoencoder() -> Autoencoder:
 def load_guess() -> Guess:
     checkpoint = load_component("guess-emoji")
     config: dict[str, Any] = dict(checkpoint.header.net)
-    guess = Guess(**config)
+    with torch.device("cpu"):
+        guess = Guess(**config)
     guess.load_state_dict({k: v.float() for k, v in checkpoint.tensors.items()})
     return guess.eval().requires_grad_(False)
 
