@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from models.checkpoint.configs import CLIP_SCALE
 from models.checkpoint.header import Header
 from models.params.audio import ComposerParams, WaveNetParams
 from models.params.base import GANParams, MixtureParams, Params, VAEParams
@@ -107,9 +108,9 @@ def _of_autoencoder(header: Header) -> object:
 
 
 def _of_latents(header: Header) -> object:
-    """4 pixels for each latent of an emoji's autoencoder."""
+    """The pixels that a video GAN's latents are decoded to."""
     side = _whole(header.net.get("size"))
-    return None if side is None else 4 * side
+    return None if side is None else CLIP_SCALE * side
 
 
 def _of_unet(header: Header) -> object:

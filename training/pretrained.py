@@ -27,7 +27,7 @@ def normalize(images: Tensor, device: torch.device) -> Tensor:
 def build_autoencoder(card: Header, weights: Mapping[str, Tensor]) -> Autoencoder:
     """Returns the net in single precision, frozen."""
     config: dict[str, Any] = dict(card.net)
-    with torch.device("cpu"):
+    with torch.device("cpu"):  # also where the caller builds its own nets elsewhere
         net = Autoencoder(**config)
     net.load_state_dict({name: weight.float() for name, weight in weights.items()})
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
@@ -41,7 +41,7 @@ def load_autoencoder() -> Autoencoder:
 def load_guess() -> Guess:
     checkpoint = load_component("guess-emoji")
     config: dict[str, Any] = dict(checkpoint.header.net)
-    with torch.device("cpu"):
+    with torch.device("cpu"):  # as above
         guess = Guess(**config)
     guess.load_state_dict({k: v.float() for k, v in checkpoint.tensors.items()})
     return guess.eval().requires_grad_(False)

@@ -23,6 +23,8 @@ from models.checkpoint.header import CheckpointError
 Spacing = Literal["even", "leading", "trailing", "linspace", "karras"]
 Prediction = Literal["eps", "v", "x"]
 JsonObject = dict[str, JsonValue]
+CLIP_SCALE = 4
+"""Pixels for each latent along a side of a video GAN. Its family refuses other autoencoders."""
 
 
 class Config(BaseModel):

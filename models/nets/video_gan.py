@@ -1,9 +1,8 @@
 """A GAN of 3D convolutions for short clips that loop, in the latents of an autoencoder.
 
-Two streams make a clip (Vondrick et al. 2016, 1609.02612, section 3.2): 2D convolutions a picture,
-3D convolutions what moves in it. There is no mask between them: it soon shut the second one out.
-A clip lies in memory as (B, channels, frames, size, size) here:
-what 3D convolutions take.
+Two streams make a clip (after Vondrick et al. 2016, 1609.02612, section 3.2): 2D convolutions a
+picture, 3D convolutions what differs from it in each frame. A clip lies in memory as (B, channels,
+frames, size, size) here: what 3D convolutions take.
 """
 
 import torch
@@ -14,7 +13,7 @@ START = 4  # the side at which a clip begins, and at which it is judged
 TIMES = 8  # frames begin as an eighth, doubled three times
 SEEN = 32  # maps of the expected picture
 MOVING = 24  # maps of each stream where they meet
-MOTION = 4.0
+MOTION = 4.0  # by which a critic sees changes between frames enlarged
 HIDDEN = 256  # units of a critic's last layer but one
 
 

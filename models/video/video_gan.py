@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.artifacts import Artifact
+from models.checkpoint.configs import CLIP_SCALE
 from models.checkpoint.header import CheckpointError, Header
 from models.checkpoint.weights import Checkpoint, build_net
 from models.clip.clip import CLIP
@@ -67,6 +68,14 @@ class VideoGAN:
         shape = (net.channels, net.size, net.size)
         if shape != (coder.latent, coder.side, coder.side) or shape != self.guess.shape:
             raise CheckpointError("its net, its guess and its autoencoder have other latents")
+        if coder.size != CLIP_SCALE * net.size:
+            raise CheckpointError(
+                f"its autoencoder makes {coder.size} pixels of {net.size} latents, not "
+                f"{CLIP_SCALE * net.size}"
+            )
+        styles = self.guess.label.num_embeddings
+        if not 0 <= net.style < styles:
+            raise CheckpointError(f"its guess has no style {net.style}, only 0 to {styles - 1}")
 
     def make_clips(self, z: Tensor, text: Tensor) -> Tensor:
         """z (B, latent) and texts (B, text_dim) -> clips (B, F, C, H, W) in about [0, 1]."""

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from training.learners.video.video_columns import encode_clips
 from training.learners.video.video_texts import LONGEST, VideoTexts
-from training.pretrained import encode_images, load_autoencoder
+from training.pretrained import load_autoencoder
 
 TEXTS = 6
 
@@ -22,10 +23,7 @@ def clips(count: int, frames: int = 8, size: int = 32) -> Tensor:
 
 def latents(count: int) -> Tensor:
     """The same in latents, as they are and mirrored, (N, 2, F, 4, 8, 8)."""
-    x = clips(count)
-    both = torch.stack([x, x.flip(-1)], 1)
-    z = encode_images(load_autoencoder(), both.flatten(0, 2)).half().contiguous()
-    return z.view(*both.shape[:3], *z.shape[1:])
+    return encode_clips(load_autoencoder(), clips(count))
 
 
 def texts(count: int, stills: int = 5) -> VideoTexts:

@@ -24,10 +24,11 @@ def clips_in_latents() -> Data:
     net = load_autoencoder().to(device)
     clips, texts = load_clips(), video_texts().clip_texts
     data = split_held_out(clips, texts)
-    return Data((_latents(net, data.train[0]), data.train[1]), data.test)
+    return Data((encode_clips(net, data.train[0]), data.train[1]), data.test)
 
 
-def _latents(net: Autoencoder, clips: Tensor) -> Tensor:
+def encode_clips(net: Autoencoder, clips: Tensor) -> Tensor:
+    """uint8 (N, F, C, H, W) -> latents (N, 2, F, ...) float16, as they are and mirrored."""
     both = torch.stack([clips, clips.flip(-1)], 1)
     z = encode_images(net, both.flatten(0, 2)).half().contiguous()
     return z.view(*both.shape[:3], net.latent, net.side, net.side)
@@ -47,7 +48,7 @@ def own_latents_with_texts(folder: Path, frames: int) -> Data:
     text_tower = load_text_tower(torch.device("cpu"))
     vectors = embed_texts(text_tower, [str(caption) for caption in clips.caption])
     data = split_held_out(clips, vectors[:, None].half())
-    return Data((_latents(net, data.train[0]), data.train[1]), data.test)
+    return Data((encode_clips(net, data.train[0]), data.train[1]), data.test)
 
 
 def own_videos(folder: Path, frames: int) -> ImageSource:
