@@ -24,7 +24,7 @@ def whole(tmp_path: Path) -> Checkpoint:
 
 @pytest.mark.parametrize("role", ["clip", "guess", "autoencoder"])
 def test_it_needs_its_parts(role: str, whole: Checkpoint) -> None:
-    parts = {name: part for name, part in whole.requires.items() if name != role}
+    parts = {name: one for name, one in whole.requires.items() if name != role}
     with pytest.raises(CheckpointError, match=f"it needs no {role}"):
         VideoGAN(replace(whole, requires=parts), CPU)
 
@@ -39,13 +39,13 @@ def test_a_style_that_its_guess_lacks_is_refused(style: int, whole: Checkpoint) 
 def test_an_autoencoder_of_another_scale_is_refused(whole: Checkpoint) -> None:
     """The API reads the size of clips from the header alone."""
     config: dict[str, Any] = {**LATENT["autoencoder"], "size": 64, "patch": 4}  # type: ignore[dict-item]
-    part = whole.requires["autoencoder"]
+    autoencoder = whole.requires["autoencoder"]
     net = Autoencoder(**config)
     assert net.side == 8
-    header = part.header.model_copy(update={"net": config})
+    header = autoencoder.header.model_copy(update={"net": config})
     parts = {
         **whole.requires,
-        "autoencoder": replace(part, header=header, tensors=net.state_dict()),
+        "autoencoder": replace(autoencoder, header=header, tensors=net.state_dict()),
     }
     with pytest.raises(CheckpointError, match="64 pixels of 8 latents, not 32"):
         VideoGAN(replace(whole, requires=parts), CPU)

@@ -104,7 +104,7 @@ def test_what_a_model_makes_follows_from_its_header(header: Header, kinds: set[s
 
 
 def test_specimens_have_the_sizes_that_a_model_makes() -> None:
-    film, _ = specimens(Header(family="video_gan", net={"size": 48, "frames": 8, "channels": 3}))
+    film, _ = specimens(Header(family="video_gan", net={"size": 12, "frames": 8, "channels": 4}))
     assert (film.size, film.frames) == ((3, 48, 48), 8)
     inner = Header(family="latent_diffusion", net={"autoencoder": {"size": 128}})
     assert {specimen.size for specimen in specimens(inner)} == {(3, 128, 128)}
